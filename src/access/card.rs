@@ -1,0 +1,169 @@
+use serde::Serialize;
+
+use super::question::{AccessDecision, DenyReason};
+use crate::enrollment::Status;
+use crate::payment::{Attempt, AttemptStatus, Method};
+use crate::reason::{HoldReason, words};
+
+/// What the button on a course card says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CardText {
+    /// Nobody is signed in.
+    RegisterToEnroll,
+    /// The learner can enrol, enrol again, or go on with the payment they started.
+    EnrollNow,
+    /// A payment is being confirmed with the provider.
+    Confirming,
+    /// A person has to approve.
+    PendingApproval,
+    /// The course is open.
+    ContinueCourse,
+    /// The last payment failed.
+    RetryPayment,
+}
+
+words!(CardText {
+    RegisterToEnroll => "Register To Enroll",
+    EnrollNow => "Enroll Now",
+    Confirming => "Confirming\u{2026}",
+    PendingApproval => "Pending Approval",
+    ContinueCourse => "Continue Course",
+    RetryPayment => "Retry payment",
+});
+
+/// What the button does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CardAction {
+    /// Go to the host's sign-up page.
+    Register,
+    /// Enrol.
+    Enroll,
+    /// Go to the pay link of the open attempt, or make a new attempt.
+    Pay,
+    /// Nothing: wait.
+    Wait,
+    /// Open the course.
+    Open,
+}
+
+words!(CardAction {
+    Register => "register",
+    Enroll => "enroll",
+    Pay => "pay",
+    Wait => "wait",
+    Open => "open",
+});
+
+/// What a course card shows: the same in every front end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct LearnerCard {
+    /// The button's text.
+    pub text: CardText,
+    /// What the button does.
+    pub action: CardAction,
+    /// Whether the button is greyed out.
+    pub disabled: bool,
+    /// Why it is so, in one word for programs.
+    pub reason: &'static str,
+    /// Why it is so, in one sentence for the learner.
+    pub message: &'static str,
+}
+
+/// What a card is drawn from.
+#[derive(Debug, Clone, Copy)]
+pub struct CardView<'a> {
+    /// Whether somebody is signed in.
+    pub signed_in: bool,
+    /// Status and attempts of the learner's enrollment in this course.
+    pub enrollment: Option<(&'a Status, &'a [Attempt])>,
+    /// Whether a callback waits for the provider's confirmation.
+    pub confirming: bool,
+    /// The answer to "may they open a lesson?".
+    pub access: &'a AccessDecision,
+}
+
+/// Draws the card.
+pub fn learner_card(view: &CardView<'_>) -> LearnerCard {
+    let card = |text, action, reason, message| LearnerCard {
+        text,
+        action,
+        disabled: action == CardAction::Wait,
+        reason,
+        message,
+    };
+    if !view.signed_in {
+        return card(CardText::RegisterToEnroll, CardAction::Register, "signed_out", "Sign up or sign in to enrol.");
+    }
+    let deny = match view.access {
+        AccessDecision::Allow { .. } => {
+            return card(CardText::ContinueCourse, CardAction::Open, "access", "You have access to this course.");
+        }
+        AccessDecision::Deny { reason } => *reason,
+    };
+    let Some((status, attempts)) = view.enrollment else {
+        return card(CardText::EnrollNow, CardAction::Enroll, "not_enrolled", "Enrol to start this course.");
+    };
+    if view.confirming && !matches!(status, Status::Approved { .. }) {
+        return card(
+            CardText::Confirming,
+            CardAction::Wait,
+            "confirming",
+            "Your payment arrived and is being confirmed. This takes a moment.",
+        );
+    }
+    match status {
+        Status::AwaitingPayment => awaiting_payment(attempts),
+        Status::AwaitingApproval { reason } => card(CardText::PendingApproval, CardAction::Wait, reason.as_str(), pending_message(*reason)),
+        Status::Approved { .. } => match deny {
+            DenyReason::Expired { .. } => {
+                card(CardText::EnrollNow, CardAction::Enroll, "expired", "Your access has expired. Enrol again to continue.")
+            }
+            DenyReason::NotStarted { .. } => {
+                card(CardText::ContinueCourse, CardAction::Wait, "not_started", "Your access has not started yet.")
+            }
+            DenyReason::Ended { .. } | DenyReason::NoGrant => {
+                card(CardText::EnrollNow, CardAction::Wait, "ended", "Your access was ended. Please contact the school.")
+            }
+            DenyReason::KindNotCovered
+            | DenyReason::LevelTooLow { .. }
+            | DenyReason::UnknownRestriction
+            | DenyReason::Restricted { .. } => card(
+                CardText::ContinueCourse,
+                CardAction::Wait,
+                "restricted",
+                "Your access does not include this here and now.",
+            ),
+        },
+        Status::Rejected { .. } => card(
+            CardText::RetryPayment,
+            CardAction::Enroll,
+            "rejected",
+            "Your enrolment was not approved. You can try again or contact the school.",
+        ),
+        Status::Expired => {
+            card(CardText::EnrollNow, CardAction::Enroll, "expired", "Your enrolment has expired. You can enrol again.")
+        }
+        Status::Withdrawn => card(CardText::EnrollNow, CardAction::Enroll, "withdrawn", "You left this course. You can enrol again."),
+    }
+}
+
+fn awaiting_payment(attempts: &[Attempt]) -> LearnerCard {
+    let failed = attempts.iter().max_by_key(|attempt| attempt.created_at).is_some_and(|attempt| {
+        attempt.status == AttemptStatus::Failed || (attempt.link.is_none() && attempt.declared != Method::BankTransfer)
+    });
+    let (text, reason, message) = if failed {
+        (CardText::RetryPayment, "payment_failed", "The payment did not go through. Please try again.")
+    } else {
+        (CardText::EnrollNow, "awaiting_payment", "Complete your payment to start this course.")
+    };
+    LearnerCard { text, action: CardAction::Pay, disabled: false, reason, message }
+}
+
+fn pending_message(reason: HoldReason) -> &'static str {
+    match reason {
+        HoldReason::BankTransfer => "We are waiting for your bank transfer. Use your reference when you pay.",
+        HoldReason::InstantEft => "Your payment arrived. The school will approve your enrolment soon.",
+        _ => "Your payment needs a check by the school. You do not need to pay again.",
+    }
+}

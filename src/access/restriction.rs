@@ -1,0 +1,108 @@
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+
+use super::network::Network;
+use super::question::{Context, DenyReason};
+use crate::reason::words;
+
+/// What narrows a grant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Restriction {
+    /// Only between two moments; the second is excluded.
+    Time {
+        /// From when.
+        from: Option<DateTime<Utc>>,
+        /// Until when.
+        until: Option<DateTime<Utc>>,
+    },
+    /// Only from these devices, by the host's device id.
+    Device(BTreeSet<String>),
+    /// Only from these networks.
+    Ip(Vec<Network>),
+    /// Only these features, by the host's feature name.
+    Feature(BTreeSet<String>),
+    /// One that this version does not know, kept as it was stored. It denies.
+    Unknown(Value),
+}
+
+/// A restriction without its data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RestrictionKind {
+    /// On the time.
+    Time,
+    /// On the device.
+    Device,
+    /// On the address.
+    Ip,
+    /// On the feature.
+    Feature,
+}
+
+words!(RestrictionKind {
+    Time => "time",
+    Device => "device",
+    Ip => "ip",
+    Feature => "feature",
+});
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "type", deny_unknown_fields)]
+enum Known {
+    Time { from: Option<DateTime<Utc>>, until: Option<DateTime<Utc>> },
+    Device { allowed: BTreeSet<String> },
+    Ip { allowed: Vec<Network> },
+    Feature { allowed: BTreeSet<String> },
+}
+
+impl Serialize for Restriction {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        match self.clone() {
+            Self::Time { from, until } => Known::Time { from, until }.serialize(out),
+            Self::Device(allowed) => Known::Device { allowed }.serialize(out),
+            Self::Ip(allowed) => Known::Ip { allowed }.serialize(out),
+            Self::Feature(allowed) => Known::Feature { allowed }.serialize(out),
+            Self::Unknown(value) => value.serialize(out),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Restriction {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(input)?;
+        Ok(match Known::deserialize(&value) {
+            Ok(Known::Time { from, until }) => Self::Time { from, until },
+            Ok(Known::Device { allowed }) => Self::Device(allowed),
+            Ok(Known::Ip { allowed }) => Self::Ip(allowed),
+            Ok(Known::Feature { allowed }) => Self::Feature(allowed),
+            Err(_) => Self::Unknown(value),
+        })
+    }
+}
+
+impl Restriction {
+    /// Whether it lets this request through. What the context leaves out is not
+    /// assumed: it denies.
+    pub(super) fn check(&self, context: &Context, now: DateTime<Utc>) -> Result<(), DenyReason> {
+        let admit = |admitted: bool, what| if admitted { Ok(()) } else { Err(DenyReason::Restricted { what }) };
+        match self {
+            Self::Time { from, until } => admit(
+                from.is_none_or(|from| from <= now) && until.is_none_or(|until| now < until),
+                RestrictionKind::Time,
+            ),
+            Self::Device(allowed) => {
+                admit(context.device.as_ref().is_some_and(|device| allowed.contains(device)), RestrictionKind::Device)
+            }
+            Self::Ip(allowed) => {
+                admit(context.ip.is_some_and(|ip| allowed.iter().any(|network| network.contains(ip))), RestrictionKind::Ip)
+            }
+            Self::Feature(allowed) => {
+                admit(context.feature.as_ref().is_some_and(|feature| allowed.contains(feature)), RestrictionKind::Feature)
+            }
+            Self::Unknown(_) => Err(DenyReason::UnknownRestriction),
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! From evidence and detection to a decision.
+//!
+//! [`ApprovalPolicy`] has one method; [`StandardPolicy`] is the one that is used
+//! unless the host brings its own, and a closure will do. Whatever a policy says,
+//! money below the configured minimum of evidence never approves anything.
+
+mod checks;
+mod standard;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::detect::Detection;
+use crate::enrollment::Enrollment;
+use crate::evidence::{Evidence, Grade};
+use crate::payment::{Attempt, ProviderStatus};
+use crate::reason::{ApprovalCause, HoldReason};
+
+pub use checks::{Check, CheckName, CheckOutcome, CheckReport};
+pub use standard::StandardPolicy;
+
+/// Everything a policy may look at.
+#[derive(Debug, Clone, Copy)]
+pub struct Dossier<'a> {
+    /// The enrollment that is being paid for.
+    pub enrollment: &'a Enrollment,
+    /// The attempt that is being paid.
+    pub attempt: &'a Attempt,
+    /// What the provider says happened.
+    pub status: &'a ProviderStatus,
+    /// What is known, and how good it is.
+    pub evidence: &'a Evidence,
+    /// The method, and why.
+    pub detection: &'a Detection,
+    /// Every check, passed or not.
+    pub checks: &'a CheckReport,
+    /// The evidence an approval needs at least.
+    pub minimum: Grade,
+    /// The time of the decision.
+    pub now: DateTime<Utc>,
+}
+
+/// What to do with a payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "decision", content = "because")]
+pub enum Decision {
+    /// Let the learner in at once.
+    Approve(ApprovalCause),
+    /// Keep the money in sight and ask a person.
+    Hold(HoldReason),
+    /// Do not count it.
+    Refuse(RefuseReason),
+}
+
+/// Why a payment does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefuseReason {
+    /// The try to pay failed: the attempt says so, the enrollment is unchanged.
+    PaymentFailed,
+    /// The host's policy turns it down: the enrollment is rejected, the money held.
+    HostPolicy,
+}
+
+/// Decides about payments. Pure: it sees the dossier and nothing else.
+///
+/// ```
+/// use coursegate::approval::{ApprovalPolicy, Decision, Dossier, StandardPolicy};
+/// use coursegate::reason::HoldReason;
+///
+/// let standard = StandardPolicy::default();
+/// let policy = move |dossier: &Dossier<'_>| match standard.decide(dossier) {
+///     // Above R 5 000 a person looks, whatever the evidence.
+///     Decision::Approve(_) if dossier.attempt.amount.minor() > 500_000 => Decision::Hold(HoldReason::HostPolicy),
+///     decision => decision,
+/// };
+/// # fn takes(_: impl ApprovalPolicy) {}
+/// # takes(policy);
+/// ```
+pub trait ApprovalPolicy: Send + Sync + 'static {
+    /// Says what to do.
+    fn decide(&self, dossier: &Dossier<'_>) -> Decision;
+}
+
+impl<F> ApprovalPolicy for F
+where
+    F: Fn(&Dossier<'_>) -> Decision + Send + Sync + 'static,
+{
+    fn decide(&self, dossier: &Dossier<'_>) -> Decision {
+        self(dossier)
+    }
+}

@@ -1,0 +1,77 @@
+use super::{ApprovalPolicy, Decision, Dossier, RefuseReason};
+use crate::detect::Fallback;
+use crate::enrollment::Status;
+use crate::evidence::Grade;
+use crate::payment::{Method, ProviderStatus};
+use crate::reason::{ApprovalCause, HoldReason};
+
+/// The standard policy.
+///
+/// | situation | decision |
+/// |---|---|
+/// | the try failed | refuse: the attempt failed, the enrollment is unchanged |
+/// | a check failed (amount, currency, attempt, learner, course) | hold |
+/// | paid after the enrollment was closed | hold, as late money |
+/// | a second payment | hold, as duplicate money |
+/// | card, confident enough, evidence at or above the minimum | approve |
+/// | instant EFT | hold |
+/// | bank transfer | hold |
+/// | method unknown or not sure enough | hold |
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct StandardPolicy {
+    /// Whether sure card payments are approved at once (default: yes).
+    pub approve_cards: bool,
+    /// Confidence from which the method counts as sure, from 0 to 1 (default: 0.80).
+    pub confidence: f64,
+    /// Whether an instant EFT that the provider confirms is approved at once (default: no).
+    pub approve_confirmed_instant_eft: bool,
+    /// Whether money for an expired enrollment is treated like money in time
+    /// (default: no). Money for a rejected or withdrawn one always waits for a person.
+    pub approve_late_money: bool,
+}
+
+impl Default for StandardPolicy {
+    fn default() -> Self {
+        Self { approve_cards: true, confidence: 0.80, approve_confirmed_instant_eft: false, approve_late_money: false }
+    }
+}
+
+impl ApprovalPolicy for StandardPolicy {
+    fn decide(&self, dossier: &Dossier<'_>) -> Decision {
+        match dossier.status {
+            ProviderStatus::Paid => {}
+            ProviderStatus::Failed => return Decision::Refuse(RefuseReason::PaymentFailed),
+            ProviderStatus::Other(_) => return Decision::Hold(HoldReason::WeakEvidence),
+        }
+        let forgiven = |reason: &HoldReason| {
+            *reason == HoldReason::LateMoney && self.approve_late_money && dossier.enrollment.status == Status::Expired
+        };
+        if let Some(gravest) = dossier.checks.failures().filter(|reason| !forgiven(reason)).max() {
+            return Decision::Hold(gravest);
+        }
+        if dossier.evidence.grade < dossier.minimum {
+            return Decision::Hold(HoldReason::WeakEvidence);
+        }
+        let detection = dossier.detection;
+        let sure = detection.confidence.value() >= self.confidence;
+        match detection.method {
+            Method::Card if self.approve_cards && (sure || detection.fallback == Some(Fallback::AssumeCard)) => {
+                Decision::Approve(ApprovalCause::AutomaticCardPayment)
+            }
+            Method::Card if self.approve_cards => Decision::Hold(HoldReason::LowConfidence),
+            Method::Card => Decision::Hold(HoldReason::HostPolicy),
+            Method::InstantEft
+                if self.approve_confirmed_instant_eft && sure && dossier.evidence.grade == Grade::Confirmed =>
+            {
+                Decision::Approve(ApprovalCause::AutomaticEftPayment)
+            }
+            Method::InstantEft => Decision::Hold(HoldReason::InstantEft),
+            Method::BankTransfer => Decision::Hold(HoldReason::BankTransfer),
+            Method::Unknown if detection.fallback == Some(Fallback::LogAndInvestigate) => {
+                Decision::Hold(HoldReason::Investigate)
+            }
+            Method::Unknown => Decision::Hold(HoldReason::MethodUnknown),
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Card, instant EFT, bank transfer or unknown: weighted rules as data.
+//!
+//! Each rule that matches adds evidence for its method with its weight `w`:
+//!
+//! ```text
+//! support(m)    = 1 - product over matched rules of m of (1 - w)     0 if a required rule of m failed
+//! confidence(m) = support(m) x product over the other methods of (1 - support)
+//! ```
+//!
+//! The order of rules does not matter, more of a method's own evidence never lowers
+//! its confidence, and contrary evidence never raises it.
+
+mod detection;
+mod detector;
+mod field;
+mod metadata;
+mod rule;
+mod standard;
+
+use crate::evidence::Evidence;
+use crate::payment::Attempt;
+use crate::webhook::Notification;
+
+pub use detection::{Confidence, Detection, Flip, Indicator, Level};
+pub use detector::Detector;
+pub use metadata::{Metadata, MetadataFields};
+pub use rule::{Condition, Fallback, Operand, Rule, RuleProblem, RuleSet, RuleSetError, Thresholds};
+
+/// Tells the payment method. [`Detector`] does it with rules; a closure will do.
+pub trait Detect: Send + Sync + 'static {
+    /// Looks at what is known and says which method it points to.
+    fn detect(&self, clues: &Clues<'_>) -> Detection;
+}
+
+impl<F> Detect for F
+where
+    F: Fn(&Clues<'_>) -> Detection + Send + Sync + 'static,
+{
+    fn detect(&self, clues: &Clues<'_>) -> Detection {
+        self(clues)
+    }
+}
+
+/// What a detector may look at.
+#[derive(Debug, Clone, Copy)]
+pub struct Clues<'a> {
+    /// The attempt that is being paid.
+    pub attempt: &'a Attempt,
+    /// What is known about the payment.
+    pub evidence: &'a Evidence,
+    /// The callback; absent when only the provider's answer is at hand.
+    pub notification: Option<&'a Notification<'a>>,
+}

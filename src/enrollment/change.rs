@@ -1,0 +1,174 @@
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{Enrollment, Version};
+use crate::access::Grant;
+use crate::evidence::SignedBy;
+use crate::ids::{EnrollmentId, PayLinkId, Reference};
+use crate::payment::Attempt;
+use crate::reason::{Note, words};
+use crate::record::Record;
+use crate::webhook::DeliveryKey;
+
+/// Everything one decision writes: committed together or not at all.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Change {
+    /// The inbox row.
+    pub inbox: Option<InboxEntry>,
+    /// The enrollment as it is after the change, if it changed.
+    pub enrollment: Option<Enrollment>,
+    /// The version the decision was made on; `None` when the enrollment is new.
+    pub expected: Option<Version>,
+    /// Attempts as they are after the change: new ones and changed ones.
+    pub attempts: Vec<Attempt>,
+    /// Grants as they are after the change: new ones and changed ones.
+    pub grants: Vec<Grant>,
+    /// What happened, in order.
+    pub records: Vec<Record>,
+    /// Whether the records are queued for the publisher.
+    pub publish: bool,
+}
+
+impl Change {
+    /// A change that writes one inbox row and perhaps a record about it.
+    pub fn inbox_only(entry: InboxEntry, record: Option<Record>) -> Self {
+        Self { inbox: Some(entry), records: record.into_iter().collect(), ..Self::default() }
+    }
+
+    /// A change that writes records only.
+    pub fn records_only(records: Vec<Record>) -> Self {
+        Self { records, ..Self::default() }
+    }
+
+    /// Whether nothing would be written.
+    pub fn is_empty(&self) -> bool {
+        self.inbox.is_none()
+            && self.enrollment.is_none()
+            && self.attempts.is_empty()
+            && self.grants.is_empty()
+            && self.records.is_empty()
+    }
+}
+
+/// A verified delivery as it is kept. Bodies are stored, and never printed.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct InboxEntry {
+    /// What makes it the same as another.
+    pub key: DeliveryKey,
+    /// When it first arrived.
+    pub received_at: DateTime<Utc>,
+    /// The path it arrived at.
+    pub path: String,
+    /// Its raw bytes.
+    pub body: Vec<u8>,
+    /// Which key signed it, over which form.
+    pub signed_by: SignedBy,
+    /// The pay link it names.
+    pub pay_link: Option<PayLinkId>,
+    /// The reference it names.
+    pub reference: Option<Reference>,
+    /// The enrollment it was matched with.
+    pub enrollment: Option<EnrollmentId>,
+    /// How far it is.
+    pub state: InboxState,
+    /// How often it was tried without a decision.
+    pub tries: u32,
+}
+
+impl InboxEntry {
+    /// An entry for a delivery that just arrived and is not matched yet.
+    pub fn new(key: DeliveryKey, received_at: DateTime<Utc>, path: &str, body: &[u8], signed_by: SignedBy) -> Self {
+        Self {
+            key,
+            received_at,
+            path: path.to_owned(),
+            body: body.to_vec(),
+            signed_by,
+            pay_link: None,
+            reference: None,
+            enrollment: None,
+            state: InboxState::Settled { outcome: InboxOutcome::NotFinal },
+            tries: 0,
+        }
+    }
+}
+
+impl fmt::Debug for InboxEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InboxEntry")
+            .field("key", &self.key)
+            .field("state", &self.state)
+            .field("tries", &self.tries)
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// How far a delivery is. It is never forgotten: waiting, parked, dead or settled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "state")]
+pub enum InboxState {
+    /// The provider has to be asked again, or the decision made again.
+    Waiting {
+        /// Not before.
+        next_at: DateTime<Utc>,
+    },
+    /// It names no payment that we know; looked for again.
+    Parked {
+        /// Not before.
+        next_at: DateTime<Utc>,
+    },
+    /// Given up on: a person has to look, and may replay it.
+    Dead {
+        /// Why.
+        cause: Note,
+    },
+    /// Done.
+    Settled {
+        /// What came of it.
+        outcome: InboxOutcome,
+    },
+}
+
+impl InboxState {
+    /// Whether a decision is still to come.
+    pub fn is_settled(&self) -> bool {
+        matches!(self, Self::Settled { .. })
+    }
+
+    /// When it is due to be tried again, if ever by itself.
+    pub fn due_at(&self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Waiting { next_at } | Self::Parked { next_at } => Some(*next_at),
+            Self::Dead { .. } | Self::Settled { .. } => None,
+        }
+    }
+}
+
+/// What came of a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum InboxOutcome {
+    /// It approved the enrollment.
+    Applied,
+    /// Its money waits for a person.
+    Held,
+    /// It told of a failed try.
+    Failed,
+    /// What it told was known already.
+    NoEffect,
+    /// Its status word means nothing final.
+    NotFinal,
+}
+
+words!(InboxOutcome {
+    Applied => "applied",
+    Held => "held",
+    Failed => "failed",
+    NoEffect => "no_effect",
+    NotFinal => "not_final",
+});

@@ -1,0 +1,245 @@
+//! One change being written: every state that moves leaves exactly one record.
+
+use chrono::{DateTime, Utc};
+
+use super::case::{Applied, Case, CaseError, Effect, Proposal, Step};
+use super::change::Change;
+use super::ruling::{Command, Ruling};
+use super::status::Status;
+use crate::access::{EndReason, Grant, GrantSource, GrantState, Terms};
+use crate::ids::{IdRun, Reference};
+use crate::payment::{AttemptEvent, AttemptStatus, AttemptStep, Payment, Standing};
+use crate::reason::{HoldReason, Note};
+use crate::record::{Basis, Fact, Record};
+
+pub(super) struct Draft<'s> {
+    pub(super) case: Case,
+    step: &'s Step<'s>,
+    ids: IdRun,
+    is_new: bool,
+    records: Vec<Record>,
+    touched_attempts: Vec<usize>,
+    touched_grants: Vec<usize>,
+    granted: bool,
+}
+
+impl<'s> Draft<'s> {
+    pub(super) fn new(case: Case, step: &'s Step<'s>, ids: IdRun, is_new: bool) -> Self {
+        Self {
+            case,
+            step,
+            ids,
+            is_new,
+            records: Vec::new(),
+            touched_attempts: Vec::new(),
+            touched_grants: Vec::new(),
+            granted: false,
+        }
+    }
+
+    pub(super) fn now(&self) -> DateTime<Utc> {
+        self.step.now
+    }
+
+    pub(super) fn record(&mut self, fact: Fact) -> &mut Record {
+        let mut record = Record::new(self.ids.record(), fact, self.step.who.clone(), self.step.source, self.step.now);
+        record.enrollment = Some(self.case.enrollment.id);
+        record.note.clone_from(&self.step.note);
+        self.records.push(record);
+        let last = self.records.len() - 1;
+        &mut self.records[last]
+    }
+
+    /// Puts a command to the enrollment. A guard may veto a move, never allow one.
+    pub(super) fn rule(&mut self, command: &Command) -> Result<Ruling, CaseError> {
+        let ruling = self.case.enrollment.status.after(command);
+        match &ruling {
+            Ruling::Stay(_) => {}
+            Ruling::Refuse(refusal) => return Err(CaseError::Refused(*refusal)),
+            Ruling::Move(transition, to) => {
+                let proposal = Proposal { enrollment: &self.case.enrollment, transition: *transition, to, who: &self.step.who };
+                self.step.guard.permits(&proposal).map_err(CaseError::Vetoed)?;
+                let from = std::mem::replace(&mut self.case.enrollment.status, to.clone());
+                self.lend_or_end(&from, to);
+                self.record(Fact::EnrollmentMoved { from, to: to.clone(), transition: *transition });
+            }
+        }
+        Ok(ruling)
+    }
+
+    /// A provisional grant lives exactly as long as the bank transfer waits.
+    fn lend_or_end(&mut self, from: &Status, to: &Status) {
+        let waits = |status: &Status| matches!(status, Status::AwaitingApproval { .. });
+        if waits(from) && !waits(to) {
+            self.end_grants(EndReason::Decided, |grant| grant.source == GrantSource::Provisional);
+        }
+        if let (Some(terms), Status::AwaitingApproval { reason: HoldReason::BankTransfer }) = (self.step.provisional, to) {
+            self.add_grant(GrantSource::Provisional, terms);
+        }
+    }
+
+    /// Moves an attempt; `false` when the event changes nothing.
+    pub(super) fn move_attempt(&mut self, at: usize, event: AttemptEvent) -> Result<bool, CaseError> {
+        let attempt = &mut self.case.attempts[at];
+        match attempt.status.after(event) {
+            AttemptStep::Stay => Ok(false),
+            AttemptStep::Refuse => Err(CaseError::Refused(super::Refusal::NoMoney)),
+            AttemptStep::Move(to) => {
+                let from = std::mem::replace(&mut attempt.status, to);
+                let reference = attempt.reference.clone();
+                self.touch_attempt(at);
+                match to {
+                    // Told by the caller, together with the money.
+                    AttemptStatus::Paid => {}
+                    AttemptStatus::Refunded | AttemptStatus::Reversed => {
+                        if let Some(payment) = &mut self.case.attempts[at].payment {
+                            payment.standing = Standing::Returned;
+                        }
+                        self.record(Fact::PaymentReturned { reference });
+                    }
+                    _ => {
+                        self.record(Fact::AttemptMoved { reference, from, to });
+                    }
+                }
+                Ok(true)
+            }
+        }
+    }
+
+    /// Puts money on an attempt. Money that is there already may only be restated.
+    pub(super) fn pay(&mut self, at: usize, payment: Payment, basis: Option<&Basis>) -> Result<(), CaseError> {
+        if !self.move_attempt(at, AttemptEvent::Paid)? {
+            self.restate(at, payment.standing);
+            return Ok(());
+        }
+        self.case.attempts[at].payment = Some(payment);
+        let fact = Fact::PaymentCompleted {
+            reference: self.case.attempts[at].reference.clone(),
+            amount: payment.amount,
+            method: payment.method,
+            standing: payment.standing,
+        };
+        self.record(fact).basis = basis.cloned().map(Box::new);
+        Ok(())
+    }
+
+    /// Changes what money does. Returned money stays returned, and counted money is
+    /// never lowered.
+    pub(super) fn restate(&mut self, at: usize, standing: Standing) {
+        let attempt = &mut self.case.attempts[at];
+        let Some(payment) = &mut attempt.payment else { return };
+        let standing = match (payment.standing, standing) {
+            (Standing::Returned | Standing::Counted, _) => return,
+            (Standing::Held(known), Standing::Held(found)) if found <= known => return,
+            (Standing::Held(_), standing) => standing,
+        };
+        payment.standing = standing;
+        let reference = attempt.reference.clone();
+        self.touch_attempt(at);
+        self.record(Fact::PaymentRestated { reference, standing });
+    }
+
+    /// Makes one payment carry the enrollment; other held money becomes duplicate money.
+    pub(super) fn count(&mut self, at: usize) {
+        self.restate(at, Standing::Counted);
+        self.case.enrollment.counted = Some(self.case.attempts[at].reference.clone());
+        for other in 0..self.case.attempts.len() {
+            if other != at {
+                self.restate(other, Standing::Held(HoldReason::DuplicateMoney));
+            }
+        }
+    }
+
+    /// Gives access on the enrollment's terms, or lets the grant a person gave ahead
+    /// of any payment rest on this one.
+    pub(super) fn grant(&mut self, source: GrantSource) {
+        let waiting = self.case.grants.iter().position(|grant| {
+            grant.state == GrantState::Live
+                && grant.enrollment == Some(self.case.enrollment.id)
+                && matches!(grant.source, GrantSource::Approval { payment: None, .. })
+        });
+        match (waiting, source.payment().cloned()) {
+            (Some(at), Some(payment)) => {
+                let grant = self.case.grants[at].id;
+                self.case.grants[at].source = source;
+                self.touch_grant(at);
+                self.record(Fact::AccessRebased { grant, payment });
+            }
+            (Some(_), None) => {}
+            (None, _) => {
+                let terms = self.case.enrollment.terms.clone();
+                self.add_grant(source, &terms);
+            }
+        }
+    }
+
+    fn add_grant(&mut self, source: GrantSource, terms: &Terms) {
+        let enrollment = &self.case.enrollment;
+        let subject = (enrollment.learner.clone(), enrollment.course.clone());
+        let grant = Grant::new(self.ids.grant(), subject, Some(enrollment.id), source, terms, self.step.now);
+        let fact = Fact::AccessGranted { grant: grant.id, until: grant.expires_at };
+        self.case.grants.push(grant);
+        self.touch_grant(self.case.grants.len() - 1);
+        self.granted = true;
+        self.record(fact);
+    }
+
+    /// Ends the live grants that fit.
+    pub(super) fn end_grants(&mut self, why: EndReason, fits: impl Fn(&Grant) -> bool) {
+        for at in 0..self.case.grants.len() {
+            let grant = &mut self.case.grants[at];
+            if grant.state == GrantState::Live && fits(grant) {
+                grant.state = GrantState::Ended { at: self.step.now, why };
+                let fact = Fact::AccessEnded { grant: grant.id, why };
+                self.touch_grant(at);
+                self.record(fact);
+            }
+        }
+    }
+
+    pub(super) fn index_of(&self, reference: &Reference) -> Result<usize, CaseError> {
+        self.case
+            .attempts
+            .iter()
+            .position(|attempt| attempt.reference == *reference)
+            .ok_or(CaseError::UnknownAttempt)
+    }
+
+    pub(super) fn touch_attempt(&mut self, at: usize) {
+        if !self.touched_attempts.contains(&at) {
+            self.touched_attempts.push(at);
+        }
+    }
+
+    fn touch_grant(&mut self, at: usize) {
+        if !self.touched_grants.contains(&at) {
+            self.touched_grants.push(at);
+        }
+    }
+
+    /// Closes the change. Without a record there is nothing to write.
+    pub(super) fn finish(mut self, effect: Effect) -> Applied {
+        let mut change = Change::default();
+        if !self.records.is_empty() {
+            let enrollment = &mut self.case.enrollment;
+            change.expected = (!self.is_new).then_some(enrollment.version);
+            enrollment.version = enrollment.version.next();
+            enrollment.updated_at = self.step.now;
+            for record in &mut self.records {
+                record.version = enrollment.version;
+            }
+            change.enrollment = Some(enrollment.clone());
+            change.attempts = self.touched_attempts.iter().map(|at| self.case.attempts[*at].clone()).collect();
+            change.grants = self.touched_grants.iter().map(|at| self.case.grants[*at].clone()).collect();
+            change.records = self.records;
+            change.publish = true;
+        }
+        Applied { change, case: self.case, effect, access_granted: self.granted }
+    }
+
+    pub(super) fn set_note(&mut self, note: Note) {
+        if let Some(record) = self.records.last_mut() {
+            record.note = Some(note);
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! One learner wanting one course, and what may happen to that wish.
+//!
+//! [`Status`] says where it stands, [`Status::after`] is the law, [`Case`] applies
+//! it to an enrollment with its attempts and grants, and a [`Change`] is everything
+//! one decision writes.
+//!
+//! The outcome is a function of the set of facts seen, with a precedence: a confirmed
+//! payment outranks a person's approval as its cause, the gravest hold reason is the
+//! one shown, a failure never lowers money that arrived. So neither the order of
+//! deliveries nor their repetition can matter.
+//!
+//! # Transition table
+//! Rendered from the code; a test keeps it so. **Bold** cells move, *italic* ones are
+//! accepted and change nothing, the others are refused.
+//!
+#![doc = include_str!("table.md")]
+
+mod case;
+mod change;
+mod draft;
+mod ruling;
+mod status;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::access::Terms;
+use crate::ids::{CourseId, Email, EnrollmentId, LearnerId, Reference, Title};
+use crate::money::Money;
+use crate::payment::Method;
+
+pub use case::{Applied, Case, CaseError, Effect, Opening, Proposal, Step, TransitionGuard};
+pub use change::{Change, InboxEntry, InboxOutcome, InboxState};
+pub use ruling::{Command, CommandKind, Refusal, Ruling, Stay, Transition, render_table};
+pub use status::{Status, StatusKind};
+
+/// Counts the changes of one enrollment, from 1. Every commit names the version it
+/// was decided on, so that of two racing decisions one is made again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Version(pub u64);
+
+impl Version {
+    /// The version after this one.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+/// One learner wanting one course. There is one per learner and course; closing
+/// and enrolling again reopens it, so that old pay links stay understood.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Enrollment {
+    /// Its name.
+    pub id: EnrollmentId,
+    /// Who wants the course. Access is given to this learner and no other.
+    pub learner: LearnerId,
+    /// Where to write to.
+    pub email: Email,
+    /// Which course.
+    pub course: CourseId,
+    /// The course's title when the learner enrolled.
+    pub title: Title,
+    /// What it costs.
+    pub price: Money,
+    /// What the learner said they would pay with.
+    pub declared: Method,
+    /// What an approval gives.
+    pub terms: Terms,
+    /// Where it stands.
+    pub status: Status,
+    /// The attempt whose money carries the approval.
+    pub counted: Option<Reference>,
+    /// Counts its changes.
+    pub version: Version,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it last changed.
+    pub updated_at: DateTime<Utc>,
+}

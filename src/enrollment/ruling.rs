@@ -1,0 +1,349 @@
+use crate::reason::{ApprovalCause, HoldReason, Note, words};
+
+use super::status::{Status, StatusKind};
+
+/// What is asked of an enrollment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// The policy approved a payment.
+    PaymentConfirmed(ApprovalCause),
+    /// A try to pay failed.
+    PaymentFailed,
+    /// A person approves.
+    Approve(ApprovalCause),
+    /// A person says no.
+    Reject(Note),
+    /// The policy, or a bank transfer, asks for a person.
+    Hold(HoldReason),
+    /// Nobody paid in time, or the bought access is over.
+    Expire,
+    /// The learner leaves.
+    Withdraw,
+    /// The money that carried it, or the last money it held, went back.
+    Refund,
+    /// The learner enrols again.
+    Reopen,
+}
+
+/// A command without its data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum CommandKind {
+    /// See [`Command::PaymentConfirmed`].
+    PaymentConfirmed,
+    /// See [`Command::PaymentFailed`].
+    PaymentFailed,
+    /// See [`Command::Approve`].
+    Approve,
+    /// See [`Command::Reject`].
+    Reject,
+    /// See [`Command::Hold`].
+    Hold,
+    /// See [`Command::Expire`].
+    Expire,
+    /// See [`Command::Withdraw`].
+    Withdraw,
+    /// See [`Command::Refund`].
+    Refund,
+    /// See [`Command::Reopen`].
+    Reopen,
+}
+
+words!(CommandKind {
+    PaymentConfirmed => "payment_confirmed",
+    PaymentFailed => "payment_failed",
+    Approve => "approve",
+    Reject => "reject",
+    Hold => "hold",
+    Expire => "expire",
+    Withdraw => "withdraw",
+    Refund => "refund",
+    Reopen => "reopen",
+});
+
+impl Command {
+    /// The command without its data.
+    pub fn kind(&self) -> CommandKind {
+        match self {
+            Self::PaymentConfirmed(_) => CommandKind::PaymentConfirmed,
+            Self::PaymentFailed => CommandKind::PaymentFailed,
+            Self::Approve(_) => CommandKind::Approve,
+            Self::Reject(_) => CommandKind::Reject,
+            Self::Hold(_) => CommandKind::Hold,
+            Self::Expire => CommandKind::Expire,
+            Self::Withdraw => CommandKind::Withdraw,
+            Self::Refund => CommandKind::Refund,
+            Self::Reopen => CommandKind::Reopen,
+        }
+    }
+}
+
+/// What the law says to a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ruling {
+    /// The status moves.
+    Move(Transition, Status),
+    /// Accepted, and the status stays.
+    Stay(Stay),
+    /// It cannot be.
+    Refuse(Refusal),
+}
+
+/// Names of the moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Transition {
+    /// A payment approved it.
+    PaymentApproved,
+    /// A payment now carries what a person had approved.
+    CauseRaised,
+    /// Money came after a person, or the learner, had closed it.
+    LateMoneyHeld,
+    /// A person approved it.
+    PersonApproved,
+    /// A person rejected it.
+    PersonRejected,
+    /// It now waits for a person.
+    Held,
+    /// A graver reason was found.
+    HoldRaised,
+    /// Nobody paid in time.
+    Unpaid,
+    /// The bought access is over.
+    Lapsed,
+    /// The learner left.
+    Left,
+    /// The money that was held went back: the learner may pay again.
+    HeldMoneyReturned,
+    /// The money that carried it went back.
+    MoneyReturned,
+    /// The learner enrolled again.
+    Reopened,
+}
+
+words!(Transition {
+    PaymentApproved => "payment_approved",
+    CauseRaised => "cause_raised",
+    LateMoneyHeld => "late_money_held",
+    PersonApproved => "person_approved",
+    PersonRejected => "person_rejected",
+    Held => "held",
+    HoldRaised => "hold_raised",
+    Unpaid => "unpaid",
+    Lapsed => "lapsed",
+    Left => "left",
+    HeldMoneyReturned => "held_money_returned",
+    MoneyReturned => "money_returned",
+    Reopened => "reopened",
+});
+
+/// Why a command changes nothing, although it is accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Stay {
+    /// It is approved already.
+    AlreadyApproved,
+    /// It waits already, for this reason or a graver one.
+    AlreadyHeld,
+    /// It is rejected already.
+    AlreadyRejected,
+    /// It is closed already.
+    AlreadyClosed,
+    /// It is open already.
+    AlreadyOpen,
+    /// A failure concerns the attempt, never the enrollment.
+    FailureNoted,
+    /// The money went back; the status does not depend on it.
+    RefundNoted,
+}
+
+words!(Stay {
+    AlreadyApproved => "already_approved",
+    AlreadyHeld => "already_held",
+    AlreadyRejected => "already_rejected",
+    AlreadyClosed => "already_closed",
+    AlreadyOpen => "already_open",
+    FailureNoted => "failure_noted",
+    RefundNoted => "refund_noted",
+});
+
+/// Why a command cannot be carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// It is approved: refund the payment or revoke the grant instead.
+    ApprovedAlready,
+    /// Money may be waiting in it: decide on that first.
+    WaitsForAPerson,
+    /// It expired: nothing is left to say no to.
+    ClosedAlready,
+    /// The learner left: they have to enrol again first.
+    LearnerLeft,
+    /// No money arrived that could go back.
+    NoMoney,
+}
+
+words!(Refusal {
+    ApprovedAlready => "approved_already",
+    WaitsForAPerson => "waits_for_a_person",
+    ClosedAlready => "closed_already",
+    LearnerLeft => "learner_left",
+    NoMoney => "no_money",
+});
+
+impl Refusal {
+    /// What to do instead.
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::ApprovedAlready => "the enrollment is approved; refund its payment or revoke its grant instead",
+            Self::WaitsForAPerson => "the enrollment waits for a person; approve or reject it first",
+            Self::ClosedAlready => "the enrollment is closed; approve it, or let the learner enrol again",
+            Self::LearnerLeft => "the learner left; they have to enrol again first",
+            Self::NoMoney => "no money arrived that could go back",
+        }
+    }
+}
+
+impl Status {
+    /// The law: what a command does in this status. Total, pure and closed.
+    pub fn after(&self, command: &Command) -> Ruling {
+        use Command as C;
+        use Ruling::{Move, Refuse, Stay as Keep};
+        use Status as S;
+        use Transition as T;
+        match (self, command) {
+            (S::AwaitingPayment, C::PaymentConfirmed(cause)) => Move(T::PaymentApproved, S::Approved { cause: *cause }),
+            (S::AwaitingPayment, C::PaymentFailed) => Keep(Stay::FailureNoted),
+            (S::AwaitingPayment, C::Approve(cause)) => Move(T::PersonApproved, S::Approved { cause: *cause }),
+            (S::AwaitingPayment, C::Reject(reason)) => Move(T::PersonRejected, S::Rejected { reason: reason.clone() }),
+            (S::AwaitingPayment, C::Hold(reason)) => Move(T::Held, S::AwaitingApproval { reason: *reason }),
+            (S::AwaitingPayment, C::Expire) => Move(T::Unpaid, S::Expired),
+            (S::AwaitingPayment, C::Withdraw) => Move(T::Left, S::Withdrawn),
+            (S::AwaitingPayment, C::Refund) => Refuse(Refusal::NoMoney),
+            (S::AwaitingPayment, C::Reopen) => Keep(Stay::AlreadyOpen),
+
+            (S::AwaitingApproval { .. }, C::PaymentConfirmed(cause)) => {
+                Move(T::PaymentApproved, S::Approved { cause: *cause })
+            }
+            (S::AwaitingApproval { .. }, C::PaymentFailed) => Keep(Stay::FailureNoted),
+            (S::AwaitingApproval { .. }, C::Approve(cause)) => Move(T::PersonApproved, S::Approved { cause: *cause }),
+            (S::AwaitingApproval { .. }, C::Reject(reason)) => {
+                Move(T::PersonRejected, S::Rejected { reason: reason.clone() })
+            }
+            (S::AwaitingApproval { reason }, C::Hold(graver)) if graver > reason => {
+                Move(T::HoldRaised, S::AwaitingApproval { reason: *graver })
+            }
+            (S::AwaitingApproval { .. }, C::Hold(_)) => Keep(Stay::AlreadyHeld),
+            // Nobody was seen to pay: a transfer that never came.
+            (S::AwaitingApproval { reason: HoldReason::BankTransfer }, C::Expire) => Move(T::Unpaid, S::Expired),
+            (S::AwaitingApproval { .. }, C::Expire) => Refuse(Refusal::WaitsForAPerson),
+            (S::AwaitingApproval { .. }, C::Withdraw) => Move(T::Left, S::Withdrawn),
+            (S::AwaitingApproval { .. }, C::Refund) => Move(T::HeldMoneyReturned, S::AwaitingPayment),
+            (S::AwaitingApproval { .. }, C::Reopen) => Keep(Stay::AlreadyOpen),
+
+            (S::Approved { cause }, C::PaymentConfirmed(higher)) if higher > cause => {
+                Move(T::CauseRaised, S::Approved { cause: *higher })
+            }
+            (S::Approved { .. }, C::PaymentConfirmed(_)) => Keep(Stay::AlreadyApproved),
+            (S::Approved { .. }, C::PaymentFailed) => Keep(Stay::FailureNoted),
+            (S::Approved { .. }, C::Approve(_)) => Keep(Stay::AlreadyApproved),
+            (S::Approved { .. }, C::Reject(_)) => Refuse(Refusal::ApprovedAlready),
+            (S::Approved { .. }, C::Hold(_)) => Keep(Stay::AlreadyApproved),
+            (S::Approved { .. }, C::Expire) => Move(T::Lapsed, S::Expired),
+            (S::Approved { .. }, C::Withdraw) => Move(T::Left, S::Withdrawn),
+            (S::Approved { .. }, C::Refund) => Move(T::MoneyReturned, S::Withdrawn),
+            (S::Approved { .. }, C::Reopen) => Refuse(Refusal::ApprovedAlready),
+
+            (S::Rejected { .. }, C::PaymentConfirmed(_)) => {
+                Move(T::LateMoneyHeld, S::AwaitingApproval { reason: HoldReason::LateMoney })
+            }
+            (S::Rejected { .. }, C::PaymentFailed) => Keep(Stay::FailureNoted),
+            (S::Rejected { .. }, C::Approve(cause)) => Move(T::PersonApproved, S::Approved { cause: *cause }),
+            (S::Rejected { .. }, C::Reject(_)) => Keep(Stay::AlreadyRejected),
+            (S::Rejected { .. }, C::Hold(reason)) => Move(T::Held, S::AwaitingApproval { reason: *reason }),
+            (S::Rejected { .. }, C::Expire | C::Withdraw) => Keep(Stay::AlreadyClosed),
+            (S::Rejected { .. }, C::Refund) => Keep(Stay::RefundNoted),
+            (S::Rejected { .. }, C::Reopen) => Move(T::Reopened, S::AwaitingPayment),
+
+            // The policy may approve money that came after expiry; by default it holds it.
+            (S::Expired, C::PaymentConfirmed(cause)) => Move(T::PaymentApproved, S::Approved { cause: *cause }),
+            (S::Expired, C::PaymentFailed) => Keep(Stay::FailureNoted),
+            (S::Expired, C::Approve(cause)) => Move(T::PersonApproved, S::Approved { cause: *cause }),
+            (S::Expired, C::Reject(_)) => Refuse(Refusal::ClosedAlready),
+            (S::Expired, C::Hold(reason)) => Move(T::Held, S::AwaitingApproval { reason: *reason }),
+            (S::Expired, C::Expire | C::Withdraw) => Keep(Stay::AlreadyClosed),
+            (S::Expired, C::Refund) => Keep(Stay::RefundNoted),
+            (S::Expired, C::Reopen) => Move(T::Reopened, S::AwaitingPayment),
+
+            (S::Withdrawn, C::PaymentConfirmed(_)) => {
+                Move(T::LateMoneyHeld, S::AwaitingApproval { reason: HoldReason::LateMoney })
+            }
+            (S::Withdrawn, C::PaymentFailed) => Keep(Stay::FailureNoted),
+            (S::Withdrawn, C::Approve(_)) => Refuse(Refusal::LearnerLeft),
+            (S::Withdrawn, C::Reject(_)) => Refuse(Refusal::LearnerLeft),
+            (S::Withdrawn, C::Hold(reason)) => Move(T::Held, S::AwaitingApproval { reason: *reason }),
+            (S::Withdrawn, C::Expire | C::Withdraw) => Keep(Stay::AlreadyClosed),
+            (S::Withdrawn, C::Refund) => Keep(Stay::RefundNoted),
+            (S::Withdrawn, C::Reopen) => Move(T::Reopened, S::AwaitingPayment),
+        }
+    }
+}
+
+/// Renders the law as a Markdown table, one row per status. Cells that depend on
+/// the data name each answer.
+pub fn render_table() -> String {
+    let mut out = String::from("| |");
+    for command in CommandKind::ALL {
+        out.push_str(&format!(" {command} |"));
+    }
+    out.push_str("\n|---|");
+    out.push_str(&"---|".repeat(CommandKind::ALL.len()));
+    out.push('\n');
+    for kind in StatusKind::ALL {
+        out.push_str(&format!("| **{kind}** |"));
+        for command in CommandKind::ALL {
+            let mut cells: Vec<String> = Vec::new();
+            for (status, command) in samples(*kind, *command) {
+                let cell = match status.after(&command) {
+                    Ruling::Move(name, to) => format!("**{name}** &rarr; {}", to.kind()),
+                    Ruling::Stay(name) => format!("*{name}*"),
+                    Ruling::Refuse(name) => name.to_string(),
+                };
+                if !cells.contains(&cell) {
+                    cells.push(cell);
+                }
+            }
+            out.push_str(&format!(" {} |", cells.join(" or ")));
+        }
+        out.push('\n');
+    }
+    out
+}
+
+/// Every (status, command) of the given kinds, over all reasons and causes.
+fn samples(status: StatusKind, command: CommandKind) -> Vec<(Status, Command)> {
+    let note = Note::new("");
+    let statuses: Vec<Status> = match status {
+        StatusKind::AwaitingPayment => vec![Status::AwaitingPayment],
+        StatusKind::AwaitingApproval => {
+            HoldReason::ALL.iter().map(|reason| Status::AwaitingApproval { reason: *reason }).collect()
+        }
+        StatusKind::Approved => ApprovalCause::ALL.iter().map(|cause| Status::Approved { cause: *cause }).collect(),
+        StatusKind::Rejected => vec![Status::Rejected { reason: note.clone() }],
+        StatusKind::Expired => vec![Status::Expired],
+        StatusKind::Withdrawn => vec![Status::Withdrawn],
+    };
+    let causes = |automatic| ApprovalCause::ALL.iter().copied().filter(move |cause| cause.is_automatic() == automatic);
+    let commands: Vec<Command> = match command {
+        CommandKind::PaymentConfirmed => causes(true).map(Command::PaymentConfirmed).collect(),
+        CommandKind::PaymentFailed => vec![Command::PaymentFailed],
+        CommandKind::Approve => causes(false).map(Command::Approve).collect(),
+        CommandKind::Reject => vec![Command::Reject(note)],
+        CommandKind::Hold => HoldReason::ALL.iter().copied().map(Command::Hold).collect(),
+        CommandKind::Expire => vec![Command::Expire],
+        CommandKind::Withdraw => vec![Command::Withdraw],
+        CommandKind::Refund => vec![Command::Refund],
+        CommandKind::Reopen => vec![Command::Reopen],
+    };
+    let pairs = |status: &Status| commands.iter().map(move |command| (status.clone(), command.clone())).collect::<Vec<_>>();
+    statuses.iter().flat_map(pairs).collect()
+}

@@ -1,0 +1,105 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::reason::{ApprovalCause, HoldReason, Note, words};
+
+/// Where an enrollment stands. Payment and access have states of their own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "state")]
+pub enum Status {
+    /// No money yet.
+    AwaitingPayment,
+    /// A person has to decide.
+    AwaitingApproval {
+        /// Why.
+        reason: HoldReason,
+    },
+    /// The learner is in.
+    Approved {
+        /// What approved it.
+        cause: ApprovalCause,
+    },
+    /// A person said no.
+    Rejected {
+        /// What they wrote.
+        reason: Note,
+    },
+    /// Nobody paid in time, or the access that was bought is over.
+    Expired,
+    /// The learner left, or the money went back.
+    Withdrawn,
+}
+
+/// A status without its data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum StatusKind {
+    /// See [`Status::AwaitingPayment`].
+    AwaitingPayment,
+    /// See [`Status::AwaitingApproval`].
+    AwaitingApproval,
+    /// See [`Status::Approved`].
+    Approved,
+    /// See [`Status::Rejected`].
+    Rejected,
+    /// See [`Status::Expired`].
+    Expired,
+    /// See [`Status::Withdrawn`].
+    Withdrawn,
+}
+
+words!(StatusKind {
+    AwaitingPayment => "awaiting_payment",
+    AwaitingApproval => "awaiting_approval",
+    Approved => "approved",
+    Rejected => "rejected",
+    Expired => "expired",
+    Withdrawn => "withdrawn",
+});
+
+impl Status {
+    /// The status without its data.
+    pub fn kind(&self) -> StatusKind {
+        match self {
+            Self::AwaitingPayment => StatusKind::AwaitingPayment,
+            Self::AwaitingApproval { .. } => StatusKind::AwaitingApproval,
+            Self::Approved { .. } => StatusKind::Approved,
+            Self::Rejected { .. } => StatusKind::Rejected,
+            Self::Expired => StatusKind::Expired,
+            Self::Withdrawn => StatusKind::Withdrawn,
+        }
+    }
+
+    /// The word that front ends of this kind use: `pending`, `approved`,
+    /// `rejected`, `expired` or `withdrawn`.
+    pub fn wire(&self) -> &'static str {
+        match self {
+            Self::AwaitingPayment | Self::AwaitingApproval { .. } => "pending",
+            Self::Approved { .. } => "approved",
+            Self::Rejected { .. } => "rejected",
+            Self::Expired => "expired",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
+
+    /// Whether the enrollment is still under way or approved: enrolling again
+    /// finds it as it is.
+    pub fn is_open(&self) -> bool {
+        match self {
+            Self::AwaitingPayment | Self::AwaitingApproval { .. } | Self::Approved { .. } => true,
+            Self::Rejected { .. } | Self::Expired | Self::Withdrawn => false,
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AwaitingApproval { reason } => write!(f, "awaiting_approval({reason})"),
+            Self::Approved { cause } => write!(f, "approved({cause})"),
+            Self::AwaitingPayment | Self::Rejected { .. } | Self::Expired | Self::Withdrawn => {
+                f.write_str(self.kind().as_str())
+            }
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! Everything known about one payment, and how good it is.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{PayLinkId, Reference};
+use crate::money::{Currency, Money, MoneyError};
+use crate::payment::{Attempt, Method, ProviderStatus};
+use crate::reason::words;
+use crate::webhook::{Notification, SignedForm, Value, Verified};
+
+/// How well a payment is proven, from worst to best.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Grade {
+    /// Somebody says so.
+    Unsigned,
+    /// The callback carries a right signature. It holds no amount, and an old
+    /// genuine one verifies for ever.
+    Signed,
+    /// The provider, asked by us, says it is paid: the exact amount, for the right attempt.
+    Confirmed,
+}
+
+words!(Grade {
+    Unsigned => "unsigned",
+    Signed => "signed",
+    Confirmed => "confirmed",
+});
+
+/// A comparison of what a payment says with what was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finding {
+    /// It is the same.
+    Match,
+    /// It differs.
+    Differs,
+    /// The provider says nothing about it.
+    NotStated,
+}
+
+impl Finding {
+    fn of(same: Option<bool>) -> Self {
+        match same {
+            Some(true) => Self::Match,
+            Some(false) => Self::Differs,
+            None => Self::NotStated,
+        }
+    }
+
+    /// One difference outweighs any match.
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Differs, _) | (_, Self::Differs) => Self::Differs,
+            (Self::Match, _) | (_, Self::Match) => Self::Match,
+            (Self::NotStated, Self::NotStated) => Self::NotStated,
+        }
+    }
+}
+
+/// A sum as a provider states it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "stated", content = "sum")]
+pub enum StatedAmount {
+    /// Nothing is said.
+    Nothing,
+    /// A usable sum.
+    Sum(Money),
+    /// Something that is no sum: zero, negative, a fraction, out of range.
+    Unusable,
+}
+
+impl StatedAmount {
+    /// A whole number of minor units.
+    pub fn from_minor(minor: i64, currency: Currency) -> Self {
+        Self::from_result(Money::new(minor, currency))
+    }
+
+    fn from_result(sum: Result<Money, MoneyError>) -> Self {
+        sum.map_or(Self::Unusable, Self::Sum)
+    }
+
+    fn sum(&self) -> Option<Money> {
+        match self {
+            Self::Sum(sum) => Some(*sum),
+            Self::Nothing | Self::Unusable => None,
+        }
+    }
+
+    /// Whether the number is the asked one, whatever the currency.
+    fn amount(&self, asked: Money) -> Finding {
+        Finding::of(match self {
+            Self::Nothing => None,
+            Self::Sum(sum) => Some(sum.minor() == asked.minor()),
+            Self::Unusable => Some(false),
+        })
+    }
+}
+
+/// What the provider answers when we ask it about a payment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirmation {
+    /// The pay link it speaks of.
+    pub pay_link: Option<PayLinkId>,
+    /// The reference it speaks of; iKhokha's answer has none.
+    pub reference: Option<Reference>,
+    /// Where the payment stands.
+    pub status: ProviderStatus,
+    /// The sum.
+    pub amount: StatedAmount,
+    /// The currency, when the provider states one; iKhokha does not.
+    pub currency: Option<Currency>,
+    /// The method, when the provider reveals it; iKhokha does not.
+    pub method: Option<Method>,
+    /// When the link was made.
+    pub created_at: Option<DateTime<Utc>>,
+}
+
+/// Which key signed a callback, and over which form.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedBy {
+    /// Label of the key.
+    pub key: Arc<str>,
+    /// The signed form.
+    pub form: SignedForm,
+}
+
+/// Everything known about one payment, graded. Stored with each decision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Evidence {
+    /// How well it is proven.
+    pub grade: Grade,
+    /// The callback's signature.
+    pub signature: Option<SignedBy>,
+    /// The provider's own answer.
+    pub confirmation: Option<Confirmation>,
+    /// The best stated sum.
+    pub stated: Option<Money>,
+    /// Is it the amount that was asked?
+    pub amount: Finding,
+    /// Is it the currency that was asked?
+    pub currency: Finding,
+    /// Does it name this attempt, and its pay link?
+    pub attempt: Finding,
+}
+
+impl Evidence {
+    /// Compares what was received and what the provider answered with the attempt.
+    pub fn gather(
+        attempt: &Attempt,
+        callback: Option<(&Verified<'_>, &Notification<'_>)>,
+        confirmation: Option<Confirmation>,
+    ) -> Self {
+        let claimed = callback.map_or(StatedAmount::Nothing, |(_, notification)| claimed_amount(notification));
+        let answered = confirmation.as_ref().map_or(StatedAmount::Nothing, |answer| answer.amount);
+        let amount = claimed.amount(attempt.amount).and(answered.amount(attempt.amount));
+        let currency = Finding::of(
+            confirmation
+                .as_ref()
+                .and_then(|answer| answer.currency)
+                .map(|currency| currency == attempt.amount.currency()),
+        );
+        let named = callback.map_or(Finding::NotStated, |(_, notification)| {
+            names(attempt, notification.pay_link_text(), notification.reference_text())
+        });
+        let answer_names = confirmation.as_ref().map_or(Finding::NotStated, |answer| {
+            names(
+                attempt,
+                answer.pay_link.as_ref().map(PayLinkId::as_str),
+                answer.reference.as_ref().map(Reference::as_str),
+            )
+        });
+        let subject = named.and(answer_names);
+        let confirmed = confirmation.as_ref().is_some_and(|answer| answer.status == ProviderStatus::Paid)
+            && answered.amount(attempt.amount) == Finding::Match
+            && amount == Finding::Match
+            && currency != Finding::Differs
+            && subject != Finding::Differs;
+        let grade = match (confirmed, callback.is_some()) {
+            (true, _) => Grade::Confirmed,
+            (false, true) => Grade::Signed,
+            (false, false) => Grade::Unsigned,
+        };
+        Self {
+            grade,
+            signature: callback.map(|(verified, _)| SignedBy { key: verified.key().clone(), form: verified.form() }),
+            stated: answered.sum().or(claimed.sum()),
+            confirmation,
+            amount,
+            currency,
+            attempt: subject,
+        }
+    }
+}
+
+/// A genuine callback has no amount. Should one ever come, it is whole cents, and
+/// it can only raise a doubt, never settle one.
+fn claimed_amount(notification: &Notification<'_>) -> StatedAmount {
+    match notification.field("amount") {
+        Some(Value::Integer(minor)) => StatedAmount::from_minor(minor, Currency::ZAR),
+        Some(_) => StatedAmount::Unusable,
+        None if notification.has_extra("amount") => StatedAmount::Unusable,
+        None => StatedAmount::Nothing,
+    }
+}
+
+fn names(attempt: &Attempt, pay_link: Option<&str>, reference: Option<&str>) -> Finding {
+    // A link may exist that we never heard of, when creating it timed out.
+    let link = pay_link.and_then(|id| attempt.link.as_ref().map(|link| link.id.as_str() == id));
+    let reference = reference.map(|reference| reference == attempt.reference.as_str());
+    Finding::of(link).and(Finding::of(reference))
+}

@@ -1,0 +1,319 @@
+//! Names of things. Each is checked once, at the edge, and cheap to clone.
+
+use std::fmt;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::{NoContext, Timestamp, Uuid};
+
+/// Longest text identifier, in bytes.
+pub const MAX_ID_LEN: usize = 128;
+
+/// Why a text was refused as an identifier, e-mail or title.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum IdError {
+    /// The text is empty.
+    #[error("{what} is empty")]
+    Empty {
+        /// What was being named.
+        what: &'static str,
+    },
+    /// The text is longer than the limit.
+    #[error("{what} is longer than {limit} bytes")]
+    TooLong {
+        /// What was being named.
+        what: &'static str,
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// The text starts or ends with white space.
+    #[error("{what} starts or ends with white space; trim it first")]
+    Padded {
+        /// What was being named.
+        what: &'static str,
+    },
+    /// The text holds a character that has no place in a name: a control
+    /// character, a direction override or an invisible mark.
+    #[error("{what} holds a character that is not allowed in it, at byte {at}")]
+    BadCharacter {
+        /// What was being named.
+        what: &'static str,
+        /// Offset of the character, in bytes.
+        at: usize,
+    },
+    /// The text is not an e-mail address.
+    #[error("the e-mail address needs one '@' between two parts")]
+    NotAnEmail,
+}
+
+/// Control characters, direction overrides and invisible marks forge log lines
+/// and look-alike names.
+fn is_hostile(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+fn check(text: &str, what: &'static str, limit: usize) -> Result<(), IdError> {
+    if text.is_empty() {
+        return Err(IdError::Empty { what });
+    }
+    if text.len() > limit {
+        return Err(IdError::TooLong { what, limit });
+    }
+    let plain = text.bytes().all(|b| b.is_ascii_graphic());
+    if plain {
+        return Ok(());
+    }
+    if let Some((at, _)) = text.char_indices().find(|(_, c)| is_hostile(*c)) {
+        return Err(IdError::BadCharacter { what, at });
+    }
+    if text.trim() != text {
+        return Err(IdError::Padded { what });
+    }
+    Ok(())
+}
+
+fn check_link(text: &str, what: &'static str, limit: usize) -> Result<(), IdError> {
+    check(text, what, limit)?;
+    match text.bytes().position(|b| !(b.is_ascii_alphanumeric() || b == b'_' || b == b'-')) {
+        Some(at) => Err(IdError::BadCharacter { what, at }),
+        None => Ok(()),
+    }
+}
+
+fn check_email(text: &str, what: &'static str, limit: usize) -> Result<(), IdError> {
+    check(text, what, limit)?;
+    match text.split_once('@') {
+        Some((local, domain))
+            if !local.is_empty()
+                && !domain.is_empty()
+                && !domain.contains('@')
+                && !text.contains(char::is_whitespace) =>
+        {
+            Ok(())
+        }
+        _ => Err(IdError::NotAnEmail),
+    }
+}
+
+macro_rules! text {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $limit:expr, $check:path, $debug:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Checks and takes the text.
+            ///
+            /// # Errors
+            /// [`IdError`] says what is wrong with it; it never repeats the text.
+            pub fn new(text: impl AsRef<str>) -> Result<Self, IdError> {
+                let text = text.as_ref();
+                $check(text, $what, $limit)?;
+                Ok(Self(Arc::from(text)))
+            }
+
+            /// The text itself.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+
+            /// Checks a text that is not taken yet.
+            #[allow(dead_code, reason = "only some of these are read from the wire in borrowed form")]
+            pub(crate) fn check(text: &str) -> Result<(), IdError> {
+                $check(text, $what, $limit)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let show: fn(&str, &mut fmt::Formatter<'_>) -> fmt::Result = $debug;
+                f.write_str(stringify!($name))?;
+                f.write_str("(")?;
+                show(&self.0, f)?;
+                f.write_str(")")
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = IdError;
+            fn try_from(text: String) -> Result<Self, IdError> {
+                Self::new(text)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = IdError;
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                Self::new(text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.0.as_ref().to_owned()
+            }
+        }
+    };
+}
+
+fn shown(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.write_str(text)
+}
+
+fn hidden(_: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.write_str("hidden")
+}
+
+text!(
+    /// The host's name for a learner. Its `Debug` is hidden, since many hosts
+    /// use an e-mail address here.
+    LearnerId, "the learner id", MAX_ID_LEN, check, hidden
+);
+text!(
+    /// The host's name for a course.
+    CourseId, "the course id", MAX_ID_LEN, check, shown
+);
+text!(
+    /// Our reference for one attempt to pay: the provider's
+    /// `externalTransactionID`, and what a learner writes on a bank transfer.
+    Reference, "the payment reference", MAX_ID_LEN, check, shown
+);
+text!(
+    /// The provider's name for a pay link (`paylinkID`): letters, digits, `_` and `-`.
+    PayLinkId, "the pay-link id", MAX_ID_LEN, check_link, shown
+);
+text!(
+    /// The host's name for a person who acts: an admin or an operator. Its
+    /// `Debug` is hidden like a learner's.
+    PersonId, "the person's id", MAX_ID_LEN, check, hidden
+);
+text!(
+    /// A learner's e-mail address; `Debug` never shows it.
+    Email, "the e-mail address", 254, check_email, hidden
+);
+text!(
+    /// A course title as the learner sees it.
+    Title, "the course title", 300, check, shown
+);
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for PayLinkId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for CourseId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Crockford's base 32: no I, L, O or U, so that a person can read it out.
+const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+impl Reference {
+    /// A new reference such as `CG-7K3M9QXDT4WZ`: 60 random bits in 15
+    /// characters, short enough for a bank statement line.
+    pub(crate) fn random() -> Self {
+        let mut bits = Uuid::new_v4().as_u128() & ((1 << 60) - 1);
+        let mut text = *b"CG-000000000000";
+        for slot in text[3..].iter_mut().rev() {
+            *slot = ALPHABET[(bits & 31) as usize];
+            bits >>= 5;
+        }
+        Self(text.iter().map(|b| char::from(*b)).collect::<String>().into())
+    }
+}
+
+macro_rules! uuid_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// Wraps an id that was stored before.
+            pub fn from_uuid(id: Uuid) -> Self {
+                Self(id)
+            }
+
+            /// The id as a UUID.
+            pub fn as_uuid(&self) -> Uuid {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = uuid::Error;
+            fn from_str(text: &str) -> Result<Self, uuid::Error> {
+                text.parse().map(Self)
+            }
+        }
+    };
+}
+
+uuid_id!(
+    /// Names one enrollment (UUID version 7: sorts by creation).
+    EnrollmentId
+);
+uuid_id!(
+    /// Names one grant.
+    GrantId
+);
+uuid_id!(
+    /// Names one record; also the id that subscribers de-duplicate by.
+    RecordId
+);
+
+/// A run of fresh ids for one change: one draw of randomness, then counting, so
+/// that the ids of a change sort in the order they were made.
+#[derive(Debug)]
+pub struct IdRun(u128);
+
+impl IdRun {
+    /// Starts a run at the given time.
+    pub fn new(now: DateTime<Utc>) -> Self {
+        let seconds = u64::try_from(now.timestamp()).unwrap_or(0);
+        let stamp = Timestamp::from_unix(NoContext, seconds, now.timestamp_subsec_nanos());
+        // The low 16 bits count within the run.
+        Self(Uuid::new_v7(stamp).as_u128() & !0xffff)
+    }
+
+    fn draw(&mut self) -> Uuid {
+        let id = Uuid::from_u128(self.0);
+        self.0 = self.0.wrapping_add(1);
+        id
+    }
+
+    /// The next id, as an enrollment's.
+    pub fn enrollment(&mut self) -> EnrollmentId {
+        EnrollmentId(self.draw())
+    }
+
+    /// The next id, as a grant's.
+    pub fn grant(&mut self) -> GrantId {
+        GrantId(self.draw())
+    }
+
+    /// The next id, as a record's.
+    pub fn record(&mut self) -> RecordId {
+        RecordId(self.draw())
+    }
+}

@@ -1,0 +1,286 @@
+//! Methods, attempts to pay, and the provider's status words.
+
+use std::fmt;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::evidence::Grade;
+use crate::ids::{CourseId, EnrollmentId, LearnerId, PayLinkId, Reference};
+use crate::money::Money;
+use crate::reason::{HoldReason, words};
+
+/// How a learner pays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Method {
+    /// A card on the provider's page.
+    Card,
+    /// An instant EFT on the provider's page, confirmed by the provider.
+    InstantEft,
+    /// A transfer outside the provider: no webhook, a person approves.
+    BankTransfer,
+    /// Not known.
+    Unknown,
+}
+
+words!(Method {
+    Card => "card",
+    InstantEft => "instant_eft",
+    BankTransfer => "bank_transfer",
+    Unknown => "unknown",
+});
+
+/// What a provider says about a payment. Only `PAID` (status look-up) and
+/// `SUCCESS` (callback) mean money; iKhokha's official example repository shows
+/// these and `FAILURE`. Any other word means "not final".
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum ProviderStatus {
+    /// The money is there.
+    Paid,
+    /// This try failed; the link stays payable.
+    Failed,
+    /// A word with no known meaning.
+    Other(Arc<str>),
+}
+
+impl ProviderStatus {
+    /// Reads a provider's word. The match is exact: `success` is not `SUCCESS`.
+    pub fn from_word(word: &str) -> Self {
+        match word {
+            "SUCCESS" | "PAID" => Self::Paid,
+            "FAILURE" => Self::Failed,
+            other => {
+                let shown: String = other.chars().filter(|c| !c.is_control()).take(64).collect();
+                Self::Other(shown.into())
+            }
+        }
+    }
+
+    /// The word, in the callback's vocabulary.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Paid => "SUCCESS",
+            Self::Failed => "FAILURE",
+            Self::Other(word) => word,
+        }
+    }
+}
+
+/// An unknown word is the provider's own text, so `Debug` does not repeat it.
+impl fmt::Debug for ProviderStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Paid => "Paid",
+            Self::Failed => "Failed",
+            Self::Other(_) => "Other",
+        })
+    }
+}
+
+impl From<String> for ProviderStatus {
+    fn from(word: String) -> Self {
+        Self::from_word(&word)
+    }
+}
+
+impl From<ProviderStatus> for String {
+    fn from(status: ProviderStatus) -> Self {
+        status.as_str().to_owned()
+    }
+}
+
+/// Where the learner pays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PayLink {
+    /// The provider's name for the link.
+    pub id: PayLinkId,
+    /// The page to send the learner to.
+    pub url: Arc<str>,
+}
+
+/// Money that arrived for an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payment {
+    /// When we learnt of it.
+    pub at: DateTime<Utc>,
+    /// The sum the provider stated; `None` when it stated none.
+    pub amount: Option<Money>,
+    /// The method the evidence pointed to.
+    pub method: Method,
+    /// How well it is proven.
+    pub grade: Grade,
+    /// What this money does now.
+    pub standing: Standing,
+}
+
+/// What a payment does for its enrollment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "standing", content = "reason")]
+pub enum Standing {
+    /// It carries the approval.
+    Counted,
+    /// It waits for a person.
+    Held(HoldReason),
+    /// It went back to the payer.
+    Returned,
+}
+
+/// One try to pay for an enrollment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// Our reference, unique per attempt.
+    pub reference: Reference,
+    /// The enrollment it pays for.
+    pub enrollment: EnrollmentId,
+    /// The learner it was made for; compared with the enrollment before approval.
+    pub learner: LearnerId,
+    /// The course it was made for; compared with the enrollment before approval.
+    pub course: CourseId,
+    /// What was asked.
+    pub amount: Money,
+    /// What the learner said they would pay with.
+    pub declared: Method,
+    /// The pay link, once the provider gave one.
+    pub link: Option<PayLink>,
+    /// Where it stands.
+    pub status: AttemptStatus,
+    /// The money, once it arrived.
+    pub payment: Option<Payment>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+}
+
+impl Attempt {
+    /// A new attempt, not yet sent to any provider.
+    pub fn new(
+        reference: Reference,
+        enrollment: EnrollmentId,
+        (learner, course): (LearnerId, CourseId),
+        amount: Money,
+        declared: Method,
+        now: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            reference,
+            enrollment,
+            learner,
+            course,
+            amount,
+            declared,
+            link: None,
+            status: AttemptStatus::Started,
+            payment: None,
+            created_at: now,
+        }
+    }
+
+    /// Whether money arrived and was not given back.
+    pub fn holds_money(&self) -> bool {
+        matches!(self.status, AttemptStatus::Paid)
+    }
+}
+
+/// Where an attempt stands.
+///
+/// ```text
+/// Started -> LinkReady -> Paid | Failed | Abandoned
+/// Failed  -> LinkReady | Paid          a link stays payable after a failed try
+/// Abandoned -> Paid                    and after we stopped waiting
+/// Paid    -> Refunded | Reversed       never lowered by a failure
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum AttemptStatus {
+    /// Made, with no pay link yet. A bank transfer stays here until approved.
+    Started,
+    /// The learner can pay.
+    LinkReady,
+    /// A try failed; the link is still payable.
+    Failed,
+    /// We stopped waiting; the link is still payable.
+    Abandoned,
+    /// The money arrived.
+    Paid,
+    /// The money went back.
+    Refunded,
+    /// The payer's bank took the money back.
+    Reversed,
+}
+
+words!(AttemptStatus {
+    Started => "started",
+    LinkReady => "link_ready",
+    Failed => "failed",
+    Abandoned => "abandoned",
+    Paid => "paid",
+    Refunded => "refunded",
+    Reversed => "reversed",
+});
+
+/// What can happen to an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AttemptEvent {
+    /// The provider gave a pay link.
+    LinkCreated,
+    /// The money arrived.
+    Paid,
+    /// A try failed.
+    Failed,
+    /// We stop waiting for it.
+    Abandoned,
+    /// The money went back.
+    Refunded,
+    /// The payer's bank took the money back.
+    Reversed,
+}
+
+impl AttemptEvent {
+    /// Every event.
+    pub const ALL: &'static [Self] = &[
+        Self::LinkCreated,
+        Self::Paid,
+        Self::Failed,
+        Self::Abandoned,
+        Self::Refunded,
+        Self::Reversed,
+    ];
+}
+
+/// What an event does to an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttemptStep {
+    /// The attempt moves.
+    Move(AttemptStatus),
+    /// Accepted, and nothing changes: it took effect before, or must not lower what is there.
+    Stay,
+    /// It cannot be: nothing was paid that could go back.
+    Refuse,
+}
+
+impl AttemptStatus {
+    /// What `event` does in this status.
+    pub fn after(self, event: AttemptEvent) -> AttemptStep {
+        use AttemptEvent as E;
+        use AttemptStatus as S;
+        use AttemptStep::{Move, Refuse, Stay};
+        match (self, event) {
+            (S::Started | S::Failed, E::LinkCreated) => Move(S::LinkReady),
+            (S::LinkReady | S::Abandoned, E::LinkCreated) => Stay,
+            (S::Started | S::LinkReady | S::Failed | S::Abandoned, E::Paid) => Move(S::Paid),
+            (S::Started | S::LinkReady, E::Failed) => Move(S::Failed),
+            (S::Failed | S::Abandoned, E::Failed) => Stay,
+            (S::Started | S::LinkReady | S::Failed, E::Abandoned) => Move(S::Abandoned),
+            (S::Abandoned, E::Abandoned) => Stay,
+            (S::Started | S::LinkReady | S::Failed | S::Abandoned, E::Refunded | E::Reversed) => Refuse,
+            (S::Paid, E::Refunded) => Move(S::Refunded),
+            (S::Paid, E::Reversed) => Move(S::Reversed),
+            (S::Paid, E::LinkCreated | E::Paid | E::Failed | E::Abandoned) => Stay,
+            // An old, genuine SUCCESS verifies for ever: it must not bring returned money back.
+            (S::Refunded | S::Reversed, E::LinkCreated | E::Paid | E::Failed | E::Abandoned) => Stay,
+            (S::Refunded, E::Refunded) | (S::Reversed, E::Reversed) => Stay,
+            (S::Refunded, E::Reversed) | (S::Reversed, E::Refunded) => Refuse,
+        }
+    }
+}

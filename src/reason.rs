@@ -1,0 +1,299 @@
+//! Why things are as they are: words that several arrows of the flow share.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// How urgently a person should look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Part of the normal day.
+    Info,
+    /// Somebody should look today.
+    Warning,
+    /// Money or access may be wrong: an alert.
+    Error,
+}
+
+/// Gives an enum its wire word, in one table.
+macro_rules! words {
+    ($name:ident { $($variant:ident => $word:literal),+ $(,)? }) => {
+        impl $name {
+            /// Every value, in order of precedence where there is one.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The word used on the wire and in the store.
+            pub fn as_str(&self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word),+
+                }
+            }
+        }
+
+        impl ::std::fmt::Display for $name {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl ::std::str::FromStr for $name {
+            type Err = $crate::reason::UnknownWord;
+            fn from_str(word: &str) -> Result<Self, $crate::reason::UnknownWord> {
+                match word {
+                    $($word => Ok(Self::$variant),)+
+                    _ => Err($crate::reason::UnknownWord(stringify!($name))),
+                }
+            }
+        }
+
+        impl ::serde::Serialize for $name {
+            fn serialize<S: ::serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+                out.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> ::serde::Deserialize<'de> for $name {
+            fn deserialize<D: ::serde::Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+                let word = <::std::borrow::Cow<'de, str> as ::serde::Deserialize>::deserialize(input)?;
+                word.parse().map_err(::serde::de::Error::custom)
+            }
+        }
+    };
+}
+pub(crate) use words;
+
+/// A word that stands for no value of the named type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this word is no {0}")]
+pub struct UnknownWord(pub(crate) &'static str);
+
+/// Why a payment or an enrollment waits for a person.
+///
+/// The order is a precedence: when several reasons hold, the greatest is shown,
+/// so that the order in which they were found cannot matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum HoldReason {
+    /// A bank transfer: no webhook will ever come, a person checks the statement.
+    BankTransfer,
+    /// An instant EFT, confirmed by the provider.
+    InstantEft,
+    /// Nothing tells the method.
+    MethodUnknown,
+    /// The method is known with less confidence than the policy asks for.
+    LowConfidence,
+    /// The rule set asks that unknown payments be looked into.
+    Investigate,
+    /// The evidence is below the policy's minimum.
+    WeakEvidence,
+    /// The host's own policy asked for a person.
+    HostPolicy,
+    /// The host's transition guard vetoed the approval.
+    Vetoed,
+    /// Paid after the enrollment was closed; links never expire at the provider.
+    LateMoney,
+    /// A second payment for the same enrollment: a refund is due.
+    DuplicateMoney,
+    /// The sum differs from the attempt's.
+    AmountDiffers,
+    /// The currency differs from the attempt's.
+    CurrencyDiffers,
+    /// The course is not offered by the host.
+    UnknownCourse,
+    /// The attempt was made for another course than the enrollment's.
+    WrongCourse,
+    /// The attempt was made for another learner than the enrollment's.
+    WrongLearner,
+    /// The payment names another attempt or pay link than the one it was made for.
+    WrongAttempt,
+}
+
+words!(HoldReason {
+    BankTransfer => "bank_transfer",
+    InstantEft => "instant_eft",
+    MethodUnknown => "method_unknown",
+    LowConfidence => "low_confidence",
+    Investigate => "investigate",
+    WeakEvidence => "weak_evidence",
+    HostPolicy => "host_policy",
+    Vetoed => "vetoed",
+    LateMoney => "late_money",
+    DuplicateMoney => "duplicate_money",
+    AmountDiffers => "amount_differs",
+    CurrencyDiffers => "currency_differs",
+    UnknownCourse => "unknown_course",
+    WrongCourse => "wrong_course",
+    WrongLearner => "wrong_learner",
+    WrongAttempt => "wrong_attempt",
+});
+
+impl HoldReason {
+    /// How urgently a person should look.
+    pub fn severity(&self) -> Severity {
+        match self {
+            Self::BankTransfer | Self::InstantEft => Severity::Info,
+            Self::MethodUnknown
+            | Self::LowConfidence
+            | Self::WeakEvidence
+            | Self::HostPolicy
+            | Self::Vetoed
+            | Self::LateMoney
+            | Self::DuplicateMoney => Severity::Warning,
+            Self::Investigate
+            | Self::AmountDiffers
+            | Self::CurrencyDiffers
+            | Self::UnknownCourse
+            | Self::WrongCourse
+            | Self::WrongLearner
+            | Self::WrongAttempt => Severity::Error,
+        }
+    }
+
+    /// What the admin should do about it, in one sentence.
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::BankTransfer => "Find the reference on the bank statement, then approve.",
+            Self::InstantEft => "The provider confirms the money; approve when you are satisfied.",
+            Self::MethodUnknown | Self::LowConfidence => {
+                "Look the payment up in the provider's dashboard, then approve or reject."
+            }
+            Self::Investigate => "Find out why the method is unknown before you approve.",
+            Self::WeakEvidence => "Check the payment in the provider's dashboard before you approve.",
+            Self::HostPolicy | Self::Vetoed => "Your own rules held this back; see the explanation.",
+            Self::LateMoney => "Paid after the enrollment was closed: approve it or refund the money.",
+            Self::DuplicateMoney => "Paid twice: refund this payment; access is not affected.",
+            Self::AmountDiffers | Self::CurrencyDiffers => {
+                "The sum is not what was asked: approve it knowingly, or reject and refund."
+            }
+            Self::UnknownCourse => "The course is no longer offered: approve it knowingly, or refund.",
+            Self::WrongCourse | Self::WrongLearner | Self::WrongAttempt => {
+                "The payment does not fit this enrollment: compare references before you act."
+            }
+        }
+    }
+}
+
+/// What approved an enrollment.
+///
+/// The order is a precedence: the greater cause is kept when both are true.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum ApprovalCause {
+    /// An operator overrode the queue.
+    SystemOverride,
+    /// An admin approved many at once.
+    BulkApproval,
+    /// An admin approved this one.
+    ManualAdminApproval,
+    /// A confirmed instant EFT, where the policy allows that.
+    AutomaticEftPayment,
+    /// A confirmed card payment.
+    AutomaticCardPayment,
+}
+
+words!(ApprovalCause {
+    SystemOverride => "system_override",
+    BulkApproval => "bulk_approval",
+    ManualAdminApproval => "manual_admin_approval",
+    AutomaticEftPayment => "automatic_eft_payment",
+    AutomaticCardPayment => "automatic_card_payment",
+});
+
+impl ApprovalCause {
+    /// Whether a payment approved it, rather than a person.
+    pub fn is_automatic(&self) -> bool {
+        matches!(self, Self::AutomaticCardPayment | Self::AutomaticEftPayment)
+    }
+}
+
+/// A short text written by a person: a reject reason, a note, a proof reference.
+/// Control characters are taken out, the length is capped at 500 bytes, and runs
+/// of digits that could be a card number are masked.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub struct Note(String);
+
+impl Note {
+    /// Cleans and keeps the text; an empty note is allowed.
+    pub fn new(text: impl AsRef<str>) -> Self {
+        let mut clean: String = text.as_ref().chars().filter(|c| !c.is_control()).collect();
+        if clean.len() > 500 {
+            let cut = (0..=500).rev().find(|at| clean.is_char_boundary(*at)).unwrap_or(0);
+            clean.truncate(cut);
+        }
+        Self(mask_card_numbers(clean.trim()))
+    }
+
+    /// The cleaned text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether nothing is left.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl From<String> for Note {
+    fn from(text: String) -> Self {
+        Self::new(text)
+    }
+}
+
+impl From<&str> for Note {
+    fn from(text: &str) -> Self {
+        Self::new(text)
+    }
+}
+
+impl From<Note> for String {
+    fn from(note: Note) -> Self {
+        note.0
+    }
+}
+
+impl fmt::Debug for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Note({} bytes)", self.0.len())
+    }
+}
+
+/// Masks every run of 13 to 19 digits (spaces and dashes between them allowed):
+/// the lengths a card number has by ISO/IEC 7812. Any longer run is masked too.
+pub(crate) fn mask_card_numbers(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut run = String::new();
+    let flush = |run: &mut String, out: &mut String| {
+        let digits = run.bytes().filter(u8::is_ascii_digit).count();
+        if digits >= 13 {
+            out.extend(run.chars().map(|c| if c.is_ascii_digit() { '*' } else { c }));
+        } else {
+            out.push_str(run);
+        }
+        run.clear();
+    };
+    for c in text.chars() {
+        if c.is_ascii_digit() || (!run.is_empty() && (c == ' ' || c == '-')) {
+            run.push(c);
+        } else {
+            flush(&mut run, &mut out);
+            out.push(c);
+        }
+    }
+    flush(&mut run, &mut out);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mask_card_numbers;
+
+    #[test]
+    fn masks_long_digit_runs_only() {
+        assert_eq!(mask_card_numbers("card 4111 1111 1111 1111 ok"), "card **** **** **** **** ok");
+        assert_eq!(mask_card_numbers("call 011-555-0199"), "call 011-555-0199");
+        assert_eq!(mask_card_numbers("4111111111111111"), "****************");
+    }
+}

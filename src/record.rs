@@ -1,0 +1,268 @@
+//! One fact that happened: who, what, why, when. History, audit and notification
+//! are the same records.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::access::EndReason;
+use crate::approval::{CheckReport, Decision};
+use crate::detect::Detection;
+use crate::enrollment::{Status, Transition, Version};
+use crate::evidence::Evidence;
+use crate::ids::{EnrollmentId, GrantId, LearnerId, PersonId, RecordId, Reference};
+use crate::money::Money;
+use crate::payment::{AttemptStatus, Method, Standing};
+use crate::reason::{HoldReason, Note, Severity, words};
+use crate::webhook::{DeliveryKey, VerifyError};
+
+/// Who did it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "actor", content = "id")]
+#[non_exhaustive]
+pub enum Actor {
+    /// The fast track for cards.
+    SystemCardPayment,
+    /// The handling of EFT payments.
+    SystemEftPayment,
+    /// Anything else the system does by itself.
+    System,
+    /// The learner.
+    Learner(LearnerId),
+    /// A person with the right to decide.
+    Admin(PersonId),
+}
+
+/// By which way it came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Source {
+    /// The learner's own request.
+    LearnerRequest,
+    /// A callback about a card payment.
+    WebhookCardPayment,
+    /// A callback about an EFT.
+    WebhookEftPayment,
+    /// A callback about a payment of unknown method.
+    WebhookUnknownPayment,
+    /// The provider's answer, asked without a callback.
+    ProviderStatus,
+    /// An admin's decision.
+    AdminApproval,
+    /// The system itself.
+    SystemAutomatic,
+}
+
+words!(Source {
+    LearnerRequest => "learner_request",
+    WebhookCardPayment => "webhook_card_payment",
+    WebhookEftPayment => "webhook_eft_payment",
+    WebhookUnknownPayment => "webhook_unknown_payment",
+    ProviderStatus => "provider_status",
+    AdminApproval => "admin_approval",
+    SystemAutomatic => "system_automatic",
+});
+
+/// What a decision about a payment rested on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Basis {
+    /// What was known, and how good it was.
+    pub evidence: Evidence,
+    /// The method, and why.
+    pub detection: Detection,
+    /// Every check.
+    pub checks: CheckReport,
+    /// What was decided.
+    pub decision: Decision,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "fact")]
+#[non_exhaustive]
+pub enum Fact {
+    /// An enrollment was made.
+    EnrollmentCreated {
+        /// Its price.
+        price: Money,
+        /// The declared method.
+        declared: Method,
+    },
+    /// An enrollment's status moved.
+    EnrollmentMoved {
+        /// From.
+        from: Status,
+        /// To.
+        to: Status,
+        /// By which transition.
+        transition: Transition,
+    },
+    /// The learner enrolled again at another price or by another method.
+    EnrollmentRevised {
+        /// The price from now on.
+        price: Money,
+        /// The declared method from now on.
+        declared: Method,
+    },
+    /// An attempt to pay was started.
+    AttemptStarted {
+        /// Its reference.
+        reference: Reference,
+        /// What was asked.
+        amount: Money,
+    },
+    /// An attempt moved without money.
+    AttemptMoved {
+        /// Its reference.
+        reference: Reference,
+        /// From.
+        from: AttemptStatus,
+        /// To.
+        to: AttemptStatus,
+    },
+    /// Money arrived.
+    PaymentCompleted {
+        /// The attempt's reference.
+        reference: Reference,
+        /// The sum the provider stated.
+        amount: Option<Money>,
+        /// The method the evidence pointed to.
+        method: Method,
+        /// What the money does.
+        standing: Standing,
+    },
+    /// Money that had arrived does something else now.
+    PaymentRestated {
+        /// The attempt's reference.
+        reference: Reference,
+        /// What it does now.
+        standing: Standing,
+    },
+    /// Money went back.
+    PaymentReturned {
+        /// The attempt's reference.
+        reference: Reference,
+    },
+    /// A payment names an enrollment that it does not fit; nothing was moved by it.
+    PaymentDoubted {
+        /// The attempt's reference.
+        reference: Reference,
+        /// What does not fit.
+        reason: HoldReason,
+    },
+    /// A grant began.
+    AccessGranted {
+        /// The grant.
+        grant: GrantId,
+        /// Until when.
+        until: Option<DateTime<Utc>>,
+    },
+    /// A grant now rests on this payment.
+    AccessRebased {
+        /// The grant.
+        grant: GrantId,
+        /// The payment.
+        payment: Reference,
+    },
+    /// A grant ended.
+    AccessEnded {
+        /// The grant.
+        grant: GrantId,
+        /// Why.
+        why: EndReason,
+    },
+    /// A verified callback names no payment that we know.
+    DeliveryParked {
+        /// The delivery.
+        key: DeliveryKey,
+    },
+    /// A verified callback cannot be read, or could not be applied for too long.
+    DeliveryDead {
+        /// The delivery.
+        key: DeliveryKey,
+        /// Why.
+        cause: Note,
+    },
+    /// An admin asked for a delivery to be handled again.
+    DeliveryReplayed {
+        /// The delivery.
+        key: DeliveryKey,
+    },
+    /// A delivery was refused before anything of it was read.
+    DeliveryRefused {
+        /// Why.
+        error: VerifyError,
+        /// How many more were refused since the last such record.
+        unrecorded: u64,
+    },
+}
+
+impl Fact {
+    /// The event name that front ends of this kind use.
+    pub fn event(&self) -> &'static str {
+        match self {
+            Self::EnrollmentCreated { .. } => "enrollment_created",
+            Self::EnrollmentMoved { transition: Transition::PersonApproved, .. } => "admin_approved",
+            Self::EnrollmentMoved { .. } | Self::EnrollmentRevised { .. } => "enrollment_updated",
+            Self::AttemptStarted { .. } => "payment_started",
+            Self::AttemptMoved { to: AttemptStatus::Failed, .. } => "payment_failed",
+            Self::AttemptMoved { .. } | Self::PaymentRestated { .. } => "payment_updated",
+            Self::PaymentCompleted { .. } => "payment_completed",
+            Self::PaymentReturned { .. } => "payment_refunded",
+            Self::PaymentDoubted { .. } => "payment_doubted",
+            Self::AccessGranted { .. } => "course_access_granted",
+            Self::AccessRebased { .. } => "course_access_updated",
+            Self::AccessEnded { .. } => "course_access_ended",
+            Self::DeliveryParked { .. } => "delivery_parked",
+            Self::DeliveryDead { .. } => "delivery_dead",
+            Self::DeliveryReplayed { .. } => "delivery_replayed",
+            Self::DeliveryRefused { .. } => "security_event",
+        }
+    }
+
+    /// How urgently a person should look.
+    pub fn severity(&self) -> Severity {
+        match self {
+            Self::EnrollmentMoved { to: Status::AwaitingApproval { reason }, .. }
+            | Self::PaymentDoubted { reason, .. }
+            | Self::PaymentCompleted { standing: Standing::Held(reason), .. }
+            | Self::PaymentRestated { standing: Standing::Held(reason), .. } => reason.severity(),
+            Self::DeliveryParked { .. } => Severity::Warning,
+            Self::DeliveryDead { .. } => Severity::Error,
+            Self::DeliveryRefused { .. } => Severity::Warning,
+            _ => Severity::Info,
+        }
+    }
+}
+
+/// One fact that happened. Written once, in the same commit as the change it
+/// tells of, and never altered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Record {
+    /// Its name; subscribers de-duplicate by it.
+    pub id: RecordId,
+    /// The enrollment it belongs to, if any.
+    pub enrollment: Option<EnrollmentId>,
+    /// The enrollment's version after the change; 0 without an enrollment.
+    pub version: Version,
+    /// What happened.
+    #[serde(flatten)]
+    pub fact: Fact,
+    /// Who did it.
+    pub who: Actor,
+    /// By which way it came.
+    pub source: Source,
+    /// What a person wrote about it.
+    pub note: Option<Note>,
+    /// What the decision rested on.
+    pub basis: Option<Box<Basis>>,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+impl Record {
+    /// A record of a fact.
+    pub fn new(id: RecordId, fact: Fact, who: Actor, source: Source, at: DateTime<Utc>) -> Self {
+        Self { id, enrollment: None, version: Version::default(), fact, who, source, note: None, basis: None, at }
+    }
+}

@@ -1,0 +1,34 @@
+//! From bytes off the wire to a notification that can be trusted.
+//!
+//! ```text
+//! Delivery --verify--> Verified --parse--> Notification
+//! ```
+//!
+//! Nothing is parsed before the signature matched, and [`Verified`] can only be
+//! made by [`Verifier::verify`]:
+//!
+//! ```compile_fail
+//! use coursegate::webhook::{SignedForm, Verified};
+//! let forged = Verified { path: "/hook", body: b"{}", key: "none".into(), form: SignedForm::Raw };
+//! ```
+//!
+//! Nor can a notification be read from a delivery that was not verified:
+//!
+//! ```compile_fail
+//! use coursegate::webhook::{Delivery, Notification};
+//! let delivery = Delivery::new("/hook", [("ik-sign", "00")], b"{}".to_vec());
+//! let forged = Notification::parse(&delivery);
+//! ```
+
+mod canonical;
+mod delivery;
+mod notification;
+mod sign;
+mod verify;
+
+pub use delivery::{Delivery, DeliveryKey};
+pub use notification::{Notification, NotificationError, Value};
+pub use sign::{Signature, Signer};
+pub use verify::{KeyRing, SignedForm, SignedTime, Verified, Verifier, VerifierError, VerifyError};
+
+pub(crate) use canonical::canonical;

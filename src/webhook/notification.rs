@@ -1,0 +1,344 @@
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::canonical::Node;
+use super::delivery::DeliveryKey;
+use super::verify::Verified;
+use crate::ids::{IdError, PayLinkId, Reference};
+use crate::payment::ProviderStatus;
+
+/// Fields beyond the four known ones; a real callback has none.
+const MAX_EXTRA_FIELDS: usize = 64;
+/// Longest status word or response code, in bytes.
+const MAX_WORD_LEN: usize = 64;
+
+/// Why a verified delivery could not be read. It is kept and alerted, since the
+/// provider did sign it. The text never repeats the body.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotificationError {
+    /// Not one JSON object with each key once, at line and column.
+    #[error("the body is not one JSON object with each key given once (line {line}, column {column})")]
+    NotAnObject {
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1; 0 at the very start.
+        column: usize,
+    },
+    /// More fields than any callback has.
+    #[error("the body has more than {MAX_EXTRA_FIELDS} unknown fields")]
+    TooManyFields,
+    /// No status, or an empty or oversized one.
+    #[error("the body has no usable status")]
+    NoStatus,
+    /// Neither a pay-link id nor a reference.
+    #[error("the body names neither a pay link nor a reference")]
+    NoSubject,
+    /// A pay-link id or a reference that cannot be one.
+    #[error("the body names its payment in a way that cannot be right")]
+    BadSubject(#[from] IdError),
+}
+
+/// A verified delivery, parsed. Unknown fields are kept and looked into only
+/// when a rule asks.
+#[derive(Clone)]
+pub struct Notification<'d> {
+    pay_link: Option<Cow<'d, str>>,
+    reference: Option<Cow<'d, str>>,
+    status: Cow<'d, str>,
+    response_code: Option<Cow<'d, str>>,
+    extra: Vec<(Cow<'d, str>, &'d RawValue)>,
+}
+
+impl<'d> Notification<'d> {
+    /// Reads the callback (official example repository): `paylinkID`, `status`,
+    /// `externalTransactionID`, `responseCode`. A key given twice, at any depth,
+    /// is an error, so that no reader can see another value than this one.
+    ///
+    /// # Errors
+    /// [`NotificationError`] when it is not one JSON object, has no status, or
+    /// names no payment.
+    pub fn parse(verified: &Verified<'d>) -> Result<Self, NotificationError> {
+        let fields: Fields<'d> = serde_json::from_slice(verified.body()).map_err(|error| {
+            NotificationError::NotAnObject { line: error.line(), column: error.column() }
+        })?;
+        let status = fields.status.filter(|word| usable(word)).ok_or(NotificationError::NoStatus)?;
+        if fields.extra.len() > MAX_EXTRA_FIELDS {
+            return Err(NotificationError::TooManyFields);
+        }
+        for (_, raw) in &fields.extra {
+            refuse_repeats(raw)?;
+        }
+        if let Some(link) = &fields.pay_link {
+            PayLinkId::check(link)?;
+        }
+        if let Some(reference) = &fields.reference {
+            Reference::check(reference)?;
+        }
+        if fields.pay_link.is_none() && fields.reference.is_none() {
+            return Err(NotificationError::NoSubject);
+        }
+        Ok(Self {
+            pay_link: fields.pay_link,
+            reference: fields.reference,
+            status,
+            response_code: fields.response_code,
+            extra: fields.extra,
+        })
+    }
+
+    /// The pay link it speaks of.
+    pub fn pay_link(&self) -> Option<PayLinkId> {
+        self.pay_link.as_deref().and_then(|text| PayLinkId::new(text).ok())
+    }
+
+    /// Our reference.
+    pub fn reference(&self) -> Option<Reference> {
+        self.reference.as_deref().and_then(|text| Reference::new(text).ok())
+    }
+
+    pub(crate) fn pay_link_text(&self) -> Option<&str> {
+        self.pay_link.as_deref()
+    }
+
+    pub(crate) fn reference_text(&self) -> Option<&str> {
+        self.reference.as_deref()
+    }
+
+    /// Whether an unknown field is there with anything but null in it.
+    pub(crate) fn has_extra(&self, name: &str) -> bool {
+        self.extra.iter().any(|(key, raw)| key == name && raw.get() != "null")
+    }
+
+    /// What happened, in the provider's word.
+    pub fn status(&self) -> ProviderStatus {
+        ProviderStatus::from_word(&self.status)
+    }
+
+    /// The response code. `00` appears on failures too: it decides nothing.
+    pub fn response_code(&self) -> Option<&str> {
+        self.response_code.as_deref()
+    }
+
+    /// What makes this delivery the same as another.
+    pub fn key(&self) -> DeliveryKey {
+        DeliveryKey::of(self.pay_link.as_deref(), &self.status, self.reference.as_deref())
+    }
+
+    /// Whether the body has fields beyond the four known ones.
+    pub fn has_extra_fields(&self) -> bool {
+        !self.extra.is_empty()
+    }
+
+    /// A field by name; a dot steps into an object (`card.brand`). `None` when
+    /// it is absent, null, or no text, number or truth value.
+    pub fn field(&self, path: &str) -> Option<Value<'_>> {
+        let known = match path {
+            "paylinkID" | "paylinkId" => Some(self.pay_link.as_deref()),
+            "externalTransactionID" => Some(self.reference.as_deref()),
+            "status" => Some(Some(self.status.as_ref())),
+            "responseCode" => Some(self.response_code.as_deref()),
+            _ => None,
+        };
+        if let Some(known) = known {
+            return known.map(|text| Value::Text(Cow::Borrowed(text)));
+        }
+        if self.extra.is_empty() {
+            return None;
+        }
+        let (first, rest) = match path.split_once('.') {
+            // A name that holds a dot itself wins over stepping in.
+            Some(_) if self.extra.iter().any(|(key, _)| key == path) => (path, None),
+            Some((first, rest)) => (first, Some(rest)),
+            None => (path, None),
+        };
+        let (_, raw) = self.extra.iter().find(|(key, _)| key == first)?;
+        Value::read(raw, rest)
+    }
+}
+
+impl fmt::Debug for Notification<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Notification")
+            .field("status", &self.status())
+            .field("extra_fields", &self.extra.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// One value of a notification, as a rule sees it.
+#[derive(Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Value<'v> {
+    /// Text.
+    Text(Cow<'v, str>),
+    /// A whole number.
+    Integer(i64),
+    /// Any other number; never used for money.
+    Fraction(f64),
+    /// A truth value.
+    Bool(bool),
+}
+
+impl<'v> Value<'v> {
+    fn read(raw: &'v RawValue, path: Option<&str>) -> Option<Self> {
+        let Some(path) = path else { return Self::scalar(raw) };
+        let fields: Object<'v> = serde_json::from_str(raw.get()).ok()?;
+        let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
+        let (_, raw) = fields.0.into_iter().find(|(key, _)| key == first)?;
+        Self::read(raw, rest)
+    }
+
+    fn scalar(raw: &'v RawValue) -> Option<Self> {
+        let text = raw.get();
+        match text.as_bytes().first()? {
+            b'"' => serde_json::from_str::<Text<'v>>(text).ok().map(|text| Self::Text(text.0)),
+            b't' => Some(Self::Bool(true)),
+            b'f' => Some(Self::Bool(false)),
+            b'-' | b'0'..=b'9' => match text.parse::<i64>() {
+                Ok(number) => Some(Self::Integer(number)),
+                Err(_) => text.parse::<f64>().ok().map(Self::Fraction),
+            },
+            _ => None,
+        }
+    }
+}
+
+/// Values come from a payload, so `Debug` shows the kind only.
+impl fmt::Debug for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text(_) => "Text",
+            Self::Integer(_) => "Integer",
+            Self::Fraction(_) => "Fraction",
+            Self::Bool(_) => "Bool",
+        })
+    }
+}
+
+fn usable(word: &str) -> bool {
+    !word.is_empty() && word.len() <= MAX_WORD_LEN && !word.contains(char::is_control)
+}
+
+/// Only objects and lists can hide a repeated key.
+fn refuse_repeats(raw: &RawValue) -> Result<(), NotificationError> {
+    if !raw.get().starts_with(['{', '[']) {
+        return Ok(());
+    }
+    serde_json::from_str::<Node>(raw.get())
+        .map(drop)
+        .map_err(|error| NotificationError::NotAnObject { line: error.line(), column: error.column() })
+}
+
+/// One object of the body: the four known fields, and the others as they stand.
+#[derive(Default)]
+struct Fields<'d> {
+    pay_link: Option<Cow<'d, str>>,
+    reference: Option<Cow<'d, str>>,
+    status: Option<Cow<'d, str>>,
+    response_code: Option<Cow<'d, str>>,
+    extra: Vec<(Cow<'d, str>, &'d RawValue)>,
+}
+
+impl<'de: 'd, 'd> Deserialize<'de> for Fields<'d> {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        input.deserialize_map(FieldsVisitor).map(|fields: Fields<'de>| fields)
+    }
+}
+
+struct FieldsVisitor;
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = Fields<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut input: A) -> Result<Fields<'de>, A::Error> {
+        let mut fields = Fields::default();
+        // A null known field is absent, but still may not come twice.
+        let mut seen = [false; 4];
+        while let Some(Text(key)) = input.next_key::<Text<'de>>()? {
+            let (index, slot) = match key.as_ref() {
+                "paylinkID" | "paylinkId" => (0, &mut fields.pay_link),
+                "status" => (1, &mut fields.status),
+                "externalTransactionID" => (2, &mut fields.reference),
+                "responseCode" => (3, &mut fields.response_code),
+                _ => {
+                    if fields.extra.len() <= MAX_EXTRA_FIELDS {
+                        if fields.extra.iter().any(|(other, _)| *other == key) {
+                            return Err(A::Error::custom("a key is given twice"));
+                        }
+                        fields.extra.push((key, input.next_value()?));
+                    } else {
+                        input.next_value::<serde::de::IgnoredAny>()?;
+                    }
+                    continue;
+                }
+            };
+            if std::mem::replace(&mut seen[index], true) {
+                return Err(A::Error::custom("a key is given twice"));
+            }
+            *slot = input.next_value::<Option<Text<'de>>>()?.map(|text| text.0);
+        }
+        Ok(fields)
+    }
+}
+
+/// A nested object, read when a rule steps into it.
+struct Object<'d>(Vec<(Cow<'d, str>, &'d RawValue)>);
+
+impl<'de: 'd, 'd> Deserialize<'de> for Object<'d> {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        input.deserialize_map(ObjectVisitor).map(|object: Object<'de>| object)
+    }
+}
+
+struct ObjectVisitor;
+
+impl<'de> Visitor<'de> for ObjectVisitor {
+    type Value = Object<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut input: A) -> Result<Object<'de>, A::Error> {
+        let mut fields = Vec::new();
+        while let Some((Text(key), raw)) = input.next_entry::<Text<'de>, &'de RawValue>()? {
+            fields.push((key, raw));
+        }
+        Ok(Object(fields))
+    }
+}
+
+/// Text that is borrowed from the body unless it holds escapes.
+struct Text<'d>(Cow<'d, str>);
+
+impl<'de: 'd, 'd> Deserialize<'de> for Text<'d> {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        input.deserialize_str(TextVisitor)
+    }
+}
+
+struct TextVisitor;
+
+impl<'de> Visitor<'de> for TextVisitor {
+    type Value = Text<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("text")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Text<'de>, E> {
+        Ok(Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Text<'de>, E> {
+        Ok(Text(Cow::Owned(text.to_owned())))
+    }
+}

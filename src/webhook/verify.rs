@@ -1,0 +1,359 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use subtle::{ConditionallySelectable, ConstantTimeEq};
+
+use super::canonical;
+use super::delivery::Delivery;
+use super::sign::{Prefixed, Signature, Signer};
+use crate::secret::{AppId, Secret};
+
+/// Header with the application id. HTTP header names match in any case.
+const APP_ID_HEADER: &str = "ik-appid";
+/// Header with the signature.
+const SIGNATURE_HEADER: &str = "ik-sign";
+/// Keys that may be accepted at once.
+const MAX_KEYS: usize = 8;
+
+/// Why a delivery was refused. Nothing of it is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// The body is above the cap; nothing was hashed.
+    #[error("the body is above the cap of {cap} bytes")]
+    TooLarge {
+        /// The cap, in bytes.
+        cap: usize,
+    },
+    /// No application id.
+    #[error("the ik-appid header is missing")]
+    MissingAppId,
+    /// The application id header came more than once.
+    #[error("the ik-appid header is given more than once")]
+    RepeatedAppId,
+    /// Another application id.
+    #[error("the ik-appid header names another application")]
+    WrongAppId,
+    /// No signature.
+    #[error("the ik-sign header is missing")]
+    MissingSignature,
+    /// The signature header came more than once.
+    #[error("the ik-sign header is given more than once")]
+    RepeatedSignature,
+    /// Not 64 hexadecimal digits.
+    #[error("the ik-sign header is not 64 hexadecimal digits")]
+    MalformedSignature,
+    /// No accepted key gives this signature over any accepted form. The secret
+    /// differs, the registered path differs, or the delivery is forged.
+    #[error("the signature matches no key; compare the secret and the registered callback path")]
+    WrongSignature,
+    /// The scheme signs a time, and the header with it is missing or unreadable.
+    #[error("the time header is missing or unreadable")]
+    MissingTime,
+    /// The signed time is further from now than the tolerance.
+    #[error("the signed time is outside the tolerance; compare the clocks, or it is a replay")]
+    OutsideTolerance,
+}
+
+/// Why a key ring or verifier could not be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum VerifierError {
+    /// No key at all.
+    #[error("at least one webhook secret is needed")]
+    NoKey,
+    /// More keys than can be accepted at once.
+    #[error("at most {MAX_KEYS} webhook secrets can be accepted at once; drop the oldest")]
+    TooManyKeys,
+    /// Two keys share a label.
+    #[error("two webhook secrets have the same label; give each its own")]
+    RepeatedLabel,
+    /// The path is not what a URL path looks like.
+    #[error("the registered path must start with '/' and hold neither '?', '#' nor white space")]
+    BadPath,
+}
+
+/// The secrets accepted on callbacks: the current one first, then those that are
+/// being rotated out, each with a label that receipts and records may show.
+#[derive(Debug, Clone, Default)]
+pub struct KeyRing(Vec<(Arc<str>, Secret)>);
+
+impl KeyRing {
+    /// A ring with one key.
+    pub fn new(label: impl AsRef<str>, secret: Secret) -> Self {
+        Self::default().and(label, secret)
+    }
+
+    /// Accepts one more key.
+    #[must_use]
+    pub fn and(mut self, label: impl AsRef<str>, secret: Secret) -> Self {
+        self.0.push((Arc::from(label.as_ref()), secret));
+        self
+    }
+
+    fn checked(&self) -> Result<&[(Arc<str>, Secret)], VerifierError> {
+        match self.0.len() {
+            0 => return Err(VerifierError::NoKey),
+            1..=MAX_KEYS => {}
+            _ => return Err(VerifierError::TooManyKeys),
+        }
+        let repeated = |(at, (label, _)): (usize, &(Arc<str>, Secret))| self.0[..at].iter().any(|(other, _)| other == label);
+        if self.0.iter().enumerate().any(repeated) {
+            return Err(VerifierError::RepeatedLabel);
+        }
+        Ok(&self.0)
+    }
+}
+
+/// A provider's scheme that signs the time of sending: the header's value, in
+/// Unix seconds, and a dot stand before the path in the signed message. iKhokha
+/// signs no time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedTime {
+    /// Name of the header.
+    pub header: String,
+    /// How far the signed time may be from now, either way.
+    pub tolerance: Duration,
+}
+
+impl SignedTime {
+    /// A scheme with the usual tolerance of 300 seconds.
+    pub fn new(header: impl Into<String>) -> Self {
+        Self { header: header.into(), tolerance: Duration::from_secs(300) }
+    }
+
+    fn check(&self, delivery: &Delivery, now: DateTime<Utc>) -> Result<String, VerifyError> {
+        let value = single(delivery, &self.header, VerifyError::MissingTime, VerifyError::MissingTime)?;
+        let text = std::str::from_utf8(value).map_err(|_| VerifyError::MissingTime)?;
+        let sent: i64 = text.parse().map_err(|_| VerifyError::MissingTime)?;
+        let apart = Duration::from_secs(now.timestamp().abs_diff(sent));
+        if apart > self.tolerance {
+            return Err(VerifyError::OutsideTolerance);
+        }
+        Ok(format!("{text}."))
+    }
+}
+
+/// Which of the accepted forms the signature was over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignedForm {
+    /// Registered path and raw body: what nine public integrations see.
+    Raw,
+    /// Registered path with the query as it came, and raw body.
+    RawWithQuery,
+    /// Registered path and canonical body.
+    Canonical,
+    /// Registered path with the query as it came, and canonical body.
+    CanonicalWithQuery,
+}
+
+/// A delivery whose signature matched, and with which key.
+///
+/// Only [`Verifier::verify`] makes one.
+#[derive(Clone)]
+pub struct Verified<'d> {
+    pub(super) path: &'d str,
+    pub(super) body: &'d [u8],
+    pub(super) key: Arc<str>,
+    pub(super) form: SignedForm,
+}
+
+impl<'d> Verified<'d> {
+    /// The raw bytes that were signed.
+    pub fn body(&self) -> &'d [u8] {
+        self.body
+    }
+
+    /// The path as it arrived.
+    pub fn path(&self) -> &'d str {
+        self.path
+    }
+
+    /// Label of the key that matched.
+    pub fn key(&self) -> &Arc<str> {
+        &self.key
+    }
+
+    /// The form that the signature was over.
+    pub fn form(&self) -> SignedForm {
+        self.form
+    }
+
+    /// A delivery that was verified when it arrived and waited in the inbox since.
+    /// Only the registrar reads inbox rows, and only verified deliveries become one.
+    pub(crate) fn resumed(path: &'d str, body: &'d [u8], key: Arc<str>, form: SignedForm) -> Self {
+        Self { path, body, key, form }
+    }
+}
+
+impl fmt::Debug for Verified<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verified")
+            .field("key", &self.key)
+            .field("form", &self.form)
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Checks deliveries. Keys and the registered path are prepared once.
+///
+/// The path is the one given to the provider in `callbackUrl`, percent-encoded as
+/// there: a proxy may show the application another one. There is no switch that
+/// skips a check.
+#[derive(Debug, Clone)]
+pub struct Verifier {
+    app_id: AppId,
+    keys: Vec<PreparedKey>,
+    path: String,
+    max_body: usize,
+    signed_time: Option<SignedTime>,
+}
+
+#[derive(Clone)]
+struct PreparedKey {
+    label: Arc<str>,
+    signer: Signer,
+    at_path: Prefixed,
+}
+
+impl fmt::Debug for PreparedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PreparedKey").field(&self.label).finish()
+    }
+}
+
+impl Verifier {
+    /// Body cap unless [`max_body`](Self::max_body) sets another: 64 KiB.
+    pub const DEFAULT_MAX_BODY: usize = 64 * 1024;
+
+    /// A verifier for callbacks to `path` from application `app_id`.
+    ///
+    /// # Errors
+    /// [`VerifierError`] when there is no key or more than eight, two keys share
+    /// a label, or the path is not a plain URL path.
+    pub fn new(app_id: AppId, keys: &KeyRing, path: &str) -> Result<Self, VerifierError> {
+        if !path.starts_with('/') || path.contains(|c: char| matches!(c, '?' | '#') || c.is_whitespace()) {
+            return Err(VerifierError::BadPath);
+        }
+        let keys = keys
+            .checked()?
+            .iter()
+            .map(|(label, secret)| {
+                let signer = Signer::new(secret);
+                let at_path = signer.prefixed(path);
+                PreparedKey { label: label.clone(), signer, at_path }
+            })
+            .collect();
+        Ok(Self { app_id, keys, path: path.to_owned(), max_body: Self::DEFAULT_MAX_BODY, signed_time: None })
+    }
+
+    /// Sets the body cap, in bytes.
+    #[must_use]
+    pub fn max_body(mut self, bytes: usize) -> Self {
+        self.max_body = bytes;
+        self
+    }
+
+    /// Requires a signed time, for a provider whose scheme has one.
+    #[must_use]
+    pub fn signed_time(mut self, scheme: SignedTime) -> Self {
+        self.signed_time = Some(scheme);
+        self
+    }
+
+    /// Checks size, application id and signature, in this order. Every key is
+    /// tried, also after one matched. On the raw form nothing is allocated.
+    ///
+    /// # Errors
+    /// [`VerifyError`] names the first check that failed.
+    ///
+    /// # Example
+    /// ```
+    /// use coursegate::webhook::{Delivery, KeyRing, Signer, Verifier};
+    /// use coursegate::{AppId, Secret};
+    ///
+    /// let secret = Secret::new("test-secret-0123456789abcdef")?;
+    /// let body = br#"{"paylinkID":"2zh1zj6y8xpb0g3","status":"SUCCESS","externalTransactionID":"CG-1","responseCode":"00"}"#;
+    /// let sign = Signer::new(&secret).sign("/webhook", body).to_hex();
+    ///
+    /// let verifier = Verifier::new(AppId::new("IKTESTAPP")?, &KeyRing::new("2026", secret), "/webhook")?;
+    /// let delivery = Delivery::new("/webhook", [("ik-appid", "IKTESTAPP"), ("ik-sign", &sign)], body.to_vec());
+    /// let verified = verifier.verify(&delivery, chrono::Utc::now())?;
+    /// assert_eq!(verified.key().as_ref(), "2026");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn verify<'d>(&self, delivery: &'d Delivery, now: DateTime<Utc>) -> Result<Verified<'d>, VerifyError> {
+        if delivery.body().len() > self.max_body {
+            return Err(VerifyError::TooLarge { cap: self.max_body });
+        }
+        let app_id = single(delivery, APP_ID_HEADER, VerifyError::MissingAppId, VerifyError::RepeatedAppId)?;
+        if !bool::from(app_id.trim_ascii().ct_eq(self.app_id.as_str().as_bytes())) {
+            return Err(VerifyError::WrongAppId);
+        }
+        let signature =
+            single(delivery, SIGNATURE_HEADER, VerifyError::MissingSignature, VerifyError::RepeatedSignature)?;
+        let signature = Signature::from_hex(signature.trim_ascii()).ok_or(VerifyError::MalformedSignature)?;
+        let time = self.signed_time.as_ref().map(|scheme| scheme.check(delivery, now)).transpose()?;
+        let (key, form) = self
+            .find(delivery, &signature, time.as_deref())
+            .ok_or(VerifyError::WrongSignature)?;
+        Ok(Verified { path: delivery.path(), body: delivery.body(), key: key.label.clone(), form })
+    }
+
+    fn find(&self, delivery: &Delivery, signature: &Signature, time: Option<&str>) -> Option<(&PreparedKey, SignedForm)> {
+        let raw = delivery.body();
+        if let Some(key) = self.matching(signature, time, &[raw]) {
+            return Some((key, SignedForm::Raw));
+        }
+        let query = delivery.query().map(str::as_bytes);
+        if let Some(query) = query
+            && let Some(key) = self.matching(signature, time, &[b"?", query, raw])
+        {
+            return Some((key, SignedForm::RawWithQuery));
+        }
+        let body = canonical(raw)?;
+        if let Some(key) = self.matching(signature, time, &[&body]) {
+            return Some((key, SignedForm::Canonical));
+        }
+        let key = self.matching(signature, time, &[b"?", query?, &body])?;
+        Some((key, SignedForm::CanonicalWithQuery))
+    }
+
+    /// Tries every key, without early exit.
+    fn matching(&self, signature: &Signature, time: Option<&str>, parts: &[&[u8]]) -> Option<&PreparedKey> {
+        let mut found = u8::MAX;
+        for (index, key) in (0u8..).zip(&self.keys) {
+            let expected = match time {
+                None => key.at_path.sign(parts),
+                Some(time) => {
+                    let mut message = vec![self.path.as_bytes()];
+                    message.extend(parts);
+                    key.signer.prefixed(time).sign(&message)
+                }
+            };
+            found.conditional_assign(&index, expected.ct_eq(signature));
+        }
+        self.keys.get(usize::from(found))
+    }
+}
+
+/// The value of a header that must come exactly once.
+fn single<'d>(
+    delivery: &'d Delivery,
+    name: &'d str,
+    missing: VerifyError,
+    repeated: VerifyError,
+) -> Result<&'d [u8], VerifyError> {
+    let mut values = delivery.header(name);
+    let value = values.next().ok_or(missing)?;
+    match values.next() {
+        None => Ok(value),
+        Some(_) => Err(repeated),
+    }
+}
