@@ -7,6 +7,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::{NoContext, Timestamp, Uuid};
 
+use crate::reason::mask_card_numbers;
+
 /// Longest text identifier, in bytes.
 pub const MAX_ID_LEN: usize = 128;
 
@@ -138,6 +140,12 @@ macro_rules! text {
             }
         }
 
+        impl std::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
         impl TryFrom<String> for $name {
             type Error = IdError;
             fn try_from(text: String) -> Result<Self, IdError> {
@@ -160,7 +168,12 @@ macro_rules! text {
     };
 }
 
-fn shown(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// Shows the text, unless it may be somebody's e-mail address or card number: other
+/// systems choose their own references.
+pub(crate) fn shown(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    if text.contains('@') || mask_card_numbers(text) != text {
+        return hidden(text, f);
+    }
     f.write_str(text)
 }
 

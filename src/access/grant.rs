@@ -243,6 +243,15 @@ impl Grant {
         }
     }
 
+    /// Ends it; `false` when it ended before.
+    pub fn end(&mut self, now: DateTime<Utc>, why: EndReason) -> bool {
+        let was_live = self.state == GrantState::Live;
+        if was_live {
+            self.state = GrantState::Ended { at: now, why };
+        }
+        was_live
+    }
+
     /// Whether it counts at `now`.
     pub fn is_live(&self, now: DateTime<Utc>) -> bool {
         self.state == GrantState::Live && self.starts_at <= now && self.expires_at.is_none_or(|end| now < end)

@@ -189,10 +189,8 @@ impl Case {
     /// [`CaseError::Refused`] when the enrollment is approved.
     pub fn retry(self, opening: Opening, reference: Reference, step: &Step<'_>) -> Result<Applied, CaseError> {
         let now = step.now;
+        let lapsed = self.has_lapsed(now);
         let mut draft = self.draft(step);
-        let lapsed = matches!(draft.case.enrollment.status, Status::Approved { .. })
-            && !draft.case.grants.iter().any(|grant| grant.is_live(now))
-            && draft.case.grants.iter().any(|grant| grant.expires_at.is_some_and(|end| end <= now));
         if lapsed {
             draft.end_grants(EndReason::Expired, |grant| grant.expires_at.is_some_and(|end| end <= now));
             draft.rule(&Command::Expire)?;
@@ -221,6 +219,17 @@ impl Case {
         let moved = draft.move_attempt(at, AttemptEvent::LinkCreated)?;
         draft.touch_attempt(at);
         Ok(draft.finish(if moved { Effect::Changed } else { Effect::Nothing }))
+    }
+
+    /// Stops waiting for an attempt; it stays payable.
+    ///
+    /// # Errors
+    /// [`CaseError::UnknownAttempt`].
+    pub fn abandon(self, reference: &Reference, step: &Step<'_>) -> Result<Applied, CaseError> {
+        let mut draft = self.draft(step);
+        let at = draft.index_of(reference)?;
+        draft.move_attempt(at, AttemptEvent::Abandoned)?;
+        Ok(draft.finish(Effect::Changed))
     }
 
     /// Applies a decision about a payment. Money that is not proven to the minimum
@@ -363,6 +372,14 @@ impl Case {
             self.attempts.iter().find(|attempt| attempt.link.as_ref().is_some_and(|link| link.id.as_str() == wanted))
         };
         reference.and_then(by_reference).or_else(|| pay_link.and_then(by_link))
+    }
+
+    /// Whether it was approved and the access it gave has run out.
+    pub fn has_lapsed(&self, now: DateTime<Utc>) -> bool {
+        let expired = |grant: &Grant| grant.expires_at.is_some_and(|end| end <= now);
+        matches!(self.enrollment.status, Status::Approved { .. })
+            && !self.grants.iter().any(|grant| grant.is_live(now))
+            && self.grants.iter().any(expired)
     }
 
     /// The newest attempt.

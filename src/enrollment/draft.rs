@@ -188,8 +188,7 @@ impl<'s> Draft<'s> {
     pub(super) fn end_grants(&mut self, why: EndReason, fits: impl Fn(&Grant) -> bool) {
         for at in 0..self.case.grants.len() {
             let grant = &mut self.case.grants[at];
-            if grant.state == GrantState::Live && fits(grant) {
-                grant.state = GrantState::Ended { at: self.step.now, why };
+            if fits(grant) && grant.end(self.step.now, why) {
                 let fact = Fact::AccessEnded { grant: grant.id, why };
                 self.touch_grant(at);
                 self.record(fact);

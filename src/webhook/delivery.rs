@@ -74,7 +74,7 @@ impl fmt::Debug for Delivery {
 ///
 /// iKhokha sends no event id and no time, and the body is constant per link and
 /// status, so the key is derived from pay link, status and our reference.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct DeliveryKey(Arc<str>);
 
@@ -102,6 +102,12 @@ impl DeliveryKey {
     /// The key as text, for example `2zh1zj6y8xpb0g3/SUCCESS/CG-7K3M9QXDT4WZ`.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl fmt::Debug for DeliveryKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        crate::ids::shown(&self.0, f)
     }
 }
 

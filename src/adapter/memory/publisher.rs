@@ -1,0 +1,46 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+
+use crate::port::{EventPublisher, PublishError};
+use crate::record::Record;
+
+/// Keeps what is published, for tests to look at. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct RecordingPublisher {
+    records: Arc<Mutex<Vec<Record>>>,
+    down: Arc<AtomicBool>,
+}
+
+impl RecordingPublisher {
+    /// An empty one.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What was published so far, in order.
+    pub fn published(&self) -> Vec<Record> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Makes every further call fail, or no longer.
+    pub fn set_down(&self, down: bool) {
+        self.down.store(down, Ordering::Relaxed);
+    }
+}
+
+#[async_trait]
+impl EventPublisher for RecordingPublisher {
+    async fn publish(&self, record: &Record) -> Result<(), PublishError> {
+        if self.down.load(Ordering::Relaxed) {
+            return Err(PublishError("switched off".to_owned()));
+        }
+        self.records.lock().unwrap_or_else(PoisonError::into_inner).push(record.clone());
+        Ok(())
+    }
+
+    fn is_test_double(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,76 @@
+use std::ops::Bound;
+
+use async_trait::async_trait;
+
+use super::MemoryStore;
+use crate::enrollment::{InboxEntry, InboxState};
+use crate::ids::{EnrollmentId, RecordId};
+use crate::port::{InboxFilter, Page, PageRequest, PendingItem, Records, StoreError};
+use crate::record::Record;
+use crate::webhook::DeliveryKey;
+
+/// Cuts a page off a list that holds one item more than asked for, if there is more.
+fn page<T, K>(mut items: Vec<T>, size: usize, key: impl Fn(&T) -> K) -> Page<T, K> {
+    let more = items.len() > size;
+    items.truncate(size);
+    let next = if more { items.last().map(key) } else { None };
+    Page { items, next }
+}
+
+fn beyond<K>(after: Option<K>) -> (Bound<K>, Bound<K>) {
+    (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded)
+}
+
+#[async_trait]
+impl Records for MemoryStore {
+    async fn pending(&self, request: PageRequest<EnrollmentId>) -> Result<Page<PendingItem, EnrollmentId>, StoreError> {
+        let size = request.size();
+        let state = self.lock();
+        let rows = state.pending.range(beyond(request.after)).filter_map(|id| state.rows.get(id));
+        let items = rows
+            .take(size + 1)
+            .map(|row| PendingItem { enrollment: row.enrollment.clone(), attempts: row.attempts.clone() })
+            .collect();
+        Ok(page(items, size, |item| item.enrollment.id))
+    }
+
+    async fn timeline(&self, enrollment: EnrollmentId) -> Result<Vec<Record>, StoreError> {
+        Ok(self.lock().rows.get(&enrollment).map_or_else(Vec::new, |row| row.records.clone()))
+    }
+
+    async fn unassigned(&self, request: PageRequest<RecordId>) -> Result<Page<Record, RecordId>, StoreError> {
+        let size = request.size();
+        let state = self.lock();
+        let records = state.unassigned.range(beyond(request.after));
+        let items = records.take(size + 1).map(|(_, record)| record.clone()).collect();
+        Ok(page(items, size, |record| record.id))
+    }
+
+    async fn inbox(
+        &self,
+        filter: InboxFilter,
+        request: PageRequest<DeliveryKey>,
+    ) -> Result<Page<InboxEntry, DeliveryKey>, StoreError> {
+        let size = request.size();
+        let state = self.lock();
+        let entries = state.unsettled.range(beyond(request.after)).filter_map(|key| state.inbox.get(key));
+        let items = entries
+            .map(|kept| &kept.entry)
+            .filter(|entry| {
+                matches!(
+                    (filter, &entry.state),
+                    (InboxFilter::Waiting, InboxState::Waiting { .. })
+                        | (InboxFilter::Parked, InboxState::Parked { .. })
+                        | (InboxFilter::Dead, InboxState::Dead { .. })
+                )
+            })
+            .take(size + 1)
+            .cloned()
+            .collect();
+        Ok(page(items, size, |entry| entry.key.clone()))
+    }
+
+    async fn delivery(&self, key: &DeliveryKey) -> Result<Option<InboxEntry>, StoreError> {
+        Ok(self.lock().inbox.get(key).map(|kept| kept.entry.clone()))
+    }
+}

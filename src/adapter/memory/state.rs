@@ -1,0 +1,328 @@
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+
+use crate::access::Grant;
+use crate::enrollment::{Case, Change, Enrollment, InboxEntry, InboxState, Status};
+use crate::ids::{CourseId, EnrollmentId, GrantId, LearnerId, PayLinkId, RecordId, Reference};
+use crate::payment::Attempt;
+use crate::port::{Claim, Committed, KnownDelivery, Loaded, Lookup, Settlement, StoreError, Work};
+use crate::record::Record;
+use crate::webhook::DeliveryKey;
+
+type Subject = (LearnerId, CourseId);
+
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) rows: HashMap<EnrollmentId, Row>,
+    by_subject: HashMap<Subject, EnrollmentId>,
+    by_reference: HashMap<Reference, EnrollmentId>,
+    by_link: HashMap<PayLinkId, EnrollmentId>,
+    /// Grants apart from any enrollment.
+    free_grants: HashMap<Subject, Vec<Grant>>,
+    grant_homes: HashMap<GrantId, Subject>,
+    granted_payments: HashMap<Reference, GrantId>,
+    pub(super) pending: BTreeSet<EnrollmentId>,
+    pub(super) inbox: HashMap<DeliveryKey, Kept>,
+    /// Deliveries that are not settled.
+    pub(super) unsettled: BTreeSet<DeliveryKey>,
+    pub(super) unassigned: BTreeMap<RecordId, Record>,
+    outbox: BTreeMap<u64, Queued>,
+    queued: HashMap<RecordId, u64>,
+    last_queued: u64,
+}
+
+pub(super) struct Row {
+    pub(super) enrollment: Enrollment,
+    pub(super) attempts: Vec<Attempt>,
+    grants: Vec<Grant>,
+    pub(super) records: Vec<Record>,
+    /// Deliveries for it that wait.
+    waiting: usize,
+}
+
+pub(super) struct Kept {
+    pub(super) entry: InboxEntry,
+    leased_until: Option<DateTime<Utc>>,
+}
+
+struct Queued {
+    record: Record,
+    not_before: Option<DateTime<Utc>>,
+}
+
+impl State {
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub(super) fn load(&self, lookup: Lookup<'_>) -> Loaded {
+        let mut loaded = Loaded::default();
+        let id = match lookup {
+            Lookup::Delivery { key, reference, pay_link } => {
+                loaded.delivery = self.inbox.get(key).map(|kept| KnownDelivery {
+                    state: kept.entry.state.clone(),
+                    enrollment: kept.entry.enrollment,
+                    received_at: kept.entry.received_at,
+                    tries: kept.entry.tries,
+                });
+                let by_reference = reference.and_then(|reference| self.by_reference.get(reference));
+                by_reference.or_else(|| pay_link.and_then(|link| self.by_link.get(link))).copied()
+            }
+            Lookup::Enrollment(id) => Some(id),
+            Lookup::Reference(reference) => self.by_reference.get(reference).copied(),
+            Lookup::Learner(learner, course) => self.by_subject.get(&(learner.clone(), course.clone())).copied(),
+            Lookup::Grant(id) => {
+                loaded.grant = self.grant(id).cloned();
+                loaded.grant.as_ref().and_then(|grant| grant.enrollment)
+            }
+        };
+        loaded.case = id.and_then(|id| self.case(id));
+        loaded
+    }
+
+    fn case(&self, id: EnrollmentId) -> Option<Case> {
+        let row = self.rows.get(&id)?;
+        let mut grants = row.grants.clone();
+        if !self.free_grants.is_empty() {
+            let subject = (row.enrollment.learner.clone(), row.enrollment.course.clone());
+            grants.extend(self.free_grants.get(&subject).into_iter().flatten().cloned());
+        }
+        Some(Case {
+            enrollment: row.enrollment.clone(),
+            attempts: row.attempts.clone(),
+            grants,
+            confirming: row.waiting > 0,
+        })
+    }
+
+    fn grant(&self, id: GrantId) -> Option<&Grant> {
+        let subject = self.grant_homes.get(&id)?;
+        let row = self.by_subject.get(subject).and_then(|enrollment| self.rows.get(enrollment));
+        let free = self.free_grants.get(subject).into_iter().flatten();
+        row.into_iter().flat_map(|row| &row.grants).chain(free).find(|grant| grant.id == id)
+    }
+
+    pub(super) fn grants(&self, learner: &LearnerId, course: &CourseId) -> Vec<Grant> {
+        let subject = (learner.clone(), course.clone());
+        let row = self.by_subject.get(&subject).and_then(|enrollment| self.rows.get(enrollment));
+        let free = self.free_grants.get(&subject).into_iter().flatten();
+        row.into_iter().flat_map(|row| &row.grants).chain(free).cloned().collect()
+    }
+
+    /// Checks everything, then writes everything.
+    pub(super) fn commit(&mut self, change: Change) -> Result<Committed, StoreError> {
+        if let Some(entry) = &change.inbox
+            && self.inbox.get(&entry.key).is_some_and(|kept| kept.entry.state.is_settled())
+        {
+            return Ok(Committed::Duplicate);
+        }
+        if !self.is_current(&change) {
+            return Ok(Committed::Conflict);
+        }
+        self.check_grants(&change)?;
+
+        self.write_enrollment(change.enrollment);
+        for attempt in change.attempts {
+            self.write_attempt(attempt);
+        }
+        for grant in change.grants {
+            self.write_grant(grant);
+        }
+        for record in change.records {
+            self.write_record(record, change.publish);
+        }
+        if let Some(entry) = change.inbox {
+            self.write_inbox(entry);
+        }
+        Ok(Committed::Done)
+    }
+
+    /// Whether the change was decided on what is stored now.
+    fn is_current(&self, change: &Change) -> bool {
+        let enrollment_is_current = change.enrollment.as_ref().is_none_or(|enrollment| match change.expected {
+            Some(expected) => self.rows.get(&enrollment.id).is_some_and(|row| row.enrollment.version == expected),
+            None => {
+                let subject = (enrollment.learner.clone(), enrollment.course.clone());
+                !self.by_subject.contains_key(&subject)
+            }
+        });
+        let references_are_free = change.attempts.iter().all(|attempt| {
+            self.by_reference.get(&attempt.reference).is_none_or(|owner| *owner == attempt.enrollment)
+        });
+        enrollment_is_current && references_are_free
+    }
+
+    fn check_grants(&self, change: &Change) -> Result<(), StoreError> {
+        for grant in &change.grants {
+            let payment = grant.source.payment();
+            let other = payment.and_then(|payment| self.granted_payments.get(payment)).filter(|other| **other != grant.id);
+            if other.is_some() {
+                return Err(StoreError::Refused("a payment is the source of one grant at most".to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    fn write_enrollment(&mut self, enrollment: Option<Enrollment>) {
+        let Some(enrollment) = enrollment else { return };
+        let id = enrollment.id;
+        if matches!(enrollment.status, Status::AwaitingApproval { .. }) {
+            self.pending.insert(id);
+        } else if !self.pending.is_empty() {
+            self.pending.remove(&id);
+        }
+        match self.rows.get_mut(&id) {
+            Some(row) => row.enrollment = enrollment,
+            None => {
+                self.by_subject.insert((enrollment.learner.clone(), enrollment.course.clone()), id);
+                let row = Row { enrollment, attempts: Vec::new(), grants: Vec::new(), records: Vec::new(), waiting: 0 };
+                self.rows.insert(id, row);
+            }
+        }
+    }
+
+    fn write_attempt(&mut self, attempt: Attempt) {
+        let Some(row) = self.rows.get_mut(&attempt.enrollment) else { return };
+        let known = row.attempts.iter_mut().find(|known| known.reference == attempt.reference);
+        let old_link = known.as_ref().and_then(|known| known.link.as_ref().map(|link| link.id.clone()));
+        let is_new = known.is_none();
+        let new_link = attempt.link.as_ref().map(|link| link.id.clone()).filter(|link| old_link.as_ref() != Some(link));
+        if is_new || new_link.is_some() {
+            self.by_reference.insert(attempt.reference.clone(), attempt.enrollment);
+            self.wake_parked(attempt.reference.as_str(), new_link.as_ref(), attempt.created_at);
+        }
+        if let Some(link) = new_link {
+            self.by_link.insert(link, attempt.enrollment);
+        }
+        let Some(row) = self.rows.get_mut(&attempt.enrollment) else { return };
+        match row.attempts.iter_mut().find(|known| known.reference == attempt.reference) {
+            Some(known) => *known = attempt,
+            None => row.attempts.push(attempt),
+        }
+    }
+
+    /// Parked deliveries that name this attempt are due at once.
+    fn wake_parked(&mut self, reference: &str, link: Option<&PayLinkId>, now: DateTime<Utc>) {
+        for key in &self.unsettled {
+            let Some(kept) = self.inbox.get_mut(key) else { continue };
+            let named = kept.entry.reference.as_ref().is_some_and(|named| named.as_str() == reference)
+                || (link.is_some() && kept.entry.pay_link.as_ref() == link);
+            if named && matches!(kept.entry.state, InboxState::Parked { .. }) {
+                kept.entry.state = InboxState::Parked { next_at: now };
+            }
+        }
+    }
+
+    fn write_grant(&mut self, grant: Grant) {
+        let subject = (grant.learner.clone(), grant.course.clone());
+        if let Some(payment) = grant.source.payment() {
+            self.granted_payments.insert(payment.clone(), grant.id);
+        }
+        self.grant_homes.insert(grant.id, subject.clone());
+        let grants = match grant.enrollment.and_then(|id| self.rows.get_mut(&id)) {
+            Some(row) => &mut row.grants,
+            None => self.free_grants.entry(subject).or_default(),
+        };
+        match grants.iter_mut().find(|known| known.id == grant.id) {
+            Some(known) => *known = grant,
+            None => grants.push(grant),
+        }
+    }
+
+    fn write_record(&mut self, record: Record, publish: bool) {
+        if publish {
+            self.last_queued += 1;
+            self.queued.insert(record.id, self.last_queued);
+            self.outbox.insert(self.last_queued, Queued { record: record.clone(), not_before: None });
+        }
+        match record.enrollment.and_then(|id| self.rows.get_mut(&id)) {
+            Some(row) => row.records.push(record),
+            None => {
+                self.unassigned.insert(record.id, record);
+            }
+        }
+    }
+
+    fn write_inbox(&mut self, entry: InboxEntry) {
+        let waits = |entry: &InboxEntry| {
+            let waiting = matches!(entry.state, InboxState::Waiting { .. });
+            entry.enrollment.filter(|_| waiting)
+        };
+        let before = self.inbox.get(&entry.key).and_then(|kept| waits(&kept.entry));
+        let after = waits(&entry);
+        if before != after {
+            if let Some(row) = before.and_then(|id| self.rows.get_mut(&id)) {
+                row.waiting = row.waiting.saturating_sub(1);
+            }
+            if let Some(row) = after.and_then(|id| self.rows.get_mut(&id)) {
+                row.waiting += 1;
+            }
+        }
+        if !entry.state.is_settled() {
+            self.unsettled.insert(entry.key.clone());
+        } else if !self.unsettled.is_empty() {
+            self.unsettled.remove(&entry.key);
+        }
+        self.inbox.insert(entry.key.clone(), Kept { entry, leased_until: None });
+    }
+
+    pub(super) fn claim_inbox(&mut self, claim: &Claim) -> Vec<Work> {
+        let mut due: Vec<(DateTime<Utc>, &DeliveryKey)> = Vec::new();
+        for key in &self.unsettled {
+            let Some(kept) = self.inbox.get(key) else { continue };
+            let leased = kept.leased_until.is_some_and(|until| claim.now < until);
+            match kept.entry.state.due_at() {
+                Some(at) if at <= claim.now && !leased => due.push((at, key)),
+                _ => {}
+            }
+        }
+        due.sort_unstable();
+        let keys: Vec<DeliveryKey> = due.into_iter().take(claim.limit).map(|(_, key)| key.clone()).collect();
+        let mut work = Vec::with_capacity(keys.len());
+        for key in keys {
+            if let Some(kept) = self.inbox.get_mut(&key) {
+                kept.leased_until = Some(claim.now + claim.lease);
+                work.push(Work::Delivery(Box::new(kept.entry.clone())));
+            }
+        }
+        work
+    }
+
+    pub(super) fn claim_outbox(&mut self, claim: &Claim) -> Vec<Work> {
+        let mut blocked = HashSet::new();
+        let mut work = Vec::new();
+        for queued in self.outbox.values_mut() {
+            if work.len() >= claim.limit {
+                break;
+            }
+            let enrollment = queued.record.enrollment;
+            let held = queued.not_before.is_some_and(|at| claim.now < at);
+            if held || enrollment.is_some_and(|enrollment| blocked.contains(&enrollment)) {
+                blocked.extend(enrollment);
+                continue;
+            }
+            queued.not_before = Some(claim.now + claim.lease);
+            work.push(Work::Message(Box::new(queued.record.clone())));
+        }
+        work
+    }
+
+    pub(super) fn settle(&mut self, settlements: &[Settlement]) {
+        for settlement in settlements {
+            match settlement {
+                Settlement::Published(record) => {
+                    if let Some(position) = self.queued.remove(record) {
+                        self.outbox.remove(&position);
+                    }
+                }
+                Settlement::Later { record, next_at } => {
+                    let queued = self.queued.get(record).and_then(|position| self.outbox.get_mut(position));
+                    if let Some(queued) = queued {
+                        queued.not_before = Some(*next_at);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Outside systems, one module each. None knows another, nor the registrar.
+
+pub mod memory;
+#[cfg(feature = "simulator")]
+pub mod simulator;

@@ -1,0 +1,198 @@
+//! How an installation is set up.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::access::Terms;
+use crate::evidence::Grade;
+use crate::ids::Reference;
+use crate::secret::{AppId, Secret};
+use crate::webhook::{KeyRing, Verifier};
+
+/// Why a web address was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UrlError {
+    /// Not `https://host/path` or `http://host/path`.
+    #[error("{what} must be an absolute http or https address without credentials or white space")]
+    Invalid {
+        /// Which address.
+        what: &'static str,
+    },
+    /// The callback address has a query or a fragment.
+    #[error("the callback URL must have neither query nor fragment: the provider signs its path only")]
+    CallbackWithQuery,
+}
+
+/// The host's pages, as the provider is told about them. `{reference}` in the
+/// success, failure and cancel addresses becomes the attempt's reference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Site {
+    /// Where callbacks go: public https in production, without a query.
+    pub callback_url: String,
+    /// Where the learner goes after paying. Visiting it proves nothing.
+    pub success_url: String,
+    /// Where the learner goes after a failure.
+    pub failure_url: String,
+    /// Where the learner goes after giving up.
+    pub cancel_url: Option<String>,
+    /// The site itself.
+    pub requester_url: String,
+}
+
+impl Site {
+    pub(crate) fn check(&self) -> Result<(), UrlError> {
+        path_of(&self.callback_url, "the callback URL")?;
+        if self.callback_url.contains(['?', '#']) {
+            return Err(UrlError::CallbackWithQuery);
+        }
+        path_of(&self.success_url, "the success URL")?;
+        path_of(&self.failure_url, "the failure URL")?;
+        path_of(&self.requester_url, "the requester URL")?;
+        if let Some(url) = &self.cancel_url {
+            path_of(url, "the cancel URL")?;
+        }
+        Ok(())
+    }
+
+    /// The path that callbacks are signed with.
+    pub fn callback_path(&self) -> &str {
+        path_of(&self.callback_url, "").unwrap_or("/")
+    }
+
+    pub(crate) fn filled(&self, url: &str, reference: &Reference) -> String {
+        url.replace("{reference}", reference.as_str())
+    }
+}
+
+/// The path of an absolute address, with query and fragment if it has them.
+fn path_of<'u>(url: &'u str, what: &'static str) -> Result<&'u str, UrlError> {
+    let rest = url
+        .strip_prefix("https://")
+        .or_else(|| url.strip_prefix("http://"))
+        .ok_or(UrlError::Invalid { what })?;
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (host, path) = rest.split_at(end);
+    let odd = |c: char| c.is_whitespace() || c.is_control() || c == '\\';
+    if host.is_empty() || host.contains('@') || url.contains(odd) || !url.is_ascii() {
+        return Err(UrlError::Invalid { what });
+    }
+    Ok(if path.is_empty() { "/" } else { path })
+}
+
+/// Where a bank transfer goes; shown to the learner as the host wrote it.
+#[derive(Clone, PartialEq, Eq, serde::Serialize)]
+pub struct BankDetails {
+    /// Name of the account's holder.
+    pub account_holder: String,
+    /// Name of the bank.
+    pub bank: String,
+    /// Account number.
+    pub account_number: String,
+    /// Branch code.
+    pub branch_code: String,
+}
+
+impl fmt::Debug for BankDetails {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BankDetails").field("bank", &self.bank).finish_non_exhaustive()
+    }
+}
+
+/// The settings of a registrar.
+///
+/// ```
+/// use coursegate::{AppId, Config, Secret, Site};
+///
+/// let config = Config::new(
+///     AppId::new("IKTESTAPP")?,
+///     Secret::new("test-secret-0123456789abcdef")?,
+///     Site {
+///         callback_url: "https://school.example/payments/ikhokha".into(),
+///         success_url: "https://school.example/paid/{reference}".into(),
+///         failure_url: "https://school.example/failed/{reference}".into(),
+///         cancel_url: None,
+///         requester_url: "https://school.example".into(),
+///     },
+/// )?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Config {
+    /// The application id.
+    pub app_id: AppId,
+    /// The secrets accepted on callbacks, the current one first. At most eight.
+    pub keys: KeyRing,
+    /// The host's pages.
+    pub site: Site,
+    /// The evidence an approval needs at least. Default: [`Grade::Confirmed`] with a
+    /// gateway, [`Grade::Signed`] without.
+    pub minimum_evidence: Option<Grade>,
+    /// Largest body of a callback, in bytes (default 65,536).
+    pub max_body: usize,
+    /// How long any call may take (default 5 s).
+    pub deadline: Duration,
+    /// How long a callback waits for the provider's answer (default 3 s). Must be
+    /// below `deadline`, so that the delivery can still be stored.
+    pub provider_wait: Duration,
+    /// How long the provider may take to make a pay link (default 45 s).
+    pub link_wait: Duration,
+    /// Where bank transfers go; without it they cannot be chosen.
+    pub bank: Option<BankDetails>,
+    /// What to lend while a bank transfer waits for approval (default: nothing).
+    pub provisional: Option<Terms>,
+    /// Wait before an undecided delivery is tried again; doubles each time (default 2 s).
+    pub retry_delay: Duration,
+    /// Longest such wait (default 1 h).
+    pub retry_delay_max: Duration,
+    /// Tries after which an undecided delivery is given up on (default 12).
+    pub retry_limit: u32,
+}
+
+impl Config {
+    /// Settings with the usual defaults. The secret is accepted under the label `primary`.
+    ///
+    /// # Errors
+    /// [`UrlError`] when one of the site's addresses cannot be right.
+    pub fn new(app_id: AppId, secret: Secret, site: Site) -> Result<Self, UrlError> {
+        site.check()?;
+        Ok(Self {
+            app_id,
+            keys: KeyRing::new("primary", secret),
+            site,
+            minimum_evidence: None,
+            max_body: Verifier::DEFAULT_MAX_BODY,
+            deadline: Duration::from_secs(5),
+            provider_wait: Duration::from_secs(3),
+            link_wait: Duration::from_secs(45),
+            bank: None,
+            provisional: None,
+            retry_delay: Duration::from_secs(2),
+            retry_delay_max: Duration::from_secs(3600),
+            retry_limit: 12,
+        })
+    }
+
+    /// Accepts one more secret on callbacks: the next one before a rotation, or the
+    /// last one after it.
+    #[must_use]
+    pub fn also_accept(mut self, label: impl AsRef<str>, secret: Secret) -> Self {
+        self.keys = self.keys.and(label, secret);
+        self
+    }
+
+    /// Offers bank transfers to this account.
+    #[must_use]
+    pub fn bank(mut self, bank: BankDetails) -> Self {
+        self.bank = Some(bank);
+        self
+    }
+
+    /// Sets the evidence an approval needs at least.
+    #[must_use]
+    pub fn minimum_evidence(mut self, grade: Grade) -> Self {
+        self.minimum_evidence = Some(grade);
+        self
+    }
+}

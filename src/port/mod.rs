@@ -1,0 +1,14 @@
+//! What a host may replace: the store, the payment gateway, the event publisher and
+//! the clock. Small, object safe, and each says whether it is a test double.
+
+mod clock;
+mod gateway;
+mod publisher;
+mod records;
+mod store;
+
+pub use clock::{Clock, Sleep, SystemClock};
+pub use gateway::{Capabilities, GatewayError, LinkRequest, PaymentGateway, StatusQuery};
+pub use publisher::{EventPublisher, PublishError};
+pub use records::{InboxFilter, Page, PageRequest, PendingItem, Records};
+pub use store::{Claim, Committed, KnownDelivery, Loaded, Lookup, Settlement, Store, StoreError, Work, WorkKind};

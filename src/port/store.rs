@@ -1,0 +1,187 @@
+use std::fmt::Debug;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use crate::access::Grant;
+use crate::enrollment::{Case, Change, InboxEntry, InboxState};
+use crate::ids::{CourseId, EnrollmentId, GrantId, LearnerId, RecordId, Reference};
+use crate::record::Record;
+use crate::webhook::DeliveryKey;
+
+/// Why a store did not do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// Not reachable or overloaded: try again.
+    #[error("the store is not available: {0}")]
+    Unavailable(String),
+    /// The change breaks a rule of the store and will never be accepted.
+    #[error("the store refuses the change: {0}")]
+    Refused(String),
+}
+
+impl StoreError {
+    /// Whether the same call may succeed later.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+}
+
+/// What is looked for.
+#[derive(Debug, Clone, Copy)]
+pub enum Lookup<'a> {
+    /// What a delivery needs: is it known, and the case it names, by reference or
+    /// else by pay link.
+    Delivery {
+        /// The delivery.
+        key: &'a DeliveryKey,
+        /// The reference it names.
+        reference: Option<&'a str>,
+        /// The pay link it names.
+        pay_link: Option<&'a str>,
+    },
+    /// A case by its enrollment.
+    Enrollment(EnrollmentId),
+    /// A case by the reference of one of its attempts.
+    Reference(&'a Reference),
+    /// A case by learner and course.
+    Learner(&'a LearnerId, &'a CourseId),
+    /// A grant, and its case if it has one.
+    Grant(GrantId),
+}
+
+/// What was found, in one consistent read.
+#[derive(Debug, Clone, Default)]
+pub struct Loaded {
+    /// What is known of the delivery.
+    pub delivery: Option<KnownDelivery>,
+    /// The case.
+    pub case: Option<Case>,
+    /// The grant that was asked for.
+    pub grant: Option<Grant>,
+}
+
+/// What is known of a delivery that came before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownDelivery {
+    /// How far it is.
+    pub state: InboxState,
+    /// The enrollment it was matched with.
+    pub enrollment: Option<EnrollmentId>,
+    /// When it first arrived.
+    pub received_at: DateTime<Utc>,
+    /// How often it was tried without a decision.
+    pub tries: u32,
+}
+
+/// What became of a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Committed {
+    /// Everything is durable.
+    Done,
+    /// Nothing was written: the enrollment moved on, exists already, or a reference is
+    /// taken. Read again and decide again.
+    Conflict,
+    /// Nothing was written: this delivery is settled already.
+    Duplicate,
+}
+
+/// Which work is claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WorkKind {
+    /// Deliveries that wait or are parked, and are due.
+    Inbox,
+    /// Records to publish: for each enrollment the oldest unpublished ones.
+    Outbox,
+}
+
+/// A claim on due work.
+#[derive(Debug, Clone, Copy)]
+pub struct Claim {
+    /// Which.
+    pub kind: WorkKind,
+    /// How much at most.
+    pub limit: usize,
+    /// The time now.
+    pub now: DateTime<Utc>,
+    /// For how long nobody else gets it.
+    pub lease: Duration,
+}
+
+/// A piece of claimed work.
+#[derive(Debug, Clone)]
+pub enum Work {
+    /// A delivery to decide about.
+    Delivery(Box<InboxEntry>),
+    /// A record to publish.
+    Message(Box<Record>),
+}
+
+/// What became of a claimed record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settlement {
+    /// It was published, and leaves the outbox.
+    Published(RecordId),
+    /// It was not; it and what follows it in its enrollment waits.
+    Later {
+        /// The record.
+        record: RecordId,
+        /// Not before.
+        next_at: DateTime<Utc>,
+    },
+}
+
+/// Where everything is kept.
+///
+/// # Contract
+/// - [`load`](Self::load) is one consistent read.
+/// - [`commit`](Self::commit) is atomic and durable before it answers. It is refused
+///   as a [`Committed::Conflict`] unless the stored version equals
+///   [`Change::expected`] (or, without one, the learner has no enrollment in the
+///   course), and as a [`Committed::Duplicate`] when the inbox row is settled
+///   already. One reference belongs to one enrollment; one payment to one grant;
+///   records are only ever added.
+/// - Committing an attempt makes the parked deliveries that name its reference or
+///   its pay link due at once.
+/// - [`claim`](Self::claim) hands each piece of work to one caller at a time, until its
+///   lease is over; an outbox record never before the older ones of its enrollment.
+/// - A commit of an inbox row ends the lease on it.
+///
+/// The suite in `conformance` (feature of that name) checks all of it.
+#[async_trait]
+pub trait Store: Debug + Send + Sync + 'static {
+    /// Reads what a decision needs.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn load(&self, lookup: Lookup<'_>) -> Result<Loaded, StoreError>;
+
+    /// Writes a change, all of it or nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing was written, or it is not known whether it was.
+    async fn commit(&self, change: Change) -> Result<Committed, StoreError>;
+
+    /// A learner's grants for a course, live or not, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn grants(&self, learner: &LearnerId, course: &CourseId) -> Result<Vec<Grant>, StoreError>;
+
+    /// Claims due work.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn claim(&self, claim: Claim) -> Result<Vec<Work>, StoreError>;
+
+    /// Says what became of claimed records.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn settle(&self, settlements: &[Settlement]) -> Result<(), StoreError>;
+
+    /// Whether it forgets everything when the process ends.
+    fn is_test_double(&self) -> bool;
+}

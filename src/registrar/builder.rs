@@ -1,0 +1,200 @@
+use std::fmt;
+use std::sync::Arc;
+
+use super::deadline::Signal;
+use super::security::RefusalLog;
+use super::{CourseCatalog, Inner, Registrar};
+use crate::access::{AccessPolicy, StandardAccess};
+use crate::approval::{ApprovalPolicy, StandardPolicy};
+use crate::config::{Config, UrlError};
+use crate::detect::{Detect, Detector, RuleSet, RuleSetError};
+use crate::enrollment::{Proposal, TransitionGuard};
+use crate::evidence::Grade;
+use crate::ids::CourseId;
+use crate::port::{Clock, EventPublisher, PaymentGateway, Records, Store, SystemClock};
+use crate::reason::Note;
+use crate::webhook::{Verifier, VerifierError};
+
+/// Why a registrar could not be built.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The webhook secrets or the callback path cannot be used.
+    #[error(transparent)]
+    Verifier(#[from] VerifierError),
+    /// The standard rules do not load.
+    #[error(transparent)]
+    Rules(#[from] RuleSetError),
+    /// An address of the site cannot be right.
+    #[error(transparent)]
+    Url(#[from] UrlError),
+    /// Confirmation is required, and there is nobody to ask.
+    #[error("minimum evidence `confirmed` needs a gateway to ask; give the builder one")]
+    NobodyToAsk,
+    /// Approving on an unsigned word is not possible.
+    #[error("minimum evidence `unsigned` would let anybody in; use `signed` or `confirmed`")]
+    MinimumTooLow,
+    /// A callback would time out before it could be stored.
+    #[error("provider_wait must be below deadline, so that a delivery can still be stored")]
+    WaitTooLong,
+}
+
+/// Puts a [`Registrar`] together.
+pub struct RegistrarBuilder {
+    config: Config,
+    store: Arc<dyn Store>,
+    records: Arc<dyn Records>,
+    gateway: Option<Arc<dyn PaymentGateway>>,
+    publisher: Option<Arc<dyn EventPublisher>>,
+    clock: Arc<dyn Clock>,
+    detector: Option<Arc<dyn Detect>>,
+    policy: Arc<dyn ApprovalPolicy>,
+    guard: Arc<dyn TransitionGuard>,
+    access: Arc<dyn AccessPolicy>,
+    courses: Arc<dyn CourseCatalog>,
+}
+
+impl Registrar {
+    /// Starts with the settings and the store; everything else has a default.
+    pub fn builder<S: Store + Records>(config: Config, store: S) -> RegistrarBuilder {
+        let store = Arc::new(store);
+        RegistrarBuilder {
+            config,
+            records: store.clone(),
+            store,
+            gateway: None,
+            publisher: None,
+            clock: Arc::new(SystemClock),
+            detector: None,
+            policy: Arc::new(StandardPolicy::default()),
+            guard: Arc::new(permit_all),
+            access: Arc::new(StandardAccess),
+            courses: Arc::new(offer_all),
+        }
+    }
+}
+
+fn permit_all(_: &Proposal<'_>) -> Result<(), Note> {
+    Ok(())
+}
+
+fn offer_all(_: &CourseId) -> bool {
+    true
+}
+
+impl RegistrarBuilder {
+    /// Uses a payment provider. Approvals then need its confirmation.
+    #[must_use]
+    pub fn gateway(mut self, gateway: impl PaymentGateway) -> Self {
+        self.gateway = Some(Arc::new(gateway));
+        self
+    }
+
+    /// Publishes what was committed.
+    #[must_use]
+    pub fn publisher(mut self, publisher: impl EventPublisher) -> Self {
+        self.publisher = Some(Arc::new(publisher));
+        self
+    }
+
+    /// Uses another clock.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Tells methods in another way than by the standard rules.
+    #[must_use]
+    pub fn detector(mut self, detector: impl Detect) -> Self {
+        self.detector = Some(Arc::new(detector));
+        self
+    }
+
+    /// Decides about payments in another way than the standard policy.
+    #[must_use]
+    pub fn policy(mut self, policy: impl ApprovalPolicy) -> Self {
+        self.policy = Arc::new(policy);
+        self
+    }
+
+    /// Lets the host veto legal transitions.
+    #[must_use]
+    pub fn guard(mut self, guard: impl TransitionGuard) -> Self {
+        self.guard = Arc::new(guard);
+        self
+    }
+
+    /// Decides about access in another way than the standard policy.
+    #[must_use]
+    pub fn access_policy(mut self, policy: impl AccessPolicy) -> Self {
+        self.access = Arc::new(policy);
+        self
+    }
+
+    /// Says which courses are offered.
+    #[must_use]
+    pub fn courses(mut self, courses: impl CourseCatalog) -> Self {
+        self.courses = Arc::new(courses);
+        self
+    }
+
+    /// Checks everything and builds.
+    ///
+    /// # Errors
+    /// [`BuildError`] when the settings contradict themselves or the parts.
+    pub fn build(self) -> Result<Registrar, BuildError> {
+        let config = self.config;
+        config.site.check()?;
+        let minimum = config.minimum_evidence.unwrap_or(match self.gateway {
+            Some(_) => Grade::Confirmed,
+            None => Grade::Signed,
+        });
+        match (minimum, &self.gateway) {
+            (Grade::Unsigned, _) => return Err(BuildError::MinimumTooLow),
+            (Grade::Confirmed, None) => return Err(BuildError::NobodyToAsk),
+            _ => {}
+        }
+        if config.provider_wait >= config.deadline {
+            return Err(BuildError::WaitTooLong);
+        }
+        let mut verifier = Verifier::new(config.app_id.clone(), &config.keys, config.site.callback_path())?
+            .max_body(config.max_body);
+        if let Some(scheme) = self.gateway.as_ref().and_then(|gateway| gateway.capabilities().signed_time) {
+            verifier = verifier.signed_time(scheme);
+        }
+        let detector = match self.detector {
+            Some(detector) => detector,
+            None => Arc::new(Detector::new(RuleSet::standard())?),
+        };
+        Ok(Registrar {
+            inner: Arc::new(Inner {
+                config,
+                verifier,
+                minimum,
+                store: self.store,
+                records: self.records,
+                gateway: self.gateway,
+                publisher: self.publisher,
+                clock: self.clock,
+                detector,
+                policy: self.policy,
+                guard: self.guard,
+                access: self.access,
+                courses: self.courses,
+                refused: RefusalLog::default(),
+                wake: Signal::default(),
+            }),
+        })
+    }
+}
+
+impl fmt::Debug for RegistrarBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegistrarBuilder")
+            .field("config", &self.config)
+            .field("store", &self.store)
+            .field("gateway", &self.gateway)
+            .finish_non_exhaustive()
+    }
+}

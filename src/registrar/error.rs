@@ -1,0 +1,96 @@
+use crate::config::UrlError;
+use crate::enrollment::CaseError;
+use crate::ids::{CourseId, EnrollmentId};
+use crate::port::{GatewayError, StoreError};
+
+/// Why a use case failed.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The host does not offer this course.
+    #[error("the course {0} is not offered")]
+    UnknownCourse(CourseId),
+    /// Nothing has this id or reference.
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    /// Bank transfers are not set up.
+    #[error("bank transfers are not offered; set the bank details in the configuration")]
+    NoBank,
+    /// No gateway is set up.
+    #[error("no payment gateway is set up; give the builder one")]
+    NoGateway,
+    /// The law of the enrollment, or the host's guard, says no.
+    #[error(transparent)]
+    Refused(#[from] CaseError),
+    /// The provider did not give a pay link. The enrollment is kept: enrol again to retry.
+    #[error("the provider gave no pay link; the enrollment is kept, enrol again to retry")]
+    NoPayLink {
+        /// The enrollment that was kept.
+        enrollment: EnrollmentId,
+        /// What the provider did.
+        #[source]
+        source: GatewayError,
+    },
+    /// The provider could not be asked.
+    #[error("the provider could not be asked")]
+    Gateway(#[from] GatewayError),
+    /// The store did not do its part.
+    #[error("the store did not answer as needed")]
+    Store(#[from] StoreError),
+    /// Others changed the same enrollment again and again.
+    #[error("the enrollment is being changed by others; try again")]
+    Contended,
+    /// The outer deadline passed.
+    #[error("the deadline passed; it is not known whether anything was written")]
+    DeadlineExceeded,
+    /// An address cannot be right.
+    #[error(transparent)]
+    Url(#[from] UrlError),
+}
+
+/// What kind of error it is, and what to answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The request cannot be carried out as it is. HTTP 422; do not retry.
+    Invalid,
+    /// HTTP 404; do not retry.
+    NotFound,
+    /// The state of things does not permit it. HTTP 409; look again before retrying.
+    Conflict,
+    /// The provider failed. HTTP 502; retry later.
+    Provider,
+    /// The store or the time failed. HTTP 503; retry soon.
+    Unavailable,
+    /// The installation lacks something. HTTP 500; tell the operator.
+    Setup,
+}
+
+impl Error {
+    /// What kind of error it is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::UnknownCourse(_) => ErrorKind::Invalid,
+            Self::NotFound(_) => ErrorKind::NotFound,
+            Self::NoBank | Self::NoGateway | Self::Url(_) => ErrorKind::Setup,
+            Self::Refused(CaseError::UnknownAttempt | CaseError::UnknownGrant) => ErrorKind::NotFound,
+            Self::Refused(_) | Self::Contended => ErrorKind::Conflict,
+            Self::NoPayLink { .. } | Self::Gateway(_) => ErrorKind::Provider,
+            Self::Store(_) | Self::DeadlineExceeded => ErrorKind::Unavailable,
+        }
+    }
+}
+
+impl ErrorKind {
+    /// The usual HTTP status.
+    pub fn http_status(&self) -> u16 {
+        match self {
+            Self::Invalid => 422,
+            Self::NotFound => 404,
+            Self::Conflict => 409,
+            Self::Provider => 502,
+            Self::Unavailable => 503,
+            Self::Setup => 500,
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The façade: it enrols, decides and lets in.
+//!
+//! [`Registrar`] is the only code of the domain that awaits. Each use case is one
+//! file: `checkout`, `webhook`, `entrance`, `admin`, `worker`.
+
+mod admin;
+mod builder;
+mod checkout;
+mod deadline;
+mod entrance;
+mod error;
+mod payment;
+mod receipt;
+mod security;
+mod webhook;
+mod worker;
+
+use std::fmt;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use crate::access::AccessPolicy;
+use crate::approval::ApprovalPolicy;
+use crate::config::Config;
+use crate::detect::Detect;
+use crate::enrollment::TransitionGuard;
+use crate::evidence::Grade;
+use crate::ids::CourseId;
+use crate::port::{Clock, EventPublisher, PaymentGateway, Records, Store};
+use crate::webhook::Verifier;
+
+pub use admin::{Admin, BulkItem, BulkOutcome, Explanation, NewGrant};
+pub use builder::{BuildError, RegistrarBuilder};
+pub use checkout::{EnrolRequest, Enrolled, NextStep};
+pub use error::{Error, ErrorKind};
+pub use payment::Confirmed;
+pub use receipt::{Outcome, Receipt, Timings};
+pub use worker::{Pass, Worker};
+
+/// Enrols learners, receives webhooks, decides, and says who may enter. Cheap to
+/// clone; every clone is the same registrar.
+#[derive(Clone)]
+pub struct Registrar {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: Config,
+    verifier: Verifier,
+    minimum: Grade,
+    store: Arc<dyn Store>,
+    records: Arc<dyn Records>,
+    gateway: Option<Arc<dyn PaymentGateway>>,
+    publisher: Option<Arc<dyn EventPublisher>>,
+    clock: Arc<dyn Clock>,
+    detector: Arc<dyn Detect>,
+    policy: Arc<dyn ApprovalPolicy>,
+    guard: Arc<dyn TransitionGuard>,
+    access: Arc<dyn AccessPolicy>,
+    courses: Arc<dyn CourseCatalog>,
+    refused: security::RefusalLog,
+    wake: deadline::Signal,
+}
+
+/// Which courses the host offers. A closure will do; without one every course is offered.
+pub trait CourseCatalog: Send + Sync + 'static {
+    /// Whether this course can be enrolled in and approved now.
+    fn offers(&self, course: &CourseId) -> bool;
+}
+
+impl<F> CourseCatalog for F
+where
+    F: Fn(&CourseId) -> bool + Send + Sync + 'static,
+{
+    fn offers(&self, course: &CourseId) -> bool {
+        self(course)
+    }
+}
+
+impl Registrar {
+    fn now(&self) -> DateTime<Utc> {
+        self.inner.clock.now()
+    }
+
+    /// Runs a use case within the outer deadline.
+    async fn within<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        deadline::within(self.inner.clock.as_ref(), self.inner.config.deadline, work)
+            .await
+            .unwrap_or(Err(Error::DeadlineExceeded))
+    }
+
+    /// The names of the parts that are meant for tests only: such a registrar must
+    /// not handle real money.
+    pub fn test_doubles(&self) -> Vec<&'static str> {
+        let inner = &self.inner;
+        let mut found = Vec::new();
+        let mut note = |is_double, name| {
+            if is_double {
+                found.push(name);
+            }
+        };
+        note(inner.store.is_test_double(), "store");
+        note(inner.gateway.as_ref().is_some_and(|gateway| gateway.capabilities().is_test_double), "gateway");
+        note(inner.publisher.as_ref().is_some_and(|publisher| publisher.is_test_double()), "publisher");
+        note(inner.clock.is_test_double(), "clock");
+        found
+    }
+}
+
+impl fmt::Debug for Registrar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registrar")
+            .field("store", &self.inner.store)
+            .field("gateway", &self.inner.gateway)
+            .field("minimum_evidence", &self.inner.minimum)
+            .finish_non_exhaustive()
+    }
+}

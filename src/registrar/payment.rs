@@ -1,0 +1,177 @@
+//! From what is known about a payment to a change: shared by callbacks, by the worker
+//! and by the return page.
+
+use chrono::{DateTime, Utc};
+use std::time::Instant;
+
+use super::receipt::Timings;
+use super::{Error, Registrar, deadline};
+use crate::approval::{CheckReport, Dossier};
+use crate::detect::Clues;
+use crate::enrollment::{Applied, Case, CaseError, Status, Step};
+use crate::evidence::{Confirmation, Evidence};
+use crate::ids::{EnrollmentId, Reference};
+use crate::payment::{Attempt, Method, ProviderStatus, Standing};
+use crate::port::{Committed, GatewayError, Lookup, StatusQuery};
+use crate::record::{Actor, Basis, Source};
+use crate::webhook::{Notification, Verified};
+
+/// Times a lost race is decided again.
+pub(super) const ROUNDS: usize = 8;
+
+/// What asking the provider came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Confirmed {
+    /// The enrollment.
+    pub enrollment: EnrollmentId,
+    /// Where it stands now.
+    pub status: Status,
+    /// Whether the provider says the attempt is paid.
+    pub paid: bool,
+    /// Whether this gave access.
+    pub access_granted: bool,
+}
+
+/// What is known about one payment.
+pub(super) struct Known<'a> {
+    pub(super) reference: &'a Reference,
+    pub(super) status: &'a ProviderStatus,
+    pub(super) callback: Option<(&'a Verified<'a>, &'a Notification<'a>)>,
+    pub(super) confirmation: Option<Confirmation>,
+}
+
+impl Registrar {
+    /// Asks the provider about an attempt, on the learner's return or at any time: the
+    /// learner gets access even if the callback never comes. Visiting the success page
+    /// proves nothing by itself.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for an unknown reference, [`Error::NoGateway`],
+    /// [`Error::Gateway`] when the provider cannot be asked, or the store's errors.
+    pub async fn confirm(&self, reference: &Reference) -> Result<Confirmed, Error> {
+        self.within(self.confirm_now(reference)).await
+    }
+
+    async fn confirm_now(&self, reference: &Reference) -> Result<Confirmed, Error> {
+        let mut answer = None;
+        for _ in 0..ROUNDS {
+            let loaded = self.inner.store.load(Lookup::Reference(reference)).await?;
+            let case = loaded.case.ok_or(Error::NotFound("payment"))?;
+            let attempt = case.attempt(Some(reference.as_str()), None).ok_or(Error::NotFound("payment"))?;
+            let confirmed = |case: &Case, paid, access_granted| Confirmed {
+                enrollment: case.enrollment.id,
+                status: case.enrollment.status.clone(),
+                paid,
+                access_granted,
+            };
+            if is_decided(attempt) || attempt.declared == Method::BankTransfer {
+                let paid = attempt.holds_money();
+                return Ok(confirmed(&case, paid, false));
+            }
+            if answer.is_none() {
+                answer = self.ask(attempt).await?;
+            }
+            let Some(paid) = answer.clone().filter(|answer| answer.status == ProviderStatus::Paid) else {
+                return Ok(confirmed(&case, false, false));
+            };
+            let known = Known { reference, status: &ProviderStatus::Paid, callback: None, confirmation: Some(paid) };
+            let applied = self.decide(case, &known, self.now(), &mut Timings::default())?;
+            if applied.change.is_empty() {
+                return Ok(confirmed(&applied.case, true, false));
+            }
+            if self.commit(applied.change).await? == Committed::Done {
+                return Ok(confirmed(&applied.case, true, applied.access_granted));
+            }
+        }
+        Err(Error::Contended)
+    }
+
+    /// Asks the provider where an attempt stands, for a bounded time.
+    pub(super) async fn ask(&self, attempt: &Attempt) -> Result<Option<Confirmation>, Error> {
+        let gateway = self.inner.gateway.as_ref().ok_or(Error::NoGateway)?;
+        let query = match &attempt.link {
+            Some(link) => StatusQuery::PayLink(&link.id),
+            None => StatusQuery::Reference(&attempt.reference),
+        };
+        let asked = deadline::within(self.inner.clock.as_ref(), self.inner.config.provider_wait, gateway.status(query));
+        Ok(asked.await.unwrap_or(Err(GatewayError::TimedOut))?)
+    }
+
+    /// Evidence, detection, checks, policy, state machine: pure from here on.
+    pub(super) fn decide(
+        &self,
+        case: Case,
+        known: &Known<'_>,
+        now: DateTime<Utc>,
+        timings: &mut Timings,
+    ) -> Result<Applied, CaseError> {
+        let inner = &self.inner;
+        let started = Instant::now();
+        let attempt =
+            case.attempt(Some(known.reference.as_str()), None).ok_or(CaseError::UnknownAttempt)?;
+        let evidence = Evidence::gather(attempt, known.callback, known.confirmation.clone());
+        let notification = known.callback.map(|(_, notification)| notification);
+        let detection = inner.detector.detect(&Clues { attempt, evidence: &evidence, notification });
+        timings.detection += started.elapsed();
+
+        let started = Instant::now();
+        let offered = inner.courses.offers(&case.enrollment.course);
+        let checks = CheckReport::of(&case.enrollment, attempt, &evidence, offered);
+        let decision = inner.policy.decide(&Dossier {
+            enrollment: &case.enrollment,
+            attempt,
+            status: known.status,
+            evidence: &evidence,
+            detection: &detection,
+            checks: &checks,
+            minimum: inner.minimum,
+            now,
+        });
+        let (who, webhook) = match detection.method {
+            Method::Card => (Actor::SystemCardPayment, Source::WebhookCardPayment),
+            Method::InstantEft | Method::BankTransfer => (Actor::SystemEftPayment, Source::WebhookEftPayment),
+            Method::Unknown => (Actor::System, Source::WebhookUnknownPayment),
+        };
+        let source = if known.callback.is_some() { webhook } else { Source::ProviderStatus };
+        let basis = Basis { evidence, detection, checks, decision };
+        let step = self.step(&who, source, &None, now);
+        let applied = case.decided(known.reference, known.status, &basis, inner.minimum, &step);
+        timings.routing += started.elapsed();
+        applied
+    }
+
+    pub(super) fn step<'a>(
+        &'a self,
+        who: &'a Actor,
+        source: Source,
+        note: &'a Option<crate::reason::Note>,
+        now: DateTime<Utc>,
+    ) -> Step<'a> {
+        Step {
+            now,
+            who,
+            source,
+            note,
+            guard: self.inner.guard.as_ref(),
+            provisional: self.inner.config.provisional.as_ref(),
+        }
+    }
+
+    /// Commits, and wakes the workers when there is something to publish.
+    pub(super) async fn commit(&self, mut change: crate::enrollment::Change) -> Result<Committed, Error> {
+        change.publish &= self.inner.publisher.is_some();
+        let committed = self.inner.store.commit(change).await?;
+        if committed == Committed::Done {
+            self.inner.wake.raise();
+        }
+        Ok(committed)
+    }
+}
+
+/// Whether nothing the provider says can change this attempt any more.
+pub(super) fn is_decided(attempt: &Attempt) -> bool {
+    attempt
+        .payment
+        .is_some_and(|payment| matches!(payment.standing, Standing::Counted | Standing::Returned))
+}

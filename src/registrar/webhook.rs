@@ -1,0 +1,334 @@
+//! A webhook costs one read and one write, and nothing is answered with 200 before
+//! something durable exists.
+
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::payment::{Known, ROUNDS, is_decided};
+use super::receipt::{Outcome, Receipt, Timings};
+use super::{Error, Registrar};
+use crate::enrollment::{Applied, Case, Change, Effect, InboxEntry, InboxOutcome, InboxState};
+use crate::evidence::{Grade, SignedBy};
+use crate::ids::{IdRun, Reference};
+use crate::payment::ProviderStatus;
+use crate::port::{Committed, KnownDelivery, Lookup};
+use crate::reason::Note;
+use crate::record::{Actor, Fact, Record, Source};
+use crate::webhook::{Delivery, DeliveryKey, Notification, NotificationError, Verified, VerifyError};
+
+/// A delivery on its way through the pipeline.
+pub(super) struct Incoming<'d> {
+    verified: &'d Verified<'d>,
+    notification: &'d Notification<'d>,
+    key: DeliveryKey,
+    now: DateTime<Utc>,
+    /// Whether this is a try that counts: the worker's, not the sender's.
+    counts: bool,
+}
+
+impl Registrar {
+    /// Takes a webhook: verify, read, decide, commit. Never fails: the receipt says
+    /// what to answer.
+    ///
+    /// Answer with [`Receipt::http_status`]. Call it with the raw body, before
+    /// anything parsed it.
+    pub async fn receive(&self, delivery: Delivery) -> Receipt {
+        let started = Instant::now();
+        let now = self.now();
+        let mut timings = Timings::default();
+        let received = async {
+            let verified = self.inner.verifier.verify(&delivery, now);
+            timings.security = started.elapsed();
+            match verified {
+                Ok(verified) => self.handle(&verified, now, false, &mut timings).await,
+                Err(error) => Ok(self.refuse(error, now).await),
+            }
+        };
+        let mut receipt = self.within(received).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "webhook could not be stored");
+            Receipt::new(Outcome::Unavailable)
+        });
+        timings.total = started.elapsed();
+        receipt.timings = timings;
+        tracing::info!(
+            outcome = receipt.outcome.as_str(),
+            enrollment = receipt.enrollment.map(tracing::field::display),
+            access_granted = receipt.access_granted,
+            "webhook"
+        );
+        receipt
+    }
+
+    async fn refuse(&self, error: VerifyError, now: DateTime<Utc>) -> Receipt {
+        self.record_refusal(error, now).await;
+        Receipt::new(Outcome::Refused(error))
+    }
+
+    /// Everything after the signature; also for deliveries that waited in the inbox.
+    pub(super) async fn handle(
+        &self,
+        verified: &Verified<'_>,
+        now: DateTime<Utc>,
+        counts: bool,
+        timings: &mut Timings,
+    ) -> Result<Receipt, Error> {
+        let started = Instant::now();
+        let parsed = Notification::parse(verified);
+        timings.detection = started.elapsed();
+        let mut receipt = match parsed {
+            Ok(notification) => {
+                let key = notification.key();
+                let incoming = Incoming { verified, notification: &notification, key, now, counts };
+                self.route(&incoming, timings).await?
+            }
+            Err(error) => self.keep_unreadable(verified, &error, now).await?,
+        };
+        receipt.key = Some(verified.key().clone());
+        receipt.form = Some(verified.form());
+        Ok(receipt)
+    }
+
+    async fn keep_unreadable(
+        &self,
+        verified: &Verified<'_>,
+        error: &NotificationError,
+        now: DateTime<Utc>,
+    ) -> Result<Receipt, Error> {
+        let key = DeliveryKey::of_unreadable(verified.body());
+        let lookup = Lookup::Delivery { key: &key, reference: None, pay_link: None };
+        if self.inner.store.load(lookup).await?.delivery.is_none() {
+            let mut entry = InboxEntry::new(key.clone(), now, verified.path(), verified.body(), signed_by(verified));
+            let cause = Note::new(error.to_string());
+            entry.state = InboxState::Dead { cause: cause.clone() };
+            let record = system_record(Fact::DeliveryDead { key: key.clone(), cause }, now);
+            tracing::error!(%error, "a signed webhook cannot be read; it is kept in the inbox");
+            self.commit(publishing(Change::inbox_only(entry, Some(record)))).await?;
+        }
+        Ok(Receipt { delivery: Some(key), ..Receipt::new(Outcome::Unreadable) })
+    }
+
+    async fn route(&self, incoming: &Incoming<'_>, timings: &mut Timings) -> Result<Receipt, Error> {
+        let notification = incoming.notification;
+        let status = notification.status();
+        let mut confirmation = None;
+        for _ in 0..ROUNDS {
+            let started = Instant::now();
+            let lookup = Lookup::Delivery {
+                key: &incoming.key,
+                reference: notification.reference_text(),
+                pay_link: notification.pay_link_text(),
+            };
+            let loaded = self.inner.store.load(lookup).await?;
+            timings.lookup += started.elapsed();
+            if let Some(KnownDelivery { state: InboxState::Settled { outcome }, .. }) = &loaded.delivery {
+                return Ok(incoming.receipt(Outcome::Duplicate(*outcome), loaded.case.as_ref()));
+            }
+            let mut entry = incoming.entry(loaded.delivery.as_ref());
+            let Some(case) = loaded.case else {
+                return self.park(incoming, entry, loaded.delivery.is_none(), timings).await;
+            };
+            let attempt = case.attempt(notification.reference_text(), notification.pay_link_text());
+            let Some(attempt) = attempt else {
+                return self.park(incoming, entry, loaded.delivery.is_none(), timings).await;
+            };
+            let reference = attempt.reference.clone();
+            entry.enrollment = Some(case.enrollment.id);
+
+            if matches!(status, ProviderStatus::Other(_)) {
+                return self.settle_not_final(incoming, entry, &case, timings).await;
+            }
+            let must_ask = status == ProviderStatus::Paid
+                && self.inner.minimum >= Grade::Confirmed
+                && confirmation.is_none()
+                && !is_decided(attempt);
+            if must_ask {
+                let started = Instant::now();
+                let answer = self.ask(attempt).await;
+                timings.confirmation += started.elapsed();
+                match answer {
+                    Ok(Some(answer)) if answer.status == ProviderStatus::Paid => confirmation = Some(answer),
+                    Ok(_) => return self.wait(incoming, entry, &case, timings).await,
+                    Err(error) => {
+                        tracing::warn!(%error, enrollment = %case.enrollment.id, "payment not confirmed yet");
+                        return self.wait(incoming, entry, &case, timings).await;
+                    }
+                }
+            }
+            if let Some(receipt) = self.conclude(incoming, entry, case, &reference, confirmation.clone(), timings).await? {
+                return Ok(receipt);
+            }
+        }
+        self.give_way(incoming, timings).await
+    }
+
+    /// Decides and commits; `None` when the race was lost.
+    async fn conclude(
+        &self,
+        incoming: &Incoming<'_>,
+        mut entry: InboxEntry,
+        case: Case,
+        reference: &Reference,
+        confirmation: Option<crate::evidence::Confirmation>,
+        timings: &mut Timings,
+    ) -> Result<Option<Receipt>, Error> {
+        let status = incoming.notification.status();
+        let known = Known {
+            reference,
+            status: &status,
+            callback: Some((incoming.verified, incoming.notification)),
+            confirmation,
+        };
+        let Applied { mut change, case, effect, access_granted } = self.decide(case, &known, incoming.now, timings)?;
+        let (settled, outcome) = match effect {
+            Effect::Approved => (InboxOutcome::Applied, Outcome::Applied),
+            Effect::Held(reason) => (InboxOutcome::Held, Outcome::Held(reason)),
+            Effect::Failed => (InboxOutcome::Failed, Outcome::Failed),
+            Effect::Changed | Effect::Nothing => (InboxOutcome::NoEffect, Outcome::NoEffect),
+        };
+        entry.state = InboxState::Settled { outcome: settled };
+        change.inbox = Some(entry);
+        let started = Instant::now();
+        let committed = self.commit(change).await?;
+        timings.update += started.elapsed();
+        Ok(match committed {
+            Committed::Done => {
+                if let Effect::Held(reason) = effect
+                    && reason.severity() == crate::reason::Severity::Error
+                {
+                    tracing::error!(%reason, enrollment = %case.enrollment.id, "a payment needs a person");
+                }
+                let mut receipt = incoming.receipt(outcome, Some(&case));
+                receipt.access_granted = access_granted;
+                Some(receipt)
+            }
+            Committed::Duplicate => Some(incoming.receipt(Outcome::Duplicate(settled), Some(&case))),
+            Committed::Conflict => None,
+        })
+    }
+
+    async fn settle_not_final(
+        &self,
+        incoming: &Incoming<'_>,
+        mut entry: InboxEntry,
+        case: &Case,
+        timings: &mut Timings,
+    ) -> Result<Receipt, Error> {
+        entry.state = InboxState::Settled { outcome: InboxOutcome::NotFinal };
+        self.keep(incoming, entry, None, Outcome::NotFinal, Some(case), timings).await
+    }
+
+    async fn park(
+        &self,
+        incoming: &Incoming<'_>,
+        mut entry: InboxEntry,
+        is_new: bool,
+        timings: &mut Timings,
+    ) -> Result<Receipt, Error> {
+        entry.state = InboxState::Parked { next_at: self.next_try(entry.tries, incoming.now) };
+        // It stays parked for as long as it takes: money nobody can match is never dropped.
+        let record = is_new.then(|| {
+            tracing::warn!("a webhook names no payment that is known; it is parked");
+            system_record(Fact::DeliveryParked { key: incoming.key.clone() }, incoming.now)
+        });
+        self.keep(incoming, entry, record, Outcome::Parked, None, timings).await
+    }
+
+    async fn wait(
+        &self,
+        incoming: &Incoming<'_>,
+        mut entry: InboxEntry,
+        case: &Case,
+        timings: &mut Timings,
+    ) -> Result<Receipt, Error> {
+        if entry.tries >= self.inner.config.retry_limit {
+            let cause = Note::from("The provider did not confirm this payment, however often it was asked.");
+            entry.state = InboxState::Dead { cause: cause.clone() };
+            let record = system_record(Fact::DeliveryDead { key: incoming.key.clone(), cause }, incoming.now);
+            tracing::error!(enrollment = %case.enrollment.id, "a payment could not be confirmed; it needs a person");
+            return self.keep(incoming, entry, Some(record), Outcome::Dead, Some(case), timings).await;
+        }
+        entry.state = InboxState::Waiting { next_at: self.next_try(entry.tries, incoming.now) };
+        self.keep(incoming, entry, None, Outcome::Waiting, Some(case), timings).await
+    }
+
+    /// Every race was lost: keep the delivery for the worker.
+    async fn give_way(&self, incoming: &Incoming<'_>, timings: &mut Timings) -> Result<Receipt, Error> {
+        let mut entry = incoming.entry(None);
+        entry.state = InboxState::Waiting { next_at: self.next_try(0, incoming.now) };
+        self.keep(incoming, entry, None, Outcome::Waiting, None, timings).await
+    }
+
+    /// Commits the inbox row alone.
+    async fn keep(
+        &self,
+        incoming: &Incoming<'_>,
+        entry: InboxEntry,
+        record: Option<Record>,
+        outcome: Outcome,
+        case: Option<&Case>,
+        timings: &mut Timings,
+    ) -> Result<Receipt, Error> {
+        let started = Instant::now();
+        let committed = self.commit(publishing(Change::inbox_only(entry, record))).await?;
+        timings.update += started.elapsed();
+        let outcome = match committed {
+            Committed::Done | Committed::Conflict => outcome,
+            Committed::Duplicate => Outcome::Duplicate(InboxOutcome::NoEffect),
+        };
+        Ok(incoming.receipt(outcome, case))
+    }
+
+    /// When to try again: the delay doubles with each try, and is spread by a quarter
+    /// so that many that wait do not come back at once.
+    fn next_try(&self, tries: u32, now: DateTime<Utc>) -> DateTime<Utc> {
+        let config = &self.inner.config;
+        let doubled = config.retry_delay.saturating_mul(1 << tries.min(20)).min(config.retry_delay_max);
+        let spread = Uuid::new_v4().as_u64_pair().0 % 256;
+        let delay = doubled + doubled.mul_f64(f64::from(u8::try_from(spread).unwrap_or(0)) / 1024.0);
+        now + chrono::Duration::from_std(delay).unwrap_or_else(|_| chrono::Duration::hours(1))
+    }
+}
+
+impl Incoming<'_> {
+    fn entry(&self, known: Option<&KnownDelivery>) -> InboxEntry {
+        let received_at = known.map_or(self.now, |known| known.received_at);
+        let verified = self.verified;
+        let mut entry =
+            InboxEntry::new(self.key.clone(), received_at, verified.path(), verified.body(), signed_by(verified));
+        entry.pay_link = self.notification.pay_link();
+        entry.reference = self.notification.reference();
+        entry.tries = match known {
+            // A replay starts over.
+            None | Some(KnownDelivery { state: InboxState::Dead { .. }, .. }) => 0,
+            Some(known) => known.tries,
+        } + u32::from(self.counts);
+        entry
+    }
+
+    fn receipt(&self, outcome: Outcome, case: Option<&Case>) -> Receipt {
+        Receipt {
+            delivery: Some(self.key.clone()),
+            enrollment: case.map(|case| case.enrollment.id),
+            status: case.map(|case| case.enrollment.status.clone()),
+            ..Receipt::new(outcome)
+        }
+    }
+}
+
+fn signed_by(verified: &Verified<'_>) -> SignedBy {
+    SignedBy { key: verified.key().clone(), form: verified.form() }
+}
+
+fn system_record(fact: Fact, now: DateTime<Utc>) -> Record {
+    Record::new(IdRun::new(now).record(), fact, Actor::System, Source::SystemAutomatic, now)
+}
+
+fn publishing(mut change: Change) -> Change {
+    change.publish = true;
+    change
+}
+
+/// How long the inbox keeps a claimed delivery from other workers.
+pub(super) const LEASE: Duration = Duration::from_secs(30);
