@@ -2,6 +2,9 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
+
 pub mod access;
 pub mod adapter;
 pub mod approval;

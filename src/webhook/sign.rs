@@ -123,6 +123,11 @@ impl Signature {
         Some(Self(bytes))
     }
 
+    #[cfg(feature = "simulator")]
+    pub(crate) fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The 64 lower-case digits to send as `IK-SIGN`.
     pub fn to_hex(self) -> String {
         base16ct::lower::encode_string(&self.0)

@@ -1,0 +1,56 @@
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde_json::{Value, json};
+
+use crate::ids::PayLinkId;
+use crate::reason::words;
+
+/// What the payer does on the hosted page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Choice {
+    /// Pays by card.
+    Card,
+    /// Pays by instant EFT.
+    InstantEft,
+    /// The bank declines; the link stays payable.
+    Decline,
+    /// Goes back without paying.
+    Cancel,
+}
+
+words!(Choice {
+    Card => "card",
+    InstantEft => "eft",
+    Decline => "decline",
+    Cancel => "cancel",
+});
+
+/// A pay link. It never expires, and is payable until it is paid.
+pub(super) struct Link {
+    pub(super) id: PayLinkId,
+    pub(super) reference: String,
+    pub(super) amount: i64,
+    pub(super) description: String,
+    pub(super) callback_url: String,
+    pub(super) success_url: String,
+    pub(super) failure_url: String,
+    pub(super) cancel_url: Option<String>,
+    pub(super) created_at: DateTime<Utc>,
+    pub(super) paid: Option<Choice>,
+    /// Until when the status look-up does not know of the payment.
+    pub(super) unseen_until: Option<DateTime<Utc>>,
+    /// The amount the status look-up states.
+    pub(super) stated_amount: i64,
+}
+
+impl Link {
+    pub(super) fn status(&self, unpaid_word: &str, now: DateTime<Utc>) -> Value {
+        let seen = self.unseen_until.is_none_or(|until| until <= now);
+        json!({
+            "paylinkID": self.id,
+            "status": if self.paid.is_some() && seen { "PAID" } else { unpaid_word },
+            "createdAt": self.created_at.to_rfc3339_opts(SecondsFormat::Millis, true),
+            "amount": self.stated_amount,
+            "description": self.description,
+        })
+    }
+}
