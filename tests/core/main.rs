@@ -1,0 +1,30 @@
+//! The core through its public API, one module per behaviour or attack.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    unreachable_pub
+)]
+
+mod support;
+
+mod access;
+mod any_order;
+mod architecture;
+mod awkward_money;
+mod card_payment;
+mod conformance;
+mod detection;
+mod eft_approval;
+mod enrolling;
+mod gateway_failures;
+mod hostile_webhooks;
+mod no_secrets;
+mod policy;
+mod races;
+mod simulator_faults;
+mod state_machine;
+mod vectors;
+mod worker;

@@ -1,0 +1,168 @@
+use std::time::Duration;
+
+use chrono::{DateTime, TimeZone, Utc};
+use coursegate::access::{AccessDecision, Question, ResourceKind};
+use coursegate::adapter::memory::{MemoryStore, RecordingPublisher, TestClock};
+use coursegate::adapter::simulator::{Callback, Choice, Settings, Simulator};
+use coursegate::enrollment::Case;
+use coursegate::payment::Method;
+use coursegate::port::{Lookup, Store};
+use coursegate::registrar::{EnrolRequest, Enrolled, NextStep, Receipt, RegistrarBuilder};
+use coursegate::webhook::{Delivery, Signer};
+use coursegate::{
+    AppId, BankDetails, Config, CourseId, Email, EnrollmentId, LearnerId, Money, PayLinkId, PersonId, Reference,
+    Registrar, Secret, Site, Title,
+};
+
+pub const APP_ID: &str = "IKTESTAPPLICATION";
+pub const SECRET: &str = "test-secret-0123456789abcdef";
+pub const PATH: &str = "/payments/ikhokha";
+
+pub fn start() -> DateTime<Utc> {
+    Utc.with_ymd_and_hms(2026, 1, 31, 9, 0, 0).unwrap()
+}
+
+pub fn config() -> Config {
+    let site = Site {
+        callback_url: format!("https://school.example{PATH}"),
+        success_url: "https://school.example/paid/{reference}".into(),
+        failure_url: "https://school.example/failed/{reference}".into(),
+        cancel_url: Some("https://school.example/cancelled/{reference}".into()),
+        requester_url: "https://school.example".into(),
+    };
+    Config::new(AppId::new(APP_ID).unwrap(), Secret::new(SECRET).unwrap(), site).unwrap().bank(BankDetails {
+        account_holder: "Test School".into(),
+        bank: "Test Bank".into(),
+        account_number: "000000001".into(),
+        branch_code: "000001".into(),
+    })
+}
+
+/// A registrar on a memory store, with a simulated provider and a clock that stands still.
+pub struct World {
+    pub registrar: Registrar,
+    pub simulator: Simulator,
+    pub store: MemoryStore,
+    pub clock: TestClock,
+    pub publisher: RecordingPublisher,
+}
+
+impl World {
+    pub fn new() -> Self {
+        Self::with(Settings::new(1), config(), |builder| builder)
+    }
+
+    pub fn with(settings: Settings, config: Config, extend: impl FnOnce(RegistrarBuilder) -> RegistrarBuilder) -> Self {
+        let clock = TestClock::at(start());
+        let (app_id, secret) = (AppId::new(APP_ID).unwrap(), Secret::new(SECRET).unwrap());
+        let simulator = Simulator::with_clock(app_id, secret, settings, clock.clone());
+        let store = MemoryStore::new();
+        let publisher = RecordingPublisher::new();
+        let builder = Registrar::builder(config, store.clone())
+            .gateway(simulator.gateway())
+            .publisher(publisher.clone())
+            .clock(clock.clone());
+        let registrar = extend(builder).build().unwrap();
+        Self { registrar, simulator, store, clock, publisher }
+    }
+
+    pub async fn enrol(&self, name: &str, method: Method) -> Enrolled {
+        self.registrar.enrol(request(name, method)).await.unwrap()
+    }
+
+    /// Enrols and gives the attempt's reference and pay link.
+    pub async fn attempt(&self, name: &str, method: Method) -> (EnrollmentId, Reference, PayLinkId) {
+        let enrolled = self.enrol(name, method).await;
+        let NextStep::Pay { reference, .. } = enrolled.next else { panic!("no pay link: {:?}", enrolled.next) };
+        let case = self.case(enrolled.enrollment).await;
+        let link = case.attempt(Some(reference.as_str()), None).unwrap().link.clone().unwrap().id;
+        (enrolled.enrollment, reference, link)
+    }
+
+    pub async fn case(&self, id: EnrollmentId) -> Case {
+        self.store.load(Lookup::Enrollment(id)).await.unwrap().case.unwrap()
+    }
+
+    /// Pays on the provider's page and hands every due callback over.
+    pub async fn pay(&self, link: &PayLinkId, choice: Choice) -> Vec<Receipt> {
+        self.simulator.pay(link, choice).unwrap();
+        self.deliver().await
+    }
+
+    pub async fn deliver(&self) -> Vec<Receipt> {
+        let mut receipts = Vec::new();
+        for callback in self.simulator.take_callbacks() {
+            receipts.push(self.registrar.receive(delivery(&callback)).await);
+        }
+        receipts
+    }
+
+    pub async fn pass(&self) -> coursegate::registrar::Pass {
+        self.registrar.worker().pass().await.unwrap()
+    }
+
+    /// May this learner open a lesson?
+    pub async fn may_enter(&self, name: &str) -> bool {
+        self.access(name).await.is_allowed()
+    }
+
+    pub async fn access(&self, name: &str) -> AccessDecision {
+        let question = Question::new(learner(name), course(), ResourceKind::Lesson);
+        self.registrar.access(&question).await.unwrap()
+    }
+
+    pub async fn receive(&self, body: &str) -> Receipt {
+        self.registrar.receive(signed(body)).await
+    }
+
+    pub fn advance(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+}
+
+pub fn request(name: &str, method: Method) -> EnrolRequest {
+    let email = Email::new(format!("{name}@school.example")).unwrap();
+    let title = Title::new("Thabo's first course").unwrap();
+    EnrolRequest::new(learner(name), email, course(), title, price(), method)
+}
+
+pub fn learner(name: &str) -> LearnerId {
+    LearnerId::new(name).unwrap()
+}
+
+pub fn course() -> CourseId {
+    CourseId::new("rust-101").unwrap()
+}
+
+pub fn price() -> Money {
+    Money::zar(49_900).unwrap()
+}
+
+pub fn admin() -> PersonId {
+    PersonId::new("nomsa").unwrap()
+}
+
+pub fn delivery(callback: &Callback) -> Delivery {
+    Delivery::new(callback.path.clone(), callback.headers.clone(), callback.body.clone())
+}
+
+/// The provider's four fields, as it writes them.
+pub fn body(link: &str, status: &str, reference: &str) -> String {
+    format!(
+        r#"{{"paylinkID":"{link}","status":"{status}","externalTransactionID":"{reference}","responseCode":"00"}}"#
+    )
+}
+
+/// A callback with a right signature over these bytes.
+pub fn signed(body: &str) -> Delivery {
+    signed_bytes(body.as_bytes())
+}
+
+pub fn signed_bytes(body: &[u8]) -> Delivery {
+    let signature = Signer::new(&Secret::new(SECRET).unwrap()).sign(PATH, body).to_hex();
+    with_signature(body, &signature)
+}
+
+pub fn with_signature(body: &[u8], signature: &str) -> Delivery {
+    Delivery::new(PATH, [("IK-APPID", APP_ID), ("IK-SIGN", signature)], body.to_vec())
+}
