@@ -1,0 +1,249 @@
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use coursegate::adapter::memory::{MemoryStore, TestClock};
+use coursegate::adapter::simulator::{Choice, Fault, Settings};
+use coursegate::access::Grant;
+use coursegate::enrollment::Change;
+use coursegate::evidence::Confirmation;
+use coursegate::payment::{AttemptStatus, Method, PayLink};
+use coursegate::port::{
+    Capabilities, Claim, Committed, GatewayError, InboxFilter, LinkRequest, Loaded, Lookup, Page, PageRequest,
+    PaymentGateway, PendingItem, Records, Settlement, StatusQuery, Store, StoreError, Work,
+};
+use coursegate::record::Record;
+use coursegate::registrar::{NextStep, Outcome};
+use coursegate::webhook::DeliveryKey;
+use coursegate::{CourseId, EnrollmentId, Error, ErrorKind, LearnerId, RecordId, Reference, Registrar};
+
+use crate::support::{World, body, config, request, signed, start};
+
+type Answer<T> = Result<T, GatewayError>;
+
+/// Answers as it is told, in order, and keeps what it was asked.
+#[derive(Debug, Default, Clone)]
+struct Scripted {
+    links: Arc<Mutex<VecDeque<Answer<PayLink>>>>,
+    statuses: Arc<Mutex<VecDeque<Answer<Option<Confirmation>>>>>,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Scripted {
+    fn new(
+        links: impl IntoIterator<Item = Answer<PayLink>>,
+        statuses: impl IntoIterator<Item = Answer<Option<Confirmation>>>,
+    ) -> Self {
+        Self {
+            links: Arc::new(Mutex::new(links.into_iter().collect())),
+            statuses: Arc::new(Mutex::new(statuses.into_iter().collect())),
+            asked: Arc::default(),
+        }
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+#[async_trait]
+impl PaymentGateway for Scripted {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::ikhokha().test_double()
+    }
+    async fn create_link(&self, _: &LinkRequest) -> Answer<PayLink> {
+        self.asked.lock().unwrap().push("create".into());
+        self.links.lock().unwrap().pop_front().expect("one call too many")
+    }
+    async fn status(&self, query: StatusQuery<'_>) -> Answer<Option<Confirmation>> {
+        let by = if matches!(query, StatusQuery::Reference(_)) { "reference" } else { "link" };
+        self.asked.lock().unwrap().push(by.into());
+        self.statuses.lock().unwrap().pop_front().expect("one call too many")
+    }
+}
+
+fn unpaid() -> Confirmation {
+    Confirmation {
+        pay_link: Some("lost".parse().unwrap()),
+        reference: None,
+        status: coursegate::payment::ProviderStatus::from_word("PENDING"),
+        amount: coursegate::evidence::StatedAmount::Nothing,
+        currency: None,
+        method: None,
+        created_at: None,
+    }
+}
+
+fn link(id: &str) -> PayLink {
+    PayLink { id: id.parse().unwrap(), url: format!("https://pay.example/{id}").into() }
+}
+
+#[tokio::test]
+async fn a_provider_that_fails_keeps_the_enrollment_and_a_retry_works() {
+    let failing = Scripted::new([Err(GatewayError::Unreachable), Ok(link("second"))], []);
+    let store = MemoryStore::new();
+    let registrar = Registrar::builder(config(), store.clone()).gateway(failing).build().unwrap();
+    let error = registrar.enrol(request("thandi", Method::Card)).await.unwrap_err();
+    let Error::NoPayLink { enrollment, source } = &error else { panic!("{error:?}") };
+    assert_eq!((source, error.kind(), error.kind().http_status()), (&GatewayError::Unreachable, ErrorKind::Provider, 502));
+    let enrolled = registrar.enrol(request("thandi", Method::Card)).await.unwrap();
+    assert_eq!(enrolled.enrollment, *enrollment);
+    assert!(matches!(enrolled.next, NextStep::Pay { url, .. } if url.ends_with("second")));
+}
+
+#[tokio::test]
+async fn after_a_timeout_the_provider_is_asked_before_another_link_is_made() {
+    // The link was made, and the answer was lost: its address is not known to anybody.
+    let slow = Scripted::new([Err(GatewayError::TimedOut), Ok(link("fresh"))], [Ok(Some(unpaid()))]);
+    let store = MemoryStore::new();
+    let registrar = Registrar::builder(config(), store.clone()).gateway(slow.clone()).build().unwrap();
+    registrar.enrol(request("thandi", Method::Card)).await.unwrap_err();
+    let enrolled = registrar.enrol(request("thandi", Method::Card)).await.unwrap();
+    let case = store.load(Lookup::Enrollment(enrolled.enrollment)).await.unwrap().case.unwrap();
+    let statuses: Vec<_> = case.attempts.iter().map(|attempt| attempt.status).collect();
+    assert_eq!(statuses, [AttemptStatus::Abandoned, AttemptStatus::LinkReady]);
+    assert_eq!(slow.asked(), ["create", "reference", "create"]);
+
+    // And when it does not know the reference, the same attempt is used.
+    let lost = Scripted::new([Err(GatewayError::TimedOut), Ok(link("fresh"))], [Ok(None)]);
+    let store = MemoryStore::new();
+    let registrar = Registrar::builder(config(), store.clone()).gateway(lost).build().unwrap();
+    registrar.enrol(request("thandi", Method::Card)).await.unwrap_err();
+    let enrolled = registrar.enrol(request("thandi", Method::Card)).await.unwrap();
+    let case = store.load(Lookup::Enrollment(enrolled.enrollment)).await.unwrap().case.unwrap();
+    assert_eq!(case.attempts.len(), 1);
+}
+
+/// Never answers.
+#[derive(Debug)]
+struct Frozen;
+
+#[async_trait]
+impl PaymentGateway for Frozen {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::ikhokha().test_double()
+    }
+    async fn create_link(&self, _: &LinkRequest) -> Result<PayLink, GatewayError> {
+        std::future::pending().await
+    }
+    async fn status(&self, _: StatusQuery<'_>) -> Result<Option<Confirmation>, GatewayError> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn a_frozen_provider_does_not_hold_a_callback_and_nothing_is_lost() {
+    let world = World::new();
+    let (enrollment, reference, link) = world.attempt("thandi", Method::Card).await;
+    let mut hurried = config();
+    hurried.provider_wait = Duration::from_millis(20);
+    let registrar = Registrar::builder(hurried, world.store.clone()).gateway(Frozen).build().unwrap();
+    let receipt = registrar.receive(signed(&body(link.as_str(), "SUCCESS", reference.as_str()))).await;
+    assert_eq!((receipt.outcome.clone(), receipt.http_status()), (Outcome::Waiting, 200));
+    assert!(world.case(enrollment).await.confirming);
+}
+
+/// A store that is down, or never answers.
+#[derive(Debug, Clone, Copy)]
+enum Broken {
+    Down,
+    Hangs,
+}
+
+impl Broken {
+    async fn fail<T>(self) -> Result<T, StoreError> {
+        match self {
+            Self::Down => Err(StoreError::Unavailable("switched off".into())),
+            Self::Hangs => std::future::pending().await,
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Broken {
+    async fn load(&self, _: Lookup<'_>) -> Result<Loaded, StoreError> {
+        self.fail().await
+    }
+    async fn commit(&self, _: Change) -> Result<Committed, StoreError> {
+        self.fail().await
+    }
+    async fn grants(&self, _: &LearnerId, _: &CourseId) -> Result<Vec<Grant>, StoreError> {
+        self.fail().await
+    }
+    async fn claim(&self, _: Claim) -> Result<Vec<Work>, StoreError> {
+        self.fail().await
+    }
+    async fn settle(&self, _: &[Settlement]) -> Result<(), StoreError> {
+        self.fail().await
+    }
+    fn is_test_double(&self) -> bool {
+        true
+    }
+}
+
+#[async_trait]
+impl Records for Broken {
+    async fn pending(&self, _: PageRequest<EnrollmentId>) -> Result<Page<PendingItem, EnrollmentId>, StoreError> {
+        self.fail().await
+    }
+    async fn timeline(&self, _: EnrollmentId) -> Result<Vec<Record>, StoreError> {
+        self.fail().await
+    }
+    async fn unassigned(&self, _: PageRequest<RecordId>) -> Result<Page<Record, RecordId>, StoreError> {
+        self.fail().await
+    }
+    async fn inbox(
+        &self,
+        _: InboxFilter,
+        _: PageRequest<DeliveryKey>,
+    ) -> Result<Page<coursegate::enrollment::InboxEntry, DeliveryKey>, StoreError> {
+        self.fail().await
+    }
+    async fn delivery(&self, _: &DeliveryKey) -> Result<Option<coursegate::enrollment::InboxEntry>, StoreError> {
+        self.fail().await
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_is_down_asks_the_sender_to_come_again() {
+    let registrar = Registrar::builder(config(), Broken::Down).build().unwrap();
+    let receipt = registrar.receive(signed(&body("link", "SUCCESS", "CG-1"))).await;
+    assert_eq!((receipt.outcome.clone(), receipt.http_status()), (Outcome::Unavailable, 503));
+    let error = registrar.confirm(&Reference::new("CG-1").unwrap()).await.unwrap_err();
+    assert_eq!(error.kind().http_status(), 503);
+    assert!(std::error::Error::source(&error).unwrap().to_string().contains("switched off"));
+}
+
+#[tokio::test]
+async fn a_store_that_hangs_is_left_at_the_deadline() {
+    let clock = TestClock::at(start());
+    let registrar = Registrar::builder(config(), Broken::Hangs).clock(clock.clone()).build().unwrap();
+    let waiting = tokio::spawn(async move { registrar.receive(signed(&body("link", "SUCCESS", "CG-1"))).await });
+    tokio::task::yield_now().await;
+    clock.advance(Duration::from_millis(4_999));
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished());
+    clock.advance(Duration::from_millis(1));
+    assert_eq!(waiting.await.unwrap().http_status(), 503);
+}
+
+#[tokio::test]
+async fn a_provider_with_internal_errors_leaves_the_learner_confirming() {
+    let world = World::with(Settings::new(3).fault(Fault::ServerError, 0.0), config(), |builder| builder);
+    let (_, reference, link) = world.attempt("thandi", Method::Card).await;
+    let sick = World::with(Settings::new(3).fault(Fault::ServerError, 1.0), config(), |builder| builder);
+    let registrar = Registrar::builder(config(), world.store.clone())
+        .gateway(sick.simulator.gateway())
+        .clock(world.clock.clone())
+        .build()
+        .unwrap();
+    world.simulator.pay(&link, Choice::Card).unwrap();
+    let receipt = registrar.receive(signed(&body(link.as_str(), "SUCCESS", reference.as_str()))).await;
+    assert_eq!(receipt.outcome, Outcome::Waiting);
+    assert!(matches!(registrar.confirm(&reference).await, Err(Error::Gateway(GatewayError::Unreachable))));
+    // The provider recovers.
+    world.advance(3600);
+    world.pass().await;
+    assert!(world.may_enter("thandi").await);
+}

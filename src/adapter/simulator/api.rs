@@ -89,14 +89,14 @@ impl Simulator {
         };
         let signer = &self.account.signer;
         let same = |expected: Signature| bool::from(expected.ct_eq(&signature));
-        let body = if request.body.is_empty() { Some(Vec::new()) } else { canonical(&request.body) };
-        if body.as_ref().is_some_and(|body| same(signer.sign(path, body))) {
-            if body.as_ref() != Some(&request.body) {
+        let body = canonical(&request.body).unwrap_or_else(|| request.body.clone());
+        if same(signer.sign(path, &body)) {
+            if body != request.body {
                 state.notes.push(format!("{path}: the body sent is not the canonical form that was signed"));
             }
             return Ok(());
         }
-        let raw = body.as_ref() != Some(&request.body) && same(signer.sign(path, &request.body));
+        let raw = body != request.body && same(signer.sign(path, &request.body));
         let query = same(signer.sign(&request.path, &request.body));
         let apostrophe = same(self.unescaped_apostrophes(path, &request.body));
         let (note, accepted) = if raw {
