@@ -1,0 +1,205 @@
+//! The demo school on actix-web, with the simulated provider beside it:
+//! `cargo run --example actix_server --features simulator`.
+#![allow(clippy::print_stderr)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::{ConnectionType, StatusCode, header};
+use actix_web::middleware::{Next, from_fn};
+use actix_web::web::{self, Bytes, Data, Form, Json, Path, Query};
+use actix_web::{App as Actix, FromRequest, HttpRequest, HttpResponse, HttpServer, Responder};
+use serde::Deserialize;
+
+use common::{AnyError, App, Demo, MAX_BODY, MAX_HEADERS, Options, PATIENCE, Reply, User, WEBHOOK_PATH};
+
+#[actix_web::main]
+async fn main() -> Result<(), AnyError> {
+    let Demo { app, listener } = Demo::start(Options::from_args()?).await?;
+    HttpServer::new(move || {
+        let limit = web::PayloadConfig::new(MAX_BODY);
+        Actix::new().app_data(Data::new(app.clone())).app_data(limit).wrap(from_fn(whole_body)).configure(routes)
+    })
+    .workers(2)
+    .client_request_timeout(PATIENCE)
+    .listen(listener)?
+    .run()
+    .await?;
+    Ok(())
+}
+
+fn routes(config: &mut web::ServiceConfig) {
+    config
+        .route(WEBHOOK_PATH, web::post().to(webhook))
+        .route("/", web::get().to(learner_page))
+        .route("/sign-in", web::post().to(sign_in))
+        .route("/enrol", web::post().to(enrol_form))
+        .route("/returned/{reference}", web::get().to(returned))
+        .route("/lessons/{course}", web::get().to(lesson_page))
+        .route("/admin", web::get().to(admin_page))
+        .route("/admin/approve", web::post().to(approve_form))
+        .route("/admin/reject", web::post().to(reject_form))
+        .route("/api/enrol", web::post().to(enrol_json))
+        .route("/api/access", web::get().to(access_json))
+        .route("/api/admin/pending", web::get().to(pending_json))
+        .route("/api/admin/explain", web::get().to(explain_json))
+        .route("/api/admin/approve", web::post().to(approve_json))
+        .route("/api/admin/reject", web::post().to(reject_json))
+        .route("/api/admin/refund", web::post().to(refund_json));
+}
+
+/// Takes the whole body in before any handler runs: at most so large, and in so much time.
+async fn whole_body(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let refuse = |request: ServiceRequest, status| {
+        let mut response = HttpResponse::new(status);
+        response.head_mut().set_connection_type(ConnectionType::Close);
+        Ok(request.into_response(response).map_into_right_body())
+    };
+    if request.headers().len() > MAX_HEADERS {
+        return refuse(request, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+    }
+    match tokio::time::timeout(PATIENCE, request.extract::<Bytes>()).await {
+        Ok(Ok(bytes)) => {
+            request.set_payload(Payload::from(bytes));
+            Ok(next.call(request).await?.map_into_left_body())
+        }
+        Ok(Err(_)) => refuse(request, StatusCode::PAYLOAD_TOO_LARGE),
+        Err(_) => refuse(request, StatusCode::REQUEST_TIMEOUT),
+    }
+}
+
+/// The one route the provider calls: path, headers and raw bytes go in, a status comes out.
+async fn webhook(app: Data<App>, request: HttpRequest, body: Bytes) -> Answer {
+    let path = request.uri().path_and_query().map_or_else(|| request.path(), |path| path.as_str());
+    Answer(app.clone(), app.webhook(path, request.headers().iter(), body.into()).await)
+}
+
+async fn learner_page(app: Data<App>, visitor: Visitor) -> Answer {
+    Answer(app.clone(), app.learner_page(visitor.0.as_ref()).await)
+}
+
+async fn sign_in(app: Data<App>, form: Form<common::SignIn>) -> Answer {
+    Answer(app.clone(), app.sign_in(&form))
+}
+
+async fn enrol_form(app: Data<App>, user: SignedIn, wish: Form<common::Wish>) -> Answer {
+    Answer(app.clone(), app.enrol_form(&user.0, &wish).await)
+}
+
+async fn returned(app: Data<App>, reference: Path<String>) -> Answer {
+    Answer(app.clone(), app.returned(&reference).await)
+}
+
+async fn lesson_page(app: Data<App>, visitor: Visitor, course: Path<String>) -> Answer {
+    Answer(app.clone(), app.lesson_page(visitor.0.as_ref(), &course).await)
+}
+
+async fn admin_page(app: Data<App>, visitor: Visitor) -> Answer {
+    Answer(app.clone(), app.admin_page(visitor.0.as_ref()).await)
+}
+
+async fn approve_form(app: Data<App>, user: SignedIn, form: Form<common::Verdict>) -> Answer {
+    Answer(app.clone(), app.approve_form(&user.0, &form).await)
+}
+
+async fn reject_form(app: Data<App>, user: SignedIn, form: Form<common::Verdict>) -> Answer {
+    Answer(app.clone(), app.reject_form(&user.0, &form).await)
+}
+
+async fn enrol_json(app: Data<App>, user: SignedIn, wish: Json<common::Wish>) -> Answer {
+    Answer(app.clone(), app.enrol_json(&user.0, &wish).await)
+}
+
+#[derive(Deserialize)]
+struct CourseQuery {
+    course: String,
+}
+
+async fn access_json(app: Data<App>, user: SignedIn, asked: Query<CourseQuery>) -> Answer {
+    Answer(app.clone(), app.access_json(&user.0, &asked.course).await)
+}
+
+async fn pending_json(app: Data<App>, user: SignedIn) -> Answer {
+    Answer(app.clone(), app.pending_json(&user.0).await)
+}
+
+#[derive(Deserialize)]
+struct EnrollmentQuery {
+    enrollment: String,
+}
+
+async fn explain_json(app: Data<App>, user: SignedIn, asked: Query<EnrollmentQuery>) -> Answer {
+    Answer(app.clone(), app.explain_json(&user.0, &asked.enrollment).await)
+}
+
+async fn approve_json(app: Data<App>, user: SignedIn, wanted: Json<common::Approval>) -> Answer {
+    Answer(app.clone(), app.approve_json(&user.0, &wanted).await)
+}
+
+async fn reject_json(app: Data<App>, user: SignedIn, verdict: Json<common::Verdict>) -> Answer {
+    Answer(app.clone(), app.reject_json(&user.0, &verdict).await)
+}
+
+async fn refund_json(app: Data<App>, user: SignedIn, refund: Json<common::Refund>) -> Answer {
+    Answer(app.clone(), app.refund_json(&user.0, &refund).await)
+}
+
+/// Whoever asks, signed in or not.
+struct Visitor(Option<User>);
+
+impl FromRequest for Visitor {
+    type Error = actix_web::Error;
+    type Future = std::future::Ready<Result<Self, Self::Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let cookies = request.headers().get(header::COOKIE).and_then(|value| value.to_str().ok());
+        let user = request.app_data::<Data<App>>().and_then(|app| app.user(cookies));
+        std::future::ready(Ok(Self(user)))
+    }
+}
+
+/// Whoever is signed in; others get 401.
+struct SignedIn(User);
+
+impl FromRequest for SignedIn {
+    type Error = actix_web::Error;
+    type Future = std::future::Ready<Result<Self, Self::Error>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let visitor = Visitor::from_request(request, payload).into_inner();
+        std::future::ready(visitor.and_then(|visitor| {
+            visitor.0.map(Self).ok_or_else(|| actix_web::error::ErrorUnauthorized(r#"{"error":"sign in first"}"#))
+        }))
+    }
+}
+
+struct Answer(Data<App>, Reply);
+
+impl Responder for Answer {
+    type Body = actix_web::body::BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        let Self(app, reply) = self;
+        let code = |status| StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let policy = (header::CONTENT_SECURITY_POLICY, app.content_policy());
+        match reply {
+            Reply::Page(status, page) => {
+                HttpResponse::build(code(status)).insert_header(policy).content_type("text/html; charset=utf-8").body(page)
+            }
+            Reply::Json(status, body) => HttpResponse::build(code(status)).insert_header(policy).json(body),
+            Reply::To(url) => {
+                HttpResponse::SeeOther().insert_header(policy).insert_header((header::LOCATION, url)).finish()
+            }
+            Reply::SignedIn { cookie, to } => HttpResponse::SeeOther()
+                .insert_header(policy)
+                .insert_header((header::SET_COOKIE, cookie))
+                .insert_header((header::LOCATION, to))
+                .finish(),
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! What both example servers share: the demo school, its pages, the mounted simulator.
+//! A real host has its own catalogue, its own sign-in and its own pages.
+#![allow(clippy::print_stdout, clippy::print_stderr, unreachable_pub, missing_docs)]
+
+mod app;
+mod callbacks;
+mod pages;
+mod serve;
+
+use std::net::{SocketAddr, TcpListener};
+
+use coursegate::adapter::memory::MemoryStore;
+use coursegate::adapter::simulator::{Settings, Simulator};
+use coursegate::{AppId, BankDetails, Config, Registrar, Secret, Site};
+
+pub use app::{App, Approval, Refund, Reply, SignIn, User, Verdict, Wish};
+#[allow(unused_imports, reason = "actix answers the unauthorized by an error of its own")]
+pub use app::problem;
+#[allow(unused_imports, reason = "actix brings its own server")]
+pub use serve::serve;
+
+/// Where the provider's callbacks arrive.
+pub const WEBHOOK_PATH: &str = "/payments/ikhokha";
+/// Largest request body.
+pub const MAX_BODY: usize = 64 * 1024;
+/// Time a client has to send its headers, and again to send its body.
+pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+/// Most headers of one request.
+pub const MAX_HEADERS: usize = 100;
+
+pub type AnyError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Ports from the command line; 0 picks a free one.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    port: u16,
+    simulator_port: u16,
+}
+
+impl Options {
+    pub fn from_args() -> Result<Self, String> {
+        let mut options = Self { port: 8080, simulator_port: 8081 };
+        let mut args = std::env::args().skip(1);
+        while let Some(name) = args.next() {
+            let slot = match name.as_str() {
+                "--port" => &mut options.port,
+                "--simulator-port" => &mut options.simulator_port,
+                other => return Err(format!("unknown argument {other}; use --port N and --simulator-port N")),
+            };
+            let value = args.next().ok_or_else(|| format!("{name} needs a number"))?;
+            *slot = value.parse().map_err(|_| format!("{name} needs a number from 0 to 65535, not {value}"))?;
+        }
+        Ok(options)
+    }
+}
+
+/// A demo school, ready to be served on `listener`.
+pub struct Demo {
+    pub app: App,
+    pub listener: TcpListener,
+}
+
+impl Demo {
+    /// Opens both ports, starts the simulator and the background work, and prints the
+    /// one line of JSON that scripts read.
+    pub async fn start(options: Options) -> Result<Self, AnyError> {
+        let listener = listen(options.port)?;
+        let simulator_listener = listen(options.simulator_port)?;
+        let here = origin(listener.local_addr()?);
+        let there = origin(simulator_listener.local_addr()?);
+
+        let app_id = format!("IKTEST{}", &uuid::Uuid::new_v4().simple().to_string().to_uppercase()[..26]);
+        let secret = format!("test-secret-{}", &uuid::Uuid::new_v4().simple().to_string()[..20]);
+        let simulator = Simulator::new(AppId::new(&app_id)?, Secret::new(secret.clone())?, Settings::new(1));
+        simulator.set_pay_base(&there);
+
+        let site = Site {
+            callback_url: format!("{here}{WEBHOOK_PATH}"),
+            success_url: format!("{here}/returned/{{reference}}"),
+            failure_url: format!("{here}/returned/{{reference}}"),
+            cancel_url: None,
+            requester_url: here.clone(),
+        };
+        let config = Config::new(AppId::new(&app_id)?, Secret::new(secret.clone())?, site)?.bank(BankDetails {
+            account_holder: "Demo School (made up)".into(),
+            bank: "Demo Bank".into(),
+            account_number: "000000001".into(),
+            branch_code: "000001".into(),
+        });
+        let registrar =
+            Registrar::builder(config, MemoryStore::new()).gateway(simulator.gateway()).courses(app::offers).build()?;
+
+        let worker = registrar.worker();
+        tokio::spawn(async move { worker.run(std::future::pending()).await });
+        tokio::spawn(callbacks::send_all(simulator.clone()));
+        tokio::spawn(serve(simulator_listener, callbacks::mount(simulator)));
+
+        let line = serde_json::json!({
+            "app": here, "simulator": there, "app_id": app_id, "app_secret": secret, "webhook_path": WEBHOOK_PATH,
+        });
+        println!("{line}");
+        eprintln!("Open {here} as a learner and {here}/admin as an admin. Stop with Ctrl-C.");
+        Ok(Self { app: App::new(registrar, there), listener })
+    }
+}
+
+/// Demos listen on this machine only.
+fn listen(port: u16) -> Result<TcpListener, AnyError> {
+    let listener = TcpListener::bind(("127.0.0.1", port))
+        .map_err(|error| format!("port {port} cannot be opened ({error}); choose another with --port or --simulator-port"))?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+fn origin(address: SocketAddr) -> String {
+    format!("http://{address}")
+}

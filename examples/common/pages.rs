@@ -1,0 +1,158 @@
+//! Plain pages. Everything that is text stays text.
+
+use coursegate::access::{CardAction, LearnerCard};
+use coursegate::registrar::Explanation;
+use coursegate::{BankDetails, CourseId, LearnerId, Money, PersonId, Reference};
+
+use super::app::Course;
+
+const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;\
+color:#16202a;background:#fff}article{border:1px solid #c5d0d9;border-radius:.5rem;padding:1rem;margin:1rem 0}\
+h2{margin:.1rem 0}button,a.button{font:inherit;padding:.5rem .9rem;border:1px solid #4a5a68;border-radius:.4rem;\
+background:#f3f6f8;color:inherit;cursor:pointer;text-decoration:none}button[disabled]{opacity:.55;cursor:default}\
+form{display:inline-block;margin:.2rem .3rem .2rem 0}input,select{font:inherit;padding:.4rem}small,dt{color:#4a5a68}\
+dd{margin:0 0 .4rem}.bad{color:#a3242b}@media(prefers-color-scheme:dark){body{background:#10161c;color:#e6edf3}\
+article{border-color:#33414e}button,a.button{background:#1d2731;border-color:#8494a3}small,dt{color:#9fb0bf}\
+.bad{color:#ff9a9f}}";
+
+fn text(raw: &str) -> String {
+    let mut out = String::with_capacity(raw.len());
+    for c in raw.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+fn frame(title: &str, refresh: bool, body: &str) -> String {
+    let refresh = if refresh { "<meta http-equiv=\"refresh\" content=\"2\">" } else { "" };
+    format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">{refresh}\
+         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>{title}</title>\
+         <style>{STYLE}</style><main><h1>{title}</h1>{body}</main></html>"
+    )
+}
+
+pub fn problem(what: &str) -> String {
+    frame("That did not work", false, &format!("<p class=\"bad\">{}</p><p><a href=\"/\">Back</a></p>", text(what)))
+}
+
+pub fn sign_in(role: &str, error: Option<&str>) -> String {
+    let error = error.map_or_else(String::new, |error| format!("<p class=\"bad\">{}</p>", text(error)));
+    frame(
+        "Demo sign-in",
+        false,
+        &format!(
+            "<p>A demo: any name will do. Your platform has its own sign-in.</p>{error}\
+             <form method=\"post\" action=\"/sign-in\"><input name=\"name\" required maxlength=\"60\" \
+             placeholder=\"Your name\" aria-label=\"Your name\"> <input type=\"hidden\" name=\"role\" value=\"{}\">\
+             <button>Sign in</button></form>",
+            text(role)
+        ),
+    )
+}
+
+pub fn learner(learner: Option<&LearnerId>, cards: &[(&Course, LearnerCard)]) -> String {
+    let mut body = match learner {
+        Some(learner) => format!("<p>Signed in as <strong>{}</strong>.</p>", text(learner.as_str())),
+        None => String::from(
+            "<form method=\"post\" action=\"/sign-in\"><input name=\"name\" required maxlength=\"60\" \
+             placeholder=\"Your name\" aria-label=\"Your name\"> <button>Sign in (demo)</button></form>",
+        ),
+    };
+    let waits = cards.iter().any(|(_, card)| card.action == CardAction::Wait);
+    for (course, card) in cards {
+        let price = format!("R {}.{:02}", course.cents / 100, course.cents % 100);
+        body.push_str(&format!(
+            "<article><h2>{}</h2><p>{price}</p><p>{}</p><p><small>{}</small></p></article>",
+            text(course.title),
+            button(course, card),
+            text(card.message)
+        ));
+    }
+    frame("Courses", waits, &body)
+}
+
+fn button(course: &Course, card: &LearnerCard) -> String {
+    let label = card.text.as_str();
+    match card.action {
+        CardAction::Wait => format!("<button disabled>{label}</button>"),
+        CardAction::Open => format!("<a class=\"button\" href=\"/lessons/{}\">{label}</a>", course.id),
+        CardAction::Register => format!("<button disabled>{label}</button>"),
+        CardAction::Enroll | CardAction::Pay => format!(
+            "<form method=\"post\" action=\"/enrol\"><input type=\"hidden\" name=\"course\" value=\"{}\">\
+             <select name=\"method\" aria-label=\"How to pay\"><option value=\"card\">Card</option>\
+             <option value=\"instant_eft\">Instant EFT</option><option value=\"bank_transfer\">Bank transfer</option>\
+             </select> <button>{label}</button></form>",
+            course.id
+        ),
+    }
+}
+
+pub fn transfer(reference: &Reference, amount: Money, bank: &BankDetails) -> String {
+    frame(
+        "Bank transfer",
+        false,
+        &format!(
+            "<p>Transfer the money with this reference; the school opens the course when it has arrived.</p><dl>\
+             <dt>Reference</dt><dd><strong>{reference}</strong></dd><dt>Amount</dt><dd>{amount}</dd>\
+             <dt>Account</dt><dd>{}, {}, {}, branch {}</dd></dl><p><a href=\"/\">Back to the courses</a></p>",
+            text(&bank.account_holder),
+            text(&bank.bank),
+            text(&bank.account_number),
+            text(&bank.branch_code)
+        ),
+    )
+}
+
+pub fn lesson(course: &CourseId) -> String {
+    frame("Lesson 1", false, &format!("<p>Welcome to <strong>{}</strong>.</p><p><a href=\"/\">Back</a></p>", text(course.as_str())))
+}
+
+pub fn admin(person: &PersonId, rows: &[Explanation]) -> String {
+    let mut body = format!("<p>Signed in as <strong>{}</strong>.</p>", text(person.as_str()));
+    if rows.is_empty() {
+        body.push_str("<p>Nothing waits for approval.</p>");
+    }
+    for row in rows {
+        let enrollment = &row.case.enrollment;
+        let reference = row.case.latest_attempt().map_or("", |attempt| attempt.reference.as_str());
+        let evidence = row.basis.as_ref().map_or_else(
+            || "no payment seen".to_owned(),
+            |basis| {
+                format!(
+                    "evidence {}, method {} at {:.0} %",
+                    basis.evidence.grade,
+                    basis.detection.method,
+                    basis.detection.confidence.value() * 100.0
+                )
+            },
+        );
+        let act = |action: &str, label: &str, note: &str| {
+            format!(
+                "<form method=\"post\" action=\"/admin/{action}\"><input type=\"hidden\" name=\"enrollment\" value=\"{}\">\
+                 {note}<button>{label}</button></form>",
+                enrollment.id
+            )
+        };
+        body.push_str(&format!(
+            "<article><h2>{}</h2><dl><dt>Learner</dt><dd>{}</dd><dt>Sum and reference</dt><dd>{}, {}</dd>\
+             <dt>Why it waits</dt><dd>{} ({evidence})</dd><dt>What to do</dt><dd>{}</dd></dl>{}{}</article>",
+            text(enrollment.title.as_str()),
+            text(enrollment.learner.as_str()),
+            enrollment.price,
+            text(reference),
+            text(&enrollment.status.to_string()),
+            row.advice.unwrap_or(""),
+            act("approve", "Approve", ""),
+            act("reject", "Reject", "<input name=\"reason\" required maxlength=\"200\" placeholder=\"Reason\" aria-label=\"Reason\"> "),
+        ));
+    }
+    frame("Approvals", true, &body)
+}

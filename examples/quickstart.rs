@@ -1,0 +1,111 @@
+//! The main job in one process, each step and why: `cargo run --example quickstart --features simulator`.
+#![allow(clippy::print_stdout)]
+
+use coursegate::access::{Question, ResourceKind};
+use coursegate::adapter::memory::MemoryStore;
+use coursegate::adapter::simulator::{Choice, Settings, Simulator};
+use coursegate::payment::Method;
+use coursegate::port::PageRequest;
+use coursegate::registrar::{EnrolRequest, NextStep};
+use coursegate::webhook::Delivery;
+use coursegate::{
+    AppId, Config, CourseId, Email, EnrollmentId, LearnerId, Money, PersonId, Registrar, Secret, Site, Title,
+};
+
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Outcome<()> {
+    // The simulator stands in for the provider, which has no sandbox.
+    let (app_id, secret) = (AppId::new("IKTESTQUICKSTART")?, Secret::new("test-secret-quickstart-0001")?);
+    let simulator = Simulator::new(app_id.clone(), secret.clone(), Settings::new(1));
+    let site = Site {
+        callback_url: "https://school.example/payments/ikhokha".into(),
+        success_url: "https://school.example/returned/{reference}".into(),
+        failure_url: "https://school.example/returned/{reference}".into(),
+        cancel_url: None,
+        requester_url: "https://school.example".into(),
+    };
+    let registrar = Registrar::builder(Config::new(app_id, secret, site)?, MemoryStore::new())
+        .gateway(simulator.gateway())
+        .build()?;
+    let school = School { registrar, simulator };
+
+    println!("1. Thandi pays by card.");
+    let enrollment = school.pay("thandi", Method::Card, Choice::Card).await?;
+    school.show("thandi").await?;
+    school.why(enrollment).await?;
+
+    println!("\n2. Sipho's card is declined; he tries again on a new link.");
+    school.pay("sipho", Method::Card, Choice::Decline).await?;
+    school.show("sipho").await?;
+    school.pay("sipho", Method::Card, Choice::Card).await?;
+    school.show("sipho").await?;
+
+    println!("\n3. Lerato pays by instant EFT: a person approves.");
+    let enrollment = school.pay("lerato", Method::InstantEft, Choice::InstantEft).await?;
+    school.show("lerato").await?;
+    let desk = school.registrar.admin(PersonId::new("nomsa")?);
+    for item in desk.pending(PageRequest::first(10)).await?.items {
+        println!("   queue: {} waits as {}", item.enrollment.course, item.enrollment.status);
+    }
+    desk.approve(enrollment, "seen in the dashboard").await?;
+    school.show("lerato").await?;
+    school.why(enrollment).await
+}
+
+struct School {
+    registrar: Registrar,
+    simulator: Simulator,
+}
+
+impl School {
+    /// Enrols, pays on the provider's page, and hands the signed callback over.
+    async fn pay(&self, name: &str, method: Method, choice: Choice) -> Outcome<EnrollmentId> {
+        let wish = EnrolRequest::new(
+            LearnerId::new(name)?,
+            Email::new(format!("{name}@school.example"))?,
+            CourseId::new("rust-101")?,
+            Title::new("Rust from the start")?,
+            Money::zar(49_900)?,
+            method,
+        );
+        let enrolled = self.registrar.enrol(wish).await?;
+        if let NextStep::Pay { reference, url } = &enrolled.next {
+            println!("   {name} is sent to {url} with reference {reference}");
+            let link = url.rsplit('/').next().unwrap_or_default().parse()?;
+            self.simulator.pay(&link, choice);
+        }
+        for callback in self.simulator.take_callbacks() {
+            let delivery = Delivery::new(callback.path, callback.headers, callback.body);
+            let receipt = self.registrar.receive(delivery).await;
+            println!("   callback: {} (HTTP {})", receipt.outcome.as_str(), receipt.http_status());
+        }
+        Ok(enrolled.enrollment)
+    }
+
+    async fn show(&self, name: &str) -> Outcome<()> {
+        let (learner, course) = (LearnerId::new(name)?, CourseId::new("rust-101")?);
+        let question = Question::new(learner.clone(), course.clone(), ResourceKind::Lesson);
+        let access = self.registrar.access(&question).await?;
+        let card = self.registrar.learner_card(Some(&learner), &course).await?;
+        let door = if access.is_allowed() { "open" } else { "closed" };
+        println!("   {name}: lesson {door}, button \"{}\": {}", card.text, card.message);
+        Ok(())
+    }
+
+    async fn why(&self, enrollment: EnrollmentId) -> Outcome<()> {
+        let why = self.registrar.admin(PersonId::new("nomsa")?).explain(enrollment).await?;
+        if let Some(basis) = why.basis {
+            println!("   evidence: {}, amount {:?}", basis.evidence.grade, basis.evidence.amount);
+            println!("   method: {} with confidence {:.2}", basis.detection.method, basis.detection.confidence.value());
+        }
+        for (rule, share) in why.contributions {
+            println!("     {share:+.3} {rule}");
+        }
+        for record in why.history {
+            println!("   {} {:?} by {}", record.fact.event(), record.who, record.source);
+        }
+        Ok(())
+    }
+}
