@@ -49,7 +49,8 @@ fn assert_clean(text: &str, what: &str) {
 async fn nothing_secret_or_personal_is_shown_anywhere() {
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    // For the whole process: what the other tests log is looked at as well.
+    tracing::subscriber::set_global_default(subscriber).unwrap();
 
     let settings = config().also_accept("rotated", Secret::new(ROTATED).unwrap()).bank(BankDetails {
         account_holder: EMAIL.into(),
