@@ -15,7 +15,8 @@ use coursegate::payment::{Attempt, Method};
 use coursegate::registrar::{EnrolRequest, NextStep, Outcome};
 use coursegate::webhook::{Delivery, KeyRing, Notification, Signer, Verifier};
 use coursegate::{
-    AppId, Config, CourseId, Email, EnrollmentId, LearnerId, Money, Reference, Registrar, Secret, Site, Title,
+    AppId, Config, CourseId, Email, EnrollmentId, LearnerId, Money, Reference, Registrar, Secret,
+    Site, Title,
 };
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use hmac::{Hmac, KeyInit, Mac};
@@ -24,8 +25,7 @@ use sha2::Sha256;
 const APP_ID: &str = "IKTESTBENCH";
 const SECRET: &str = "test-secret-0123456789abcdef";
 const PATH: &str = "/payments/ikhokha";
-const GENUINE: &str =
-    r#"{"paylinkID":"2zh1zj6y8xpb0g3","status":"SUCCESS","externalTransactionID":"CG-7K3M9QXDT4WZ","responseCode":"00"}"#;
+const GENUINE: &str = r#"{"paylinkID":"2zh1zj6y8xpb0g3","status":"SUCCESS","externalTransactionID":"CG-7K3M9QXDT4WZ","responseCode":"00"}"#;
 
 /// A callback of about so many bytes: the genuine one, or one with short fields behind it.
 fn body(size: usize) -> String {
@@ -45,18 +45,31 @@ fn secret() -> Secret {
 
 fn verifier(keys: usize) -> Verifier {
     let ring = (1..keys).fold(KeyRing::new("0", secret()), |ring, number| {
-        ring.and(number.to_string(), Secret::new(format!("test-secret-number-{number}")).unwrap())
+        ring.and(
+            number.to_string(),
+            Secret::new(format!("test-secret-number-{number}")).unwrap(),
+        )
     });
-    Verifier::new(AppId::new(APP_ID).unwrap(), &ring, PATH).unwrap().max_body(1 << 20)
+    Verifier::new(AppId::new(APP_ID).unwrap(), &ring, PATH)
+        .unwrap()
+        .max_body(1 << 20)
 }
 
 fn signed(body: &str) -> Delivery {
     let signature = Signer::new(&secret()).sign(PATH, body.as_bytes()).to_hex();
-    Delivery::new(PATH, [("ik-appid", APP_ID), ("ik-sign", &signature)], body.as_bytes())
+    Delivery::new(
+        PATH,
+        [("ik-appid", APP_ID), ("ik-sign", &signature)],
+        body.as_bytes(),
+    )
 }
 
 fn escaped(body: &str) -> String {
-    format!("{PATH}{body}").replace('\\', "\\\\").replace('"', "\\\"").replace('\'', "\\'").replace('\0', "\\0")
+    format!("{PATH}{body}")
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\'', "\\'")
+        .replace('\0', "\\0")
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -64,14 +77,21 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn verify(c: &mut Criterion) {
-    for (name, size) in [("110 B", 110), ("1 KiB", 1 << 10), ("16 KiB", 16 << 10), ("256 KiB", 256 << 10)] {
+    for (name, size) in [
+        ("110 B", 110),
+        ("1 KiB", 1 << 10),
+        ("16 KiB", 16 << 10),
+        ("256 KiB", 256 << 10),
+    ] {
         let mut group = c.benchmark_group(format!("verify/{name}"));
         let body = body(size);
         group.throughput(Throughput::Bytes(body.len() as u64));
         let now = chrono::Utc::now();
         let delivery = signed(&body);
         let ours = verifier(1);
-        group.bench_function("coursegate", |b| b.iter(|| ours.verify(black_box(&delivery), now).is_ok()));
+        group.bench_function("coursegate", |b| {
+            b.iter(|| ours.verify(black_box(&delivery), now).is_ok())
+        });
 
         // The floor: the SHA-256 blocks of the escaped message and of the outer hash, nothing else.
         let message = escaped(&body);
@@ -81,7 +101,10 @@ fn verify(c: &mut Criterion) {
             b.iter(|| {
                 let mut state = [0u32; 8];
                 for _ in 0..blocks {
-                    sha2::block_api::compress256(&mut state, std::slice::from_ref(black_box(&block)));
+                    sha2::block_api::compress256(
+                        &mut state,
+                        std::slice::from_ref(black_box(&block)),
+                    );
                 }
                 state
             });
@@ -111,11 +134,17 @@ fn verify(c: &mut Criterion) {
         headers.insert("webhook-timestamp", stamp.to_string().parse().unwrap());
         headers.insert("webhook-signature", signature.parse().unwrap());
         group.bench_function("standardwebhooks", |b| {
-            b.iter(|| webhook.verify(black_box(body.as_bytes()), black_box(&headers)).is_ok());
+            b.iter(|| {
+                webhook
+                    .verify(black_box(body.as_bytes()), black_box(&headers))
+                    .is_ok()
+            });
         });
         if size == 110 {
             let eight = verifier(8);
-            group.bench_function("coursegate, 8 keys", |b| b.iter(|| eight.verify(black_box(&delivery), now).is_ok()));
+            group.bench_function("coursegate, 8 keys", |b| {
+                b.iter(|| eight.verify(black_box(&delivery), now).is_ok())
+            });
         }
         group.finish();
     }
@@ -128,12 +157,18 @@ fn parse(c: &mut Criterion) {
         let delivery = signed(&body);
         let verifier = verifier(1);
         let verified = verifier.verify(&delivery, chrono::Utc::now()).unwrap();
-        group.bench_function("coursegate", |b| b.iter(|| Notification::parse(black_box(&verified)).is_ok()));
+        group.bench_function("coursegate", |b| {
+            b.iter(|| Notification::parse(black_box(&verified)).is_ok())
+        });
         group.bench_function("bare scan", |b| {
-            b.iter(|| serde_json::from_slice::<serde::de::IgnoredAny>(black_box(body.as_bytes())).is_ok());
+            b.iter(|| {
+                serde_json::from_slice::<serde::de::IgnoredAny>(black_box(body.as_bytes())).is_ok()
+            });
         });
         group.bench_function("serde_json::Value", |b| {
-            b.iter(|| serde_json::from_slice::<serde_json::Value>(black_box(body.as_bytes())).is_ok());
+            b.iter(|| {
+                serde_json::from_slice::<serde_json::Value>(black_box(body.as_bytes())).is_ok()
+            });
         });
         group.finish();
     }
@@ -142,17 +177,32 @@ fn parse(c: &mut Criterion) {
 fn detect(c: &mut Criterion) {
     let mut group = c.benchmark_group("detect");
     let enrollment: EnrollmentId = "019c0000-0000-7000-8000-000000000001".parse().unwrap();
-    let subject = (LearnerId::new("thandi").unwrap(), CourseId::new("rust-101").unwrap());
+    let subject = (
+        LearnerId::new("thandi").unwrap(),
+        CourseId::new("rust-101").unwrap(),
+    );
     let reference = Reference::new("CG-7K3M9QXDT4WZ").unwrap();
     let now = chrono::Utc::now();
-    let attempt = Attempt::new(reference, enrollment, subject, Money::zar(49_900).unwrap(), Method::Card, now);
+    let attempt = Attempt::new(
+        reference,
+        enrollment,
+        subject,
+        Money::zar(49_900).unwrap(),
+        Method::Card,
+        now,
+    );
     let many = RuleSet {
         rules: (0..200)
             .map(|number| Rule {
                 id: format!("rule-{number}"),
                 method: [Method::Card, Method::InstantEft][number % 2],
                 field: format!("field{:05}", number % 20),
-                condition: [Condition::Equals, Condition::Contains, Condition::Exists, Condition::StartsWith][number % 4],
+                condition: [
+                    Condition::Equals,
+                    Condition::Contains,
+                    Condition::Exists,
+                    Condition::StartsWith,
+                ][number % 4],
                 value: (number % 4 != 2).then(|| Operand::Text(format!("value{:05}", number % 20))),
                 weight: 0.01,
                 required: false,
@@ -161,9 +211,10 @@ fn detect(c: &mut Criterion) {
             .collect(),
         ..RuleSet::standard()
     };
-    for (name, rules, size) in
-        [("standard rules, genuine callback", RuleSet::standard(), 110), ("200 rules, 1 KiB callback", many, 1 << 10)]
-    {
+    for (name, rules, size) in [
+        ("standard rules, genuine callback", RuleSet::standard(), 110),
+        ("200 rules, 1 KiB callback", many, 1 << 10),
+    ] {
         let detector = Detector::new(rules).unwrap();
         let body = body(size);
         let delivery = signed(&body);
@@ -171,7 +222,11 @@ fn detect(c: &mut Criterion) {
         let verified = verifier.verify(&delivery, now).unwrap();
         let notification = Notification::parse(&verified).unwrap();
         let evidence = Evidence::gather(&attempt, Some((&verified, &notification)), None);
-        let clues = Clues { attempt: &attempt, evidence: &evidence, notification: Some(&notification) };
+        let clues = Clues {
+            attempt: &attempt,
+            evidence: &evidence,
+            notification: Some(&notification),
+        };
         group.bench_function(name, |b| b.iter(|| detector.detect(black_box(&clues))));
     }
     group.finish();
@@ -197,12 +252,23 @@ struct School {
 
 impl School {
     fn with(enrollments: usize) -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
         let (app_id, secret) = (AppId::new(APP_ID).unwrap(), secret());
         let simulator = Simulator::new(app_id.clone(), secret.clone(), Settings::new(1));
-        let config = Config::new(app_id, secret, site()).unwrap().minimum_evidence(Grade::Signed);
-        let registrar = Registrar::builder(config, MemoryStore::new()).gateway(simulator.gateway()).build().unwrap();
-        let mut school = Self { runtime, registrar, next: 0 };
+        let config = Config::new(app_id, secret, site())
+            .unwrap()
+            .minimum_evidence(Grade::Signed);
+        let registrar = Registrar::builder(config, MemoryStore::new())
+            .gateway(simulator.gateway())
+            .build()
+            .unwrap();
+        let mut school = Self {
+            runtime,
+            registrar,
+            next: 0,
+        };
         for delivery in school.deliveries(enrollments) {
             school.runtime.block_on(school.registrar.receive(delivery));
         }
@@ -223,12 +289,20 @@ impl School {
                     Money::zar(49_900).unwrap(),
                     Method::Card,
                 );
-                let NextStep::Pay { reference, url } = self.runtime.block_on(self.registrar.enrol(wish)).unwrap().next
+                let NextStep::Pay { reference, url } = self
+                    .runtime
+                    .block_on(self.registrar.enrol(wish))
+                    .unwrap()
+                    .next
                 else {
                     unreachable!("a card payment has a link")
                 };
                 let link = url.rsplit('/').next().unwrap();
-                signed(&GENUINE.replace("2zh1zj6y8xpb0g3", link).replace("CG-7K3M9QXDT4WZ", reference.as_str()))
+                signed(
+                    &GENUINE
+                        .replace("2zh1zj6y8xpb0g3", link)
+                        .replace("CG-7K3M9QXDT4WZ", reference.as_str()),
+                )
             })
             .collect()
     }
@@ -236,10 +310,17 @@ impl School {
 
 fn receive(c: &mut Criterion) {
     let mut group = c.benchmark_group("receive");
-    group.throughput(Throughput::Elements(1)).sample_size(20).measurement_time(Duration::from_secs(4));
+    group
+        .throughput(Throughput::Elements(1))
+        .sample_size(20)
+        .measurement_time(Duration::from_secs(4));
     // A million enrollments take a minute and 4 GiB to set up: COURSEGATE_BENCH_LARGE=1.
     let large = std::env::var_os("COURSEGATE_BENCH_LARGE").is_some();
-    let sizes: &[usize] = if large { &[1_000, 1_000_000] } else { &[1_000, 100_000] };
+    let sizes: &[usize] = if large {
+        &[1_000, 1_000_000]
+    } else {
+        &[1_000, 100_000]
+    };
     for &size in sizes {
         let mut school = School::with(size);
         group.bench_function(BenchmarkId::new("memory store", size), |b| {
@@ -256,7 +337,9 @@ fn receive(c: &mut Criterion) {
             });
         });
         let duplicate = school.deliveries(1).remove(0);
-        school.runtime.block_on(school.registrar.receive(duplicate.clone()));
+        school
+            .runtime
+            .block_on(school.registrar.receive(duplicate.clone()));
         group.bench_function(BenchmarkId::new("duplicate", size), |b| {
             b.iter_batched(
                 || duplicate.clone(),

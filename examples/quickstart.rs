@@ -9,7 +9,8 @@ use coursegate::port::PageRequest;
 use coursegate::registrar::{EnrolRequest, NextStep};
 use coursegate::webhook::Delivery;
 use coursegate::{
-    AppId, Config, CourseId, Email, EnrollmentId, LearnerId, Money, PersonId, Registrar, Secret, Site, Title,
+    AppId, Config, CourseId, Email, EnrollmentId, LearnerId, Money, PersonId, Registrar, Secret,
+    Site, Title,
 };
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
@@ -17,7 +18,10 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Outcome<()> {
     // The simulator stands in for the provider, which has no sandbox.
-    let (app_id, secret) = (AppId::new("IKTESTQUICKSTART")?, Secret::new("test-secret-quickstart-0001")?);
+    let (app_id, secret) = (
+        AppId::new("IKTESTQUICKSTART")?,
+        Secret::new("test-secret-quickstart-0001")?,
+    );
     let simulator = Simulator::new(app_id.clone(), secret.clone(), Settings::new(1));
     let site = Site {
         callback_url: "https://school.example/payments/ikhokha".into(),
@@ -29,7 +33,10 @@ async fn main() -> Outcome<()> {
     let registrar = Registrar::builder(Config::new(app_id, secret, site)?, MemoryStore::new())
         .gateway(simulator.gateway())
         .build()?;
-    let school = School { registrar, simulator };
+    let school = School {
+        registrar,
+        simulator,
+    };
 
     println!("1. Thandi pays by card.");
     let enrollment = school.pay("thandi", Method::Card, Choice::Card).await?;
@@ -43,11 +50,16 @@ async fn main() -> Outcome<()> {
     school.show("sipho").await?;
 
     println!("\n3. Lerato pays by instant EFT: a person approves.");
-    let enrollment = school.pay("lerato", Method::InstantEft, Choice::InstantEft).await?;
+    let enrollment = school
+        .pay("lerato", Method::InstantEft, Choice::InstantEft)
+        .await?;
     school.show("lerato").await?;
     let desk = school.registrar.admin(PersonId::new("nomsa")?);
     for item in desk.pending(PageRequest::first(10)).await?.items {
-        println!("   queue: {} waits as {}", item.enrollment.course, item.enrollment.status);
+        println!(
+            "   queue: {} waits as {}",
+            item.enrollment.course, item.enrollment.status
+        );
     }
     desk.approve(enrollment, "seen in the dashboard").await?;
     school.show("lerato").await?;
@@ -79,7 +91,11 @@ impl School {
         for callback in self.simulator.take_callbacks() {
             let delivery = Delivery::new(callback.path, callback.headers, callback.body);
             let receipt = self.registrar.receive(delivery).await;
-            println!("   callback: {} (HTTP {})", receipt.outcome.as_str(), receipt.http_status());
+            println!(
+                "   callback: {} (HTTP {})",
+                receipt.outcome.as_str(),
+                receipt.http_status()
+            );
         }
         Ok(enrolled.enrollment)
     }
@@ -89,22 +105,45 @@ impl School {
         let question = Question::new(learner.clone(), course.clone(), ResourceKind::Lesson);
         let access = self.registrar.access(&question).await?;
         let card = self.registrar.learner_card(Some(&learner), &course).await?;
-        let door = if access.is_allowed() { "open" } else { "closed" };
-        println!("   {name}: lesson {door}, button \"{}\": {}", card.text, card.message);
+        let door = if access.is_allowed() {
+            "open"
+        } else {
+            "closed"
+        };
+        println!(
+            "   {name}: lesson {door}, button \"{}\": {}",
+            card.text, card.message
+        );
         Ok(())
     }
 
     async fn why(&self, enrollment: EnrollmentId) -> Outcome<()> {
-        let why = self.registrar.admin(PersonId::new("nomsa")?).explain(enrollment).await?;
+        let why = self
+            .registrar
+            .admin(PersonId::new("nomsa")?)
+            .explain(enrollment)
+            .await?;
         if let Some(basis) = why.basis {
-            println!("   evidence: {}, amount {:?}", basis.evidence.grade, basis.evidence.amount);
-            println!("   method: {} with confidence {:.2}", basis.detection.method, basis.detection.confidence.value());
+            println!(
+                "   evidence: {}, amount {:?}",
+                basis.evidence.grade, basis.evidence.amount
+            );
+            println!(
+                "   method: {} with confidence {:.2}",
+                basis.detection.method,
+                basis.detection.confidence.value()
+            );
         }
         for (rule, share) in why.contributions {
             println!("     {share:+.3} {rule}");
         }
         for record in why.history {
-            println!("   {} {:?} by {}", record.fact.event(), record.who, record.source);
+            println!(
+                "   {} {:?} by {}",
+                record.fact.event(),
+                record.who,
+                record.source
+            );
         }
         Ok(())
     }

@@ -20,7 +20,9 @@ pub enum UrlError {
         what: &'static str,
     },
     /// The callback address has a query or a fragment.
-    #[error("the callback URL must have neither query nor fragment: the provider signs its path only")]
+    #[error(
+        "the callback URL must have neither query nor fragment: the provider signs its path only"
+    )]
     CallbackWithQuery,
 }
 
@@ -95,7 +97,9 @@ pub struct BankDetails {
 
 impl fmt::Debug for BankDetails {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BankDetails").field("bank", &self.bank).finish_non_exhaustive()
+        f.debug_struct("BankDetails")
+            .field("bank", &self.bank)
+            .finish_non_exhaustive()
     }
 }
 

@@ -154,9 +154,15 @@ impl Evidence {
         callback: Option<(&Verified<'_>, &Notification<'_>)>,
         confirmation: Option<Confirmation>,
     ) -> Self {
-        let claimed = callback.map_or(StatedAmount::Nothing, |(_, notification)| claimed_amount(notification));
-        let answered = confirmation.as_ref().map_or(StatedAmount::Nothing, |answer| answer.amount);
-        let amount = claimed.amount(attempt.amount).and(answered.amount(attempt.amount));
+        let claimed = callback.map_or(StatedAmount::Nothing, |(_, notification)| {
+            claimed_amount(notification)
+        });
+        let answered = confirmation
+            .as_ref()
+            .map_or(StatedAmount::Nothing, |answer| answer.amount);
+        let amount = claimed
+            .amount(attempt.amount)
+            .and(answered.amount(attempt.amount));
         let currency = Finding::of(
             confirmation
                 .as_ref()
@@ -164,7 +170,11 @@ impl Evidence {
                 .map(|currency| currency == attempt.amount.currency()),
         );
         let named = callback.map_or(Finding::NotStated, |(_, notification)| {
-            names(attempt, notification.pay_link_text(), notification.reference_text())
+            names(
+                attempt,
+                notification.pay_link_text(),
+                notification.reference_text(),
+            )
         });
         let answer_names = confirmation.as_ref().map_or(Finding::NotStated, |answer| {
             names(
@@ -174,7 +184,9 @@ impl Evidence {
             )
         });
         let subject = named.and(answer_names);
-        let confirmed = confirmation.as_ref().is_some_and(|answer| answer.status == ProviderStatus::Paid)
+        let confirmed = confirmation
+            .as_ref()
+            .is_some_and(|answer| answer.status == ProviderStatus::Paid)
             && answered.amount(attempt.amount) == Finding::Match
             && amount == Finding::Match
             && currency != Finding::Differs
@@ -186,7 +198,10 @@ impl Evidence {
         };
         Self {
             grade,
-            signature: callback.map(|(verified, _)| SignedBy { key: verified.key().clone(), form: verified.form() }),
+            signature: callback.map(|(verified, _)| SignedBy {
+                key: verified.key().clone(),
+                form: verified.form(),
+            }),
             stated: answered.sum().or(claimed.sum()),
             confirmation,
             amount,

@@ -79,7 +79,10 @@ fn check(text: &str, what: &'static str, limit: usize) -> Result<(), IdError> {
 
 fn check_link(text: &str, what: &'static str, limit: usize) -> Result<(), IdError> {
     check(text, what, limit)?;
-    match text.bytes().position(|b| !(b.is_ascii_alphanumeric() || b == b'_' || b == b'-')) {
+    match text
+        .bytes()
+        .position(|b| !(b.is_ascii_alphanumeric() || b == b'_' || b == b'-'))
+    {
         Some(at) => Err(IdError::BadCharacter { what, at }),
         None => Ok(()),
     }
@@ -244,7 +247,12 @@ impl Reference {
             *slot = ALPHABET[(bits & 31) as usize];
             bits >>= 5;
         }
-        Self(text.iter().map(|b| char::from(*b)).collect::<String>().into())
+        Self(
+            text.iter()
+                .map(|b| char::from(*b))
+                .collect::<String>()
+                .into(),
+        )
     }
 }
 

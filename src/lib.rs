@@ -1,13 +1,58 @@
 //! Turns a payment into course access, and can prove why.
+//!
+//! A course platform embeds this crate in its own web framework. It enrols learners,
+//! sends them to pay, verifies the provider's webhooks, tells card from EFT, approves what
+//! is proven, queues the rest for a person, and answers "may this learner open this
+//! lesson?". The first provider is iKhokha (South Africa).
+//!
+//! ```text
+//! Delivery --verify--> Verified --parse--> Notification --(+ Attempt, + Confirmation)--> Evidence
+//! Evidence --detect--> Detection --approval policy--> Decision
+//! Decision + Enrollment --apply--> Change --commit--> durable --outbox--> live updates, mail, metrics
+//! ```
+//!
+//! Every arrow is one type made by one module, and everything left of `commit` is pure.
+//! Names to learn for the main job: [`Registrar`], a store
+//! ([`MemoryStore`](adapter::memory::MemoryStore)), a gateway
+//! ([`PaymentGateway`](port::PaymentGateway)), [`Config`] and
+//! [`Delivery`](webhook::Delivery).
+//!
+//! # Example
+//! ```
+//! # #[cfg(feature = "simulator")] {
+//! # use coursegate::{adapter::{memory::MemoryStore, simulator::{Settings, Simulator}}, *};
+//! # async fn example(site: Site, wish: registrar::EnrolRequest, question: access::Question, request: webhook::Delivery)
+//! # -> Result<(), Box<dyn std::error::Error>> {
+//! let (app_id, secret) = (AppId::new("IKTESTAPP")?, Secret::new("test-secret-0123456789abcdef")?);
+//! let provider = Simulator::new(app_id.clone(), secret.clone(), Settings::default());
+//! let registrar = Registrar::builder(Config::new(app_id, secret, site)?, MemoryStore::new())
+//!     .gateway(provider.gateway())
+//!     .build()?;
+//!
+//! let enrolled = registrar.enrol(wish).await?; // a pay link, or a bank reference
+//! let receipt = registrar.receive(request).await; // the provider's callback
+//! let status = receipt.http_status(); // what to answer it
+//! let open = registrar.access(&question).await?.is_allowed(); // may they enter?
+//! # Ok(()) } }
+//! ```
+//!
+//! # Features
+//! | feature | adds |
+//! |---|---|
+//! | `simulator` | a faithful iKhokha without sockets, and a gateway on top of it |
+//! | `conformance` | the suite every [`Store`](port::Store) must pass |
+//! | `regex` | the `regex` condition in detection rules |
+//!
+//! None is on by default. The library needs no async runtime of its own: its futures run
+//! on any.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
-
-#[cfg(feature = "conformance")]
-pub mod conformance;
 
 pub mod access;
 pub mod adapter;
 pub mod approval;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod detect;
 pub mod enrollment;
 pub mod evidence;
@@ -25,9 +70,14 @@ mod secret;
 
 pub use config::{BankDetails, Config, Site, UrlError};
 pub use ids::{
-    CourseId, Email, EnrollmentId, GrantId, IdError, IdRun, LearnerId, MAX_ID_LEN, PayLinkId, PersonId, RecordId,
-    Reference, Title,
+    CourseId, Email, EnrollmentId, GrantId, IdError, IdRun, LearnerId, MAX_ID_LEN, PayLinkId,
+    PersonId, RecordId, Reference, Title,
 };
 pub use money::{Currency, MAX_MINOR, Money, MoneyError};
 pub use registrar::{Error, ErrorKind, Registrar};
 pub use secret::{AppId, Secret, SecretError};
+
+/// The README's code compiles.
+#[cfg(all(doctest, feature = "simulator"))]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

@@ -126,7 +126,13 @@ impl Money {
 
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}.{:02}", self.currency, self.minor / 100, self.minor % 100)
+        write!(
+            f,
+            "{} {}.{:02}",
+            self.currency,
+            self.minor / 100,
+            self.minor % 100
+        )
     }
 }
 
@@ -145,6 +151,9 @@ impl TryFrom<Wire> for Money {
 
 impl From<Money> for Wire {
     fn from(money: Money) -> Self {
-        Self { minor: money.minor, currency: money.currency }
+        Self {
+            minor: money.minor,
+            currency: money.currency,
+        }
     }
 }

@@ -273,12 +273,16 @@ impl AttemptStatus {
             (S::Failed | S::Abandoned, E::Failed) => Stay,
             (S::Started | S::LinkReady | S::Failed, E::Abandoned) => Move(S::Abandoned),
             (S::Abandoned, E::Abandoned) => Stay,
-            (S::Started | S::LinkReady | S::Failed | S::Abandoned, E::Refunded | E::Reversed) => Refuse,
+            (S::Started | S::LinkReady | S::Failed | S::Abandoned, E::Refunded | E::Reversed) => {
+                Refuse
+            }
             (S::Paid, E::Refunded) => Move(S::Refunded),
             (S::Paid, E::Reversed) => Move(S::Reversed),
             (S::Paid, E::LinkCreated | E::Paid | E::Failed | E::Abandoned) => Stay,
             // An old, genuine SUCCESS verifies for ever: it must not bring returned money back.
-            (S::Refunded | S::Reversed, E::LinkCreated | E::Paid | E::Failed | E::Abandoned) => Stay,
+            (S::Refunded | S::Reversed, E::LinkCreated | E::Paid | E::Failed | E::Abandoned) => {
+                Stay
+            }
             (S::Refunded, E::Refunded) | (S::Reversed, E::Reversed) => Stay,
             (S::Refunded, E::Reversed) | (S::Reversed, E::Refunded) => Refuse,
         }

@@ -159,14 +159,22 @@ impl HoldReason {
                 "Look the payment up in the provider's dashboard, then approve or reject."
             }
             Self::Investigate => "Find out why the method is unknown before you approve.",
-            Self::WeakEvidence => "Check the payment in the provider's dashboard before you approve.",
-            Self::HostPolicy | Self::Vetoed => "Your own rules held this back; see the explanation.",
-            Self::LateMoney => "Paid after the enrollment was closed: approve it or refund the money.",
+            Self::WeakEvidence => {
+                "Check the payment in the provider's dashboard before you approve."
+            }
+            Self::HostPolicy | Self::Vetoed => {
+                "Your own rules held this back; see the explanation."
+            }
+            Self::LateMoney => {
+                "Paid after the enrollment was closed: approve it or refund the money."
+            }
             Self::DuplicateMoney => "Paid twice: refund this payment; access is not affected.",
             Self::AmountDiffers | Self::CurrencyDiffers => {
                 "The sum is not what was asked: approve it knowingly, or reject and refund."
             }
-            Self::UnknownCourse => "The course is no longer offered: approve it knowingly, or refund.",
+            Self::UnknownCourse => {
+                "The course is no longer offered: approve it knowingly, or refund."
+            }
             Self::WrongCourse | Self::WrongLearner | Self::WrongAttempt => {
                 "The payment does not fit this enrollment: compare references before you act."
             }
@@ -219,7 +227,10 @@ impl Note {
     pub fn new(text: impl AsRef<str>) -> Self {
         let mut clean: String = text.as_ref().chars().filter(|c| !c.is_control()).collect();
         if clean.len() > 500 {
-            let cut = (0..=500).rev().find(|at| clean.is_char_boundary(*at)).unwrap_or(0);
+            let cut = (0..=500)
+                .rev()
+                .find(|at| clean.is_char_boundary(*at))
+                .unwrap_or(0);
             clean.truncate(cut);
         }
         Self(mask_card_numbers(clean.trim()))
@@ -268,7 +279,10 @@ pub(crate) fn mask_card_numbers(text: &str) -> String {
     let flush = |run: &mut String, out: &mut String| {
         let digits = run.bytes().filter(u8::is_ascii_digit).count();
         if digits >= 13 {
-            out.extend(run.chars().map(|c| if c.is_ascii_digit() { '*' } else { c }));
+            out.extend(
+                run.chars()
+                    .map(|c| if c.is_ascii_digit() { '*' } else { c }),
+            );
         } else {
             out.push_str(run);
         }
@@ -292,7 +306,10 @@ mod tests {
 
     #[test]
     fn masks_long_digit_runs_only() {
-        assert_eq!(mask_card_numbers("card 4111 1111 1111 1111 ok"), "card **** **** **** **** ok");
+        assert_eq!(
+            mask_card_numbers("card 4111 1111 1111 1111 ok"),
+            "card **** **** **** **** ok"
+        );
         assert_eq!(mask_card_numbers("call 011-555-0199"), "call 011-555-0199");
         assert_eq!(mask_card_numbers("4111111111111111"), "****************");
     }

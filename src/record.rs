@@ -201,10 +201,16 @@ impl Fact {
     pub fn event(&self) -> &'static str {
         match self {
             Self::EnrollmentCreated { .. } => "enrollment_created",
-            Self::EnrollmentMoved { transition: Transition::PersonApproved, .. } => "admin_approved",
+            Self::EnrollmentMoved {
+                transition: Transition::PersonApproved,
+                ..
+            } => "admin_approved",
             Self::EnrollmentMoved { .. } | Self::EnrollmentRevised { .. } => "enrollment_updated",
             Self::AttemptStarted { .. } => "payment_started",
-            Self::AttemptMoved { to: AttemptStatus::Failed, .. } => "payment_failed",
+            Self::AttemptMoved {
+                to: AttemptStatus::Failed,
+                ..
+            } => "payment_failed",
             Self::AttemptMoved { .. } | Self::PaymentRestated { .. } => "payment_updated",
             Self::PaymentCompleted { .. } => "payment_completed",
             Self::PaymentReturned { .. } => "payment_refunded",
@@ -222,10 +228,19 @@ impl Fact {
     /// How urgently a person should look.
     pub fn severity(&self) -> Severity {
         match self {
-            Self::EnrollmentMoved { to: Status::AwaitingApproval { reason }, .. }
+            Self::EnrollmentMoved {
+                to: Status::AwaitingApproval { reason },
+                ..
+            }
             | Self::PaymentDoubted { reason, .. }
-            | Self::PaymentCompleted { standing: Standing::Held(reason), .. }
-            | Self::PaymentRestated { standing: Standing::Held(reason), .. } => reason.severity(),
+            | Self::PaymentCompleted {
+                standing: Standing::Held(reason),
+                ..
+            }
+            | Self::PaymentRestated {
+                standing: Standing::Held(reason),
+                ..
+            } => reason.severity(),
             Self::DeliveryParked { .. } => Severity::Warning,
             Self::DeliveryDead { .. } => Severity::Error,
             Self::DeliveryRefused { .. } => Severity::Warning,
@@ -263,6 +278,16 @@ pub struct Record {
 impl Record {
     /// A record of a fact.
     pub fn new(id: RecordId, fact: Fact, who: Actor, source: Source, at: DateTime<Utc>) -> Self {
-        Self { id, enrollment: None, version: Version::default(), fact, who, source, note: None, basis: None, at }
+        Self {
+            id,
+            enrollment: None,
+            version: Version::default(),
+            fact,
+            who,
+            source,
+            note: None,
+            basis: None,
+            at,
+        }
     }
 }

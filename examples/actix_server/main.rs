@@ -13,14 +13,20 @@ use actix_web::web::{self, Bytes, Data, Form, Json, Path, Query};
 use actix_web::{App as Actix, FromRequest, HttpRequest, HttpResponse, HttpServer, Responder};
 use serde::Deserialize;
 
-use common::{AnyError, App, Demo, MAX_BODY, MAX_HEADERS, Options, PATIENCE, Reply, User, WEBHOOK_PATH};
+use common::{
+    AnyError, App, Demo, MAX_BODY, MAX_HEADERS, Options, PATIENCE, Reply, User, WEBHOOK_PATH,
+};
 
 #[actix_web::main]
 async fn main() -> Result<(), AnyError> {
     let Demo { app, listener } = Demo::start(Options::from_args()?).await?;
     HttpServer::new(move || {
         let limit = web::PayloadConfig::new(MAX_BODY);
-        Actix::new().app_data(Data::new(app.clone())).app_data(limit).wrap(from_fn(whole_body)).configure(routes)
+        Actix::new()
+            .app_data(Data::new(app.clone()))
+            .app_data(limit)
+            .wrap(from_fn(whole_body))
+            .configure(routes)
     })
     .workers(2)
     .client_request_timeout(PATIENCE)
@@ -57,7 +63,9 @@ async fn whole_body(
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let refuse = |request: ServiceRequest, status| {
         let mut response = HttpResponse::new(status);
-        response.head_mut().set_connection_type(ConnectionType::Close);
+        response
+            .head_mut()
+            .set_connection_type(ConnectionType::Close);
         Ok(request.into_response(response).map_into_right_body())
     };
     if request.headers().len() > MAX_HEADERS {
@@ -75,8 +83,15 @@ async fn whole_body(
 
 /// The one route the provider calls: path, headers and raw bytes go in, a status comes out.
 async fn webhook(app: Data<App>, request: HttpRequest, body: Bytes) -> Answer {
-    let path = request.uri().path_and_query().map_or_else(|| request.path(), |path| path.as_str());
-    Answer(app.clone(), app.webhook(path, request.headers().iter(), body.into()).await)
+    let path = request
+        .uri()
+        .path_and_query()
+        .map_or_else(|| request.path(), |path| path.as_str());
+    Answer(
+        app.clone(),
+        app.webhook(path, request.headers().iter(), body.into())
+            .await,
+    )
 }
 
 async fn learner_page(app: Data<App>, visitor: Visitor) -> Answer {
@@ -96,7 +111,10 @@ async fn returned(app: Data<App>, reference: Path<String>) -> Answer {
 }
 
 async fn lesson_page(app: Data<App>, visitor: Visitor, course: Path<String>) -> Answer {
-    Answer(app.clone(), app.lesson_page(visitor.0.as_ref(), &course).await)
+    Answer(
+        app.clone(),
+        app.lesson_page(visitor.0.as_ref(), &course).await,
+    )
 }
 
 async fn admin_page(app: Data<App>, visitor: Visitor) -> Answer {
@@ -134,7 +152,10 @@ struct EnrollmentQuery {
 }
 
 async fn explain_json(app: Data<App>, user: SignedIn, asked: Query<EnrollmentQuery>) -> Answer {
-    Answer(app.clone(), app.explain_json(&user.0, &asked.enrollment).await)
+    Answer(
+        app.clone(),
+        app.explain_json(&user.0, &asked.enrollment).await,
+    )
 }
 
 async fn approve_json(app: Data<App>, user: SignedIn, wanted: Json<common::Approval>) -> Answer {
@@ -157,8 +178,13 @@ impl FromRequest for Visitor {
     type Future = std::future::Ready<Result<Self, Self::Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let cookies = request.headers().get(header::COOKIE).and_then(|value| value.to_str().ok());
-        let user = request.app_data::<Data<App>>().and_then(|app| app.user(cookies));
+        let cookies = request
+            .headers()
+            .get(header::COOKIE)
+            .and_then(|value| value.to_str().ok());
+        let user = request
+            .app_data::<Data<App>>()
+            .and_then(|app| app.user(cookies));
         std::future::ready(Ok(Self(user)))
     }
 }
@@ -173,7 +199,10 @@ impl FromRequest for SignedIn {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let visitor = Visitor::from_request(request, payload).into_inner();
         std::future::ready(visitor.and_then(|visitor| {
-            visitor.0.map(Self).ok_or_else(|| actix_web::error::ErrorUnauthorized(r#"{"error":"sign in first"}"#))
+            visitor
+                .0
+                .map(Self)
+                .ok_or_else(|| actix_web::error::ErrorUnauthorized(r#"{"error":"sign in first"}"#))
         }))
     }
 }
@@ -185,16 +214,21 @@ impl Responder for Answer {
 
     fn respond_to(self, _: &HttpRequest) -> HttpResponse {
         let Self(app, reply) = self;
-        let code = |status| StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let code =
+            |status| StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let policy = (header::CONTENT_SECURITY_POLICY, app.content_policy());
         match reply {
-            Reply::Page(status, page) => {
-                HttpResponse::build(code(status)).insert_header(policy).content_type("text/html; charset=utf-8").body(page)
-            }
-            Reply::Json(status, body) => HttpResponse::build(code(status)).insert_header(policy).json(body),
-            Reply::To(url) => {
-                HttpResponse::SeeOther().insert_header(policy).insert_header((header::LOCATION, url)).finish()
-            }
+            Reply::Page(status, page) => HttpResponse::build(code(status))
+                .insert_header(policy)
+                .content_type("text/html; charset=utf-8")
+                .body(page),
+            Reply::Json(status, body) => HttpResponse::build(code(status))
+                .insert_header(policy)
+                .json(body),
+            Reply::To(url) => HttpResponse::SeeOther()
+                .insert_header(policy)
+                .insert_header((header::LOCATION, url))
+                .finish(),
             Reply::SignedIn { cookie, to } => HttpResponse::SeeOther()
                 .insert_header(policy)
                 .insert_header((header::SET_COOKIE, cookie))

@@ -5,13 +5,13 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Form, FromRequestParts, Json, Path, Query, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::Router;
 use serde::Deserialize;
 
 use common::{AnyError, App, Demo, Options, Reply, User, WEBHOOK_PATH};
@@ -45,8 +45,13 @@ fn router(app: App) -> Router {
 
 /// The one route the provider calls: path, headers and raw bytes go in, a status comes out.
 async fn webhook(State(app): State<App>, uri: Uri, headers: HeaderMap, body: Bytes) -> Answer {
-    let path = uri.path_and_query().map_or_else(|| uri.path(), |path| path.as_str());
-    Answer(app.clone(), app.webhook(path, headers.iter(), body.into()).await)
+    let path = uri
+        .path_and_query()
+        .map_or_else(|| uri.path(), |path| path.as_str());
+    Answer(
+        app.clone(),
+        app.webhook(path, headers.iter(), body.into()).await,
+    )
 }
 
 async fn learner_page(State(app): State<App>, Visitor(user): Visitor) -> Answer {
@@ -57,7 +62,11 @@ async fn sign_in(State(app): State<App>, Form(form): Form<common::SignIn>) -> An
     Answer(app.clone(), app.sign_in(&form))
 }
 
-async fn enrol_form(State(app): State<App>, SignedIn(user): SignedIn, Form(wish): Form<common::Wish>) -> Answer {
+async fn enrol_form(
+    State(app): State<App>,
+    SignedIn(user): SignedIn,
+    Form(wish): Form<common::Wish>,
+) -> Answer {
     Answer(app.clone(), app.enrol_form(&user, &wish).await)
 }
 
@@ -65,7 +74,11 @@ async fn returned(State(app): State<App>, Path(reference): Path<String>) -> Answ
     Answer(app.clone(), app.returned(&reference).await)
 }
 
-async fn lesson_page(State(app): State<App>, Visitor(user): Visitor, Path(course): Path<String>) -> Answer {
+async fn lesson_page(
+    State(app): State<App>,
+    Visitor(user): Visitor,
+    Path(course): Path<String>,
+) -> Answer {
     Answer(app.clone(), app.lesson_page(user.as_ref(), &course).await)
 }
 
@@ -73,15 +86,27 @@ async fn admin_page(State(app): State<App>, Visitor(user): Visitor) -> Answer {
     Answer(app.clone(), app.admin_page(user.as_ref()).await)
 }
 
-async fn approve_form(State(app): State<App>, SignedIn(user): SignedIn, Form(form): Form<common::Verdict>) -> Answer {
+async fn approve_form(
+    State(app): State<App>,
+    SignedIn(user): SignedIn,
+    Form(form): Form<common::Verdict>,
+) -> Answer {
     Answer(app.clone(), app.approve_form(&user, &form).await)
 }
 
-async fn reject_form(State(app): State<App>, SignedIn(user): SignedIn, Form(form): Form<common::Verdict>) -> Answer {
+async fn reject_form(
+    State(app): State<App>,
+    SignedIn(user): SignedIn,
+    Form(form): Form<common::Verdict>,
+) -> Answer {
     Answer(app.clone(), app.reject_form(&user, &form).await)
 }
 
-async fn enrol_json(State(app): State<App>, SignedIn(user): SignedIn, Json(wish): Json<common::Wish>) -> Answer {
+async fn enrol_json(
+    State(app): State<App>,
+    SignedIn(user): SignedIn,
+    Json(wish): Json<common::Wish>,
+) -> Answer {
     Answer(app.clone(), app.enrol_json(&user, &wish).await)
 }
 
@@ -90,7 +115,11 @@ struct CourseQuery {
     course: String,
 }
 
-async fn access_json(State(app): State<App>, SignedIn(user): SignedIn, Query(asked): Query<CourseQuery>) -> Answer {
+async fn access_json(
+    State(app): State<App>,
+    SignedIn(user): SignedIn,
+    Query(asked): Query<CourseQuery>,
+) -> Answer {
     Answer(app.clone(), app.access_json(&user, &asked.course).await)
 }
 
@@ -103,19 +132,38 @@ struct EnrollmentQuery {
     enrollment: String,
 }
 
-async fn explain_json(State(app): State<App>, SignedIn(user): SignedIn, Query(asked): Query<EnrollmentQuery>) -> Answer {
-    Answer(app.clone(), app.explain_json(&user, &asked.enrollment).await)
+async fn explain_json(
+    State(app): State<App>,
+    SignedIn(user): SignedIn,
+    Query(asked): Query<EnrollmentQuery>,
+) -> Answer {
+    Answer(
+        app.clone(),
+        app.explain_json(&user, &asked.enrollment).await,
+    )
 }
 
-async fn approve_json(State(app): State<App>, SignedIn(user): SignedIn, Json(wanted): Json<common::Approval>) -> Answer {
+async fn approve_json(
+    State(app): State<App>,
+    SignedIn(user): SignedIn,
+    Json(wanted): Json<common::Approval>,
+) -> Answer {
     Answer(app.clone(), app.approve_json(&user, &wanted).await)
 }
 
-async fn reject_json(State(app): State<App>, SignedIn(user): SignedIn, Json(verdict): Json<common::Verdict>) -> Answer {
+async fn reject_json(
+    State(app): State<App>,
+    SignedIn(user): SignedIn,
+    Json(verdict): Json<common::Verdict>,
+) -> Answer {
     Answer(app.clone(), app.reject_json(&user, &verdict).await)
 }
 
-async fn refund_json(State(app): State<App>, SignedIn(user): SignedIn, Json(refund): Json<common::Refund>) -> Answer {
+async fn refund_json(
+    State(app): State<App>,
+    SignedIn(user): SignedIn,
+    Json(refund): Json<common::Refund>,
+) -> Answer {
     Answer(app.clone(), app.refund_json(&user, &refund).await)
 }
 
@@ -126,7 +174,10 @@ impl FromRequestParts<App> for Visitor {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Self::Rejection> {
-        let cookies = parts.headers.get(header::COOKIE).and_then(|value| value.to_str().ok());
+        let cookies = parts
+            .headers
+            .get(header::COOKIE)
+            .and_then(|value| value.to_str().ok());
         Ok(Self(app.user(cookies)))
     }
 }
@@ -139,7 +190,8 @@ impl FromRequestParts<App> for SignedIn {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Answer> {
         let Ok(Visitor(user)) = Visitor::from_request_parts(parts, app).await;
-        user.map(Self).ok_or_else(|| Answer(app.clone(), common::problem(401, "sign in first")))
+        user.map(Self)
+            .ok_or_else(|| Answer(app.clone(), common::problem(401, "sign in first")))
     }
 }
 
@@ -148,17 +200,25 @@ struct Answer(App, Reply);
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
         let Self(app, reply) = self;
-        let code = |status| StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let code =
+            |status| StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = match reply {
             Reply::Page(status, page) => (code(status), axum::response::Html(page)).into_response(),
             Reply::Json(status, body) => (code(status), Json(body)).into_response(),
             Reply::To(url) => (StatusCode::SEE_OTHER, [(header::LOCATION, url)]).into_response(),
-            Reply::SignedIn { cookie, to } => {
-                (StatusCode::SEE_OTHER, [(header::SET_COOKIE, cookie), (header::LOCATION, to.to_owned())]).into_response()
-            }
+            Reply::SignedIn { cookie, to } => (
+                StatusCode::SEE_OTHER,
+                [
+                    (header::SET_COOKIE, cookie),
+                    (header::LOCATION, to.to_owned()),
+                ],
+            )
+                .into_response(),
         };
         if let Ok(policy) = app.content_policy().parse() {
-            response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+            response
+                .headers_mut()
+                .insert(header::CONTENT_SECURITY_POLICY, policy);
         }
         response
     }

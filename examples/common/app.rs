@@ -8,7 +8,9 @@ use coursegate::payment::Method;
 use coursegate::port::PageRequest;
 use coursegate::registrar::{EnrolRequest, Enrolled, NextStep};
 use coursegate::webhook::Delivery;
-use coursegate::{CourseId, Email, EnrollmentId, Error, LearnerId, Money, PersonId, Reference, Registrar, Title};
+use coursegate::{
+    CourseId, Email, EnrollmentId, Error, LearnerId, Money, PersonId, Reference, Registrar, Title,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -22,9 +24,21 @@ pub struct Course {
 }
 
 pub const COURSES: [Course; 3] = [
-    Course { id: "rust-101", title: "Rust from the start", cents: 49_900 },
-    Course { id: "maths-12", title: "Mathematics, grade 12", cents: 35_000 },
-    Course { id: "baking", title: "Thabo's bread & cakes", cents: 12_550 },
+    Course {
+        id: "rust-101",
+        title: "Rust from the start",
+        cents: 49_900,
+    },
+    Course {
+        id: "maths-12",
+        title: "Mathematics, grade 12",
+        cents: 35_000,
+    },
+    Course {
+        id: "baking",
+        title: "Thabo's bread & cakes",
+        cents: 12_550,
+    },
 ];
 
 pub fn offers(course: &CourseId) -> bool {
@@ -92,18 +106,31 @@ pub struct App {
 
 impl App {
     pub fn new(registrar: Registrar, pay_origin: String) -> Self {
-        Self { registrar, pay_origin, sessions: Arc::default() }
+        Self {
+            registrar,
+            pay_origin,
+            sessions: Arc::default(),
+        }
     }
 
     /// Where pages may send forms: here, and to the pay page.
     pub fn content_policy(&self) -> String {
-        format!("default-src 'none'; style-src 'unsafe-inline'; form-action 'self' {}; frame-ancestors 'none'", self.pay_origin)
+        format!(
+            "default-src 'none'; style-src 'unsafe-inline'; form-action 'self' {}; frame-ancestors 'none'",
+            self.pay_origin
+        )
     }
 
     /// The user of a `Cookie` header.
     pub fn user(&self, cookies: Option<&str>) -> Option<User> {
-        let session = cookies?.split(';').find_map(|pair| pair.trim().strip_prefix("session="))?;
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner).get(session).cloned()
+        let session = cookies?
+            .split(';')
+            .find_map(|pair| pair.trim().strip_prefix("session="))?;
+        self.sessions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(session)
+            .cloned()
     }
 
     /// The demo's sign-in: a name is enough. Use your platform's own instead.
@@ -116,8 +143,14 @@ impl App {
             Err(error) => Reply::Page(422, pages::sign_in(&form.role, Some(&error.to_string()))),
             Ok(user) => {
                 let session = uuid::Uuid::new_v4().simple().to_string();
-                self.sessions.lock().unwrap_or_else(PoisonError::into_inner).insert(session.clone(), user);
-                Reply::SignedIn { cookie: format!("session={session}; HttpOnly; SameSite=Strict; Path=/"), to }
+                self.sessions
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(session.clone(), user);
+                Reply::SignedIn {
+                    cookie: format!("session={session}; HttpOnly; SameSite=Strict; Path=/"),
+                    to,
+                }
             }
         }
     }
@@ -129,16 +162,28 @@ impl App {
         headers: impl IntoIterator<Item = (N, V)>,
         body: Vec<u8>,
     ) -> Reply {
-        let receipt = self.registrar.receive(Delivery::new(path, headers, body)).await;
-        Reply::Json(receipt.http_status(), json!({ "outcome": receipt.outcome.as_str() }))
+        let receipt = self
+            .registrar
+            .receive(Delivery::new(path, headers, body))
+            .await;
+        Reply::Json(
+            receipt.http_status(),
+            json!({ "outcome": receipt.outcome.as_str() }),
+        )
     }
 
     async fn wish(&self, user: &User, wish: &Wish) -> Result<Enrolled, Reply> {
-        let User::Learner(learner) = user else { return Err(problem(403, "sign in as a learner")) };
+        let User::Learner(learner) = user else {
+            return Err(problem(403, "sign in as a learner"));
+        };
         let course = COURSES.iter().find(|course| course.id == wish.course);
         let course = course.ok_or_else(|| problem(422, "there is no such course"))?;
         let made_up = || -> Result<EnrolRequest, coursegate::IdError> {
-            let local: String = learner.as_str().chars().filter(char::is_ascii_alphanumeric).collect();
+            let local: String = learner
+                .as_str()
+                .chars()
+                .filter(char::is_ascii_alphanumeric)
+                .collect();
             Ok(EnrolRequest::new(
                 learner.clone(),
                 Email::new(format!("learner-{local}@school.example"))?,
@@ -149,7 +194,10 @@ impl App {
             ))
         };
         let request = made_up().map_err(|error| problem(422, &error.to_string()))?;
-        self.registrar.enrol(request).await.map_err(|error| failed(&error))
+        self.registrar
+            .enrol(request)
+            .await
+            .map_err(|error| failed(&error))
     }
 
     pub async fn enrol_json(&self, user: &User, wish: &Wish) -> Reply {
@@ -158,25 +206,46 @@ impl App {
             Err(reply) => return reply,
         };
         let next = match enrolled.next {
-            NextStep::Pay { reference, url } => json!({ "step": "pay", "reference": reference, "url": url }),
-            NextStep::Transfer { reference, amount, bank } => {
+            NextStep::Pay { reference, url } => {
+                json!({ "step": "pay", "reference": reference, "url": url })
+            }
+            NextStep::Transfer {
+                reference,
+                amount,
+                bank,
+            } => {
                 json!({ "step": "transfer", "reference": reference, "amount": amount, "bank": bank })
             }
             NextStep::Confirming => json!({ "step": "confirming" }),
             NextStep::Wait(reason) => json!({ "step": "wait", "reason": reason }),
             _ => json!({ "step": "open" }),
         };
-        Reply::Json(200, json!({ "enrollment": enrolled.enrollment, "status": enrolled.status.wire(), "next": next }))
+        Reply::Json(
+            200,
+            json!({ "enrollment": enrolled.enrollment, "status": enrolled.status.wire(), "next": next }),
+        )
     }
 
     pub async fn enrol_form(&self, user: &User, wish: &Wish) -> Reply {
         match self.wish(user, wish).await {
-            Ok(Enrolled { next: NextStep::Pay { url, .. }, .. }) => Reply::To(url),
-            Ok(Enrolled { next: NextStep::Transfer { reference, amount, bank }, .. }) => {
-                Reply::Page(200, pages::transfer(&reference, amount, &bank))
-            }
+            Ok(Enrolled {
+                next: NextStep::Pay { url, .. },
+                ..
+            }) => Reply::To(url),
+            Ok(Enrolled {
+                next:
+                    NextStep::Transfer {
+                        reference,
+                        amount,
+                        bank,
+                    },
+                ..
+            }) => Reply::Page(200, pages::transfer(&reference, amount, &bank)),
             Ok(_) => Reply::To("/".to_owned()),
-            Err(Reply::Json(status, body)) => Reply::Page(status, pages::problem(body["error"].as_str().unwrap_or("failed"))),
+            Err(Reply::Json(status, body)) => Reply::Page(
+                status,
+                pages::problem(body["error"].as_str().unwrap_or("failed")),
+            ),
             Err(reply) => reply,
         }
     }
@@ -198,7 +267,10 @@ impl App {
         let question = Question::new(learner.clone(), course.clone(), ResourceKind::Lesson);
         let card = self.registrar.learner_card(Some(learner), &course).await;
         match (self.registrar.access(&question).await, card) {
-            (Ok(access), Ok(card)) => Reply::Json(200, json!({ "access": access, "allowed": access.is_allowed(), "card": card })),
+            (Ok(access), Ok(card)) => Reply::Json(
+                200,
+                json!({ "access": access, "allowed": access.is_allowed(), "card": card }),
+            ),
             (Err(error), _) | (_, Err(error)) => failed(&error),
         }
     }
@@ -210,10 +282,17 @@ impl App {
         };
         let mut cards = Vec::new();
         for course in &COURSES {
-            let Ok(id) = CourseId::new(course.id) else { continue };
+            let Ok(id) = CourseId::new(course.id) else {
+                continue;
+            };
             match self.registrar.learner_card(learner, &id).await {
                 Ok(card) => cards.push((course, card)),
-                Err(error) => return Reply::Page(error.kind().http_status(), pages::problem(&error.to_string())),
+                Err(error) => {
+                    return Reply::Page(
+                        error.kind().http_status(),
+                        pages::problem(&error.to_string()),
+                    );
+                }
             }
         }
         Reply::Page(200, pages::learner(learner, &cards))
@@ -225,48 +304,92 @@ impl App {
         };
         let question = Question::new(learner.clone(), course.clone(), ResourceKind::Lesson);
         match self.registrar.access(&question).await {
-            Ok(coursegate::access::AccessDecision::Deny { reason }) => Reply::Page(403, pages::problem(&reason.to_string())),
+            Ok(coursegate::access::AccessDecision::Deny { reason }) => {
+                Reply::Page(403, pages::problem(&reason.to_string()))
+            }
             Ok(_) => Reply::Page(200, pages::lesson(&course)),
-            Err(error) => Reply::Page(error.kind().http_status(), pages::problem(&error.to_string())),
+            Err(error) => Reply::Page(
+                error.kind().http_status(),
+                pages::problem(&error.to_string()),
+            ),
         }
     }
 
     pub async fn admin_page(&self, user: Option<&User>) -> Reply {
-        let Some(User::Admin(person)) = user else { return Reply::Page(200, pages::sign_in("admin", None)) };
+        let Some(User::Admin(person)) = user else {
+            return Reply::Page(200, pages::sign_in("admin", None));
+        };
         let desk = self.registrar.admin(person.clone());
         let queue = match desk.pending(PageRequest::first(100)).await {
             Ok(queue) => queue,
-            Err(error) => return Reply::Page(error.kind().http_status(), pages::problem(&error.to_string())),
+            Err(error) => {
+                return Reply::Page(
+                    error.kind().http_status(),
+                    pages::problem(&error.to_string()),
+                );
+            }
         };
         let mut rows = Vec::new();
         for item in queue.items {
             match desk.explain(item.enrollment.id).await {
                 Ok(explanation) => rows.push(explanation),
-                Err(error) => return Reply::Page(error.kind().http_status(), pages::problem(&error.to_string())),
+                Err(error) => {
+                    return Reply::Page(
+                        error.kind().http_status(),
+                        pages::problem(&error.to_string()),
+                    );
+                }
             }
         }
         Reply::Page(200, pages::admin(person, &rows))
     }
 
     pub async fn approve_form(&self, user: &User, verdict: &Verdict) -> Reply {
-        let User::Admin(person) = user else { return Reply::Page(403, pages::problem("Only admins may do this.")) };
-        match self.registrar.admin(person.clone()).approve(verdict.enrollment, verdict.reason.as_str()).await {
+        let User::Admin(person) = user else {
+            return Reply::Page(403, pages::problem("Only admins may do this."));
+        };
+        match self
+            .registrar
+            .admin(person.clone())
+            .approve(verdict.enrollment, verdict.reason.as_str())
+            .await
+        {
             Ok(_) => Reply::To("/admin".to_owned()),
-            Err(error) => Reply::Page(error.kind().http_status(), pages::problem(&error.to_string())),
+            Err(error) => Reply::Page(
+                error.kind().http_status(),
+                pages::problem(&error.to_string()),
+            ),
         }
     }
 
     pub async fn reject_form(&self, user: &User, verdict: &Verdict) -> Reply {
-        let User::Admin(person) = user else { return Reply::Page(403, pages::problem("Only admins may do this.")) };
-        match self.registrar.admin(person.clone()).reject(verdict.enrollment, verdict.reason.as_str()).await {
+        let User::Admin(person) = user else {
+            return Reply::Page(403, pages::problem("Only admins may do this."));
+        };
+        match self
+            .registrar
+            .admin(person.clone())
+            .reject(verdict.enrollment, verdict.reason.as_str())
+            .await
+        {
             Ok(_) => Reply::To("/admin".to_owned()),
-            Err(error) => Reply::Page(error.kind().http_status(), pages::problem(&error.to_string())),
+            Err(error) => Reply::Page(
+                error.kind().http_status(),
+                pages::problem(&error.to_string()),
+            ),
         }
     }
 
     pub async fn pending_json(&self, user: &User) -> Reply {
-        let User::Admin(person) = user else { return problem(403, "only admins may do this") };
-        match self.registrar.admin(person.clone()).pending(PageRequest::first(100)).await {
+        let User::Admin(person) = user else {
+            return problem(403, "only admins may do this");
+        };
+        match self
+            .registrar
+            .admin(person.clone())
+            .pending(PageRequest::first(100))
+            .await
+        {
             Ok(page) => {
                 let items: Vec<Value> = page
                     .items
@@ -289,9 +412,18 @@ impl App {
     }
 
     pub async fn explain_json(&self, user: &User, enrollment: &str) -> Reply {
-        let User::Admin(person) = user else { return problem(403, "only admins may do this") };
-        let Ok(enrollment) = enrollment.parse() else { return problem(422, "name an enrollment") };
-        match self.registrar.admin(person.clone()).explain(enrollment).await {
+        let User::Admin(person) = user else {
+            return problem(403, "only admins may do this");
+        };
+        let Ok(enrollment) = enrollment.parse() else {
+            return problem(422, "name an enrollment");
+        };
+        match self
+            .registrar
+            .admin(person.clone())
+            .explain(enrollment)
+            .await
+        {
             Ok(why) => Reply::Json(
                 200,
                 json!({
@@ -305,29 +437,48 @@ impl App {
     }
 
     pub async fn approve_json(&self, user: &User, wanted: &Approval) -> Reply {
-        let User::Admin(person) = user else { return problem(403, "only admins may do this") };
+        let User::Admin(person) = user else {
+            return problem(403, "only admins may do this");
+        };
         let desk = self.registrar.admin(person.clone());
         let items = match wanted.enrollments.as_slice() {
             [one] if !wanted.dry_run => match desk.approve(*one, wanted.note.as_str()).await {
                 Ok(status) => return Reply::Json(200, json!({ "status": status })),
                 Err(error) => return failed(&error),
             },
-            many => desk.approve_all(many, wanted.note.as_str(), wanted.dry_run).await,
+            many => {
+                desk.approve_all(many, wanted.note.as_str(), wanted.dry_run)
+                    .await
+            }
         };
         Reply::Json(200, json!({ "items": items, "dry_run": wanted.dry_run }))
     }
 
     pub async fn reject_json(&self, user: &User, verdict: &Verdict) -> Reply {
-        let User::Admin(person) = user else { return problem(403, "only admins may do this") };
-        match self.registrar.admin(person.clone()).reject(verdict.enrollment, verdict.reason.as_str()).await {
+        let User::Admin(person) = user else {
+            return problem(403, "only admins may do this");
+        };
+        match self
+            .registrar
+            .admin(person.clone())
+            .reject(verdict.enrollment, verdict.reason.as_str())
+            .await
+        {
             Ok(status) => Reply::Json(200, json!({ "status": status })),
             Err(error) => failed(&error),
         }
     }
 
     pub async fn refund_json(&self, user: &User, refund: &Refund) -> Reply {
-        let User::Admin(person) = user else { return problem(403, "only admins may do this") };
-        match self.registrar.admin(person.clone()).record_refund(&refund.reference, refund.proof.as_str()).await {
+        let User::Admin(person) = user else {
+            return problem(403, "only admins may do this");
+        };
+        match self
+            .registrar
+            .admin(person.clone())
+            .record_refund(&refund.reference, refund.proof.as_str())
+            .await
+        {
             Ok(status) => Reply::Json(200, json!({ "status": status })),
             Err(error) => failed(&error),
         }

@@ -22,10 +22,19 @@ async fn answer(
 ) -> Response<Body> {
     let headers = headers
         .iter()
-        .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
+        .filter_map(|(name, value)| {
+            Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+        })
         .collect();
-    let path = uri.path_and_query().map_or_else(|| uri.path().to_owned(), ToString::to_string);
-    let answer = simulator.handle(&HttpRequest { method: method.to_string(), path, headers, body: body.to_vec() });
+    let path = uri
+        .path_and_query()
+        .map_or_else(|| uri.path().to_owned(), ToString::to_string);
+    let answer = simulator.handle(&HttpRequest {
+        method: method.to_string(),
+        path,
+        headers,
+        body: body.to_vec(),
+    });
     let mut response = Response::builder().status(answer.status);
     for (name, value) in answer.headers {
         response = response.header(name, value);
@@ -36,7 +45,13 @@ async fn answer(
 /// Sends what is due, a few times a second. How often the provider tries again is not
 /// published, so this one does not.
 pub async fn send_all(simulator: Simulator) {
-    let Ok(client) = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build() else { return };
+    let Ok(client) = reqwest::Client::builder()
+        .no_proxy()
+        .timeout(Duration::from_secs(10))
+        .build()
+    else {
+        return;
+    };
     loop {
         for callback in simulator.take_callbacks() {
             let mut request = client.post(&callback.url).body(callback.body);

@@ -1,6 +1,11 @@
 //! What both example servers share: the demo school, its pages, the mounted simulator.
 //! A real host has its own catalogue, its own sign-in and its own pages.
-#![allow(clippy::print_stdout, clippy::print_stderr, unreachable_pub, missing_docs)]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    unreachable_pub,
+    missing_docs
+)]
 
 mod app;
 mod callbacks;
@@ -13,9 +18,12 @@ use coursegate::adapter::memory::MemoryStore;
 use coursegate::adapter::simulator::{Settings, Simulator};
 use coursegate::{AppId, BankDetails, Config, Registrar, Secret, Site};
 
-pub use app::{App, Approval, Refund, Reply, SignIn, User, Verdict, Wish};
-#[allow(unused_imports, reason = "actix answers the unauthorized by an error of its own")]
+#[allow(
+    unused_imports,
+    reason = "actix answers the unauthorized by an error of its own"
+)]
 pub use app::problem;
+pub use app::{App, Approval, Refund, Reply, SignIn, User, Verdict, Wish};
 #[allow(unused_imports, reason = "actix brings its own server")]
 pub use serve::serve;
 
@@ -39,16 +47,27 @@ pub struct Options {
 
 impl Options {
     pub fn from_args() -> Result<Self, String> {
-        let mut options = Self { port: 8080, simulator_port: 8081 };
+        let mut options = Self {
+            port: 8080,
+            simulator_port: 8081,
+        };
         let mut args = std::env::args().skip(1);
         while let Some(name) = args.next() {
             let slot = match name.as_str() {
                 "--port" => &mut options.port,
                 "--simulator-port" => &mut options.simulator_port,
-                other => return Err(format!("unknown argument {other}; use --port N and --simulator-port N")),
+                other => {
+                    return Err(format!(
+                        "unknown argument {other}; use --port N and --simulator-port N"
+                    ));
+                }
             };
-            let value = args.next().ok_or_else(|| format!("{name} needs a number"))?;
-            *slot = value.parse().map_err(|_| format!("{name} needs a number from 0 to 65535, not {value}"))?;
+            let value = args
+                .next()
+                .ok_or_else(|| format!("{name} needs a number"))?;
+            *slot = value
+                .parse()
+                .map_err(|_| format!("{name} needs a number from 0 to 65535, not {value}"))?;
         }
         Ok(options)
     }
@@ -69,9 +88,19 @@ impl Demo {
         let here = origin(listener.local_addr()?);
         let there = origin(simulator_listener.local_addr()?);
 
-        let app_id = format!("IKTEST{}", &uuid::Uuid::new_v4().simple().to_string().to_uppercase()[..26]);
-        let secret = format!("test-secret-{}", &uuid::Uuid::new_v4().simple().to_string()[..20]);
-        let simulator = Simulator::new(AppId::new(&app_id)?, Secret::new(secret.clone())?, Settings::new(1));
+        let app_id = format!(
+            "IKTEST{}",
+            &uuid::Uuid::new_v4().simple().to_string().to_uppercase()[..26]
+        );
+        let secret = format!(
+            "test-secret-{}",
+            &uuid::Uuid::new_v4().simple().to_string()[..20]
+        );
+        let simulator = Simulator::new(
+            AppId::new(&app_id)?,
+            Secret::new(secret.clone())?,
+            Settings::new(1),
+        );
         simulator.set_pay_base(&there);
 
         let site = Site {
@@ -81,14 +110,18 @@ impl Demo {
             cancel_url: None,
             requester_url: here.clone(),
         };
-        let config = Config::new(AppId::new(&app_id)?, Secret::new(secret.clone())?, site)?.bank(BankDetails {
-            account_holder: "Demo School (made up)".into(),
-            bank: "Demo Bank".into(),
-            account_number: "000000001".into(),
-            branch_code: "000001".into(),
-        });
-        let registrar =
-            Registrar::builder(config, MemoryStore::new()).gateway(simulator.gateway()).courses(app::offers).build()?;
+        let config = Config::new(AppId::new(&app_id)?, Secret::new(secret.clone())?, site)?.bank(
+            BankDetails {
+                account_holder: "Demo School (made up)".into(),
+                bank: "Demo Bank".into(),
+                account_number: "000000001".into(),
+                branch_code: "000001".into(),
+            },
+        );
+        let registrar = Registrar::builder(config, MemoryStore::new())
+            .gateway(simulator.gateway())
+            .courses(app::offers)
+            .build()?;
 
         let worker = registrar.worker();
         tokio::spawn(async move { worker.run(std::future::pending()).await });
@@ -100,14 +133,20 @@ impl Demo {
         });
         println!("{line}");
         eprintln!("Open {here} as a learner and {here}/admin as an admin. Stop with Ctrl-C.");
-        Ok(Self { app: App::new(registrar, there), listener })
+        Ok(Self {
+            app: App::new(registrar, there),
+            listener,
+        })
     }
 }
 
 /// Demos listen on this machine only.
 fn listen(port: u16) -> Result<TcpListener, AnyError> {
-    let listener = TcpListener::bind(("127.0.0.1", port))
-        .map_err(|error| format!("port {port} cannot be opened ({error}); choose another with --port or --simulator-port"))?;
+    let listener = TcpListener::bind(("127.0.0.1", port)).map_err(|error| {
+        format!(
+            "port {port} cannot be opened ({error}); choose another with --port or --simulator-port"
+        )
+    })?;
     listener.set_nonblocking(true)?;
     Ok(listener)
 }

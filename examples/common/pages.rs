@@ -31,7 +31,11 @@ fn text(raw: &str) -> String {
 }
 
 fn frame(title: &str, refresh: bool, body: &str) -> String {
-    let refresh = if refresh { "<meta http-equiv=\"refresh\" content=\"2\">" } else { "" };
+    let refresh = if refresh {
+        "<meta http-equiv=\"refresh\" content=\"2\">"
+    } else {
+        ""
+    };
     format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">{refresh}\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>{title}</title>\
@@ -40,11 +44,20 @@ fn frame(title: &str, refresh: bool, body: &str) -> String {
 }
 
 pub fn problem(what: &str) -> String {
-    frame("That did not work", false, &format!("<p class=\"bad\">{}</p><p><a href=\"/\">Back</a></p>", text(what)))
+    frame(
+        "That did not work",
+        false,
+        &format!(
+            "<p class=\"bad\">{}</p><p><a href=\"/\">Back</a></p>",
+            text(what)
+        ),
+    )
 }
 
 pub fn sign_in(role: &str, error: Option<&str>) -> String {
-    let error = error.map_or_else(String::new, |error| format!("<p class=\"bad\">{}</p>", text(error)));
+    let error = error.map_or_else(String::new, |error| {
+        format!("<p class=\"bad\">{}</p>", text(error))
+    });
     frame(
         "Demo sign-in",
         false,
@@ -60,13 +73,18 @@ pub fn sign_in(role: &str, error: Option<&str>) -> String {
 
 pub fn learner(learner: Option<&LearnerId>, cards: &[(&Course, LearnerCard)]) -> String {
     let mut body = match learner {
-        Some(learner) => format!("<p>Signed in as <strong>{}</strong>.</p>", text(learner.as_str())),
+        Some(learner) => format!(
+            "<p>Signed in as <strong>{}</strong>.</p>",
+            text(learner.as_str())
+        ),
         None => String::from(
             "<form method=\"post\" action=\"/sign-in\"><input name=\"name\" required maxlength=\"60\" \
              placeholder=\"Your name\" aria-label=\"Your name\"> <button>Sign in (demo)</button></form>",
         ),
     };
-    let waits = cards.iter().any(|(_, card)| card.action == CardAction::Wait);
+    let waits = cards
+        .iter()
+        .any(|(_, card)| card.action == CardAction::Wait);
     for (course, card) in cards {
         let price = format!("R {}.{:02}", course.cents / 100, course.cents % 100);
         body.push_str(&format!(
@@ -83,7 +101,10 @@ fn button(course: &Course, card: &LearnerCard) -> String {
     let label = card.text.as_str();
     match card.action {
         CardAction::Wait => format!("<button disabled>{label}</button>"),
-        CardAction::Open => format!("<a class=\"button\" href=\"/lessons/{}\">{label}</a>", course.id),
+        CardAction::Open => format!(
+            "<a class=\"button\" href=\"/lessons/{}\">{label}</a>",
+            course.id
+        ),
         CardAction::Register => format!("<button disabled>{label}</button>"),
         CardAction::Enroll | CardAction::Pay => format!(
             "<form method=\"post\" action=\"/enrol\"><input type=\"hidden\" name=\"course\" value=\"{}\">\
@@ -112,17 +133,30 @@ pub fn transfer(reference: &Reference, amount: Money, bank: &BankDetails) -> Str
 }
 
 pub fn lesson(course: &CourseId) -> String {
-    frame("Lesson 1", false, &format!("<p>Welcome to <strong>{}</strong>.</p><p><a href=\"/\">Back</a></p>", text(course.as_str())))
+    frame(
+        "Lesson 1",
+        false,
+        &format!(
+            "<p>Welcome to <strong>{}</strong>.</p><p><a href=\"/\">Back</a></p>",
+            text(course.as_str())
+        ),
+    )
 }
 
 pub fn admin(person: &PersonId, rows: &[Explanation]) -> String {
-    let mut body = format!("<p>Signed in as <strong>{}</strong>.</p>", text(person.as_str()));
+    let mut body = format!(
+        "<p>Signed in as <strong>{}</strong>.</p>",
+        text(person.as_str())
+    );
     if rows.is_empty() {
         body.push_str("<p>Nothing waits for approval.</p>");
     }
     for row in rows {
         let enrollment = &row.case.enrollment;
-        let reference = row.case.latest_attempt().map_or("", |attempt| attempt.reference.as_str());
+        let reference = row
+            .case
+            .latest_attempt()
+            .map_or("", |attempt| attempt.reference.as_str());
         let evidence = row.basis.as_ref().map_or_else(
             || "no payment seen".to_owned(),
             |basis| {

@@ -33,7 +33,9 @@ pub async fn serve(listener: TcpListener, router: Router) -> Result<(), AnyError
         let service = TowerToHyperService::new(router.clone());
         tokio::spawn(async move {
             let mut http = hyper::server::conn::http1::Builder::new();
-            http.timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_headers(MAX_HEADERS);
+            http.timer(TokioTimer::new())
+                .header_read_timeout(PATIENCE)
+                .max_headers(MAX_HEADERS);
             // An error here is a client that went away or did not speak HTTP.
             let _ = http.serve_connection(TokioIo::new(stream), service).await;
             drop(place);
@@ -46,7 +48,10 @@ async fn whole_body(request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let refuse = |status: StatusCode| (status, [(header::CONNECTION, "close")]).into_response();
     match tokio::time::timeout(PATIENCE, to_bytes(body, MAX_BODY)).await {
-        Ok(Ok(bytes)) => next.run(Request::from_parts(parts, Body::from(bytes))).await,
+        Ok(Ok(bytes)) => {
+            next.run(Request::from_parts(parts, Body::from(bytes)))
+                .await
+        }
         Ok(Err(_)) => refuse(StatusCode::PAYLOAD_TOO_LARGE),
         Err(_) => refuse(StatusCode::REQUEST_TIMEOUT),
     }

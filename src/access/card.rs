@@ -93,16 +93,31 @@ pub fn learner_card(view: &CardView<'_>) -> LearnerCard {
         message,
     };
     if !view.signed_in {
-        return card(CardText::RegisterToEnroll, CardAction::Register, "signed_out", "Sign up or sign in to enrol.");
+        return card(
+            CardText::RegisterToEnroll,
+            CardAction::Register,
+            "signed_out",
+            "Sign up or sign in to enrol.",
+        );
     }
     let deny = match view.access {
         AccessDecision::Allow { .. } => {
-            return card(CardText::ContinueCourse, CardAction::Open, "access", "You have access to this course.");
+            return card(
+                CardText::ContinueCourse,
+                CardAction::Open,
+                "access",
+                "You have access to this course.",
+            );
         }
         AccessDecision::Deny { reason } => *reason,
     };
     let Some((status, attempts)) = view.enrollment else {
-        return card(CardText::EnrollNow, CardAction::Enroll, "not_enrolled", "Enrol to start this course.");
+        return card(
+            CardText::EnrollNow,
+            CardAction::Enroll,
+            "not_enrolled",
+            "Enrol to start this course.",
+        );
     };
     if view.confirming && !matches!(status, Status::Approved { .. }) {
         return card(
@@ -114,17 +129,31 @@ pub fn learner_card(view: &CardView<'_>) -> LearnerCard {
     }
     match status {
         Status::AwaitingPayment => awaiting_payment(attempts),
-        Status::AwaitingApproval { reason } => card(CardText::PendingApproval, CardAction::Wait, reason.as_str(), pending_message(*reason)),
+        Status::AwaitingApproval { reason } => card(
+            CardText::PendingApproval,
+            CardAction::Wait,
+            reason.as_str(),
+            pending_message(*reason),
+        ),
         Status::Approved { .. } => match deny {
-            DenyReason::Expired { .. } => {
-                card(CardText::EnrollNow, CardAction::Enroll, "expired", "Your access has expired. Enrol again to continue.")
-            }
-            DenyReason::NotStarted { .. } => {
-                card(CardText::ContinueCourse, CardAction::Wait, "not_started", "Your access has not started yet.")
-            }
-            DenyReason::Ended { .. } | DenyReason::NoGrant => {
-                card(CardText::EnrollNow, CardAction::Wait, "ended", "Your access was ended. Please contact the school.")
-            }
+            DenyReason::Expired { .. } => card(
+                CardText::EnrollNow,
+                CardAction::Enroll,
+                "expired",
+                "Your access has expired. Enrol again to continue.",
+            ),
+            DenyReason::NotStarted { .. } => card(
+                CardText::ContinueCourse,
+                CardAction::Wait,
+                "not_started",
+                "Your access has not started yet.",
+            ),
+            DenyReason::Ended { .. } | DenyReason::NoGrant => card(
+                CardText::EnrollNow,
+                CardAction::Wait,
+                "ended",
+                "Your access was ended. Please contact the school.",
+            ),
             DenyReason::KindNotCovered
             | DenyReason::LevelTooLow { .. }
             | DenyReason::UnknownRestriction
@@ -141,29 +170,59 @@ pub fn learner_card(view: &CardView<'_>) -> LearnerCard {
             "rejected",
             "Your enrolment was not approved. You can try again or contact the school.",
         ),
-        Status::Expired => {
-            card(CardText::EnrollNow, CardAction::Enroll, "expired", "Your enrolment has expired. You can enrol again.")
-        }
-        Status::Withdrawn => card(CardText::EnrollNow, CardAction::Enroll, "withdrawn", "You left this course. You can enrol again."),
+        Status::Expired => card(
+            CardText::EnrollNow,
+            CardAction::Enroll,
+            "expired",
+            "Your enrolment has expired. You can enrol again.",
+        ),
+        Status::Withdrawn => card(
+            CardText::EnrollNow,
+            CardAction::Enroll,
+            "withdrawn",
+            "You left this course. You can enrol again.",
+        ),
     }
 }
 
 fn awaiting_payment(attempts: &[Attempt]) -> LearnerCard {
-    let failed = attempts.iter().max_by_key(|attempt| attempt.created_at).is_some_and(|attempt| {
-        attempt.status == AttemptStatus::Failed || (attempt.link.is_none() && attempt.declared != Method::BankTransfer)
-    });
+    let failed = attempts
+        .iter()
+        .max_by_key(|attempt| attempt.created_at)
+        .is_some_and(|attempt| {
+            attempt.status == AttemptStatus::Failed
+                || (attempt.link.is_none() && attempt.declared != Method::BankTransfer)
+        });
     let (text, reason, message) = if failed {
-        (CardText::RetryPayment, "payment_failed", "The payment did not go through. Please try again.")
+        (
+            CardText::RetryPayment,
+            "payment_failed",
+            "The payment did not go through. Please try again.",
+        )
     } else {
-        (CardText::EnrollNow, "awaiting_payment", "Complete your payment to start this course.")
+        (
+            CardText::EnrollNow,
+            "awaiting_payment",
+            "Complete your payment to start this course.",
+        )
     };
-    LearnerCard { text, action: CardAction::Pay, disabled: false, reason, message }
+    LearnerCard {
+        text,
+        action: CardAction::Pay,
+        disabled: false,
+        reason,
+        message,
+    }
 }
 
 fn pending_message(reason: HoldReason) -> &'static str {
     match reason {
-        HoldReason::BankTransfer => "We are waiting for your bank transfer. Use your reference when you pay.",
-        HoldReason::InstantEft => "Your payment arrived. The school will approve your enrolment soon.",
+        HoldReason::BankTransfer => {
+            "We are waiting for your bank transfer. Use your reference when you pay."
+        }
+        HoldReason::InstantEft => {
+            "Your payment arrived. The school will approve your enrolment soon."
+        }
         _ => "Your payment needs a check by the school. You do not need to pay again.",
     }
 }

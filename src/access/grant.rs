@@ -95,14 +95,22 @@ pub struct Terms {
 
 impl Default for Terms {
     fn default() -> Self {
-        Self { level: AccessLevel::Full, kinds: Kinds::all(), seconds: None, restrictions: Vec::new() }
+        Self {
+            level: AccessLevel::Full,
+            kinds: Kinds::all(),
+            seconds: None,
+            restrictions: Vec::new(),
+        }
     }
 }
 
 impl Terms {
     /// Full access for a limited time.
     pub fn lasting(term: Duration) -> Self {
-        Self { seconds: Some(term.as_secs()), ..Self::default() }
+        Self {
+            seconds: Some(term.as_secs()),
+            ..Self::default()
+        }
     }
 
     pub(crate) fn expiry(&self, from: DateTime<Utc>) -> Option<DateTime<Utc>> {
@@ -254,6 +262,8 @@ impl Grant {
 
     /// Whether it counts at `now`.
     pub fn is_live(&self, now: DateTime<Utc>) -> bool {
-        self.state == GrantState::Live && self.starts_at <= now && self.expires_at.is_none_or(|end| now < end)
+        self.state == GrantState::Live
+            && self.starts_at <= now
+            && self.expires_at.is_none_or(|end| now < end)
     }
 }

@@ -11,7 +11,11 @@ mod question;
 mod restriction;
 
 pub use card::{CardAction, CardText, CardView, LearnerCard, learner_card};
-pub use grant::{AccessLevel, EndReason, Grant, GrantSource, GrantState, Kinds, ResourceKind, Terms};
+pub use grant::{
+    AccessLevel, EndReason, Grant, GrantSource, GrantState, Kinds, ResourceKind, Terms,
+};
 pub use network::{Network, NetworkError};
-pub use question::{AccessDecision, AccessPolicy, Context, DenyReason, Question, StandardAccess, decide};
+pub use question::{
+    AccessDecision, AccessPolicy, Context, DenyReason, Question, StandardAccess, decide,
+};
 pub use restriction::{Restriction, RestrictionKind};

@@ -3,8 +3,8 @@ use std::net::IpAddr;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::restriction::RestrictionKind;
 use super::grant::{AccessLevel, EndReason, Grant, GrantState, ResourceKind};
+use super::restriction::RestrictionKind;
 use crate::ids::{CourseId, GrantId, LearnerId};
 
 /// May this learner open this, now, from here?
@@ -26,7 +26,13 @@ pub struct Question {
 impl Question {
     /// A question without context.
     pub fn new(learner: LearnerId, course: CourseId, kind: ResourceKind) -> Self {
-        Self { learner, course, kind, preview: false, context: Context::default() }
+        Self {
+            learner,
+            course,
+            kind,
+            preview: false,
+            context: Context::default(),
+        }
     }
 
     /// Adds what is known about the request.
@@ -85,7 +91,9 @@ impl AccessDecision {
 
 /// Why a learner may not enter. The order is by how near they are: when several
 /// grants deny, the greatest is given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, thiserror::Error)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, thiserror::Error,
+)]
 #[serde(rename_all = "snake_case", tag = "reason")]
 #[non_exhaustive]
 pub enum DenyReason {
@@ -136,14 +144,24 @@ pub trait AccessPolicy: Send + Sync + 'static {
     ///
     /// # Errors
     /// The reason to show when no other grant admits.
-    fn admits(&self, grant: &Grant, question: &Question, now: DateTime<Utc>) -> Result<(), DenyReason>;
+    fn admits(
+        &self,
+        grant: &Grant,
+        question: &Question,
+        now: DateTime<Utc>,
+    ) -> Result<(), DenyReason>;
 }
 
 impl<F> AccessPolicy for F
 where
     F: Fn(&Grant, &Question, DateTime<Utc>) -> Result<(), DenyReason> + Send + Sync + 'static,
 {
-    fn admits(&self, grant: &Grant, question: &Question, now: DateTime<Utc>) -> Result<(), DenyReason> {
+    fn admits(
+        &self,
+        grant: &Grant,
+        question: &Question,
+        now: DateTime<Utc>,
+    ) -> Result<(), DenyReason> {
         self(grant, question, now)
     }
 }
@@ -154,28 +172,49 @@ where
 pub struct StandardAccess;
 
 impl AccessPolicy for StandardAccess {
-    fn admits(&self, grant: &Grant, question: &Question, now: DateTime<Utc>) -> Result<(), DenyReason> {
+    fn admits(
+        &self,
+        grant: &Grant,
+        question: &Question,
+        now: DateTime<Utc>,
+    ) -> Result<(), DenyReason> {
         if !grant.kinds.cover(question.kind) {
             return Err(DenyReason::KindNotCovered);
         }
         let high_enough = match (grant.level, question.kind) {
             (AccessLevel::None, _) => false,
-            (AccessLevel::Preview, ResourceKind::Lesson | ResourceKind::Resource) => question.preview,
-            (AccessLevel::Preview, ResourceKind::Quiz | ResourceKind::Certificate | ResourceKind::Full) => false,
-            (AccessLevel::Limited, ResourceKind::Lesson | ResourceKind::Resource | ResourceKind::Quiz) => true,
+            (AccessLevel::Preview, ResourceKind::Lesson | ResourceKind::Resource) => {
+                question.preview
+            }
+            (
+                AccessLevel::Preview,
+                ResourceKind::Quiz | ResourceKind::Certificate | ResourceKind::Full,
+            ) => false,
+            (
+                AccessLevel::Limited,
+                ResourceKind::Lesson | ResourceKind::Resource | ResourceKind::Quiz,
+            ) => true,
             (AccessLevel::Limited, ResourceKind::Certificate | ResourceKind::Full) => false,
             (AccessLevel::Full, _) => true,
         };
         if !high_enough {
             return Err(DenyReason::LevelTooLow { level: grant.level });
         }
-        grant.restrictions.iter().try_for_each(|restriction| restriction.check(&question.context, now))
+        grant
+            .restrictions
+            .iter()
+            .try_for_each(|restriction| restriction.check(&question.context, now))
     }
 }
 
 /// Answers from the union of a learner's grants. Grants of another learner or
 /// course are passed over, whoever handed them in.
-pub fn decide(grants: &[Grant], question: &Question, policy: &dyn AccessPolicy, now: DateTime<Utc>) -> AccessDecision {
+pub fn decide(
+    grants: &[Grant],
+    question: &Question,
+    policy: &dyn AccessPolicy,
+    now: DateTime<Utc>,
+) -> AccessDecision {
     let mut reason = DenyReason::NoGrant;
     for grant in grants {
         if grant.learner != question.learner || grant.course != question.course {
@@ -184,7 +223,11 @@ pub fn decide(grants: &[Grant], question: &Question, policy: &dyn AccessPolicy, 
         let admitted = alive(grant, now).and_then(|()| policy.admits(grant, question, now));
         match admitted {
             Ok(()) => {
-                return AccessDecision::Allow { grant: grant.id, level: grant.level, until: grant.expires_at };
+                return AccessDecision::Allow {
+                    grant: grant.id,
+                    level: grant.level,
+                    until: grant.expires_at,
+                };
             }
             Err(why) => reason = reason.max(why),
         }
@@ -194,10 +237,18 @@ pub fn decide(grants: &[Grant], question: &Question, policy: &dyn AccessPolicy, 
 
 fn alive(grant: &Grant, now: DateTime<Utc>) -> Result<(), DenyReason> {
     match (grant.state, grant.expires_at) {
-        (GrantState::Ended { at, why: EndReason::Expired }, _) => Err(DenyReason::Expired { at }),
+        (
+            GrantState::Ended {
+                at,
+                why: EndReason::Expired,
+            },
+            _,
+        ) => Err(DenyReason::Expired { at }),
         (GrantState::Ended { why, .. }, _) => Err(DenyReason::Ended { why }),
         (GrantState::Live, Some(at)) if at <= now => Err(DenyReason::Expired { at }),
-        (GrantState::Live, _) if now < grant.starts_at => Err(DenyReason::NotStarted { at: grant.starts_at }),
+        (GrantState::Live, _) if now < grant.starts_at => Err(DenyReason::NotStarted {
+            at: grant.starts_at,
+        }),
         (GrantState::Live, _) => Ok(()),
     }
 }

@@ -52,10 +52,19 @@ words!(RestrictionKind {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "type", deny_unknown_fields)]
 enum Known {
-    Time { from: Option<DateTime<Utc>>, until: Option<DateTime<Utc>> },
-    Device { allowed: BTreeSet<String> },
-    Ip { allowed: Vec<Network> },
-    Feature { allowed: BTreeSet<String> },
+    Time {
+        from: Option<DateTime<Utc>>,
+        until: Option<DateTime<Utc>>,
+    },
+    Device {
+        allowed: BTreeSet<String>,
+    },
+    Ip {
+        allowed: Vec<Network>,
+    },
+    Feature {
+        allowed: BTreeSet<String>,
+    },
 }
 
 impl Serialize for Restriction {
@@ -87,21 +96,38 @@ impl Restriction {
     /// Whether it lets this request through. What the context leaves out is not
     /// assumed: it denies.
     pub(super) fn check(&self, context: &Context, now: DateTime<Utc>) -> Result<(), DenyReason> {
-        let admit = |admitted: bool, what| if admitted { Ok(()) } else { Err(DenyReason::Restricted { what }) };
+        let admit = |admitted: bool, what| {
+            if admitted {
+                Ok(())
+            } else {
+                Err(DenyReason::Restricted { what })
+            }
+        };
         match self {
             Self::Time { from, until } => admit(
                 from.is_none_or(|from| from <= now) && until.is_none_or(|until| now < until),
                 RestrictionKind::Time,
             ),
-            Self::Device(allowed) => {
-                admit(context.device.as_ref().is_some_and(|device| allowed.contains(device)), RestrictionKind::Device)
-            }
-            Self::Ip(allowed) => {
-                admit(context.ip.is_some_and(|ip| allowed.iter().any(|network| network.contains(ip))), RestrictionKind::Ip)
-            }
-            Self::Feature(allowed) => {
-                admit(context.feature.as_ref().is_some_and(|feature| allowed.contains(feature)), RestrictionKind::Feature)
-            }
+            Self::Device(allowed) => admit(
+                context
+                    .device
+                    .as_ref()
+                    .is_some_and(|device| allowed.contains(device)),
+                RestrictionKind::Device,
+            ),
+            Self::Ip(allowed) => admit(
+                context
+                    .ip
+                    .is_some_and(|ip| allowed.iter().any(|network| network.contains(ip))),
+                RestrictionKind::Ip,
+            ),
+            Self::Feature(allowed) => admit(
+                context
+                    .feature
+                    .as_ref()
+                    .is_some_and(|feature| allowed.contains(feature)),
+                RestrictionKind::Feature,
+            ),
             Self::Unknown(_) => Err(DenyReason::UnknownRestriction),
         }
     }

@@ -63,8 +63,19 @@ pub struct CheckReport(Vec<Check>);
 
 impl CheckReport {
     /// Makes every check.
-    pub fn of(enrollment: &Enrollment, attempt: &Attempt, evidence: &Evidence, course_offered: bool) -> Self {
-        let must = |holds: bool, reason| if holds { CheckOutcome::Passed } else { CheckOutcome::Failed(reason) };
+    pub fn of(
+        enrollment: &Enrollment,
+        attempt: &Attempt,
+        evidence: &Evidence,
+        course_offered: bool,
+    ) -> Self {
+        let must = |holds: bool, reason| {
+            if holds {
+                CheckOutcome::Passed
+            } else {
+                CheckOutcome::Failed(reason)
+            }
+        };
         let found = |finding, reason| match finding {
             Finding::Match => CheckOutcome::Passed,
             Finding::Differs => CheckOutcome::Failed(reason),
@@ -75,15 +86,41 @@ impl CheckReport {
             false => CheckOutcome::Failed(HoldReason::WrongCourse),
         };
         let outcomes = [
-            (CheckName::Exists, must(attempt.enrollment == enrollment.id, HoldReason::WrongAttempt)),
-            (CheckName::Learner, must(attempt.learner == enrollment.learner, HoldReason::WrongLearner)),
+            (
+                CheckName::Exists,
+                must(
+                    attempt.enrollment == enrollment.id,
+                    HoldReason::WrongAttempt,
+                ),
+            ),
+            (
+                CheckName::Learner,
+                must(
+                    attempt.learner == enrollment.learner,
+                    HoldReason::WrongLearner,
+                ),
+            ),
             (CheckName::Course, course),
-            (CheckName::Amount, found(evidence.amount, HoldReason::AmountDiffers)),
-            (CheckName::Currency, found(evidence.currency, HoldReason::CurrencyDiffers)),
-            (CheckName::Attempt, found(evidence.attempt, HoldReason::WrongAttempt)),
+            (
+                CheckName::Amount,
+                found(evidence.amount, HoldReason::AmountDiffers),
+            ),
+            (
+                CheckName::Currency,
+                found(evidence.currency, HoldReason::CurrencyDiffers),
+            ),
+            (
+                CheckName::Attempt,
+                found(evidence.attempt, HoldReason::WrongAttempt),
+            ),
             (CheckName::Status, status_allows(enrollment, attempt)),
         ];
-        Self(outcomes.into_iter().map(|(name, outcome)| Check { name, outcome }).collect())
+        Self(
+            outcomes
+                .into_iter()
+                .map(|(name, outcome)| Check { name, outcome })
+                .collect(),
+        )
     }
 
     /// The checks, in a fixed order.
@@ -105,9 +142,13 @@ fn status_allows(enrollment: &Enrollment, attempt: &Attempt) -> CheckOutcome {
         Status::AwaitingPayment | Status::AwaitingApproval { .. } => CheckOutcome::Passed,
         // Approved ahead of any payment: this one is welcome.
         Status::Approved { .. } => match &enrollment.counted {
-            Some(counted) if *counted != attempt.reference => CheckOutcome::Failed(HoldReason::DuplicateMoney),
+            Some(counted) if *counted != attempt.reference => {
+                CheckOutcome::Failed(HoldReason::DuplicateMoney)
+            }
             _ => CheckOutcome::Passed,
         },
-        Status::Rejected { .. } | Status::Expired | Status::Withdrawn => CheckOutcome::Failed(HoldReason::LateMoney),
+        Status::Rejected { .. } | Status::Expired | Status::Withdrawn => {
+            CheckOutcome::Failed(HoldReason::LateMoney)
+        }
     }
 }

@@ -33,7 +33,12 @@ pub struct StandardPolicy {
 
 impl Default for StandardPolicy {
     fn default() -> Self {
-        Self { approve_cards: true, confidence: 0.80, approve_confirmed_instant_eft: false, approve_late_money: false }
+        Self {
+            approve_cards: true,
+            confidence: 0.80,
+            approve_confirmed_instant_eft: false,
+            approve_late_money: false,
+        }
     }
 }
 
@@ -45,9 +50,16 @@ impl ApprovalPolicy for StandardPolicy {
             ProviderStatus::Other(_) => return Decision::Hold(HoldReason::WeakEvidence),
         }
         let forgiven = |reason: &HoldReason| {
-            *reason == HoldReason::LateMoney && self.approve_late_money && dossier.enrollment.status == Status::Expired
+            *reason == HoldReason::LateMoney
+                && self.approve_late_money
+                && dossier.enrollment.status == Status::Expired
         };
-        if let Some(gravest) = dossier.checks.failures().filter(|reason| !forgiven(reason)).max() {
+        if let Some(gravest) = dossier
+            .checks
+            .failures()
+            .filter(|reason| !forgiven(reason))
+            .max()
+        {
             return Decision::Hold(gravest);
         }
         if dossier.evidence.grade < dossier.minimum {
@@ -56,13 +68,18 @@ impl ApprovalPolicy for StandardPolicy {
         let detection = dossier.detection;
         let sure = detection.confidence.value() >= self.confidence;
         match detection.method {
-            Method::Card if self.approve_cards && (sure || detection.fallback == Some(Fallback::AssumeCard)) => {
+            Method::Card
+                if self.approve_cards
+                    && (sure || detection.fallback == Some(Fallback::AssumeCard)) =>
+            {
                 Decision::Approve(ApprovalCause::AutomaticCardPayment)
             }
             Method::Card if self.approve_cards => Decision::Hold(HoldReason::LowConfidence),
             Method::Card => Decision::Hold(HoldReason::HostPolicy),
             Method::InstantEft
-                if self.approve_confirmed_instant_eft && sure && dossier.evidence.grade == Grade::Confirmed =>
+                if self.approve_confirmed_instant_eft
+                    && sure
+                    && dossier.evidence.grade == Grade::Confirmed =>
             {
                 Decision::Approve(ApprovalCause::AutomaticEftPayment)
             }

@@ -17,7 +17,11 @@ pub struct Confidence(f64);
 impl Confidence {
     /// Takes a number; below 0 or not a number becomes 0, above 1 becomes 1.
     pub fn new(value: f64) -> Self {
-        Self(if value.is_nan() { 0.0 } else { value.clamp(0.0, 1.0) })
+        Self(if value.is_nan() {
+            0.0
+        } else {
+            value.clamp(0.0, 1.0)
+        })
     }
 
     /// The number.
@@ -87,13 +91,18 @@ pub(super) struct Scores {
 
 impl Default for Scores {
     fn default() -> Self {
-        Self { doubt: [1.0; 3], ruled_out: [false; 3] }
+        Self {
+            doubt: [1.0; 3],
+            ruled_out: [false; 3],
+        }
     }
 }
 
 impl Scores {
     pub(super) fn add(&mut self, method: Method, weight: f64, matched: bool, required: bool) {
-        let Some(index) = METHODS.iter().position(|other| *other == method) else { return };
+        let Some(index) = METHODS.iter().position(|other| *other == method) else {
+            return;
+        };
         if matched {
             self.doubt[index] *= 1.0 - weight;
         } else if required {
@@ -102,11 +111,18 @@ impl Scores {
     }
 
     fn support(&self, index: usize) -> f64 {
-        if self.ruled_out[index] { 0.0 } else { 1.0 - self.doubt[index] }
+        if self.ruled_out[index] {
+            0.0
+        } else {
+            1.0 - self.doubt[index]
+        }
     }
 
     fn confidence(&self, index: usize) -> f64 {
-        let others: f64 = (0..METHODS.len()).filter(|other| *other != index).map(|other| 1.0 - self.support(other)).product();
+        let others: f64 = (0..METHODS.len())
+            .filter(|other| *other != index)
+            .map(|other| 1.0 - self.support(other))
+            .product();
         self.support(index) * others
     }
 
@@ -114,7 +130,12 @@ impl Scores {
         let mut scores = Self::default();
         for (at, indicator) in indicators.iter().enumerate() {
             let matched = indicator.matched != (flipped == Some(at));
-            scores.add(indicator.method, indicator.weight, matched, indicator.required);
+            scores.add(
+                indicator.method,
+                indicator.weight,
+                matched,
+                indicator.required,
+            );
         }
         scores
     }
@@ -172,8 +193,13 @@ impl Detection {
                 best = index;
             }
         }
-        let tie = (0..METHODS.len()).any(|other| other != best && confidences[other] >= confidences[best]);
-        let level = if tie { Level::Unknown } else { level(confidences[best], thresholds) };
+        let tie = (0..METHODS.len())
+            .any(|other| other != best && confidences[other] >= confidences[best]);
+        let level = if tie {
+            Level::Unknown
+        } else {
+            level(confidences[best], thresholds)
+        };
         let leading = METHODS[best];
         let (method, fallback) = match level {
             Level::Low | Level::Medium | Level::High => (leading, None),
@@ -201,7 +227,9 @@ impl Detection {
     /// How much each rule that matched moves the confidence in the leading
     /// method: the confidence as it is, less the confidence without that rule.
     pub fn contributions(&self) -> Vec<(Arc<str>, f64)> {
-        let Some(index) = METHODS.iter().position(|method| *method == self.leading) else { return Vec::new() };
+        let Some(index) = METHODS.iter().position(|method| *method == self.leading) else {
+            return Vec::new();
+        };
         let now = Scores::of(&self.indicators, None).confidence(index);
         self.indicators
             .iter()
@@ -225,7 +253,9 @@ impl Detection {
             .map(|(at, indicator)| Flip {
                 rule: indicator.rule.clone(),
                 to_match: !indicator.matched,
-                confidence: Confidence::new(Scores::of(&self.indicators, Some(at)).confidence(index)),
+                confidence: Confidence::new(
+                    Scores::of(&self.indicators, Some(at)).confidence(index),
+                ),
             })
             .filter(|flip| (flip.confidence.value() >= threshold) != above)
             .min_by(|a, b| {

@@ -3,7 +3,9 @@ use std::sync::Arc;
 use super::detection::{Detection, Indicator, Scores};
 use super::field::Field;
 use super::metadata::{Metadata, MetadataFields};
-use super::rule::{Condition, Fallback, Operand, Rule, RuleProblem, RuleSet, RuleSetError, Thresholds};
+use super::rule::{
+    Condition, Fallback, Operand, Rule, RuleProblem, RuleSet, RuleSetError, Thresholds,
+};
 use super::{Clues, Detect};
 use crate::payment::Method;
 use crate::webhook::Value;
@@ -109,7 +111,8 @@ impl Detector {
 
 impl Detect for Detector {
     fn detect(&self, clues: &Clues<'_>) -> Detection {
-        let values: Vec<Option<Value<'_>>> = self.fields.iter().map(|field| field.read(clues)).collect();
+        let values: Vec<Option<Value<'_>>> =
+            self.fields.iter().map(|field| field.read(clues)).collect();
         let mut scores = Scores::default();
         let mut indicators = Vec::with_capacity(self.rules.len());
         for rule in &self.rules {
@@ -127,7 +130,14 @@ impl Detect for Detector {
             .notification
             .map(|notification| Metadata::read(notification, &self.metadata))
             .unwrap_or_default();
-        Detection::conclude(self.version.clone(), &scores, indicators, self.thresholds, self.fallback, metadata)
+        Detection::conclude(
+            self.version.clone(),
+            &scores,
+            indicators,
+            self.thresholds,
+            self.fallback,
+            metadata,
+        )
     }
 }
 
@@ -142,13 +152,18 @@ fn compile(rule: &Rule, fields: &mut Vec<Field>) -> Result<CompiledRule, RulePro
     if rule.field.trim().is_empty() {
         return Err(RuleProblem::EmptyField { rule: id() });
     }
-    let field = Field::named(&rule.field)
-        .ok_or_else(|| RuleProblem::UnknownFact { rule: id(), field: rule.field.clone() })?;
+    let field = Field::named(&rule.field).ok_or_else(|| RuleProblem::UnknownFact {
+        rule: id(),
+        field: rule.field.clone(),
+    })?;
     let test = compile_test(rule)?;
-    let index = fields.iter().position(|other| *other == field).unwrap_or_else(|| {
-        fields.push(field);
-        fields.len() - 1
-    });
+    let index = fields
+        .iter()
+        .position(|other| *other == field)
+        .unwrap_or_else(|| {
+            fields.push(field);
+            fields.len() - 1
+        });
     Ok(CompiledRule {
         id: rule.id.as_str().into(),
         method: rule.method,
@@ -160,8 +175,17 @@ fn compile(rule: &Rule, fields: &mut Vec<Field>) -> Result<CompiledRule, RulePro
 }
 
 fn compile_test(rule: &Rule) -> Result<Test, RuleProblem> {
-    let needs = |needs| Err(RuleProblem::BadValue { rule: rule.id.clone(), needs });
-    let case = if rule.ignore_case { Case::Ignored } else { Case::Exact };
+    let needs = |needs| {
+        Err(RuleProblem::BadValue {
+            rule: rule.id.clone(),
+            needs,
+        })
+    };
+    let case = if rule.ignore_case {
+        Case::Ignored
+    } else {
+        Case::Exact
+    };
     let text = |matching, text: &str| Ok(Test::Text(matching, text.to_owned(), case));
     match (rule.condition, &rule.value) {
         (Condition::Exists, None) => Ok(Test::Exists),
@@ -170,13 +194,23 @@ fn compile_test(rule: &Rule) -> Result<Test, RuleProblem> {
         (_, Some(Operand::Fraction(number))) if !number.is_finite() => needs("a finite number"),
         (Condition::Equals, Some(Operand::Bool(value))) => Ok(Test::Bool(*value)),
         (Condition::Equals, Some(Operand::Text(value))) => text(Matching::Whole, value),
-        (Condition::Contains, Some(Operand::Text(value))) if !value.is_empty() => text(Matching::Inside, value),
-        (Condition::StartsWith, Some(Operand::Text(value))) if !value.is_empty() => text(Matching::Start, value),
+        (Condition::Contains, Some(Operand::Text(value))) if !value.is_empty() => {
+            text(Matching::Inside, value)
+        }
+        (Condition::StartsWith, Some(Operand::Text(value))) if !value.is_empty() => {
+            text(Matching::Start, value)
+        }
         (Condition::Contains | Condition::StartsWith, _) => needs("a text that is not empty"),
         (Condition::Regex, Some(Operand::Text(value))) => compile_regex(rule, value),
         (Condition::Regex, _) => needs("an expression as text"),
-        (condition, Some(Operand::Integer(number))) => Ok(Test::Number(comparison(condition), Number::Integer(*number))),
-        (condition, Some(Operand::Fraction(number))) => Ok(Test::Number(comparison(condition), Number::Fraction(*number))),
+        (condition, Some(Operand::Integer(number))) => Ok(Test::Number(
+            comparison(condition),
+            Number::Integer(*number),
+        )),
+        (condition, Some(Operand::Fraction(number))) => Ok(Test::Number(
+            comparison(condition),
+            Number::Fraction(*number),
+        )),
         (Condition::GreaterThan | Condition::LessThan, _) => needs("a number"),
         (Condition::Equals, None) => needs("a value"),
     }
@@ -193,8 +227,17 @@ fn comparison(condition: Condition) -> Comparison {
 /// An expression without operators is plain text: no need to run it as an expression.
 #[cfg(feature = "regex")]
 fn compile_regex(rule: &Rule, expression: &str) -> Result<Test, RuleProblem> {
-    let literal = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || " _-:/,@".contains(c));
-    let case = if rule.ignore_case { Case::Ignored } else { Case::Exact };
+    let literal = |text: &str| {
+        !text.is_empty()
+            && text
+                .chars()
+                .all(|c| c.is_alphanumeric() || " _-:/,@".contains(c))
+    };
+    let case = if rule.ignore_case {
+        Case::Ignored
+    } else {
+        Case::Exact
+    };
     let (start, rest) = match expression.strip_prefix('^') {
         Some(rest) => (true, rest),
         None => (false, expression),
@@ -218,12 +261,17 @@ fn compile_regex(rule: &Rule, expression: &str) -> Result<Test, RuleProblem> {
         .dfa_size_limit(REGEX_SIZE_LIMIT)
         .build()
         .map(Test::Regex)
-        .map_err(|error| RuleProblem::BadRegex { rule: rule.id.clone(), reason: error.to_string() })
+        .map_err(|error| RuleProblem::BadRegex {
+            rule: rule.id.clone(),
+            reason: error.to_string(),
+        })
 }
 
 #[cfg(not(feature = "regex"))]
 fn compile_regex(rule: &Rule, _: &str) -> Result<Test, RuleProblem> {
-    Err(RuleProblem::RegexNotBuilt { rule: rule.id.clone() })
+    Err(RuleProblem::RegexNotBuilt {
+        rule: rule.id.clone(),
+    })
 }
 
 impl Test {
@@ -265,7 +313,10 @@ impl Comparison {
 }
 
 impl Number {
-    #[allow(clippy::cast_precision_loss, reason = "only compared with a fraction, and never money")]
+    #[allow(
+        clippy::cast_precision_loss,
+        reason = "only compared with a fraction, and never money"
+    )]
     fn as_f64(self) -> f64 {
         match self {
             Self::Integer(number) => number as f64,
@@ -285,5 +336,26 @@ impl Matching {
             Self::Start => found.get(..expected.len()).is_some_and(same),
             Self::Inside => found.windows(expected.len()).any(same),
         }
+    }
+}
+
+#[cfg(all(test, not(feature = "regex")))]
+mod tests {
+    use super::Detector;
+    use crate::detect::{Condition, Operand, RuleProblem, RuleSet};
+
+    #[test]
+    fn a_regex_is_refused_with_the_name_of_the_feature() {
+        let mut rules = RuleSet::standard();
+        rules.rules[0].condition = Condition::Regex;
+        rules.rules[0].value = Some(Operand::Text("^card$".to_owned()));
+        let problems = Detector::new(rules).unwrap_err().problems;
+        assert_eq!(
+            problems,
+            [RuleProblem::RegexNotBuilt {
+                rule: "declared-card".to_owned()
+            }]
+        );
+        assert!(problems[0].to_string().contains("feature `regex`"));
     }
 }

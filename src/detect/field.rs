@@ -16,8 +16,13 @@ pub(super) enum Fact {
 }
 
 impl Fact {
-    pub(super) const NAMES: [&'static str; 5] =
-        ["@declared_method", "@provider_method", "@grade", "@paid", "@amount"];
+    pub(super) const NAMES: [&'static str; 5] = [
+        "@declared_method",
+        "@provider_method",
+        "@grade",
+        "@paid",
+        "@amount",
+    ];
 
     fn named(name: &str) -> Option<Self> {
         Some(match name {
@@ -39,7 +44,9 @@ impl Fact {
             Self::Grade => word(evidence.grade.as_str()),
             Self::Paid => Value::Bool(
                 answer.is_some_and(|answer| answer.status == ProviderStatus::Paid)
-                    || clues.notification.is_some_and(|callback| callback.status() == ProviderStatus::Paid),
+                    || clues
+                        .notification
+                        .is_some_and(|callback| callback.status() == ProviderStatus::Paid),
             ),
             Self::Amount => Value::Integer(evidence.stated?.minor()),
         })

@@ -26,7 +26,13 @@ impl Default for MetadataFields {
         let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         Self {
             card_type: list(&["cardType", "cardBrand", "card.brand", "card.type"]),
-            card_number: list(&["maskedCardNumber", "cardNumber", "cardLastFour", "card.last4", "card.number"]),
+            card_number: list(&[
+                "maskedCardNumber",
+                "cardNumber",
+                "cardLastFour",
+                "card.last4",
+                "card.number",
+            ]),
             auth_code: list(&["authCode", "authorizationCode"]),
         }
     }
@@ -53,12 +59,21 @@ impl Metadata {
     pub(super) fn read(notification: &Notification<'_>, fields: &MetadataFields) -> Self {
         let response_code = notification.response_code().and_then(short_text);
         if !notification.has_extra_fields() {
-            return Self { response_code, ..Self::default() };
+            return Self {
+                response_code,
+                ..Self::default()
+            };
         }
-        let first = |names: &[String]| names.iter().find_map(|name| notification.field(name)).and_then(text);
+        let first = |names: &[String]| {
+            names
+                .iter()
+                .find_map(|name| notification.field(name))
+                .and_then(text)
+        };
         Self {
             card_type: first(&fields.card_type).and_then(|text| short_text(&text)),
-            masked_number: first(&fields.card_number).and_then(|text| MaskedNumber::from_any(&text)),
+            masked_number: first(&fields.card_number)
+                .and_then(|text| MaskedNumber::from_any(&text)),
             auth_code: first(&fields.auth_code).and_then(|text| short_text(&text)),
             response_code,
         }
@@ -74,7 +89,11 @@ fn text(value: Value<'_>) -> Option<String> {
 }
 
 fn short_text(text: &str) -> Option<String> {
-    let short: String = text.chars().filter(|c| !c.is_control()).take(MAX_TEXT).collect();
+    let short: String = text
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(MAX_TEXT)
+        .collect();
     (!short.trim().is_empty()).then(|| mask_card_numbers(&short))
 }
 
@@ -89,7 +108,11 @@ impl MaskedNumber {
     pub fn from_any(text: &str) -> Option<Self> {
         let compact: Vec<u8> = text.bytes().filter(|b| !matches!(b, b' ' | b'-')).collect();
         let digits = compact.iter().take_while(|b| b.is_ascii_digit()).count();
-        let tail = compact.iter().rev().take_while(|b| b.is_ascii_digit()).count();
+        let tail = compact
+            .iter()
+            .rev()
+            .take_while(|b| b.is_ascii_digit())
+            .count();
         let is_mask = |b: &u8| matches!(b, b'*' | b'x' | b'X' | b'.' | b'#');
         if tail < 4 || !compact.iter().all(|b| b.is_ascii_digit() || is_mask(b)) {
             return None;
@@ -149,7 +172,13 @@ mod tests {
             ("", None),
         ];
         for (text, expected) in cases {
-            assert_eq!(MaskedNumber::from_any(text).as_ref().map(MaskedNumber::as_str), expected, "{text}");
+            assert_eq!(
+                MaskedNumber::from_any(text)
+                    .as_ref()
+                    .map(MaskedNumber::as_str),
+                expected,
+                "{text}"
+            );
         }
     }
 }

@@ -24,7 +24,9 @@ use crate::webhook::Notification;
 pub use detection::{Confidence, Detection, Flip, Indicator, Level};
 pub use detector::Detector;
 pub use metadata::{Metadata, MetadataFields};
-pub use rule::{Condition, Fallback, Operand, Rule, RuleProblem, RuleSet, RuleSetError, Thresholds};
+pub use rule::{
+    Condition, Fallback, Operand, Rule, RuleProblem, RuleSet, RuleSetError, Thresholds,
+};
 
 /// Tells the payment method. [`Detector`] does it with rules; a closure will do.
 pub trait Detect: Send + Sync + 'static {

@@ -117,7 +117,11 @@ pub struct Thresholds {
 
 impl Default for Thresholds {
     fn default() -> Self {
-        Self { high: 0.80, medium: 0.60, low: 0.40 }
+        Self {
+            high: 0.80,
+            medium: 0.60,
+            low: 0.40,
+        }
     }
 }
 
@@ -244,7 +248,9 @@ impl RuleSet {
             if rule.id.trim().is_empty() {
                 problems.push(RuleProblem::EmptyId { position });
             } else if !seen.insert(rule.id.as_str()) {
-                problems.push(RuleProblem::RepeatedId { rule: rule.id.clone() });
+                problems.push(RuleProblem::RepeatedId {
+                    rule: rule.id.clone(),
+                });
             }
         }
         problems

@@ -10,7 +10,9 @@ use crate::approval::{Decision, RefuseReason};
 use crate::evidence::{Finding, Grade};
 use crate::ids::{CourseId, Email, GrantId, IdRun, LearnerId, PersonId, Reference, Title};
 use crate::money::Money;
-use crate::payment::{Attempt, AttemptEvent, AttemptStatus, Method, PayLink, Payment, ProviderStatus, Standing};
+use crate::payment::{
+    Attempt, AttemptEvent, AttemptStatus, Method, PayLink, Payment, ProviderStatus, Standing,
+};
 use crate::reason::{ApprovalCause, HoldReason, Note};
 use crate::record::{Actor, Basis, Fact, Source};
 
@@ -47,7 +49,10 @@ pub struct Step<'a> {
 
 impl std::fmt::Debug for Step<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Step").field("now", &self.now).field("source", &self.source).finish_non_exhaustive()
+        f.debug_struct("Step")
+            .field("now", &self.now)
+            .field("source", &self.source)
+            .finish_non_exhaustive()
     }
 }
 
@@ -153,9 +158,21 @@ impl Case {
     ///
     /// # Errors
     /// [`CaseError::Vetoed`] when the guard does not permit the hold.
-    pub fn open(opening: Opening, reference: Reference, step: &Step<'_>) -> Result<Applied, CaseError> {
+    pub fn open(
+        opening: Opening,
+        reference: Reference,
+        step: &Step<'_>,
+    ) -> Result<Applied, CaseError> {
         let mut ids = IdRun::new(step.now);
-        let Opening { learner, email, course, title, price, declared, terms } = opening;
+        let Opening {
+            learner,
+            email,
+            course,
+            title,
+            price,
+            declared,
+            terms,
+        } = opening;
         let enrollment = Enrollment {
             id: ids.enrollment(),
             learner,
@@ -171,7 +188,12 @@ impl Case {
             created_at: step.now,
             updated_at: step.now,
         };
-        let case = Self { enrollment, attempts: Vec::new(), grants: Vec::new(), confirming: false };
+        let case = Self {
+            enrollment,
+            attempts: Vec::new(),
+            grants: Vec::new(),
+            confirming: false,
+        };
         let mut draft = Draft::new(case, step, ids, true);
         draft.record(Fact::EnrollmentCreated { price, declared });
         draft.start_attempt(reference)?;
@@ -187,19 +209,28 @@ impl Case {
     ///
     /// # Errors
     /// [`CaseError::Refused`] when the enrollment is approved.
-    pub fn retry(self, opening: Opening, reference: Reference, step: &Step<'_>) -> Result<Applied, CaseError> {
+    pub fn retry(
+        self,
+        opening: Opening,
+        reference: Reference,
+        step: &Step<'_>,
+    ) -> Result<Applied, CaseError> {
         let now = step.now;
         let lapsed = self.has_lapsed(now);
         let mut draft = self.draft(step);
         if lapsed {
-            draft.end_grants(EndReason::Expired, |grant| grant.expires_at.is_some_and(|end| end <= now));
+            draft.end_grants(EndReason::Expired, |grant| {
+                grant.expires_at.is_some_and(|end| end <= now)
+            });
             draft.rule(&Command::Expire)?;
         }
         draft.rule(&Command::Reopen)?;
         draft.case.enrollment.counted = None;
         let enrollment = &mut draft.case.enrollment;
         if (enrollment.price, enrollment.declared) != (opening.price, opening.declared) {
-            let Opening { price, declared, .. } = opening;
+            let Opening {
+                price, declared, ..
+            } = opening;
             (enrollment.price, enrollment.declared) = (price, declared);
             draft.record(Fact::EnrollmentRevised { price, declared });
         }
@@ -212,13 +243,22 @@ impl Case {
     ///
     /// # Errors
     /// [`CaseError::UnknownAttempt`].
-    pub fn link(self, reference: &Reference, link: PayLink, step: &Step<'_>) -> Result<Applied, CaseError> {
+    pub fn link(
+        self,
+        reference: &Reference,
+        link: PayLink,
+        step: &Step<'_>,
+    ) -> Result<Applied, CaseError> {
         let mut draft = self.draft(step);
         let at = draft.index_of(reference)?;
         draft.case.attempts[at].link = Some(link);
         let moved = draft.move_attempt(at, AttemptEvent::LinkCreated)?;
         draft.touch_attempt(at);
-        Ok(draft.finish(if moved { Effect::Changed } else { Effect::Nothing }))
+        Ok(draft.finish(if moved {
+            Effect::Changed
+        } else {
+            Effect::Nothing
+        }))
     }
 
     /// Stops waiting for an attempt; it stays payable.
@@ -241,7 +281,7 @@ impl Case {
         self,
         reference: &Reference,
         status: &ProviderStatus,
-        basis: &Basis,
+        basis: Box<Basis>,
         minimum: Grade,
         step: &Step<'_>,
     ) -> Result<Applied, CaseError> {
@@ -264,7 +304,12 @@ impl Case {
     ///
     /// # Errors
     /// [`CaseError::Refused`] or [`CaseError::Vetoed`].
-    pub fn approve(self, by: &PersonId, cause: ApprovalCause, step: &Step<'_>) -> Result<Applied, CaseError> {
+    pub fn approve(
+        self,
+        by: &PersonId,
+        cause: ApprovalCause,
+        step: &Step<'_>,
+    ) -> Result<Applied, CaseError> {
         let mut draft = self.draft(step);
         let Ruling::Move(..) = draft.rule(&Command::Approve(cause))? else {
             return Ok(draft.finish(Effect::Nothing));
@@ -287,7 +332,10 @@ impl Case {
             draft.count(at);
         }
         let payment = chosen.map(|at| draft.case.attempts[at].reference.clone());
-        draft.grant(GrantSource::Approval { by: by.clone(), payment });
+        draft.grant(GrantSource::Approval {
+            by: by.clone(),
+            payment,
+        });
         Ok(draft.finish(Effect::Approved))
     }
 
@@ -345,10 +393,16 @@ impl Case {
         if counted {
             draft.case.enrollment.counted = None;
             draft.rule(&Command::Refund)?;
-        } else if matches!(draft.case.enrollment.status, Status::AwaitingApproval { .. }) && draft.held_money().is_none() {
+        } else if matches!(
+            draft.case.enrollment.status,
+            Status::AwaitingApproval { .. }
+        ) && draft.held_money().is_none()
+        {
             draft.rule(&Command::Refund)?;
         }
-        draft.end_grants(EndReason::Refunded, |grant| grant.source.payment() == Some(reference));
+        draft.end_grants(EndReason::Refunded, |grant| {
+            grant.source.payment() == Some(reference)
+        });
         Ok(draft.finish(Effect::Changed))
     }
 
@@ -356,8 +410,17 @@ impl Case {
     ///
     /// # Errors
     /// [`CaseError::UnknownGrant`].
-    pub fn revoke(self, grant: GrantId, why: EndReason, step: &Step<'_>) -> Result<Applied, CaseError> {
-        if !self.grants.iter().any(|known| known.id == grant && known.state == GrantState::Live) {
+    pub fn revoke(
+        self,
+        grant: GrantId,
+        why: EndReason,
+        step: &Step<'_>,
+    ) -> Result<Applied, CaseError> {
+        if !self
+            .grants
+            .iter()
+            .any(|known| known.id == grant && known.state == GrantState::Live)
+        {
             return Err(CaseError::UnknownGrant);
         }
         let mut draft = self.draft(step);
@@ -367,11 +430,22 @@ impl Case {
 
     /// The attempt a payment speaks of: by our reference, else by its pay link.
     pub fn attempt(&self, reference: Option<&str>, pay_link: Option<&str>) -> Option<&Attempt> {
-        let by_reference = |wanted| self.attempts.iter().find(|attempt| attempt.reference.as_str() == wanted);
-        let by_link = |wanted| {
-            self.attempts.iter().find(|attempt| attempt.link.as_ref().is_some_and(|link| link.id.as_str() == wanted))
+        let by_reference = |wanted| {
+            self.attempts
+                .iter()
+                .find(|attempt| attempt.reference.as_str() == wanted)
         };
-        reference.and_then(by_reference).or_else(|| pay_link.and_then(by_link))
+        let by_link = |wanted| {
+            self.attempts.iter().find(|attempt| {
+                attempt
+                    .link
+                    .as_ref()
+                    .is_some_and(|link| link.id.as_str() == wanted)
+            })
+        };
+        reference
+            .and_then(by_reference)
+            .or_else(|| pay_link.and_then(by_link))
     }
 
     /// Whether it was approved and the access it gave has run out.
@@ -393,10 +467,20 @@ impl Draft<'_> {
         let enrollment = &self.case.enrollment;
         let (price, declared) = (enrollment.price, enrollment.declared);
         let subject = (enrollment.learner.clone(), enrollment.course.clone());
-        let attempt = Attempt::new(reference.clone(), enrollment.id, subject, price, declared, self.now());
+        let attempt = Attempt::new(
+            reference.clone(),
+            enrollment.id,
+            subject,
+            price,
+            declared,
+            self.now(),
+        );
         self.case.attempts.push(attempt);
         self.touch_attempt(self.case.attempts.len() - 1);
-        self.record(Fact::AttemptStarted { reference, amount: price });
+        self.record(Fact::AttemptStarted {
+            reference,
+            amount: price,
+        });
         if declared == Method::BankTransfer {
             self.rule(&Command::Hold(HoldReason::BankTransfer))?;
         }
@@ -404,16 +488,33 @@ impl Draft<'_> {
     }
 
     /// Applies a decision about money that the provider, or a signed callback, says arrived.
-    fn paid(&mut self, at: usize, decision: Decision, basis: &Basis, minimum: Grade) -> Result<Effect, CaseError> {
+    fn paid(
+        &mut self,
+        at: usize,
+        decision: Decision,
+        basis: Box<Basis>,
+        minimum: Grade,
+    ) -> Result<Effect, CaseError> {
         let attempt = &self.case.attempts[at];
         let reference = attempt.reference.clone();
-        if attempt.payment.is_some_and(|payment| matches!(payment.standing, Standing::Counted | Standing::Returned)) {
+        if attempt.payment.is_some_and(|payment| {
+            matches!(payment.standing, Standing::Counted | Standing::Returned)
+        }) {
             return Ok(Effect::Nothing);
         }
         let evidence = &basis.evidence;
-        let confirmed_paid = evidence.confirmation.as_ref().is_some_and(|answer| answer.status == ProviderStatus::Paid);
-        let proven = evidence.attempt != Finding::Differs && (confirmed_paid || evidence.grade >= minimum);
-        let taken = self.case.enrollment.counted.as_ref().is_some_and(|counted| *counted != reference);
+        let confirmed_paid = evidence
+            .confirmation
+            .as_ref()
+            .is_some_and(|answer| answer.status == ProviderStatus::Paid);
+        let proven =
+            evidence.attempt != Finding::Differs && (confirmed_paid || evidence.grade >= minimum);
+        let taken = self
+            .case
+            .enrollment
+            .counted
+            .as_ref()
+            .is_some_and(|counted| *counted != reference);
         let payment = Payment {
             at: self.now(),
             amount: evidence.stated,
@@ -424,7 +525,9 @@ impl Draft<'_> {
         let mut veto = None;
         let mut reason = match decision {
             Decision::Approve(_) if evidence.grade < minimum => HoldReason::WeakEvidence,
-            Decision::Approve(_) if evidence.attempt == Finding::Differs => HoldReason::WrongAttempt,
+            Decision::Approve(_) if evidence.attempt == Finding::Differs => {
+                HoldReason::WrongAttempt
+            }
             Decision::Approve(_) if taken => HoldReason::DuplicateMoney,
             Decision::Approve(cause) => match self.rule(&Command::PaymentConfirmed(cause)) {
                 Ok(Ruling::Move(Transition::LateMoneyHeld, _)) => HoldReason::LateMoney,
@@ -462,7 +565,7 @@ impl Draft<'_> {
         at: usize,
         payment: Payment,
         reason: HoldReason,
-        basis: &Basis,
+        basis: Box<Basis>,
         decision: Decision,
     ) -> Result<Effect, CaseError> {
         let welcome = matches!(self.case.enrollment.status, Status::Approved { .. })
@@ -473,10 +576,20 @@ impl Draft<'_> {
             self.pay(at, payment, Some(basis))?;
             self.count(at);
             let reference = self.case.attempts[at].reference.clone();
-            self.grant(GrantSource::Approval { by, payment: Some(reference) });
+            self.grant(GrantSource::Approval {
+                by,
+                payment: Some(reference),
+            });
             return Ok(Effect::Approved);
         }
-        self.pay(at, Payment { standing: Standing::Held(reason), ..payment }, Some(basis))?;
+        self.pay(
+            at,
+            Payment {
+                standing: Standing::Held(reason),
+                ..payment
+            },
+            Some(basis),
+        )?;
         if matches!(decision, Decision::Refuse(_)) {
             // A refusal by the law (the enrollment is approved) leaves the money held.
             let refused = self.rule(&Command::Reject(Note::from("The payment was turned down.")));
@@ -489,8 +602,17 @@ impl Draft<'_> {
     }
 
     /// A payment that does not prove what it says moves no money; a person is asked.
-    fn doubt(&mut self, reference: &Reference, reason: HoldReason, basis: &Basis) -> Result<Effect, CaseError> {
-        self.record(Fact::PaymentDoubted { reference: reference.clone(), reason }).basis = Some(Box::new(basis.clone()));
+    fn doubt(
+        &mut self,
+        reference: &Reference,
+        reason: HoldReason,
+        basis: Box<Basis>,
+    ) -> Result<Effect, CaseError> {
+        self.record(Fact::PaymentDoubted {
+            reference: reference.clone(),
+            reason,
+        })
+        .basis = Some(basis);
         self.rule_hold(reason)?;
         Ok(Effect::Held(reason))
     }
@@ -520,17 +642,19 @@ impl Draft<'_> {
 
     /// The bank transfer a person vouches for when they approve.
     fn open_transfer(&self) -> Option<usize> {
-        self.case
-            .attempts
-            .iter()
-            .rposition(|attempt| attempt.declared == Method::BankTransfer && attempt.status == AttemptStatus::Started)
+        self.case.attempts.iter().rposition(|attempt| {
+            attempt.declared == Method::BankTransfer && attempt.status == AttemptStatus::Started
+        })
     }
 
     /// Who gave the live grant that rests on no payment yet.
     fn approver(&self) -> Option<PersonId> {
-        self.case.grants.iter().find_map(|grant| match (&grant.source, grant.state) {
-            (GrantSource::Approval { by, payment: None }, GrantState::Live) => Some(by.clone()),
-            _ => None,
-        })
+        self.case
+            .grants
+            .iter()
+            .find_map(|grant| match (&grant.source, grant.state) {
+                (GrantSource::Approval { by, payment: None }, GrantState::Live) => Some(by.clone()),
+                _ => None,
+            })
     }
 }

@@ -35,12 +35,19 @@ pub struct Change {
 impl Change {
     /// A change that writes one inbox row and perhaps a record about it.
     pub fn inbox_only(entry: InboxEntry, record: Option<Record>) -> Self {
-        Self { inbox: Some(entry), records: record.into_iter().collect(), ..Self::default() }
+        Self {
+            inbox: Some(entry),
+            records: record.into_iter().collect(),
+            ..Self::default()
+        }
     }
 
     /// A change that writes records only.
     pub fn records_only(records: Vec<Record>) -> Self {
-        Self { records, ..Self::default() }
+        Self {
+            records,
+            ..Self::default()
+        }
     }
 
     /// Whether nothing would be written.
@@ -81,7 +88,13 @@ pub struct InboxEntry {
 
 impl InboxEntry {
     /// An entry for a delivery that just arrived and is not matched yet.
-    pub fn new(key: DeliveryKey, received_at: DateTime<Utc>, path: &str, body: &[u8], signed_by: SignedBy) -> Self {
+    pub fn new(
+        key: DeliveryKey,
+        received_at: DateTime<Utc>,
+        path: &str,
+        body: &[u8],
+        signed_by: SignedBy,
+    ) -> Self {
         Self {
             key,
             received_at,
@@ -91,7 +104,9 @@ impl InboxEntry {
             pay_link: None,
             reference: None,
             enrollment: None,
-            state: InboxState::Settled { outcome: InboxOutcome::NotFinal },
+            state: InboxState::Settled {
+                outcome: InboxOutcome::NotFinal,
+            },
             tries: 0,
         }
     }

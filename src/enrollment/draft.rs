@@ -42,7 +42,13 @@ impl<'s> Draft<'s> {
     }
 
     pub(super) fn record(&mut self, fact: Fact) -> &mut Record {
-        let mut record = Record::new(self.ids.record(), fact, self.step.who.clone(), self.step.source, self.step.now);
+        let mut record = Record::new(
+            self.ids.record(),
+            fact,
+            self.step.who.clone(),
+            self.step.source,
+            self.step.now,
+        );
         record.enrollment = Some(self.case.enrollment.id);
         record.note.clone_from(&self.step.note);
         self.records.push(record);
@@ -57,11 +63,23 @@ impl<'s> Draft<'s> {
             Ruling::Stay(_) => {}
             Ruling::Refuse(refusal) => return Err(CaseError::Refused(*refusal)),
             Ruling::Move(transition, to) => {
-                let proposal = Proposal { enrollment: &self.case.enrollment, transition: *transition, to, who: &self.step.who };
-                self.step.guard.permits(&proposal).map_err(CaseError::Vetoed)?;
+                let proposal = Proposal {
+                    enrollment: &self.case.enrollment,
+                    transition: *transition,
+                    to,
+                    who: &self.step.who,
+                };
+                self.step
+                    .guard
+                    .permits(&proposal)
+                    .map_err(CaseError::Vetoed)?;
                 let from = std::mem::replace(&mut self.case.enrollment.status, to.clone());
                 self.lend_or_end(&from, to);
-                self.record(Fact::EnrollmentMoved { from, to: to.clone(), transition: *transition });
+                self.record(Fact::EnrollmentMoved {
+                    from,
+                    to: to.clone(),
+                    transition: *transition,
+                });
             }
         }
         Ok(ruling)
@@ -71,15 +89,27 @@ impl<'s> Draft<'s> {
     fn lend_or_end(&mut self, from: &Status, to: &Status) {
         let waits = |status: &Status| matches!(status, Status::AwaitingApproval { .. });
         if waits(from) && !waits(to) {
-            self.end_grants(EndReason::Decided, |grant| grant.source == GrantSource::Provisional);
+            self.end_grants(EndReason::Decided, |grant| {
+                grant.source == GrantSource::Provisional
+            });
         }
-        if let (Some(terms), Status::AwaitingApproval { reason: HoldReason::BankTransfer }) = (self.step.provisional, to) {
+        if let (
+            Some(terms),
+            Status::AwaitingApproval {
+                reason: HoldReason::BankTransfer,
+            },
+        ) = (self.step.provisional, to)
+        {
             self.add_grant(GrantSource::Provisional, terms);
         }
     }
 
     /// Moves an attempt; `false` when the event changes nothing.
-    pub(super) fn move_attempt(&mut self, at: usize, event: AttemptEvent) -> Result<bool, CaseError> {
+    pub(super) fn move_attempt(
+        &mut self,
+        at: usize,
+        event: AttemptEvent,
+    ) -> Result<bool, CaseError> {
         let attempt = &mut self.case.attempts[at];
         match attempt.status.after(event) {
             AttemptStep::Stay => Ok(false),
@@ -98,7 +128,11 @@ impl<'s> Draft<'s> {
                         self.record(Fact::PaymentReturned { reference });
                     }
                     _ => {
-                        self.record(Fact::AttemptMoved { reference, from, to });
+                        self.record(Fact::AttemptMoved {
+                            reference,
+                            from,
+                            to,
+                        });
                     }
                 }
                 Ok(true)
@@ -107,7 +141,12 @@ impl<'s> Draft<'s> {
     }
 
     /// Puts money on an attempt. Money that is there already may only be restated.
-    pub(super) fn pay(&mut self, at: usize, payment: Payment, basis: Option<&Basis>) -> Result<(), CaseError> {
+    pub(super) fn pay(
+        &mut self,
+        at: usize,
+        payment: Payment,
+        basis: Option<Box<Basis>>,
+    ) -> Result<(), CaseError> {
         if !self.move_attempt(at, AttemptEvent::Paid)? {
             self.restate(at, payment.standing);
             return Ok(());
@@ -119,7 +158,7 @@ impl<'s> Draft<'s> {
             method: payment.method,
             standing: payment.standing,
         };
-        self.record(fact).basis = basis.cloned().map(Box::new);
+        self.record(fact).basis = basis;
         Ok(())
     }
 
@@ -127,7 +166,9 @@ impl<'s> Draft<'s> {
     /// never lowered.
     pub(super) fn restate(&mut self, at: usize, standing: Standing) {
         let attempt = &mut self.case.attempts[at];
-        let Some(payment) = &mut attempt.payment else { return };
+        let Some(payment) = &mut attempt.payment else {
+            return;
+        };
         let standing = match (payment.standing, standing) {
             (Standing::Returned | Standing::Counted, _) => return,
             (Standing::Held(known), Standing::Held(found)) if found <= known => return,
@@ -136,7 +177,10 @@ impl<'s> Draft<'s> {
         payment.standing = standing;
         let reference = attempt.reference.clone();
         self.touch_attempt(at);
-        self.record(Fact::PaymentRestated { reference, standing });
+        self.record(Fact::PaymentRestated {
+            reference,
+            standing,
+        });
     }
 
     /// Makes one payment carry the enrollment; other held money becomes duplicate money.
@@ -176,8 +220,18 @@ impl<'s> Draft<'s> {
     fn add_grant(&mut self, source: GrantSource, terms: &Terms) {
         let enrollment = &self.case.enrollment;
         let subject = (enrollment.learner.clone(), enrollment.course.clone());
-        let grant = Grant::new(self.ids.grant(), subject, Some(enrollment.id), source, terms, self.step.now);
-        let fact = Fact::AccessGranted { grant: grant.id, until: grant.expires_at };
+        let grant = Grant::new(
+            self.ids.grant(),
+            subject,
+            Some(enrollment.id),
+            source,
+            terms,
+            self.step.now,
+        );
+        let fact = Fact::AccessGranted {
+            grant: grant.id,
+            until: grant.expires_at,
+        };
         self.case.grants.push(grant);
         self.touch_grant(self.case.grants.len() - 1);
         self.granted = true;
@@ -189,7 +243,10 @@ impl<'s> Draft<'s> {
         for at in 0..self.case.grants.len() {
             let grant = &mut self.case.grants[at];
             if fits(grant) && grant.end(self.step.now, why) {
-                let fact = Fact::AccessEnded { grant: grant.id, why };
+                let fact = Fact::AccessEnded {
+                    grant: grant.id,
+                    why,
+                };
                 self.touch_grant(at);
                 self.record(fact);
             }
@@ -228,12 +285,25 @@ impl<'s> Draft<'s> {
                 record.version = enrollment.version;
             }
             change.enrollment = Some(enrollment.clone());
-            change.attempts = self.touched_attempts.iter().map(|at| self.case.attempts[*at].clone()).collect();
-            change.grants = self.touched_grants.iter().map(|at| self.case.grants[*at].clone()).collect();
+            change.attempts = self
+                .touched_attempts
+                .iter()
+                .map(|at| self.case.attempts[*at].clone())
+                .collect();
+            change.grants = self
+                .touched_grants
+                .iter()
+                .map(|at| self.case.grants[*at].clone())
+                .collect();
             change.records = self.records;
             change.publish = true;
         }
-        Applied { change, case: self.case, effect, access_granted: self.granted }
+        Applied {
+            change,
+            case: self.case,
+            effect,
+            access_granted: self.granted,
+        }
     }
 
     pub(super) fn set_note(&mut self, note: Note) {

@@ -194,9 +194,15 @@ impl Refusal {
     /// What to do instead.
     pub fn advice(&self) -> &'static str {
         match self {
-            Self::ApprovedAlready => "the enrollment is approved; refund its payment or revoke its grant instead",
-            Self::WaitsForAPerson => "the enrollment waits for a person; approve or reject it first",
-            Self::ClosedAlready => "the enrollment is closed; approve it, or let the learner enrol again",
+            Self::ApprovedAlready => {
+                "the enrollment is approved; refund its payment or revoke its grant instead"
+            }
+            Self::WaitsForAPerson => {
+                "the enrollment waits for a person; approve or reject it first"
+            }
+            Self::ClosedAlready => {
+                "the enrollment is closed; approve it, or let the learner enrol again"
+            }
             Self::LearnerLeft => "the learner left; they have to enrol again first",
             Self::NoMoney => "no money arrived that could go back",
         }
@@ -211,11 +217,22 @@ impl Status {
         use Status as S;
         use Transition as T;
         match (self, command) {
-            (S::AwaitingPayment, C::PaymentConfirmed(cause)) => Move(T::PaymentApproved, S::Approved { cause: *cause }),
+            (S::AwaitingPayment, C::PaymentConfirmed(cause)) => {
+                Move(T::PaymentApproved, S::Approved { cause: *cause })
+            }
             (S::AwaitingPayment, C::PaymentFailed) => Keep(Stay::FailureNoted),
-            (S::AwaitingPayment, C::Approve(cause)) => Move(T::PersonApproved, S::Approved { cause: *cause }),
-            (S::AwaitingPayment, C::Reject(reason)) => Move(T::PersonRejected, S::Rejected { reason: reason.clone() }),
-            (S::AwaitingPayment, C::Hold(reason)) => Move(T::Held, S::AwaitingApproval { reason: *reason }),
+            (S::AwaitingPayment, C::Approve(cause)) => {
+                Move(T::PersonApproved, S::Approved { cause: *cause })
+            }
+            (S::AwaitingPayment, C::Reject(reason)) => Move(
+                T::PersonRejected,
+                S::Rejected {
+                    reason: reason.clone(),
+                },
+            ),
+            (S::AwaitingPayment, C::Hold(reason)) => {
+                Move(T::Held, S::AwaitingApproval { reason: *reason })
+            }
             (S::AwaitingPayment, C::Expire) => Move(T::Unpaid, S::Expired),
             (S::AwaitingPayment, C::Withdraw) => Move(T::Left, S::Withdrawn),
             (S::AwaitingPayment, C::Refund) => Refuse(Refusal::NoMoney),
@@ -225,19 +242,31 @@ impl Status {
                 Move(T::PaymentApproved, S::Approved { cause: *cause })
             }
             (S::AwaitingApproval { .. }, C::PaymentFailed) => Keep(Stay::FailureNoted),
-            (S::AwaitingApproval { .. }, C::Approve(cause)) => Move(T::PersonApproved, S::Approved { cause: *cause }),
-            (S::AwaitingApproval { .. }, C::Reject(reason)) => {
-                Move(T::PersonRejected, S::Rejected { reason: reason.clone() })
+            (S::AwaitingApproval { .. }, C::Approve(cause)) => {
+                Move(T::PersonApproved, S::Approved { cause: *cause })
             }
+            (S::AwaitingApproval { .. }, C::Reject(reason)) => Move(
+                T::PersonRejected,
+                S::Rejected {
+                    reason: reason.clone(),
+                },
+            ),
             (S::AwaitingApproval { reason }, C::Hold(graver)) if graver > reason => {
                 Move(T::HoldRaised, S::AwaitingApproval { reason: *graver })
             }
             (S::AwaitingApproval { .. }, C::Hold(_)) => Keep(Stay::AlreadyHeld),
             // Nobody was seen to pay: a transfer that never came.
-            (S::AwaitingApproval { reason: HoldReason::BankTransfer }, C::Expire) => Move(T::Unpaid, S::Expired),
+            (
+                S::AwaitingApproval {
+                    reason: HoldReason::BankTransfer,
+                },
+                C::Expire,
+            ) => Move(T::Unpaid, S::Expired),
             (S::AwaitingApproval { .. }, C::Expire) => Refuse(Refusal::WaitsForAPerson),
             (S::AwaitingApproval { .. }, C::Withdraw) => Move(T::Left, S::Withdrawn),
-            (S::AwaitingApproval { .. }, C::Refund) => Move(T::HeldMoneyReturned, S::AwaitingPayment),
+            (S::AwaitingApproval { .. }, C::Refund) => {
+                Move(T::HeldMoneyReturned, S::AwaitingPayment)
+            }
             (S::AwaitingApproval { .. }, C::Reopen) => Keep(Stay::AlreadyOpen),
 
             (S::Approved { cause }, C::PaymentConfirmed(higher)) if higher > cause => {
@@ -253,34 +282,50 @@ impl Status {
             (S::Approved { .. }, C::Refund) => Move(T::MoneyReturned, S::Withdrawn),
             (S::Approved { .. }, C::Reopen) => Refuse(Refusal::ApprovedAlready),
 
-            (S::Rejected { .. }, C::PaymentConfirmed(_)) => {
-                Move(T::LateMoneyHeld, S::AwaitingApproval { reason: HoldReason::LateMoney })
-            }
+            (S::Rejected { .. }, C::PaymentConfirmed(_)) => Move(
+                T::LateMoneyHeld,
+                S::AwaitingApproval {
+                    reason: HoldReason::LateMoney,
+                },
+            ),
             (S::Rejected { .. }, C::PaymentFailed) => Keep(Stay::FailureNoted),
-            (S::Rejected { .. }, C::Approve(cause)) => Move(T::PersonApproved, S::Approved { cause: *cause }),
+            (S::Rejected { .. }, C::Approve(cause)) => {
+                Move(T::PersonApproved, S::Approved { cause: *cause })
+            }
             (S::Rejected { .. }, C::Reject(_)) => Keep(Stay::AlreadyRejected),
-            (S::Rejected { .. }, C::Hold(reason)) => Move(T::Held, S::AwaitingApproval { reason: *reason }),
+            (S::Rejected { .. }, C::Hold(reason)) => {
+                Move(T::Held, S::AwaitingApproval { reason: *reason })
+            }
             (S::Rejected { .. }, C::Expire | C::Withdraw) => Keep(Stay::AlreadyClosed),
             (S::Rejected { .. }, C::Refund) => Keep(Stay::RefundNoted),
             (S::Rejected { .. }, C::Reopen) => Move(T::Reopened, S::AwaitingPayment),
 
             // The policy may approve money that came after expiry; by default it holds it.
-            (S::Expired, C::PaymentConfirmed(cause)) => Move(T::PaymentApproved, S::Approved { cause: *cause }),
+            (S::Expired, C::PaymentConfirmed(cause)) => {
+                Move(T::PaymentApproved, S::Approved { cause: *cause })
+            }
             (S::Expired, C::PaymentFailed) => Keep(Stay::FailureNoted),
-            (S::Expired, C::Approve(cause)) => Move(T::PersonApproved, S::Approved { cause: *cause }),
+            (S::Expired, C::Approve(cause)) => {
+                Move(T::PersonApproved, S::Approved { cause: *cause })
+            }
             (S::Expired, C::Reject(_)) => Refuse(Refusal::ClosedAlready),
             (S::Expired, C::Hold(reason)) => Move(T::Held, S::AwaitingApproval { reason: *reason }),
             (S::Expired, C::Expire | C::Withdraw) => Keep(Stay::AlreadyClosed),
             (S::Expired, C::Refund) => Keep(Stay::RefundNoted),
             (S::Expired, C::Reopen) => Move(T::Reopened, S::AwaitingPayment),
 
-            (S::Withdrawn, C::PaymentConfirmed(_)) => {
-                Move(T::LateMoneyHeld, S::AwaitingApproval { reason: HoldReason::LateMoney })
-            }
+            (S::Withdrawn, C::PaymentConfirmed(_)) => Move(
+                T::LateMoneyHeld,
+                S::AwaitingApproval {
+                    reason: HoldReason::LateMoney,
+                },
+            ),
             (S::Withdrawn, C::PaymentFailed) => Keep(Stay::FailureNoted),
             (S::Withdrawn, C::Approve(_)) => Refuse(Refusal::LearnerLeft),
             (S::Withdrawn, C::Reject(_)) => Refuse(Refusal::LearnerLeft),
-            (S::Withdrawn, C::Hold(reason)) => Move(T::Held, S::AwaitingApproval { reason: *reason }),
+            (S::Withdrawn, C::Hold(reason)) => {
+                Move(T::Held, S::AwaitingApproval { reason: *reason })
+            }
             (S::Withdrawn, C::Expire | C::Withdraw) => Keep(Stay::AlreadyClosed),
             (S::Withdrawn, C::Refund) => Keep(Stay::RefundNoted),
             (S::Withdrawn, C::Reopen) => Move(T::Reopened, S::AwaitingPayment),
@@ -324,15 +369,26 @@ fn samples(status: StatusKind, command: CommandKind) -> Vec<(Status, Command)> {
     let note = Note::new("");
     let statuses: Vec<Status> = match status {
         StatusKind::AwaitingPayment => vec![Status::AwaitingPayment],
-        StatusKind::AwaitingApproval => {
-            HoldReason::ALL.iter().map(|reason| Status::AwaitingApproval { reason: *reason }).collect()
-        }
-        StatusKind::Approved => ApprovalCause::ALL.iter().map(|cause| Status::Approved { cause: *cause }).collect(),
-        StatusKind::Rejected => vec![Status::Rejected { reason: note.clone() }],
+        StatusKind::AwaitingApproval => HoldReason::ALL
+            .iter()
+            .map(|reason| Status::AwaitingApproval { reason: *reason })
+            .collect(),
+        StatusKind::Approved => ApprovalCause::ALL
+            .iter()
+            .map(|cause| Status::Approved { cause: *cause })
+            .collect(),
+        StatusKind::Rejected => vec![Status::Rejected {
+            reason: note.clone(),
+        }],
         StatusKind::Expired => vec![Status::Expired],
         StatusKind::Withdrawn => vec![Status::Withdrawn],
     };
-    let causes = |automatic| ApprovalCause::ALL.iter().copied().filter(move |cause| cause.is_automatic() == automatic);
+    let causes = |automatic| {
+        ApprovalCause::ALL
+            .iter()
+            .copied()
+            .filter(move |cause| cause.is_automatic() == automatic)
+    };
     let commands: Vec<Command> = match command {
         CommandKind::PaymentConfirmed => causes(true).map(Command::PaymentConfirmed).collect(),
         CommandKind::PaymentFailed => vec![Command::PaymentFailed],
@@ -344,6 +400,11 @@ fn samples(status: StatusKind, command: CommandKind) -> Vec<(Status, Command)> {
         CommandKind::Refund => vec![Command::Refund],
         CommandKind::Reopen => vec![Command::Reopen],
     };
-    let pairs = |status: &Status| commands.iter().map(move |command| (status.clone(), command.clone())).collect::<Vec<_>>();
+    let pairs = |status: &Status| {
+        commands
+            .iter()
+            .map(move |command| (status.clone(), command.clone()))
+            .collect::<Vec<_>>()
+    };
     statuses.iter().flat_map(pairs).collect()
 }

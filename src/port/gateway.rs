@@ -27,7 +27,13 @@ pub struct Capabilities {
 impl Capabilities {
     /// iKhokha's iK Pay API, as its official example repository shows it.
     pub fn ikhokha() -> Self {
-        Self { provider: "ikhokha", reveals_method: false, signed_time: None, refunds: false, is_test_double: false }
+        Self {
+            provider: "ikhokha",
+            reveals_method: false,
+            signed_time: None,
+            refunds: false,
+            is_test_double: false,
+        }
     }
 
     /// The same, with no real money behind it.

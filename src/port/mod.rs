@@ -11,4 +11,6 @@ pub use clock::{Clock, Sleep, SystemClock};
 pub use gateway::{Capabilities, GatewayError, LinkRequest, PaymentGateway, StatusQuery};
 pub use publisher::{EventPublisher, PublishError};
 pub use records::{InboxFilter, Page, PageRequest, PendingItem, Records};
-pub use store::{Claim, Committed, KnownDelivery, Loaded, Lookup, Settlement, Store, StoreError, Work, WorkKind};
+pub use store::{
+    Claim, Committed, KnownDelivery, Loaded, Lookup, Settlement, Store, StoreError, Work, WorkKind,
+};

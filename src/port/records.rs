@@ -27,7 +27,10 @@ impl<K> PageRequest<K> {
 
     /// The page after a key.
     pub fn after(key: K, limit: usize) -> Self {
-        Self { after: Some(key), limit }
+        Self {
+            after: Some(key),
+            limit,
+        }
     }
 
     /// The limit, in range.
@@ -72,7 +75,10 @@ pub trait Records: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn pending(&self, page: PageRequest<EnrollmentId>) -> Result<Page<PendingItem, EnrollmentId>, StoreError>;
+    async fn pending(
+        &self,
+        page: PageRequest<EnrollmentId>,
+    ) -> Result<Page<PendingItem, EnrollmentId>, StoreError>;
 
     /// Everything that happened to one enrollment, oldest first.
     ///
@@ -84,7 +90,10 @@ pub trait Records: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn unassigned(&self, page: PageRequest<RecordId>) -> Result<Page<Record, RecordId>, StoreError>;
+    async fn unassigned(
+        &self,
+        page: PageRequest<RecordId>,
+    ) -> Result<Page<Record, RecordId>, StoreError>;
 
     /// Deliveries that are not settled, by key.
     ///

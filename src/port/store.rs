@@ -168,7 +168,11 @@ pub trait Store: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn grants(&self, learner: &LearnerId, course: &CourseId) -> Result<Vec<Grant>, StoreError>;
+    async fn grants(
+        &self,
+        learner: &LearnerId,
+        course: &CourseId,
+    ) -> Result<Vec<Grant>, StoreError>;
 
     /// Claims due work.
     ///

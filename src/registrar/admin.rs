@@ -7,7 +7,9 @@ use super::{Error, Registrar};
 use crate::access::{EndReason, Grant, GrantSource, Terms};
 use crate::detect::Flip;
 use crate::enrollment::{Applied, Case, CaseError, Change, Effect, InboxEntry, InboxState, Status};
-use crate::ids::{CourseId, EnrollmentId, GrantId, IdRun, LearnerId, PersonId, RecordId, Reference};
+use crate::ids::{
+    CourseId, EnrollmentId, GrantId, IdRun, LearnerId, PersonId, RecordId, Reference,
+};
 use crate::port::{Committed, InboxFilter, Lookup, Page, PageRequest, PendingItem};
 use crate::reason::{ApprovalCause, Note};
 use crate::record::{Actor, Basis, Fact, Record, Source};
@@ -78,7 +80,11 @@ pub struct NewGrant {
 impl Registrar {
     /// A handle for one person. The host has checked that they may decide.
     pub fn admin(&self, person: PersonId) -> Admin<'_> {
-        Admin { registrar: self, who: Actor::Admin(person.clone()), person }
+        Admin {
+            registrar: self,
+            who: Actor::Admin(person.clone()),
+            person,
+        }
     }
 
     /// Loads a case, applies a step and commits, again when the race is lost.
@@ -88,7 +94,13 @@ impl Registrar {
         apply: impl Fn(Case) -> Result<Applied, CaseError>,
     ) -> Result<Applied, Error> {
         for _ in 0..ROUNDS {
-            let case = self.inner.store.load(find).await?.case.ok_or(Error::NotFound("enrollment"))?;
+            let case = self
+                .inner
+                .store
+                .load(find)
+                .await?
+                .case
+                .ok_or(Error::NotFound("enrollment"))?;
             let mut applied = apply(case)?;
             if applied.change.is_empty() {
                 return Ok(applied);
@@ -107,8 +119,13 @@ impl Admin<'_> {
     ///
     /// # Errors
     /// The store's errors.
-    pub async fn pending(&self, page: PageRequest<EnrollmentId>) -> Result<Page<PendingItem, EnrollmentId>, Error> {
-        self.registrar.within(async { Ok(self.registrar.inner.records.pending(page).await?) }).await
+    pub async fn pending(
+        &self,
+        page: PageRequest<EnrollmentId>,
+    ) -> Result<Page<PendingItem, EnrollmentId>, Error> {
+        self.registrar
+            .within(async { Ok(self.registrar.inner.records.pending(page).await?) })
+            .await
     }
 
     /// Everything about one enrollment: evidence, detection, checks, history.
@@ -122,12 +139,18 @@ impl Admin<'_> {
                 let found = inner.store.load(Lookup::Enrollment(enrollment)).await?;
                 let case = found.case.ok_or(Error::NotFound("enrollment"))?;
                 let history = inner.records.timeline(enrollment).await?;
-                let basis = history.iter().rev().find_map(|record| record.basis.as_deref().cloned());
+                let basis = history
+                    .iter()
+                    .rev()
+                    .find_map(|record| record.basis.as_deref().cloned());
                 let detection = basis.as_ref().map(|basis| &basis.detection);
                 Ok(Explanation {
                     contributions: detection.map_or_else(Vec::new, |detection| {
                         let pairs = detection.contributions();
-                        pairs.into_iter().map(|(rule, share)| (rule.to_string(), share)).collect()
+                        pairs
+                            .into_iter()
+                            .map(|(rule, share)| (rule.to_string(), share))
+                            .collect()
                     }),
                     nearest_flip: detection.and_then(|detection| detection.nearest_flip(0.80)),
                     advice: match &case.enrollment.status {
@@ -146,14 +169,32 @@ impl Admin<'_> {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Refused`], or the store's errors.
-    pub async fn approve(&self, enrollment: EnrollmentId, note: impl Into<Note>) -> Result<Status, Error> {
+    pub async fn approve(
+        &self,
+        enrollment: EnrollmentId,
+        note: impl Into<Note>,
+    ) -> Result<Status, Error> {
         let note = note.into();
         let approved = self.approve_as(enrollment, ApprovalCause::ManualAdminApproval, note);
-        Ok(self.registrar.within(approved).await?.case.enrollment.status)
+        Ok(self
+            .registrar
+            .within(approved)
+            .await?
+            .case
+            .enrollment
+            .status)
     }
 
-    async fn approve_as(&self, enrollment: EnrollmentId, cause: ApprovalCause, note: Note) -> Result<Applied, Error> {
-        self.change(Lookup::Enrollment(enrollment), note, |case, step| case.approve(&self.person, cause, step)).await
+    async fn approve_as(
+        &self,
+        enrollment: EnrollmentId,
+        cause: ApprovalCause,
+        note: Note,
+    ) -> Result<Applied, Error> {
+        self.change(Lookup::Enrollment(enrollment), note, |case, step| {
+            case.approve(&self.person, cause, step)
+        })
+        .await
     }
 
     /// Rejects one enrollment, with a reason for the learner. Money that is held stays
@@ -161,38 +202,80 @@ impl Admin<'_> {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Refused`], or the store's errors.
-    pub async fn reject(&self, enrollment: EnrollmentId, reason: impl Into<Note>) -> Result<Status, Error> {
+    pub async fn reject(
+        &self,
+        enrollment: EnrollmentId,
+        reason: impl Into<Note>,
+    ) -> Result<Status, Error> {
         let reason = reason.into();
         let find = Lookup::Enrollment(enrollment);
-        let rejected = self.change(find, reason.clone(), |case, step| case.reject(reason.clone(), step));
-        Ok(self.registrar.within(rejected).await?.case.enrollment.status)
+        let rejected = self.change(find, reason.clone(), |case, step| {
+            case.reject(reason.clone(), step)
+        });
+        Ok(self
+            .registrar
+            .within(rejected)
+            .await?
+            .case
+            .enrollment
+            .status)
     }
 
     /// Approves many, one by one: one that fails does not stop the others. A dry run
     /// says what would happen and writes nothing.
-    pub async fn approve_all(&self, enrollments: &[EnrollmentId], note: impl Into<Note>, dry_run: bool) -> Vec<BulkItem> {
+    pub async fn approve_all(
+        &self,
+        enrollments: &[EnrollmentId],
+        note: impl Into<Note>,
+        dry_run: bool,
+    ) -> Vec<BulkItem> {
         let note = note.into();
         let mut items = Vec::with_capacity(enrollments.len());
         for &enrollment in enrollments {
             let cause = ApprovalCause::BulkApproval;
             let result = match dry_run {
-                true => self.registrar.within(self.try_approval(enrollment, cause)).await,
-                false => self.registrar.within(self.approve_as(enrollment, cause, note.clone())).await,
+                true => {
+                    self.registrar
+                        .within(self.try_approval(enrollment, cause))
+                        .await
+                }
+                false => {
+                    self.registrar
+                        .within(self.approve_as(enrollment, cause, note.clone()))
+                        .await
+                }
             };
             let outcome = match result {
                 Ok(applied) if applied.effect == Effect::Approved => BulkOutcome::Approved,
                 Ok(_) => BulkOutcome::AlreadyApproved,
                 Err(error) => BulkOutcome::Failed(error.to_string()),
             };
-            items.push(BulkItem { enrollment, outcome });
+            items.push(BulkItem {
+                enrollment,
+                outcome,
+            });
         }
         items
     }
 
-    async fn try_approval(&self, enrollment: EnrollmentId, cause: ApprovalCause) -> Result<Applied, Error> {
-        let found = self.registrar.inner.store.load(Lookup::Enrollment(enrollment)).await?;
+    async fn try_approval(
+        &self,
+        enrollment: EnrollmentId,
+        cause: ApprovalCause,
+    ) -> Result<Applied, Error> {
+        let found = self
+            .registrar
+            .inner
+            .store
+            .load(Lookup::Enrollment(enrollment))
+            .await?;
         let case = found.case.ok_or(Error::NotFound("enrollment"))?;
-        let step = self.registrar.step(&self.who, Source::AdminApproval, &None, self.registrar.now());
+        let step = self.registrar.step(
+            &self.who,
+            Source::AdminApproval,
+            &None,
+            self.registrar.now(),
+        );
         Ok(case.approve(&self.person, cause, &step)?)
     }
 
@@ -201,10 +284,20 @@ impl Admin<'_> {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Refused`] when no money arrived, or the store's errors.
-    pub async fn record_refund(&self, payment: &Reference, proof: impl Into<Note>) -> Result<Status, Error> {
+    pub async fn record_refund(
+        &self,
+        payment: &Reference,
+        proof: impl Into<Note>,
+    ) -> Result<Status, Error> {
         let find = Lookup::Reference(payment);
         let refunded = self.change(find, proof.into(), |case, step| case.refund(payment, step));
-        Ok(self.registrar.within(refunded).await?.case.enrollment.status)
+        Ok(self
+            .registrar
+            .within(refunded)
+            .await?
+            .case
+            .enrollment
+            .status)
     }
 
     /// Gives access apart from any enrollment: a bursary, a staff member, a migration.
@@ -218,18 +311,46 @@ impl Admin<'_> {
         let now = self.registrar.now();
         let mut ids = IdRun::new(now);
         let source = match new.migrated {
-            true => GrantSource::Migration { by: self.person.clone() },
-            false => GrantSource::Admin { by: self.person.clone() },
+            true => GrantSource::Migration {
+                by: self.person.clone(),
+            },
+            false => GrantSource::Admin {
+                by: self.person.clone(),
+            },
         };
-        let grant = Grant::new(ids.grant(), (new.learner, new.course), None, source, &new.terms, now);
-        let fact = Fact::AccessGranted { grant: grant.id, until: grant.expires_at };
-        self.registrar.within(self.write_grant(&grant, fact, note.into(), &mut ids)).await?;
+        let grant = Grant::new(
+            ids.grant(),
+            (new.learner, new.course),
+            None,
+            source,
+            &new.terms,
+            now,
+        );
+        let fact = Fact::AccessGranted {
+            grant: grant.id,
+            until: grant.expires_at,
+        };
+        self.registrar
+            .within(self.write_grant(&grant, fact, note.into(), &mut ids))
+            .await?;
         Ok(grant)
     }
 
-    async fn write_grant(&self, grant: &Grant, fact: Fact, note: Note, ids: &mut IdRun) -> Result<(), Error> {
+    async fn write_grant(
+        &self,
+        grant: &Grant,
+        fact: Fact,
+        note: Note,
+        ids: &mut IdRun,
+    ) -> Result<(), Error> {
         let now = self.registrar.now();
-        let mut record = Record::new(ids.record(), fact, self.who.clone(), Source::AdminApproval, now);
+        let mut record = Record::new(
+            ids.record(),
+            fact,
+            self.who.clone(),
+            Source::AdminApproval,
+            now,
+        );
         record.note = Some(note);
         let mut change = Change::records_only(vec![record]);
         change.grants.push(grant.clone());
@@ -250,15 +371,21 @@ impl Admin<'_> {
                 let found = self.registrar.inner.store.load(find).await?;
                 let mut known = found.grant.ok_or(Error::NotFound("grant"))?;
                 if found.case.is_some() {
-                    let revoked = self.change(find, note, |case, step| case.revoke(grant, EndReason::Revoked, step));
+                    let revoked = self.change(find, note, |case, step| {
+                        case.revoke(grant, EndReason::Revoked, step)
+                    });
                     return revoked.await.map(drop);
                 }
                 let now = self.registrar.now();
                 if !known.end(now, EndReason::Revoked) {
                     return Err(CaseError::UnknownGrant.into());
                 }
-                let fact = Fact::AccessEnded { grant, why: EndReason::Revoked };
-                self.write_grant(&known, fact, note, &mut IdRun::new(now)).await
+                let fact = Fact::AccessEnded {
+                    grant,
+                    why: EndReason::Revoked,
+                };
+                self.write_grant(&known, fact, note, &mut IdRun::new(now))
+                    .await
             })
             .await
     }
@@ -272,15 +399,22 @@ impl Admin<'_> {
         filter: InboxFilter,
         page: PageRequest<DeliveryKey>,
     ) -> Result<Page<InboxEntry, DeliveryKey>, Error> {
-        self.registrar.within(async { Ok(self.registrar.inner.records.inbox(filter, page).await?) }).await
+        self.registrar
+            .within(async { Ok(self.registrar.inner.records.inbox(filter, page).await?) })
+            .await
     }
 
     /// Records that belong to no enrollment: refused, parked and dead deliveries.
     ///
     /// # Errors
     /// The store's errors.
-    pub async fn unassigned(&self, page: PageRequest<RecordId>) -> Result<Page<Record, RecordId>, Error> {
-        self.registrar.within(async { Ok(self.registrar.inner.records.unassigned(page).await?) }).await
+    pub async fn unassigned(
+        &self,
+        page: PageRequest<RecordId>,
+    ) -> Result<Page<Record, RecordId>, Error> {
+        self.registrar
+            .within(async { Ok(self.registrar.inner.records.unassigned(page).await?) })
+            .await
     }
 
     /// Makes a delivery that was parked or given up on due again; a worker takes it.
@@ -291,15 +425,25 @@ impl Admin<'_> {
         self.registrar
             .within(async {
                 let found = self.registrar.inner.records.delivery(delivery).await?;
-                let mut entry =
-                    found.filter(|entry| !entry.state.is_settled()).ok_or(Error::NotFound("unsettled delivery"))?;
+                let mut entry = found
+                    .filter(|entry| !entry.state.is_settled())
+                    .ok_or(Error::NotFound("unsettled delivery"))?;
                 let now = self.registrar.now();
                 entry.state = InboxState::Waiting { next_at: now };
                 entry.tries = 0;
-                let fact = Fact::DeliveryReplayed { key: delivery.clone() };
-                let record =
-                    Record::new(IdRun::new(now).record(), fact, self.who.clone(), Source::AdminApproval, now);
-                self.registrar.commit(Change::inbox_only(entry, Some(record))).await?;
+                let fact = Fact::DeliveryReplayed {
+                    key: delivery.clone(),
+                };
+                let record = Record::new(
+                    IdRun::new(now).record(),
+                    fact,
+                    self.who.clone(),
+                    Source::AdminApproval,
+                    now,
+                );
+                self.registrar
+                    .commit(Change::inbox_only(entry, Some(record)))
+                    .await?;
                 Ok(())
             })
             .await
@@ -315,7 +459,10 @@ impl Admin<'_> {
         let registrar = self.registrar;
         registrar
             .update(find, |case| {
-                apply(case, &registrar.step(&self.who, Source::AdminApproval, &note, registrar.now()))
+                apply(
+                    case,
+                    &registrar.step(&self.who, Source::AdminApproval, &note, registrar.now()),
+                )
             })
             .await
     }

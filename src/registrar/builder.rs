@@ -158,9 +158,17 @@ impl RegistrarBuilder {
         if config.provider_wait >= config.deadline {
             return Err(BuildError::WaitTooLong);
         }
-        let mut verifier = Verifier::new(config.app_id.clone(), &config.keys, config.site.callback_path())?
-            .max_body(config.max_body);
-        if let Some(scheme) = self.gateway.as_ref().and_then(|gateway| gateway.capabilities().signed_time) {
+        let mut verifier = Verifier::new(
+            config.app_id.clone(),
+            &config.keys,
+            config.site.callback_path(),
+        )?
+        .max_body(config.max_body);
+        if let Some(scheme) = self
+            .gateway
+            .as_ref()
+            .and_then(|gateway| gateway.capabilities().signed_time)
+        {
             verifier = verifier.signed_time(scheme);
         }
         let detector = match self.detector {

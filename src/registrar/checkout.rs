@@ -35,8 +35,23 @@ pub struct EnrolRequest {
 
 impl EnrolRequest {
     /// A wish for full access.
-    pub fn new(learner: LearnerId, email: Email, course: CourseId, title: Title, price: Money, method: Method) -> Self {
-        Self { learner, email, course, title, price, method, terms: Terms::default() }
+    pub fn new(
+        learner: LearnerId,
+        email: Email,
+        course: CourseId,
+        title: Title,
+        price: Money,
+        method: Method,
+    ) -> Self {
+        Self {
+            learner,
+            email,
+            course,
+            title,
+            price,
+            method,
+            terms: Terms::default(),
+        }
     }
 
     /// Sets what an approval gives.
@@ -132,7 +147,9 @@ impl Registrar {
             if let Some(next) = self.next_step(&case) {
                 return Ok(enrolled(&case, next));
             }
-            let Some(attempt) = case.latest_attempt().cloned() else { return Err(Error::NotFound("attempt")) };
+            let Some(attempt) = case.latest_attempt().cloned() else {
+                return Err(Error::NotFound("attempt"));
+            };
             if !fresh && self.look_before_asking_again(&case, &attempt).await? {
                 continue;
             }
@@ -150,7 +167,9 @@ impl Registrar {
         let who = Actor::Learner(learner.clone());
         let find = Lookup::Learner(learner, course);
         let applied = self
-            .within(self.update(find, |case| case.withdraw(&self.step(&who, Source::LearnerRequest, &None, self.now()))))
+            .within(self.update(find, |case| {
+                case.withdraw(&self.step(&who, Source::LearnerRequest, &None, self.now()))
+            }))
             .await?;
         Ok(applied.case.enrollment.status)
     }
@@ -160,10 +179,16 @@ impl Registrar {
         let who = Actor::Learner(request.learner.clone());
         for _ in 0..ROUNDS {
             let step = self.step(&who, Source::LearnerRequest, &None, self.now());
-            let found = self.inner.store.load(Lookup::Learner(&request.learner, &request.course)).await?;
+            let found = self
+                .inner
+                .store
+                .load(Lookup::Learner(&request.learner, &request.course))
+                .await?;
             let Applied { change, case, .. } = match found.case {
                 None => Case::open(request.opening(), Reference::random(), &step)?,
-                Some(case) if can_go_on(&case, request, step.now) => return Ok(Placed { case, fresh: false }),
+                Some(case) if can_go_on(&case, request, step.now) => {
+                    return Ok(Placed { case, fresh: false });
+                }
                 Some(case) => case.retry(request.opening(), Reference::random(), &step)?,
             };
             if self.commit(change).await? == Committed::Done {
@@ -179,17 +204,24 @@ impl Registrar {
         let payable = || {
             let attempt = latest?;
             let link = attempt.link.as_ref()?;
-            Some(NextStep::Pay { reference: attempt.reference.clone(), url: link.url.to_string() })
+            Some(NextStep::Pay {
+                reference: attempt.reference.clone(),
+                url: link.url.to_string(),
+            })
         };
         match &case.enrollment.status {
             Status::Approved { .. } => Some(NextStep::Open),
             _ if case.confirming => Some(NextStep::Confirming),
-            Status::AwaitingApproval { reason: HoldReason::BankTransfer } => match (latest, &self.inner.config.bank) {
-                (Some(attempt), Some(bank)) if attempt.declared == Method::BankTransfer => Some(NextStep::Transfer {
-                    reference: attempt.reference.clone(),
-                    amount: attempt.amount,
-                    bank: bank.clone(),
-                }),
+            Status::AwaitingApproval {
+                reason: HoldReason::BankTransfer,
+            } => match (latest, &self.inner.config.bank) {
+                (Some(attempt), Some(bank)) if attempt.declared == Method::BankTransfer => {
+                    Some(NextStep::Transfer {
+                        reference: attempt.reference.clone(),
+                        amount: attempt.amount,
+                        bank: bank.clone(),
+                    })
+                }
                 _ => payable(),
             },
             Status::AwaitingApproval { reason } => Some(NextStep::Wait(*reason)),
@@ -199,13 +231,24 @@ impl Registrar {
 
     /// An earlier call may have made a link and lost the answer. `true` when things
     /// moved on and have to be looked at again.
-    async fn look_before_asking_again(&self, case: &Case, attempt: &Attempt) -> Result<bool, Error> {
+    async fn look_before_asking_again(
+        &self,
+        case: &Case,
+        attempt: &Attempt,
+    ) -> Result<bool, Error> {
         let gateway = self.inner.gateway.as_ref().ok_or(Error::NoGateway)?;
         let asked = gateway.status(StatusQuery::Reference(&attempt.reference));
-        let answer = deadline::within(self.inner.clock.as_ref(), self.inner.config.provider_wait, asked)
-            .await
-            .unwrap_or(Err(GatewayError::TimedOut))
-            .map_err(|source| Error::NoPayLink { enrollment: case.enrollment.id, source })?;
+        let answer = deadline::within(
+            self.inner.clock.as_ref(),
+            self.inner.config.provider_wait,
+            asked,
+        )
+        .await
+        .unwrap_or(Err(GatewayError::TimedOut))
+        .map_err(|source| Error::NoPayLink {
+            enrollment: case.enrollment.id,
+            source,
+        })?;
         match answer {
             None => Ok(false),
             Some(answer) if answer.status == ProviderStatus::Paid => {
@@ -232,13 +275,20 @@ impl Registrar {
             callback_url: site.callback_url.clone(),
             success_url: site.filled(&site.success_url, reference),
             failure_url: site.filled(&site.failure_url, reference),
-            cancel_url: site.cancel_url.as_ref().map(|url| site.filled(url, reference)),
+            cancel_url: site
+                .cancel_url
+                .as_ref()
+                .map(|url| site.filled(url, reference)),
             requester_url: site.requester_url.clone(),
         };
         let wait = self.inner.config.link_wait;
-        let made = deadline::within(self.inner.clock.as_ref(), wait, gateway.create_link(&request))
-            .await
-            .unwrap_or(Err(GatewayError::TimedOut));
+        let made = deadline::within(
+            self.inner.clock.as_ref(),
+            wait,
+            gateway.create_link(&request),
+        )
+        .await
+        .unwrap_or(Err(GatewayError::TimedOut));
         match made {
             Ok(link) => self.within(self.keep_link(attempt, link)).await,
             Err(source) => {
@@ -246,7 +296,10 @@ impl Registrar {
                 if !matches!(source, GatewayError::TimedOut | GatewayError::Unreadable) {
                     self.within(self.drop_attempt(attempt)).await?;
                 }
-                Err(Error::NoPayLink { enrollment: case.enrollment.id, source })
+                Err(Error::NoPayLink {
+                    enrollment: case.enrollment.id,
+                    source,
+                })
             }
         }
     }
@@ -254,14 +307,21 @@ impl Registrar {
     /// Keeps a link; when another call was faster, its link is the one to use.
     async fn keep_link(&self, attempt: &Attempt, link: PayLink) -> Result<Enrolled, Error> {
         for _ in 0..ROUNDS {
-            let found = self.inner.store.load(Lookup::Reference(&attempt.reference)).await?;
+            let found = self
+                .inner
+                .store
+                .load(Lookup::Reference(&attempt.reference))
+                .await?;
             let case = found.case.ok_or(Error::NotFound("attempt"))?;
-            let linked = case.attempt(Some(attempt.reference.as_str()), None).is_some_and(|known| known.link.is_some());
+            let linked = case
+                .attempt(Some(attempt.reference.as_str()), None)
+                .is_some_and(|known| known.link.is_some());
             let case = if linked {
                 case
             } else {
                 let step = self.step(&Actor::System, Source::SystemAutomatic, &None, self.now());
-                let Applied { change, case, .. } = case.link(&attempt.reference, link.clone(), &step)?;
+                let Applied { change, case, .. } =
+                    case.link(&attempt.reference, link.clone(), &step)?;
                 if self.commit(change).await? != Committed::Done {
                     continue;
                 }
@@ -288,20 +348,28 @@ impl Registrar {
 /// Whether the learner can go on with what is there.
 fn can_go_on(case: &Case, request: &EnrolRequest, now: chrono::DateTime<chrono::Utc>) -> bool {
     let usable = |attempt: &Attempt| {
-        matches!(attempt.status, AttemptStatus::Started | AttemptStatus::LinkReady)
-            && (attempt.amount, attempt.declared) == (request.price, request.method)
+        matches!(
+            attempt.status,
+            AttemptStatus::Started | AttemptStatus::LinkReady
+        ) && (attempt.amount, attempt.declared) == (request.price, request.method)
     };
     let latest_usable = case.latest_attempt().is_some_and(usable);
     match &case.enrollment.status {
         Status::Approved { .. } => !case.has_lapsed(now),
         // A payment that is being confirmed, or money that waits: do not ask to pay again.
         Status::AwaitingPayment => case.confirming || latest_usable,
-        Status::AwaitingApproval { reason: HoldReason::BankTransfer } => case.confirming || latest_usable,
+        Status::AwaitingApproval {
+            reason: HoldReason::BankTransfer,
+        } => case.confirming || latest_usable,
         Status::AwaitingApproval { .. } => true,
         Status::Rejected { .. } | Status::Expired | Status::Withdrawn => false,
     }
 }
 
 fn enrolled(case: &Case, next: NextStep) -> Enrolled {
-    Enrolled { enrollment: case.enrollment.id, status: case.enrollment.status.clone(), next }
+    Enrolled {
+        enrollment: case.enrollment.id,
+        status: case.enrollment.status.clone(),
+        next,
+    }
 }

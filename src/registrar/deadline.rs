@@ -9,7 +9,11 @@ use crate::port::Clock;
 
 /// Waits for `work`, but not longer than `limit`; `None` when the time was over. The
 /// timer is only started when the work has to wait at all.
-pub(super) async fn within<T>(clock: &dyn Clock, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+pub(super) async fn within<T>(
+    clock: &dyn Clock,
+    limit: Duration,
+    work: impl Future<Output = T>,
+) -> Option<T> {
     let mut work = pin!(work);
     let mut timer = None;
     poll_fn(|context| {
@@ -32,7 +36,8 @@ pub(super) struct Signal {
 impl Signal {
     pub(super) fn raise(&self) {
         self.raised.fetch_add(1, Ordering::Release);
-        let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        let waiting =
+            std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         waiting.into_iter().for_each(Waker::wake);
     }
 
@@ -52,6 +57,10 @@ impl Signal {
         }
         drop(waiting);
         // It may have been raised between the look and the registration.
-        if self.count() != seen { Poll::Ready(()) } else { Poll::Pending }
+        if self.count() != seen {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
     }
 }

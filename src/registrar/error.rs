@@ -73,7 +73,9 @@ impl Error {
             Self::UnknownCourse(_) => ErrorKind::Invalid,
             Self::NotFound(_) => ErrorKind::NotFound,
             Self::NoBank | Self::NoGateway | Self::Url(_) => ErrorKind::Setup,
-            Self::Refused(CaseError::UnknownAttempt | CaseError::UnknownGrant) => ErrorKind::NotFound,
+            Self::Refused(CaseError::UnknownAttempt | CaseError::UnknownGrant) => {
+                ErrorKind::NotFound
+            }
             Self::Refused(_) | Self::Contended => ErrorKind::Conflict,
             Self::NoPayLink { .. } | Self::Gateway(_) => ErrorKind::Provider,
             Self::Store(_) | Self::DeadlineExceeded => ErrorKind::Unavailable,

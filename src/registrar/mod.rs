@@ -101,8 +101,20 @@ impl Registrar {
             }
         };
         note(inner.store.is_test_double(), "store");
-        note(inner.gateway.as_ref().is_some_and(|gateway| gateway.capabilities().is_test_double), "gateway");
-        note(inner.publisher.as_ref().is_some_and(|publisher| publisher.is_test_double()), "publisher");
+        note(
+            inner
+                .gateway
+                .as_ref()
+                .is_some_and(|gateway| gateway.capabilities().is_test_double),
+            "gateway",
+        );
+        note(
+            inner
+                .publisher
+                .as_ref()
+                .is_some_and(|publisher| publisher.is_test_double()),
+            "publisher",
+        );
         note(inner.clock.is_test_double(), "clock");
         found
     }

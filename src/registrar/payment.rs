@@ -58,7 +58,9 @@ impl Registrar {
         for _ in 0..ROUNDS {
             let loaded = self.inner.store.load(Lookup::Reference(reference)).await?;
             let case = loaded.case.ok_or(Error::NotFound("payment"))?;
-            let attempt = case.attempt(Some(reference.as_str()), None).ok_or(Error::NotFound("payment"))?;
+            let attempt = case
+                .attempt(Some(reference.as_str()), None)
+                .ok_or(Error::NotFound("payment"))?;
             let confirmed = |case: &Case, paid, access_granted| Confirmed {
                 enrollment: case.enrollment.id,
                 status: case.enrollment.status.clone(),
@@ -72,10 +74,18 @@ impl Registrar {
             if answer.is_none() {
                 answer = self.ask(attempt).await?;
             }
-            let Some(paid) = answer.clone().filter(|answer| answer.status == ProviderStatus::Paid) else {
+            let Some(paid) = answer
+                .clone()
+                .filter(|answer| answer.status == ProviderStatus::Paid)
+            else {
                 return Ok(confirmed(&case, false, false));
             };
-            let known = Known { reference, status: &ProviderStatus::Paid, callback: None, confirmation: Some(paid) };
+            let known = Known {
+                reference,
+                status: &ProviderStatus::Paid,
+                callback: None,
+                confirmation: Some(paid),
+            };
             let applied = self.decide(case, &known, self.now(), &mut Timings::default())?;
             if applied.change.is_empty() {
                 return Ok(confirmed(&applied.case, true, false));
@@ -94,7 +104,11 @@ impl Registrar {
             Some(link) => StatusQuery::PayLink(&link.id),
             None => StatusQuery::Reference(&attempt.reference),
         };
-        let asked = deadline::within(self.inner.clock.as_ref(), self.inner.config.provider_wait, gateway.status(query));
+        let asked = deadline::within(
+            self.inner.clock.as_ref(),
+            self.inner.config.provider_wait,
+            gateway.status(query),
+        );
         Ok(asked.await.unwrap_or(Err(GatewayError::TimedOut))?)
     }
 
@@ -108,11 +122,16 @@ impl Registrar {
     ) -> Result<Applied, CaseError> {
         let inner = &self.inner;
         let started = Instant::now();
-        let attempt =
-            case.attempt(Some(known.reference.as_str()), None).ok_or(CaseError::UnknownAttempt)?;
+        let attempt = case
+            .attempt(Some(known.reference.as_str()), None)
+            .ok_or(CaseError::UnknownAttempt)?;
         let evidence = Evidence::gather(attempt, known.callback, known.confirmation.clone());
         let notification = known.callback.map(|(_, notification)| notification);
-        let detection = inner.detector.detect(&Clues { attempt, evidence: &evidence, notification });
+        let detection = inner.detector.detect(&Clues {
+            attempt,
+            evidence: &evidence,
+            notification,
+        });
         timings.detection += started.elapsed();
 
         let started = Instant::now();
@@ -130,13 +149,24 @@ impl Registrar {
         });
         let (who, webhook) = match detection.method {
             Method::Card => (Actor::SystemCardPayment, Source::WebhookCardPayment),
-            Method::InstantEft | Method::BankTransfer => (Actor::SystemEftPayment, Source::WebhookEftPayment),
+            Method::InstantEft | Method::BankTransfer => {
+                (Actor::SystemEftPayment, Source::WebhookEftPayment)
+            }
             Method::Unknown => (Actor::System, Source::WebhookUnknownPayment),
         };
-        let source = if known.callback.is_some() { webhook } else { Source::ProviderStatus };
-        let basis = Basis { evidence, detection, checks, decision };
+        let source = if known.callback.is_some() {
+            webhook
+        } else {
+            Source::ProviderStatus
+        };
+        let basis = Box::new(Basis {
+            evidence,
+            detection,
+            checks,
+            decision,
+        });
         let step = self.step(&who, source, &None, now);
-        let applied = case.decided(known.reference, known.status, &basis, inner.minimum, &step);
+        let applied = case.decided(known.reference, known.status, basis, inner.minimum, &step);
         timings.routing += started.elapsed();
         applied
     }
@@ -159,7 +189,10 @@ impl Registrar {
     }
 
     /// Commits, and wakes the workers when there is something to publish.
-    pub(super) async fn commit(&self, mut change: crate::enrollment::Change) -> Result<Committed, Error> {
+    pub(super) async fn commit(
+        &self,
+        mut change: crate::enrollment::Change,
+    ) -> Result<Committed, Error> {
         change.publish &= self.inner.publisher.is_some();
         let committed = self.inner.store.commit(change).await?;
         if committed == Committed::Done {

@@ -46,10 +46,23 @@ impl Registrar {
     /// recorded changes nothing for the sender.
     pub(super) async fn record_refusal(&self, error: VerifyError, now: DateTime<Utc>) {
         tracing::warn!(reason = %error, "webhook refused");
-        let Some(unrecorded) = self.inner.refused.admit(now) else { return };
+        let Some(unrecorded) = self.inner.refused.admit(now) else {
+            return;
+        };
         let fact = Fact::DeliveryRefused { error, unrecorded };
-        let record = Record::new(IdRun::new(now).record(), fact, Actor::System, Source::SystemAutomatic, now);
-        if let Err(error) = self.inner.store.commit(Change::records_only(vec![record])).await {
+        let record = Record::new(
+            IdRun::new(now).record(),
+            fact,
+            Actor::System,
+            Source::SystemAutomatic,
+            now,
+        );
+        if let Err(error) = self
+            .inner
+            .store
+            .commit(Change::records_only(vec![record]))
+            .await
+        {
             tracing::error!(%error, "the refusal could not be recorded");
         }
     }

@@ -16,7 +16,9 @@ use crate::payment::ProviderStatus;
 use crate::port::{Committed, KnownDelivery, Lookup};
 use crate::reason::Note;
 use crate::record::{Actor, Fact, Record, Source};
-use crate::webhook::{Delivery, DeliveryKey, Notification, NotificationError, Verified, VerifyError};
+use crate::webhook::{
+    Delivery, DeliveryKey, Notification, NotificationError, Verified, VerifyError,
+};
 
 /// A delivery on its way through the pipeline.
 pub(super) struct Incoming<'d> {
@@ -80,7 +82,13 @@ impl Registrar {
         let mut receipt = match parsed {
             Ok(notification) => {
                 let key = notification.key();
-                let incoming = Incoming { verified, notification: &notification, key, now, counts };
+                let incoming = Incoming {
+                    verified,
+                    notification: &notification,
+                    key,
+                    now,
+                    counts,
+                };
                 self.route(&incoming, timings).await?
             }
             Err(error) => self.keep_unreadable(verified, &error, now).await?,
@@ -97,19 +105,45 @@ impl Registrar {
         now: DateTime<Utc>,
     ) -> Result<Receipt, Error> {
         let key = DeliveryKey::of_unreadable(verified.body());
-        let lookup = Lookup::Delivery { key: &key, reference: None, pay_link: None };
+        let lookup = Lookup::Delivery {
+            key: &key,
+            reference: None,
+            pay_link: None,
+        };
         if self.inner.store.load(lookup).await?.delivery.is_none() {
-            let mut entry = InboxEntry::new(key.clone(), now, verified.path(), verified.body(), signed_by(verified));
+            let mut entry = InboxEntry::new(
+                key.clone(),
+                now,
+                verified.path(),
+                verified.body(),
+                signed_by(verified),
+            );
             let cause = Note::new(error.to_string());
-            entry.state = InboxState::Dead { cause: cause.clone() };
-            let record = system_record(Fact::DeliveryDead { key: key.clone(), cause }, now);
+            entry.state = InboxState::Dead {
+                cause: cause.clone(),
+            };
+            let record = system_record(
+                Fact::DeliveryDead {
+                    key: key.clone(),
+                    cause,
+                },
+                now,
+            );
             tracing::error!(%error, "a signed webhook cannot be read; it is kept in the inbox");
-            self.commit(publishing(Change::inbox_only(entry, Some(record)))).await?;
+            self.commit(publishing(Change::inbox_only(entry, Some(record))))
+                .await?;
         }
-        Ok(Receipt { delivery: Some(key), ..Receipt::new(Outcome::Unreadable) })
+        Ok(Receipt {
+            delivery: Some(key),
+            ..Receipt::new(Outcome::Unreadable)
+        })
     }
 
-    async fn route(&self, incoming: &Incoming<'_>, timings: &mut Timings) -> Result<Receipt, Error> {
+    async fn route(
+        &self,
+        incoming: &Incoming<'_>,
+        timings: &mut Timings,
+    ) -> Result<Receipt, Error> {
         let notification = incoming.notification;
         let status = notification.status();
         let mut confirmation = None;
@@ -122,16 +156,24 @@ impl Registrar {
             };
             let loaded = self.inner.store.load(lookup).await?;
             timings.lookup += started.elapsed();
-            if let Some(KnownDelivery { state: InboxState::Settled { outcome }, .. }) = &loaded.delivery {
+            if let Some(KnownDelivery {
+                state: InboxState::Settled { outcome },
+                ..
+            }) = &loaded.delivery
+            {
                 return Ok(incoming.receipt(Outcome::Duplicate(*outcome), loaded.case.as_ref()));
             }
             let mut entry = incoming.entry(loaded.delivery.as_ref());
             let Some(case) = loaded.case else {
-                return self.park(incoming, entry, loaded.delivery.is_none(), timings).await;
+                return self
+                    .park(incoming, entry, loaded.delivery.is_none(), timings)
+                    .await;
             };
             let attempt = case.attempt(notification.reference_text(), notification.pay_link_text());
             let Some(attempt) = attempt else {
-                return self.park(incoming, entry, loaded.delivery.is_none(), timings).await;
+                return self
+                    .park(incoming, entry, loaded.delivery.is_none(), timings)
+                    .await;
             };
             let reference = attempt.reference.clone();
             entry.enrollment = Some(case.enrollment.id);
@@ -148,7 +190,9 @@ impl Registrar {
                 let answer = self.ask(attempt).await;
                 timings.confirmation += started.elapsed();
                 match answer {
-                    Ok(Some(answer)) if answer.status == ProviderStatus::Paid => confirmation = Some(answer),
+                    Ok(Some(answer)) if answer.status == ProviderStatus::Paid => {
+                        confirmation = Some(answer)
+                    }
                     Ok(_) => return self.wait(incoming, entry, &case, timings).await,
                     Err(error) => {
                         tracing::warn!(%error, enrollment = %case.enrollment.id, "payment not confirmed yet");
@@ -156,7 +200,17 @@ impl Registrar {
                     }
                 }
             }
-            if let Some(receipt) = self.conclude(incoming, entry, case, &reference, confirmation.clone(), timings).await? {
+            if let Some(receipt) = self
+                .conclude(
+                    incoming,
+                    entry,
+                    case,
+                    &reference,
+                    confirmation.clone(),
+                    timings,
+                )
+                .await?
+            {
                 return Ok(receipt);
             }
         }
@@ -180,7 +234,12 @@ impl Registrar {
             callback: Some((incoming.verified, incoming.notification)),
             confirmation,
         };
-        let Applied { mut change, case, effect, access_granted } = self.decide(case, &known, incoming.now, timings)?;
+        let Applied {
+            mut change,
+            case,
+            effect,
+            access_granted,
+        } = self.decide(case, &known, incoming.now, timings)?;
         let (settled, outcome) = match effect {
             Effect::Approved => (InboxOutcome::Applied, Outcome::Applied),
             Effect::Held(reason) => (InboxOutcome::Held, Outcome::Held(reason)),
@@ -203,7 +262,9 @@ impl Registrar {
                 receipt.access_granted = access_granted;
                 Some(receipt)
             }
-            Committed::Duplicate => Some(incoming.receipt(Outcome::Duplicate(settled), Some(&case))),
+            Committed::Duplicate => {
+                Some(incoming.receipt(Outcome::Duplicate(settled), Some(&case)))
+            }
             Committed::Conflict => None,
         })
     }
@@ -215,8 +276,18 @@ impl Registrar {
         case: &Case,
         timings: &mut Timings,
     ) -> Result<Receipt, Error> {
-        entry.state = InboxState::Settled { outcome: InboxOutcome::NotFinal };
-        self.keep(incoming, entry, None, Outcome::NotFinal, Some(case), timings).await
+        entry.state = InboxState::Settled {
+            outcome: InboxOutcome::NotFinal,
+        };
+        self.keep(
+            incoming,
+            entry,
+            None,
+            Outcome::NotFinal,
+            Some(case),
+            timings,
+        )
+        .await
     }
 
     async fn park(
@@ -226,13 +297,21 @@ impl Registrar {
         is_new: bool,
         timings: &mut Timings,
     ) -> Result<Receipt, Error> {
-        entry.state = InboxState::Parked { next_at: self.next_try(entry.tries, incoming.now) };
+        entry.state = InboxState::Parked {
+            next_at: self.next_try(entry.tries, incoming.now),
+        };
         // It stays parked for as long as it takes: money nobody can match is never dropped.
         let record = is_new.then(|| {
             tracing::warn!("a webhook names no payment that is known; it is parked");
-            system_record(Fact::DeliveryParked { key: incoming.key.clone() }, incoming.now)
+            system_record(
+                Fact::DeliveryParked {
+                    key: incoming.key.clone(),
+                },
+                incoming.now,
+            )
         });
-        self.keep(incoming, entry, record, Outcome::Parked, None, timings).await
+        self.keep(incoming, entry, record, Outcome::Parked, None, timings)
+            .await
     }
 
     async fn wait(
@@ -243,21 +322,50 @@ impl Registrar {
         timings: &mut Timings,
     ) -> Result<Receipt, Error> {
         if entry.tries >= self.inner.config.retry_limit {
-            let cause = Note::from("The provider did not confirm this payment, however often it was asked.");
-            entry.state = InboxState::Dead { cause: cause.clone() };
-            let record = system_record(Fact::DeliveryDead { key: incoming.key.clone(), cause }, incoming.now);
+            let cause = Note::from(
+                "The provider did not confirm this payment, however often it was asked.",
+            );
+            entry.state = InboxState::Dead {
+                cause: cause.clone(),
+            };
+            let record = system_record(
+                Fact::DeliveryDead {
+                    key: incoming.key.clone(),
+                    cause,
+                },
+                incoming.now,
+            );
             tracing::error!(enrollment = %case.enrollment.id, "a payment could not be confirmed; it needs a person");
-            return self.keep(incoming, entry, Some(record), Outcome::Dead, Some(case), timings).await;
+            return self
+                .keep(
+                    incoming,
+                    entry,
+                    Some(record),
+                    Outcome::Dead,
+                    Some(case),
+                    timings,
+                )
+                .await;
         }
-        entry.state = InboxState::Waiting { next_at: self.next_try(entry.tries, incoming.now) };
-        self.keep(incoming, entry, None, Outcome::Waiting, Some(case), timings).await
+        entry.state = InboxState::Waiting {
+            next_at: self.next_try(entry.tries, incoming.now),
+        };
+        self.keep(incoming, entry, None, Outcome::Waiting, Some(case), timings)
+            .await
     }
 
     /// Every race was lost: keep the delivery for the worker.
-    async fn give_way(&self, incoming: &Incoming<'_>, timings: &mut Timings) -> Result<Receipt, Error> {
+    async fn give_way(
+        &self,
+        incoming: &Incoming<'_>,
+        timings: &mut Timings,
+    ) -> Result<Receipt, Error> {
         let mut entry = incoming.entry(None);
-        entry.state = InboxState::Waiting { next_at: self.next_try(0, incoming.now) };
-        self.keep(incoming, entry, None, Outcome::Waiting, None, timings).await
+        entry.state = InboxState::Waiting {
+            next_at: self.next_try(0, incoming.now),
+        };
+        self.keep(incoming, entry, None, Outcome::Waiting, None, timings)
+            .await
     }
 
     /// Commits the inbox row alone.
@@ -271,7 +379,9 @@ impl Registrar {
         timings: &mut Timings,
     ) -> Result<Receipt, Error> {
         let started = Instant::now();
-        let committed = self.commit(publishing(Change::inbox_only(entry, record))).await?;
+        let committed = self
+            .commit(publishing(Change::inbox_only(entry, record)))
+            .await?;
         timings.update += started.elapsed();
         let outcome = match committed {
             Committed::Done | Committed::Conflict => outcome,
@@ -284,9 +394,13 @@ impl Registrar {
     /// so that many that wait do not come back at once.
     fn next_try(&self, tries: u32, now: DateTime<Utc>) -> DateTime<Utc> {
         let config = &self.inner.config;
-        let doubled = config.retry_delay.saturating_mul(1 << tries.min(20)).min(config.retry_delay_max);
+        let doubled = config
+            .retry_delay
+            .saturating_mul(1 << tries.min(20))
+            .min(config.retry_delay_max);
         let spread = Uuid::new_v4().as_u64_pair().0 % 256;
-        let delay = doubled + doubled.mul_f64(f64::from(u8::try_from(spread).unwrap_or(0)) / 1024.0);
+        let delay =
+            doubled + doubled.mul_f64(f64::from(u8::try_from(spread).unwrap_or(0)) / 1024.0);
         now + chrono::Duration::from_std(delay).unwrap_or_else(|_| chrono::Duration::hours(1))
     }
 }
@@ -295,13 +409,22 @@ impl Incoming<'_> {
     fn entry(&self, known: Option<&KnownDelivery>) -> InboxEntry {
         let received_at = known.map_or(self.now, |known| known.received_at);
         let verified = self.verified;
-        let mut entry =
-            InboxEntry::new(self.key.clone(), received_at, verified.path(), verified.body(), signed_by(verified));
+        let mut entry = InboxEntry::new(
+            self.key.clone(),
+            received_at,
+            verified.path(),
+            verified.body(),
+            signed_by(verified),
+        );
         entry.pay_link = self.notification.pay_link();
         entry.reference = self.notification.reference();
         entry.tries = match known {
             // A replay starts over.
-            None | Some(KnownDelivery { state: InboxState::Dead { .. }, .. }) => 0,
+            None
+            | Some(KnownDelivery {
+                state: InboxState::Dead { .. },
+                ..
+            }) => 0,
             Some(known) => known.tries,
         } + u32::from(self.counts);
         entry
@@ -318,11 +441,20 @@ impl Incoming<'_> {
 }
 
 fn signed_by(verified: &Verified<'_>) -> SignedBy {
-    SignedBy { key: verified.key().clone(), form: verified.form() }
+    SignedBy {
+        key: verified.key().clone(),
+        form: verified.form(),
+    }
 }
 
 fn system_record(fact: Fact, now: DateTime<Utc>) -> Record {
-    Record::new(IdRun::new(now).record(), fact, Actor::System, Source::SystemAutomatic, now)
+    Record::new(
+        IdRun::new(now).record(),
+        fact,
+        Actor::System,
+        Source::SystemAutomatic,
+        now,
+    )
 }
 
 fn publishing(mut change: Change) -> Change {

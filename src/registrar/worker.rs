@@ -49,7 +49,9 @@ pub struct Pass {
 impl Registrar {
     /// A worker. Run one in each process at least.
     pub fn worker(&self) -> Worker {
-        Worker { registrar: self.clone() }
+        Worker {
+            registrar: self.clone(),
+        }
     }
 }
 
@@ -71,7 +73,11 @@ impl Worker {
                     return Poll::Ready(true);
                 }
                 let woken = inner.wake.poll(seen, context.waker()).is_ready();
-                if woken || timer.as_mut().poll(context).is_ready() { Poll::Ready(false) } else { Poll::Pending }
+                if woken || timer.as_mut().poll(context).is_ready() {
+                    Poll::Ready(false)
+                } else {
+                    Poll::Pending
+                }
             });
             if stop.await {
                 return;
@@ -94,7 +100,9 @@ impl Worker {
 
     async fn inbox(&self, pass: &mut Pass) -> Result<(), Error> {
         for work in self.claim(WorkKind::Inbox, INBOX_BATCH).await? {
-            let Work::Delivery(entry) = work else { continue };
+            let Work::Delivery(entry) = work else {
+                continue;
+            };
             match self.retry(&entry).await {
                 Ok(Outcome::Parked | Outcome::Waiting | Outcome::Unavailable) => pass.waiting += 1,
                 Ok(_) => pass.settled += 1,
@@ -109,8 +117,8 @@ impl Worker {
 
     async fn retry(&self, entry: &InboxEntry) -> Result<Outcome, Error> {
         let registrar = &self.registrar;
-        let signed_by = entry.signed_by.clone();
-        let verified = Verified::resumed(&entry.path, &entry.body, signed_by.key, signed_by.form);
+        let signed_by = &entry.signed_by;
+        let verified = Verified::resumed(&entry.path, &entry.body, &signed_by.key, signed_by.form);
         let mut timings = Timings::default();
         let handled = registrar.handle(&verified, registrar.now(), true, &mut timings);
         Ok(registrar.within(handled).await?.outcome)
@@ -121,12 +129,17 @@ impl Worker {
         let mut settlements = Vec::new();
         let mut stuck = HashSet::new();
         for work in self.claim(WorkKind::Outbox, OUTBOX_BATCH).await? {
-            let Work::Message(record) = work else { continue };
+            let Work::Message(record) = work else {
+                continue;
+            };
             let Record { id, enrollment, .. } = *record;
             // What follows a record that is stuck waits for it.
             let blocked = enrollment.is_some_and(|enrollment| stuck.contains(&enrollment));
-            let published =
-                !blocked && matches!(deadline::within(clock, PUBLISH_WAIT, publisher.publish(&record)).await, Some(Ok(())));
+            let published = !blocked
+                && matches!(
+                    deadline::within(clock, PUBLISH_WAIT, publisher.publish(&record)).await,
+                    Some(Ok(()))
+                );
             if published {
                 pass.published += 1;
                 settlements.push(Settlement::Published(id));
@@ -134,19 +147,31 @@ impl Worker {
                 pass.unpublished += 1;
                 stuck.extend(enrollment);
                 let next_at = self.registrar.now() + PUBLISH_DELAY;
-                settlements.push(Settlement::Later { record: id, next_at });
+                settlements.push(Settlement::Later {
+                    record: id,
+                    next_at,
+                });
             }
         }
         if !settlements.is_empty() {
             let inner = &self.registrar.inner;
-            self.registrar.within(async { Ok(inner.store.settle(&settlements).await?) }).await?;
+            self.registrar
+                .within(async { Ok(inner.store.settle(&settlements).await?) })
+                .await?;
         }
         Ok(())
     }
 
     async fn claim(&self, kind: WorkKind, limit: usize) -> Result<Vec<Work>, Error> {
         let inner = &self.registrar.inner;
-        let claim = Claim { kind, limit, now: self.registrar.now(), lease: LEASE };
-        self.registrar.within(async { Ok(inner.store.claim(claim).await?) }).await
+        let claim = Claim {
+            kind,
+            limit,
+            now: self.registrar.now(),
+            lease: LEASE,
+        };
+        self.registrar
+            .within(async { Ok(inner.store.claim(claim).await?) })
+            .await
     }
 }

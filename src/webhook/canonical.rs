@@ -28,9 +28,12 @@ const MAX_SAFE: u64 = (1 << 53) - 1;
 /// key given twice, a number or key that JavaScript would spell or order differently.
 pub(crate) fn canonical(body: &[u8]) -> Option<Vec<u8>> {
     let mut node: Node = serde_json::from_slice(body).ok()?;
-    let Node::Map(fields) = &mut node else { return None };
+    let Node::Map(fields) = &mut node else {
+        return None;
+    };
     fields.retain(|(key, _)| key != "text");
-    node.is_javascript().then(|| serde_json::to_vec(&node).ok())?
+    node.is_javascript()
+        .then(|| serde_json::to_vec(&node).ok())?
 }
 
 impl Node {
@@ -42,9 +45,9 @@ impl Node {
             Self::Fraction => false,
             Self::List(items) => items.iter().all(Self::is_javascript),
             // JavaScript moves integer-like keys to the front.
-            Self::Map(fields) => fields
-                .iter()
-                .all(|(key, value)| !key.starts_with(|c: char| c.is_ascii_digit()) && value.is_javascript()),
+            Self::Map(fields) => fields.iter().all(|(key, value)| {
+                !key.starts_with(|c: char| c.is_ascii_digit()) && value.is_javascript()
+            }),
         }
     }
 }
@@ -147,10 +150,22 @@ mod tests {
     #[test]
     fn follows_json_stringify() {
         let cases = [
-            (r#"{ "b" : 1, "a" : [true, null, "x"] }"#, r#"{"b":1,"a":[true,null,"x"]}"#),
-            (r#"{"u":"https:\/\/x.example\/cb","c":"Caf\u00e9 \u0026 co"}"#, "{\"u\":\"https://x.example/cb\",\"c\":\"Café & co\"}"),
-            (r#"{"text":"gone","keep":"a\u0001\t"}"#, r#"{"keep":"a\u0001\t"}"#),
-            (r#"{"inner":{"text":"stays"}}"#, r#"{"inner":{"text":"stays"}}"#),
+            (
+                r#"{ "b" : 1, "a" : [true, null, "x"] }"#,
+                r#"{"b":1,"a":[true,null,"x"]}"#,
+            ),
+            (
+                r#"{"u":"https:\/\/x.example\/cb","c":"Caf\u00e9 \u0026 co"}"#,
+                "{\"u\":\"https://x.example/cb\",\"c\":\"Café & co\"}",
+            ),
+            (
+                r#"{"text":"gone","keep":"a\u0001\t"}"#,
+                r#"{"keep":"a\u0001\t"}"#,
+            ),
+            (
+                r#"{"inner":{"text":"stays"}}"#,
+                r#"{"inner":{"text":"stays"}}"#,
+            ),
         ];
         for (body, expected) in cases {
             assert_eq!(form(body).as_deref(), Some(expected), "{body}");
@@ -159,9 +174,25 @@ mod tests {
 
     #[test]
     fn has_no_form_where_javascript_would_differ() {
-        for body in ["[]", "{", r#"{"a":1,"a":2}"#, r#"{"a":{"b":1,"b":1}}"#, r#"{"n":1.0}"#, r#"{"n":9007199254740993}"#, r#"{"1":2}"#, r#"{"a":1} x"#] {
+        for body in [
+            "[]",
+            "{",
+            r#"{"a":1,"a":2}"#,
+            r#"{"a":{"b":1,"b":1}}"#,
+            r#"{"n":1.0}"#,
+            r#"{"n":9007199254740993}"#,
+            r#"{"1":2}"#,
+            r#"{"a":1} x"#,
+        ] {
             assert_eq!(form(body), None, "{body}");
         }
-        assert_eq!(form(&format!("{{\"a\":{}{}}}", "[".repeat(4000), "]".repeat(4000))), None);
+        assert_eq!(
+            form(&format!(
+                "{{\"a\":{}{}}}",
+                "[".repeat(4000),
+                "]".repeat(4000)
+            )),
+            None
+        );
     }
 }

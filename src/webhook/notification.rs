@@ -20,8 +20,13 @@ const MAX_WORD_LEN: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotificationError {
+    /// Not UTF-8, and so no JSON.
+    #[error("the body is not UTF-8 text")]
+    NotUtf8,
     /// Not one JSON object with each key once, at line and column.
-    #[error("the body is not one JSON object with each key given once (line {line}, column {column})")]
+    #[error(
+        "the body is not one JSON object with each key given once (line {line}, column {column})"
+    )]
     NotAnObject {
         /// Line, from 1.
         line: usize,
@@ -62,10 +67,16 @@ impl<'d> Notification<'d> {
     /// [`NotificationError`] when it is not one JSON object, has no status, or
     /// names no payment.
     pub fn parse(verified: &Verified<'d>) -> Result<Self, NotificationError> {
-        let fields: Fields<'d> = serde_json::from_slice(verified.body()).map_err(|error| {
-            NotificationError::NotAnObject { line: error.line(), column: error.column() }
-        })?;
-        let status = fields.status.filter(|word| usable(word)).ok_or(NotificationError::NoStatus)?;
+        let text = std::str::from_utf8(verified.body()).map_err(|_| NotificationError::NotUtf8)?;
+        let fields: Fields<'d> =
+            serde_json::from_str(text).map_err(|error| NotificationError::NotAnObject {
+                line: error.line(),
+                column: error.column(),
+            })?;
+        let status = fields
+            .status
+            .filter(|word| usable(word))
+            .ok_or(NotificationError::NoStatus)?;
         if fields.extra.len() > MAX_EXTRA_FIELDS {
             return Err(NotificationError::TooManyFields);
         }
@@ -92,12 +103,16 @@ impl<'d> Notification<'d> {
 
     /// The pay link it speaks of.
     pub fn pay_link(&self) -> Option<PayLinkId> {
-        self.pay_link.as_deref().and_then(|text| PayLinkId::new(text).ok())
+        self.pay_link
+            .as_deref()
+            .and_then(|text| PayLinkId::new(text).ok())
     }
 
     /// Our reference.
     pub fn reference(&self) -> Option<Reference> {
-        self.reference.as_deref().and_then(|text| Reference::new(text).ok())
+        self.reference
+            .as_deref()
+            .and_then(|text| Reference::new(text).ok())
     }
 
     pub(crate) fn pay_link_text(&self) -> Option<&str> {
@@ -110,7 +125,9 @@ impl<'d> Notification<'d> {
 
     /// Whether an unknown field is there with anything but null in it.
     pub(crate) fn has_extra(&self, name: &str) -> bool {
-        self.extra.iter().any(|(key, raw)| key == name && raw.get() != "null")
+        self.extra
+            .iter()
+            .any(|(key, raw)| key == name && raw.get() != "null")
     }
 
     /// What happened, in the provider's word.
@@ -125,7 +142,11 @@ impl<'d> Notification<'d> {
 
     /// What makes this delivery the same as another.
     pub fn key(&self) -> DeliveryKey {
-        DeliveryKey::of(self.pay_link.as_deref(), &self.status, self.reference.as_deref())
+        DeliveryKey::of(
+            self.pay_link.as_deref(),
+            &self.status,
+            self.reference.as_deref(),
+        )
     }
 
     /// Whether the body has fields beyond the four known ones.
@@ -185,9 +206,13 @@ pub enum Value<'v> {
 
 impl<'v> Value<'v> {
     fn read(raw: &'v RawValue, path: Option<&str>) -> Option<Self> {
-        let Some(path) = path else { return Self::scalar(raw) };
+        let Some(path) = path else {
+            return Self::scalar(raw);
+        };
         let fields: Object<'v> = serde_json::from_str(raw.get()).ok()?;
-        let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
+        let (first, rest) = path
+            .split_once('.')
+            .map_or((path, None), |(first, rest)| (first, Some(rest)));
         let (_, raw) = fields.0.into_iter().find(|(key, _)| key == first)?;
         Self::read(raw, rest)
     }
@@ -195,7 +220,9 @@ impl<'v> Value<'v> {
     fn scalar(raw: &'v RawValue) -> Option<Self> {
         let text = raw.get();
         match text.as_bytes().first()? {
-            b'"' => serde_json::from_str::<Text<'v>>(text).ok().map(|text| Self::Text(text.0)),
+            b'"' => serde_json::from_str::<Text<'v>>(text)
+                .ok()
+                .map(|text| Self::Text(text.0)),
             b't' => Some(Self::Bool(true)),
             b'f' => Some(Self::Bool(false)),
             b'-' | b'0'..=b'9' => match text.parse::<i64>() {
@@ -220,7 +247,8 @@ impl fmt::Debug for Value<'_> {
 }
 
 fn usable(word: &str) -> bool {
-    !word.is_empty() && word.len() <= MAX_WORD_LEN && !word.contains(char::is_control)
+    let plain = |b: u8| b >= b' ' && b != 0x7f;
+    !word.is_empty() && word.len() <= MAX_WORD_LEN && word.bytes().all(plain)
 }
 
 /// Only objects and lists can hide a repeated key.
@@ -230,7 +258,10 @@ fn refuse_repeats(raw: &RawValue) -> Result<(), NotificationError> {
     }
     serde_json::from_str::<Node>(raw.get())
         .map(drop)
-        .map_err(|error| NotificationError::NotAnObject { line: error.line(), column: error.column() })
+        .map_err(|error| NotificationError::NotAnObject {
+            line: error.line(),
+            column: error.column(),
+        })
 }
 
 /// One object of the body: the four known fields, and the others as they stand.
@@ -245,7 +276,9 @@ struct Fields<'d> {
 
 impl<'de: 'd, 'd> Deserialize<'de> for Fields<'d> {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        input.deserialize_map(FieldsVisitor).map(|fields: Fields<'de>| fields)
+        input
+            .deserialize_map(FieldsVisitor)
+            .map(|fields: Fields<'de>| fields)
     }
 }
 
@@ -262,6 +295,7 @@ impl<'de> Visitor<'de> for FieldsVisitor {
         let mut fields = Fields::default();
         // A null known field is absent, but still may not come twice.
         let mut seen = [false; 4];
+        let mut extra_keys = Sieve::default();
         while let Some(Text(key)) = input.next_key::<Text<'de>>()? {
             let (index, slot) = match key.as_ref() {
                 "paylinkID" | "paylinkId" => (0, &mut fields.pay_link),
@@ -270,7 +304,8 @@ impl<'de> Visitor<'de> for FieldsVisitor {
                 "responseCode" => (3, &mut fields.response_code),
                 _ => {
                     if fields.extra.len() <= MAX_EXTRA_FIELDS {
-                        if fields.extra.iter().any(|(other, _)| *other == key) {
+                        let maybe = extra_keys.may_hold(&key);
+                        if maybe && fields.extra.iter().any(|(other, _)| *other == key) {
                             return Err(A::Error::custom("a key is given twice"));
                         }
                         fields.extra.push((key, input.next_value()?));
@@ -289,12 +324,35 @@ impl<'de> Visitor<'de> for FieldsVisitor {
     }
 }
 
+/// Tells most keys that did not come yet without looking through those that did.
+#[derive(Default)]
+struct Sieve([u64; 4]);
+
+impl Sieve {
+    /// Whether the key may have come before; it has from now on.
+    fn may_hold(&mut self, key: &str) -> bool {
+        let end = key
+            .as_bytes()
+            .last_chunk::<4>()
+            .map_or(0, |end| u32::from_le_bytes(*end));
+        let [.., sum] = (end ^ u32::from(key.len().to_le_bytes()[0]))
+            .wrapping_mul(0x9e37_79b1)
+            .to_le_bytes();
+        let (word, bit) = (usize::from(sum >> 6), 1 << (sum & 63));
+        let held = self.0[word] & bit != 0;
+        self.0[word] |= bit;
+        held
+    }
+}
+
 /// A nested object, read when a rule steps into it.
 struct Object<'d>(Vec<(Cow<'d, str>, &'d RawValue)>);
 
 impl<'de: 'd, 'd> Deserialize<'de> for Object<'d> {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        input.deserialize_map(ObjectVisitor).map(|object: Object<'de>| object)
+        input
+            .deserialize_map(ObjectVisitor)
+            .map(|object: Object<'de>| object)
     }
 }
 

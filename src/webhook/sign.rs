@@ -34,14 +34,21 @@ impl Signer {
 
     /// The signature over a path (no query) and the very bytes of a body.
     pub fn sign(&self, path: &str, body: &[u8]) -> Signature {
-        self.prefixed(path).sign(&[body])
+        self.after("").sign(&[path.as_bytes(), body])
     }
 
-    /// The key with a path already taken in.
-    pub(super) fn prefixed(&self, path: &str) -> Prefixed {
+    /// The key with the start of every message already taken in.
+    pub(super) fn after(&self, start: &str) -> Prepared {
         let mut mac = self.keyed.clone();
-        absorb(&mut mac, path.as_bytes());
-        Prefixed { mac }
+        let mut buffer = [0; BUFFER + 2];
+        let length = absorb(&mut mac, &mut buffer, 0, start.as_bytes());
+        let mut waiting = [0; BLOCK];
+        waiting.copy_from_slice(&buffer[..BLOCK]);
+        Prepared {
+            mac,
+            waiting,
+            length,
+        }
     }
 
     /// A plain HMAC over the bytes as they are, to check the primitive against
@@ -60,53 +67,97 @@ impl fmt::Debug for Signer {
     }
 }
 
-/// A prepared key and the escaped path behind it.
+/// SHA-256's block, in bytes.
+const BLOCK: usize = 64;
+/// Power of two, so that a mask stands in for bounds checks.
+const BUFFER: usize = 256;
+/// Input bytes escaped per step: even if each becomes two, they fit behind what is left
+/// of the step before.
+const STEP: usize = (BUFFER - BLOCK) / 2;
+
+/// A prepared key and the escaped start of a message behind it.
 #[derive(Clone)]
-pub(super) struct Prefixed {
+pub(super) struct Prepared {
     mac: HmacSha256,
+    /// Escaped bytes that do not fill a block yet.
+    waiting: [u8; BLOCK],
+    length: usize,
 }
 
-impl Prefixed {
-    /// The signature over the path and the parts, one after the other.
+impl Prepared {
+    /// The signature over the start and the parts, one after the other.
     pub(super) fn sign(&self, parts: &[&[u8]]) -> Signature {
         let mut mac = self.mac.clone();
-        for part in parts {
-            absorb(&mut mac, part);
-        }
+        let mut buffer = [0; BUFFER + 2];
+        buffer[..BLOCK].copy_from_slice(&self.waiting);
+        let length = parts.iter().fold(self.length, |length, part| {
+            absorb(&mut mac, &mut buffer, length, part)
+        });
+        mac.update(&buffer[..length & (BLOCK - 1)]);
         Signature(mac.finalize().into_bytes().into())
     }
 }
 
-/// Input bytes escaped per step; twice as many may come out.
-const STEP: usize = 112;
-/// Power of two above `2 * STEP`, so that a mask stands in for bounds checks.
-const BUFFER: usize = 256;
+/// Escapes through a buffer on the stack straight into the MAC: no allocation, and no
+/// branch that depends on the content. Only whole blocks are handed over, so that the
+/// hash need not copy them; gives how many bytes wait in the buffer.
+#[inline]
+fn absorb(
+    mac: &mut HmacSha256,
+    buffer: &mut [u8; BUFFER + 2],
+    waiting: usize,
+    bytes: &[u8],
+) -> usize {
+    let mut length = waiting;
+    for step in bytes.chunks(STEP) {
+        for &byte in step {
+            let [first, second, count, _] = ESCAPED[usize::from(byte)].to_le_bytes();
+            let at = length & (BUFFER - 1);
+            buffer[at..at + 2].copy_from_slice(&[first, second]);
+            length += usize::from(count);
+        }
+        let whole = length & (BUFFER - BLOCK);
+        mac.update(&buffer[..whole]);
+        buffer.copy_within(whole..whole + BLOCK, 0);
+        length -= whole;
+    }
+    length
+}
 
-/// For each byte, 1 when a backslash goes before it.
-const NEEDS_ESCAPE: [u8; 256] = {
+/// For each byte, what comes out of it (two bytes, the first one lowest) and, above
+/// these, how many of the two count.
+const ESCAPED: [u32; 256] = {
     let mut table = [0; 256];
-    table[0] = 1;
-    table[b'\\' as usize] = 1;
-    table[b'"' as usize] = 1;
-    table[b'\'' as usize] = 1;
+    let mut byte = 0u8;
+    loop {
+        table[byte as usize] = 1 << 16 | byte as u32;
+        if byte == u8::MAX {
+            break;
+        }
+        byte += 1;
+    }
+    table[0] = after_backslash(b'0');
+    table[b'\\' as usize] = after_backslash(b'\\');
+    table[b'"' as usize] = after_backslash(b'"');
+    table[b'\'' as usize] = after_backslash(b'\'');
     table
 };
 
-/// Escapes through a stack buffer straight into the MAC: no allocation, and no
-/// branch that depends on the content.
-fn absorb(mac: &mut HmacSha256, bytes: &[u8]) {
-    let mut buffer = [0u8; BUFFER];
-    for step in bytes.chunks(STEP) {
-        let mut length = 0;
-        for &byte in step {
-            buffer[length & (BUFFER - 1)] = b'\\';
-            length += usize::from(NEEDS_ESCAPE[usize::from(byte)]);
-            buffer[length & (BUFFER - 1)] = if byte == 0 { b'0' } else { byte };
-            length += 1;
-        }
-        mac.update(&buffer[..length & (BUFFER - 1)]);
-    }
+const fn after_backslash(byte: u8) -> u32 {
+    2 << 16 | (byte as u32) << 8 | b'\\' as u32
 }
+
+/// The value of each hexadecimal digit, and 0xff for everything else.
+const NIBBLES: [u8; 256] = {
+    let mut table = [0xff; 256];
+    let mut value = 0u8;
+    while value < 16 {
+        table[b"0123456789abcdef"[value as usize] as usize] = value;
+        table[b"0123456789ABCDEF"[value as usize] as usize] = value;
+        value += 1;
+    }
+    table
+};
 
 /// A signature. Compared in constant time only, and never printed by `Debug`.
 #[derive(Clone, Copy)]
@@ -115,12 +166,16 @@ pub struct Signature([u8; 32]);
 impl Signature {
     /// Reads 64 hexadecimal digits, in either case.
     pub fn from_hex(text: &[u8]) -> Option<Self> {
+        // Whoever sends a signature knows it: this need not take constant time.
+        let digits: &[u8; 64] = text.try_into().ok()?;
         let mut bytes = [0; 32];
-        if text.len() != 64 {
-            return None;
+        let mut seen = 0;
+        for (byte, [high, low]) in bytes.iter_mut().zip(digits.as_chunks::<2>().0) {
+            let (high, low) = (NIBBLES[usize::from(*high)], NIBBLES[usize::from(*low)]);
+            seen |= high | low;
+            *byte = high << 4 | low;
         }
-        base16ct::mixed::decode(text, &mut bytes).ok()?;
-        Some(Self(bytes))
+        (seen < 16).then_some(Self(bytes))
     }
 
     #[cfg(feature = "simulator")]
@@ -137,7 +192,13 @@ impl Signature {
 impl ConstantTimeEq for Signature {
     fn ct_eq(&self, other: &Self) -> Choice {
         let mut difference = 0;
-        for (ours, theirs) in self.0.as_chunks::<8>().0.iter().zip(other.0.as_chunks::<8>().0) {
+        for (ours, theirs) in self
+            .0
+            .as_chunks::<8>()
+            .0
+            .iter()
+            .zip(other.0.as_chunks::<8>().0)
+        {
             difference |= u64::from_ne_bytes(*ours) ^ u64::from_ne_bytes(*theirs);
         }
         difference.ct_eq(&0)

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use subtle::{ConditionallySelectable, ConstantTimeEq};
+use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
 use super::canonical;
 use super::delivery::Delivery;
-use super::sign::{Prefixed, Signature, Signer};
+use super::sign::{Prepared, Signature, Signer};
 use crate::secret::{AppId, Secret};
 
 /// Header with the application id. HTTP header names match in any case.
@@ -101,7 +101,9 @@ impl KeyRing {
             1..=MAX_KEYS => {}
             _ => return Err(VerifierError::TooManyKeys),
         }
-        let repeated = |(at, (label, _)): (usize, &(Arc<str>, Secret))| self.0[..at].iter().any(|(other, _)| other == label);
+        let repeated = |(at, (label, _)): (usize, &(Arc<str>, Secret))| {
+            self.0[..at].iter().any(|(other, _)| other == label)
+        };
         if self.0.iter().enumerate().any(repeated) {
             return Err(VerifierError::RepeatedLabel);
         }
@@ -123,11 +125,19 @@ pub struct SignedTime {
 impl SignedTime {
     /// A scheme with the usual tolerance of 300 seconds.
     pub fn new(header: impl Into<String>) -> Self {
-        Self { header: header.into(), tolerance: Duration::from_secs(300) }
+        Self {
+            header: header.into(),
+            tolerance: Duration::from_secs(300),
+        }
     }
 
     fn check(&self, delivery: &Delivery, now: DateTime<Utc>) -> Result<String, VerifyError> {
-        let value = single(delivery, &self.header, VerifyError::MissingTime, VerifyError::MissingTime)?;
+        let value = single(
+            delivery,
+            &self.header,
+            VerifyError::MissingTime,
+            VerifyError::MissingTime,
+        )?;
         let text = std::str::from_utf8(value).map_err(|_| VerifyError::MissingTime)?;
         let sent: i64 = text.parse().map_err(|_| VerifyError::MissingTime)?;
         let apart = Duration::from_secs(now.timestamp().abs_diff(sent));
@@ -159,7 +169,7 @@ pub enum SignedForm {
 pub struct Verified<'d> {
     pub(super) path: &'d str,
     pub(super) body: &'d [u8],
-    pub(super) key: Arc<str>,
+    pub(super) key: &'d Arc<str>,
     pub(super) form: SignedForm,
 }
 
@@ -175,8 +185,8 @@ impl<'d> Verified<'d> {
     }
 
     /// Label of the key that matched.
-    pub fn key(&self) -> &Arc<str> {
-        &self.key
+    pub fn key(&self) -> &'d Arc<str> {
+        self.key
     }
 
     /// The form that the signature was over.
@@ -186,8 +196,18 @@ impl<'d> Verified<'d> {
 
     /// A delivery that was verified when it arrived and waited in the inbox since.
     /// Only the registrar reads inbox rows, and only verified deliveries become one.
-    pub(crate) fn resumed(path: &'d str, body: &'d [u8], key: Arc<str>, form: SignedForm) -> Self {
-        Self { path, body, key, form }
+    pub(crate) fn resumed(
+        path: &'d str,
+        body: &'d [u8],
+        key: &'d Arc<str>,
+        form: SignedForm,
+    ) -> Self {
+        Self {
+            path,
+            body,
+            key,
+            form,
+        }
     }
 }
 
@@ -219,7 +239,7 @@ pub struct Verifier {
 struct PreparedKey {
     label: Arc<str>,
     signer: Signer,
-    at_path: Prefixed,
+    at_path: Prepared,
 }
 
 impl fmt::Debug for PreparedKey {
@@ -238,7 +258,9 @@ impl Verifier {
     /// [`VerifierError`] when there is no key or more than eight, two keys share
     /// a label, or the path is not a plain URL path.
     pub fn new(app_id: AppId, keys: &KeyRing, path: &str) -> Result<Self, VerifierError> {
-        if !path.starts_with('/') || path.contains(|c: char| matches!(c, '?' | '#') || c.is_whitespace()) {
+        if !path.starts_with('/')
+            || path.contains(|c: char| matches!(c, '?' | '#') || c.is_whitespace())
+        {
             return Err(VerifierError::BadPath);
         }
         let keys = keys
@@ -246,11 +268,21 @@ impl Verifier {
             .iter()
             .map(|(label, secret)| {
                 let signer = Signer::new(secret);
-                let at_path = signer.prefixed(path);
-                PreparedKey { label: label.clone(), signer, at_path }
+                let at_path = signer.after(path);
+                PreparedKey {
+                    label: label.clone(),
+                    signer,
+                    at_path,
+                }
             })
             .collect();
-        Ok(Self { app_id, keys, path: path.to_owned(), max_body: Self::DEFAULT_MAX_BODY, signed_time: None })
+        Ok(Self {
+            app_id,
+            keys,
+            path: path.to_owned(),
+            max_body: Self::DEFAULT_MAX_BODY,
+            signed_time: None,
+        })
     }
 
     /// Sets the body cap, in bytes.
@@ -288,25 +320,53 @@ impl Verifier {
     /// assert_eq!(verified.key().as_ref(), "2026");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn verify<'d>(&self, delivery: &'d Delivery, now: DateTime<Utc>) -> Result<Verified<'d>, VerifyError> {
+    pub fn verify<'d>(
+        &'d self,
+        delivery: &'d Delivery,
+        now: DateTime<Utc>,
+    ) -> Result<Verified<'d>, VerifyError> {
         if delivery.body().len() > self.max_body {
             return Err(VerifyError::TooLarge { cap: self.max_body });
         }
-        let app_id = single(delivery, APP_ID_HEADER, VerifyError::MissingAppId, VerifyError::RepeatedAppId)?;
-        if !bool::from(app_id.trim_ascii().ct_eq(self.app_id.as_str().as_bytes())) {
+        let app_id = single(
+            delivery,
+            APP_ID_HEADER,
+            VerifyError::MissingAppId,
+            VerifyError::RepeatedAppId,
+        )?;
+        if !bool::from(same(app_id.trim_ascii(), self.app_id.as_str().as_bytes())) {
             return Err(VerifyError::WrongAppId);
         }
+        let signature = single(
+            delivery,
+            SIGNATURE_HEADER,
+            VerifyError::MissingSignature,
+            VerifyError::RepeatedSignature,
+        )?;
         let signature =
-            single(delivery, SIGNATURE_HEADER, VerifyError::MissingSignature, VerifyError::RepeatedSignature)?;
-        let signature = Signature::from_hex(signature.trim_ascii()).ok_or(VerifyError::MalformedSignature)?;
-        let time = self.signed_time.as_ref().map(|scheme| scheme.check(delivery, now)).transpose()?;
+            Signature::from_hex(signature.trim_ascii()).ok_or(VerifyError::MalformedSignature)?;
+        let time = self
+            .signed_time
+            .as_ref()
+            .map(|scheme| scheme.check(delivery, now))
+            .transpose()?;
         let (key, form) = self
             .find(delivery, &signature, time.as_deref())
             .ok_or(VerifyError::WrongSignature)?;
-        Ok(Verified { path: delivery.path(), body: delivery.body(), key: key.label.clone(), form })
+        Ok(Verified {
+            path: delivery.path(),
+            body: delivery.body(),
+            key: &key.label,
+            form,
+        })
     }
 
-    fn find(&self, delivery: &Delivery, signature: &Signature, time: Option<&str>) -> Option<(&PreparedKey, SignedForm)> {
+    fn find(
+        &self,
+        delivery: &Delivery,
+        signature: &Signature,
+        time: Option<&str>,
+    ) -> Option<(&PreparedKey, SignedForm)> {
         let raw = delivery.body();
         if let Some(key) = self.matching(signature, time, &[raw]) {
             return Some((key, SignedForm::Raw));
@@ -326,21 +386,34 @@ impl Verifier {
     }
 
     /// Tries every key, without early exit.
-    fn matching(&self, signature: &Signature, time: Option<&str>, parts: &[&[u8]]) -> Option<&PreparedKey> {
+    fn matching(
+        &self,
+        signature: &Signature,
+        time: Option<&str>,
+        parts: &[&[u8]],
+    ) -> Option<&PreparedKey> {
         let mut found = u8::MAX;
         for (index, key) in (0u8..).zip(&self.keys) {
             let expected = match time {
                 None => key.at_path.sign(parts),
-                Some(time) => {
-                    let mut message = vec![self.path.as_bytes()];
-                    message.extend(parts);
-                    key.signer.prefixed(time).sign(&message)
-                }
+                Some(time) => key
+                    .signer
+                    .after(&format!("{time}{}", self.path))
+                    .sign(parts),
             };
             found.conditional_assign(&index, expected.ct_eq(signature));
         }
         self.keys.get(usize::from(found))
     }
+}
+
+/// Whether two texts are the same, in time that depends on their lengths only.
+fn same(ours: &[u8], theirs: &[u8]) -> Choice {
+    let difference = ours
+        .iter()
+        .zip(theirs)
+        .fold(0, |difference, (a, b)| difference | (a ^ b));
+    difference.ct_eq(&0) & ours.len().ct_eq(&theirs.len())
 }
 
 /// The value of a header that must come exactly once.

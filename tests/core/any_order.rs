@@ -30,12 +30,22 @@ async fn scene(method: Method, paid: &[usize]) -> Scene {
     other_offer.price = Money::zar(29_900).unwrap();
     world.registrar.enrol(other_offer).await.unwrap();
     let second = world.case(enrollment).await.attempts[1].clone();
-    let attempts = vec![(first, first_link), (second.reference, second.link.unwrap().id)];
+    let attempts = vec![
+        (first, first_link),
+        (second.reference, second.link.unwrap().id),
+    ];
     for index in paid {
-        world.simulator.pay(&attempts[*index].1, Choice::Card).unwrap();
+        world
+            .simulator
+            .pay(&attempts[*index].1, Choice::Card)
+            .unwrap();
     }
     world.simulator.take_callbacks();
-    Scene { world, enrollment, attempts }
+    Scene {
+        world,
+        enrollment,
+        attempts,
+    }
 }
 
 impl Scene {
@@ -47,9 +57,26 @@ impl Scene {
         match event {
             Event::Success(index) => drop(self.world.receive(&callback(index, "SUCCESS")).await),
             Event::Failure(index) => drop(self.world.receive(&callback(index, "FAILURE")).await),
-            Event::Stranger => drop(self.world.receive(&body("strangerslink00", "SUCCESS", "STRANGER")).await),
-            Event::AdminApproves => drop(self.world.registrar.admin(admin()).approve(self.enrollment, "").await.unwrap()),
-            Event::ReturnPage(index) => drop(self.world.registrar.confirm(&self.attempts[index].0).await.unwrap()),
+            Event::Stranger => drop(
+                self.world
+                    .receive(&body("strangerslink00", "SUCCESS", "STRANGER"))
+                    .await,
+            ),
+            Event::AdminApproves => drop(
+                self.world
+                    .registrar
+                    .admin(admin())
+                    .approve(self.enrollment, "")
+                    .await
+                    .unwrap(),
+            ),
+            Event::ReturnPage(index) => drop(
+                self.world
+                    .registrar
+                    .confirm(&self.attempts[index].0)
+                    .await
+                    .unwrap(),
+            ),
         }
     }
 
@@ -60,14 +87,29 @@ impl Scene {
 
 /// Everything that must not depend on the order.
 fn essence(case: &Case) -> String {
-    let attempt = |attempt: &Attempt| (attempt.status, attempt.payment.map(|paid| (paid.amount, paid.grade, paid.standing)));
+    let attempt = |attempt: &Attempt| {
+        (
+            attempt.status,
+            attempt
+                .payment
+                .map(|paid| (paid.amount, paid.grade, paid.standing)),
+        )
+    };
     let attempts: Vec<_> = case.attempts.iter().map(attempt).collect();
-    let sources: Vec<_> = live(case).map(|grant| grant.source.payment().is_some()).collect();
-    format!("{} {:?} {attempts:?} {sources:?}", case.enrollment.status, case.enrollment.counted.is_some())
+    let sources: Vec<_> = live(case)
+        .map(|grant| grant.source.payment().is_some())
+        .collect();
+    format!(
+        "{} {:?} {attempts:?} {sources:?}",
+        case.enrollment.status,
+        case.enrollment.counted.is_some()
+    )
 }
 
 fn live(case: &Case) -> impl Iterator<Item = &coursegate::access::Grant> {
-    case.grants.iter().filter(|grant| grant.state == GrantState::Live)
+    case.grants
+        .iter()
+        .filter(|grant| grant.state == GrantState::Live)
 }
 
 /// Calls `visit` with every order of the events (Heap's algorithm).
@@ -97,7 +139,11 @@ async fn ends_alike(method: Method, paid: &[usize], events: &[Event]) -> Case {
         let case = scene.end().await;
         match &first {
             Some((reference, expected)) => {
-                assert_eq!(essence(&case), essence(expected), "{order:?} against {reference:?}");
+                assert_eq!(
+                    essence(&case),
+                    essence(expected),
+                    "{order:?} against {reference:?}"
+                );
             }
             None => first = Some((order, case)),
         }
@@ -108,25 +154,53 @@ async fn ends_alike(method: Method, paid: &[usize], events: &[Event]) -> Case {
 #[tokio::test]
 async fn all_orders_of_seven_card_deliveries_end_in_one_state() {
     use Event::{AdminApproves, Failure, Stranger, Success};
-    let events = [Success(0), Success(0), Failure(0), Failure(1), Failure(1), Stranger, AdminApproves];
+    let events = [
+        Success(0),
+        Success(0),
+        Failure(0),
+        Failure(1),
+        Failure(1),
+        Stranger,
+        AdminApproves,
+    ];
     let case = ends_alike(Method::Card, &[0], &events).await;
-    assert_eq!(case.enrollment.status.to_string(), "approved(automatic_card_payment)");
+    assert_eq!(
+        case.enrollment.status.to_string(),
+        "approved(automatic_card_payment)"
+    );
     assert_eq!(live(&case).count(), 1);
 }
 
 #[tokio::test]
 async fn all_orders_of_an_eft_and_its_approval_end_in_one_state() {
     use Event::{AdminApproves, Failure, ReturnPage, Success};
-    let events = [Success(0), Success(0), Failure(0), Failure(1), ReturnPage(0), AdminApproves];
+    let events = [
+        Success(0),
+        Success(0),
+        Failure(0),
+        Failure(1),
+        ReturnPage(0),
+        AdminApproves,
+    ];
     let case = ends_alike(Method::InstantEft, &[0], &events).await;
-    assert_eq!(case.enrollment.status.to_string(), "approved(manual_admin_approval)");
+    assert_eq!(
+        case.enrollment.status.to_string(),
+        "approved(manual_admin_approval)"
+    );
     assert_eq!(live(&case).count(), 1);
 }
 
 #[tokio::test]
 async fn all_orders_of_two_paid_attempts_give_one_access_and_the_same_sums() {
     use Event::{AdminApproves, Failure, ReturnPage, Success};
-    let events = [Success(0), Success(1), Success(0), Failure(1), ReturnPage(1), AdminApproves];
+    let events = [
+        Success(0),
+        Success(1),
+        Success(0),
+        Failure(1),
+        ReturnPage(1),
+        AdminApproves,
+    ];
     for order in orders(&events) {
         let scene = scene(Method::Card, &[0, 1]).await;
         for event in &order {
@@ -134,12 +208,28 @@ async fn all_orders_of_two_paid_attempts_give_one_access_and_the_same_sums() {
         }
         let case = scene.end().await;
         let money = |wanted: fn(&Standing) -> bool| {
-            case.attempts.iter().filter(|attempt| attempt.payment.is_some_and(|paid| wanted(&paid.standing))).count()
+            case.attempts
+                .iter()
+                .filter(|attempt| attempt.payment.is_some_and(|paid| wanted(&paid.standing)))
+                .count()
         };
         assert_eq!(live(&case).count(), 1, "{order:?}");
-        assert_eq!(money(|standing| *standing == Standing::Counted), 1, "{order:?}");
-        assert_eq!(money(|standing| matches!(standing, Standing::Held(_))), 1, "{order:?}");
-        let sum: i64 = case.attempts.iter().filter_map(|attempt| attempt.payment?.amount).map(|sum| sum.minor()).sum();
+        assert_eq!(
+            money(|standing| *standing == Standing::Counted),
+            1,
+            "{order:?}"
+        );
+        assert_eq!(
+            money(|standing| matches!(standing, Standing::Held(_))),
+            1,
+            "{order:?}"
+        );
+        let sum: i64 = case
+            .attempts
+            .iter()
+            .filter_map(|attempt| attempt.payment?.amount)
+            .map(|sum| sum.minor())
+            .sum();
         assert_eq!(sum, 49_900 + 29_900, "{order:?}");
     }
 }

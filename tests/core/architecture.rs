@@ -5,7 +5,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const WORDS: &[&str] = &["ids", "money", "secret", "reason"];
-const DECISIONS: &[&str] = &["payment", "webhook", "evidence", "detect", "approval", "enrollment", "access", "record"];
+const DECISIONS: &[&str] = &[
+    "payment",
+    "webhook",
+    "evidence",
+    "detect",
+    "approval",
+    "enrollment",
+    "access",
+    "record",
+];
 
 fn sources(folder: &Path, out: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
@@ -22,16 +31,26 @@ fn sources(folder: &Path, out: &mut Vec<PathBuf>) {
 fn code(path: &Path) -> String {
     let text = fs::read_to_string(path).unwrap();
     let text = text.split("#[cfg(test)]").next().unwrap();
-    text.lines().map(|line| line.split("//").next().unwrap()).collect::<Vec<_>>().join("\n")
+    text.lines()
+        .map(|line| line.split("//").next().unwrap())
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// The modules named behind `crate::`, two steps deep for adapters.
 fn imports(code: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for part in code.split("crate::").skip(1) {
-        let name = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+        let name = |text: &str| {
+            text.chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '_')
+                .collect::<String>()
+        };
         let first = name(part);
-        let second = part[first.len()..].strip_prefix("::").map(name).filter(|second| first == "adapter" && !second.is_empty());
+        let second = part[first.len()..]
+            .strip_prefix("::")
+            .map(name)
+            .filter(|second| first == "adapter" && !second.is_empty());
         found.insert(second.map_or(first.clone(), |second| format!("{first}/{second}")));
     }
     found
@@ -41,8 +60,17 @@ fn files() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut paths = Vec::new();
     sources(&root, &mut paths);
-    let relative = |path: &PathBuf| path.strip_prefix(&root).unwrap().to_str().unwrap().replace('\\', "/");
-    paths.iter().map(|path| (relative(path), code(path))).collect()
+    let relative = |path: &PathBuf| {
+        path.strip_prefix(&root)
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .replace('\\', "/")
+    };
+    paths
+        .iter()
+        .map(|path| (relative(path), code(path)))
+        .collect()
 }
 
 fn top(file: &str) -> &str {
@@ -85,7 +113,10 @@ fn imports_point_one_way() {
 
 #[test]
 fn the_test_itself_sees_a_breach() {
-    assert_eq!(imports("use crate::registrar::Registrar; crate::adapter::memory::X"), ["adapter/memory", "registrar"].map(String::from).into());
+    assert_eq!(
+        imports("use crate::registrar::Registrar; crate::adapter::memory::X"),
+        ["adapter/memory", "registrar"].map(String::from).into()
+    );
     assert!(!allowed("detect/rule.rs", "registrar"));
     assert!(!allowed("money.rs", "payment"));
     assert!(!allowed("adapter/simulator/mod.rs", "adapter/memory"));
@@ -100,7 +131,16 @@ fn decisions_are_pure() {
         if !(WORDS.contains(&top(&file)) || DECISIONS.contains(&top(&file))) {
             continue;
         }
-        for forbidden in ["async ", ".await", "Utc::now", "time::Instant", "SystemTime", "std::net::Tcp", "std::fs", "std::env"] {
+        for forbidden in [
+            "async ",
+            ".await",
+            "Utc::now",
+            "time::Instant",
+            "SystemTime",
+            "std::net::Tcp",
+            "std::fs",
+            "std::env",
+        ] {
             assert!(!code.contains(forbidden), "{file} contains {forbidden}");
         }
     }
@@ -109,9 +149,21 @@ fn decisions_are_pure() {
 #[test]
 fn no_web_framework_and_no_runtime_in_the_library() {
     for (file, code) in files() {
-        for forbidden in ["axum", "actix", "hyper::", "tower::", "tokio", "http::Request"] {
+        for forbidden in [
+            "axum",
+            "actix",
+            "hyper::",
+            "tower::",
+            "tokio",
+            "http::Request",
+        ] {
             assert!(!code.contains(forbidden), "{file} contains {forbidden}");
         }
-        assert!(!code.contains("todo!") && !code.contains("unimplemented!") && !code.contains(".unwrap()"), "{file}");
+        assert!(
+            !code.contains("todo!")
+                && !code.contains("unimplemented!")
+                && !code.contains(".unwrap()"),
+            "{file}"
+        );
     }
 }

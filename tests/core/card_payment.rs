@@ -19,7 +19,10 @@ async fn a_paid_card_gives_access_at_once() {
 
     assert_eq!(receipts.len(), 1);
     let receipt = &receipts[0];
-    assert_eq!((receipt.outcome.clone(), receipt.http_status()), (Outcome::Applied, 200));
+    assert_eq!(
+        (receipt.outcome.clone(), receipt.http_status()),
+        (Outcome::Applied, 200)
+    );
     assert_eq!(receipt.enrollment, Some(enrollment));
     assert_eq!(receipt.key.as_deref(), Some("primary"));
     assert!(receipt.access_granted);
@@ -28,7 +31,12 @@ async fn a_paid_card_gives_access_at_once() {
     assert!(!world.may_enter("sipho").await);
 
     let case = world.case(enrollment).await;
-    assert_eq!(case.enrollment.status, Status::Approved { cause: ApprovalCause::AutomaticCardPayment });
+    assert_eq!(
+        case.enrollment.status,
+        Status::Approved {
+            cause: ApprovalCause::AutomaticCardPayment
+        }
+    );
     assert_eq!(case.enrollment.counted, Some(reference));
     assert_eq!(case.attempts[0].status, AttemptStatus::Paid);
     assert_eq!(case.attempts[0].payment.unwrap().grade, Grade::Confirmed);
@@ -75,7 +83,10 @@ async fn what_was_committed_is_published_once_and_in_order() {
     world.advance(2);
     world.pass().await;
     world.pass().await;
-    assert_eq!(world.publisher.published(), world.store.timeline(enrollment).await.unwrap());
+    assert_eq!(
+        world.publisher.published(),
+        world.store.timeline(enrollment).await.unwrap()
+    );
 }
 
 #[tokio::test]
@@ -84,7 +95,13 @@ async fn a_declined_card_can_be_tried_again_on_the_same_link_or_a_new_one() {
     let (enrollment, first, old_link) = world.attempt("thandi", Method::Card).await;
     let receipts = world.pay(&old_link, Choice::Decline).await;
     assert_eq!(receipts[0].outcome, Outcome::Failed);
-    let card = world.registrar.learner_card(Some(&crate::support::learner("thandi")), &crate::support::course()).await;
+    let card = world
+        .registrar
+        .learner_card(
+            Some(&crate::support::learner("thandi")),
+            &crate::support::course(),
+        )
+        .await;
     assert_eq!(card.unwrap().text.as_str(), "Retry payment");
 
     let (again, second, new_link) = world.attempt("thandi", Method::Card).await;
@@ -97,7 +114,10 @@ async fn a_declined_card_can_be_tried_again_on_the_same_link_or_a_new_one() {
     assert_eq!(receipts[0].outcome, Outcome::Applied);
     assert_eq!(world.case(enrollment).await.enrollment.counted, Some(first));
     assert!(world.may_enter("thandi").await);
-    assert_eq!(world.enrol("thandi", Method::Card).await.next, NextStep::Open);
+    assert_eq!(
+        world.enrol("thandi", Method::Card).await.next,
+        NextStep::Open
+    );
 }
 
 #[tokio::test]
@@ -108,7 +128,10 @@ async fn a_late_failure_never_lowers_what_was_paid() {
     let late = crate::support::body(link.as_str(), "FAILURE", reference.as_str());
     let receipt = world.receive(&late).await;
     assert_eq!(receipt.outcome, Outcome::NoEffect);
-    assert_eq!(world.case(enrollment).await.attempts[0].status, AttemptStatus::Paid);
+    assert_eq!(
+        world.case(enrollment).await.attempts[0].status,
+        AttemptStatus::Paid
+    );
     assert!(world.may_enter("thandi").await);
 }
 

@@ -1,5 +1,6 @@
 use coursegate::detect::{
-    Clues, Condition, Detect, Detection, Detector, Fallback, Level, Operand, Rule, RuleProblem, RuleSet,
+    Clues, Condition, Detect, Detection, Detector, Fallback, Level, Operand, Rule, RuleProblem,
+    RuleSet,
 };
 use coursegate::evidence::Evidence;
 use coursegate::payment::{Attempt, Method};
@@ -11,7 +12,14 @@ use crate::support::{APP_ID, PATH, SECRET, body, course, learner, price, signed,
 
 fn attempt(declared: Method) -> Attempt {
     let enrollment: EnrollmentId = "019c0000-0000-7000-8000-000000000001".parse().unwrap();
-    Attempt::new(Reference::new("CG-1").unwrap(), enrollment, (learner("thandi"), course()), price(), declared, start())
+    Attempt::new(
+        Reference::new("CG-1").unwrap(),
+        enrollment,
+        (learner("thandi"), course()),
+        price(),
+        declared,
+        start(),
+    )
 }
 
 fn verified<T>(delivery: &Delivery, use_it: impl FnOnce(&Verified<'_>) -> T) -> T {
@@ -24,11 +32,19 @@ fn detect(rules: RuleSet, declared: Method, fields: &str) -> Detection {
     let detector = Detector::new(rules).unwrap();
     let attempt = attempt(declared);
     let genuine = body("link", "SUCCESS", "CG-1");
-    let text = if fields.is_empty() { genuine } else { genuine.replace('}', &format!(",{fields}}}")) };
+    let text = if fields.is_empty() {
+        genuine
+    } else {
+        genuine.replace('}', &format!(",{fields}}}"))
+    };
     verified(&signed(&text), |verified| {
         let notification = Notification::parse(verified).unwrap();
         let evidence = Evidence::gather(&attempt, Some((verified, &notification)), None);
-        detector.detect(&Clues { attempt: &attempt, evidence: &evidence, notification: Some(&notification) })
+        detector.detect(&Clues {
+            attempt: &attempt,
+            evidence: &evidence,
+            notification: Some(&notification),
+        })
     })
 }
 
@@ -58,7 +74,10 @@ fn richer_payloads_speak_for_themselves() {
 
     let eft = r#""paymentMethod":"Instant EFT","bankName":"Test Bank","bankReference":"T1""#;
     let found = detect(RuleSet::standard(), Method::Unknown, eft);
-    assert_eq!((found.method, found.level), (Method::InstantEft, Level::High));
+    assert_eq!(
+        (found.method, found.level),
+        (Method::InstantEft, Level::High)
+    );
 
     // Declared one thing, paid another: nobody is approved on that.
     let found = detect(RuleSet::standard(), Method::Card, eft);
@@ -67,14 +86,41 @@ fn richer_payloads_speak_for_themselves() {
 
 #[test]
 fn a_whole_card_number_is_never_kept() {
-    let found = detect(RuleSet::standard(), Method::Card, r#""cardNumber":"4111 1111 1111 1111","cardType":"4111111111111111""#);
-    assert_eq!(found.metadata.masked_number.as_ref().unwrap().as_str(), "411111******1111");
+    let found = detect(
+        RuleSet::standard(),
+        Method::Card,
+        r#""cardNumber":"4111 1111 1111 1111","cardType":"4111111111111111""#,
+    );
+    assert_eq!(
+        found.metadata.masked_number.as_ref().unwrap().as_str(),
+        "411111******1111"
+    );
     assert!(!format!("{found:?}").contains("4111111111111111"));
-    assert!(!serde_json::to_string(&found).unwrap().contains("4111111111111111"));
+    assert!(
+        !serde_json::to_string(&found)
+            .unwrap()
+            .contains("4111111111111111")
+    );
 }
 
-fn rule(id: &str, method: Method, field: &str, condition: Condition, value: Option<Operand>, weight: f64) -> Rule {
-    Rule { id: id.into(), method, field: field.into(), condition, value, weight, required: false, ignore_case: false }
+fn rule(
+    id: &str,
+    method: Method,
+    field: &str,
+    condition: Condition,
+    value: Option<Operand>,
+    weight: f64,
+) -> Rule {
+    Rule {
+        id: id.into(),
+        method,
+        field: field.into(),
+        condition,
+        value,
+        weight,
+        required: false,
+        ignore_case: false,
+    }
 }
 
 fn text(text: &str) -> Option<Operand> {
@@ -82,7 +128,11 @@ fn text(text: &str) -> Option<Operand> {
 }
 
 fn set(rules: Vec<Rule>) -> RuleSet {
-    RuleSet { version: "test".into(), rules, ..RuleSet::standard() }
+    RuleSet {
+        version: "test".into(),
+        rules,
+        ..RuleSet::standard()
+    }
 }
 
 #[test]
@@ -125,24 +175,47 @@ fn all_eight_conditions() {
     ];
     for (field, condition, value, expected) in cases {
         let what = format!("{field} {condition:?} {value:?}");
-        let found = detect(set(vec![rule("r", Method::Card, field, condition, value, 0.9)]), Method::Card, fields);
+        let found = detect(
+            set(vec![rule("r", Method::Card, field, condition, value, 0.9)]),
+            Method::Card,
+            fields,
+        );
         assert_eq!(found.indicators[0].matched, expected, "{what}");
     }
-    let mut folded = rule("r", Method::Card, "word", C::Regex, text("VISA (DEBIT|CREDIT)"), 0.9);
+    let mut folded = rule(
+        "r",
+        Method::Card,
+        "word",
+        C::Regex,
+        text("VISA (DEBIT|CREDIT)"),
+        0.9,
+    );
     folded.ignore_case = true;
     assert!(detect(set(vec![folded]), Method::Card, fields).indicators[0].matched);
 }
 
 #[test]
 fn a_payload_cannot_pass_for_a_fact_of_ours() {
-    let rules = set(vec![rule("declared", Method::Card, "@declared_method", Condition::Equals, text("card"), 0.9)]);
-    let found = detect(rules, Method::Unknown, r#""@declared_method":"card","declared_method":"card""#);
+    let rules = set(vec![rule(
+        "declared",
+        Method::Card,
+        "@declared_method",
+        Condition::Equals,
+        text("card"),
+        0.9,
+    )]);
+    let found = detect(
+        rules,
+        Method::Unknown,
+        r#""@declared_method":"card","declared_method":"card""#,
+    );
     assert_eq!(found.method, Method::Unknown);
 }
 
 #[test]
 fn every_problem_of_a_rule_set_is_named() {
-    let card = |id: &str, condition, value, weight| rule(id, Method::Card, "f", condition, value, weight);
+    let card =
+        |id: &str, condition, value, weight| rule(id, Method::Card, "f", condition, value, weight);
     let mut bad = set(vec![
         card("twice", Condition::Exists, None, 0.5),
         card("twice", Condition::Exists, None, 0.5),
@@ -155,39 +228,91 @@ fn every_problem_of_a_rule_set_is_named() {
         card("not-a-number", Condition::GreaterThan, text("x"), 0.5),
         card("open", Condition::Regex, text("("), 0.5),
         card("bomb", Condition::Regex, text(r"\w{500}{500}"), 0.5),
-        rule("fact", Method::Card, "@secret", Condition::Exists, None, 0.5),
-        rule("unknown", Method::Unknown, "f", Condition::Exists, None, 0.5),
+        rule(
+            "fact",
+            Method::Card,
+            "@secret",
+            Condition::Exists,
+            None,
+            0.5,
+        ),
+        rule(
+            "unknown",
+            Method::Unknown,
+            "f",
+            Condition::Exists,
+            None,
+            0.5,
+        ),
         rule("nowhere", Method::Card, " ", Condition::Exists, None, 0.5),
     ]);
     bad.version = String::new();
     bad.thresholds.low = 0.9;
     let problems = Detector::new(bad).unwrap_err().problems;
     assert_eq!(problems.len(), 15, "{problems:#?}");
-    assert!(problems.contains(&RuleProblem::RepeatedId { rule: "twice".into() }));
+    assert!(problems.contains(&RuleProblem::RepeatedId {
+        rule: "twice".into()
+    }));
     assert!(problems.contains(&RuleProblem::EmptyId { position: 3 }));
     let named = |wanted: fn(&RuleProblem) -> bool| problems.iter().any(wanted);
-    assert!(named(|problem| matches!(problem, RuleProblem::BadRegex { rule, .. } if rule == "bomb")));
-    assert!(named(|problem| matches!(problem, RuleProblem::UnknownFact { field, .. } if field == "@secret")));
+    assert!(named(
+        |problem| matches!(problem, RuleProblem::BadRegex { rule, .. } if rule == "bomb")
+    ));
+    assert!(named(
+        |problem| matches!(problem, RuleProblem::UnknownFact { field, .. } if field == "@secret")
+    ));
 }
 
 #[test]
 fn rules_are_data() {
     let json = serde_json::to_string(&RuleSet::standard()).unwrap();
-    assert_eq!(serde_json::from_str::<RuleSet>(&json).unwrap(), RuleSet::standard());
+    assert_eq!(
+        serde_json::from_str::<RuleSet>(&json).unwrap(),
+        RuleSet::standard()
+    );
     let typo = r#"{"version":"1","rules":[{"id":"a","method":"card","field":"f","condition":"exists","wieght":0.5}]}"#;
-    let error = serde_json::from_str::<RuleSet>(typo).unwrap_err().to_string();
-    assert!(error.contains("wieght") && error.contains("line 1"), "{error}");
-    let word = typo.replace("wieght", "weight").replace("exists", "resembles");
-    assert!(serde_json::from_str::<RuleSet>(&word).unwrap_err().to_string().contains("resembles"));
+    let error = serde_json::from_str::<RuleSet>(typo)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("wieght") && error.contains("line 1"),
+        "{error}"
+    );
+    let word = typo
+        .replace("wieght", "weight")
+        .replace("exists", "resembles");
+    assert!(
+        serde_json::from_str::<RuleSet>(&word)
+            .unwrap_err()
+            .to_string()
+            .contains("resembles")
+    );
 }
 
 #[test]
 fn a_failed_required_rule_rules_its_method_out() {
-    let mut required = rule("needed", Method::Card, "absent", Condition::Exists, None, 0.1);
+    let mut required = rule(
+        "needed",
+        Method::Card,
+        "absent",
+        Condition::Exists,
+        None,
+        0.1,
+    );
     required.required = true;
-    let strong = rule("strong", Method::Card, "status", Condition::Exists, None, 0.99);
+    let strong = rule(
+        "strong",
+        Method::Card,
+        "status",
+        Condition::Exists,
+        None,
+        0.99,
+    );
     let found = detect(set(vec![strong, required]), Method::Card, "");
-    assert_eq!((found.method, found.confidence.value()), (Method::Unknown, 0.0));
+    assert_eq!(
+        (found.method, found.confidence.value()),
+        (Method::Unknown, 0.0)
+    );
 }
 
 #[test]
@@ -198,20 +323,40 @@ fn fallbacks_do_what_they_say() {
         (Fallback::ManualApproval, Method::Unknown),
         (Fallback::LogAndInvestigate, Method::Unknown),
     ] {
-        let found = detect(RuleSet { fallback, ..RuleSet::standard() }, Method::Unknown, "");
+        let found = detect(
+            RuleSet {
+                fallback,
+                ..RuleSet::standard()
+            },
+            Method::Unknown,
+            "",
+        );
         assert_eq!((found.method, found.fallback), (method, Some(fallback)));
     }
 }
 
 #[test]
 fn it_explains_itself() {
-    let found = detect(RuleSet::standard(), Method::Card, r#""bankName":"Test Bank""#);
+    let found = detect(
+        RuleSet::standard(),
+        Method::Card,
+        r#""bankName":"Test Bank""#,
+    );
     assert_eq!(found.leading, Method::Card);
     let contributions = found.contributions();
-    let share = |id: &str| contributions.iter().find(|(rule, _)| rule.as_ref() == id).unwrap().1;
+    let share = |id: &str| {
+        contributions
+            .iter()
+            .find(|(rule, _)| rule.as_ref() == id)
+            .unwrap()
+            .1
+    };
     assert!(share("declared-card") > 0.0 && share("payload-bank-name") < 0.0);
     let flip = found.nearest_flip(0.80).unwrap();
-    assert_eq!((flip.rule.as_ref(), flip.to_match), ("payload-bank-name", false));
+    assert_eq!(
+        (flip.rule.as_ref(), flip.to_match),
+        ("payload-bank-name", false)
+    );
     assert!(flip.confidence.value() >= 0.80);
     assert_eq!(found.rule_set.as_ref(), "standard-1");
 }

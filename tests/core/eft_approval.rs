@@ -16,8 +16,15 @@ async fn an_instant_eft_waits_for_a_person_and_then_opens_the_course() {
     let receipts = world.pay(&link, Choice::InstantEft).await;
     assert_eq!(receipts[0].outcome, Outcome::Held(HoldReason::InstantEft));
     assert!(!receipts[0].access_granted && !world.may_enter("thandi").await);
-    let card = world.registrar.learner_card(Some(&learner("thandi")), &course()).await.unwrap();
-    assert_eq!((card.text.as_str(), card.disabled), ("Pending Approval", true));
+    let card = world
+        .registrar
+        .learner_card(Some(&learner("thandi")), &course())
+        .await
+        .unwrap();
+    assert_eq!(
+        (card.text.as_str(), card.disabled),
+        ("Pending Approval", true)
+    );
 
     let desk = world.registrar.admin(admin());
     let queue = desk.pending(PageRequest::first(10)).await.unwrap();
@@ -25,17 +32,43 @@ async fn an_instant_eft_waits_for_a_person_and_then_opens_the_course() {
     let why = desk.explain(enrollment).await.unwrap();
     let basis = why.basis.unwrap();
     assert_eq!(basis.detection.method, Method::InstantEft);
-    assert!(why.contributions.iter().any(|(rule, share)| rule == "declared-eft" && *share > 0.8));
+    assert!(
+        why.contributions
+            .iter()
+            .any(|(rule, share)| rule == "declared-eft" && *share > 0.8)
+    );
     assert!(why.nearest_flip.unwrap().confidence.value() < 0.80);
     assert!(why.advice.is_some());
 
-    desk.approve(enrollment, "seen in the dashboard").await.unwrap();
+    desk.approve(enrollment, "seen in the dashboard")
+        .await
+        .unwrap();
     assert!(world.may_enter("thandi").await);
     let case = world.case(enrollment).await;
-    assert_eq!(case.enrollment.status, Status::Approved { cause: ApprovalCause::ManualAdminApproval });
-    assert_eq!(case.grants[0].source, GrantSource::Approval { by: admin(), payment: Some(reference) });
-    assert_eq!(case.attempts[0].payment.unwrap().standing, Standing::Counted);
-    assert!(desk.pending(PageRequest::first(10)).await.unwrap().items.is_empty());
+    assert_eq!(
+        case.enrollment.status,
+        Status::Approved {
+            cause: ApprovalCause::ManualAdminApproval
+        }
+    );
+    assert_eq!(
+        case.grants[0].source,
+        GrantSource::Approval {
+            by: admin(),
+            payment: Some(reference)
+        }
+    );
+    assert_eq!(
+        case.attempts[0].payment.unwrap().standing,
+        Standing::Counted
+    );
+    assert!(
+        desk.pending(PageRequest::first(10))
+            .await
+            .unwrap()
+            .items
+            .is_empty()
+    );
 
     // Again is accepted and changes nothing.
     let version = case.enrollment.version;
@@ -47,21 +80,45 @@ async fn an_instant_eft_waits_for_a_person_and_then_opens_the_course() {
 async fn a_bank_transfer_gets_a_reference_and_goes_straight_to_the_queue() {
     let world = World::new();
     let enrolled = world.enrol("sipho", Method::BankTransfer).await;
-    let NextStep::Transfer { reference, amount, bank } = enrolled.next else { panic!("no bank details") };
+    let NextStep::Transfer {
+        reference,
+        amount,
+        bank,
+    } = enrolled.next
+    else {
+        panic!("no bank details")
+    };
     assert_eq!((amount, bank.bank.as_str()), (price(), "Test Bank"));
-    assert_eq!(enrolled.status, Status::AwaitingApproval { reason: HoldReason::BankTransfer });
+    assert_eq!(
+        enrolled.status,
+        Status::AwaitingApproval {
+            reason: HoldReason::BankTransfer
+        }
+    );
 
     let desk = world.registrar.admin(admin());
-    desk.approve(enrolled.enrollment, "on the statement of 31 January").await.unwrap();
+    desk.approve(enrolled.enrollment, "on the statement of 31 January")
+        .await
+        .unwrap();
     assert!(world.may_enter("sipho").await);
     let case = world.case(enrolled.enrollment).await;
     assert_eq!(case.attempts[0].status, AttemptStatus::Paid);
     assert_eq!(case.attempts[0].payment.unwrap().amount, Some(price()));
 
-    desk.record_refund(&reference, "returned by bank, slip 17").await.unwrap();
+    desk.record_refund(&reference, "returned by bank, slip 17")
+        .await
+        .unwrap();
     let case = world.case(enrolled.enrollment).await;
-    assert_eq!((case.enrollment.status, case.attempts[0].status), (Status::Withdrawn, AttemptStatus::Refunded));
-    assert!(matches!(world.access("sipho").await, AccessDecision::Deny { reason: DenyReason::Ended { .. } }));
+    assert_eq!(
+        (case.enrollment.status, case.attempts[0].status),
+        (Status::Withdrawn, AttemptStatus::Refunded)
+    );
+    assert!(matches!(
+        world.access("sipho").await,
+        AccessDecision::Deny {
+            reason: DenyReason::Ended { .. }
+        }
+    ));
 }
 
 #[tokio::test]
@@ -70,7 +127,10 @@ async fn a_learner_may_turn_from_a_bank_transfer_to_a_card() {
     let transfer = world.enrol("sipho", Method::BankTransfer).await;
     let (enrollment, _, link) = world.attempt("sipho", Method::Card).await;
     assert_eq!(enrollment, transfer.enrollment);
-    assert_eq!(world.pay(&link, Choice::Card).await[0].outcome, Outcome::Applied);
+    assert_eq!(
+        world.pay(&link, Choice::Card).await[0].outcome,
+        Outcome::Applied
+    );
     assert!(world.may_enter("sipho").await);
 }
 
@@ -80,12 +140,22 @@ async fn a_rejection_says_why_and_leaves_the_money_in_sight() {
     let (enrollment, reference, link) = world.attempt("thandi", Method::InstantEft).await;
     world.pay(&link, Choice::InstantEft).await;
     let desk = world.registrar.admin(admin());
-    let status = desk.reject(enrollment, "Name on the payment differs").await.unwrap();
-    assert!(matches!(&status, Status::Rejected { reason } if reason.as_str() == "Name on the payment differs"));
+    let status = desk
+        .reject(enrollment, "Name on the payment differs")
+        .await
+        .unwrap();
+    assert!(
+        matches!(&status, Status::Rejected { reason } if reason.as_str() == "Name on the payment differs")
+    );
     assert!(!world.may_enter("thandi").await);
-    let held = world.case(enrollment).await.attempts[0].payment.unwrap().standing;
+    let held = world.case(enrollment).await.attempts[0]
+        .payment
+        .unwrap()
+        .standing;
     assert_eq!(held, Standing::Held(HoldReason::InstantEft));
-    desk.record_refund(&reference, "dashboard R-1").await.unwrap();
+    desk.record_refund(&reference, "dashboard R-1")
+        .await
+        .unwrap();
     let case = world.case(enrollment).await;
     assert_eq!(case.attempts[0].status, AttemptStatus::Refunded);
     assert!(matches!(case.enrollment.status, Status::Rejected { .. }));
@@ -101,8 +171,16 @@ async fn an_approved_enrollment_cannot_be_rejected() {
     let world = World::new();
     let (enrollment, _, link) = world.attempt("thandi", Method::Card).await;
     world.pay(&link, Choice::Card).await;
-    let error = world.registrar.admin(admin()).reject(enrollment, "too late").await.unwrap_err();
-    assert_eq!(error, Error::Refused(CaseError::Refused(Refusal::ApprovedAlready)));
+    let error = world
+        .registrar
+        .admin(admin())
+        .reject(enrollment, "too late")
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error,
+        Error::Refused(CaseError::Refused(Refusal::ApprovedAlready))
+    );
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert!(error.to_string().contains("revoke"));
 }
@@ -112,7 +190,10 @@ async fn bulk_approval_is_tried_first_and_reports_each_item() {
     let world = World::new();
     let one = world.enrol("one", Method::BankTransfer).await.enrollment;
     let two = world.enrol("two", Method::BankTransfer).await.enrollment;
-    let unknown = World::new().enrol("three", Method::BankTransfer).await.enrollment;
+    let unknown = World::new()
+        .enrol("three", Method::BankTransfer)
+        .await
+        .enrollment;
     let desk = world.registrar.admin(admin());
     desk.approve(two, "").await.unwrap();
 
@@ -125,20 +206,41 @@ async fn bulk_approval_is_tried_first_and_reports_each_item() {
     assert_eq!(wet[1].outcome, BulkOutcome::AlreadyApproved);
     assert!(matches!(wet[2].outcome, BulkOutcome::Failed(_)));
     let status = world.case(one).await.enrollment.status;
-    assert_eq!(status, Status::Approved { cause: ApprovalCause::BulkApproval });
+    assert_eq!(
+        status,
+        Status::Approved {
+            cause: ApprovalCause::BulkApproval
+        }
+    );
 }
 
 #[tokio::test]
 async fn the_queue_has_pages() {
     let world = World::new();
     for number in 0..5 {
-        world.enrol(&format!("learner-{number}"), Method::BankTransfer).await;
+        world
+            .enrol(&format!("learner-{number}"), Method::BankTransfer)
+            .await;
     }
     let desk = world.registrar.admin(admin());
     let first = desk.pending(PageRequest::first(2)).await.unwrap();
-    let second = desk.pending(PageRequest::after(first.next.unwrap(), 2)).await.unwrap();
-    let third = desk.pending(PageRequest::after(second.next.unwrap(), 2)).await.unwrap();
-    assert_eq!((first.items.len(), second.items.len(), third.items.len(), third.next), (2, 2, 1, None));
+    let second = desk
+        .pending(PageRequest::after(first.next.unwrap(), 2))
+        .await
+        .unwrap();
+    let third = desk
+        .pending(PageRequest::after(second.next.unwrap(), 2))
+        .await
+        .unwrap();
+    assert_eq!(
+        (
+            first.items.len(),
+            second.items.len(),
+            third.items.len(),
+            third.next
+        ),
+        (2, 2, 1, None)
+    );
 }
 
 #[tokio::test]
@@ -155,6 +257,9 @@ async fn a_provisional_grant_lives_while_the_transfer_waits() {
     let approved = world.enrol("thandi", Method::BankTransfer).await.enrollment;
     desk.approve(approved, "").await.unwrap();
     world.advance(4000);
-    assert!(world.may_enter("thandi").await, "the real grant outlives the lent one");
+    assert!(
+        world.may_enter("thandi").await,
+        "the real grant outlives the lent one"
+    );
     assert_eq!(world.case(approved).await.grants.len(), 2);
 }

@@ -5,7 +5,9 @@ use coursegate::adapter::simulator::Choice;
 use coursegate::enrollment::Status;
 use coursegate::payment::Method;
 use coursegate::registrar::NextStep;
-use coursegate::{CourseId, Email, Error, ErrorKind, IdError, LearnerId, Money, MoneyError, Secret};
+use coursegate::{
+    CourseId, Email, Error, ErrorKind, IdError, LearnerId, Money, MoneyError, Secret,
+};
 
 use crate::support::{World, config, course, learner, request};
 
@@ -24,7 +26,12 @@ async fn sixty_four_clicks_at_once_give_one_enrollment() {
     let clicks: Vec<_> = (0..64)
         .map(|_| {
             let registrar = world.registrar.clone();
-            tokio::spawn(async move { registrar.enrol(request("thandi", Method::Card)).await.unwrap() })
+            tokio::spawn(async move {
+                registrar
+                    .enrol(request("thandi", Method::Card))
+                    .await
+                    .unwrap()
+            })
         })
         .collect();
     let mut enrollments = HashSet::new();
@@ -41,10 +48,19 @@ async fn the_pay_link_carries_price_reference_and_pages() {
     let world = World::new();
     let (_, reference, _) = world.attempt("thandi", Method::Card).await;
     assert!(reference.as_str().starts_with("CG-") && reference.as_str().len() == 15);
-    let link = world.case(world.enrol("thandi", Method::Card).await.enrollment).await.attempts[0].link.clone().unwrap();
+    let link = world
+        .case(world.enrol("thandi", Method::Card).await.enrollment)
+        .await
+        .attempts[0]
+        .link
+        .clone()
+        .unwrap();
     let success = world.simulator.pay(&link.id, Choice::Card).unwrap();
     assert_eq!(success, format!("https://school.example/paid/{reference}"));
-    assert!(world.simulator.report().is_empty(), "the provider had nothing to complain about");
+    assert!(
+        world.simulator.report().is_empty(),
+        "the provider had nothing to complain about"
+    );
 }
 
 #[tokio::test]
@@ -55,7 +71,10 @@ async fn another_price_or_method_makes_a_new_attempt() {
     cheaper.price = Money::zar(29_900).unwrap();
     world.registrar.enrol(cheaper).await.unwrap();
     let case = world.case(enrollment).await;
-    assert_eq!((case.attempts.len(), case.enrollment.price.minor()), (2, 29_900));
+    assert_eq!(
+        (case.attempts.len(), case.enrollment.price.minor()),
+        (2, 29_900)
+    );
 
     // The old offer was made, and is honoured when it is paid in full.
     world.pay(&old_link, Choice::Card).await;
@@ -66,16 +85,35 @@ async fn another_price_or_method_makes_a_new_attempt() {
 async fn access_that_ran_out_can_be_bought_again() {
     let world = World::new();
     let day = Terms::lasting(std::time::Duration::from_secs(86_400));
-    let enrolled = world.registrar.enrol(request("thandi", Method::Card).terms(day.clone())).await.unwrap();
-    let link = world.case(enrolled.enrollment).await.attempts[0].link.clone().unwrap().id;
+    let enrolled = world
+        .registrar
+        .enrol(request("thandi", Method::Card).terms(day.clone()))
+        .await
+        .unwrap();
+    let link = world.case(enrolled.enrollment).await.attempts[0]
+        .link
+        .clone()
+        .unwrap()
+        .id;
     world.pay(&link, Choice::Card).await;
     assert!(world.may_enter("thandi").await);
     world.advance(86_400);
     assert!(!world.may_enter("thandi").await);
 
-    let again = world.registrar.enrol(request("thandi", Method::Card).terms(day)).await.unwrap();
-    assert_eq!((again.enrollment, again.status), (enrolled.enrollment, Status::AwaitingPayment));
-    let link = world.case(again.enrollment).await.attempts[1].link.clone().unwrap().id;
+    let again = world
+        .registrar
+        .enrol(request("thandi", Method::Card).terms(day))
+        .await
+        .unwrap();
+    assert_eq!(
+        (again.enrollment, again.status),
+        (enrolled.enrollment, Status::AwaitingPayment)
+    );
+    let link = world.case(again.enrollment).await.attempts[1]
+        .link
+        .clone()
+        .unwrap()
+        .id;
     world.pay(&link, Choice::Card).await;
     assert!(world.may_enter("thandi").await);
     assert_eq!(world.case(again.enrollment).await.grants.len(), 2);
@@ -86,11 +124,18 @@ async fn leaving_ends_access_and_enrolling_again_reopens() {
     let world = World::new();
     let (enrollment, _, link) = world.attempt("thandi", Method::Card).await;
     world.pay(&link, Choice::Card).await;
-    let status = world.registrar.withdraw(&learner("thandi"), &course()).await.unwrap();
+    let status = world
+        .registrar
+        .withdraw(&learner("thandi"), &course())
+        .await
+        .unwrap();
     assert_eq!(status, Status::Withdrawn);
     assert!(!world.may_enter("thandi").await);
     let again = world.enrol("thandi", Method::Card).await;
-    assert_eq!((again.enrollment, again.status), (enrollment, Status::AwaitingPayment));
+    assert_eq!(
+        (again.enrollment, again.status),
+        (enrollment, Status::AwaitingPayment)
+    );
 }
 
 #[tokio::test]
@@ -98,13 +143,26 @@ async fn what_is_not_sold_is_refused() {
     let world = World::with(Default::default(), config(), |builder| {
         builder.courses(|course: &CourseId| course.as_str() == "rust-102")
     });
-    let error = world.registrar.enrol(request("thandi", Method::Card)).await.unwrap_err();
-    assert_eq!((error.clone(), error.kind()), (Error::UnknownCourse(course()), ErrorKind::Invalid));
+    let error = world
+        .registrar
+        .enrol(request("thandi", Method::Card))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.clone(), error.kind()),
+        (Error::UnknownCourse(course()), ErrorKind::Invalid)
+    );
 
     let mut no_bank = config();
     no_bank.bank = None;
     let world = World::with(Default::default(), no_bank, |builder| builder);
-    assert_eq!(world.registrar.enrol(request("thandi", Method::BankTransfer)).await, Err(Error::NoBank));
+    assert_eq!(
+        world
+            .registrar
+            .enrol(request("thandi", Method::BankTransfer))
+            .await,
+        Err(Error::NoBank)
+    );
 }
 
 #[test]
@@ -118,10 +176,22 @@ fn sums_that_cannot_be_are_refused() {
 #[test]
 fn names_that_cannot_be_are_refused() {
     assert!(matches!(LearnerId::new(""), Err(IdError::Empty { .. })));
-    assert!(matches!(LearnerId::new(" padded "), Err(IdError::Padded { .. })));
-    assert!(matches!(LearnerId::new("line\nbreak"), Err(IdError::BadCharacter { at: 4, .. })));
-    assert!(matches!(CourseId::new("right\u{202e}left"), Err(IdError::BadCharacter { .. })));
-    assert!(matches!(CourseId::new("x".repeat(129)), Err(IdError::TooLong { .. })));
+    assert!(matches!(
+        LearnerId::new(" padded "),
+        Err(IdError::Padded { .. })
+    ));
+    assert!(matches!(
+        LearnerId::new("line\nbreak"),
+        Err(IdError::BadCharacter { at: 4, .. })
+    ));
+    assert!(matches!(
+        CourseId::new("right\u{202e}left"),
+        Err(IdError::BadCharacter { .. })
+    ));
+    assert!(matches!(
+        CourseId::new("x".repeat(129)),
+        Err(IdError::TooLong { .. })
+    ));
     assert!(matches!(Email::new("nobody"), Err(IdError::NotAnEmail)));
     assert!(Secret::new(" \u{feff}\n").is_err());
 }

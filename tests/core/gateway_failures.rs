@@ -3,20 +3,23 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use coursegate::access::Grant;
 use coursegate::adapter::memory::{MemoryStore, TestClock};
 use coursegate::adapter::simulator::{Choice, Fault, Settings};
-use coursegate::access::Grant;
 use coursegate::enrollment::Change;
 use coursegate::evidence::Confirmation;
 use coursegate::payment::{AttemptStatus, Method, PayLink};
 use coursegate::port::{
-    Capabilities, Claim, Committed, GatewayError, InboxFilter, LinkRequest, Loaded, Lookup, Page, PageRequest,
-    PaymentGateway, PendingItem, Records, Settlement, StatusQuery, Store, StoreError, Work,
+    Capabilities, Claim, Committed, GatewayError, InboxFilter, LinkRequest, Loaded, Lookup, Page,
+    PageRequest, PaymentGateway, PendingItem, Records, Settlement, StatusQuery, Store, StoreError,
+    Work,
 };
 use coursegate::record::Record;
 use coursegate::registrar::{NextStep, Outcome};
 use coursegate::webhook::DeliveryKey;
-use coursegate::{CourseId, EnrollmentId, Error, ErrorKind, LearnerId, RecordId, Reference, Registrar};
+use coursegate::{
+    CourseId, EnrollmentId, Error, ErrorKind, LearnerId, RecordId, Reference, Registrar,
+};
 
 use crate::support::{World, body, config, request, signed, start};
 
@@ -54,12 +57,24 @@ impl PaymentGateway for Scripted {
     }
     async fn create_link(&self, _: &LinkRequest) -> Answer<PayLink> {
         self.asked.lock().unwrap().push("create".into());
-        self.links.lock().unwrap().pop_front().expect("one call too many")
+        self.links
+            .lock()
+            .unwrap()
+            .pop_front()
+            .expect("one call too many")
     }
     async fn status(&self, query: StatusQuery<'_>) -> Answer<Option<Confirmation>> {
-        let by = if matches!(query, StatusQuery::Reference(_)) { "reference" } else { "link" };
+        let by = if matches!(query, StatusQuery::Reference(_)) {
+            "reference"
+        } else {
+            "link"
+        };
         self.asked.lock().unwrap().push(by.into());
-        self.statuses.lock().unwrap().pop_front().expect("one call too many")
+        self.statuses
+            .lock()
+            .unwrap()
+            .pop_front()
+            .expect("one call too many")
     }
 }
 
@@ -76,18 +91,35 @@ fn unpaid() -> Confirmation {
 }
 
 fn link(id: &str) -> PayLink {
-    PayLink { id: id.parse().unwrap(), url: format!("https://pay.example/{id}").into() }
+    PayLink {
+        id: id.parse().unwrap(),
+        url: format!("https://pay.example/{id}").into(),
+    }
 }
 
 #[tokio::test]
 async fn a_provider_that_fails_keeps_the_enrollment_and_a_retry_works() {
     let failing = Scripted::new([Err(GatewayError::Unreachable), Ok(link("second"))], []);
     let store = MemoryStore::new();
-    let registrar = Registrar::builder(config(), store.clone()).gateway(failing).build().unwrap();
-    let error = registrar.enrol(request("thandi", Method::Card)).await.unwrap_err();
-    let Error::NoPayLink { enrollment, source } = &error else { panic!("{error:?}") };
-    assert_eq!((source, error.kind(), error.kind().http_status()), (&GatewayError::Unreachable, ErrorKind::Provider, 502));
-    let enrolled = registrar.enrol(request("thandi", Method::Card)).await.unwrap();
+    let registrar = Registrar::builder(config(), store.clone())
+        .gateway(failing)
+        .build()
+        .unwrap();
+    let error = registrar
+        .enrol(request("thandi", Method::Card))
+        .await
+        .unwrap_err();
+    let Error::NoPayLink { enrollment, source } = &error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(
+        (source, error.kind(), error.kind().http_status()),
+        (&GatewayError::Unreachable, ErrorKind::Provider, 502)
+    );
+    let enrolled = registrar
+        .enrol(request("thandi", Method::Card))
+        .await
+        .unwrap();
     assert_eq!(enrolled.enrollment, *enrollment);
     assert!(matches!(enrolled.next, NextStep::Pay { url, .. } if url.ends_with("second")));
 }
@@ -95,23 +127,57 @@ async fn a_provider_that_fails_keeps_the_enrollment_and_a_retry_works() {
 #[tokio::test]
 async fn after_a_timeout_the_provider_is_asked_before_another_link_is_made() {
     // The link was made, and the answer was lost: its address is not known to anybody.
-    let slow = Scripted::new([Err(GatewayError::TimedOut), Ok(link("fresh"))], [Ok(Some(unpaid()))]);
+    let slow = Scripted::new(
+        [Err(GatewayError::TimedOut), Ok(link("fresh"))],
+        [Ok(Some(unpaid()))],
+    );
     let store = MemoryStore::new();
-    let registrar = Registrar::builder(config(), store.clone()).gateway(slow.clone()).build().unwrap();
-    registrar.enrol(request("thandi", Method::Card)).await.unwrap_err();
-    let enrolled = registrar.enrol(request("thandi", Method::Card)).await.unwrap();
-    let case = store.load(Lookup::Enrollment(enrolled.enrollment)).await.unwrap().case.unwrap();
+    let registrar = Registrar::builder(config(), store.clone())
+        .gateway(slow.clone())
+        .build()
+        .unwrap();
+    registrar
+        .enrol(request("thandi", Method::Card))
+        .await
+        .unwrap_err();
+    let enrolled = registrar
+        .enrol(request("thandi", Method::Card))
+        .await
+        .unwrap();
+    let case = store
+        .load(Lookup::Enrollment(enrolled.enrollment))
+        .await
+        .unwrap()
+        .case
+        .unwrap();
     let statuses: Vec<_> = case.attempts.iter().map(|attempt| attempt.status).collect();
-    assert_eq!(statuses, [AttemptStatus::Abandoned, AttemptStatus::LinkReady]);
+    assert_eq!(
+        statuses,
+        [AttemptStatus::Abandoned, AttemptStatus::LinkReady]
+    );
     assert_eq!(slow.asked(), ["create", "reference", "create"]);
 
     // And when it does not know the reference, the same attempt is used.
     let lost = Scripted::new([Err(GatewayError::TimedOut), Ok(link("fresh"))], [Ok(None)]);
     let store = MemoryStore::new();
-    let registrar = Registrar::builder(config(), store.clone()).gateway(lost).build().unwrap();
-    registrar.enrol(request("thandi", Method::Card)).await.unwrap_err();
-    let enrolled = registrar.enrol(request("thandi", Method::Card)).await.unwrap();
-    let case = store.load(Lookup::Enrollment(enrolled.enrollment)).await.unwrap().case.unwrap();
+    let registrar = Registrar::builder(config(), store.clone())
+        .gateway(lost)
+        .build()
+        .unwrap();
+    registrar
+        .enrol(request("thandi", Method::Card))
+        .await
+        .unwrap_err();
+    let enrolled = registrar
+        .enrol(request("thandi", Method::Card))
+        .await
+        .unwrap();
+    let case = store
+        .load(Lookup::Enrollment(enrolled.enrollment))
+        .await
+        .unwrap()
+        .case
+        .unwrap();
     assert_eq!(case.attempts.len(), 1);
 }
 
@@ -138,9 +204,17 @@ async fn a_frozen_provider_does_not_hold_a_callback_and_nothing_is_lost() {
     let (enrollment, reference, link) = world.attempt("thandi", Method::Card).await;
     let mut hurried = config();
     hurried.provider_wait = Duration::from_millis(20);
-    let registrar = Registrar::builder(hurried, world.store.clone()).gateway(Frozen).build().unwrap();
-    let receipt = registrar.receive(signed(&body(link.as_str(), "SUCCESS", reference.as_str()))).await;
-    assert_eq!((receipt.outcome.clone(), receipt.http_status()), (Outcome::Waiting, 200));
+    let registrar = Registrar::builder(hurried, world.store.clone())
+        .gateway(Frozen)
+        .build()
+        .unwrap();
+    let receipt = registrar
+        .receive(signed(&body(link.as_str(), "SUCCESS", reference.as_str())))
+        .await;
+    assert_eq!(
+        (receipt.outcome.clone(), receipt.http_status()),
+        (Outcome::Waiting, 200)
+    );
     assert!(world.case(enrollment).await.confirming);
 }
 
@@ -184,13 +258,19 @@ impl Store for Broken {
 
 #[async_trait]
 impl Records for Broken {
-    async fn pending(&self, _: PageRequest<EnrollmentId>) -> Result<Page<PendingItem, EnrollmentId>, StoreError> {
+    async fn pending(
+        &self,
+        _: PageRequest<EnrollmentId>,
+    ) -> Result<Page<PendingItem, EnrollmentId>, StoreError> {
         self.fail().await
     }
     async fn timeline(&self, _: EnrollmentId) -> Result<Vec<Record>, StoreError> {
         self.fail().await
     }
-    async fn unassigned(&self, _: PageRequest<RecordId>) -> Result<Page<Record, RecordId>, StoreError> {
+    async fn unassigned(
+        &self,
+        _: PageRequest<RecordId>,
+    ) -> Result<Page<Record, RecordId>, StoreError> {
         self.fail().await
     }
     async fn inbox(
@@ -200,7 +280,10 @@ impl Records for Broken {
     ) -> Result<Page<coursegate::enrollment::InboxEntry, DeliveryKey>, StoreError> {
         self.fail().await
     }
-    async fn delivery(&self, _: &DeliveryKey) -> Result<Option<coursegate::enrollment::InboxEntry>, StoreError> {
+    async fn delivery(
+        &self,
+        _: &DeliveryKey,
+    ) -> Result<Option<coursegate::enrollment::InboxEntry>, StoreError> {
         self.fail().await
     }
 }
@@ -208,18 +291,38 @@ impl Records for Broken {
 #[tokio::test]
 async fn a_store_that_is_down_asks_the_sender_to_come_again() {
     let registrar = Registrar::builder(config(), Broken::Down).build().unwrap();
-    let receipt = registrar.receive(signed(&body("link", "SUCCESS", "CG-1"))).await;
-    assert_eq!((receipt.outcome.clone(), receipt.http_status()), (Outcome::Unavailable, 503));
-    let error = registrar.confirm(&Reference::new("CG-1").unwrap()).await.unwrap_err();
+    let receipt = registrar
+        .receive(signed(&body("link", "SUCCESS", "CG-1")))
+        .await;
+    assert_eq!(
+        (receipt.outcome.clone(), receipt.http_status()),
+        (Outcome::Unavailable, 503)
+    );
+    let error = registrar
+        .confirm(&Reference::new("CG-1").unwrap())
+        .await
+        .unwrap_err();
     assert_eq!(error.kind().http_status(), 503);
-    assert!(std::error::Error::source(&error).unwrap().to_string().contains("switched off"));
+    assert!(
+        std::error::Error::source(&error)
+            .unwrap()
+            .to_string()
+            .contains("switched off")
+    );
 }
 
 #[tokio::test]
 async fn a_store_that_hangs_is_left_at_the_deadline() {
     let clock = TestClock::at(start());
-    let registrar = Registrar::builder(config(), Broken::Hangs).clock(clock.clone()).build().unwrap();
-    let waiting = tokio::spawn(async move { registrar.receive(signed(&body("link", "SUCCESS", "CG-1"))).await });
+    let registrar = Registrar::builder(config(), Broken::Hangs)
+        .clock(clock.clone())
+        .build()
+        .unwrap();
+    let waiting = tokio::spawn(async move {
+        registrar
+            .receive(signed(&body("link", "SUCCESS", "CG-1")))
+            .await
+    });
     tokio::task::yield_now().await;
     clock.advance(Duration::from_millis(4_999));
     tokio::task::yield_now().await;
@@ -230,18 +333,31 @@ async fn a_store_that_hangs_is_left_at_the_deadline() {
 
 #[tokio::test]
 async fn a_provider_with_internal_errors_leaves_the_learner_confirming() {
-    let world = World::with(Settings::new(3).fault(Fault::ServerError, 0.0), config(), |builder| builder);
+    let world = World::with(
+        Settings::new(3).fault(Fault::ServerError, 0.0),
+        config(),
+        |builder| builder,
+    );
     let (_, reference, link) = world.attempt("thandi", Method::Card).await;
-    let sick = World::with(Settings::new(3).fault(Fault::ServerError, 1.0), config(), |builder| builder);
+    let sick = World::with(
+        Settings::new(3).fault(Fault::ServerError, 1.0),
+        config(),
+        |builder| builder,
+    );
     let registrar = Registrar::builder(config(), world.store.clone())
         .gateway(sick.simulator.gateway())
         .clock(world.clock.clone())
         .build()
         .unwrap();
     world.simulator.pay(&link, Choice::Card).unwrap();
-    let receipt = registrar.receive(signed(&body(link.as_str(), "SUCCESS", reference.as_str()))).await;
+    let receipt = registrar
+        .receive(signed(&body(link.as_str(), "SUCCESS", reference.as_str())))
+        .await;
     assert_eq!(receipt.outcome, Outcome::Waiting);
-    assert!(matches!(registrar.confirm(&reference).await, Err(Error::Gateway(GatewayError::Unreachable))));
+    assert!(matches!(
+        registrar.confirm(&reference).await,
+        Err(Error::Gateway(GatewayError::Unreachable))
+    ));
     // The provider recovers.
     world.advance(3600);
     world.pass().await;

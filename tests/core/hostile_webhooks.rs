@@ -5,11 +5,13 @@ use coursegate::port::{InboxFilter, PageRequest, Records};
 use coursegate::reason::HoldReason;
 use coursegate::record::Fact;
 use coursegate::registrar::{Outcome, Receipt};
-use coursegate::webhook::{Delivery, SignedForm, SignedTime, Signer, Verifier, VerifyError};
 use coursegate::webhook::KeyRing;
+use coursegate::webhook::{Delivery, SignedForm, SignedTime, Signer, Verifier, VerifyError};
 use coursegate::{AppId, Config, Secret};
 
-use crate::support::{APP_ID, PATH, SECRET, World, body, config, signed, signed_bytes, start, with_signature};
+use crate::support::{
+    APP_ID, PATH, SECRET, World, body, config, signed, signed_bytes, start, with_signature,
+};
 
 /// A paid attempt whose callback was never delivered.
 struct Target {
@@ -36,27 +38,67 @@ fn refused(receipt: &Receipt) -> VerifyError {
 async fn signatures_that_are_not_right_are_refused_and_nothing_is_kept() {
     let Target { world, genuine } = target().await;
     let bytes = genuine.as_bytes();
-    let right = Signer::new(&Secret::new(SECRET).unwrap()).sign(PATH, bytes).to_hex();
-    let other = Signer::new(&Secret::new("test-secret-of-somebody-else").unwrap()).sign(PATH, bytes).to_hex();
+    let right = Signer::new(&Secret::new(SECRET).unwrap())
+        .sign(PATH, bytes)
+        .to_hex();
+    let other = Signer::new(&Secret::new("test-secret-of-somebody-else").unwrap())
+        .sign(PATH, bytes)
+        .to_hex();
     let headers = |pairs: &[(&str, &str)]| {
-        Delivery::new(PATH, pairs.iter().map(|(name, value)| (*name, value.as_bytes().to_vec())), bytes)
+        Delivery::new(
+            PATH,
+            pairs
+                .iter()
+                .map(|(name, value)| (*name, value.as_bytes().to_vec())),
+            bytes,
+        )
     };
     let app = ("ik-appid", APP_ID);
     let cases = [
         (headers(&[("ik-sign", &right)]), VerifyError::MissingAppId),
-        (headers(&[app, app, ("ik-sign", &right)]), VerifyError::RepeatedAppId),
-        (headers(&[("ik-appid", "IKSOMEBODYELSE"), ("ik-sign", &right)]), VerifyError::WrongAppId),
+        (
+            headers(&[app, app, ("ik-sign", &right)]),
+            VerifyError::RepeatedAppId,
+        ),
+        (
+            headers(&[("ik-appid", "IKSOMEBODYELSE"), ("ik-sign", &right)]),
+            VerifyError::WrongAppId,
+        ),
         (headers(&[app]), VerifyError::MissingSignature),
-        (headers(&[app, ("ik-sign", &right), ("IK-SIGN", &right)]), VerifyError::RepeatedSignature),
+        (
+            headers(&[app, ("ik-sign", &right), ("IK-SIGN", &right)]),
+            VerifyError::RepeatedSignature,
+        ),
         (with_signature(bytes, ""), VerifyError::MalformedSignature),
-        (with_signature(bytes, &right[..63]), VerifyError::MalformedSignature),
-        (with_signature(bytes, &format!("{right}00")), VerifyError::MalformedSignature),
-        (with_signature(bytes, &format!("{},{}", &right[..32], &right[..31])), VerifyError::MalformedSignature),
-        (with_signature(bytes, &"zz".repeat(32)), VerifyError::MalformedSignature),
-        (with_signature(bytes, &"\u{fe}".repeat(32)), VerifyError::MalformedSignature),
-        (with_signature(bytes, &"00".repeat(32)), VerifyError::WrongSignature),
+        (
+            with_signature(bytes, &right[..63]),
+            VerifyError::MalformedSignature,
+        ),
+        (
+            with_signature(bytes, &format!("{right}00")),
+            VerifyError::MalformedSignature,
+        ),
+        (
+            with_signature(bytes, &format!("{},{}", &right[..32], &right[..31])),
+            VerifyError::MalformedSignature,
+        ),
+        (
+            with_signature(bytes, &"zz".repeat(32)),
+            VerifyError::MalformedSignature,
+        ),
+        (
+            with_signature(bytes, &"\u{fe}".repeat(32)),
+            VerifyError::MalformedSignature,
+        ),
+        (
+            with_signature(bytes, &"00".repeat(32)),
+            VerifyError::WrongSignature,
+        ),
         (with_signature(bytes, &other), VerifyError::WrongSignature),
-        (with_signature(genuine.replace("SUCCESS", "success").as_bytes(), &right), VerifyError::WrongSignature),
+        (
+            with_signature(genuine.replace("SUCCESS", "success").as_bytes(), &right),
+            VerifyError::WrongSignature,
+        ),
         (with_signature(b"", &right), VerifyError::WrongSignature),
     ];
     let count = cases.len();
@@ -67,11 +109,28 @@ async fn signatures_that_are_not_right_are_refused_and_nothing_is_kept() {
     }
     assert!(!world.may_enter("thandi").await);
     for filter in [InboxFilter::Waiting, InboxFilter::Parked, InboxFilter::Dead] {
-        assert!(world.store.inbox(filter, PageRequest::first(10)).await.unwrap().items.is_empty());
+        assert!(
+            world
+                .store
+                .inbox(filter, PageRequest::first(10))
+                .await
+                .unwrap()
+                .items
+                .is_empty()
+        );
     }
-    let records = world.store.unassigned(PageRequest::first(100)).await.unwrap().items;
+    let records = world
+        .store
+        .unassigned(PageRequest::first(100))
+        .await
+        .unwrap()
+        .items;
     assert_eq!(records.len(), count);
-    assert!(records.iter().all(|record| matches!(record.fact, Fact::DeliveryRefused { .. })));
+    assert!(
+        records
+            .iter()
+            .all(|record| matches!(record.fact, Fact::DeliveryRefused { .. }))
+    );
     // The genuine one still works.
     assert_eq!(world.receive(&genuine).await.outcome, Outcome::Applied);
 }
@@ -80,14 +139,31 @@ async fn signatures_that_are_not_right_are_refused_and_nothing_is_kept() {
 async fn a_flood_of_forgeries_does_not_fill_the_store() {
     let Target { world, genuine } = target().await;
     for _ in 0..1000 {
-        world.registrar.receive(with_signature(genuine.as_bytes(), &"00".repeat(32))).await;
+        world
+            .registrar
+            .receive(with_signature(genuine.as_bytes(), &"00".repeat(32)))
+            .await;
     }
     world.advance(60);
-    world.registrar.receive(with_signature(genuine.as_bytes(), &"00".repeat(32))).await;
-    let records = world.store.unassigned(PageRequest::first(500)).await.unwrap().items;
+    world
+        .registrar
+        .receive(with_signature(genuine.as_bytes(), &"00".repeat(32)))
+        .await;
+    let records = world
+        .store
+        .unassigned(PageRequest::first(500))
+        .await
+        .unwrap()
+        .items;
     assert_eq!(records.len(), 61);
     let last = records.iter().max_by_key(|record| record.at).unwrap();
-    assert!(matches!(last.fact, Fact::DeliveryRefused { unrecorded: 940, .. }));
+    assert!(matches!(
+        last.fact,
+        Fact::DeliveryRefused {
+            unrecorded: 940,
+            ..
+        }
+    ));
 }
 
 #[tokio::test]
@@ -98,21 +174,34 @@ async fn an_oversized_body_is_refused_before_it_is_hashed() {
     assert_eq!(receipt.http_status(), 413);
     let largest = vec![b' '; Verifier::DEFAULT_MAX_BODY];
     let receipt = world.registrar.receive(signed_bytes(&largest)).await;
-    assert_eq!((receipt.outcome.clone(), receipt.http_status()), (Outcome::Unreadable, 200));
+    assert_eq!(
+        (receipt.outcome.clone(), receipt.http_status()),
+        (Outcome::Unreadable, 200)
+    );
 }
 
 #[tokio::test]
 async fn hex_case_does_not_matter() {
     let Target { world, genuine } = target().await;
-    let signature = Signer::new(&Secret::new(SECRET).unwrap()).sign(PATH, genuine.as_bytes()).to_hex();
-    let receipt = world.registrar.receive(with_signature(genuine.as_bytes(), &signature.to_uppercase())).await;
+    let signature = Signer::new(&Secret::new(SECRET).unwrap())
+        .sign(PATH, genuine.as_bytes())
+        .to_hex();
+    let receipt = world
+        .registrar
+        .receive(with_signature(
+            genuine.as_bytes(),
+            &signature.to_uppercase(),
+        ))
+        .await;
     assert_eq!(receipt.outcome, Outcome::Applied);
 }
 
 #[tokio::test]
 async fn what_is_signed_and_unreadable_is_kept_and_never_approves() {
     let deep = format!(r#"{{"a":{}{}}}"#, "[".repeat(5000), "]".repeat(5000));
-    let many: String = (0..100).map(|number| format!(r#","x{number}":1"#)).collect();
+    let many: String = (0..100)
+        .map(|number| format!(r#","x{number}":1"#))
+        .collect();
     let Target { world, genuine } = target().await;
     let with = |field: &str| genuine.replace('}', &format!(",{field}}}"));
     let bodies: Vec<Vec<u8>> = vec![
@@ -124,11 +213,20 @@ async fn what_is_signed_and_unreadable_is_kept_and_never_approves() {
         b"\xff\xfe{}".to_vec(),
         genuine.replace("SUCCESS", "SUC\u{0}CESS").into_bytes(),
         [genuine.as_bytes(), b"{}"].concat(),
-        genuine.replace(r#""status":"SUCCESS""#, r#""status":1"#).into_bytes(),
-        genuine.replace(r#""status":"SUCCESS""#, r#""status":null"#).into_bytes(),
+        genuine
+            .replace(r#""status":"SUCCESS""#, r#""status":1"#)
+            .into_bytes(),
+        genuine
+            .replace(r#""status":"SUCCESS""#, r#""status":null"#)
+            .into_bytes(),
         genuine.replace(r#""status":"SUCCESS","#, "").into_bytes(),
         with(r#""status":"FAILURE""#).into_bytes(),
-        genuine.replace(r#""status":"SUCCESS""#, r#""status":"FAILURE","status":"SUCCESS""#).into_bytes(),
+        genuine
+            .replace(
+                r#""status":"SUCCESS""#,
+                r#""status":"FAILURE","status":"SUCCESS""#,
+            )
+            .into_bytes(),
         with(r#""paylinkId":"2zh1zj6y8xpb0g3""#).into_bytes(),
         with(r#""x":{"y":1,"y":2}"#).into_bytes(),
         with(r#""x":1,"x":2"#).into_bytes(),
@@ -141,14 +239,32 @@ async fn what_is_signed_and_unreadable_is_kept_and_never_approves() {
     for bytes in bodies {
         let receipt = world.registrar.receive(signed_bytes(&bytes)).await;
         let text = String::from_utf8_lossy(&bytes[..bytes.len().min(120)]).into_owned();
-        assert_eq!((receipt.outcome.clone(), receipt.http_status()), (Outcome::Unreadable, 200), "{text}");
+        assert_eq!(
+            (receipt.outcome.clone(), receipt.http_status()),
+            (Outcome::Unreadable, 200),
+            "{text}"
+        );
     }
     assert!(!world.may_enter("thandi").await);
-    let dead = world.store.inbox(InboxFilter::Dead, PageRequest::first(100)).await.unwrap().items;
+    let dead = world
+        .store
+        .inbox(InboxFilter::Dead, PageRequest::first(100))
+        .await
+        .unwrap()
+        .items;
     assert_eq!(dead.len(), count);
     // Sent again, it is not kept twice.
     world.registrar.receive(signed_bytes(b"{")).await;
-    assert_eq!(world.store.inbox(InboxFilter::Dead, PageRequest::first(100)).await.unwrap().items.len(), count);
+    assert_eq!(
+        world
+            .store
+            .inbox(InboxFilter::Dead, PageRequest::first(100))
+            .await
+            .unwrap()
+            .items
+            .len(),
+        count
+    );
 }
 
 #[tokio::test]
@@ -159,7 +275,11 @@ async fn an_unknown_status_word_means_nothing_final() {
         assert_eq!(receipt.outcome, Outcome::NotFinal, "{word}");
     }
     assert!(!world.may_enter("thandi").await);
-    assert_eq!(world.receive(&genuine).await.outcome, Outcome::Applied, "and does not stand in the way");
+    assert_eq!(
+        world.receive(&genuine).await.outcome,
+        Outcome::Applied,
+        "and does not stand in the way"
+    );
 }
 
 #[tokio::test]
@@ -168,12 +288,23 @@ async fn an_old_genuine_success_cannot_be_replayed_for_a_refunded_payment() {
     let (enrollment, reference, link) = world.attempt("thandi", Method::Card).await;
     let genuine = body(link.as_str(), "SUCCESS", reference.as_str());
     world.pay(&link, Choice::Card).await;
-    world.registrar.admin(crate::support::admin()).record_refund(&reference, "dashboard R-1").await.unwrap();
+    world
+        .registrar
+        .admin(crate::support::admin())
+        .record_refund(&reference, "dashboard R-1")
+        .await
+        .unwrap();
     assert!(!world.may_enter("thandi").await);
-    assert!(matches!(world.receive(&genuine).await.outcome, Outcome::Duplicate(_)));
+    assert!(matches!(
+        world.receive(&genuine).await.outcome,
+        Outcome::Duplicate(_)
+    ));
     // Not even in another spelling of the same bytes.
     let respelt = genuine.replace(':', ": ");
-    assert!(matches!(world.receive(&respelt).await.outcome, Outcome::Duplicate(_)));
+    assert!(matches!(
+        world.receive(&respelt).await.outcome,
+        Outcome::Duplicate(_)
+    ));
     assert!(!world.may_enter("thandi").await);
     assert!(!world.case(enrollment).await.attempts[0].holds_money());
 }
@@ -185,7 +316,10 @@ async fn a_success_the_provider_does_not_confirm_gives_nothing() {
     // Somebody has the secret: the signature is right, and nothing was paid.
     let stolen = body(link.as_str(), "SUCCESS", reference.as_str());
     let receipt = world.receive(&stolen).await;
-    assert_eq!((receipt.outcome.clone(), receipt.http_status()), (Outcome::Waiting, 200));
+    assert_eq!(
+        (receipt.outcome.clone(), receipt.http_status()),
+        (Outcome::Waiting, 200)
+    );
     assert!(!world.may_enter("thandi").await);
     assert!(world.case(enrollment).await.confirming);
 }
@@ -209,11 +343,27 @@ async fn a_payment_cannot_be_turned_to_another_enrollment() {
 
 #[tokio::test]
 async fn amounts_in_a_callback_can_only_raise_doubts() {
-    let claims = ["0", "-49900", "49901", "49900.0", "9223372036854775808", r#""49900""#, "{}", "1e3", "true"];
+    let claims = [
+        "0",
+        "-49900",
+        "49901",
+        "49900.0",
+        "9223372036854775808",
+        r#""49900""#,
+        "{}",
+        "1e3",
+        "true",
+    ];
     for claim in claims {
         let Target { world, genuine } = target().await;
-        let receipt = world.receive(&genuine.replace('}', &format!(r#","amount":{claim}}}"#))).await;
-        assert_eq!(receipt.outcome, Outcome::Held(HoldReason::AmountDiffers), "{claim}");
+        let receipt = world
+            .receive(&genuine.replace('}', &format!(r#","amount":{claim}}}"#)))
+            .await;
+        assert_eq!(
+            receipt.outcome,
+            Outcome::Held(HoldReason::AmountDiffers),
+            "{claim}"
+        );
         assert!(!world.may_enter("thandi").await);
     }
     let Target { world, genuine } = target().await;
@@ -225,7 +375,10 @@ async fn amounts_in_a_callback_can_only_raise_doubts() {
 async fn keys_rotate_with_an_overlap_and_the_receipt_names_the_one() {
     let rotating = |config: Config| {
         (2..=8).fold(config, |config, number| {
-            config.also_accept(format!("key-{number}"), Secret::new(format!("test-secret-number-{number}")).unwrap())
+            config.also_accept(
+                format!("key-{number}"),
+                Secret::new(format!("test-secret-number-{number}")).unwrap(),
+            )
         })
     };
     let world = World::with(Default::default(), rotating(config()), |builder| builder);
@@ -236,61 +389,117 @@ async fn keys_rotate_with_an_overlap_and_the_receipt_names_the_one() {
         let bytes = body(link.as_str(), "SUCCESS", reference.as_str()).into_bytes();
         let secret = Secret::new(format!(" test-secret-number-{number}\n")).unwrap();
         let signature = Signer::new(&secret).sign(PATH, &bytes).to_hex();
-        let receipt = world.registrar.receive(with_signature(&bytes, &signature)).await;
+        let receipt = world
+            .registrar
+            .receive(with_signature(&bytes, &signature))
+            .await;
         assert_eq!(receipt.key, Some(format!("key-{number}").into()));
         assert_eq!(receipt.outcome, Outcome::Applied);
     }
-    let nine = rotating(config()).also_accept("key-9", Secret::new("test-secret-number-9").unwrap());
-    assert!(coursegate::Registrar::builder(nine, coursegate::adapter::memory::MemoryStore::new()).build().is_err());
+    let nine =
+        rotating(config()).also_accept("key-9", Secret::new("test-secret-number-9").unwrap());
+    assert!(
+        coursegate::Registrar::builder(nine, coursegate::adapter::memory::MemoryStore::new())
+            .build()
+            .is_err()
+    );
 }
 
 #[tokio::test]
 async fn raw_comes_first_then_the_canonical_form_then_the_query() {
     let secret = Secret::new(SECRET).unwrap();
     let signer = Signer::new(&secret);
-    let verifier = Verifier::new(AppId::new(APP_ID).unwrap(), &KeyRing::new("k", secret), PATH).unwrap();
-    let compact = r#"{"paylinkID":"a","status":"SUCCESS","externalTransactionID":"b","responseCode":"00"}"#;
+    let verifier = Verifier::new(
+        AppId::new(APP_ID).unwrap(),
+        &KeyRing::new("k", secret),
+        PATH,
+    )
+    .unwrap();
+    let compact =
+        r#"{"paylinkID":"a","status":"SUCCESS","externalTransactionID":"b","responseCode":"00"}"#;
     let spaced = r#"{ "paylinkID" : "a", "status" : "SUCCESS", "externalTransactionID" : "b", "responseCode" : "00", "text" : "x" }"#;
     let with_query = format!("{PATH}?from=provider");
     let verify = |path: &str, body: &str, signature: String| {
         let headers = [("ik-appid", APP_ID), ("ik-sign", signature.as_str())];
         let delivery = Delivery::new(path, headers, body.as_bytes());
-        verifier.verify(&delivery, start()).map(|verified| verified.form())
+        verifier
+            .verify(&delivery, start())
+            .map(|verified| verified.form())
     };
     let sign = |path: &str, body: &str| signer.sign(path, body.as_bytes()).to_hex();
 
-    assert_eq!(verify(PATH, compact, sign(PATH, compact)), Ok(SignedForm::Raw));
-    assert_eq!(verify("/what/a/proxy/shows", compact, sign(PATH, compact)), Ok(SignedForm::Raw));
-    assert_eq!(verify(PATH, spaced, sign(PATH, spaced)), Ok(SignedForm::Raw));
-    assert_eq!(verify(PATH, spaced, sign(PATH, compact)), Ok(SignedForm::Canonical));
-    assert_eq!(verify(&with_query, compact, sign(PATH, compact)), Ok(SignedForm::Raw));
-    assert_eq!(verify(&with_query, compact, sign(&with_query, compact)), Ok(SignedForm::RawWithQuery));
-    assert_eq!(verify(&with_query, spaced, sign(&with_query, compact)), Ok(SignedForm::CanonicalWithQuery));
+    assert_eq!(
+        verify(PATH, compact, sign(PATH, compact)),
+        Ok(SignedForm::Raw)
+    );
+    assert_eq!(
+        verify("/what/a/proxy/shows", compact, sign(PATH, compact)),
+        Ok(SignedForm::Raw)
+    );
+    assert_eq!(
+        verify(PATH, spaced, sign(PATH, spaced)),
+        Ok(SignedForm::Raw)
+    );
+    assert_eq!(
+        verify(PATH, spaced, sign(PATH, compact)),
+        Ok(SignedForm::Canonical)
+    );
+    assert_eq!(
+        verify(&with_query, compact, sign(PATH, compact)),
+        Ok(SignedForm::Raw)
+    );
+    assert_eq!(
+        verify(&with_query, compact, sign(&with_query, compact)),
+        Ok(SignedForm::RawWithQuery)
+    );
+    assert_eq!(
+        verify(&with_query, spaced, sign(&with_query, compact)),
+        Ok(SignedForm::CanonicalWithQuery)
+    );
     let elsewhere = "/some/other/path";
-    assert_eq!(verify(elsewhere, compact, sign(elsewhere, compact)), Err(VerifyError::WrongSignature));
-    assert_eq!(verify(PATH, compact, sign(PATH, spaced)), Err(VerifyError::WrongSignature));
+    assert_eq!(
+        verify(elsewhere, compact, sign(elsewhere, compact)),
+        Err(VerifyError::WrongSignature)
+    );
+    assert_eq!(
+        verify(PATH, compact, sign(PATH, spaced)),
+        Err(VerifyError::WrongSignature)
+    );
 }
 
 #[test]
 fn a_signed_time_is_checked_where_the_scheme_has_one() {
     let secret = Secret::new(SECRET).unwrap();
     let signer = Signer::new(&secret);
-    let verifier = Verifier::new(AppId::new(APP_ID).unwrap(), &KeyRing::new("k", secret), PATH)
-        .unwrap()
-        .signed_time(SignedTime::new("x-sent-at"));
+    let verifier = Verifier::new(
+        AppId::new(APP_ID).unwrap(),
+        &KeyRing::new("k", secret),
+        PATH,
+    )
+    .unwrap()
+    .signed_time(SignedTime::new("x-sent-at"));
     let sent = start().timestamp().to_string();
     let signature = signer.sign(&format!("{sent}.{PATH}"), b"{}").to_hex();
     let verify = |time: &str, seconds: i64| {
-        let headers = [("ik-appid", APP_ID), ("ik-sign", signature.as_str()), ("X-Sent-At", time)];
+        let headers = [
+            ("ik-appid", APP_ID),
+            ("ik-sign", signature.as_str()),
+            ("X-Sent-At", time),
+        ];
         let delivery = Delivery::new(PATH, headers, b"{}".to_vec());
-        verifier.verify(&delivery, start() + chrono::Duration::seconds(seconds)).map(|_| ())
+        verifier
+            .verify(&delivery, start() + chrono::Duration::seconds(seconds))
+            .map(|_| ())
     };
     assert_eq!(verify(&sent, 0), Ok(()));
     assert_eq!(verify(&sent, 300), Ok(()));
     assert_eq!(verify(&sent, -300), Ok(()));
     assert_eq!(verify(&sent, 301), Err(VerifyError::OutsideTolerance));
     assert_eq!(verify("soon", 0), Err(VerifyError::MissingTime));
-    assert_eq!(verify(&(start().timestamp() + 1).to_string(), 0), Err(VerifyError::WrongSignature));
+    assert_eq!(
+        verify(&(start().timestamp() + 1).to_string(), 0),
+        Err(VerifyError::WrongSignature)
+    );
 }
 
 #[tokio::test]
@@ -298,12 +507,38 @@ async fn a_callback_nobody_can_match_is_parked_and_matched_when_its_attempt_appe
     let world = World::new();
     let stranger = body("2zh1zj6y8xpb0g3", "SUCCESS", "SOMEBODY-ELSES");
     let receipt = world.receive(&stranger).await;
-    assert_eq!((receipt.outcome.clone(), receipt.http_status()), (Outcome::Parked, 200));
-    let parked = world.store.inbox(InboxFilter::Parked, PageRequest::first(10)).await.unwrap().items;
+    assert_eq!(
+        (receipt.outcome.clone(), receipt.http_status()),
+        (Outcome::Parked, 200)
+    );
+    let parked = world
+        .store
+        .inbox(InboxFilter::Parked, PageRequest::first(10))
+        .await
+        .unwrap()
+        .items;
     assert!(matches!(parked[0].state, InboxState::Parked { .. }));
     // The same again is the same row, and one record.
     world.receive(&stranger).await;
     world.registrar.receive(signed(&stranger)).await;
-    assert_eq!(world.store.inbox(InboxFilter::Parked, PageRequest::first(10)).await.unwrap().items.len(), 1);
-    assert_eq!(world.store.unassigned(PageRequest::first(10)).await.unwrap().items.len(), 1);
+    assert_eq!(
+        world
+            .store
+            .inbox(InboxFilter::Parked, PageRequest::first(10))
+            .await
+            .unwrap()
+            .items
+            .len(),
+        1
+    );
+    assert_eq!(
+        world
+            .store
+            .unassigned(PageRequest::first(10))
+            .await
+            .unwrap()
+            .items
+            .len(),
+        1
+    );
 }

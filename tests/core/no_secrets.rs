@@ -7,11 +7,14 @@ use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::payment::Method;
 use coursegate::port::{InboxFilter, PageRequest, Records};
 use coursegate::registrar::NextStep;
-use coursegate::webhook::{Notification, Signer, Verifier, KeyRing};
+use coursegate::webhook::{KeyRing, Notification, Signer, Verifier};
 use coursegate::{AppId, BankDetails, Email, Secret};
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::support::{APP_ID, PATH, SECRET, World, admin, body, config, request, signed, signed_bytes, start, with_signature};
+use crate::support::{
+    APP_ID, PATH, SECRET, World, admin, body, config, request, signed, signed_bytes, start,
+    with_signature,
+};
 
 const CARD: &str = "4111111111111111";
 const SPACED_CARD: &str = "4111 1111 1111 1111";
@@ -39,8 +42,20 @@ impl<'a> MakeWriter<'a> for Log {
 }
 
 fn assert_clean(text: &str, what: &str) {
-    let signature = Signer::new(&Secret::new(SECRET).unwrap()).sign(PATH, b"canary").to_hex();
-    for canary in [SECRET, ROTATED, EMAIL, "canary-mailbox", CARD, SPACED_CARD, APP_ID, signature.as_str(), "responseCode"] {
+    let signature = Signer::new(&Secret::new(SECRET).unwrap())
+        .sign(PATH, b"canary")
+        .to_hex();
+    for canary in [
+        SECRET,
+        ROTATED,
+        EMAIL,
+        "canary-mailbox",
+        CARD,
+        SPACED_CARD,
+        APP_ID,
+        signature.as_str(),
+        "responseCode",
+    ] {
         assert!(!text.contains(canary), "{what} shows {canary}: {text}");
     }
 }
@@ -48,21 +63,29 @@ fn assert_clean(text: &str, what: &str) {
 #[tokio::test]
 async fn nothing_secret_or_personal_is_shown_anywhere() {
     let log = Log::default();
-    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(log.clone())
+        .finish();
     // For the whole process: what the other tests log is looked at as well.
     tracing::subscriber::set_global_default(subscriber).unwrap();
 
-    let settings = config().also_accept("rotated", Secret::new(ROTATED).unwrap()).bank(BankDetails {
-        account_holder: EMAIL.into(),
-        bank: "Test Bank".into(),
-        account_number: CARD.into(),
-        branch_code: "1".into(),
-    });
+    let settings = config()
+        .also_accept("rotated", Secret::new(ROTATED).unwrap())
+        .bank(BankDetails {
+            account_holder: EMAIL.into(),
+            bank: "Test Bank".into(),
+            account_number: CARD.into(),
+            branch_code: "1".into(),
+        });
     assert_clean(&format!("{settings:?}"), "Debug of the configuration");
     let mut rich = Settings::new(1);
     rich.rich = true;
     let world = World::with(rich, settings, |builder| builder);
-    assert_clean(&format!("{:?} {:?}", world.registrar, world.simulator), "Debug of the parts");
+    assert_clean(
+        &format!("{:?} {:?}", world.registrar, world.simulator),
+        "Debug of the parts",
+    );
     let mut shown = String::new();
 
     // A learner whose id is an e-mail address, as many hosts have it.
@@ -71,13 +94,22 @@ async fn nothing_secret_or_personal_is_shown_anywhere() {
     shown.push_str(&format!("{wish:?}"));
     let enrolled = world.registrar.enrol(wish).await.unwrap();
     shown.push_str(&format!("{enrolled:?}"));
-    let NextStep::Pay { reference, .. } = &enrolled.next else { panic!("no link") };
-    let link = world.case(enrolled.enrollment).await.attempts[0].link.clone().unwrap().id;
+    let NextStep::Pay { reference, .. } = &enrolled.next else {
+        panic!("no link")
+    };
+    let link = world.case(enrolled.enrollment).await.attempts[0]
+        .link
+        .clone()
+        .unwrap()
+        .id;
 
     world.simulator.pay(&link, Choice::Card).unwrap();
     world.simulator.take_callbacks();
     let genuine = body(link.as_str(), "SUCCESS", reference.as_str());
-    let with_card = genuine.replace('}', &format!(r#","cardNumber":"{CARD}","cardType":"{SPACED_CARD}","payer":"{EMAIL}"}}"#));
+    let with_card = genuine.replace(
+        '}',
+        &format!(r#","cardNumber":"{CARD}","cardType":"{SPACED_CARD}","payer":"{EMAIL}"}}"#),
+    );
     let deliveries = [
         with_signature(with_card.as_bytes(), &"00".repeat(32)),
         with_signature(with_card.as_bytes(), EMAIL),
@@ -99,43 +131,86 @@ async fn nothing_secret_or_personal_is_shown_anywhere() {
     let desk = world.registrar.admin(admin());
     let transfer = world.enrol("sipho", Method::BankTransfer).await;
     shown.push_str(&format!("{transfer:?} {desk:?}"));
-    desk.reject(transfer.enrollment, format!("paid with {SPACED_CARD}")).await.unwrap();
+    desk.reject(transfer.enrollment, format!("paid with {SPACED_CARD}"))
+        .await
+        .unwrap();
     for enrollment in [enrolled.enrollment, transfer.enrollment] {
         shown.push_str(&format!("{:?}", desk.explain(enrollment).await.unwrap()));
     }
     for filter in [InboxFilter::Waiting, InboxFilter::Parked, InboxFilter::Dead] {
-        shown.push_str(&format!("{:?}", world.store.inbox(filter, PageRequest::first(10)).await.unwrap()));
+        shown.push_str(&format!(
+            "{:?}",
+            world
+                .store
+                .inbox(filter, PageRequest::first(10))
+                .await
+                .unwrap()
+        ));
     }
-    shown.push_str(&format!("{:?}", world.store.unassigned(PageRequest::first(50)).await.unwrap()));
+    shown.push_str(&format!(
+        "{:?}",
+        world
+            .store
+            .unassigned(PageRequest::first(50))
+            .await
+            .unwrap()
+    ));
     shown.push_str(&format!("{:?}", world.publisher.published()));
     assert_clean(&shown, "Debug");
 
     let errors = [
-        Email::new(format!("{EMAIL} {CARD}")).unwrap_err().to_string(),
-        Secret::new("test-secret with a space").unwrap_err().to_string(),
+        Email::new(format!("{EMAIL} {CARD}"))
+            .unwrap_err()
+            .to_string(),
+        Secret::new("test-secret with a space")
+            .unwrap_err()
+            .to_string(),
         AppId::new("").unwrap_err().to_string(),
-        format!("{:?}", desk.approve_all(&[transfer.enrollment], "", true).await),
+        format!(
+            "{:?}",
+            desk.approve_all(&[transfer.enrollment], "", true).await
+        ),
     ];
     assert_clean(&errors.join(" "), "an error");
 
     // What is stored about cards and notes is masked as well.
-    let records = serde_json::to_string(&desk.explain(enrolled.enrollment).await.unwrap().history).unwrap();
-    assert!(!records.contains(CARD) && !records.contains(SPACED_CARD) && records.contains("411111******1111"), "{records}");
-    let rejected = serde_json::to_string(&desk.explain(transfer.enrollment).await.unwrap().history).unwrap();
+    let records =
+        serde_json::to_string(&desk.explain(enrolled.enrollment).await.unwrap().history).unwrap();
+    assert!(
+        !records.contains(CARD)
+            && !records.contains(SPACED_CARD)
+            && records.contains("411111******1111"),
+        "{records}"
+    );
+    let rejected =
+        serde_json::to_string(&desk.explain(transfer.enrollment).await.unwrap().history).unwrap();
     assert!(!rejected.contains(SPACED_CARD));
 
     let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    assert!(logged.contains("webhook refused") && logged.contains("applied"), "the log is really captured: {logged}");
+    assert!(
+        logged.contains("webhook refused") && logged.contains("applied"),
+        "the log is really captured: {logged}"
+    );
     assert_clean(&logged, "the log");
 }
 
 #[test]
 fn a_notification_shows_no_values() {
     let delivery = signed(&body("link", "SUCCESS", EMAIL));
-    let verifier =
-        Verifier::new(AppId::new(APP_ID).unwrap(), &KeyRing::new("k", Secret::new(SECRET).unwrap()), PATH).unwrap();
+    let verifier = Verifier::new(
+        AppId::new(APP_ID).unwrap(),
+        &KeyRing::new("k", Secret::new(SECRET).unwrap()),
+        PATH,
+    )
+    .unwrap();
     let verified = verifier.verify(&delivery, start()).unwrap();
     let notification = Notification::parse(&verified).unwrap();
     let value = notification.field("externalTransactionID").unwrap();
-    assert_clean(&format!("{verifier:?} {verified:?} {notification:?} {value:?} {:?}", notification.reference()), "Debug");
+    assert_clean(
+        &format!(
+            "{verifier:?} {verified:?} {notification:?} {value:?} {:?}",
+            notification.reference()
+        ),
+        "Debug",
+    );
 }

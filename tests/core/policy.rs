@@ -1,7 +1,9 @@
 use coursegate::Registrar;
 use coursegate::adapter::memory::MemoryStore;
 use coursegate::adapter::simulator::{Choice, Settings};
-use coursegate::approval::{ApprovalPolicy, CheckName, CheckOutcome, Decision, Dossier, StandardPolicy};
+use coursegate::approval::{
+    ApprovalPolicy, CheckName, CheckOutcome, Decision, Dossier, StandardPolicy,
+};
 use coursegate::detect::{Detector, Fallback, RuleSet};
 use coursegate::enrollment::{Proposal, Status, Transition};
 use coursegate::evidence::Grade;
@@ -11,7 +13,11 @@ use coursegate::registrar::{BuildError, Outcome, RegistrarBuilder};
 
 use crate::support::{World, admin, body, config};
 
-async fn outcome(declared: Method, choice: Choice, extend: impl FnOnce(RegistrarBuilder) -> RegistrarBuilder) -> Outcome {
+async fn outcome(
+    declared: Method,
+    choice: Choice,
+    extend: impl FnOnce(RegistrarBuilder) -> RegistrarBuilder,
+) -> Outcome {
     let world = World::with(Settings::new(1), config(), extend);
     let (_, _, link) = world.attempt("thandi", declared).await;
     world.pay(&link, choice).await.remove(0).outcome
@@ -25,21 +31,39 @@ fn settings(change: impl FnOnce(&mut StandardPolicy)) -> StandardPolicy {
 
 #[tokio::test]
 async fn every_setting_of_the_standard_policy_counts() {
-    let standard = |change: fn(&mut StandardPolicy)| move |builder: RegistrarBuilder| builder.policy(settings(change));
+    let standard = |change: fn(&mut StandardPolicy)| {
+        move |builder: RegistrarBuilder| builder.policy(settings(change))
+    };
     let card = (Method::Card, Choice::Card);
     let eft = (Method::InstantEft, Choice::InstantEft);
-    assert_eq!(outcome(card.0, card.1, standard(|_| ())).await, Outcome::Applied);
     assert_eq!(
-        outcome(card.0, card.1, standard(|policy| policy.approve_cards = false)).await,
+        outcome(card.0, card.1, standard(|_| ())).await,
+        Outcome::Applied
+    );
+    assert_eq!(
+        outcome(
+            card.0,
+            card.1,
+            standard(|policy| policy.approve_cards = false)
+        )
+        .await,
         Outcome::Held(HoldReason::HostPolicy)
     );
     assert_eq!(
         outcome(card.0, card.1, standard(|policy| policy.confidence = 0.99)).await,
         Outcome::Held(HoldReason::LowConfidence)
     );
-    assert_eq!(outcome(eft.0, eft.1, standard(|_| ())).await, Outcome::Held(HoldReason::InstantEft));
     assert_eq!(
-        outcome(eft.0, eft.1, standard(|policy| policy.approve_confirmed_instant_eft = true)).await,
+        outcome(eft.0, eft.1, standard(|_| ())).await,
+        Outcome::Held(HoldReason::InstantEft)
+    );
+    assert_eq!(
+        outcome(
+            eft.0,
+            eft.1,
+            standard(|policy| policy.approve_confirmed_instant_eft = true)
+        )
+        .await,
         Outcome::Applied
     );
 }
@@ -48,33 +72,55 @@ async fn every_setting_of_the_standard_policy_counts() {
 async fn an_unknown_method_approves_only_when_the_operator_said_so() {
     let with = |fallback| {
         move |builder: RegistrarBuilder| {
-            builder.detector(Detector::new(RuleSet { fallback, ..RuleSet::standard() }).unwrap())
+            builder.detector(
+                Detector::new(RuleSet {
+                    fallback,
+                    ..RuleSet::standard()
+                })
+                .unwrap(),
+            )
         }
     };
     for (fallback, expected) in [
-        (Fallback::ManualApproval, Outcome::Held(HoldReason::MethodUnknown)),
-        (Fallback::LogAndInvestigate, Outcome::Held(HoldReason::Investigate)),
+        (
+            Fallback::ManualApproval,
+            Outcome::Held(HoldReason::MethodUnknown),
+        ),
+        (
+            Fallback::LogAndInvestigate,
+            Outcome::Held(HoldReason::Investigate),
+        ),
         (Fallback::AssumeEft, Outcome::Held(HoldReason::InstantEft)),
         (Fallback::AssumeCard, Outcome::Applied),
     ] {
-        assert_eq!(outcome(Method::Unknown, Choice::Card, with(fallback)).await, expected, "{fallback:?}");
+        assert_eq!(
+            outcome(Method::Unknown, Choice::Card, with(fallback)).await,
+            expected,
+            "{fallback:?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_closure_is_a_policy_and_cannot_go_below_the_minimum_of_evidence() {
     let cautious = outcome(Method::Card, Choice::Card, |builder| {
-        builder.policy(|dossier: &Dossier<'_>| match StandardPolicy::default().decide(dossier) {
-            Decision::Approve(_) if dossier.attempt.amount.minor() > 10_000 => Decision::Hold(HoldReason::HostPolicy),
-            decision => decision,
-        })
+        builder.policy(
+            |dossier: &Dossier<'_>| match StandardPolicy::default().decide(dossier) {
+                Decision::Approve(_) if dossier.attempt.amount.minor() > 10_000 => {
+                    Decision::Hold(HoldReason::HostPolicy)
+                }
+                decision => decision,
+            },
+        )
     });
     assert_eq!(cautious.await, Outcome::Held(HoldReason::HostPolicy));
 
     // A policy that approves everything: a failure is still a failure, and a wrong amount,
     // which is not confirmed, still waits.
     let reckless = |_: &Dossier<'_>| Decision::Approve(ApprovalCause::AutomaticCardPayment);
-    let declined = outcome(Method::Card, Choice::Decline, |builder| builder.policy(reckless));
+    let declined = outcome(Method::Card, Choice::Decline, |builder| {
+        builder.policy(reckless)
+    });
     assert_eq!(declined.await, Outcome::Failed);
     let wrong = Settings::new(1).fault(coursegate::adapter::simulator::Fault::WrongAmount, 1.0);
     let world = World::with(wrong, config(), |builder| builder.policy(reckless));
@@ -90,18 +136,45 @@ async fn every_check_is_reported_not_the_first_that_failed() {
     let offered = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
     let catalog = offered.clone();
     let world = World::with(wrong, config(), |builder| {
-        builder.courses(move |_: &coursegate::CourseId| catalog.load(std::sync::atomic::Ordering::Relaxed))
+        builder.courses(move |_: &coursegate::CourseId| {
+            catalog.load(std::sync::atomic::Ordering::Relaxed)
+        })
     });
     let (enrollment, _, link) = world.attempt("thandi", Method::Card).await;
     offered.store(false, std::sync::atomic::Ordering::Relaxed);
     let receipt = world.pay(&link, Choice::Card).await.remove(0);
-    assert_eq!(receipt.outcome, Outcome::Held(HoldReason::UnknownCourse), "the gravest is shown");
-    let basis = world.registrar.admin(admin()).explain(enrollment).await.unwrap().basis.unwrap();
-    let found = |name| basis.checks.checks().iter().find(|check| check.name == name).unwrap().outcome;
+    assert_eq!(
+        receipt.outcome,
+        Outcome::Held(HoldReason::UnknownCourse),
+        "the gravest is shown"
+    );
+    let basis = world
+        .registrar
+        .admin(admin())
+        .explain(enrollment)
+        .await
+        .unwrap()
+        .basis
+        .unwrap();
+    let found = |name| {
+        basis
+            .checks
+            .checks()
+            .iter()
+            .find(|check| check.name == name)
+            .unwrap()
+            .outcome
+    };
     assert_eq!(found(CheckName::Exists), CheckOutcome::Passed);
     assert_eq!(found(CheckName::Learner), CheckOutcome::Passed);
-    assert_eq!(found(CheckName::Course), CheckOutcome::Failed(HoldReason::UnknownCourse));
-    assert_eq!(found(CheckName::Amount), CheckOutcome::Failed(HoldReason::AmountDiffers));
+    assert_eq!(
+        found(CheckName::Course),
+        CheckOutcome::Failed(HoldReason::UnknownCourse)
+    );
+    assert_eq!(
+        found(CheckName::Amount),
+        CheckOutcome::Failed(HoldReason::AmountDiffers)
+    );
     assert_eq!(found(CheckName::Currency), CheckOutcome::NotStated);
     assert_eq!(found(CheckName::Attempt), CheckOutcome::Passed);
     assert_eq!(found(CheckName::Status), CheckOutcome::Passed);
@@ -117,9 +190,19 @@ async fn a_guard_can_veto_and_the_money_stays_in_sight() {
     let (enrollment, _, link) = world.attempt("thandi", Method::Card).await;
     let receipt = world.pay(&link, Choice::Card).await.remove(0);
     assert_eq!(receipt.outcome, Outcome::Held(HoldReason::Vetoed));
-    assert_eq!(receipt.status, Some(Status::AwaitingApproval { reason: HoldReason::Vetoed }));
+    assert_eq!(
+        receipt.status,
+        Some(Status::AwaitingApproval {
+            reason: HoldReason::Vetoed
+        })
+    );
     assert!(world.case(enrollment).await.attempts[0].holds_money());
-    world.registrar.admin(admin()).approve(enrollment, "").await.unwrap();
+    world
+        .registrar
+        .admin(admin())
+        .approve(enrollment, "")
+        .await
+        .unwrap();
     assert!(world.may_enter("thandi").await);
 }
 
@@ -128,18 +211,39 @@ async fn without_a_gateway_a_signature_is_enough_and_readiness_can_see_it() {
     // The link is made by hand: this host creates its pay links elsewhere.
     let world = World::new();
     let (_, reference, link) = world.attempt("thandi", Method::Card).await;
-    let registrar = Registrar::builder(config(), world.store.clone()).build().unwrap();
-    let receipt = registrar.receive(crate::support::signed(&body(link.as_str(), "SUCCESS", reference.as_str()))).await;
+    let registrar = Registrar::builder(config(), world.store.clone())
+        .build()
+        .unwrap();
+    let receipt = registrar
+        .receive(crate::support::signed(&body(
+            link.as_str(),
+            "SUCCESS",
+            reference.as_str(),
+        )))
+        .await;
     assert_eq!(receipt.outcome, Outcome::Applied);
     assert_eq!(registrar.test_doubles(), ["store"]);
-    assert_eq!(world.registrar.test_doubles(), ["store", "gateway", "publisher", "clock"]);
+    assert_eq!(
+        world.registrar.test_doubles(),
+        ["store", "gateway", "publisher", "clock"]
+    );
 }
 
 #[test]
 fn settings_that_contradict_themselves_do_not_build() {
-    let build = |config| Registrar::builder(config, MemoryStore::new()).build().unwrap_err();
-    assert_eq!(build(config().minimum_evidence(Grade::Confirmed)), BuildError::NobodyToAsk);
-    assert_eq!(build(config().minimum_evidence(Grade::Unsigned)), BuildError::MinimumTooLow);
+    let build = |config| {
+        Registrar::builder(config, MemoryStore::new())
+            .build()
+            .unwrap_err()
+    };
+    assert_eq!(
+        build(config().minimum_evidence(Grade::Confirmed)),
+        BuildError::NobodyToAsk
+    );
+    assert_eq!(
+        build(config().minimum_evidence(Grade::Unsigned)),
+        BuildError::MinimumTooLow
+    );
     let mut slow = config();
     slow.provider_wait = slow.deadline;
     assert_eq!(build(slow), BuildError::WaitTooLong);

@@ -11,9 +11,20 @@ use crate::support::{World, admin, body, signed};
 fn count(history: &[coursegate::record::Record]) -> (usize, usize) {
     let approvals = history
         .iter()
-        .filter(|record| matches!(record.fact, Fact::EnrollmentMoved { to: Status::Approved { .. }, .. }))
+        .filter(|record| {
+            matches!(
+                record.fact,
+                Fact::EnrollmentMoved {
+                    to: Status::Approved { .. },
+                    ..
+                }
+            )
+        })
         .count();
-    let grants = history.iter().filter(|record| matches!(record.fact, Fact::AccessGranted { .. })).count();
+    let grants = history
+        .iter()
+        .filter(|record| matches!(record.fact, Fact::AccessGranted { .. }))
+        .count();
     (approvals, grants)
 }
 
@@ -21,7 +32,9 @@ fn count(history: &[coursegate::record::Record]) -> (usize, usize) {
 async fn sixty_four_duplicates_at_once_a_thousand_times() {
     let world = World::new();
     for round in 0..1000 {
-        let (enrollment, reference, link) = world.attempt(&format!("learner-{round}"), Method::Card).await;
+        let (enrollment, reference, link) = world
+            .attempt(&format!("learner-{round}"), Method::Card)
+            .await;
         world.simulator.pay(&link, Choice::Card).unwrap();
         world.simulator.take_callbacks();
         let callback = body(link.as_str(), "SUCCESS", reference.as_str());
@@ -38,7 +51,10 @@ async fn sixty_four_duplicates_at_once_a_thousand_times() {
             applied += usize::from(receipt.outcome == Outcome::Applied);
         }
         assert_eq!(applied, 1);
-        assert_eq!(count(&world.store.timeline(enrollment).await.unwrap()), (1, 1));
+        assert_eq!(
+            count(&world.store.timeline(enrollment).await.unwrap()),
+            (1, 1)
+        );
     }
 }
 
@@ -46,7 +62,9 @@ async fn sixty_four_duplicates_at_once_a_thousand_times() {
 async fn callback_failure_admin_and_return_page_at_once() {
     let world = World::new();
     for round in 0..300 {
-        let (enrollment, reference, link) = world.attempt(&format!("learner-{round}"), Method::Card).await;
+        let (enrollment, reference, link) = world
+            .attempt(&format!("learner-{round}"), Method::Card)
+            .await;
         world.simulator.pay(&link, Choice::Card).unwrap();
         world.simulator.take_callbacks();
         let mut tasks = Vec::new();
@@ -54,12 +72,18 @@ async fn callback_failure_admin_and_return_page_at_once() {
             for status in ["SUCCESS", "FAILURE"] {
                 let registrar = world.registrar.clone();
                 let delivery = signed(&body(link.as_str(), status, reference.as_str()));
-                tasks.push(tokio::spawn(async move { drop(registrar.receive(delivery).await) }));
+                tasks.push(tokio::spawn(async move {
+                    drop(registrar.receive(delivery).await)
+                }));
             }
             let registrar = world.registrar.clone();
-            tasks.push(tokio::spawn(async move { drop(registrar.admin(admin()).approve(enrollment, "").await) }));
+            tasks.push(tokio::spawn(async move {
+                drop(registrar.admin(admin()).approve(enrollment, "").await)
+            }));
             let (registrar, reference) = (world.registrar.clone(), reference.clone());
-            tasks.push(tokio::spawn(async move { drop(registrar.confirm(&reference).await) }));
+            tasks.push(tokio::spawn(async move {
+                drop(registrar.confirm(&reference).await)
+            }));
         }
         for task in tasks {
             task.await.unwrap();
@@ -68,14 +92,30 @@ async fn callback_failure_admin_and_return_page_at_once() {
         world.advance(10);
         world.pass().await;
         let case = world.case(enrollment).await;
-        assert_eq!(case.enrollment.status.to_string(), "approved(automatic_card_payment)");
+        assert_eq!(
+            case.enrollment.status.to_string(),
+            "approved(automatic_card_payment)"
+        );
         assert_eq!(case.grants.len(), 1);
         let history = world.store.timeline(enrollment).await.unwrap();
         let (_, grants) = count(&history);
         assert_eq!(grants, 1);
-        let raised = |fact: &Fact| matches!(fact, Fact::EnrollmentMoved { transition: Transition::CauseRaised, .. });
+        let raised = |fact: &Fact| {
+            matches!(
+                fact,
+                Fact::EnrollmentMoved {
+                    transition: Transition::CauseRaised,
+                    ..
+                }
+            )
+        };
         assert!(history.iter().filter(|record| raised(&record.fact)).count() <= 1);
-        let versions: std::collections::BTreeSet<_> = history.iter().map(|record| record.version).collect();
-        assert_eq!(versions.len(), usize::try_from(case.enrollment.version.0).unwrap(), "a record for each change");
+        let versions: std::collections::BTreeSet<_> =
+            history.iter().map(|record| record.version).collect();
+        assert_eq!(
+            versions.len(),
+            usize::try_from(case.enrollment.version.0).unwrap(),
+            "a record for each change"
+        );
     }
 }

@@ -7,7 +7,11 @@ use proptest::prelude::*;
 
 fn commands() -> impl Strategy<Value = Command> {
     let causes = |automatic: bool| {
-        let fitting: Vec<_> = ApprovalCause::ALL.iter().copied().filter(|cause| cause.is_automatic() == automatic).collect();
+        let fitting: Vec<_> = ApprovalCause::ALL
+            .iter()
+            .copied()
+            .filter(|cause| cause.is_automatic() == automatic)
+            .collect();
         prop::sample::select(fitting)
     };
     prop_oneof![
@@ -35,27 +39,42 @@ struct Model {
 impl Model {
     /// Takes a command; `false` when it is refused.
     fn take(&mut self, command: &Command) -> bool {
-        let closed_by_somebody = matches!(self.closed, Some(StatusKind::Rejected | StatusKind::Withdrawn));
+        let closed_by_somebody = matches!(
+            self.closed,
+            Some(StatusKind::Rejected | StatusKind::Withdrawn)
+        );
         match command {
             Command::PaymentFailed => {}
-            Command::PaymentConfirmed(_) if closed_by_somebody => *self = Self::holding(HoldReason::LateMoney),
-            Command::PaymentConfirmed(cause) => *self = Self::approving(self.approved.unwrap_or(*cause).max(*cause)),
+            Command::PaymentConfirmed(_) if closed_by_somebody => {
+                *self = Self::holding(HoldReason::LateMoney)
+            }
+            Command::PaymentConfirmed(cause) => {
+                *self = Self::approving(self.approved.unwrap_or(*cause).max(*cause))
+            }
             Command::Approve(_) if self.closed == Some(StatusKind::Withdrawn) => return false,
             Command::Approve(cause) => *self = Self::approving(self.approved.unwrap_or(*cause)),
             Command::Reject(_) => match (self.approved, self.closed) {
-                (Some(_), _) | (_, Some(StatusKind::Expired | StatusKind::Withdrawn)) => return false,
+                (Some(_), _) | (_, Some(StatusKind::Expired | StatusKind::Withdrawn)) => {
+                    return false;
+                }
                 _ => *self = Self::closing(StatusKind::Rejected),
             },
             Command::Hold(_) if self.approved.is_some() => {}
-            Command::Hold(reason) => *self = Self::holding(self.held.unwrap_or(*reason).max(*reason)),
+            Command::Hold(reason) => {
+                *self = Self::holding(self.held.unwrap_or(*reason).max(*reason))
+            }
             Command::Expire => match (self.closed, self.held) {
                 (None, Some(reason)) if reason != HoldReason::BankTransfer => return false,
                 (None, _) => *self = Self::closing(StatusKind::Expired),
                 (Some(_), _) => {}
             },
-            Command::Withdraw if self.closed.is_none() => *self = Self::closing(StatusKind::Withdrawn),
+            Command::Withdraw if self.closed.is_none() => {
+                *self = Self::closing(StatusKind::Withdrawn)
+            }
             Command::Withdraw => {}
-            Command::Refund if self.approved.is_some() => *self = Self::closing(StatusKind::Withdrawn),
+            Command::Refund if self.approved.is_some() => {
+                *self = Self::closing(StatusKind::Withdrawn)
+            }
             Command::Refund if self.held.is_some() => *self = Self::default(),
             Command::Refund => return self.closed.is_some(),
             Command::Reopen if self.approved.is_some() => return false,
@@ -65,15 +84,24 @@ impl Model {
     }
 
     fn approving(cause: ApprovalCause) -> Self {
-        Self { approved: Some(cause), ..Self::default() }
+        Self {
+            approved: Some(cause),
+            ..Self::default()
+        }
     }
 
     fn holding(reason: HoldReason) -> Self {
-        Self { held: Some(reason), ..Self::default() }
+        Self {
+            held: Some(reason),
+            ..Self::default()
+        }
     }
 
     fn closing(kind: StatusKind) -> Self {
-        Self { closed: Some(kind), ..Self::default() }
+        Self {
+            closed: Some(kind),
+            ..Self::default()
+        }
     }
 
     fn agrees(&self, status: &Status) -> bool {
@@ -81,7 +109,9 @@ impl Model {
             Status::Approved { cause } => self.approved == Some(*cause),
             Status::AwaitingApproval { reason } => self.held == Some(*reason),
             Status::AwaitingPayment => *self == Self::default(),
-            closed @ (Status::Rejected { .. } | Status::Expired | Status::Withdrawn) => self.closed == Some(closed.kind()),
+            closed @ (Status::Rejected { .. } | Status::Expired | Status::Withdrawn) => {
+                self.closed == Some(closed.kind())
+            }
         }
     }
 }
@@ -142,7 +172,10 @@ fn every_pair_is_named_and_the_printed_table_is_the_law() {
         std::fs::write(path, &table).unwrap();
     }
     let printed = std::fs::read_to_string(path).unwrap();
-    assert_eq!(printed, table, "run the test once with COURSEGATE_WRITE_TABLE=1 to print it anew");
+    assert_eq!(
+        printed, table,
+        "run the test once with COURSEGATE_WRITE_TABLE=1 to print it anew"
+    );
 }
 
 #[test]
@@ -153,9 +186,14 @@ fn wire_words_are_unique_and_read_back() {
         assert_eq!(reason.as_str().parse::<HoldReason>().unwrap(), *reason);
         assert!(!reason.advice().is_empty());
     }
-    let status = Status::Approved { cause: ApprovalCause::AutomaticCardPayment };
+    let status = Status::Approved {
+        cause: ApprovalCause::AutomaticCardPayment,
+    };
     let json = serde_json::to_string(&status).unwrap();
-    assert_eq!(json, r#"{"state":"approved","cause":"automatic_card_payment"}"#);
+    assert_eq!(
+        json,
+        r#"{"state":"approved","cause":"automatic_card_payment"}"#
+    );
     assert_eq!(serde_json::from_str::<Status>(&json).unwrap(), status);
     assert_eq!(status.wire(), "approved");
 }
@@ -170,10 +208,22 @@ fn paid_is_only_left_by_money_going_back() {
             _ => assert_eq!(step, AttemptStep::Stay),
         }
         for returned in [AttemptStatus::Refunded, AttemptStatus::Reversed] {
-            assert!(!matches!(returned.after(*event), AttemptStep::Move(_)), "{event:?} brings money back");
+            assert!(
+                !matches!(returned.after(*event), AttemptStep::Move(_)),
+                "{event:?} brings money back"
+            );
         }
     }
-    for unpaid in [AttemptStatus::Started, AttemptStatus::LinkReady, AttemptStatus::Failed, AttemptStatus::Abandoned] {
-        assert_eq!(unpaid.after(AttemptEvent::Paid), AttemptStep::Move(AttemptStatus::Paid), "a link stays payable");
+    for unpaid in [
+        AttemptStatus::Started,
+        AttemptStatus::LinkReady,
+        AttemptStatus::Failed,
+        AttemptStatus::Abandoned,
+    ] {
+        assert_eq!(
+            unpaid.after(AttemptEvent::Paid),
+            AttemptStep::Move(AttemptStatus::Paid),
+            "a link stays payable"
+        );
     }
 }

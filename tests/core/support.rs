@@ -10,8 +10,8 @@ use coursegate::port::{Lookup, Store};
 use coursegate::registrar::{EnrolRequest, Enrolled, NextStep, Receipt, RegistrarBuilder};
 use coursegate::webhook::{Delivery, Signer};
 use coursegate::{
-    AppId, BankDetails, Config, CourseId, Email, EnrollmentId, LearnerId, Money, PayLinkId, PersonId, Reference,
-    Registrar, Secret, Site, Title,
+    AppId, BankDetails, Config, CourseId, Email, EnrollmentId, LearnerId, Money, PayLinkId,
+    PersonId, Reference, Registrar, Secret, Site, Title,
 };
 
 pub const APP_ID: &str = "IKTESTAPPLICATION";
@@ -30,7 +30,13 @@ pub fn config() -> Config {
         cancel_url: Some("https://school.example/cancelled/{reference}".into()),
         requester_url: "https://school.example".into(),
     };
-    Config::new(AppId::new(APP_ID).unwrap(), Secret::new(SECRET).unwrap(), site).unwrap().bank(BankDetails {
+    Config::new(
+        AppId::new(APP_ID).unwrap(),
+        Secret::new(SECRET).unwrap(),
+        site,
+    )
+    .unwrap()
+    .bank(BankDetails {
         account_holder: "Test School".into(),
         bank: "Test Bank".into(),
         account_number: "000000001".into(),
@@ -52,7 +58,11 @@ impl World {
         Self::with(Settings::new(1), config(), |builder| builder)
     }
 
-    pub fn with(settings: Settings, config: Config, extend: impl FnOnce(RegistrarBuilder) -> RegistrarBuilder) -> Self {
+    pub fn with(
+        settings: Settings,
+        config: Config,
+        extend: impl FnOnce(RegistrarBuilder) -> RegistrarBuilder,
+    ) -> Self {
         let clock = TestClock::at(start());
         let (app_id, secret) = (AppId::new(APP_ID).unwrap(), Secret::new(SECRET).unwrap());
         let simulator = Simulator::with_clock(app_id, secret, settings, clock.clone());
@@ -63,7 +73,13 @@ impl World {
             .publisher(publisher.clone())
             .clock(clock.clone());
         let registrar = extend(builder).build().unwrap();
-        Self { registrar, simulator, store, clock, publisher }
+        Self {
+            registrar,
+            simulator,
+            store,
+            clock,
+            publisher,
+        }
     }
 
     pub async fn enrol(&self, name: &str, method: Method) -> Enrolled {
@@ -71,16 +87,33 @@ impl World {
     }
 
     /// Enrols and gives the attempt's reference and pay link.
-    pub async fn attempt(&self, name: &str, method: Method) -> (EnrollmentId, Reference, PayLinkId) {
+    pub async fn attempt(
+        &self,
+        name: &str,
+        method: Method,
+    ) -> (EnrollmentId, Reference, PayLinkId) {
         let enrolled = self.enrol(name, method).await;
-        let NextStep::Pay { reference, .. } = enrolled.next else { panic!("no pay link: {:?}", enrolled.next) };
+        let NextStep::Pay { reference, .. } = enrolled.next else {
+            panic!("no pay link: {:?}", enrolled.next)
+        };
         let case = self.case(enrolled.enrollment).await;
-        let link = case.attempt(Some(reference.as_str()), None).unwrap().link.clone().unwrap().id;
+        let link = case
+            .attempt(Some(reference.as_str()), None)
+            .unwrap()
+            .link
+            .clone()
+            .unwrap()
+            .id;
         (enrolled.enrollment, reference, link)
     }
 
     pub async fn case(&self, id: EnrollmentId) -> Case {
-        self.store.load(Lookup::Enrollment(id)).await.unwrap().case.unwrap()
+        self.store
+            .load(Lookup::Enrollment(id))
+            .await
+            .unwrap()
+            .case
+            .unwrap()
     }
 
     /// Pays on the provider's page and hands every due callback over.
@@ -121,7 +154,11 @@ impl World {
 }
 
 pub fn request(name: &str, method: Method) -> EnrolRequest {
-    let email = if name.contains('@') { Email::new(name) } else { Email::new(format!("{name}@school.example")) };
+    let email = if name.contains('@') {
+        Email::new(name)
+    } else {
+        Email::new(format!("{name}@school.example"))
+    };
     let email = email.unwrap();
     let title = Title::new("Thabo's first course").unwrap();
     EnrolRequest::new(learner(name), email, course(), title, price(), method)
@@ -144,7 +181,11 @@ pub fn admin() -> PersonId {
 }
 
 pub fn delivery(callback: &Callback) -> Delivery {
-    Delivery::new(callback.path.clone(), callback.headers.clone(), callback.body.clone())
+    Delivery::new(
+        callback.path.clone(),
+        callback.headers.clone(),
+        callback.body.clone(),
+    )
 }
 
 /// The provider's four fields, as it writes them.
@@ -160,10 +201,16 @@ pub fn signed(body: &str) -> Delivery {
 }
 
 pub fn signed_bytes(body: &[u8]) -> Delivery {
-    let signature = Signer::new(&Secret::new(SECRET).unwrap()).sign(PATH, body).to_hex();
+    let signature = Signer::new(&Secret::new(SECRET).unwrap())
+        .sign(PATH, body)
+        .to_hex();
     with_signature(body, &signature)
 }
 
 pub fn with_signature(body: &[u8], signature: &str) -> Delivery {
-    Delivery::new(PATH, [("IK-APPID", APP_ID), ("IK-SIGN", signature)], body.to_vec())
+    Delivery::new(
+        PATH,
+        [("IK-APPID", APP_ID), ("IK-SIGN", signature)],
+        body.to_vec(),
+    )
 }

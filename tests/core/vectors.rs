@@ -19,11 +19,16 @@ struct Vector {
 }
 
 fn ikhokha() -> Vec<Vector> {
-    serde_json::from_str::<Ikhokha>(include_str!("../data/ikhokha.json")).unwrap().vectors
+    serde_json::from_str::<Ikhokha>(include_str!("../data/ikhokha.json"))
+        .unwrap()
+        .vectors
 }
 
 fn named(prefix: &str) -> Vector {
-    ikhokha().into_iter().find(|vector| vector.name.starts_with(prefix)).unwrap()
+    ikhokha()
+        .into_iter()
+        .find(|vector| vector.name.starts_with(prefix))
+        .unwrap()
 }
 
 #[test]
@@ -32,7 +37,9 @@ fn the_providers_own_steps_give_these_signatures() {
     assert_eq!(vectors.len(), 14);
     for vector in vectors {
         let secret = Secret::new(vector.secret).unwrap();
-        let signature = Signer::new(&secret).sign(&vector.path, vector.body.as_bytes()).to_hex();
+        let signature = Signer::new(&secret)
+            .sign(&vector.path, vector.body.as_bytes())
+            .to_hex();
         assert_eq!(signature, vector.hex, "{}", vector.name);
     }
 }
@@ -42,7 +49,10 @@ fn form_of(received: &Vector, hex: &str) -> Option<SignedForm> {
     let verifier = Verifier::new(AppId::new("IKTESTAPP").unwrap(), &keys, &received.path).unwrap();
     let headers = [("ik-appid", "IKTESTAPP"), ("ik-sign", hex)];
     let delivery = Delivery::new(received.path.clone(), headers, received.body.as_bytes());
-    verifier.verify(&delivery, start()).ok().map(|verified| verified.form())
+    verifier
+        .verify(&delivery, start())
+        .ok()
+        .map(|verified| verified.form())
 }
 
 #[test]
@@ -54,7 +64,10 @@ fn the_canonical_form_is_found_where_it_was_signed() {
 
     let (with_text, without) = (named("V13a"), named("V13b"));
     assert_eq!(form_of(&with_text, &with_text.hex), Some(SignedForm::Raw));
-    assert_eq!(form_of(&with_text, &without.hex), Some(SignedForm::Canonical));
+    assert_eq!(
+        form_of(&with_text, &without.hex),
+        Some(SignedForm::Canonical)
+    );
     assert_eq!(form_of(&without, &with_text.hex), None);
 }
 
@@ -83,12 +96,16 @@ struct Case {
 }
 
 fn bytes(hex: &str) -> Vec<u8> {
-    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+    (0..hex.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
+        .collect()
 }
 
 #[test]
 fn wycheproof_hmac_sha256() {
-    let suite: Wycheproof = serde_json::from_str(include_str!("../data/wycheproof_hmac_sha256.json")).unwrap();
+    let suite: Wycheproof =
+        serde_json::from_str(include_str!("../data/wycheproof_hmac_sha256.json")).unwrap();
     let mut run = 0;
     for group in &suite.test_groups {
         for case in &group.tests {
@@ -129,6 +146,10 @@ fn rfc_4231() {
     ];
     for (number, (key, message, expected)) in (1..).zip(cases) {
         let expected = bytes(expected);
-        assert_eq!(Signer::hmac_sha256(key, message)[..expected.len()], expected, "test case {number}");
+        assert_eq!(
+            Signer::hmac_sha256(key, message)[..expected.len()],
+            expected,
+            "test case {number}"
+        );
     }
 }

@@ -14,7 +14,9 @@ use crate::support::{World, admin, body, config};
 async fn a_callback_the_provider_confirms_later_is_applied_by_the_worker() {
     let world = World::new();
     let (_, reference, link) = world.attempt("thandi", Method::Card).await;
-    let receipt = world.receive(&body(link.as_str(), "SUCCESS", reference.as_str())).await;
+    let receipt = world
+        .receive(&body(link.as_str(), "SUCCESS", reference.as_str()))
+        .await;
     assert_eq!(receipt.outcome, Outcome::Waiting);
     assert_eq!(world.pass().await.settled, 0, "not due yet");
     world.simulator.pay(&link, Choice::Card).unwrap();
@@ -28,10 +30,18 @@ async fn a_callback_the_provider_confirms_later_is_applied_by_the_worker() {
 async fn a_callback_nobody_confirms_is_given_up_on_shown_and_replayed() {
     let world = World::new();
     let (enrollment, reference, link) = world.attempt("thandi", Method::Card).await;
-    world.receive(&body(link.as_str(), "SUCCESS", reference.as_str())).await;
+    world
+        .receive(&body(link.as_str(), "SUCCESS", reference.as_str()))
+        .await;
     let desk = world.registrar.admin(admin());
     let mut tries = 0;
-    while desk.inbox(InboxFilter::Dead, PageRequest::first(1)).await.unwrap().items.is_empty() {
+    while desk
+        .inbox(InboxFilter::Dead, PageRequest::first(1))
+        .await
+        .unwrap()
+        .items
+        .is_empty()
+    {
         world.advance(4600);
         world.pass().await;
         tries += 1;
@@ -39,7 +49,12 @@ async fn a_callback_nobody_confirms_is_given_up_on_shown_and_replayed() {
     }
     assert_eq!(tries, 12);
     assert!(!world.case(enrollment).await.confirming);
-    let dead = desk.inbox(InboxFilter::Dead, PageRequest::first(1)).await.unwrap().items.remove(0);
+    let dead = desk
+        .inbox(InboxFilter::Dead, PageRequest::first(1))
+        .await
+        .unwrap()
+        .items
+        .remove(0);
     world.advance(4600);
     assert_eq!(world.pass().await.waiting, 0, "nobody tries it any more");
 
@@ -55,20 +70,37 @@ async fn waits_grow_and_are_spread() {
     let world = World::new();
     let mut waits = Vec::new();
     for number in 0..20 {
-        let (_, reference, link) = world.attempt(&format!("learner-{number}"), Method::Card).await;
-        world.receive(&body(link.as_str(), "SUCCESS", reference.as_str())).await;
+        let (_, reference, link) = world
+            .attempt(&format!("learner-{number}"), Method::Card)
+            .await;
+        world
+            .receive(&body(link.as_str(), "SUCCESS", reference.as_str()))
+            .await;
     }
     let desk = world.registrar.admin(admin());
     for _ in 0..3 {
-        let entries = desk.inbox(InboxFilter::Waiting, PageRequest::first(100)).await.unwrap().items;
-        let due: Vec<_> = entries.iter().map(|entry| entry.state.due_at().unwrap()).collect();
-        assert!(due.iter().collect::<std::collections::HashSet<_>>().len() > 1, "they do not come back at once");
+        let entries = desk
+            .inbox(InboxFilter::Waiting, PageRequest::first(100))
+            .await
+            .unwrap()
+            .items;
+        let due: Vec<_> = entries
+            .iter()
+            .map(|entry| entry.state.due_at().unwrap())
+            .collect();
+        assert!(
+            due.iter().collect::<std::collections::HashSet<_>>().len() > 1,
+            "they do not come back at once"
+        );
         let longest = *due.iter().max().unwrap();
         waits.push((longest - coursegate::port::Clock::now(&world.clock)).num_milliseconds());
         world.advance(10);
         assert_eq!(world.pass().await.waiting, 20);
     }
-    assert!(waits[0] <= 2_500 && waits[1] > waits[0] && waits[2] > waits[1], "{waits:?}");
+    assert!(
+        waits[0] <= 2_500 && waits[1] > waits[0] && waits[2] > waits[1],
+        "{waits:?}"
+    );
 }
 
 #[tokio::test]
@@ -85,14 +117,21 @@ async fn a_parked_callback_is_applied_when_its_attempt_appears() {
         .clock(world.clock.clone())
         .build()
         .unwrap();
-    assert_eq!(late.receive(crate::support::signed(&early)).await.outcome, Outcome::Parked);
+    assert_eq!(
+        late.receive(crate::support::signed(&early)).await.outcome,
+        Outcome::Parked
+    );
 
     // Now the attempt is committed, by the other store's own words.
-    let case = other.case(other.enrol("thandi", Method::Card).await.enrollment).await;
+    let case = other
+        .case(other.enrol("thandi", Method::Card).await.enrollment)
+        .await;
     let mut change = coursegate::enrollment::Change::default();
     change.enrollment = Some(case.enrollment);
     change.attempts = case.attempts;
-    coursegate::port::Store::commit(&world.store, change).await.unwrap();
+    coursegate::port::Store::commit(&world.store, change)
+        .await
+        .unwrap();
     let pass = late.worker().pass().await.unwrap();
     assert_eq!((pass.settled, pass.waiting), (1, 0));
     assert!(world.may_enter("thandi").await);
@@ -113,8 +152,16 @@ async fn a_record_that_cannot_be_published_holds_back_what_follows_it() {
     world.advance(2);
     world.pass().await;
     let published = world.publisher.published();
-    let of = |enrollment| published.iter().filter(move |record| record.enrollment == Some(enrollment));
-    for enrollment in published.iter().filter_map(|record| record.enrollment).collect::<std::collections::HashSet<_>>() {
+    let of = |enrollment| {
+        published
+            .iter()
+            .filter(move |record| record.enrollment == Some(enrollment))
+    };
+    for enrollment in published
+        .iter()
+        .filter_map(|record| record.enrollment)
+        .collect::<std::collections::HashSet<_>>()
+    {
         assert!(of(enrollment).is_sorted_by_key(|record| (record.version, record.id)));
     }
     assert_eq!(published.len(), 9);
@@ -125,16 +172,20 @@ async fn a_running_worker_is_woken_by_a_commit_and_stops_when_told() {
     // In real time: the system's clock, no runtime of the library's own.
     let publisher = RecordingPublisher::new();
     let simulator = World::with(Settings::new(1), config(), |builder| builder).simulator;
-    let registrar = coursegate::Registrar::builder(config(), coursegate::adapter::memory::MemoryStore::new())
-        .gateway(simulator.gateway())
-        .publisher(publisher.clone())
-        .build()
-        .unwrap();
+    let registrar =
+        coursegate::Registrar::builder(config(), coursegate::adapter::memory::MemoryStore::new())
+            .gateway(simulator.gateway())
+            .publisher(publisher.clone())
+            .build()
+            .unwrap();
     let stop = Arc::new(Notify::new());
     let (worker, told) = (registrar.worker(), stop.clone());
     let running = tokio::spawn(async move { worker.run(told.notified()).await });
     tokio::time::sleep(Duration::from_millis(30)).await;
-    registrar.enrol(crate::support::request("thandi", Method::Card)).await.unwrap();
+    registrar
+        .enrol(crate::support::request("thandi", Method::Card))
+        .await
+        .unwrap();
     tokio::time::timeout(Duration::from_secs(10), async {
         while publisher.published().len() < 3 {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -143,5 +194,8 @@ async fn a_running_worker_is_woken_by_a_commit_and_stops_when_told() {
     .await
     .expect("the worker publishes");
     stop.notify_one();
-    tokio::time::timeout(Duration::from_secs(10), running).await.expect("the worker stops").unwrap();
+    tokio::time::timeout(Duration::from_secs(10), running)
+        .await
+        .expect("the worker stops")
+        .unwrap();
 }

@@ -34,7 +34,10 @@ fn binary(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let profile = test.parent().unwrap().parent().unwrap();
     let path = profile.join("examples").join(name);
-    assert!(path.exists(), "build the examples first: cargo build --examples --all-features");
+    assert!(
+        path.exists(),
+        "build the examples first: cargo build --examples --all-features"
+    );
     path
 }
 
@@ -47,7 +50,9 @@ impl Server {
             .spawn()
             .unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
         let said: Value = serde_json::from_str(&line).unwrap();
         let text = |key: &str| said[key].as_str().unwrap().to_owned();
         assert_eq!(said.as_object().unwrap().len(), 5);
@@ -73,9 +78,17 @@ impl Server {
             .build()
             .unwrap();
         let form = [("name", name), ("role", role)];
-        let answer = client.post(format!("{}/sign-in", self.app)).form(&form).send().await.unwrap();
+        let answer = client
+            .post(format!("{}/sign-in", self.app))
+            .form(&form)
+            .send()
+            .await
+            .unwrap();
         assert_eq!(answer.status(), StatusCode::SEE_OTHER);
-        Browser { server: self, client }
+        Browser {
+            server: self,
+            client,
+        }
     }
 
     fn sign(&self, path: &str, body: &[u8]) -> String {
@@ -94,7 +107,10 @@ impl Server {
             .send()
             .await
             .unwrap();
-        (answer.status().as_u16(), answer.json().await.unwrap_or(Value::Null))
+        (
+            answer.status().as_u16(),
+            answer.json().await.unwrap_or(Value::Null),
+        )
     }
 }
 
@@ -105,11 +121,20 @@ struct Browser<'s> {
 
 impl Browser<'_> {
     async fn get(&self, path: &str) -> Response {
-        self.client.get(format!("{}{path}", self.server.app)).send().await.unwrap()
+        self.client
+            .get(format!("{}{path}", self.server.app))
+            .send()
+            .await
+            .unwrap()
     }
 
     async fn post(&self, path: &str, body: Value) -> Response {
-        self.client.post(format!("{}{path}", self.server.app)).json(&body).send().await.unwrap()
+        self.client
+            .post(format!("{}{path}", self.server.app))
+            .json(&body)
+            .send()
+            .await
+            .unwrap()
     }
 
     async fn submit(&self, url: String, form: &[(&str, &str)]) -> Response {
@@ -130,13 +155,18 @@ impl Browser<'_> {
             if access["card"]["text"] == text {
                 return access;
             }
-            assert!(started.elapsed() < Duration::from_secs(20), "still {access}");
+            assert!(
+                started.elapsed() < Duration::from_secs(20),
+                "still {access}"
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
     async fn enrol(&self, course: &str, method: &str) -> Value {
-        let answer = self.post("/api/enrol", json!({ "course": course, "method": method })).await;
+        let answer = self
+            .post("/api/enrol", json!({ "course": course, "method": method }))
+            .await;
         assert_eq!(answer.status(), StatusCode::OK);
         answer.json().await.unwrap()
     }
@@ -151,15 +181,35 @@ fn location(answer: &Response) -> String {
 async fn card_in_the_browser(server: &Server) {
     let thandi = server.sign_in("Thandi <b>", "").await;
     let page = thandi.get("/").await;
-    assert!(page.headers()["content-security-policy"].to_str().unwrap().contains("default-src 'none'"));
+    assert!(
+        page.headers()["content-security-policy"]
+            .to_str()
+            .unwrap()
+            .contains("default-src 'none'")
+    );
     let page = page.text().await.unwrap();
-    assert!(page.contains("Enroll Now") && page.contains("Thandi &lt;b&gt;") && !page.contains("Thandi <b>"));
-    assert_eq!(thandi.get("/lessons/rust-101").await.status(), StatusCode::FORBIDDEN);
+    assert!(
+        page.contains("Enroll Now")
+            && page.contains("Thandi &lt;b&gt;")
+            && !page.contains("Thandi <b>")
+    );
+    assert_eq!(
+        thandi.get("/lessons/rust-101").await.status(),
+        StatusCode::FORBIDDEN
+    );
 
     let form = [("course", "rust-101"), ("method", "card")];
     let pay = location(&thandi.submit(format!("{}/enrol", server.app), &form).await);
     assert!(pay.starts_with(&server.simulator));
-    let shown = thandi.client.get(&pay).send().await.unwrap().text().await.unwrap();
+    let shown = thandi
+        .client
+        .get(&pay)
+        .send()
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
     assert!(shown.contains("R 499.00") && shown.contains("Pay by card"));
 
     // First declined, then paid on the same link.
@@ -167,11 +217,21 @@ async fn card_in_the_browser(server: &Server) {
     assert!(back.starts_with(&server.app));
     thandi.until("rust-101", "Retry payment").await;
     let back = location(&thandi.submit(pay, &[("choice", "card")]).await);
-    assert_eq!(location(&thandi.client.get(back).send().await.unwrap()), "/");
+    assert_eq!(
+        location(&thandi.client.get(back).send().await.unwrap()),
+        "/"
+    );
     let access = thandi.until("rust-101", "Continue Course").await;
     assert_eq!(access["allowed"], true);
-    assert_eq!(thandi.get("/lessons/rust-101").await.status(), StatusCode::OK);
-    assert!(!thandi.access("maths-12").await["allowed"].as_bool().unwrap());
+    assert_eq!(
+        thandi.get("/lessons/rust-101").await.status(),
+        StatusCode::OK
+    );
+    assert!(
+        !thandi.access("maths-12").await["allowed"]
+            .as_bool()
+            .unwrap()
+    );
 }
 
 /// Pay by EFT, approve as an admin, and a bank transfer beside it.
@@ -180,26 +240,51 @@ async fn eft_and_approval(server: &Server) {
     let enrolled = sipho.enrol("maths-12", "instant_eft").await;
     let again = sipho.enrol("maths-12", "instant_eft").await;
     assert_eq!(enrolled, again, "a double click gives the same");
-    sipho.submit(enrolled["next"]["url"].as_str().unwrap().to_owned(), &[("choice", "eft")]).await;
+    sipho
+        .submit(
+            enrolled["next"]["url"].as_str().unwrap().to_owned(),
+            &[("choice", "eft")],
+        )
+        .await;
     sipho.until("maths-12", "Pending Approval").await;
     let transfer = sipho.enrol("baking", "bank_transfer").await;
     assert_eq!(transfer["next"]["step"], "transfer");
     assert_eq!(transfer["next"]["bank"]["bank"], "Demo Bank");
 
-    assert_eq!(sipho.get("/api/admin/pending").await.status(), StatusCode::FORBIDDEN);
+    assert_eq!(
+        sipho.get("/api/admin/pending").await.status(),
+        StatusCode::FORBIDDEN
+    );
     let nomsa = server.sign_in("nomsa", "admin").await;
     let page = nomsa.get("/admin").await.text().await.unwrap();
-    assert!(page.contains("Mathematics, grade 12") && page.contains("instant_eft") && page.contains("evidence confirmed"));
+    assert!(
+        page.contains("Mathematics, grade 12")
+            && page.contains("instant_eft")
+            && page.contains("evidence confirmed")
+    );
     assert!(page.contains("Thabo&#39;s bread &amp; cakes"));
     let queue: Value = nomsa.get("/api/admin/pending").await.json().await.unwrap();
     assert_eq!(queue["items"].as_array().unwrap().len(), 2);
-    let (eft, bank) = (enrolled["enrollment"].clone(), transfer["enrollment"].clone());
-    let why: Value =
-        nomsa.get(&format!("/api/admin/explain?enrollment={}", eft.as_str().unwrap())).await.json().await.unwrap();
+    let (eft, bank) = (
+        enrolled["enrollment"].clone(),
+        transfer["enrollment"].clone(),
+    );
+    let why: Value = nomsa
+        .get(&format!(
+            "/api/admin/explain?enrollment={}",
+            eft.as_str().unwrap()
+        ))
+        .await
+        .json()
+        .await
+        .unwrap();
     assert_eq!(why["basis"]["detection"]["method"], "instant_eft");
 
     let dry: Value = nomsa
-        .post("/api/admin/approve", json!({ "enrollments": [eft, bank], "dry_run": true }))
+        .post(
+            "/api/admin/approve",
+            json!({ "enrollments": [eft, bank], "dry_run": true }),
+        )
         .await
         .json()
         .await
@@ -208,16 +293,33 @@ async fn eft_and_approval(server: &Server) {
     assert!(!sipho.access("maths-12").await["allowed"].as_bool().unwrap());
 
     let approve = [("enrollment", eft.as_str().unwrap())];
-    nomsa.submit(format!("{}/admin/approve", server.app), &approve).await;
+    nomsa
+        .submit(format!("{}/admin/approve", server.app), &approve)
+        .await;
     sipho.until("maths-12", "Continue Course").await;
-    let refused = nomsa.post("/api/admin/reject", json!({ "enrollment": eft, "reason": "late" })).await;
+    let refused = nomsa
+        .post(
+            "/api/admin/reject",
+            json!({ "enrollment": eft, "reason": "late" }),
+        )
+        .await;
     assert_eq!(refused.status(), StatusCode::CONFLICT);
-    let rejected = nomsa.post("/api/admin/reject", json!({ "enrollment": bank, "reason": "no money came" })).await;
+    let rejected = nomsa
+        .post(
+            "/api/admin/reject",
+            json!({ "enrollment": bank, "reason": "no money came" }),
+        )
+        .await;
     assert_eq!(rejected.status(), StatusCode::OK);
     sipho.until("baking", "Retry payment").await;
 
     let reference = enrolled["next"]["reference"].as_str().unwrap();
-    let refund = nomsa.post("/api/admin/refund", json!({ "reference": reference, "proof": "dashboard R-1" })).await;
+    let refund = nomsa
+        .post(
+            "/api/admin/refund",
+            json!({ "reference": reference, "proof": "dashboard R-1" }),
+        )
+        .await;
     assert_eq!(refund.status(), StatusCode::OK);
     assert!(!sipho.access("maths-12").await["allowed"].as_bool().unwrap());
 }
@@ -227,7 +329,12 @@ async fn scripted_callbacks(server: &Server) {
     let lerato = server.sign_in("lerato", "").await;
     let enrolled = lerato.enrol("rust-101", "card").await;
     let reference = enrolled["next"]["reference"].as_str().unwrap();
-    let link = enrolled["next"]["url"].as_str().unwrap().rsplit('/').next().unwrap();
+    let link = enrolled["next"]["url"]
+        .as_str()
+        .unwrap()
+        .rsplit('/')
+        .next()
+        .unwrap();
     let body = format!(
         r#"{{"paylinkID":"{link}","status":"SUCCESS","externalTransactionID":"{reference}","responseCode":"00"}}"#
     );
@@ -236,43 +343,82 @@ async fn scripted_callbacks(server: &Server) {
     let (status, _) = server.callback(&body, &"0".repeat(64)).await;
     assert_eq!(status, 401);
     let (status, outcome) = server.callback(&body, &signature).await;
-    assert_eq!((status, outcome["outcome"].as_str()), (200, Some("waiting")), "signed, and nothing was paid");
-    assert!(!lerato.access("rust-101").await["allowed"].as_bool().unwrap());
-    let stranger = body.replace(reference, "CG-STRANGER").replace(link, "strangerslink00");
-    let (status, outcome) = server.callback(&stranger, &server.sign(&server.webhook_path, stranger.as_bytes())).await;
+    assert_eq!(
+        (status, outcome["outcome"].as_str()),
+        (200, Some("waiting")),
+        "signed, and nothing was paid"
+    );
+    assert!(
+        !lerato.access("rust-101").await["allowed"]
+            .as_bool()
+            .unwrap()
+    );
+    let stranger = body
+        .replace(reference, "CG-STRANGER")
+        .replace(link, "strangerslink00");
+    let (status, outcome) = server
+        .callback(
+            &stranger,
+            &server.sign(&server.webhook_path, stranger.as_bytes()),
+        )
+        .await;
     assert_eq!((status, outcome["outcome"].as_str()), (200, Some("parked")));
     let (status, _) = server.callback(&"x".repeat(70_000), &signature).await;
     assert_eq!(status, 413);
 
     // The money comes after all: the worker finds it, or the callback.
-    lerato.submit(format!("{}/pay/{link}", server.simulator), &[("choice", "card")]).await;
+    lerato
+        .submit(
+            format!("{}/pay/{link}", server.simulator),
+            &[("choice", "card")],
+        )
+        .await;
     lerato.until("rust-101", "Continue Course").await;
 
     // Any client written for iKhokha can talk to the simulator.
     let path = format!("/public-api/v1/api/getStatus/{link}");
     let asked = lerato.client.get(format!("{}{path}", server.simulator));
-    let asked = asked.header("IK-APPID", &server.app_id).header("IK-SIGN", server.sign(&path, b""));
+    let asked = asked
+        .header("IK-APPID", &server.app_id)
+        .header("IK-SIGN", server.sign(&path, b""));
     let status: Value = asked.send().await.unwrap().json().await.unwrap();
-    assert_eq!((status["status"].as_str(), status["amount"].as_i64()), (Some("PAID"), Some(49_900)));
+    assert_eq!(
+        (status["status"].as_str(), status["amount"].as_i64()),
+        (Some("PAID"), Some(49_900))
+    );
 }
 
 /// Requests that are not what they should be.
 async fn bad_requests(server: &Server) {
     let lerato = server.sign_in("someone", "").await;
     for (body, expected) in [
-        (json!({ "course": "rust-101", "method": "gold" }), [400, 422]),
+        (
+            json!({ "course": "rust-101", "method": "gold" }),
+            [400, 422],
+        ),
         (json!({ "course": "no-such", "method": "card" }), [422, 422]),
         (json!({ "method": "card" }), [400, 422]),
     ] {
-        let status = lerato.post("/api/enrol", body.clone()).await.status().as_u16();
+        let status = lerato
+            .post("/api/enrol", body.clone())
+            .await
+            .status()
+            .as_u16();
         assert!(expected.contains(&status), "{body}: {status}");
     }
     let nobody = Client::builder().no_proxy().build().unwrap();
-    let answer = nobody.post(format!("{}/api/enrol", server.app)).json(&json!({})).send().await.unwrap();
+    let answer = nobody
+        .post(format!("{}/api/enrol", server.app))
+        .json(&json!({}))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
     let unknown = "019c0000-0000-7000-8000-000000000001";
     let nomsa = server.sign_in("nomsa", "admin").await;
-    let answer = nomsa.post("/api/admin/approve", json!({ "enrollments": [unknown] })).await;
+    let answer = nomsa
+        .post("/api/admin/approve", json!({ "enrollments": [unknown] }))
+        .await;
     assert_eq!(answer.status(), StatusCode::NOT_FOUND);
 }
 
@@ -290,12 +436,17 @@ fn raw(address: &str, bytes: &[u8], patience: Duration) -> (String, Duration) {
             Ok(count) => answer.extend_from_slice(&buffer[..count]),
         }
     }
-    (String::from_utf8_lossy(&answer).into_owned(), started.elapsed())
+    (
+        String::from_utf8_lossy(&answer).into_owned(),
+        started.elapsed(),
+    )
 }
 
 /// Slow and bloated clients are sent away.
 async fn hostile_clients(server: &Server) {
-    let many: String = (0..110).map(|number| format!("x-{number}: 1\r\n")).collect();
+    let many: String = (0..110)
+        .map(|number| format!("x-{number}: 1\r\n"))
+        .collect();
     let request = format!("GET / HTTP/1.1\r\nhost: localhost\r\n{many}connection: close\r\n\r\n");
     let (answer, _) = raw(server.address(), request.as_bytes(), Duration::from_secs(5));
     let refused = answer.is_empty() || answer.starts_with("HTTP/1.1 4");
@@ -303,12 +454,21 @@ async fn hostile_clients(server: &Server) {
 
     let (head, app) = (server.address().to_owned(), server.address().to_owned());
     let patience = Duration::from_secs(14);
-    let slow_head = std::thread::spawn(move || raw(&head, b"POST /payments/ikhokha HTTP/1.1\r\nhost: a\r\n", patience));
+    let slow_head = std::thread::spawn(move || {
+        raw(
+            &head,
+            b"POST /payments/ikhokha HTTP/1.1\r\nhost: a\r\n",
+            patience,
+        )
+    });
     let stalled = b"POST /payments/ikhokha HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\n{";
     let slow_body = std::thread::spawn(move || raw(&app, stalled, patience));
     for slow in [slow_head, slow_body] {
         let (answer, waited) = slow.join().unwrap();
-        assert!(waited < Duration::from_secs(13), "the connection stayed open: {answer}");
+        assert!(
+            waited < Duration::from_secs(13),
+            "the connection stayed open: {answer}"
+        );
         assert!(!answer.starts_with("HTTP/1.1 2"), "{answer}");
     }
 }

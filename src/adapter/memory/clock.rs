@@ -22,7 +22,12 @@ struct Inner {
 impl TestClock {
     /// A clock that shows `now`.
     pub fn at(now: DateTime<Utc>) -> Self {
-        Self { inner: Arc::new(Mutex::new(Inner { now, sleepers: Vec::new() })) }
+        Self {
+            inner: Arc::new(Mutex::new(Inner {
+                now,
+                sleepers: Vec::new(),
+            })),
+        }
     }
 
     /// Moves it forward, and wakes who slept until then.

@@ -13,7 +13,9 @@ use async_trait::async_trait;
 use crate::access::Grant;
 use crate::enrollment::Change;
 use crate::ids::{CourseId, LearnerId};
-use crate::port::{Claim, Committed, Loaded, Lookup, Settlement, Store, StoreError, Work, WorkKind};
+use crate::port::{
+    Claim, Committed, Loaded, Lookup, Settlement, Store, StoreError, Work, WorkKind,
+};
 
 pub use clock::TestClock;
 pub use publisher::RecordingPublisher;
@@ -41,7 +43,9 @@ impl MemoryStore {
 
 impl std::fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("MemoryStore").field("enrollments", &self.lock().len()).finish_non_exhaustive()
+        f.debug_struct("MemoryStore")
+            .field("enrollments", &self.lock().len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -55,7 +59,11 @@ impl Store for MemoryStore {
         self.lock().commit(change)
     }
 
-    async fn grants(&self, learner: &LearnerId, course: &CourseId) -> Result<Vec<Grant>, StoreError> {
+    async fn grants(
+        &self,
+        learner: &LearnerId,
+        course: &CourseId,
+    ) -> Result<Vec<Grant>, StoreError> {
         Ok(self.lock().grants(learner, course))
     }
 

@@ -21,7 +21,10 @@ impl RecordingPublisher {
 
     /// What was published so far, in order.
     pub fn published(&self) -> Vec<Record> {
-        self.records.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.records
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Makes every further call fail, or no longer.
@@ -36,7 +39,10 @@ impl EventPublisher for RecordingPublisher {
         if self.down.load(Ordering::Relaxed) {
             return Err(PublishError("switched off".to_owned()));
         }
-        self.records.lock().unwrap_or_else(PoisonError::into_inner).push(record.clone());
+        self.records
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(record.clone());
         Ok(())
     }
 

@@ -18,31 +18,53 @@ fn page<T, K>(mut items: Vec<T>, size: usize, key: impl Fn(&T) -> K) -> Page<T, 
 }
 
 fn beyond<K>(after: Option<K>) -> (Bound<K>, Bound<K>) {
-    (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded)
+    (
+        after.map_or(Bound::Unbounded, Bound::Excluded),
+        Bound::Unbounded,
+    )
 }
 
 #[async_trait]
 impl Records for MemoryStore {
-    async fn pending(&self, request: PageRequest<EnrollmentId>) -> Result<Page<PendingItem, EnrollmentId>, StoreError> {
+    async fn pending(
+        &self,
+        request: PageRequest<EnrollmentId>,
+    ) -> Result<Page<PendingItem, EnrollmentId>, StoreError> {
         let size = request.size();
         let state = self.lock();
-        let rows = state.pending.range(beyond(request.after)).filter_map(|id| state.rows.get(id));
+        let rows = state
+            .pending
+            .range(beyond(request.after))
+            .filter_map(|id| state.rows.get(id));
         let items = rows
             .take(size + 1)
-            .map(|row| PendingItem { enrollment: row.enrollment.clone(), attempts: row.attempts.clone() })
+            .map(|row| PendingItem {
+                enrollment: row.enrollment.clone(),
+                attempts: row.attempts.clone(),
+            })
             .collect();
         Ok(page(items, size, |item| item.enrollment.id))
     }
 
     async fn timeline(&self, enrollment: EnrollmentId) -> Result<Vec<Record>, StoreError> {
-        Ok(self.lock().rows.get(&enrollment).map_or_else(Vec::new, |row| row.records.clone()))
+        Ok(self
+            .lock()
+            .rows
+            .get(&enrollment)
+            .map_or_else(Vec::new, |row| row.records.clone()))
     }
 
-    async fn unassigned(&self, request: PageRequest<RecordId>) -> Result<Page<Record, RecordId>, StoreError> {
+    async fn unassigned(
+        &self,
+        request: PageRequest<RecordId>,
+    ) -> Result<Page<Record, RecordId>, StoreError> {
         let size = request.size();
         let state = self.lock();
         let records = state.unassigned.range(beyond(request.after));
-        let items = records.take(size + 1).map(|(_, record)| record.clone()).collect();
+        let items = records
+            .take(size + 1)
+            .map(|(_, record)| record.clone())
+            .collect();
         Ok(page(items, size, |record| record.id))
     }
 
@@ -53,7 +75,10 @@ impl Records for MemoryStore {
     ) -> Result<Page<InboxEntry, DeliveryKey>, StoreError> {
         let size = request.size();
         let state = self.lock();
-        let entries = state.unsettled.range(beyond(request.after)).filter_map(|key| state.inbox.get(key));
+        let entries = state
+            .unsettled
+            .range(beyond(request.after))
+            .filter_map(|key| state.inbox.get(key));
         let items = entries
             .map(|kept| &kept.entry)
             .filter(|entry| {

@@ -59,7 +59,11 @@ impl State {
     pub(super) fn load(&self, lookup: Lookup<'_>) -> Loaded {
         let mut loaded = Loaded::default();
         let id = match lookup {
-            Lookup::Delivery { key, reference, pay_link } => {
+            Lookup::Delivery {
+                key,
+                reference,
+                pay_link,
+            } => {
                 loaded.delivery = self.inbox.get(key).map(|kept| KnownDelivery {
                     state: kept.entry.state.clone(),
                     enrollment: kept.entry.enrollment,
@@ -67,11 +71,16 @@ impl State {
                     tries: kept.entry.tries,
                 });
                 let by_reference = reference.and_then(|reference| self.by_reference.get(reference));
-                by_reference.or_else(|| pay_link.and_then(|link| self.by_link.get(link))).copied()
+                by_reference
+                    .or_else(|| pay_link.and_then(|link| self.by_link.get(link)))
+                    .copied()
             }
             Lookup::Enrollment(id) => Some(id),
             Lookup::Reference(reference) => self.by_reference.get(reference).copied(),
-            Lookup::Learner(learner, course) => self.by_subject.get(&(learner.clone(), course.clone())).copied(),
+            Lookup::Learner(learner, course) => self
+                .by_subject
+                .get(&(learner.clone(), course.clone()))
+                .copied(),
             Lookup::Grant(id) => {
                 loaded.grant = self.grant(id).cloned();
                 loaded.grant.as_ref().and_then(|grant| grant.enrollment)
@@ -85,8 +94,17 @@ impl State {
         let row = self.rows.get(&id)?;
         let mut grants = row.grants.clone();
         if !self.free_grants.is_empty() {
-            let subject = (row.enrollment.learner.clone(), row.enrollment.course.clone());
-            grants.extend(self.free_grants.get(&subject).into_iter().flatten().cloned());
+            let subject = (
+                row.enrollment.learner.clone(),
+                row.enrollment.course.clone(),
+            );
+            grants.extend(
+                self.free_grants
+                    .get(&subject)
+                    .into_iter()
+                    .flatten()
+                    .cloned(),
+            );
         }
         Some(Case {
             enrollment: row.enrollment.clone(),
@@ -98,22 +116,38 @@ impl State {
 
     fn grant(&self, id: GrantId) -> Option<&Grant> {
         let subject = self.grant_homes.get(&id)?;
-        let row = self.by_subject.get(subject).and_then(|enrollment| self.rows.get(enrollment));
+        let row = self
+            .by_subject
+            .get(subject)
+            .and_then(|enrollment| self.rows.get(enrollment));
         let free = self.free_grants.get(subject).into_iter().flatten();
-        row.into_iter().flat_map(|row| &row.grants).chain(free).find(|grant| grant.id == id)
+        row.into_iter()
+            .flat_map(|row| &row.grants)
+            .chain(free)
+            .find(|grant| grant.id == id)
     }
 
     pub(super) fn grants(&self, learner: &LearnerId, course: &CourseId) -> Vec<Grant> {
         let subject = (learner.clone(), course.clone());
-        let row = self.by_subject.get(&subject).and_then(|enrollment| self.rows.get(enrollment));
+        let row = self
+            .by_subject
+            .get(&subject)
+            .and_then(|enrollment| self.rows.get(enrollment));
         let free = self.free_grants.get(&subject).into_iter().flatten();
-        row.into_iter().flat_map(|row| &row.grants).chain(free).cloned().collect()
+        row.into_iter()
+            .flat_map(|row| &row.grants)
+            .chain(free)
+            .cloned()
+            .collect()
     }
 
     /// Checks everything, then writes everything.
     pub(super) fn commit(&mut self, change: Change) -> Result<Committed, StoreError> {
         if let Some(entry) = &change.inbox
-            && self.inbox.get(&entry.key).is_some_and(|kept| kept.entry.state.is_settled())
+            && self
+                .inbox
+                .get(&entry.key)
+                .is_some_and(|kept| kept.entry.state.is_settled())
         {
             return Ok(Committed::Duplicate);
         }
@@ -140,15 +174,24 @@ impl State {
 
     /// Whether the change was decided on what is stored now.
     fn is_current(&self, change: &Change) -> bool {
-        let enrollment_is_current = change.enrollment.as_ref().is_none_or(|enrollment| match change.expected {
-            Some(expected) => self.rows.get(&enrollment.id).is_some_and(|row| row.enrollment.version == expected),
-            None => {
-                let subject = (enrollment.learner.clone(), enrollment.course.clone());
-                !self.by_subject.contains_key(&subject)
-            }
-        });
+        let enrollment_is_current =
+            change
+                .enrollment
+                .as_ref()
+                .is_none_or(|enrollment| match change.expected {
+                    Some(expected) => self
+                        .rows
+                        .get(&enrollment.id)
+                        .is_some_and(|row| row.enrollment.version == expected),
+                    None => {
+                        let subject = (enrollment.learner.clone(), enrollment.course.clone());
+                        !self.by_subject.contains_key(&subject)
+                    }
+                });
         let references_are_free = change.attempts.iter().all(|attempt| {
-            self.by_reference.get(&attempt.reference).is_none_or(|owner| *owner == attempt.enrollment)
+            self.by_reference
+                .get(&attempt.reference)
+                .is_none_or(|owner| *owner == attempt.enrollment)
         });
         enrollment_is_current && references_are_free
     }
@@ -156,9 +199,13 @@ impl State {
     fn check_grants(&self, change: &Change) -> Result<(), StoreError> {
         for grant in &change.grants {
             let payment = grant.source.payment();
-            let other = payment.and_then(|payment| self.granted_payments.get(payment)).filter(|other| **other != grant.id);
+            let other = payment
+                .and_then(|payment| self.granted_payments.get(payment))
+                .filter(|other| **other != grant.id);
             if other.is_some() {
-                return Err(StoreError::Refused("a payment is the source of one grant at most".to_owned()));
+                return Err(StoreError::Refused(
+                    "a payment is the source of one grant at most".to_owned(),
+                ));
             }
         }
         Ok(())
@@ -175,28 +222,57 @@ impl State {
         match self.rows.get_mut(&id) {
             Some(row) => row.enrollment = enrollment,
             None => {
-                self.by_subject.insert((enrollment.learner.clone(), enrollment.course.clone()), id);
-                let row = Row { enrollment, attempts: Vec::new(), grants: Vec::new(), records: Vec::new(), waiting: 0 };
+                self.by_subject
+                    .insert((enrollment.learner.clone(), enrollment.course.clone()), id);
+                let row = Row {
+                    enrollment,
+                    attempts: Vec::new(),
+                    grants: Vec::new(),
+                    records: Vec::new(),
+                    waiting: 0,
+                };
                 self.rows.insert(id, row);
             }
         }
     }
 
     fn write_attempt(&mut self, attempt: Attempt) {
-        let Some(row) = self.rows.get_mut(&attempt.enrollment) else { return };
-        let known = row.attempts.iter_mut().find(|known| known.reference == attempt.reference);
-        let old_link = known.as_ref().and_then(|known| known.link.as_ref().map(|link| link.id.clone()));
+        let Some(row) = self.rows.get_mut(&attempt.enrollment) else {
+            return;
+        };
+        let known = row
+            .attempts
+            .iter_mut()
+            .find(|known| known.reference == attempt.reference);
+        let old_link = known
+            .as_ref()
+            .and_then(|known| known.link.as_ref().map(|link| link.id.clone()));
         let is_new = known.is_none();
-        let new_link = attempt.link.as_ref().map(|link| link.id.clone()).filter(|link| old_link.as_ref() != Some(link));
+        let new_link = attempt
+            .link
+            .as_ref()
+            .map(|link| link.id.clone())
+            .filter(|link| old_link.as_ref() != Some(link));
         if is_new || new_link.is_some() {
-            self.by_reference.insert(attempt.reference.clone(), attempt.enrollment);
-            self.wake_parked(attempt.reference.as_str(), new_link.as_ref(), attempt.created_at);
+            self.by_reference
+                .insert(attempt.reference.clone(), attempt.enrollment);
+            self.wake_parked(
+                attempt.reference.as_str(),
+                new_link.as_ref(),
+                attempt.created_at,
+            );
         }
         if let Some(link) = new_link {
             self.by_link.insert(link, attempt.enrollment);
         }
-        let Some(row) = self.rows.get_mut(&attempt.enrollment) else { return };
-        match row.attempts.iter_mut().find(|known| known.reference == attempt.reference) {
+        let Some(row) = self.rows.get_mut(&attempt.enrollment) else {
+            return;
+        };
+        match row
+            .attempts
+            .iter_mut()
+            .find(|known| known.reference == attempt.reference)
+        {
             Some(known) => *known = attempt,
             None => row.attempts.push(attempt),
         }
@@ -205,8 +281,14 @@ impl State {
     /// Parked deliveries that name this attempt are due at once.
     fn wake_parked(&mut self, reference: &str, link: Option<&PayLinkId>, now: DateTime<Utc>) {
         for key in &self.unsettled {
-            let Some(kept) = self.inbox.get_mut(key) else { continue };
-            let named = kept.entry.reference.as_ref().is_some_and(|named| named.as_str() == reference)
+            let Some(kept) = self.inbox.get_mut(key) else {
+                continue;
+            };
+            let named = kept
+                .entry
+                .reference
+                .as_ref()
+                .is_some_and(|named| named.as_str() == reference)
                 || (link.is_some() && kept.entry.pay_link.as_ref() == link);
             if named && matches!(kept.entry.state, InboxState::Parked { .. }) {
                 kept.entry.state = InboxState::Parked { next_at: now };
@@ -234,7 +316,13 @@ impl State {
         if publish {
             self.last_queued += 1;
             self.queued.insert(record.id, self.last_queued);
-            self.outbox.insert(self.last_queued, Queued { record: record.clone(), not_before: None });
+            self.outbox.insert(
+                self.last_queued,
+                Queued {
+                    record: record.clone(),
+                    not_before: None,
+                },
+            );
         }
         match record.enrollment.and_then(|id| self.rows.get_mut(&id)) {
             Some(row) => row.records.push(record),
@@ -249,7 +337,10 @@ impl State {
             let waiting = matches!(entry.state, InboxState::Waiting { .. });
             entry.enrollment.filter(|_| waiting)
         };
-        let before = self.inbox.get(&entry.key).and_then(|kept| waits(&kept.entry));
+        let before = self
+            .inbox
+            .get(&entry.key)
+            .and_then(|kept| waits(&kept.entry));
         let after = waits(&entry);
         if before != after {
             if let Some(row) = before.and_then(|id| self.rows.get_mut(&id)) {
@@ -264,13 +355,21 @@ impl State {
         } else if !self.unsettled.is_empty() {
             self.unsettled.remove(&entry.key);
         }
-        self.inbox.insert(entry.key.clone(), Kept { entry, leased_until: None });
+        self.inbox.insert(
+            entry.key.clone(),
+            Kept {
+                entry,
+                leased_until: None,
+            },
+        );
     }
 
     pub(super) fn claim_inbox(&mut self, claim: &Claim) -> Vec<Work> {
         let mut due: Vec<(DateTime<Utc>, &DeliveryKey)> = Vec::new();
         for key in &self.unsettled {
-            let Some(kept) = self.inbox.get(key) else { continue };
+            let Some(kept) = self.inbox.get(key) else {
+                continue;
+            };
             let leased = kept.leased_until.is_some_and(|until| claim.now < until);
             match kept.entry.state.due_at() {
                 Some(at) if at <= claim.now && !leased => due.push((at, key)),
@@ -278,7 +377,11 @@ impl State {
             }
         }
         due.sort_unstable();
-        let keys: Vec<DeliveryKey> = due.into_iter().take(claim.limit).map(|(_, key)| key.clone()).collect();
+        let keys: Vec<DeliveryKey> = due
+            .into_iter()
+            .take(claim.limit)
+            .map(|(_, key)| key.clone())
+            .collect();
         let mut work = Vec::with_capacity(keys.len());
         for key in keys {
             if let Some(kept) = self.inbox.get_mut(&key) {
@@ -317,7 +420,10 @@ impl State {
                     }
                 }
                 Settlement::Later { record, next_at } => {
-                    let queued = self.queued.get(record).and_then(|position| self.outbox.get_mut(position));
+                    let queued = self
+                        .queued
+                        .get(record)
+                        .and_then(|position| self.outbox.get_mut(position));
                     if let Some(queued) = queued {
                         queued.not_before = Some(*next_at);
                     }

@@ -75,16 +75,27 @@ impl Simulator {
 
     /// The provider very probably re-serialises what it parsed before it checks, so the
     /// canonical form is what has to be signed.
-    fn check_signature(&self, state: &mut State, request: &HttpRequest) -> Result<(), HttpResponse> {
+    fn check_signature(
+        &self,
+        state: &mut State,
+        request: &HttpRequest,
+    ) -> Result<(), HttpResponse> {
         let settings = &self.account.settings;
         let path = request.bare_path();
         let app_id = request.header("ik-appid").unwrap_or_default();
         if app_id != self.account.app_id.as_str() {
-            state.notes.push(format!("{path}: the IK-APPID header is missing or names another application"));
+            state.notes.push(format!(
+                "{path}: the IK-APPID header is missing or names another application"
+            ));
             return Err(HttpResponse::error(401, "Unauthorized"));
         }
-        let Some(signature) = request.header("ik-sign").and_then(|hex| Signature::from_hex(hex.as_bytes())) else {
-            state.notes.push(format!("{path}: the IK-SIGN header is missing or not 64 hexadecimal digits"));
+        let Some(signature) = request
+            .header("ik-sign")
+            .and_then(|hex| Signature::from_hex(hex.as_bytes()))
+        else {
+            state.notes.push(format!(
+                "{path}: the IK-SIGN header is missing or not 64 hexadecimal digits"
+            ));
             return Err(HttpResponse::error(401, "Unauthorized"));
         };
         let signer = &self.account.signer;
@@ -92,7 +103,9 @@ impl Simulator {
         let body = canonical(&request.body).unwrap_or_else(|| request.body.clone());
         if same(signer.sign(path, &body)) {
             if body != request.body {
-                state.notes.push(format!("{path}: the body sent is not the canonical form that was signed"));
+                state.notes.push(format!(
+                    "{path}: the body sent is not the canonical form that was signed"
+                ));
             }
             return Ok(());
         }
@@ -100,16 +113,32 @@ impl Simulator {
         let query = same(signer.sign(&request.path, &request.body));
         let apostrophe = same(self.unescaped_apostrophes(path, &request.body));
         let (note, accepted) = if raw {
-            ("the signature is over the raw body, and its canonical form differs", settings.lenient_raw)
+            (
+                "the signature is over the raw body, and its canonical form differs",
+                settings.lenient_raw,
+            )
         } else if query {
-            ("the signature covers the query, which is not signed", settings.lenient_query)
+            (
+                "the signature covers the query, which is not signed",
+                settings.lenient_query,
+            )
         } else if apostrophe {
-            ("the signature leaves apostrophes unescaped", settings.lenient_apostrophe)
+            (
+                "the signature leaves apostrophes unescaped",
+                settings.lenient_apostrophe,
+            )
         } else {
-            ("the signature matches no known form: compare the secret", false)
+            (
+                "the signature matches no known form: compare the secret",
+                false,
+            )
         };
         state.notes.push(format!("{path}: {note}"));
-        if accepted { Ok(()) } else { Err(HttpResponse::error(401, "Unauthorized")) }
+        if accepted {
+            Ok(())
+        } else {
+            Err(HttpResponse::error(401, "Unauthorized"))
+        }
     }
 
     fn unescaped_apostrophes(&self, path: &str, body: &[u8]) -> Signature {
@@ -127,13 +156,17 @@ impl Simulator {
     fn create(&self, state: &mut State, request: &HttpRequest) -> HttpResponse {
         let wanted: CreateRequest = match serde_json::from_slice(&request.body) {
             Ok(wanted) => wanted,
-            Err(error) => return HttpResponse::error(400, &format!("the request cannot be read: {error}")),
+            Err(error) => {
+                return HttpResponse::error(400, &format!("the request cannot be read: {error}"));
+            }
         };
         if let Some(problem) = problem_with(&wanted) {
             return HttpResponse::error(400, problem);
         }
         let text = state.dice.text(15);
-        let Ok(id) = PayLinkId::new(&text) else { return HttpResponse::error(500, "Internal server error") };
+        let Ok(id) = PayLinkId::new(&text) else {
+            return HttpResponse::error(500, "Internal server error");
+        };
         let stated_amount = match self.strikes(state, Fault::WrongAmount) {
             true => wanted.amount + 1,
             false => wanted.amount,
@@ -153,7 +186,9 @@ impl Simulator {
             stated_amount,
         };
         let url = format!("{}/pay/{id}", state.pay_base);
-        state.references.insert(wanted.external_transaction_id.clone(), id.clone());
+        state
+            .references
+            .insert(wanted.external_transaction_id.clone(), id.clone());
         state.links.insert(id.clone(), link);
         HttpResponse::json(
             200,
@@ -176,19 +211,35 @@ impl Simulator {
     }
 
     fn history(&self, state: &State, request: &HttpRequest) -> HttpResponse {
-        let day = |name| request.query(name).and_then(|text| NaiveDate::parse_from_str(&text, "%Y-%m-%d").ok());
+        let day = |name| {
+            request
+                .query(name)
+                .and_then(|text| NaiveDate::parse_from_str(&text, "%Y-%m-%d").ok())
+        };
         let (Some(from), Some(to)) = (day("startDate"), day("endDate")) else {
             return HttpResponse::error(400, "startDate and endDate are days such as 2026-01-31");
         };
-        let mut links: Vec<&Link> =
-            state.links.values().filter(|link| (from..=to).contains(&link.created_at.date_naive())).collect();
+        let mut links: Vec<&Link> = state
+            .links
+            .values()
+            .filter(|link| (from..=to).contains(&link.created_at.date_naive()))
+            .collect();
         links.sort_by_key(|link| (link.created_at, link.id.clone()));
         let (word, now) = (&self.account.settings.unpaid_word, self.account.clock.now());
-        HttpResponse::json(200, &links.into_iter().map(|link| link.status(word, now)).collect())
+        HttpResponse::json(
+            200,
+            &links
+                .into_iter()
+                .map(|link| link.status(word, now))
+                .collect(),
+        )
     }
 
     fn pay_page(&self, state: &mut State, request: &HttpRequest, link: &str) -> HttpResponse {
-        let Some(known) = PayLinkId::new(link).ok().and_then(|id| state.links.get(&id)) else {
+        let Some(known) = PayLinkId::new(link)
+            .ok()
+            .and_then(|id| state.links.get(&id))
+        else {
             return HttpResponse::html(404, page::unknown());
         };
         if request.method != "POST" {
@@ -219,7 +270,8 @@ impl Simulator {
             Choice::Card | Choice::InstantEft => {
                 link.paid = Some(choice);
                 if self.strikes(state, Fault::LaggingStatus) {
-                    link.unseen_until = Some(self.account.clock.now() + self.account.settings.delay);
+                    link.unseen_until =
+                        Some(self.account.clock.now() + self.account.settings.delay);
                 }
                 self.queue_callback(state, &link, true, choice);
                 link.success_url.clone()
@@ -229,7 +281,10 @@ impl Simulator {
                 link.failure_url.clone()
             }
             // Whether the provider sends a callback here is not known: it does not.
-            Choice::Cancel => link.cancel_url.clone().unwrap_or_else(|| link.failure_url.clone()),
+            Choice::Cancel => link
+                .cancel_url
+                .clone()
+                .unwrap_or_else(|| link.failure_url.clone()),
         };
         state.links.insert(id.clone(), link);
         Some(location)
@@ -239,7 +294,12 @@ impl Simulator {
 fn problem_with(wanted: &CreateRequest) -> Option<&'static str> {
     let web = |url: &str| url.starts_with("https://") || url.starts_with("http://");
     let urls = &wanted.urls;
-    let pages = [&urls.callback_url, &urls.success_page_url, &urls.failure_page_url, &wanted.requester_url];
+    let pages = [
+        &urls.callback_url,
+        &urls.success_page_url,
+        &urls.failure_page_url,
+        &wanted.requester_url,
+    ];
     if Money::zar(wanted.amount).is_err() {
         Some("amount must be a positive number of cents")
     } else if wanted.currency != "ZAR" {

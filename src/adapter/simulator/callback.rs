@@ -23,7 +23,9 @@ pub struct Callback {
 
 impl fmt::Debug for Callback {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Callback").field("body_bytes", &self.body.len()).finish_non_exhaustive()
+        f.debug_struct("Callback")
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -39,20 +41,32 @@ impl Simulator {
     pub fn take_callbacks(&self) -> Vec<Callback> {
         let now = self.account.clock.now();
         let mut state = self.lock();
-        let (mut due, later): (Vec<Queued>, Vec<Queued>) =
-            std::mem::take(&mut state.callbacks).into_iter().partition(|queued| queued.due_at <= now);
+        let (mut due, later): (Vec<Queued>, Vec<Queued>) = std::mem::take(&mut state.callbacks)
+            .into_iter()
+            .partition(|queued| queued.due_at <= now);
         state.callbacks = later;
         due.sort_by_key(|queued| (queued.due_at, queued.order));
         due.into_iter().map(|queued| queued.callback).collect()
     }
 
     /// Queues what the provider would send about a payment, with whatever goes wrong.
-    pub(super) fn queue_callback(&self, state: &mut State, link: &Link, succeeded: bool, choice: Choice) {
+    pub(super) fn queue_callback(
+        &self,
+        state: &mut State,
+        link: &Link,
+        succeeded: bool,
+        choice: Choice,
+    ) {
         let now = self.account.clock.now();
         if self.strikes(state, Fault::Forged) {
             let body = self.body(link, "SUCCESS", &link.reference, choice);
             let forged = format!("{:064x}", state.dice.next());
-            self.push(state, now, false, self.callback(link, body.into_bytes(), forged));
+            self.push(
+                state,
+                now,
+                false,
+                self.callback(link, body.into_bytes(), forged),
+            );
         }
         if self.strikes(state, Fault::Lost) {
             return;
@@ -92,8 +106,16 @@ impl Simulator {
     }
 
     fn push(&self, state: &mut State, due_at: DateTime<Utc>, shuffled: bool, callback: Callback) {
-        let order = if shuffled { state.dice.next() } else { u64::MAX / 2 };
-        state.callbacks.push(Queued { due_at, order, callback });
+        let order = if shuffled {
+            state.dice.next()
+        } else {
+            u64::MAX / 2
+        };
+        state.callbacks.push(Queued {
+            due_at,
+            order,
+            callback,
+        });
     }
 
     fn body(&self, link: &Link, word: &str, reference: &str, choice: Choice) -> String {
@@ -116,9 +138,10 @@ impl Simulator {
                 &body,
                 r#""paymentMethod":"CARD","cardBrand":"VISA","cardLastFour":"0000","authCode":"A00001""#,
             ),
-            (true, Choice::InstantEft) => {
-                with_field(&body, r#""paymentMethod":"EFT","bankName":"Test Bank","bankReference":"T0001""#)
-            }
+            (true, Choice::InstantEft) => with_field(
+                &body,
+                r#""paymentMethod":"EFT","bankName":"Test Bank","bankReference":"T0001""#,
+            ),
             _ => body,
         }
     }
@@ -147,5 +170,7 @@ fn with_field(body: &str, field: &str) -> String {
 fn path_of(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let from_path = rest.find('/').map_or("/", |at| &rest[at..]);
-    from_path.split_once('?').map_or(from_path, |(path, _)| path)
+    from_path
+        .split_once('?')
+        .map_or(from_path, |(path, _)| path)
 }

@@ -74,6 +74,8 @@ impl Dice {
     pub(super) fn text(&mut self, length: usize) -> String {
         const ALPHABET: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
         let mut letter = || usize::try_from(self.next() % 36).unwrap_or(0);
-        (0..length).map(|_| char::from(ALPHABET[letter()])).collect()
+        (0..length)
+            .map(|_| char::from(ALPHABET[letter()]))
+            .collect()
     }
 }

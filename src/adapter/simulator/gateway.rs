@@ -67,7 +67,12 @@ impl SimulatorGateway {
         Self { simulator }
     }
 
-    fn call(&self, method: &str, path: String, body: Vec<u8>) -> Result<Option<Vec<u8>>, GatewayError> {
+    fn call(
+        &self,
+        method: &str,
+        path: String,
+        body: Vec<u8>,
+    ) -> Result<Option<Vec<u8>>, GatewayError> {
         let account = &self.simulator.account;
         let bare = path.split_once('?').map_or(path.as_str(), |(bare, _)| bare);
         let signature = account.signer.sign(bare, &body).to_hex();
@@ -75,14 +80,20 @@ impl SimulatorGateway {
             ("IK-APPID".to_owned(), account.app_id.as_str().to_owned()),
             ("IK-SIGN".to_owned(), signature),
         ];
-        let HttpResponse { status, body, .. } =
-            self.simulator.handle(&HttpRequest { method: method.to_owned(), path, headers, body });
+        let HttpResponse { status, body, .. } = self.simulator.handle(&HttpRequest {
+            method: method.to_owned(),
+            path,
+            headers,
+            body,
+        });
         match status {
             200 => Ok(Some(body)),
             404 => Ok(None),
             401 => Err(GatewayError::BadCredentials),
             500.. => Err(GatewayError::Unreachable),
-            _ => Err(GatewayError::Refused { reason: format!("HTTP {status}") }),
+            _ => Err(GatewayError::Refused {
+                reason: format!("HTTP {status}"),
+            }),
         }
     }
 }
@@ -114,12 +125,20 @@ impl PaymentGateway for SimulatorGateway {
         };
         let body = serde_json::to_vec(&create).map_err(|_| GatewayError::Unreadable)?;
         let answer = self.call("POST", "/public-api/v1/api/payment".to_owned(), body)?;
-        let answer = answer.ok_or_else(|| GatewayError::Refused { reason: "HTTP 404".to_owned() })?;
-        let created: Created = serde_json::from_slice(&answer).map_err(|_| GatewayError::Unreadable)?;
+        let answer = answer.ok_or_else(|| GatewayError::Refused {
+            reason: "HTTP 404".to_owned(),
+        })?;
+        let created: Created =
+            serde_json::from_slice(&answer).map_err(|_| GatewayError::Unreadable)?;
         if created.response_code != "00" {
-            return Err(GatewayError::Refused { reason: created.response_code });
+            return Err(GatewayError::Refused {
+                reason: created.response_code,
+            });
         }
-        Ok(PayLink { id: created.paylink_id, url: created.paylink_url.into() })
+        Ok(PayLink {
+            id: created.paylink_id,
+            url: created.paylink_url.into(),
+        })
     }
 
     async fn status(&self, query: StatusQuery<'_>) -> Result<Option<Confirmation>, GatewayError> {
@@ -127,11 +146,17 @@ impl PaymentGateway for SimulatorGateway {
             StatusQuery::PayLink(link) => format!("/public-api/v1/api/getStatus/{link}"),
             // Our references need no percent-encoding.
             StatusQuery::Reference(reference) => {
-                format!("/public-api/v1/api/getStatus/external?externalReference={}", reference.as_str())
+                format!(
+                    "/public-api/v1/api/getStatus/external?externalReference={}",
+                    reference.as_str()
+                )
             }
         };
-        let Some(answer) = self.call("GET", path, Vec::new())? else { return Ok(None) };
-        let answer: StatusAnswer = serde_json::from_slice(&answer).map_err(|_| GatewayError::Unreadable)?;
+        let Some(answer) = self.call("GET", path, Vec::new())? else {
+            return Ok(None);
+        };
+        let answer: StatusAnswer =
+            serde_json::from_slice(&answer).map_err(|_| GatewayError::Unreadable)?;
         Ok(Some(Confirmation {
             pay_link: Some(answer.paylink_id),
             reference: None,

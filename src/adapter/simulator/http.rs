@@ -15,12 +15,17 @@ pub struct HttpRequest {
 
 impl HttpRequest {
     pub(super) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+        self.headers
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.trim())
     }
 
     /// The path without its query.
     pub(super) fn bare_path(&self) -> &str {
-        self.path.split_once('?').map_or(self.path.as_str(), |(path, _)| path)
+        self.path
+            .split_once('?')
+            .map_or(self.path.as_str(), |(path, _)| path)
     }
 
     /// A field of the query, percent-decoded.
@@ -43,7 +48,11 @@ pub struct HttpResponse {
 impl HttpResponse {
     pub(super) fn json(status: u16, body: &serde_json::Value) -> Self {
         let headers = vec![("content-type", "application/json".to_owned())];
-        Self { status, headers, body: body.to_string().into_bytes() }
+        Self {
+            status,
+            headers,
+            body: body.to_string().into_bytes(),
+        }
     }
 
     /// An error in the simulator's own words.
@@ -54,32 +63,51 @@ impl HttpResponse {
     pub(super) fn html(status: u16, body: String) -> Self {
         let headers = vec![
             ("content-type", "text/html; charset=utf-8".to_owned()),
-            ("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'; form-action *".to_owned()),
+            (
+                "content-security-policy",
+                "default-src 'none'; style-src 'unsafe-inline'; form-action *".to_owned(),
+            ),
         ];
-        Self { status, headers, body: body.into_bytes() }
+        Self {
+            status,
+            headers,
+            body: body.into_bytes(),
+        }
     }
 
     pub(super) fn see_other(location: String) -> Self {
-        Self { status: 303, headers: vec![("location", location)], body: Vec::new() }
+        Self {
+            status: 303,
+            headers: vec![("location", location)],
+            body: Vec::new(),
+        }
     }
 }
 
 impl fmt::Debug for HttpRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpRequest").field("method", &self.method).field("path", &self.bare_path()).finish_non_exhaustive()
+        f.debug_struct("HttpRequest")
+            .field("method", &self.method)
+            .field("path", &self.bare_path())
+            .finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for HttpResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpResponse").field("status", &self.status).finish_non_exhaustive()
+        f.debug_struct("HttpResponse")
+            .field("status", &self.status)
+            .finish_non_exhaustive()
     }
 }
 
 /// One field of a form or query, percent-decoded.
 pub(super) fn form_field(form: &str, name: &str) -> Option<String> {
     let pairs = form.split('&').filter_map(|pair| pair.split_once('='));
-    pairs.into_iter().find(|(key, _)| *key == name).and_then(|(_, value)| decoded(value))
+    pairs
+        .into_iter()
+        .find(|(key, _)| *key == name)
+        .and_then(|(_, value)| decoded(value))
 }
 
 fn decoded(text: &str) -> Option<String> {

@@ -91,7 +91,10 @@ impl Default for Settings {
 impl Settings {
     /// Settings without faults.
     pub fn new(seed: u64) -> Self {
-        Self { seed, ..Self::default() }
+        Self {
+            seed,
+            ..Self::default()
+        }
     }
 
     /// Makes a fault happen with this probability.
@@ -119,7 +122,12 @@ impl Simulator {
     }
 
     /// The same, by another clock.
-    pub fn with_clock(app_id: AppId, secret: Secret, settings: Settings, clock: impl Clock) -> Self {
+    pub fn with_clock(
+        app_id: AppId,
+        secret: Secret,
+        settings: Settings,
+        clock: impl Clock,
+    ) -> Self {
         let state = State {
             dice: Dice::new(settings.seed),
             pay_base: "http://127.0.0.1".to_owned(),
@@ -129,8 +137,17 @@ impl Simulator {
             notes: Vec::new(),
         };
         let signer = Signer::new(&secret);
-        let account = Account { app_id, secret, signer, clock: Arc::new(clock), settings, state: Mutex::new(state) };
-        Self { account: Arc::new(account) }
+        let account = Account {
+            app_id,
+            secret,
+            signer,
+            clock: Arc::new(clock),
+            settings,
+            state: Mutex::new(state),
+        };
+        Self {
+            account: Arc::new(account),
+        }
     }
 
     /// Sets the address under which the pay pages can be reached.
@@ -149,12 +166,18 @@ impl Simulator {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.account.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.account
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn rate(&self, fault: Fault) -> f64 {
         let rates = self.account.settings.faults.iter();
-        rates.filter(|(named, _)| *named == fault).map(|(_, rate)| *rate).fold(0.0, f64::max)
+        rates
+            .filter(|(named, _)| *named == fault)
+            .map(|(_, rate)| *rate)
+            .fold(0.0, f64::max)
     }
 
     /// Throws the dice for a fault; a fault that never happens uses up no randomness.
@@ -166,6 +189,8 @@ impl Simulator {
 
 impl std::fmt::Debug for Simulator {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Simulator").field("settings", &self.account.settings).finish_non_exhaustive()
+        f.debug_struct("Simulator")
+            .field("settings", &self.account.settings)
+            .finish_non_exhaustive()
     }
 }

@@ -23,16 +23,24 @@ pub(super) fn pay(link: &Link) -> String {
     let what = escaped(&link.description);
     let sum = format!("R {}.{:02}", link.amount / 100, link.amount % 100);
     if link.paid.is_some() {
-        return frame("Already paid", &format!("<p>{what}</p><p><strong>{sum}</strong> was paid.</p>"));
+        return frame(
+            "Already paid",
+            &format!("<p>{what}</p><p><strong>{sum}</strong> was paid.</p>"),
+        );
     }
-    let button = |choice: &str, text: &str| format!("<button name=\"choice\" value=\"{choice}\">{text}</button>");
+    let button = |choice: &str, text: &str| {
+        format!("<button name=\"choice\" value=\"{choice}\">{text}</button>")
+    };
     let buttons = [
         button("card", "Pay by card"),
         button("eft", "Pay by Instant EFT"),
         button("decline", "Pay by card that is declined"),
         button("cancel", "Cancel"),
     ];
-    let body = format!("<p>{what}</p><p><strong>{sum}</strong></p><form method=\"post\">{}</form>", buttons.concat());
+    let body = format!(
+        "<p>{what}</p><p><strong>{sum}</strong></p><form method=\"post\">{}</form>",
+        buttons.concat()
+    );
     frame("Pay", &body)
 }
 
