@@ -90,7 +90,7 @@ fn verify(c: &mut Criterion) {
         let delivery = signed(&body);
         let ours = verifier(1);
         group.bench_function("coursegate", |b| {
-            b.iter(|| ours.verify(black_box(&delivery), now).is_ok())
+            b.iter(|| ours.verify(black_box(&delivery), now).is_ok());
         });
 
         // The floor: the SHA-256 blocks of the escaped message and of the outer hash, nothing else.
@@ -143,7 +143,7 @@ fn verify(c: &mut Criterion) {
         if size == 110 {
             let eight = verifier(8);
             group.bench_function("coursegate, 8 keys", |b| {
-                b.iter(|| eight.verify(black_box(&delivery), now).is_ok())
+                b.iter(|| eight.verify(black_box(&delivery), now).is_ok());
             });
         }
         group.finish();
@@ -158,7 +158,7 @@ fn parse(c: &mut Criterion) {
         let verifier = verifier(1);
         let verified = verifier.verify(&delivery, chrono::Utc::now()).unwrap();
         group.bench_function("coursegate", |b| {
-            b.iter(|| Notification::parse(black_box(&verified)).is_ok())
+            b.iter(|| Notification::parse(black_box(&verified)).is_ok());
         });
         group.bench_function("bare scan", |b| {
             b.iter(|| {

@@ -50,7 +50,7 @@ impl<'s> Draft<'s> {
             self.step.now,
         );
         record.enrollment = Some(self.case.enrollment.id);
-        record.note.clone_from(&self.step.note);
+        record.note.clone_from(self.step.note);
         self.records.push(record);
         let last = self.records.len() - 1;
         &mut self.records[last]
@@ -67,7 +67,7 @@ impl<'s> Draft<'s> {
                     enrollment: &self.case.enrollment,
                     transition: *transition,
                     to,
-                    who: &self.step.who,
+                    who: self.step.who,
                 };
                 self.step
                     .guard

@@ -191,7 +191,7 @@ impl Registrar {
                 timings.confirmation += started.elapsed();
                 match answer {
                     Ok(Some(answer)) if answer.status == ProviderStatus::Paid => {
-                        confirmation = Some(answer)
+                        confirmation = Some(answer);
                     }
                     Ok(_) => return self.wait(incoming, entry, &case, timings).await,
                     Err(error) => {

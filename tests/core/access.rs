@@ -32,6 +32,7 @@ fn question(kind: ResourceKind) -> Question {
     Question::new(learner("thandi"), course(), kind)
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "takes what a call gives")]
 fn reason(decision: AccessDecision) -> DenyReason {
     match decision {
         AccessDecision::Deny { reason } => reason,

@@ -121,7 +121,7 @@ fn orders(events: &[Event]) -> Vec<Vec<Event>> {
         }
         for index in 0..size {
             heap(size - 1, events, out);
-            events.swap(if size % 2 == 0 { index } else { 0 }, size - 1);
+            events.swap(if size.is_multiple_of(2) { index } else { 0 }, size - 1);
         }
     }
     let mut out = Vec::new();

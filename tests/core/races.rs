@@ -73,16 +73,16 @@ async fn callback_failure_admin_and_return_page_at_once() {
                 let registrar = world.registrar.clone();
                 let delivery = signed(&body(link.as_str(), status, reference.as_str()));
                 tasks.push(tokio::spawn(async move {
-                    drop(registrar.receive(delivery).await)
+                    drop(registrar.receive(delivery).await);
                 }));
             }
             let registrar = world.registrar.clone();
             tasks.push(tokio::spawn(async move {
-                drop(registrar.admin(admin()).approve(enrollment, "").await)
+                drop(registrar.admin(admin()).approve(enrollment, "").await);
             }));
             let (registrar, reference) = (world.registrar.clone(), reference.clone());
             tasks.push(tokio::spawn(async move {
-                drop(registrar.confirm(&reference).await)
+                drop(registrar.confirm(&reference).await);
             }));
         }
         for task in tasks {

@@ -46,10 +46,10 @@ impl Model {
         match command {
             Command::PaymentFailed => {}
             Command::PaymentConfirmed(_) if closed_by_somebody => {
-                *self = Self::holding(HoldReason::LateMoney)
+                *self = Self::holding(HoldReason::LateMoney);
             }
             Command::PaymentConfirmed(cause) => {
-                *self = Self::approving(self.approved.unwrap_or(*cause).max(*cause))
+                *self = Self::approving(self.approved.unwrap_or(*cause).max(*cause));
             }
             Command::Approve(_) if self.closed == Some(StatusKind::Withdrawn) => return false,
             Command::Approve(cause) => *self = Self::approving(self.approved.unwrap_or(*cause)),
@@ -61,7 +61,7 @@ impl Model {
             },
             Command::Hold(_) if self.approved.is_some() => {}
             Command::Hold(reason) => {
-                *self = Self::holding(self.held.unwrap_or(*reason).max(*reason))
+                *self = Self::holding(self.held.unwrap_or(*reason).max(*reason));
             }
             Command::Expire => match (self.closed, self.held) {
                 (None, Some(reason)) if reason != HoldReason::BankTransfer => return false,
@@ -69,11 +69,11 @@ impl Model {
                 (Some(_), _) => {}
             },
             Command::Withdraw if self.closed.is_none() => {
-                *self = Self::closing(StatusKind::Withdrawn)
+                *self = Self::closing(StatusKind::Withdrawn);
             }
             Command::Withdraw => {}
             Command::Refund if self.approved.is_some() => {
-                *self = Self::closing(StatusKind::Withdrawn)
+                *self = Self::closing(StatusKind::Withdrawn);
             }
             Command::Refund if self.held.is_some() => *self = Self::default(),
             Command::Refund => return self.closed.is_some(),
