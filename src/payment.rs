@@ -188,7 +188,7 @@ impl Attempt {
 /// ```text
 /// Started -> LinkReady -> Paid | Failed | Abandoned
 /// Failed  -> LinkReady | Paid          a link stays payable after a failed try
-/// Abandoned -> Paid                    and after we stopped waiting
+/// Abandoned -> LinkReady | Paid         and after we stopped waiting
 /// Paid    -> Refunded | Reversed       never lowered by a failure
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -266,8 +266,8 @@ impl AttemptStatus {
         use AttemptStatus as S;
         use AttemptStep::{Move, Refuse, Stay};
         match (self, event) {
-            (S::Started | S::Failed, E::LinkCreated) => Move(S::LinkReady),
-            (S::LinkReady | S::Abandoned, E::LinkCreated) => Stay,
+            (S::Started | S::Failed | S::Abandoned, E::LinkCreated) => Move(S::LinkReady),
+            (S::LinkReady, E::LinkCreated) => Stay,
             (S::Started | S::LinkReady | S::Failed | S::Abandoned, E::Paid) => Move(S::Paid),
             (S::Started | S::LinkReady, E::Failed) => Move(S::Failed),
             (S::Failed | S::Abandoned, E::Failed) => Stay,

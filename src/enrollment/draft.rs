@@ -2,10 +2,11 @@
 
 use chrono::{DateTime, Utc};
 
-use super::case::{Applied, Case, CaseError, Effect, Proposal, Step};
+use super::case::Case;
 use super::change::Change;
 use super::ruling::{Command, Ruling};
 use super::status::Status;
+use super::step::{Applied, CaseError, Effect, Proposal, Step};
 use crate::access::{EndReason, Grant, GrantSource, GrantState, Terms};
 use crate::ids::{IdRun, Reference};
 use crate::payment::{AttemptEvent, AttemptStatus, AttemptStep, Payment, Standing};
@@ -140,7 +141,7 @@ impl<'s> Draft<'s> {
         }
     }
 
-    /// Puts money on an attempt. Money that is there already may only be restated.
+    /// Puts money on an attempt. Of money that is there already, more may become known.
     pub(super) fn pay(
         &mut self,
         at: usize,
@@ -148,7 +149,22 @@ impl<'s> Draft<'s> {
         basis: Option<Box<Basis>>,
     ) -> Result<(), CaseError> {
         if !self.move_attempt(at, AttemptEvent::Paid)? {
-            self.restate(at, payment.standing);
+            if let Some(known) = &mut self.case.attempts[at].payment
+                && known.grade < payment.grade
+            {
+                let Payment {
+                    amount,
+                    method,
+                    grade,
+                    ..
+                } = payment;
+                (known.amount, known.method, known.grade) = (amount, method, grade);
+            }
+            if self.restate(at, payment.standing)
+                && let Some(record) = self.records.last_mut()
+            {
+                record.basis = basis;
+            }
             return Ok(());
         }
         self.case.attempts[at].payment = Some(payment);
@@ -162,25 +178,25 @@ impl<'s> Draft<'s> {
         Ok(())
     }
 
-    /// Changes what money does. Returned money stays returned, and counted money is
-    /// never lowered.
-    pub(super) fn restate(&mut self, at: usize, standing: Standing) {
+    /// Changes what money does, and says whether it did. Returned money stays returned,
+    /// and counted money is never lowered.
+    pub(super) fn restate(&mut self, at: usize, standing: Standing) -> bool {
         let attempt = &mut self.case.attempts[at];
         let Some(payment) = &mut attempt.payment else {
-            return;
+            return false;
         };
-        let standing = match (payment.standing, standing) {
-            (Standing::Returned | Standing::Counted, _) => return,
-            (Standing::Held(known), Standing::Held(found)) if found <= known => return,
-            (Standing::Held(_), standing) => standing,
-        };
-        payment.standing = standing;
+        match (payment.standing, standing) {
+            (Standing::Returned | Standing::Counted, _) => return false,
+            (Standing::Held(known), Standing::Held(found)) if found <= known => return false,
+            (Standing::Held(_), _) => payment.standing = standing,
+        }
         let reference = attempt.reference.clone();
         self.touch_attempt(at);
         self.record(Fact::PaymentRestated {
             reference,
             standing,
         });
+        true
     }
 
     /// Makes one payment carry the enrollment; other held money becomes duplicate money.

@@ -18,8 +18,10 @@
 mod case;
 mod change;
 mod draft;
+mod money;
 mod ruling;
 mod status;
+mod step;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -29,10 +31,11 @@ use crate::ids::{CourseId, Email, EnrollmentId, LearnerId, Reference, Title};
 use crate::money::Money;
 use crate::payment::Method;
 
-pub use case::{Applied, Case, CaseError, Effect, Opening, Proposal, Step, TransitionGuard};
+pub use case::Case;
 pub use change::{Change, InboxEntry, InboxOutcome, InboxState};
 pub use ruling::{Command, CommandKind, Refusal, Ruling, Stay, Transition, render_table};
 pub use status::{Status, StatusKind};
+pub use step::{Applied, CaseError, Effect, Opening, Proposal, Step, TransitionGuard};
 
 /// Counts the changes of one enrollment, from 1. Every commit names the version it
 /// was decided on, so that of two racing decisions one is made again.

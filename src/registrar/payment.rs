@@ -1,14 +1,15 @@
 //! From what is known about a payment to a change: shared by callbacks, by the worker
 //! and by the return page.
 
-use chrono::{DateTime, Utc};
 use std::time::Instant;
+
+use chrono::{DateTime, Utc};
 
 use super::receipt::Timings;
 use super::{Error, Registrar, deadline};
 use crate::approval::{CheckReport, Dossier};
 use crate::detect::Clues;
-use crate::enrollment::{Applied, Case, CaseError, Status, Step};
+use crate::enrollment::{Applied, Case, CaseError, Change, Status, Step};
 use crate::evidence::{Confirmation, Evidence};
 use crate::ids::{EnrollmentId, Reference};
 use crate::payment::{Attempt, Method, ProviderStatus, Standing};
@@ -189,14 +190,23 @@ impl Registrar {
     }
 
     /// Commits, and wakes the workers when there is something to publish.
-    pub(super) async fn commit(
+    pub(super) async fn commit(&self, change: Change) -> Result<Committed, Error> {
+        self.commit_timed(change, &mut Timings::default()).await
+    }
+
+    pub(super) async fn commit_timed(
         &self,
-        mut change: crate::enrollment::Change,
+        mut change: Change,
+        timings: &mut Timings,
     ) -> Result<Committed, Error> {
         change.publish &= self.inner.publisher.is_some();
+        let started = Instant::now();
         let committed = self.inner.store.commit(change).await?;
+        timings.update += started.elapsed();
         if committed == Committed::Done {
+            let started = Instant::now();
             self.inner.wake.raise();
+            timings.notification += started.elapsed();
         }
         Ok(committed)
     }

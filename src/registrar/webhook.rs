@@ -248,9 +248,7 @@ impl Registrar {
         };
         entry.state = InboxState::Settled { outcome: settled };
         change.inbox = Some(entry);
-        let started = Instant::now();
-        let committed = self.commit(change).await?;
-        timings.update += started.elapsed();
+        let committed = self.commit_timed(change, timings).await?;
         Ok(match committed {
             Committed::Done => {
                 if let Effect::Held(reason) = effect
@@ -378,11 +376,8 @@ impl Registrar {
         case: Option<&Case>,
         timings: &mut Timings,
     ) -> Result<Receipt, Error> {
-        let started = Instant::now();
-        let committed = self
-            .commit(publishing(Change::inbox_only(entry, record)))
-            .await?;
-        timings.update += started.elapsed();
+        let change = publishing(Change::inbox_only(entry, record));
+        let committed = self.commit_timed(change, timings).await?;
         let outcome = match committed {
             Committed::Done | Committed::Conflict => outcome,
             Committed::Duplicate => Outcome::Duplicate(InboxOutcome::NoEffect),

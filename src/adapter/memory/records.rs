@@ -51,7 +51,12 @@ impl Records for MemoryStore {
             .lock()
             .rows
             .get(&enrollment)
-            .map_or_else(Vec::new, |row| row.records.clone()))
+            .map_or_else(Vec::new, |row| {
+                row.records
+                    .iter()
+                    .map(|record| record.as_ref().clone())
+                    .collect()
+            }))
     }
 
     async fn unassigned(
@@ -63,7 +68,7 @@ impl Records for MemoryStore {
         let records = state.unassigned.range(beyond(request.after));
         let items = records
             .take(size + 1)
-            .map(|(_, record)| record.clone())
+            .map(|(_, record)| record.as_ref().clone())
             .collect();
         Ok(page(items, size, |record| record.id))
     }

@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
@@ -14,29 +15,35 @@ type Subject = (LearnerId, CourseId);
 
 #[derive(Default)]
 pub(super) struct State {
-    pub(super) rows: HashMap<EnrollmentId, Row>,
+    pub(super) rows: HashMap<EnrollmentId, Box<Row>>,
     by_subject: HashMap<Subject, EnrollmentId>,
     by_reference: HashMap<Reference, EnrollmentId>,
     by_link: HashMap<PayLinkId, EnrollmentId>,
     /// Grants apart from any enrollment.
     free_grants: HashMap<Subject, Vec<Grant>>,
-    grant_homes: HashMap<GrantId, Subject>,
+    grant_homes: HashMap<GrantId, Home>,
     granted_payments: HashMap<Reference, GrantId>,
     pub(super) pending: BTreeSet<EnrollmentId>,
-    pub(super) inbox: HashMap<DeliveryKey, Kept>,
+    pub(super) inbox: HashMap<DeliveryKey, Box<Kept>>,
     /// Deliveries that are not settled.
     pub(super) unsettled: BTreeSet<DeliveryKey>,
-    pub(super) unassigned: BTreeMap<RecordId, Record>,
+    pub(super) unassigned: BTreeMap<RecordId, Arc<Record>>,
     outbox: BTreeMap<u64, Queued>,
     queued: HashMap<RecordId, u64>,
     last_queued: u64,
+}
+
+/// Where a grant is kept.
+enum Home {
+    Row(EnrollmentId),
+    Free(Subject),
 }
 
 pub(super) struct Row {
     pub(super) enrollment: Enrollment,
     pub(super) attempts: Vec<Attempt>,
     grants: Vec<Grant>,
-    pub(super) records: Vec<Record>,
+    pub(super) records: Vec<Arc<Record>>,
     /// Deliveries for it that wait.
     waiting: usize,
 }
@@ -47,7 +54,7 @@ pub(super) struct Kept {
 }
 
 struct Queued {
-    record: Record,
+    record: Arc<Record>,
     not_before: Option<DateTime<Utc>>,
 }
 
@@ -115,16 +122,11 @@ impl State {
     }
 
     fn grant(&self, id: GrantId) -> Option<&Grant> {
-        let subject = self.grant_homes.get(&id)?;
-        let row = self
-            .by_subject
-            .get(subject)
-            .and_then(|enrollment| self.rows.get(enrollment));
-        let free = self.free_grants.get(subject).into_iter().flatten();
-        row.into_iter()
-            .flat_map(|row| &row.grants)
-            .chain(free)
-            .find(|grant| grant.id == id)
+        let grants = match self.grant_homes.get(&id)? {
+            Home::Row(enrollment) => &self.rows.get(enrollment)?.grants,
+            Home::Free(subject) => self.free_grants.get(subject)?,
+        };
+        grants.iter().find(|grant| grant.id == id)
     }
 
     pub(super) fn grants(&self, learner: &LearnerId, course: &CourseId) -> Vec<Grant> {
@@ -231,7 +233,7 @@ impl State {
                     records: Vec::new(),
                     waiting: 0,
                 };
-                self.rows.insert(id, row);
+                self.rows.insert(id, Box::new(row));
             }
         }
     }
@@ -297,15 +299,23 @@ impl State {
     }
 
     fn write_grant(&mut self, grant: Grant) {
-        let subject = (grant.learner.clone(), grant.course.clone());
         if let Some(payment) = grant.source.payment() {
             self.granted_payments.insert(payment.clone(), grant.id);
         }
-        self.grant_homes.insert(grant.id, subject.clone());
-        let grants = match grant.enrollment.and_then(|id| self.rows.get_mut(&id)) {
-            Some(row) => &mut row.grants,
-            None => self.free_grants.entry(subject).or_default(),
+        let row = grant
+            .enrollment
+            .and_then(|id| Some((id, self.rows.get_mut(&id)?)));
+        let (home, grants) = match row {
+            Some((enrollment, row)) => (Home::Row(enrollment), &mut row.grants),
+            None => {
+                let subject = (grant.learner.clone(), grant.course.clone());
+                (
+                    Home::Free(subject.clone()),
+                    self.free_grants.entry(subject).or_default(),
+                )
+            }
         };
+        self.grant_homes.insert(grant.id, home);
         match grants.iter_mut().find(|known| known.id == grant.id) {
             Some(known) => *known = grant,
             None => grants.push(grant),
@@ -313,6 +323,7 @@ impl State {
     }
 
     fn write_record(&mut self, record: Record, publish: bool) {
+        let record = Arc::new(record);
         if publish {
             self.last_queued += 1;
             self.queued.insert(record.id, self.last_queued);
@@ -355,13 +366,12 @@ impl State {
         } else if !self.unsettled.is_empty() {
             self.unsettled.remove(&entry.key);
         }
-        self.inbox.insert(
-            entry.key.clone(),
-            Kept {
-                entry,
-                leased_until: None,
-            },
-        );
+        let key = entry.key.clone();
+        let kept = Kept {
+            entry,
+            leased_until: None,
+        };
+        self.inbox.insert(key, Box::new(kept));
     }
 
     pub(super) fn claim_inbox(&mut self, claim: &Claim) -> Vec<Work> {
@@ -406,7 +416,7 @@ impl State {
                 continue;
             }
             queued.not_before = Some(claim.now + claim.lease);
-            work.push(Work::Message(Box::new(queued.record.clone())));
+            work.push(Work::Message(Box::new(queued.record.as_ref().clone())));
         }
         work
     }

@@ -1,0 +1,140 @@
+//! What a step on a case is made with, and what it comes to.
+
+use chrono::{DateTime, Utc};
+
+use super::Enrollment;
+use super::case::Case;
+use super::change::Change;
+use super::ruling::{Refusal, Transition};
+use super::status::Status;
+use crate::access::Terms;
+use crate::ids::{CourseId, Email, LearnerId, Title};
+use crate::money::Money;
+use crate::payment::Method;
+use crate::reason::{HoldReason, Note};
+use crate::record::{Actor, Source};
+
+/// Who does something, by which way, when, and who may veto it.
+#[derive(Clone, Copy)]
+pub struct Step<'a> {
+    /// When.
+    pub now: DateTime<Utc>,
+    /// Who.
+    pub who: &'a Actor,
+    /// By which way it came.
+    pub source: Source,
+    /// What a person wrote about it.
+    pub note: &'a Option<Note>,
+    /// Who may veto it.
+    pub guard: &'a dyn TransitionGuard,
+    /// What to lend while a bank transfer waits.
+    pub provisional: Option<&'a Terms>,
+}
+
+impl std::fmt::Debug for Step<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Step")
+            .field("now", &self.now)
+            .field("source", &self.source)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Vetoes legal moves; it cannot allow an illegal one. A closure will do.
+pub trait TransitionGuard: Send + Sync + 'static {
+    /// Permits the move, or says why not.
+    ///
+    /// # Errors
+    /// The reason, shown to the admin. A vetoed automatic approval is held.
+    fn permits(&self, proposal: &Proposal<'_>) -> Result<(), Note>;
+}
+
+impl<F> TransitionGuard for F
+where
+    F: Fn(&Proposal<'_>) -> Result<(), Note> + Send + Sync + 'static,
+{
+    fn permits(&self, proposal: &Proposal<'_>) -> Result<(), Note> {
+        self(proposal)
+    }
+}
+
+/// A legal move that is about to be made.
+#[derive(Debug, Clone, Copy)]
+pub struct Proposal<'a> {
+    /// The enrollment as it is.
+    pub enrollment: &'a Enrollment,
+    /// The move.
+    pub transition: Transition,
+    /// Where it would lead.
+    pub to: &'a Status,
+    /// Who makes it.
+    pub who: &'a Actor,
+}
+
+/// Why something could not be done to an enrollment.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CaseError {
+    /// The law refuses it.
+    #[error("{}", .0.advice())]
+    Refused(Refusal),
+    /// The host's guard vetoed it.
+    #[error("the host's rules do not permit this: {}", .0.as_str())]
+    Vetoed(Note),
+    /// The enrollment has no such attempt.
+    #[error("the enrollment has no attempt with this reference")]
+    UnknownAttempt,
+    /// More attempts than any learner needs: somebody plays with the button.
+    #[error("there are {0} attempts to pay for this enrollment already; ask the school")]
+    TooManyAttempts(usize),
+    /// The enrollment has no such grant, or it ended already.
+    #[error("there is no live grant with this id")]
+    UnknownGrant,
+}
+
+/// What a step came to.
+#[derive(Debug, Clone)]
+pub struct Applied {
+    /// What to write; empty when nothing changed.
+    pub change: Change,
+    /// The case after it.
+    pub case: Case,
+    /// In one word.
+    pub effect: Effect,
+    /// Whether a new grant was made.
+    pub access_granted: bool,
+}
+
+/// What a step came to, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// The enrollment is approved, by this or before.
+    Approved,
+    /// Something waits for a person.
+    Held(HoldReason),
+    /// A try to pay failed.
+    Failed,
+    /// Something else changed.
+    Changed,
+    /// Nothing changed: it was known already.
+    Nothing,
+}
+
+/// What a new enrollment is made of.
+#[derive(Debug, Clone)]
+pub struct Opening {
+    /// Who wants the course.
+    pub learner: LearnerId,
+    /// Where to write to.
+    pub email: Email,
+    /// Which course.
+    pub course: CourseId,
+    /// Its title.
+    pub title: Title,
+    /// Its price.
+    pub price: Money,
+    /// The declared method.
+    pub declared: Method,
+    /// What an approval gives.
+    pub terms: Terms,
+}
