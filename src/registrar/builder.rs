@@ -1,5 +1,6 @@
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::deadline::Signal;
 use super::security::RefusalLog;
@@ -14,6 +15,9 @@ use crate::ids::CourseId;
 use crate::port::{Clock, EventPublisher, PaymentGateway, Records, Store, SystemClock};
 use crate::reason::Note;
 use crate::webhook::{Verifier, VerifierError};
+
+/// Longest wait that may be set.
+const LONGEST_WAIT: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Why a registrar could not be built.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -34,6 +38,9 @@ pub enum BuildError {
     /// Approving on an unsigned word is not possible.
     #[error("minimum evidence `unsigned` would let anybody in; use `signed` or `confirmed`")]
     MinimumTooLow,
+    /// A wait of zero, or one that nobody would sit through.
+    #[error("{0} must be more than zero and at most 30 days")]
+    WaitOutOfRange(&'static str),
     /// A callback would time out before it could be stored.
     #[error("provider_wait must be below deadline, so that a delivery can still be stored")]
     WaitTooLong,
@@ -154,6 +161,17 @@ impl RegistrarBuilder {
             (Grade::Unsigned, _) => return Err(BuildError::MinimumTooLow),
             (Grade::Confirmed, None) => return Err(BuildError::NobodyToAsk),
             _ => {}
+        }
+        for (name, wait) in [
+            ("deadline", config.deadline),
+            ("provider_wait", config.provider_wait),
+            ("link_wait", config.link_wait),
+            ("retry_delay", config.retry_delay),
+            ("retry_delay_max", config.retry_delay_max),
+        ] {
+            if wait.is_zero() || wait > LONGEST_WAIT {
+                return Err(BuildError::WaitOutOfRange(name));
+            }
         }
         if config.provider_wait >= config.deadline {
             return Err(BuildError::WaitTooLong);

@@ -393,10 +393,8 @@ impl Registrar {
             .retry_delay
             .saturating_mul(1 << tries.min(20))
             .min(config.retry_delay_max);
-        let spread = Uuid::new_v4().as_u64_pair().0 % 256;
-        let delay =
-            doubled + doubled.mul_f64(f64::from(u8::try_from(spread).unwrap_or(0)) / 1024.0);
-        now + chrono::Duration::from_std(delay).unwrap_or_else(|_| chrono::Duration::hours(1))
+        let [spread, ..] = *Uuid::new_v4().as_bytes();
+        now + doubled + doubled.mul_f64(f64::from(spread) / 1024.0)
     }
 }
 

@@ -247,6 +247,11 @@ fn settings_that_contradict_themselves_do_not_build() {
     let mut slow = config();
     slow.provider_wait = slow.deadline;
     assert_eq!(build(slow), BuildError::WaitTooLong);
+    for endless in [std::time::Duration::ZERO, std::time::Duration::MAX] {
+        let mut waiting = config();
+        waiting.deadline = endless;
+        assert_eq!(build(waiting), BuildError::WaitOutOfRange("deadline"));
+    }
     let mut query = config();
     query.site.callback_url.push_str("?a=b");
     assert!(matches!(build(query), BuildError::Url(_)));
