@@ -184,7 +184,7 @@ impl FromRequest for Visitor {
             .and_then(|value| value.to_str().ok());
         let user = request
             .app_data::<Data<App>>()
-            .and_then(|app| app.user(cookies));
+            .and_then(|app| app.user(request.path(), cookies));
         std::future::ready(Ok(Self(user)))
     }
 }

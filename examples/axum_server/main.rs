@@ -178,7 +178,7 @@ impl FromRequestParts<App> for Visitor {
             .headers
             .get(header::COOKIE)
             .and_then(|value| value.to_str().ok());
-        Ok(Self(app.user(cookies)))
+        Ok(Self(app.user(parts.uri.path(), cookies)))
     }
 }
 

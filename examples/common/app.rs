@@ -121,11 +121,14 @@ impl App {
         )
     }
 
-    /// The user of a `Cookie` header.
-    pub fn user(&self, cookies: Option<&str>) -> Option<User> {
+    /// Who asks for this path, by the `Cookie` header. Learners and admins have a cookie
+    /// each, so that one browser can be both.
+    pub fn user(&self, path: &str, cookies: Option<&str>) -> Option<User> {
+        let desk = path.starts_with("/admin") || path.starts_with("/api/admin");
+        let name = if desk { "admin=" } else { "learner=" };
         let session = cookies?
             .split(';')
-            .find_map(|pair| pair.trim().strip_prefix("session="))?;
+            .find_map(|pair| pair.trim().strip_prefix(name))?;
         self.sessions
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -135,22 +138,19 @@ impl App {
 
     /// The demo's sign-in: a name is enough. Use your platform's own instead.
     pub fn sign_in(&self, form: &SignIn) -> Reply {
-        let (user, to) = match form.role.as_str() {
-            "admin" => (PersonId::new(form.name.trim()).map(User::Admin), "/admin"),
-            _ => (LearnerId::new(form.name.trim()).map(User::Learner), "/"),
+        let name = form.name.trim();
+        let (user, cookie, to) = match form.role.as_str() {
+            "admin" => (PersonId::new(name).map(User::Admin), "admin", "/admin"),
+            _ => (LearnerId::new(name).map(User::Learner), "learner", "/"),
         };
         match user {
             Err(error) => Reply::Page(422, pages::sign_in(&form.role, Some(&error.to_string()))),
             Ok(user) => {
                 let session = uuid::Uuid::new_v4().simple().to_string();
-                self.sessions
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .insert(session.clone(), user);
-                Reply::SignedIn {
-                    cookie: format!("session={session}; HttpOnly; SameSite=Strict; Path=/"),
-                    to,
-                }
+                let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+                sessions.insert(session.clone(), user);
+                let cookie = format!("{cookie}={session}; HttpOnly; SameSite=Strict; Path=/");
+                Reply::SignedIn { cookie, to }
             }
         }
     }

@@ -73,6 +73,16 @@ impl Options {
     }
 }
 
+/// What scripts read from the first line.
+#[derive(serde::Serialize)]
+struct Started<'a> {
+    app: &'a str,
+    simulator: &'a str,
+    app_id: &'a str,
+    app_secret: &'a str,
+    webhook_path: &'a str,
+}
+
 /// A demo school, ready to be served on `listener`.
 pub struct Demo {
     pub app: App,
@@ -128,10 +138,14 @@ impl Demo {
         tokio::spawn(callbacks::send_all(simulator.clone()));
         tokio::spawn(serve(simulator_listener, callbacks::mount(simulator)));
 
-        let line = serde_json::json!({
-            "app": here, "simulator": there, "app_id": app_id, "app_secret": secret, "webhook_path": WEBHOOK_PATH,
-        });
-        println!("{line}");
+        let started = Started {
+            app: &here,
+            simulator: &there,
+            app_id: &app_id,
+            app_secret: &secret,
+            webhook_path: WEBHOOK_PATH,
+        };
+        println!("{}", serde_json::to_string(&started)?);
         eprintln!("Open {here} as a learner and {here}/admin as an admin. Stop with Ctrl-C.");
         Ok(Self {
             app: App::new(registrar, there),

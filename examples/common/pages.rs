@@ -188,5 +188,7 @@ pub fn admin(person: &PersonId, rows: &[Explanation]) -> String {
             act("reject", "Reject", "<input name=\"reason\" required maxlength=\"200\" placeholder=\"Reason\" aria-label=\"Reason\"> "),
         ));
     }
-    frame("Approvals", true, &body)
+    body.push_str("<p><a href=\"/admin\">Look again</a></p>");
+    // A page that comes anew would take away a reason that is being written.
+    frame("Approvals", rows.is_empty(), &body)
 }

@@ -253,7 +253,7 @@ async fn eft_and_approval(server: &Server) {
 
     assert_eq!(
         sipho.get("/api/admin/pending").await.status(),
-        StatusCode::FORBIDDEN
+        StatusCode::UNAUTHORIZED
     );
     let nomsa = server.sign_in("nomsa", "admin").await;
     let page = nomsa.get("/admin").await.text().await.unwrap();
