@@ -256,7 +256,7 @@ impl App {
             // An error only means that the answer comes later, from the callback.
             let _ = self.registrar.confirm(&reference).await;
         }
-        Reply::To("/".to_owned())
+        Reply::Page(200, pages::returned())
     }
 
     /// May the learner open a lesson of this course?

@@ -54,6 +54,20 @@ pub fn problem(what: &str) -> String {
     )
 }
 
+/// Gives the callback a moment, then shows the courses.
+pub fn returned() -> String {
+    let page = frame(
+        "Thank you",
+        false,
+        "<p>Looking at your payment\u{2026} <a href=\"/\">To the courses</a></p>",
+    );
+    page.replacen(
+        "<title>",
+        "<meta http-equiv=\"refresh\" content=\"1;url=/\"><title>",
+        1,
+    )
+}
+
 pub fn sign_in(role: &str, error: Option<&str>) -> String {
     let error = error.map_or_else(String::new, |error| {
         format!("<p class=\"bad\">{}</p>", text(error))

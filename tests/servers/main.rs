@@ -217,10 +217,8 @@ async fn card_in_the_browser(server: &Server) {
     assert!(back.starts_with(&server.app));
     thandi.until("rust-101", "Retry payment").await;
     let back = location(&thandi.submit(pay, &[("choice", "card")]).await);
-    assert_eq!(
-        location(&thandi.client.get(back).send().await.unwrap()),
-        "/"
-    );
+    let thanks = thandi.client.get(back).send().await.unwrap();
+    assert!(thanks.text().await.unwrap().contains("1;url=/"));
     let access = thandi.until("rust-101", "Continue Course").await;
     assert_eq!(access["allowed"], true);
     assert_eq!(
