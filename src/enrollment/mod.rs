@@ -22,6 +22,7 @@ mod money;
 mod ruling;
 mod status;
 mod step;
+mod table;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -33,9 +34,10 @@ use crate::payment::Method;
 
 pub use case::Case;
 pub use change::{Change, InboxEntry, InboxOutcome, InboxState};
-pub use ruling::{Command, CommandKind, Refusal, Ruling, Stay, Transition, render_table};
+pub use ruling::{Command, CommandKind, Refusal, Ruling, Stay, Transition};
 pub use status::{Status, StatusKind};
 pub use step::{Applied, CaseError, Effect, Opening, Proposal, Step, TransitionGuard};
+pub use table::render_table;
 
 /// Counts the changes of one enrollment, from 1. Every commit names the version it
 /// was decided on, so that of two racing decisions one is made again.

@@ -5,40 +5,19 @@ use serde::Serialize;
 use super::payment::ROUNDS;
 use super::{Error, Registrar};
 use crate::access::{EndReason, Grant, GrantSource, Terms};
-use crate::detect::Flip;
-use crate::enrollment::{Applied, Case, CaseError, Change, Effect, InboxEntry, InboxState, Status};
-use crate::ids::{
-    CourseId, EnrollmentId, GrantId, IdRun, LearnerId, PersonId, RecordId, Reference,
-};
-use crate::port::{Committed, InboxFilter, Lookup, Page, PageRequest, PendingItem};
+use crate::enrollment::{Applied, Case, CaseError, Change, Effect, InboxState, Status};
+use crate::ids::{CourseId, EnrollmentId, GrantId, IdRun, LearnerId, PersonId, Reference};
+use crate::port::{Committed, Lookup};
 use crate::reason::{ApprovalCause, Note};
-use crate::record::{Actor, Basis, Fact, Record, Source};
+use crate::record::{Actor, Fact, Record, Source};
 use crate::webhook::DeliveryKey;
 
 /// A registrar in the hands of one person.
 #[derive(Debug)]
 pub struct Admin<'r> {
-    registrar: &'r Registrar,
+    pub(super) registrar: &'r Registrar,
     person: PersonId,
     who: Actor,
-}
-
-/// Everything about one enrollment that a person needs to decide.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Explanation {
-    /// The enrollment, its attempts and the learner's grants.
-    pub case: Case,
-    /// What the newest decision about a payment rested on.
-    pub basis: Option<Basis>,
-    /// How much each indicator that matched moved the confidence.
-    pub contributions: Vec<(String, f64)>,
-    /// The one rule whose other answer would have crossed the approval threshold of 0.80.
-    pub nearest_flip: Option<Flip>,
-    /// What to do, in one sentence, while it waits for a person.
-    pub advice: Option<&'static str>,
-    /// Everything that happened, oldest first.
-    pub history: Vec<Record>,
 }
 
 /// What a bulk approval did, or would do, with one enrollment.
@@ -115,56 +94,6 @@ impl Registrar {
 }
 
 impl Admin<'_> {
-    /// The enrollments that wait for a person, oldest first.
-    ///
-    /// # Errors
-    /// The store's errors.
-    pub async fn pending(
-        &self,
-        page: PageRequest<EnrollmentId>,
-    ) -> Result<Page<PendingItem, EnrollmentId>, Error> {
-        self.registrar
-            .within(async { Ok(self.registrar.inner.records.pending(page).await?) })
-            .await
-    }
-
-    /// Everything about one enrollment: evidence, detection, checks, history.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] or the store's errors.
-    pub async fn explain(&self, enrollment: EnrollmentId) -> Result<Explanation, Error> {
-        let inner = &self.registrar.inner;
-        self.registrar
-            .within(async {
-                let found = inner.store.load(Lookup::Enrollment(enrollment)).await?;
-                let case = found.case.ok_or(Error::NotFound("enrollment"))?;
-                let history = inner.records.timeline(enrollment).await?;
-                let basis = history
-                    .iter()
-                    .rev()
-                    .find_map(|record| record.basis.as_deref().cloned());
-                let detection = basis.as_ref().map(|basis| &basis.detection);
-                Ok(Explanation {
-                    contributions: detection.map_or_else(Vec::new, |detection| {
-                        let pairs = detection.contributions();
-                        pairs
-                            .into_iter()
-                            .map(|(rule, share)| (rule.to_string(), share))
-                            .collect()
-                    }),
-                    nearest_flip: detection.and_then(|detection| detection.nearest_flip(0.80)),
-                    advice: match &case.enrollment.status {
-                        Status::AwaitingApproval { reason } => Some(reason.advice()),
-                        _ => None,
-                    },
-                    case,
-                    basis,
-                    history,
-                })
-            })
-            .await
-    }
-
     /// Approves one enrollment. A bank transfer's money counts as seen by this person.
     ///
     /// # Errors
@@ -387,33 +316,6 @@ impl Admin<'_> {
                 self.write_grant(&known, fact, note, &mut IdRun::new(now))
                     .await
             })
-            .await
-    }
-
-    /// Deliveries that are not settled: waiting, parked or given up on.
-    ///
-    /// # Errors
-    /// The store's errors.
-    pub async fn inbox(
-        &self,
-        filter: InboxFilter,
-        page: PageRequest<DeliveryKey>,
-    ) -> Result<Page<InboxEntry, DeliveryKey>, Error> {
-        self.registrar
-            .within(async { Ok(self.registrar.inner.records.inbox(filter, page).await?) })
-            .await
-    }
-
-    /// Records that belong to no enrollment: refused, parked and dead deliveries.
-    ///
-    /// # Errors
-    /// The store's errors.
-    pub async fn unassigned(
-        &self,
-        page: PageRequest<RecordId>,
-    ) -> Result<Page<Record, RecordId>, Error> {
-        self.registrar
-            .within(async { Ok(self.registrar.inner.records.unassigned(page).await?) })
             .await
     }
 

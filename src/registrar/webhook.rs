@@ -1,34 +1,24 @@
 //! A webhook costs one read and one write, and nothing is answered with 200 before
 //! something durable exists.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use chrono::{DateTime, Utc};
-use uuid::Uuid;
 
+use super::inbox::{Incoming, publishing, signed_by, system_record};
 use super::payment::{Known, ROUNDS, is_decided};
 use super::receipt::{Outcome, Receipt, Timings};
 use super::{Error, Registrar};
 use crate::enrollment::{Applied, Case, Change, Effect, InboxEntry, InboxOutcome, InboxState};
-use crate::evidence::{Grade, SignedBy};
-use crate::ids::{IdRun, Reference};
+use crate::evidence::{Confirmation, Grade};
+use crate::ids::Reference;
 use crate::payment::ProviderStatus;
 use crate::port::{Committed, KnownDelivery, Lookup};
-use crate::reason::Note;
-use crate::record::{Actor, Fact, Record, Source};
+use crate::reason::{Note, Severity};
+use crate::record::Fact;
 use crate::webhook::{
     Delivery, DeliveryKey, Notification, NotificationError, Verified, VerifyError,
 };
-
-/// A delivery on its way through the pipeline.
-pub(super) struct Incoming<'d> {
-    verified: &'d Verified<'d>,
-    notification: &'d Notification<'d>,
-    key: DeliveryKey,
-    now: DateTime<Utc>,
-    /// Whether this is a try that counts: the worker's, not the sender's.
-    counts: bool,
-}
 
 impl Registrar {
     /// Takes a webhook: verify, read, decide, commit. Never fails: the receipt says
@@ -224,7 +214,7 @@ impl Registrar {
         mut entry: InboxEntry,
         case: Case,
         reference: &Reference,
-        confirmation: Option<crate::evidence::Confirmation>,
+        confirmation: Option<Confirmation>,
         timings: &mut Timings,
     ) -> Result<Option<Receipt>, Error> {
         let status = incoming.notification.status();
@@ -252,7 +242,7 @@ impl Registrar {
         Ok(match committed {
             Committed::Done => {
                 if let Effect::Held(reason) = effect
-                    && reason.severity() == crate::reason::Severity::Error
+                    && reason.severity() == Severity::Error
                 {
                     tracing::error!(%reason, enrollment = %case.enrollment.id, "a payment needs a person");
                 }
@@ -266,194 +256,4 @@ impl Registrar {
             Committed::Conflict => None,
         })
     }
-
-    async fn settle_not_final(
-        &self,
-        incoming: &Incoming<'_>,
-        mut entry: InboxEntry,
-        case: &Case,
-        timings: &mut Timings,
-    ) -> Result<Receipt, Error> {
-        entry.state = InboxState::Settled {
-            outcome: InboxOutcome::NotFinal,
-        };
-        self.keep(
-            incoming,
-            entry,
-            None,
-            Outcome::NotFinal,
-            Some(case),
-            timings,
-        )
-        .await
-    }
-
-    async fn park(
-        &self,
-        incoming: &Incoming<'_>,
-        mut entry: InboxEntry,
-        is_new: bool,
-        timings: &mut Timings,
-    ) -> Result<Receipt, Error> {
-        entry.state = InboxState::Parked {
-            next_at: self.next_try(entry.tries, incoming.now),
-        };
-        // It stays parked for as long as it takes: money nobody can match is never dropped.
-        let record = is_new.then(|| {
-            tracing::warn!("a webhook names no payment that is known; it is parked");
-            system_record(
-                Fact::DeliveryParked {
-                    key: incoming.key.clone(),
-                },
-                incoming.now,
-            )
-        });
-        self.keep(incoming, entry, record, Outcome::Parked, None, timings)
-            .await
-    }
-
-    async fn wait(
-        &self,
-        incoming: &Incoming<'_>,
-        mut entry: InboxEntry,
-        case: &Case,
-        timings: &mut Timings,
-    ) -> Result<Receipt, Error> {
-        if entry.tries >= self.inner.config.retry_limit {
-            let cause = Note::from(
-                "The provider did not confirm this payment, however often it was asked.",
-            );
-            entry.state = InboxState::Dead {
-                cause: cause.clone(),
-            };
-            let record = system_record(
-                Fact::DeliveryDead {
-                    key: incoming.key.clone(),
-                    cause,
-                },
-                incoming.now,
-            );
-            tracing::error!(enrollment = %case.enrollment.id, "a payment could not be confirmed; it needs a person");
-            return self
-                .keep(
-                    incoming,
-                    entry,
-                    Some(record),
-                    Outcome::Dead,
-                    Some(case),
-                    timings,
-                )
-                .await;
-        }
-        entry.state = InboxState::Waiting {
-            next_at: self.next_try(entry.tries, incoming.now),
-        };
-        self.keep(incoming, entry, None, Outcome::Waiting, Some(case), timings)
-            .await
-    }
-
-    /// Every race was lost: keep the delivery for the worker.
-    async fn give_way(
-        &self,
-        incoming: &Incoming<'_>,
-        timings: &mut Timings,
-    ) -> Result<Receipt, Error> {
-        let mut entry = incoming.entry(None);
-        entry.state = InboxState::Waiting {
-            next_at: self.next_try(0, incoming.now),
-        };
-        self.keep(incoming, entry, None, Outcome::Waiting, None, timings)
-            .await
-    }
-
-    /// Commits the inbox row alone.
-    async fn keep(
-        &self,
-        incoming: &Incoming<'_>,
-        entry: InboxEntry,
-        record: Option<Record>,
-        outcome: Outcome,
-        case: Option<&Case>,
-        timings: &mut Timings,
-    ) -> Result<Receipt, Error> {
-        let change = publishing(Change::inbox_only(entry, record));
-        let committed = self.commit_timed(change, timings).await?;
-        let outcome = match committed {
-            Committed::Done | Committed::Conflict => outcome,
-            Committed::Duplicate => Outcome::Duplicate(InboxOutcome::NoEffect),
-        };
-        Ok(incoming.receipt(outcome, case))
-    }
-
-    /// When to try again: the delay doubles with each try, and is spread by a quarter
-    /// so that many that wait do not come back at once.
-    fn next_try(&self, tries: u32, now: DateTime<Utc>) -> DateTime<Utc> {
-        let config = &self.inner.config;
-        let doubled = config
-            .retry_delay
-            .saturating_mul(1 << tries.min(20))
-            .min(config.retry_delay_max);
-        let [spread, ..] = *Uuid::new_v4().as_bytes();
-        now + doubled + doubled.mul_f64(f64::from(spread) / 1024.0)
-    }
 }
-
-impl Incoming<'_> {
-    fn entry(&self, known: Option<&KnownDelivery>) -> InboxEntry {
-        let received_at = known.map_or(self.now, |known| known.received_at);
-        let verified = self.verified;
-        let mut entry = InboxEntry::new(
-            self.key.clone(),
-            received_at,
-            verified.path(),
-            verified.body(),
-            signed_by(verified),
-        );
-        entry.pay_link = self.notification.pay_link();
-        entry.reference = self.notification.reference();
-        entry.tries = match known {
-            // A replay starts over.
-            None
-            | Some(KnownDelivery {
-                state: InboxState::Dead { .. },
-                ..
-            }) => 0,
-            Some(known) => known.tries,
-        } + u32::from(self.counts);
-        entry
-    }
-
-    fn receipt(&self, outcome: Outcome, case: Option<&Case>) -> Receipt {
-        Receipt {
-            delivery: Some(self.key.clone()),
-            enrollment: case.map(|case| case.enrollment.id),
-            status: case.map(|case| case.enrollment.status.clone()),
-            ..Receipt::new(outcome)
-        }
-    }
-}
-
-fn signed_by(verified: &Verified<'_>) -> SignedBy {
-    SignedBy {
-        key: verified.key().clone(),
-        form: verified.form(),
-    }
-}
-
-fn system_record(fact: Fact, now: DateTime<Utc>) -> Record {
-    Record::new(
-        IdRun::new(now).record(),
-        fact,
-        Actor::System,
-        Source::SystemAutomatic,
-        now,
-    )
-}
-
-fn publishing(mut change: Change) -> Change {
-    change.publish = true;
-    change
-}
-
-/// How long the inbox keeps a claimed delivery from other workers.
-pub(super) const LEASE: Duration = Duration::from_secs(30);

@@ -7,8 +7,8 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use super::inbox::LEASE;
 use super::receipt::{Outcome, Timings};
-use super::webhook::LEASE;
 use super::{Error, Registrar, deadline};
 use crate::enrollment::InboxEntry;
 use crate::port::{Claim, EventPublisher, Settlement, Work, WorkKind};

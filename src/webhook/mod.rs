@@ -23,12 +23,16 @@
 mod canonical;
 mod delivery;
 mod notification;
+mod scheme;
 mod sign;
+mod value;
 mod verify;
 
 pub use delivery::{Delivery, DeliveryKey};
-pub use notification::{Notification, NotificationError, Value};
+pub use notification::{Notification, NotificationError};
+pub use scheme::{KeyRing, SignedTime, VerifierError};
 pub use sign::{Signature, Signer};
-pub use verify::{KeyRing, SignedForm, SignedTime, Verified, Verifier, VerifierError, VerifyError};
+pub use value::Value;
+pub use verify::{SignedForm, Verified, Verifier, VerifyError};
 
 pub(crate) use canonical::canonical;

@@ -5,6 +5,7 @@ mod clock;
 mod publisher;
 mod records;
 mod state;
+mod work;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -7,7 +7,7 @@ use crate::access::Grant;
 use crate::enrollment::{Case, Change, Enrollment, InboxEntry, InboxState, Status};
 use crate::ids::{CourseId, EnrollmentId, GrantId, LearnerId, PayLinkId, RecordId, Reference};
 use crate::payment::Attempt;
-use crate::port::{Claim, Committed, KnownDelivery, Loaded, Lookup, Settlement, StoreError, Work};
+use crate::port::{Committed, KnownDelivery, Loaded, Lookup, StoreError};
 use crate::record::Record;
 use crate::webhook::DeliveryKey;
 
@@ -28,8 +28,8 @@ pub(super) struct State {
     /// Deliveries that are not settled.
     pub(super) unsettled: BTreeSet<DeliveryKey>,
     pub(super) unassigned: BTreeMap<RecordId, Arc<Record>>,
-    outbox: BTreeMap<u64, Queued>,
-    queued: HashMap<RecordId, u64>,
+    pub(super) outbox: BTreeMap<u64, Queued>,
+    pub(super) queued: HashMap<RecordId, u64>,
     last_queued: u64,
 }
 
@@ -50,12 +50,12 @@ pub(super) struct Row {
 
 pub(super) struct Kept {
     pub(super) entry: InboxEntry,
-    leased_until: Option<DateTime<Utc>>,
+    pub(super) leased_until: Option<DateTime<Utc>>,
 }
 
-struct Queued {
-    record: Arc<Record>,
-    not_before: Option<DateTime<Utc>>,
+pub(super) struct Queued {
+    pub(super) record: Arc<Record>,
+    pub(super) not_before: Option<DateTime<Utc>>,
 }
 
 impl State {
@@ -372,73 +372,5 @@ impl State {
             leased_until: None,
         };
         self.inbox.insert(key, Box::new(kept));
-    }
-
-    pub(super) fn claim_inbox(&mut self, claim: &Claim) -> Vec<Work> {
-        let mut due: Vec<(DateTime<Utc>, &DeliveryKey)> = Vec::new();
-        for key in &self.unsettled {
-            let Some(kept) = self.inbox.get(key) else {
-                continue;
-            };
-            let leased = kept.leased_until.is_some_and(|until| claim.now < until);
-            match kept.entry.state.due_at() {
-                Some(at) if at <= claim.now && !leased => due.push((at, key)),
-                _ => {}
-            }
-        }
-        due.sort_unstable();
-        let keys: Vec<DeliveryKey> = due
-            .into_iter()
-            .take(claim.limit)
-            .map(|(_, key)| key.clone())
-            .collect();
-        let mut work = Vec::with_capacity(keys.len());
-        for key in keys {
-            if let Some(kept) = self.inbox.get_mut(&key) {
-                kept.leased_until = Some(claim.now + claim.lease);
-                work.push(Work::Delivery(Box::new(kept.entry.clone())));
-            }
-        }
-        work
-    }
-
-    pub(super) fn claim_outbox(&mut self, claim: &Claim) -> Vec<Work> {
-        let mut blocked = HashSet::new();
-        let mut work = Vec::new();
-        for queued in self.outbox.values_mut() {
-            if work.len() >= claim.limit {
-                break;
-            }
-            let enrollment = queued.record.enrollment;
-            let held = queued.not_before.is_some_and(|at| claim.now < at);
-            if held || enrollment.is_some_and(|enrollment| blocked.contains(&enrollment)) {
-                blocked.extend(enrollment);
-                continue;
-            }
-            queued.not_before = Some(claim.now + claim.lease);
-            work.push(Work::Message(Box::new(queued.record.as_ref().clone())));
-        }
-        work
-    }
-
-    pub(super) fn settle(&mut self, settlements: &[Settlement]) {
-        for settlement in settlements {
-            match settlement {
-                Settlement::Published(record) => {
-                    if let Some(position) = self.queued.remove(record) {
-                        self.outbox.remove(&position);
-                    }
-                }
-                Settlement::Later { record, next_at } => {
-                    let queued = self
-                        .queued
-                        .get(record)
-                        .and_then(|position| self.outbox.get_mut(position));
-                    if let Some(queued) = queued {
-                        queued.not_before = Some(*next_at);
-                    }
-                }
-            }
-        }
     }
 }

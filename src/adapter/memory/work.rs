@@ -1,0 +1,79 @@
+//! Work that is due, and who has it.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+
+use super::state::State;
+use crate::port::{Claim, Settlement, Work};
+use crate::webhook::DeliveryKey;
+
+impl State {
+    pub(super) fn claim_inbox(&mut self, claim: &Claim) -> Vec<Work> {
+        let mut due: Vec<(DateTime<Utc>, &DeliveryKey)> = Vec::new();
+        for key in &self.unsettled {
+            let Some(kept) = self.inbox.get(key) else {
+                continue;
+            };
+            let leased = kept.leased_until.is_some_and(|until| claim.now < until);
+            match kept.entry.state.due_at() {
+                Some(at) if at <= claim.now && !leased => due.push((at, key)),
+                _ => {}
+            }
+        }
+        due.sort_unstable();
+        let keys: Vec<DeliveryKey> = due
+            .into_iter()
+            .take(claim.limit)
+            .map(|(_, key)| key.clone())
+            .collect();
+        let mut work = Vec::with_capacity(keys.len());
+        for key in keys {
+            if let Some(kept) = self.inbox.get_mut(&key) {
+                kept.leased_until = Some(claim.now + claim.lease);
+                work.push(Work::Delivery(Box::new(kept.entry.clone())));
+            }
+        }
+        work
+    }
+
+    pub(super) fn claim_outbox(&mut self, claim: &Claim) -> Vec<Work> {
+        let mut blocked = HashSet::new();
+        let mut work = Vec::new();
+        for queued in self.outbox.values_mut() {
+            if work.len() >= claim.limit {
+                break;
+            }
+            let enrollment = queued.record.enrollment;
+            let held = queued.not_before.is_some_and(|at| claim.now < at);
+            if held || enrollment.is_some_and(|enrollment| blocked.contains(&enrollment)) {
+                blocked.extend(enrollment);
+                continue;
+            }
+            queued.not_before = Some(claim.now + claim.lease);
+            work.push(Work::Message(Box::new(queued.record.as_ref().clone())));
+        }
+        work
+    }
+
+    pub(super) fn settle(&mut self, settlements: &[Settlement]) {
+        for settlement in settlements {
+            match settlement {
+                Settlement::Published(record) => {
+                    if let Some(position) = self.queued.remove(record) {
+                        self.outbox.remove(&position);
+                    }
+                }
+                Settlement::Later { record, next_at } => {
+                    let queued = self
+                        .queued
+                        .get(record)
+                        .and_then(|position| self.outbox.get_mut(position));
+                    if let Some(queued) = queued {
+                        queued.not_before = Some(*next_at);
+                    }
+                }
+            }
+        }
+    }
+}

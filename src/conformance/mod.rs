@@ -1,0 +1,156 @@
+//! The suite every [`Store`] must pass, with its [`Records`].
+//!
+//! An author of a store calls [`store`] from a test of their own:
+//!
+//! ```
+//! # use coursegate::adapter::memory::MemoryStore;
+//! # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+//! # runtime.block_on(async {
+//! coursegate::conformance::store(|| async { MemoryStore::new() }).await
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod commits;
+mod queues;
+
+use chrono::{DateTime, TimeZone, Utc};
+
+use crate::access::Terms;
+use crate::enrollment::{
+    Applied, Case, CaseError, InboxEntry, InboxOutcome, InboxState, Opening, Proposal, Step,
+};
+use crate::evidence::SignedBy;
+use crate::ids::{CourseId, Email, LearnerId, Reference, Title};
+use crate::money::Money;
+use crate::payment::Method;
+use crate::port::{Records, Store};
+use crate::reason::Note;
+use crate::record::{Actor, Source};
+use crate::webhook::{DeliveryKey, SignedForm};
+
+use commits::{
+    a_reference_belongs_to_one_enrollment, a_settled_delivery_is_a_duplicate,
+    a_stale_version_writes_nothing, finds_what_was_written, grants_apart_from_enrollments,
+    one_enrollment_per_learner_and_course, one_grant_per_payment, the_timeline_only_grows,
+};
+use queues::{
+    parked_deliveries_wake, the_inbox_is_leased, the_outbox_keeps_order, the_queue_is_paged,
+};
+
+/// A promise the store does not keep.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{check}: {what}")]
+pub struct Failure {
+    /// Which check.
+    pub check: &'static str,
+    /// What went wrong.
+    pub what: String,
+}
+
+type Checked = Result<(), Box<dyn std::error::Error + Send + Sync>>;
+
+macro_rules! ensure {
+    ($holds:expr, $($what:tt)+) => {
+        if !$holds {
+            return Err(format!($($what)+).into());
+        }
+    };
+}
+use ensure;
+
+/// Runs every check, each on a fresh store.
+///
+/// # Errors
+/// [`Failure`] names the first promise that is not kept.
+pub async fn store<S, F, M>(make: M) -> Result<(), Failure>
+where
+    S: Store + Records,
+    F: Future<Output = S>,
+    M: Fn() -> F,
+{
+    macro_rules! run {
+        ($($check:ident),+ $(,)?) => {$(
+            $check(&make().await)
+                .await
+                .map_err(|what| Failure { check: stringify!($check), what: what.to_string() })?;
+        )+};
+    }
+    run!(
+        finds_what_was_written,
+        one_enrollment_per_learner_and_course,
+        a_stale_version_writes_nothing,
+        a_settled_delivery_is_a_duplicate,
+        a_reference_belongs_to_one_enrollment,
+        one_grant_per_payment,
+        grants_apart_from_enrollments,
+        the_timeline_only_grows,
+        the_queue_is_paged,
+        the_inbox_is_leased,
+        parked_deliveries_wake,
+        the_outbox_keeps_order,
+    );
+    Ok(())
+}
+
+fn start() -> DateTime<Utc> {
+    Utc.timestamp_opt(1_767_225_600, 0)
+        .single()
+        .unwrap_or_default()
+}
+
+fn permit(_: &Proposal<'_>) -> Result<(), Note> {
+    Ok(())
+}
+
+fn with_step<T>(apply: impl FnOnce(&Step<'_>) -> Result<T, CaseError>) -> Result<T, CaseError> {
+    apply(&Step {
+        now: start(),
+        who: &Actor::System,
+        source: Source::SystemAutomatic,
+        note: &None,
+        guard: &permit,
+        provisional: None,
+    })
+}
+
+fn opening(
+    learner: &str,
+    course: &str,
+    method: Method,
+) -> Result<Opening, Box<dyn std::error::Error + Send + Sync>> {
+    Ok(Opening {
+        learner: LearnerId::new(learner)?,
+        email: Email::new("learner@school.example")?,
+        course: CourseId::new(course)?,
+        title: Title::new("Course")?,
+        price: Money::zar(10_000)?,
+        declared: method,
+        terms: Terms::default(),
+    })
+}
+
+fn open(
+    learner: &str,
+    reference: &str,
+    method: Method,
+) -> Result<Applied, Box<dyn std::error::Error + Send + Sync>> {
+    let opening = opening(learner, "course", method)?;
+    let reference = Reference::new(reference)?;
+    Ok(with_step(|step| Case::open(opening, reference, step))?)
+}
+
+fn delivery(key: &str, state: InboxState) -> InboxEntry {
+    let signed_by = SignedBy {
+        key: "primary".into(),
+        form: SignedForm::Raw,
+    };
+    InboxEntry {
+        state,
+        ..InboxEntry::new(DeliveryKey::from(key), start(), "/hook", b"{}", signed_by)
+    }
+}
+
+const SETTLED: InboxState = InboxState::Settled {
+    outcome: InboxOutcome::Applied,
+};

@@ -1,0 +1,215 @@
+//! Queues for people, and claims on due work.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::{Checked, SETTLED, delivery, ensure, open, start, with_step};
+use crate::enrollment::{Applied, Change, InboxState};
+use crate::ids::{IdRun, PersonId, Reference};
+use crate::payment::Method;
+use crate::port::{Claim, InboxFilter, PageRequest, Records, Settlement, Store, Work, WorkKind};
+use crate::reason::{ApprovalCause, Note};
+use crate::record::{Actor, Fact, Record, Source};
+use crate::webhook::DeliveryKey;
+
+pub(super) async fn the_queue_is_paged<S: Store + Records>(store: &S) -> Checked {
+    let mut expected = Vec::new();
+    for number in 0..7 {
+        let opened = open(
+            &format!("learner-{number}"),
+            &format!("REF-{number}"),
+            Method::BankTransfer,
+        )?;
+        expected.push(opened.case.enrollment.id);
+        store.commit(opened.change).await?;
+    }
+    store
+        .commit(open("card", "REF-C", Method::Card)?.change)
+        .await?;
+    expected.sort_unstable();
+    let (mut found, mut next) = (Vec::new(), None);
+    loop {
+        let page = store
+            .pending(PageRequest {
+                after: next,
+                limit: 3,
+            })
+            .await?;
+        ensure!(page.items.len() <= 3, "a page is longer than asked for");
+        found.extend(page.items.iter().map(|item| item.enrollment.id));
+        next = page.next;
+        if next.is_none() {
+            break;
+        }
+    }
+    ensure!(found == expected, "the pages do not add up to the queue");
+    Ok(())
+}
+
+fn keys(work: &[Work]) -> Vec<String> {
+    let key = |work: &Work| match work {
+        Work::Delivery(entry) => entry.key.to_string(),
+        Work::Message(record) => record.id.to_string(),
+    };
+    work.iter().map(key).collect()
+}
+
+fn claim(kind: WorkKind, now: DateTime<Utc>) -> Claim {
+    Claim {
+        kind,
+        limit: 10,
+        now,
+        lease: Duration::from_secs(30),
+    }
+}
+
+pub(super) async fn the_inbox_is_leased<S: Store + Records>(store: &S) -> Checked {
+    let second = chrono::Duration::seconds(1);
+    let rows = [
+        ("due", InboxState::Waiting { next_at: start() }),
+        (
+            "later",
+            InboxState::Waiting {
+                next_at: start() + second * 60,
+            },
+        ),
+        (
+            "dead",
+            InboxState::Dead {
+                cause: Note::new("given up"),
+            },
+        ),
+        ("settled", SETTLED),
+    ];
+    for (key, state) in rows {
+        store
+            .commit(Change::inbox_only(delivery(key, state), None))
+            .await?;
+    }
+    let inbox = |now| store.claim(claim(WorkKind::Inbox, now));
+    ensure!(
+        keys(&inbox(start()).await?) == ["due"],
+        "what is due is not what is claimed"
+    );
+    ensure!(
+        inbox(start() + second * 29).await?.is_empty(),
+        "a lease is given twice"
+    );
+    ensure!(
+        keys(&inbox(start() + second * 31).await?) == ["due"],
+        "a lease that is over is not given again"
+    );
+    let again = delivery(
+        "due",
+        InboxState::Waiting {
+            next_at: start() + second * 32,
+        },
+    );
+    store.commit(Change::inbox_only(again, None)).await?;
+    ensure!(
+        keys(&inbox(start() + second * 33).await?) == ["due"],
+        "a commit does not end the lease"
+    );
+    let dead = store
+        .inbox(InboxFilter::Dead, PageRequest::first(10))
+        .await?;
+    ensure!(
+        dead.items.len() == 1 && dead.next.is_none(),
+        "the dead delivery is not listed"
+    );
+    let waiting = store
+        .inbox(InboxFilter::Waiting, PageRequest::first(10))
+        .await?;
+    ensure!(
+        waiting.items.len() == 2,
+        "the waiting deliveries are not listed"
+    );
+    Ok(())
+}
+
+pub(super) async fn parked_deliveries_wake<S: Store + Records>(store: &S) -> Checked {
+    let far = start() + chrono::Duration::days(1);
+    let mut parked = delivery("early", InboxState::Parked { next_at: far });
+    parked.reference = Some(Reference::new("REF-1")?);
+    store.commit(Change::inbox_only(parked, None)).await?;
+    let inbox = || store.claim(claim(WorkKind::Inbox, start()));
+    ensure!(
+        inbox().await?.is_empty(),
+        "a parked delivery is due too early"
+    );
+    store
+        .commit(open("learner", "REF-1", Method::Card)?.change)
+        .await?;
+    ensure!(
+        keys(&inbox().await?) == ["early"],
+        "its attempt came, and the parked delivery is not due"
+    );
+    Ok(())
+}
+
+pub(super) async fn the_outbox_keeps_order<S: Store + Records>(store: &S) -> Checked {
+    let Applied { change, case, .. } = open("learner", "REF-1", Method::Card)?;
+    let mut expected: Vec<String> = change
+        .records
+        .iter()
+        .map(|record| record.id.to_string())
+        .collect();
+    store.commit(change).await?;
+    let person = PersonId::new("admin")?;
+    let approved =
+        with_step(|step| case.approve(&person, ApprovalCause::ManualAdminApproval, step))?;
+    expected.extend(
+        approved
+            .change
+            .records
+            .iter()
+            .map(|record| record.id.to_string()),
+    );
+    store.commit(approved.change).await?;
+    let quiet = Fact::DeliveryParked {
+        key: DeliveryKey::from("quiet"),
+    };
+    let record = Record::new(
+        IdRun::new(start()).record(),
+        quiet,
+        Actor::System,
+        Source::SystemAutomatic,
+        start(),
+    );
+    store.commit(Change::records_only(vec![record])).await?;
+
+    let second = chrono::Duration::seconds(1);
+    let outbox = |now| store.claim(claim(WorkKind::Outbox, now));
+    let first = outbox(start()).await?;
+    ensure!(
+        keys(&first) == expected,
+        "the outbox is out of order, or holds what is not to be published"
+    );
+    ensure!(
+        outbox(start() + second).await?.is_empty(),
+        "a record is given twice"
+    );
+    let ids: Vec<_> = first
+        .iter()
+        .filter_map(|work| match work {
+            Work::Message(record) => Some(record.id),
+            Work::Delivery(_) => None,
+        })
+        .collect();
+    let mut settlements = vec![Settlement::Published(ids[0])];
+    settlements.extend(ids[1..].iter().map(|record| Settlement::Later {
+        record: *record,
+        next_at: start() + second * 5,
+    }));
+    store.settle(&settlements).await?;
+    ensure!(
+        outbox(start() + second * 4).await?.is_empty(),
+        "a record is given before its time"
+    );
+    ensure!(
+        keys(&outbox(start() + second * 5).await?) == expected[1..],
+        "what was not published is lost or out of order"
+    );
+    Ok(())
+}

@@ -1,0 +1,107 @@
+//! What an admin looks at before they decide.
+
+use super::Error;
+use super::admin::Admin;
+use crate::detect::Flip;
+use crate::enrollment::{Case, InboxEntry, Status};
+use crate::ids::{EnrollmentId, RecordId};
+use crate::port::{InboxFilter, Lookup, Page, PageRequest, PendingItem};
+use crate::record::{Basis, Record};
+use crate::webhook::DeliveryKey;
+
+/// Everything about one enrollment that a person needs to decide.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Explanation {
+    /// The enrollment, its attempts and the learner's grants.
+    pub case: Case,
+    /// What the newest decision about a payment rested on.
+    pub basis: Option<Basis>,
+    /// How much each indicator that matched moved the confidence.
+    pub contributions: Vec<(String, f64)>,
+    /// The one rule whose other answer would have crossed the approval threshold of 0.80.
+    pub nearest_flip: Option<Flip>,
+    /// What to do, in one sentence, while it waits for a person.
+    pub advice: Option<&'static str>,
+    /// Everything that happened, oldest first.
+    pub history: Vec<Record>,
+}
+
+impl Admin<'_> {
+    /// The enrollments that wait for a person, oldest first.
+    ///
+    /// # Errors
+    /// The store's errors.
+    pub async fn pending(
+        &self,
+        page: PageRequest<EnrollmentId>,
+    ) -> Result<Page<PendingItem, EnrollmentId>, Error> {
+        self.registrar
+            .within(async { Ok(self.registrar.inner.records.pending(page).await?) })
+            .await
+    }
+
+    /// Everything about one enrollment: evidence, detection, checks, history.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] or the store's errors.
+    pub async fn explain(&self, enrollment: EnrollmentId) -> Result<Explanation, Error> {
+        let inner = &self.registrar.inner;
+        self.registrar
+            .within(async {
+                let found = inner.store.load(Lookup::Enrollment(enrollment)).await?;
+                let case = found.case.ok_or(Error::NotFound("enrollment"))?;
+                let history = inner.records.timeline(enrollment).await?;
+                let basis = history
+                    .iter()
+                    .rev()
+                    .find_map(|record| record.basis.as_deref().cloned());
+                let detection = basis.as_ref().map(|basis| &basis.detection);
+                Ok(Explanation {
+                    contributions: detection.map_or_else(Vec::new, |detection| {
+                        let pairs = detection.contributions();
+                        pairs
+                            .into_iter()
+                            .map(|(rule, share)| (rule.to_string(), share))
+                            .collect()
+                    }),
+                    nearest_flip: detection.and_then(|detection| detection.nearest_flip(0.80)),
+                    advice: match &case.enrollment.status {
+                        Status::AwaitingApproval { reason } => Some(reason.advice()),
+                        _ => None,
+                    },
+                    case,
+                    basis,
+                    history,
+                })
+            })
+            .await
+    }
+
+    /// Deliveries that are not settled: waiting, parked or given up on.
+    ///
+    /// # Errors
+    /// The store's errors.
+    pub async fn inbox(
+        &self,
+        filter: InboxFilter,
+        page: PageRequest<DeliveryKey>,
+    ) -> Result<Page<InboxEntry, DeliveryKey>, Error> {
+        self.registrar
+            .within(async { Ok(self.registrar.inner.records.inbox(filter, page).await?) })
+            .await
+    }
+
+    /// Records that belong to no enrollment: refused, parked and dead deliveries.
+    ///
+    /// # Errors
+    /// The store's errors.
+    pub async fn unassigned(
+        &self,
+        page: PageRequest<RecordId>,
+    ) -> Result<Page<Record, RecordId>, Error> {
+        self.registrar
+            .within(async { Ok(self.registrar.inner.records.unassigned(page).await?) })
+            .await
+    }
+}

@@ -1,0 +1,218 @@
+//! Deliveries that cannot be decided now: kept, and tried again.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::receipt::{Outcome, Receipt, Timings};
+use super::{Error, Registrar};
+use crate::enrollment::{Case, Change, InboxEntry, InboxOutcome, InboxState};
+use crate::evidence::SignedBy;
+use crate::ids::IdRun;
+use crate::port::{Committed, KnownDelivery};
+use crate::reason::Note;
+use crate::record::{Actor, Fact, Record, Source};
+use crate::webhook::{DeliveryKey, Notification, Verified};
+
+/// A delivery on its way through the pipeline.
+pub(super) struct Incoming<'d> {
+    pub(super) verified: &'d Verified<'d>,
+    pub(super) notification: &'d Notification<'d>,
+    pub(super) key: DeliveryKey,
+    pub(super) now: DateTime<Utc>,
+    /// Whether this is a try that counts: the worker's, not the sender's.
+    pub(super) counts: bool,
+}
+
+impl Registrar {
+    pub(super) async fn settle_not_final(
+        &self,
+        incoming: &Incoming<'_>,
+        mut entry: InboxEntry,
+        case: &Case,
+        timings: &mut Timings,
+    ) -> Result<Receipt, Error> {
+        entry.state = InboxState::Settled {
+            outcome: InboxOutcome::NotFinal,
+        };
+        self.keep(
+            incoming,
+            entry,
+            None,
+            Outcome::NotFinal,
+            Some(case),
+            timings,
+        )
+        .await
+    }
+
+    pub(super) async fn park(
+        &self,
+        incoming: &Incoming<'_>,
+        mut entry: InboxEntry,
+        is_new: bool,
+        timings: &mut Timings,
+    ) -> Result<Receipt, Error> {
+        entry.state = InboxState::Parked {
+            next_at: self.next_try(entry.tries, incoming.now),
+        };
+        // It stays parked for as long as it takes: money nobody can match is never dropped.
+        let record = is_new.then(|| {
+            tracing::warn!("a webhook names no payment that is known; it is parked");
+            system_record(
+                Fact::DeliveryParked {
+                    key: incoming.key.clone(),
+                },
+                incoming.now,
+            )
+        });
+        self.keep(incoming, entry, record, Outcome::Parked, None, timings)
+            .await
+    }
+
+    pub(super) async fn wait(
+        &self,
+        incoming: &Incoming<'_>,
+        mut entry: InboxEntry,
+        case: &Case,
+        timings: &mut Timings,
+    ) -> Result<Receipt, Error> {
+        if entry.tries >= self.inner.config.retry_limit {
+            let cause = Note::from(
+                "The provider did not confirm this payment, however often it was asked.",
+            );
+            entry.state = InboxState::Dead {
+                cause: cause.clone(),
+            };
+            let record = system_record(
+                Fact::DeliveryDead {
+                    key: incoming.key.clone(),
+                    cause,
+                },
+                incoming.now,
+            );
+            tracing::error!(enrollment = %case.enrollment.id, "a payment could not be confirmed; it needs a person");
+            return self
+                .keep(
+                    incoming,
+                    entry,
+                    Some(record),
+                    Outcome::Dead,
+                    Some(case),
+                    timings,
+                )
+                .await;
+        }
+        entry.state = InboxState::Waiting {
+            next_at: self.next_try(entry.tries, incoming.now),
+        };
+        self.keep(incoming, entry, None, Outcome::Waiting, Some(case), timings)
+            .await
+    }
+
+    /// Every race was lost: keep the delivery for the worker.
+    pub(super) async fn give_way(
+        &self,
+        incoming: &Incoming<'_>,
+        timings: &mut Timings,
+    ) -> Result<Receipt, Error> {
+        let mut entry = incoming.entry(None);
+        entry.state = InboxState::Waiting {
+            next_at: self.next_try(0, incoming.now),
+        };
+        self.keep(incoming, entry, None, Outcome::Waiting, None, timings)
+            .await
+    }
+
+    /// Commits the inbox row alone.
+    async fn keep(
+        &self,
+        incoming: &Incoming<'_>,
+        entry: InboxEntry,
+        record: Option<Record>,
+        outcome: Outcome,
+        case: Option<&Case>,
+        timings: &mut Timings,
+    ) -> Result<Receipt, Error> {
+        let change = publishing(Change::inbox_only(entry, record));
+        let committed = self.commit_timed(change, timings).await?;
+        let outcome = match committed {
+            Committed::Done | Committed::Conflict => outcome,
+            Committed::Duplicate => Outcome::Duplicate(InboxOutcome::NoEffect),
+        };
+        Ok(incoming.receipt(outcome, case))
+    }
+
+    /// When to try again: the delay doubles with each try, and is spread by a quarter
+    /// so that many that wait do not come back at once.
+    fn next_try(&self, tries: u32, now: DateTime<Utc>) -> DateTime<Utc> {
+        let config = &self.inner.config;
+        let doubled = config
+            .retry_delay
+            .saturating_mul(1 << tries.min(20))
+            .min(config.retry_delay_max);
+        let [spread, ..] = *Uuid::new_v4().as_bytes();
+        now + doubled + doubled.mul_f64(f64::from(spread) / 1024.0)
+    }
+}
+
+impl Incoming<'_> {
+    pub(super) fn entry(&self, known: Option<&KnownDelivery>) -> InboxEntry {
+        let received_at = known.map_or(self.now, |known| known.received_at);
+        let verified = self.verified;
+        let mut entry = InboxEntry::new(
+            self.key.clone(),
+            received_at,
+            verified.path(),
+            verified.body(),
+            signed_by(verified),
+        );
+        entry.pay_link = self.notification.pay_link();
+        entry.reference = self.notification.reference();
+        entry.tries = match known {
+            // A replay starts over.
+            None
+            | Some(KnownDelivery {
+                state: InboxState::Dead { .. },
+                ..
+            }) => 0,
+            Some(known) => known.tries,
+        } + u32::from(self.counts);
+        entry
+    }
+
+    pub(super) fn receipt(&self, outcome: Outcome, case: Option<&Case>) -> Receipt {
+        Receipt {
+            delivery: Some(self.key.clone()),
+            enrollment: case.map(|case| case.enrollment.id),
+            status: case.map(|case| case.enrollment.status.clone()),
+            ..Receipt::new(outcome)
+        }
+    }
+}
+
+pub(super) fn signed_by(verified: &Verified<'_>) -> SignedBy {
+    SignedBy {
+        key: verified.key().clone(),
+        form: verified.form(),
+    }
+}
+
+pub(super) fn system_record(fact: Fact, now: DateTime<Utc>) -> Record {
+    Record::new(
+        IdRun::new(now).record(),
+        fact,
+        Actor::System,
+        Source::SystemAutomatic,
+        now,
+    )
+}
+
+pub(super) fn publishing(mut change: Change) -> Change {
+    change.publish = true;
+    change
+}
+
+/// How long the inbox keeps a claimed delivery from other workers.
+pub(super) const LEASE: Duration = Duration::from_secs(30);
