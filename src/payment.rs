@@ -177,6 +177,12 @@ impl Attempt {
         }
     }
 
+    /// Whether money arrived that waits for a person.
+    pub fn holds_back(&self) -> bool {
+        let held = |payment: &Payment| matches!(payment.standing, Standing::Held(_));
+        self.holds_money() && self.payment.as_ref().is_some_and(held)
+    }
+
     /// Whether money arrived and was not given back.
     pub fn holds_money(&self) -> bool {
         matches!(self.status, AttemptStatus::Paid)

@@ -35,7 +35,8 @@ use commits::{
     one_enrollment_per_learner_and_course, one_grant_per_payment, the_timeline_only_grows,
 };
 use queues::{
-    parked_deliveries_wake, the_inbox_is_leased, the_outbox_keeps_order, the_queue_is_paged,
+    held_money_stays_in_sight, parked_deliveries_wake, the_inbox_is_leased, the_outbox_keeps_order,
+    the_queue_is_paged,
 };
 
 /// A promise the store does not keep.
@@ -86,6 +87,7 @@ where
         grants_apart_from_enrollments,
         the_timeline_only_grows,
         the_queue_is_paged,
+        held_money_stays_in_sight,
         the_inbox_is_leased,
         parked_deliveries_wake,
         the_outbox_keeps_order,

@@ -5,11 +5,12 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::{Checked, SETTLED, delivery, ensure, open, start, with_step};
-use crate::enrollment::{Applied, Change, InboxState};
+use crate::enrollment::{Applied, Change, InboxState, Status};
+use crate::evidence::Grade;
 use crate::ids::{IdRun, PersonId, Reference};
-use crate::payment::Method;
+use crate::payment::{AttemptStatus, Method, Payment, Standing};
 use crate::port::{Claim, InboxFilter, PageRequest, Records, Settlement, Store, Work, WorkKind};
-use crate::reason::{ApprovalCause, Note};
+use crate::reason::{ApprovalCause, HoldReason, Note};
 use crate::record::{Actor, Fact, Record, Source};
 use crate::webhook::DeliveryKey;
 
@@ -210,6 +211,54 @@ pub(super) async fn the_outbox_keeps_order<S: Store + Records>(store: &S) -> Che
     ensure!(
         keys(&outbox(start() + second * 5).await?) == expected[1..],
         "what was not published is lost or out of order"
+    );
+    Ok(())
+}
+
+pub(super) async fn held_money_stays_in_sight<S: Store + Records>(store: &S) -> Checked {
+    let Applied { change, case, .. } = open("learner", "REF-1", Method::InstantEft)?;
+    store.commit(change).await?;
+    let due = || store.refunds_due(PageRequest::first(10));
+    ensure!(
+        due().await?.items.is_empty(),
+        "an unpaid attempt is due back"
+    );
+    let mut paid = case.clone();
+    paid.attempts[0].status = AttemptStatus::Paid;
+    paid.attempts[0].payment = Some(Payment {
+        at: start(),
+        amount: Some(paid.attempts[0].amount),
+        method: Method::InstantEft,
+        grade: Grade::Confirmed,
+        standing: Standing::Held(HoldReason::InstantEft),
+    });
+    let mut write = |status: Status| {
+        let expected = Some(paid.enrollment.version);
+        paid.enrollment.version = paid.enrollment.version.next();
+        paid.enrollment.status = status;
+        Change {
+            enrollment: Some(paid.enrollment.clone()),
+            expected,
+            attempts: paid.attempts.clone(),
+            ..Change::default()
+        }
+    };
+    let waiting = write(Status::AwaitingApproval {
+        reason: HoldReason::InstantEft,
+    });
+    let rejected = write(Status::Rejected {
+        reason: Note::new("no"),
+    });
+    store.commit(waiting).await?;
+    ensure!(
+        due().await?.items.is_empty(),
+        "money that waits in the queue is due back"
+    );
+    store.commit(rejected).await?;
+    let found = due().await?.items;
+    ensure!(
+        found.len() == 1 && found[0].reference.as_str() == "REF-1",
+        "money on a rejected enrollment is out of sight"
     );
     Ok(())
 }

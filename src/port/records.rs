@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::store::StoreError;
 use crate::enrollment::{Enrollment, InboxEntry};
-use crate::ids::{EnrollmentId, RecordId};
+use crate::ids::{EnrollmentId, RecordId, Reference};
 use crate::payment::Attempt;
 use crate::record::Record;
 use crate::webhook::DeliveryKey;
@@ -79,6 +79,16 @@ pub trait Records: Debug + Send + Sync + 'static {
         &self,
         page: PageRequest<EnrollmentId>,
     ) -> Result<Page<PendingItem, EnrollmentId>, StoreError>;
+
+    /// Payments that are held although their enrollment waits for nobody: paid twice, or
+    /// left behind by a rejection or a withdrawal. By reference.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn refunds_due(
+        &self,
+        page: PageRequest<Reference>,
+    ) -> Result<Page<Attempt, Reference>, StoreError>;
 
     /// Everything that happened to one enrollment, oldest first.
     ///

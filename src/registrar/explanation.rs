@@ -4,7 +4,8 @@ use super::Error;
 use super::admin::Admin;
 use crate::detect::Flip;
 use crate::enrollment::{Case, InboxEntry, Status};
-use crate::ids::{EnrollmentId, RecordId};
+use crate::ids::{EnrollmentId, RecordId, Reference};
+use crate::payment::Attempt;
 use crate::port::{InboxFilter, Lookup, Page, PageRequest, PendingItem};
 use crate::record::{Basis, Record};
 use crate::webhook::DeliveryKey;
@@ -38,6 +39,19 @@ impl Admin<'_> {
     ) -> Result<Page<PendingItem, EnrollmentId>, Error> {
         self.registrar
             .within(async { Ok(self.registrar.inner.records.pending(page).await?) })
+            .await
+    }
+
+    /// Payments to give back: held, while their enrollment waits for nobody.
+    ///
+    /// # Errors
+    /// The store's errors.
+    pub async fn refunds_due(
+        &self,
+        page: PageRequest<Reference>,
+    ) -> Result<Page<Attempt, Reference>, Error> {
+        self.registrar
+            .within(async { Ok(self.registrar.inner.records.refunds_due(page).await?) })
             .await
     }
 

@@ -25,7 +25,8 @@ impl Registrar {
     /// what to answer.
     ///
     /// Answer with [`Receipt::http_status`]. Call it with the raw body, before
-    /// anything parsed it.
+    /// anything parsed it. If your framework drops a handler when its client goes away,
+    /// run this in a task of its own: the provider is not known to call twice.
     pub async fn receive(&self, delivery: Delivery) -> Receipt {
         let started = Instant::now();
         let now = self.now();
@@ -100,10 +101,13 @@ impl Registrar {
             reference: None,
             pay_link: None,
         };
-        if self.inner.store.load(lookup).await?.delivery.is_none() {
+        let known = self.inner.store.load(lookup).await?.delivery;
+        let is_dead = |known: &KnownDelivery| matches!(known.state, InboxState::Dead { .. });
+        // A replay that fails again is given up on again.
+        if !known.as_ref().is_some_and(is_dead) {
             let mut entry = InboxEntry::new(
                 key.clone(),
-                now,
+                known.map_or(now, |known| known.received_at),
                 verified.path(),
                 verified.body(),
                 signed_by(verified),

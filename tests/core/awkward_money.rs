@@ -1,8 +1,12 @@
 use coursegate::adapter::simulator::{Choice, Fault, Settings};
 use coursegate::approval::StandardPolicy;
 use coursegate::enrollment::Status;
+use coursegate::enrollment::{Proposal, Step};
 use coursegate::payment::{AttemptStatus, Method, Standing};
+use coursegate::port::{Committed, PageRequest, Store};
 use coursegate::reason::HoldReason;
+use coursegate::reason::Note;
+use coursegate::record::{Actor, Source};
 use coursegate::registrar::Outcome;
 use coursegate::{Error, Money};
 
@@ -30,13 +34,25 @@ async fn a_second_payment_is_held_for_refund_and_access_is_not_affected() {
         Standing::Held(HoldReason::DuplicateMoney)
     );
 
+    let desk = world.registrar.admin(admin());
+    let due = desk
+        .refunds_due(PageRequest::first(10))
+        .await
+        .unwrap()
+        .items;
+    assert_eq!(due, [case.attempts[1].clone()], "it is in sight");
+
     // Refunding the duplicate leaves the access alone.
-    world
-        .registrar
-        .admin(admin())
-        .record_refund(&second.reference, "dashboard R-2")
+    desk.record_refund(&second.reference, "dashboard R-2")
         .await
         .unwrap();
+    assert!(
+        desk.refunds_due(PageRequest::first(10))
+            .await
+            .unwrap()
+            .items
+            .is_empty()
+    );
     assert!(world.may_enter("thandi").await);
     assert_eq!(
         world.case(enrollment).await.attempts[1].status,
@@ -144,4 +160,90 @@ async fn what_was_never_paid_cannot_be_refunded() {
             .await,
         Err(Error::NotFound(_))
     ));
+}
+
+/// Expires the enrollment of an unpaid attempt, as a worker will.
+async fn expire(world: &World, enrollment: coursegate::EnrollmentId) {
+    let permit = |_: &Proposal<'_>| Ok::<(), Note>(());
+    let step = Step {
+        now: crate::support::start(),
+        who: &Actor::System,
+        source: Source::SystemAutomatic,
+        note: &None,
+        guard: &permit,
+        provisional: None,
+    };
+    let expired = world.case(enrollment).await.expire(&step).unwrap();
+    assert_eq!(expired.case.enrollment.status, Status::Expired);
+    assert_eq!(
+        world.store.commit(expired.change).await.unwrap(),
+        Committed::Done
+    );
+}
+
+#[tokio::test]
+async fn money_after_expiry_waits_unless_a_setting_lets_it_in() {
+    for approve in [false, true] {
+        let mut policy = StandardPolicy::default();
+        policy.approve_late_money = approve;
+        let world = World::with(Settings::new(1), config(), |builder| builder.policy(policy));
+        let (enrollment, _, link) = world.attempt("thandi", Method::Card).await;
+        expire(&world, enrollment).await;
+        let receipt = world.pay(&link, Choice::Card).await.remove(0);
+        let expected = match approve {
+            true => Outcome::Applied,
+            false => Outcome::Held(HoldReason::LateMoney),
+        };
+        assert_eq!(receipt.outcome, expected);
+        assert_eq!(world.may_enter("thandi").await, approve);
+    }
+}
+
+#[tokio::test]
+async fn money_left_behind_by_a_rejection_or_a_withdrawal_is_due_back() {
+    let world = World::new();
+    let desk = world.registrar.admin(admin());
+    let (rejected, first, link) = world.attempt("thandi", Method::InstantEft).await;
+    world.pay(&link, Choice::InstantEft).await;
+    let (_, second, link) = world.attempt("sipho", Method::InstantEft).await;
+    world.pay(&link, Choice::InstantEft).await;
+    assert!(
+        desk.refunds_due(PageRequest::first(10))
+            .await
+            .unwrap()
+            .items
+            .is_empty(),
+        "they wait in the queue"
+    );
+
+    desk.reject(rejected, "no").await.unwrap();
+    let course = crate::support::course();
+    world
+        .registrar
+        .withdraw(&crate::support::learner("sipho"), &course)
+        .await
+        .unwrap();
+    let mut expected = [first, second];
+    expected.sort();
+    let page = desk.refunds_due(PageRequest::first(1)).await.unwrap();
+    let rest = desk
+        .refunds_due(PageRequest::after(page.next.clone().unwrap(), 1))
+        .await
+        .unwrap();
+    let found: Vec<_> = page
+        .items
+        .iter()
+        .chain(&rest.items)
+        .map(|attempt| attempt.reference.clone())
+        .collect();
+    assert_eq!((found.as_slice(), rest.next), (expected.as_slice(), None));
+    desk.approve(rejected, "after all").await.unwrap();
+    assert_eq!(
+        desk.refunds_due(PageRequest::first(10))
+            .await
+            .unwrap()
+            .items
+            .len(),
+        1
+    );
 }

@@ -264,6 +264,12 @@ impl Records for Broken {
     ) -> Result<Page<PendingItem, EnrollmentId>, StoreError> {
         self.fail().await
     }
+    async fn refunds_due(
+        &self,
+        _: PageRequest<Reference>,
+    ) -> Result<Page<coursegate::payment::Attempt, Reference>, StoreError> {
+        self.fail().await
+    }
     async fn timeline(&self, _: EnrollmentId) -> Result<Vec<Record>, StoreError> {
         self.fail().await
     }

@@ -199,3 +199,35 @@ async fn a_running_worker_is_woken_by_a_commit_and_stops_when_told() {
         .expect("the worker stops")
         .unwrap();
 }
+
+#[tokio::test]
+async fn a_replay_of_what_cannot_be_read_is_given_up_on_again() {
+    let world = World::new();
+    world.receive("{").await;
+    let desk = world.registrar.admin(admin());
+    let dead = desk
+        .inbox(InboxFilter::Dead, PageRequest::first(1))
+        .await
+        .unwrap()
+        .items
+        .remove(0);
+    desk.replay(&dead.key).await.unwrap();
+    assert!(
+        desk.inbox(InboxFilter::Dead, PageRequest::first(1))
+            .await
+            .unwrap()
+            .items
+            .is_empty()
+    );
+    world.pass().await;
+    assert_eq!(
+        desk.inbox(InboxFilter::Dead, PageRequest::first(9))
+            .await
+            .unwrap()
+            .items
+            .len(),
+        1
+    );
+    world.advance(3600);
+    assert_eq!(world.pass().await, Default::default());
+}

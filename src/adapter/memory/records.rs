@@ -4,7 +4,8 @@ use async_trait::async_trait;
 
 use super::MemoryStore;
 use crate::enrollment::{InboxEntry, InboxState};
-use crate::ids::{EnrollmentId, RecordId};
+use crate::ids::{EnrollmentId, RecordId, Reference};
+use crate::payment::Attempt;
 use crate::port::{InboxFilter, Page, PageRequest, PendingItem, Records, StoreError};
 use crate::record::Record;
 use crate::webhook::DeliveryKey;
@@ -44,6 +45,26 @@ impl Records for MemoryStore {
             })
             .collect();
         Ok(page(items, size, |item| item.enrollment.id))
+    }
+
+    async fn refunds_due(
+        &self,
+        request: PageRequest<Reference>,
+    ) -> Result<Page<Attempt, Reference>, StoreError> {
+        let size = request.size();
+        let state = self.lock();
+        let due = state.refunds_due.range(beyond(request.after));
+        let items = due
+            .filter_map(|(reference, id)| {
+                let attempts = &state.rows.get(id)?.attempts;
+                attempts
+                    .iter()
+                    .find(|attempt| attempt.reference == *reference)
+            })
+            .take(size + 1)
+            .cloned()
+            .collect();
+        Ok(page(items, size, |attempt| attempt.reference.clone()))
     }
 
     async fn timeline(&self, enrollment: EnrollmentId) -> Result<Vec<Record>, StoreError> {

@@ -24,6 +24,8 @@ pub(super) struct State {
     grant_homes: HashMap<GrantId, Home>,
     granted_payments: HashMap<Reference, GrantId>,
     pub(super) pending: BTreeSet<EnrollmentId>,
+    /// Held payments whose enrollment waits for nobody.
+    pub(super) refunds_due: BTreeMap<Reference, EnrollmentId>,
     pub(super) inbox: HashMap<DeliveryKey, Box<Kept>>,
     /// Deliveries that are not settled.
     pub(super) unsettled: BTreeSet<DeliveryKey>,
@@ -158,9 +160,13 @@ impl State {
         }
         self.check_grants(&change)?;
 
+        let touched = change.enrollment.as_ref().map(|enrollment| enrollment.id);
         self.write_enrollment(change.enrollment);
         for attempt in change.attempts {
             self.write_attempt(attempt);
+        }
+        if let Some(id) = touched {
+            self.list_refunds(id);
         }
         for grant in change.grants {
             self.write_grant(grant);
@@ -172,6 +178,20 @@ impl State {
             self.write_inbox(entry);
         }
         Ok(Committed::Done)
+    }
+
+    fn list_refunds(&mut self, id: EnrollmentId) {
+        let Some(row) = self.rows.get(&id) else {
+            return;
+        };
+        let waits = matches!(row.enrollment.status, Status::AwaitingApproval { .. });
+        for attempt in &row.attempts {
+            if attempt.holds_back() && !waits {
+                self.refunds_due.insert(attempt.reference.clone(), id);
+            } else if !self.refunds_due.is_empty() {
+                self.refunds_due.remove(&attempt.reference);
+            }
+        }
     }
 
     /// Whether the change was decided on what is stored now.
