@@ -47,6 +47,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/admin", web::get().to(admin_page))
         .route("/admin/approve", web::post().to(approve_form))
         .route("/admin/reject", web::post().to(reject_form))
+        .route("/admin/refund", web::post().to(refund_form))
         .route("/api/enrol", web::post().to(enrol_json))
         .route("/api/access", web::get().to(access_json))
         .route("/api/admin/pending", web::get().to(pending_json))
@@ -127,6 +128,10 @@ async fn approve_form(app: Data<App>, user: SignedIn, form: Form<common::Verdict
 
 async fn reject_form(app: Data<App>, user: SignedIn, form: Form<common::Verdict>) -> Answer {
     Answer(app.clone(), app.reject_form(&user.0, &form).await)
+}
+
+async fn refund_form(app: Data<App>, user: SignedIn, form: Form<common::Refund>) -> Answer {
+    Answer(app.clone(), app.refund_form(&user.0, &form).await)
 }
 
 async fn enrol_json(app: Data<App>, user: SignedIn, wish: Json<common::Wish>) -> Answer {

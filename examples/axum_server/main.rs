@@ -33,6 +33,7 @@ fn router(app: App) -> Router {
         .route("/admin", get(admin_page))
         .route("/admin/approve", post(approve_form))
         .route("/admin/reject", post(reject_form))
+        .route("/admin/refund", post(refund_form))
         .route("/api/enrol", post(enrol_json))
         .route("/api/access", get(access_json))
         .route("/api/admin/pending", get(pending_json))
@@ -100,6 +101,14 @@ async fn reject_form(
     Form(form): Form<common::Verdict>,
 ) -> Answer {
     Answer(app.clone(), app.reject_form(&user, &form).await)
+}
+
+async fn refund_form(
+    State(app): State<App>,
+    SignedIn(user): SignedIn,
+    Form(form): Form<common::Refund>,
+) -> Answer {
+    Answer(app.clone(), app.refund_form(&user, &form).await)
 }
 
 async fn enrol_json(

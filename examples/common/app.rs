@@ -341,7 +341,13 @@ impl App {
                 }
             }
         }
-        Reply::Page(200, pages::admin(person, &rows))
+        match desk.refunds_due(PageRequest::first(100)).await {
+            Ok(due) => Reply::Page(200, pages::admin(person, &rows, &due.items)),
+            Err(error) => Reply::Page(
+                error.kind().http_status(),
+                pages::problem(&error.to_string()),
+            ),
+        }
     }
 
     pub async fn approve_form(&self, user: &User, verdict: &Verdict) -> Reply {
@@ -377,6 +383,17 @@ impl App {
                 error.kind().http_status(),
                 pages::problem(&error.to_string()),
             ),
+        }
+    }
+
+    pub async fn refund_form(&self, user: &User, refund: &Refund) -> Reply {
+        match self.refund_json(user, refund).await {
+            Reply::Json(200, _) => Reply::To("/admin".to_owned()),
+            Reply::Json(status, body) => Reply::Page(
+                status,
+                pages::problem(body["error"].as_str().unwrap_or("failed")),
+            ),
+            reply => reply,
         }
     }
 

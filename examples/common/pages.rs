@@ -1,6 +1,7 @@
 //! Plain pages. Everything that is text stays text.
 
 use coursegate::access::{CardAction, LearnerCard};
+use coursegate::payment::{Attempt, Standing};
 use coursegate::registrar::Explanation;
 use coursegate::{BankDetails, CourseId, LearnerId, Money, PersonId, Reference};
 
@@ -157,7 +158,7 @@ pub fn lesson(course: &CourseId) -> String {
     )
 }
 
-pub fn admin(person: &PersonId, rows: &[Explanation]) -> String {
+pub fn admin(person: &PersonId, rows: &[Explanation], due: &[Attempt]) -> String {
     let mut body = format!(
         "<p>Signed in as <strong>{}</strong>.</p>",
         text(person.as_str())
@@ -202,7 +203,23 @@ pub fn admin(person: &PersonId, rows: &[Explanation]) -> String {
             act("reject", "Reject", "<input name=\"reason\" required maxlength=\"200\" placeholder=\"Reason\" aria-label=\"Reason\"> "),
         ));
     }
+    for attempt in due {
+        let why = match attempt.payment.map(|payment| payment.standing) {
+            Some(Standing::Held(reason)) => reason.advice(),
+            _ => "",
+        };
+        body.push_str(&format!(
+            "<article><h2>Refund due: {}</h2><p>{}</p><p>{why}</p>\
+             <form method=\"post\" action=\"/admin/refund\">\
+             <input type=\"hidden\" name=\"reference\" value=\"{}\">\
+             <input name=\"proof\" required maxlength=\"200\" placeholder=\"Dashboard reference\" \
+             aria-label=\"Dashboard reference\"> <button>Record the refund</button></form></article>",
+            attempt.amount,
+            text(attempt.reference.as_str()),
+            text(attempt.reference.as_str()),
+        ));
+    }
     body.push_str("<p><a href=\"/admin\">Look again</a></p>");
     // A page that comes anew would take away a reason that is being written.
-    frame("Approvals", rows.is_empty(), &body)
+    frame("Approvals", rows.is_empty() && due.is_empty(), &body)
 }

@@ -311,6 +311,23 @@ async fn eft_and_approval(server: &Server) {
     assert_eq!(rejected.status(), StatusCode::OK);
     sipho.until("baking", "Retry payment").await;
 
+    // Held money on a rejected enrollment is shown, and its refund recorded, on the page.
+    let second = sipho.enrol("rust-101", "instant_eft").await;
+    let page = second["next"]["url"].as_str().unwrap().to_owned();
+    sipho.submit(page, &[("choice", "eft")]).await;
+    sipho.until("rust-101", "Pending Approval").await;
+    let reject = json!({ "enrollment": second["enrollment"], "reason": "class is full" });
+    nomsa.post("/api/admin/reject", reject).await;
+    let page = nomsa.get("/admin").await.text().await.unwrap();
+    assert!(page.contains("Refund due: ZAR 499.00"));
+    let held = second["next"]["reference"].as_str().unwrap();
+    let form = [("reference", held), ("proof", "dashboard R-2")];
+    nomsa
+        .submit(format!("{}/admin/refund", server.app), &form)
+        .await;
+    let page = nomsa.get("/admin").await.text().await.unwrap();
+    assert!(!page.contains("Refund due"));
+
     let reference = enrolled["next"]["reference"].as_str().unwrap();
     let refund = nomsa
         .post(
