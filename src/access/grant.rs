@@ -1,4 +1,3 @@
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -52,9 +51,9 @@ words!(ResourceKind {
 });
 
 /// The kinds a grant covers. A set with [`ResourceKind::Full`] covers every kind.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Kinds(BTreeSet<ResourceKind>);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Vec<ResourceKind>", into = "Vec<ResourceKind>")]
+pub struct Kinds(u8);
 
 impl Kinds {
     /// Every kind.
@@ -64,12 +63,29 @@ impl Kinds {
 
     /// Only these.
     pub fn only(kinds: impl IntoIterator<Item = ResourceKind>) -> Self {
-        Self(kinds.into_iter().collect())
+        Self(kinds.into_iter().fold(0, |set, kind| set | Self::bit(kind)))
     }
 
     /// Whether the set covers a kind.
     pub fn cover(&self, kind: ResourceKind) -> bool {
-        self.0.contains(&ResourceKind::Full) || self.0.contains(&kind)
+        self.0 & (Self::bit(ResourceKind::Full) | Self::bit(kind)) != 0
+    }
+
+    fn bit(kind: ResourceKind) -> u8 {
+        1 << kind as u8
+    }
+}
+
+impl From<Vec<ResourceKind>> for Kinds {
+    fn from(kinds: Vec<ResourceKind>) -> Self {
+        Self::only(kinds)
+    }
+}
+
+impl From<Kinds> for Vec<ResourceKind> {
+    fn from(kinds: Kinds) -> Self {
+        let named = |kind: &&ResourceKind| kinds.0 & Kinds::bit(**kind) != 0;
+        ResourceKind::ALL.iter().filter(named).copied().collect()
     }
 }
 
@@ -243,7 +259,7 @@ impl Grant {
             enrollment,
             source,
             level: terms.level,
-            kinds: terms.kinds.clone(),
+            kinds: terms.kinds,
             restrictions: terms.restrictions.clone(),
             starts_at: now,
             expires_at: terms.expiry(now),

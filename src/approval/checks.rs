@@ -59,7 +59,7 @@ pub struct Check {
 /// Every check of one payment: all of them, not the first that failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct CheckReport(Vec<Check>);
+pub struct CheckReport([Check; 7]);
 
 impl CheckReport {
     /// Makes every check.
@@ -115,12 +115,7 @@ impl CheckReport {
             ),
             (CheckName::Status, status_allows(enrollment, attempt)),
         ];
-        Self(
-            outcomes
-                .into_iter()
-                .map(|(name, outcome)| Check { name, outcome })
-                .collect(),
-        )
+        Self(outcomes.map(|(name, outcome)| Check { name, outcome }))
     }
 
     /// The checks, in a fixed order.

@@ -89,6 +89,10 @@ fn text(value: Value<'_>) -> Option<String> {
 }
 
 fn short_text(text: &str) -> Option<String> {
+    // Too short to hide a card number in.
+    if text.len() < 13 && !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic()) {
+        return Some(text.to_owned());
+    }
     let short: String = text
         .chars()
         .filter(|c| !c.is_control())

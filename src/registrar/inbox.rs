@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::receipt::{Outcome, Receipt, Timings};
+use super::receipt::{Outcome, Receipt, Stopwatch};
 use super::{Error, Registrar};
 use crate::enrollment::{Case, Change, InboxEntry, InboxOutcome, InboxState};
 use crate::evidence::SignedBy;
@@ -31,20 +31,13 @@ impl Registrar {
         incoming: &Incoming<'_>,
         mut entry: InboxEntry,
         case: &Case,
-        timings: &mut Timings,
+        watch: &mut Stopwatch,
     ) -> Result<Receipt, Error> {
         entry.state = InboxState::Settled {
             outcome: InboxOutcome::NotFinal,
         };
-        self.keep(
-            incoming,
-            entry,
-            None,
-            Outcome::NotFinal,
-            Some(case),
-            timings,
-        )
-        .await
+        self.keep(incoming, entry, None, Outcome::NotFinal, Some(case), watch)
+            .await
     }
 
     pub(super) async fn park(
@@ -52,7 +45,7 @@ impl Registrar {
         incoming: &Incoming<'_>,
         mut entry: InboxEntry,
         is_new: bool,
-        timings: &mut Timings,
+        watch: &mut Stopwatch,
     ) -> Result<Receipt, Error> {
         entry.state = InboxState::Parked {
             next_at: self.next_try(entry.tries, incoming.now),
@@ -67,7 +60,7 @@ impl Registrar {
                 incoming.now,
             )
         });
-        self.keep(incoming, entry, record, Outcome::Parked, None, timings)
+        self.keep(incoming, entry, record, Outcome::Parked, None, watch)
             .await
     }
 
@@ -76,7 +69,7 @@ impl Registrar {
         incoming: &Incoming<'_>,
         mut entry: InboxEntry,
         case: &Case,
-        timings: &mut Timings,
+        watch: &mut Stopwatch,
     ) -> Result<Receipt, Error> {
         if entry.tries >= self.inner.config.retry_limit {
             let cause = Note::from(
@@ -100,14 +93,14 @@ impl Registrar {
                     Some(record),
                     Outcome::Dead,
                     Some(case),
-                    timings,
+                    watch,
                 )
                 .await;
         }
         entry.state = InboxState::Waiting {
             next_at: self.next_try(entry.tries, incoming.now),
         };
-        self.keep(incoming, entry, None, Outcome::Waiting, Some(case), timings)
+        self.keep(incoming, entry, None, Outcome::Waiting, Some(case), watch)
             .await
     }
 
@@ -115,13 +108,13 @@ impl Registrar {
     pub(super) async fn give_way(
         &self,
         incoming: &Incoming<'_>,
-        timings: &mut Timings,
+        watch: &mut Stopwatch,
     ) -> Result<Receipt, Error> {
         let mut entry = incoming.entry(None);
         entry.state = InboxState::Waiting {
             next_at: self.next_try(0, incoming.now),
         };
-        self.keep(incoming, entry, None, Outcome::Waiting, None, timings)
+        self.keep(incoming, entry, None, Outcome::Waiting, None, watch)
             .await
     }
 
@@ -133,10 +126,10 @@ impl Registrar {
         record: Option<Record>,
         outcome: Outcome,
         case: Option<&Case>,
-        timings: &mut Timings,
+        watch: &mut Stopwatch,
     ) -> Result<Receipt, Error> {
         let change = publishing(Change::inbox_only(entry, record));
-        let committed = self.commit_timed(change, timings).await?;
+        let committed = self.commit_timed(change, watch).await?;
         let outcome = match committed {
             Committed::Done | Committed::Conflict => outcome,
             Committed::Duplicate => Outcome::Duplicate(InboxOutcome::NoEffect),

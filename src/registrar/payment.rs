@@ -1,11 +1,9 @@
 //! From what is known about a payment to a change: shared by callbacks, by the worker
 //! and by the return page.
 
-use std::time::Instant;
-
 use chrono::{DateTime, Utc};
 
-use super::receipt::Timings;
+use super::receipt::Stopwatch;
 use super::{Error, Registrar, deadline};
 use crate::approval::{CheckReport, Dossier};
 use crate::detect::Clues;
@@ -87,7 +85,7 @@ impl Registrar {
                 callback: None,
                 confirmation: Some(paid),
             };
-            let applied = self.decide(case, &known, self.now(), &mut Timings::default())?;
+            let applied = self.decide(case, &known, self.now(), &mut Stopwatch::start())?;
             if applied.change.is_empty() {
                 return Ok(confirmed(&applied.case, true, false));
             }
@@ -119,10 +117,9 @@ impl Registrar {
         case: Case,
         known: &Known<'_>,
         now: DateTime<Utc>,
-        timings: &mut Timings,
+        watch: &mut Stopwatch,
     ) -> Result<Applied, CaseError> {
         let inner = &self.inner;
-        let started = Instant::now();
         let attempt = case
             .attempt(Some(known.reference.as_str()), None)
             .ok_or(CaseError::UnknownAttempt)?;
@@ -133,9 +130,8 @@ impl Registrar {
             evidence: &evidence,
             notification,
         });
-        timings.detection += started.elapsed();
+        watch.lap(|timings| &mut timings.detection);
 
-        let started = Instant::now();
         let offered = inner.courses.offers(&case.enrollment.course);
         let checks = CheckReport::of(&case.enrollment, attempt, &evidence, offered);
         let decision = inner.policy.decide(&Dossier {
@@ -168,7 +164,7 @@ impl Registrar {
         });
         let step = self.step(&who, source, &None, now);
         let applied = case.decided(known.reference, known.status, basis, inner.minimum, &step);
-        timings.routing += started.elapsed();
+        watch.lap(|timings| &mut timings.routing);
         applied
     }
 
@@ -191,22 +187,20 @@ impl Registrar {
 
     /// Commits, and wakes the workers when there is something to publish.
     pub(super) async fn commit(&self, change: Change) -> Result<Committed, Error> {
-        self.commit_timed(change, &mut Timings::default()).await
+        self.commit_timed(change, &mut Stopwatch::start()).await
     }
 
     pub(super) async fn commit_timed(
         &self,
         mut change: Change,
-        timings: &mut Timings,
+        watch: &mut Stopwatch,
     ) -> Result<Committed, Error> {
         change.publish &= self.inner.publisher.is_some();
-        let started = Instant::now();
         let committed = self.inner.store.commit(change).await?;
-        timings.update += started.elapsed();
+        watch.lap(|timings| &mut timings.update);
         if committed == Committed::Done {
-            let started = Instant::now();
             self.inner.wake.raise();
-            timings.notification += started.elapsed();
+            watch.lap(|timings| &mut timings.notification);
         }
         Ok(committed)
     }

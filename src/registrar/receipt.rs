@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
@@ -104,6 +104,39 @@ impl Receipt {
             Outcome::Refused(_) => 401,
             Outcome::Unavailable => 503,
             _ => 200,
+        }
+    }
+}
+
+/// Cuts the time of one delivery into stages, with one look at the clock for each.
+#[derive(Debug)]
+pub(super) struct Stopwatch {
+    started: Instant,
+    last: Instant,
+    timings: Timings,
+}
+
+impl Stopwatch {
+    pub(super) fn start() -> Self {
+        let started = Instant::now();
+        Self {
+            started,
+            last: started,
+            timings: Timings::default(),
+        }
+    }
+
+    /// Adds the time since the last lap to a stage.
+    pub(super) fn lap(&mut self, stage: impl FnOnce(&mut Timings) -> &mut Duration) {
+        let now = Instant::now();
+        *stage(&mut self.timings) += now.duration_since(self.last);
+        self.last = now;
+    }
+
+    pub(super) fn finish(self) -> Timings {
+        Timings {
+            total: self.started.elapsed(),
+            ..self.timings
         }
     }
 }

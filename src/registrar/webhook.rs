@@ -1,13 +1,11 @@
 //! A webhook costs one read and one write, and nothing is answered with 200 before
 //! something durable exists.
 
-use std::time::Instant;
-
 use chrono::{DateTime, Utc};
 
 use super::inbox::{Incoming, publishing, signed_by, system_record};
 use super::payment::{Known, ROUNDS, is_decided};
-use super::receipt::{Outcome, Receipt, Timings};
+use super::receipt::{Outcome, Receipt, Stopwatch};
 use super::{Error, Registrar};
 use crate::enrollment::{Applied, Case, Change, Effect, InboxEntry, InboxOutcome, InboxState};
 use crate::evidence::{Confirmation, Grade};
@@ -28,14 +26,13 @@ impl Registrar {
     /// anything parsed it. If your framework drops a handler when its client goes away,
     /// run this in a task of its own: the provider is not known to call twice.
     pub async fn receive(&self, delivery: Delivery) -> Receipt {
-        let started = Instant::now();
         let now = self.now();
-        let mut timings = Timings::default();
+        let mut watch = Stopwatch::start();
         let received = async {
             let verified = self.inner.verifier.verify(&delivery, now);
-            timings.security = started.elapsed();
+            watch.lap(|timings| &mut timings.security);
             match verified {
-                Ok(verified) => self.handle(&verified, now, false, &mut timings).await,
+                Ok(verified) => self.handle(&verified, now, false, &mut watch).await,
                 Err(error) => Ok(self.refuse(error, now).await),
             }
         };
@@ -43,8 +40,7 @@ impl Registrar {
             tracing::error!(%error, "webhook could not be stored");
             Receipt::new(Outcome::Unavailable)
         });
-        timings.total = started.elapsed();
-        receipt.timings = timings;
+        receipt.timings = watch.finish();
         tracing::info!(
             outcome = receipt.outcome.as_str(),
             enrollment = receipt.enrollment.map(tracing::field::display),
@@ -65,11 +61,10 @@ impl Registrar {
         verified: &Verified<'_>,
         now: DateTime<Utc>,
         counts: bool,
-        timings: &mut Timings,
+        watch: &mut Stopwatch,
     ) -> Result<Receipt, Error> {
-        let started = Instant::now();
         let parsed = Notification::parse(verified);
-        timings.detection = started.elapsed();
+        watch.lap(|timings| &mut timings.detection);
         let mut receipt = match parsed {
             Ok(notification) => {
                 let key = notification.key();
@@ -80,7 +75,7 @@ impl Registrar {
                     now,
                     counts,
                 };
-                self.route(&incoming, timings).await?
+                self.route(&incoming, watch).await?
             }
             Err(error) => self.keep_unreadable(verified, &error, now).await?,
         };
@@ -136,20 +131,19 @@ impl Registrar {
     async fn route(
         &self,
         incoming: &Incoming<'_>,
-        timings: &mut Timings,
+        watch: &mut Stopwatch,
     ) -> Result<Receipt, Error> {
         let notification = incoming.notification;
         let status = notification.status();
         let mut confirmation = None;
         for _ in 0..ROUNDS {
-            let started = Instant::now();
             let lookup = Lookup::Delivery {
                 key: &incoming.key,
                 reference: notification.reference_text(),
                 pay_link: notification.pay_link_text(),
             };
             let loaded = self.inner.store.load(lookup).await?;
-            timings.lookup += started.elapsed();
+            watch.lap(|timings| &mut timings.lookup);
             if let Some(KnownDelivery {
                 state: InboxState::Settled { outcome },
                 ..
@@ -160,37 +154,36 @@ impl Registrar {
             let mut entry = incoming.entry(loaded.delivery.as_ref());
             let Some(case) = loaded.case else {
                 return self
-                    .park(incoming, entry, loaded.delivery.is_none(), timings)
+                    .park(incoming, entry, loaded.delivery.is_none(), watch)
                     .await;
             };
             let attempt = case.attempt(notification.reference_text(), notification.pay_link_text());
             let Some(attempt) = attempt else {
                 return self
-                    .park(incoming, entry, loaded.delivery.is_none(), timings)
+                    .park(incoming, entry, loaded.delivery.is_none(), watch)
                     .await;
             };
             let reference = attempt.reference.clone();
             entry.enrollment = Some(case.enrollment.id);
 
             if matches!(status, ProviderStatus::Other(_)) {
-                return self.settle_not_final(incoming, entry, &case, timings).await;
+                return self.settle_not_final(incoming, entry, &case, watch).await;
             }
             let must_ask = status == ProviderStatus::Paid
                 && self.inner.minimum >= Grade::Confirmed
                 && confirmation.is_none()
                 && !is_decided(attempt);
             if must_ask {
-                let started = Instant::now();
                 let answer = self.ask(attempt).await;
-                timings.confirmation += started.elapsed();
+                watch.lap(|timings| &mut timings.confirmation);
                 match answer {
                     Ok(Some(answer)) if answer.status == ProviderStatus::Paid => {
                         confirmation = Some(answer);
                     }
-                    Ok(_) => return self.wait(incoming, entry, &case, timings).await,
+                    Ok(_) => return self.wait(incoming, entry, &case, watch).await,
                     Err(error) => {
                         tracing::warn!(%error, enrollment = %case.enrollment.id, "payment not confirmed yet");
-                        return self.wait(incoming, entry, &case, timings).await;
+                        return self.wait(incoming, entry, &case, watch).await;
                     }
                 }
             }
@@ -201,14 +194,14 @@ impl Registrar {
                     case,
                     &reference,
                     confirmation.clone(),
-                    timings,
+                    watch,
                 )
                 .await?
             {
                 return Ok(receipt);
             }
         }
-        self.give_way(incoming, timings).await
+        self.give_way(incoming, watch).await
     }
 
     /// Decides and commits; `None` when the race was lost.
@@ -219,7 +212,7 @@ impl Registrar {
         case: Case,
         reference: &Reference,
         confirmation: Option<Confirmation>,
-        timings: &mut Timings,
+        watch: &mut Stopwatch,
     ) -> Result<Option<Receipt>, Error> {
         let status = incoming.notification.status();
         let known = Known {
@@ -233,7 +226,7 @@ impl Registrar {
             case,
             effect,
             access_granted,
-        } = self.decide(case, &known, incoming.now, timings)?;
+        } = self.decide(case, &known, incoming.now, watch)?;
         let (settled, outcome) = match effect {
             Effect::Approved => (InboxOutcome::Applied, Outcome::Applied),
             Effect::Held(reason) => (InboxOutcome::Held, Outcome::Held(reason)),
@@ -242,7 +235,7 @@ impl Registrar {
         };
         entry.state = InboxState::Settled { outcome: settled };
         change.inbox = Some(entry);
-        let committed = self.commit_timed(change, timings).await?;
+        let committed = self.commit_timed(change, watch).await?;
         Ok(match committed {
             Committed::Done => {
                 if let Effect::Held(reason) = effect

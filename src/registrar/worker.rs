@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::inbox::LEASE;
-use super::receipt::{Outcome, Timings};
+use super::receipt::{Outcome, Stopwatch};
 use super::{Error, Registrar, deadline};
 use crate::enrollment::InboxEntry;
 use crate::port::{Claim, EventPublisher, Settlement, Work, WorkKind};
@@ -119,8 +119,8 @@ impl Worker {
         let registrar = &self.registrar;
         let signed_by = &entry.signed_by;
         let verified = Verified::resumed(&entry.path, &entry.body, &signed_by.key, signed_by.form);
-        let mut timings = Timings::default();
-        let handled = registrar.handle(&verified, registrar.now(), true, &mut timings);
+        let mut watch = Stopwatch::start();
+        let handled = registrar.handle(&verified, registrar.now(), true, &mut watch);
         Ok(registrar.within(handled).await?.outcome)
     }
 
