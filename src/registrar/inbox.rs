@@ -10,6 +10,7 @@ use super::{Error, Registrar};
 use crate::enrollment::{Case, Change, InboxEntry, InboxOutcome, InboxState};
 use crate::evidence::SignedBy;
 use crate::ids::IdRun;
+use crate::payment::Attempt;
 use crate::port::{Committed, KnownDelivery};
 use crate::reason::Note;
 use crate::record::{Actor, Fact, Record, Source};
@@ -110,7 +111,7 @@ impl Registrar {
         incoming: &Incoming<'_>,
         watch: &mut Stopwatch,
     ) -> Result<Receipt, Error> {
-        let mut entry = incoming.entry(None);
+        let mut entry = incoming.entry(None, None);
         entry.state = InboxState::Waiting {
             next_at: self.next_try(0, incoming.now),
         };
@@ -151,7 +152,7 @@ impl Registrar {
 }
 
 impl Incoming<'_> {
-    pub(super) fn entry(&self, known: Option<&KnownDelivery>) -> InboxEntry {
+    pub(super) fn entry(&self, known: Option<&KnownDelivery>, case: Option<&Case>) -> InboxEntry {
         let received_at = known.map_or(self.now, |known| known.received_at);
         let verified = self.verified;
         let mut entry = InboxEntry::new(
@@ -161,8 +162,19 @@ impl Incoming<'_> {
             verified.body(),
             signed_by(verified),
         );
-        entry.pay_link = self.notification.pay_link();
-        entry.reference = self.notification.reference();
+        // Most deliveries name what the case has names for already.
+        let attempt = case.and_then(|case| case.attempt(self.notification.reference_text(), None));
+        let same_link = |attempt: &&Attempt| {
+            let link = attempt.link.as_ref().map(|link| link.id.as_str());
+            link == self.notification.pay_link_text()
+        };
+        (entry.reference, entry.pay_link) = match attempt.filter(same_link) {
+            Some(attempt) => (
+                Some(attempt.reference.clone()),
+                attempt.link.as_ref().map(|link| link.id.clone()),
+            ),
+            None => (self.notification.reference(), self.notification.pay_link()),
+        };
         entry.tries = match known {
             // A replay starts over.
             None

@@ -151,7 +151,7 @@ impl Registrar {
             {
                 return Ok(incoming.receipt(Outcome::Duplicate(*outcome), loaded.case.as_ref()));
             }
-            let mut entry = incoming.entry(loaded.delivery.as_ref());
+            let mut entry = incoming.entry(loaded.delivery.as_ref(), loaded.case.as_ref());
             let Some(case) = loaded.case else {
                 return self
                     .park(incoming, entry, loaded.delivery.is_none(), watch)

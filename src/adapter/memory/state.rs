@@ -296,7 +296,10 @@ impl State {
             .find(|known| known.reference == attempt.reference)
         {
             Some(known) => *known = attempt,
-            None => row.attempts.push(attempt),
+            None => {
+                row.attempts.reserve_exact(1);
+                row.attempts.push(attempt);
+            }
         }
     }
 
@@ -338,7 +341,11 @@ impl State {
         self.grant_homes.insert(grant.id, home);
         match grants.iter_mut().find(|known| known.id == grant.id) {
             Some(known) => *known = grant,
-            None => grants.push(grant),
+            None => {
+                // Most have one: a vector would make room for four.
+                grants.reserve_exact(1);
+                grants.push(grant);
+            }
         }
     }
 
