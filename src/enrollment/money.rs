@@ -126,7 +126,8 @@ impl Draft<'_> {
     ) -> Result<Effect, CaseError> {
         let welcome = matches!(self.case.enrollment.status, Status::Approved { .. })
             && self.case.enrollment.counted.is_none()
-            && reason.severity() < Severity::Error;
+            && reason.severity() < Severity::Error
+            && !matches!(decision, Decision::Refuse(_));
         if welcome && let Some(by) = self.approver() {
             // A person approved ahead of the money; this is the money.
             self.pay(at, payment, Some(basis))?;

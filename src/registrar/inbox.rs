@@ -69,12 +69,12 @@ impl Registrar {
         &self,
         incoming: &Incoming<'_>,
         mut entry: InboxEntry,
-        case: &Case,
+        case: Option<&Case>,
         watch: &mut Stopwatch,
     ) -> Result<Receipt, Error> {
         if entry.tries >= self.inner.config.retry_limit {
             let cause = Note::from(
-                "The provider did not confirm this payment, however often it was asked.",
+                "This payment could not be confirmed or applied, however often it was tried.",
             );
             entry.state = InboxState::Dead {
                 cause: cause.clone(),
@@ -86,37 +86,28 @@ impl Registrar {
                 },
                 incoming.now,
             );
-            tracing::error!(enrollment = %case.enrollment.id, "a payment could not be confirmed; it needs a person");
+            let enrollment = case.map(|case| tracing::field::display(case.enrollment.id));
+            tracing::error!(enrollment, "a payment is given up on; it needs a person");
             return self
-                .keep(
-                    incoming,
-                    entry,
-                    Some(record),
-                    Outcome::Dead,
-                    Some(case),
-                    watch,
-                )
+                .keep(incoming, entry, Some(record), Outcome::Dead, case, watch)
                 .await;
         }
         entry.state = InboxState::Waiting {
             next_at: self.next_try(entry.tries, incoming.now),
         };
-        self.keep(incoming, entry, None, Outcome::Waiting, Some(case), watch)
+        self.keep(incoming, entry, None, Outcome::Waiting, case, watch)
             .await
     }
 
-    /// Every race was lost: keep the delivery for the worker.
+    /// Every race was lost, or the store refuses the change: keep the delivery for the worker.
     pub(super) async fn give_way(
         &self,
         incoming: &Incoming<'_>,
+        known: Option<&KnownDelivery>,
         watch: &mut Stopwatch,
     ) -> Result<Receipt, Error> {
-        let mut entry = incoming.entry(None, None);
-        entry.state = InboxState::Waiting {
-            next_at: self.next_try(0, incoming.now),
-        };
-        self.keep(incoming, entry, None, Outcome::Waiting, None, watch)
-            .await
+        let entry = incoming.entry(known, None);
+        self.wait(incoming, entry, None, watch).await
     }
 
     /// Commits the inbox row alone.

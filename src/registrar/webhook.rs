@@ -11,7 +11,7 @@ use crate::enrollment::{Applied, Case, Change, Effect, InboxEntry, InboxOutcome,
 use crate::evidence::{Confirmation, Grade};
 use crate::ids::Reference;
 use crate::payment::ProviderStatus;
-use crate::port::{Committed, KnownDelivery, Lookup};
+use crate::port::{Committed, KnownDelivery, Lookup, StoreError};
 use crate::reason::{Note, Severity};
 use crate::record::Fact;
 use crate::webhook::{
@@ -180,14 +180,15 @@ impl Registrar {
                     Ok(Some(answer)) if answer.status == ProviderStatus::Paid => {
                         confirmation = Some(answer);
                     }
-                    Ok(_) => return self.wait(incoming, entry, &case, watch).await,
+                    Ok(_) => return self.wait(incoming, entry, Some(&case), watch).await,
                     Err(error) => {
                         tracing::warn!(%error, enrollment = %case.enrollment.id, "payment not confirmed yet");
-                        return self.wait(incoming, entry, &case, watch).await;
+                        return self.wait(incoming, entry, Some(&case), watch).await;
                     }
                 }
             }
-            if let Some(receipt) = self
+            let known = loaded.delivery;
+            let concluded = self
                 .conclude(
                     incoming,
                     entry,
@@ -196,12 +197,19 @@ impl Registrar {
                     confirmation.clone(),
                     watch,
                 )
-                .await?
-            {
-                return Ok(receipt);
+                .await;
+            match concluded {
+                Ok(Some(receipt)) => return Ok(receipt),
+                Ok(None) => {}
+                // What will never be accepted must not be lost either.
+                Err(error @ (Error::Refused(_) | Error::Store(StoreError::Refused(_)))) => {
+                    tracing::error!(%error, "a payment could not be applied; it is kept");
+                    return self.give_way(incoming, known.as_ref(), watch).await;
+                }
+                Err(error) => return Err(error),
             }
         }
-        self.give_way(incoming, watch).await
+        self.give_way(incoming, None, watch).await
     }
 
     /// Decides and commits; `None` when the race was lost.

@@ -225,6 +225,39 @@ enum Broken {
     Hangs,
 }
 
+/// Takes inbox rows, and refuses every change of an enrollment.
+#[derive(Debug, Clone)]
+struct Stubborn(MemoryStore);
+
+#[async_trait]
+impl Store for Stubborn {
+    async fn load(&self, lookup: Lookup<'_>) -> Result<Loaded, StoreError> {
+        self.0.load(lookup).await
+    }
+    async fn commit(&self, change: Change) -> Result<Committed, StoreError> {
+        match change.enrollment {
+            Some(_) => Err(StoreError::Refused("not today".into())),
+            None => self.0.commit(change).await,
+        }
+    }
+    async fn grants(
+        &self,
+        learner: &LearnerId,
+        course: &CourseId,
+    ) -> Result<Vec<Grant>, StoreError> {
+        self.0.grants(learner, course).await
+    }
+    async fn claim(&self, claim: Claim) -> Result<Vec<Work>, StoreError> {
+        self.0.claim(claim).await
+    }
+    async fn settle(&self, settlements: &[Settlement]) -> Result<(), StoreError> {
+        self.0.settle(settlements).await
+    }
+    fn is_test_double(&self) -> bool {
+        true
+    }
+}
+
 impl Broken {
     async fn fail<T>(self) -> Result<T, StoreError> {
         match self {
@@ -366,6 +399,79 @@ async fn a_provider_with_internal_errors_leaves_the_learner_confirming() {
     ));
     // The provider recovers.
     world.advance(3600);
+    world.pass().await;
+    assert!(world.may_enter("thandi").await);
+}
+
+#[async_trait]
+impl Records for Stubborn {
+    async fn pending(
+        &self,
+        _: PageRequest<EnrollmentId>,
+    ) -> Result<Page<PendingItem, EnrollmentId>, StoreError> {
+        Broken::Down.fail().await
+    }
+    async fn refunds_due(
+        &self,
+        _: PageRequest<Reference>,
+    ) -> Result<Page<coursegate::payment::Attempt, Reference>, StoreError> {
+        Broken::Down.fail().await
+    }
+    async fn timeline(&self, _: EnrollmentId) -> Result<Vec<Record>, StoreError> {
+        Broken::Down.fail().await
+    }
+    async fn unassigned(
+        &self,
+        _: PageRequest<RecordId>,
+    ) -> Result<Page<Record, RecordId>, StoreError> {
+        Broken::Down.fail().await
+    }
+    async fn inbox(
+        &self,
+        _: InboxFilter,
+        _: PageRequest<DeliveryKey>,
+    ) -> Result<Page<coursegate::enrollment::InboxEntry, DeliveryKey>, StoreError> {
+        Broken::Down.fail().await
+    }
+    async fn delivery(
+        &self,
+        _: &DeliveryKey,
+    ) -> Result<Option<coursegate::enrollment::InboxEntry>, StoreError> {
+        Broken::Down.fail().await
+    }
+}
+
+#[tokio::test]
+async fn a_change_the_store_will_never_take_is_kept_and_given_up_on_in_sight() {
+    let world = World::new();
+    let (_, reference, link) = world.attempt("thandi", Method::Card).await;
+    world.simulator.pay(&link, Choice::Card).unwrap();
+    let registrar = Registrar::builder(config(), Stubborn(world.store.clone()))
+        .gateway(world.simulator.gateway())
+        .clock(world.clock.clone())
+        .build()
+        .unwrap();
+    let callback = signed(&body(link.as_str(), "SUCCESS", reference.as_str()));
+    let receipt = registrar.receive(callback).await;
+    assert_eq!(
+        (receipt.outcome.clone(), receipt.http_status()),
+        (Outcome::Waiting, 200)
+    );
+    for _ in 0..12 {
+        world.advance(4600);
+        registrar.worker().pass().await.unwrap();
+    }
+    let dead = world
+        .store
+        .inbox(InboxFilter::Dead, PageRequest::first(2))
+        .await
+        .unwrap()
+        .items;
+    assert_eq!(dead.len(), 1);
+
+    // The store is mended, and an admin replays it.
+    let desk = world.registrar.admin(crate::support::admin());
+    desk.replay(&dead[0].key).await.unwrap();
     world.pass().await;
     assert!(world.may_enter("thandi").await);
 }

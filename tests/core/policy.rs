@@ -2,7 +2,7 @@ use coursegate::Registrar;
 use coursegate::adapter::memory::MemoryStore;
 use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::approval::{
-    ApprovalPolicy, CheckName, CheckOutcome, Decision, Dossier, StandardPolicy,
+    ApprovalPolicy, CheckName, CheckOutcome, Decision, Dossier, RefuseReason, StandardPolicy,
 };
 use coursegate::detect::{Detector, Fallback, RuleSet};
 use coursegate::enrollment::{Proposal, Status, Transition};
@@ -258,4 +258,34 @@ fn settings_that_contradict_themselves_do_not_build() {
     let mut nowhere = config();
     nowhere.site.callback_url = "school.example/hook".into();
     assert!(matches!(build(nowhere), BuildError::Url(_)));
+}
+
+#[tokio::test]
+async fn money_the_policy_refuses_is_not_counted_even_when_a_person_approved_ahead() {
+    let refuse = |dossier: &Dossier<'_>| match StandardPolicy::default().decide(dossier) {
+        Decision::Approve(_) => Decision::Refuse(RefuseReason::HostPolicy),
+        decision => decision,
+    };
+    let world = World::with(Settings::new(1), config(), |builder| builder.policy(refuse));
+    let (enrollment, _, link) = world.attempt("thandi", Method::Card).await;
+    world
+        .registrar
+        .admin(admin())
+        .approve(enrollment, "bursary")
+        .await
+        .unwrap();
+    let receipt = world.pay(&link, Choice::Card).await.remove(0);
+    assert_eq!(receipt.outcome, Outcome::Held(HoldReason::HostPolicy));
+    let case = world.case(enrollment).await;
+    assert_eq!(case.enrollment.counted, None);
+    assert!(case.attempts[0].holds_back());
+    assert!(world.may_enter("thandi").await, "the person's word stands");
+
+    let (enrollment, _, link) = world.attempt("sipho", Method::Card).await;
+    world.pay(&link, Choice::Card).await;
+    assert!(matches!(
+        world.case(enrollment).await.enrollment.status,
+        Status::Rejected { .. }
+    ));
+    assert!(!world.may_enter("sipho").await);
 }
