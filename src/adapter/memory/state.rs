@@ -262,44 +262,25 @@ impl State {
         let Some(row) = self.rows.get_mut(&attempt.enrollment) else {
             return;
         };
-        let known = row
-            .attempts
-            .iter_mut()
-            .find(|known| known.reference == attempt.reference);
-        let old_link = known
-            .as_ref()
-            .and_then(|known| known.link.as_ref().map(|link| link.id.clone()));
-        let is_new = known.is_none();
-        let new_link = attempt
-            .link
-            .as_ref()
-            .map(|link| link.id.clone())
-            .filter(|link| old_link.as_ref() != Some(link));
-        if is_new || new_link.is_some() {
-            self.by_reference
-                .insert(attempt.reference.clone(), attempt.enrollment);
-            self.wake_parked(
-                attempt.reference.as_str(),
-                new_link.as_ref(),
-                attempt.created_at,
-            );
-        }
-        if let Some(link) = new_link {
-            self.by_link.insert(link, attempt.enrollment);
-        }
-        let Some(row) = self.rows.get_mut(&attempt.enrollment) else {
-            return;
-        };
-        match row
-            .attempts
-            .iter_mut()
-            .find(|known| known.reference == attempt.reference)
-        {
-            Some(known) => *known = attempt,
+        let known = |known: &Attempt| known.reference == attempt.reference;
+        let at = row.attempts.iter().position(known);
+        let old_link = at.and_then(|at| row.attempts[at].link.as_ref());
+        let names = (at.is_none() || old_link != attempt.link.as_ref()).then(|| {
+            let link = attempt.link.as_ref().map(|link| link.id.clone());
+            (attempt.reference.clone(), link)
+        });
+        let (enrollment, since) = (attempt.enrollment, attempt.created_at);
+        match at {
+            Some(at) => row.attempts[at] = attempt,
             None => {
                 row.attempts.reserve_exact(1);
                 row.attempts.push(attempt);
             }
+        }
+        if let Some((reference, link)) = names {
+            self.wake_parked(reference.as_str(), link.as_ref(), since);
+            self.by_reference.insert(reference, enrollment);
+            self.by_link.extend(link.map(|link| (link, enrollment)));
         }
     }
 
