@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::canonical::Node;
@@ -69,8 +69,12 @@ impl<'d> Notification<'d> {
     /// names no payment.
     pub fn parse(verified: &Verified<'d>) -> Result<Self, NotificationError> {
         let text = std::str::from_utf8(verified.body()).map_err(|_| NotificationError::NotUtf8)?;
-        let fields: Fields<'d> =
-            serde_json::from_str(text).map_err(|error| NotificationError::NotAnObject {
+        let mut fields = Fields::default();
+        let mut input = serde_json::Deserializer::from_str(text);
+        ReadInto(&mut fields)
+            .deserialize(&mut input)
+            .and_then(|()| input.end())
+            .map_err(|error| NotificationError::NotAnObject {
                 line: error.line(),
                 column: error.column(),
             })?;
@@ -219,25 +223,27 @@ struct Fields<'d> {
     extra: Vec<(Cow<'d, str>, &'d RawValue)>,
 }
 
-impl<'de: 'd, 'd> Deserialize<'de> for Fields<'d> {
-    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        input
-            .deserialize_map(FieldsVisitor)
-            .map(|fields: Fields<'de>| fields)
+/// Reads into fields that are there already: they are too many to hand from one call to
+/// the next at no cost.
+struct ReadInto<'f, 'd>(&'f mut Fields<'d>);
+
+impl<'de> DeserializeSeed<'de> for ReadInto<'_, 'de> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<(), D::Error> {
+        input.deserialize_map(self)
     }
 }
 
-struct FieldsVisitor;
-
-impl<'de> Visitor<'de> for FieldsVisitor {
-    type Value = Fields<'de>;
+impl<'de> Visitor<'de> for ReadInto<'_, 'de> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut input: A) -> Result<Fields<'de>, A::Error> {
-        let mut fields = Fields::default();
+    fn visit_map<A: MapAccess<'de>>(self, mut input: A) -> Result<(), A::Error> {
+        let fields = self.0;
         // A null known field is absent, but still may not come twice.
         let mut seen = [false; 4];
         let mut extra_keys = Sieve::default();
@@ -265,7 +271,7 @@ impl<'de> Visitor<'de> for FieldsVisitor {
             }
             *slot = input.next_value::<Option<Text<'de>>>()?.map(|text| text.0);
         }
-        Ok(fields)
+        Ok(())
     }
 }
 

@@ -331,10 +331,11 @@ pub(super) fn single<'d>(
     missing: VerifyError,
     repeated: VerifyError,
 ) -> Result<&'d [u8], VerifyError> {
-    let mut values = delivery.header(name);
-    let value = values.next().ok_or(missing)?;
-    match values.next() {
-        None => Ok(value),
-        Some(_) => Err(repeated),
+    let mut found = None;
+    for value in delivery.header(name) {
+        if found.replace(value).is_some() {
+            return Err(repeated);
+        }
     }
+    found.ok_or(missing)
 }
