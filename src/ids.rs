@@ -1,11 +1,12 @@
 //! Names of things. Each is checked once, at the edge, and cheap to clone.
 
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use uuid::{NoContext, Timestamp, Uuid};
+use uuid::{Builder, Uuid};
 
 use crate::reason::mask_card_numbers;
 
@@ -311,10 +312,14 @@ pub struct IdRun(u128);
 impl IdRun {
     /// Starts a run at the given time.
     pub fn new(now: DateTime<Utc>) -> Self {
-        let seconds = u64::try_from(now.timestamp()).unwrap_or(0);
-        let stamp = Timestamp::from_unix(NoContext, seconds, now.timestamp_subsec_nanos());
-        // The low 16 bits count within the run.
-        Self(Uuid::new_v7(stamp).as_u128() & !0xffff)
+        let millis = u64::try_from(now.timestamp_millis()).unwrap_or(0);
+        // Ids are no secrets, so keyed hashing, which needs no system call, is random
+        // enough: the standard library draws new keys for each state.
+        let mut random = [0; 10];
+        // The low 16 bits stay zero: they count within the run.
+        random[..8].copy_from_slice(&RandomState::new().hash_one(millis).to_le_bytes());
+        let id = Builder::from_unix_timestamp_millis(millis, &random);
+        Self(id.into_uuid().as_u128())
     }
 
     fn draw(&mut self) -> Uuid {

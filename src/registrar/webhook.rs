@@ -1,6 +1,8 @@
 //! A webhook costs one read and one write, and nothing is answered with 200 before
 //! something durable exists.
 
+use std::pin::pin;
+
 use chrono::{DateTime, Utc};
 
 use super::inbox::{Incoming, publishing, signed_by, system_record};
@@ -28,15 +30,19 @@ impl Registrar {
     pub async fn receive(&self, delivery: Delivery) -> Receipt {
         let now = self.now();
         let mut watch = Stopwatch::start();
-        let received = async {
-            let verified = self.inner.verifier.verify(&delivery, now);
-            watch.lap(|timings| &mut timings.security);
-            match verified {
-                Ok(verified) => self.handle(&verified, now, false, &mut watch).await,
-                Err(error) => Ok(self.refuse(error, now).await),
-            }
+        let received = {
+            // Pinned here: it is kilobytes, and is not to be moved from call to call.
+            let received = pin!(async {
+                let verified = self.inner.verifier.verify(&delivery, now);
+                watch.lap(|timings| &mut timings.security);
+                match verified {
+                    Ok(verified) => self.handle(&verified, now, false, &mut watch).await,
+                    Err(error) => Ok(self.refuse(error, now).await),
+                }
+            });
+            self.within(received).await
         };
-        let mut receipt = self.within(received).await.unwrap_or_else(|error| {
+        let mut receipt = received.unwrap_or_else(|error| {
             tracing::error!(%error, "webhook could not be stored");
             Receipt::new(Outcome::Unavailable)
         });

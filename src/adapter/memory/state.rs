@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -12,17 +13,36 @@ use crate::record::Record;
 use crate::webhook::DeliveryKey;
 
 type Subject = (LearnerId, CourseId);
+type IdMap<K, V> = HashMap<K, V, BuildHasherDefault<IdHasher>>;
+
+/// Hashes ids that this program made: their random bits are a hash already.
+#[derive(Default)]
+pub(super) struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for word in bytes.as_chunks::<8>().0 {
+            self.0 = (self.0 ^ u64::from_le_bytes(*word)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        // The best mixed bits are the highest.
+        self.0.rotate_left(26)
+    }
+}
 
 #[derive(Default)]
 pub(super) struct State {
-    pub(super) rows: HashMap<EnrollmentId, Box<Row>>,
+    pub(super) rows: IdMap<EnrollmentId, Box<Row>>,
     by_subject: HashMap<Subject, EnrollmentId>,
     by_reference: HashMap<Reference, EnrollmentId>,
     by_link: HashMap<PayLinkId, EnrollmentId>,
     /// Grants apart from any enrollment.
     free_grants: HashMap<Subject, Vec<Grant>>,
-    grant_homes: HashMap<GrantId, Home>,
-    granted_payments: HashMap<Reference, GrantId>,
+    grant_homes: IdMap<GrantId, Home>,
+    /// Payments whose grant lies elsewhere than in the payment's own row.
+    stray_payments: HashMap<Reference, GrantId>,
     pub(super) pending: BTreeSet<EnrollmentId>,
     /// Held payments whose enrollment waits for nobody.
     pub(super) refunds_due: BTreeMap<Reference, EnrollmentId>,
@@ -31,7 +51,7 @@ pub(super) struct State {
     pub(super) unsettled: BTreeSet<DeliveryKey>,
     pub(super) unassigned: BTreeMap<RecordId, Arc<Record>>,
     pub(super) outbox: BTreeMap<u64, Queued>,
-    pub(super) queued: HashMap<RecordId, u64>,
+    pub(super) queued: IdMap<RecordId, u64>,
     last_queued: u64,
 }
 
@@ -220,17 +240,31 @@ impl State {
 
     fn check_grants(&self, change: &Change) -> Result<(), StoreError> {
         for grant in &change.grants {
-            let payment = grant.source.payment();
-            let other = payment
-                .and_then(|payment| self.granted_payments.get(payment))
-                .filter(|other| **other != grant.id);
-            if other.is_some() {
+            let Some(payment) = grant.source.payment() else {
+                continue;
+            };
+            let row = self.paid_row(payment);
+            let near = row.into_iter().flat_map(|row| &row.grants);
+            let near = near.filter(|known| known.source.payment() == Some(payment));
+            let stray = self.stray_payments.get(payment).copied();
+            if near
+                .map(|known| known.id)
+                .chain(stray)
+                .any(|id| id != grant.id)
+            {
                 return Err(StoreError::Refused(
                     "a payment is the source of one grant at most".to_owned(),
                 ));
             }
         }
         Ok(())
+    }
+
+    /// The enrollment that a payment was made for.
+    fn paid_row(&self, payment: &Reference) -> Option<&Row> {
+        self.rows
+            .get(self.by_reference.get(payment)?)
+            .map(Box::as_ref)
     }
 
     fn write_enrollment(&mut self, enrollment: Option<Enrollment>) {
@@ -303,8 +337,12 @@ impl State {
     }
 
     fn write_grant(&mut self, grant: Grant) {
-        if let Some(payment) = grant.source.payment() {
-            self.granted_payments.insert(payment.clone(), grant.id);
+        if let Some(payment) = grant.source.payment()
+            && self
+                .paid_row(payment)
+                .is_none_or(|row| Some(row.enrollment.id) != grant.enrollment)
+        {
+            self.stray_payments.insert(payment.clone(), grant.id);
         }
         let row = grant
             .enrollment
