@@ -10,7 +10,10 @@ mod store;
 pub use clock::{Clock, Sleep, SystemClock};
 pub use gateway::{Capabilities, GatewayError, LinkRequest, PaymentGateway, StatusQuery};
 pub use publisher::{EventPublisher, PublishError};
-pub use records::{InboxFilter, Page, PageRequest, PendingItem, Records};
+pub use records::{
+    CourseFigures, DayFigures, Figures, InboxFilter, Page, PageRequest, PaymentFilter, PaymentItem,
+    PaymentKey, PendingItem, Period, Prefix, Records, Sum,
+};
 pub use store::{
     Claim, Committed, KnownDelivery, Loaded, Lookup, Settlement, Store, StoreError, Work, WorkKind,
 };

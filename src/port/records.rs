@@ -1,12 +1,14 @@
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 
 use async_trait::async_trait;
-use serde::Serialize;
+use chrono::{DateTime, FixedOffset, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
 
 use super::store::StoreError;
-use crate::enrollment::{Enrollment, InboxEntry};
-use crate::ids::{EnrollmentId, RecordId, Reference};
-use crate::payment::Attempt;
+use crate::enrollment::{Enrollment, InboxEntry, Status};
+use crate::ids::{CourseId, Email, EnrollmentId, LearnerId, RecordId, Reference, Title};
+use crate::money::Currency;
+use crate::payment::{Attempt, AttemptStatus, Method};
 use crate::record::Record;
 use crate::webhook::DeliveryKey;
 
@@ -68,6 +70,150 @@ pub enum InboxFilter {
     Dead,
 }
 
+/// What to look for among payments. Everything that is given has to hold.
+#[derive(Debug, Clone, Default)]
+pub struct PaymentFilter {
+    /// Whose.
+    pub learner: Option<LearnerId>,
+    /// For which course.
+    pub course: Option<CourseId>,
+    /// Where they stand.
+    pub status: Option<AttemptStatus>,
+    /// How they were paid, or are to be paid as long as they are not.
+    pub method: Option<Method>,
+    /// Started at this time or later.
+    pub from: Option<DateTime<Utc>>,
+    /// Started before this time.
+    pub until: Option<DateTime<Utc>>,
+    /// What they begin with.
+    pub prefix: Option<Prefix>,
+}
+
+/// The beginning of a name, compared byte by byte: letters in the case they were given.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Prefix {
+    /// Of our reference.
+    Reference(String),
+    /// Of the learner's e-mail address.
+    Email(String),
+}
+
+/// What somebody typed into a search field may be personal: only its kind is shown.
+impl Debug for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Reference(_) => "Reference(hidden)",
+            Self::Email(_) => "Email(hidden)",
+        })
+    }
+}
+
+/// Where a page of payments ended. Its kind follows from the filter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PaymentKey {
+    /// Newest first: the order without a prefix.
+    Newest(DateTime<Utc>, Reference),
+    /// By reference: the order with a prefix of it.
+    Reference(Reference),
+    /// By e-mail address, then reference: the order with a prefix of the address.
+    Email(Email, Reference),
+}
+
+impl PaymentFilter {
+    /// The key of a payment in this filter's order.
+    pub fn key(&self, item: &PaymentItem) -> PaymentKey {
+        let reference = item.attempt.reference.clone();
+        match self.prefix {
+            None => PaymentKey::Newest(item.attempt.created_at, reference),
+            Some(Prefix::Reference(_)) => PaymentKey::Reference(reference),
+            Some(Prefix::Email(_)) => PaymentKey::Email(item.email.clone(), reference),
+        }
+    }
+
+    /// Whether a key is of this filter's order.
+    pub fn accepts(&self, key: &PaymentKey) -> bool {
+        matches!(
+            (&self.prefix, key),
+            (None, PaymentKey::Newest(..))
+                | (Some(Prefix::Reference(_)), PaymentKey::Reference(_))
+                | (Some(Prefix::Email(_)), PaymentKey::Email(..))
+        )
+    }
+}
+
+/// One payment, made or tried, with what a list shows beside it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PaymentItem {
+    /// The attempt.
+    pub attempt: Attempt,
+    /// The learner's e-mail address.
+    pub email: Email,
+    /// The course's title.
+    pub title: Title,
+    /// Where the enrollment stands.
+    pub enrollment: Status,
+}
+
+/// A stretch of time, cut into days.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Period {
+    /// From this time on.
+    pub from: DateTime<Utc>,
+    /// Until before this time.
+    pub until: DateTime<Utc>,
+    /// What a day is: its distance from UTC. South Africa is two hours ahead, all year.
+    pub offset: FixedOffset,
+}
+
+/// Figures of a day or a course.
+///
+/// Enrollments count on the day they were made, and payments on the day the money arrived.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Figures {
+    /// Enrollments made.
+    pub enrolled: u64,
+    /// How many of these were approved since: divided by `enrolled`, the conversion.
+    pub approved: u64,
+    /// How long approval took from enrolling, for half of these at most, in seconds.
+    pub median_approval: Option<u64>,
+    /// The same for nine of ten.
+    pub slow_approval: Option<u64>,
+    /// Payments that arrived and were not given back.
+    pub payments: u64,
+    /// Their sums, one for each currency.
+    pub sums: Vec<Sum>,
+}
+
+/// A sum in one currency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sum {
+    /// The currency.
+    pub currency: Currency,
+    /// How much, in its minor unit (cents).
+    pub minor: i64,
+}
+
+/// The figures of one day.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DayFigures {
+    /// The day.
+    pub day: NaiveDate,
+    /// Its figures.
+    #[serde(flatten)]
+    pub figures: Figures,
+}
+
+/// The figures of one course.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CourseFigures {
+    /// The course.
+    pub course: CourseId,
+    /// Its figures.
+    #[serde(flatten)]
+    pub figures: Figures,
+}
+
 /// Reads for people: queues and histories, in pages.
 #[async_trait]
 pub trait Records: Debug + Send + Sync + 'static {
@@ -114,6 +260,37 @@ pub trait Records: Debug + Send + Sync + 'static {
         filter: InboxFilter,
         page: PageRequest<DeliveryKey>,
     ) -> Result<Page<InboxEntry, DeliveryKey>, StoreError>;
+
+    /// Payments, made and tried: newest first, or with a prefix in the order of what it is
+    /// a prefix of.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`StoreError::Refused`] when the page's key is of another order.
+    async fn payments(
+        &self,
+        filter: &PaymentFilter,
+        page: PageRequest<PaymentKey>,
+    ) -> Result<Page<PaymentItem, PaymentKey>, StoreError>;
+
+    /// Figures for each day of a period on which anything happened, of one course or of all.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn days(
+        &self,
+        period: Period,
+        course: Option<&CourseId>,
+    ) -> Result<Vec<DayFigures>, StoreError>;
+
+    /// Figures for each course in which anything happened in a period, by course.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn courses(
+        &self,
+        period: Period,
+        page: PageRequest<CourseId>,
+    ) -> Result<Page<CourseFigures, CourseId>, StoreError>;
 
     /// One delivery.
     ///

@@ -20,6 +20,10 @@ pub enum StoreError {
     /// The change breaks a rule of the store and will never be accepted.
     #[error("the store refuses the change: {0}")]
     Refused(String),
+    /// The store is not set up for this: the schema is missing, a permission, the account.
+    /// No change will be accepted before somebody mends it.
+    #[error("the store is not usable: {0}")]
+    Unusable(String),
 }
 
 impl StoreError {

@@ -4,9 +4,12 @@ use super::Error;
 use super::admin::Admin;
 use crate::detect::Flip;
 use crate::enrollment::{Case, InboxEntry, Status};
-use crate::ids::{EnrollmentId, RecordId, Reference};
+use crate::ids::{CourseId, EnrollmentId, RecordId, Reference};
 use crate::payment::Attempt;
-use crate::port::{InboxFilter, Lookup, Page, PageRequest, PendingItem};
+use crate::port::{
+    CourseFigures, DayFigures, InboxFilter, Lookup, Page, PageRequest, PaymentFilter, PaymentItem,
+    PaymentKey, PendingItem, Period,
+};
 use crate::record::{Basis, Record};
 use crate::webhook::DeliveryKey;
 
@@ -89,6 +92,48 @@ impl Admin<'_> {
                     history,
                 })
             })
+            .await
+    }
+
+    /// Payments, made and tried, that match a filter.
+    ///
+    /// # Errors
+    /// The store's errors.
+    pub async fn payments(
+        &self,
+        filter: &PaymentFilter,
+        page: PageRequest<PaymentKey>,
+    ) -> Result<Page<PaymentItem, PaymentKey>, Error> {
+        self.registrar
+            .within(async { Ok(self.registrar.inner.records.payments(filter, page).await?) })
+            .await
+    }
+
+    /// Figures for each day of a period, of one course or of all.
+    ///
+    /// # Errors
+    /// The store's errors.
+    pub async fn days(
+        &self,
+        period: Period,
+        course: Option<&CourseId>,
+    ) -> Result<Vec<DayFigures>, Error> {
+        self.registrar
+            .within(async { Ok(self.registrar.inner.records.days(period, course).await?) })
+            .await
+    }
+
+    /// Figures for each course in a period.
+    ///
+    /// # Errors
+    /// The store's errors.
+    pub async fn courses(
+        &self,
+        period: Period,
+        page: PageRequest<CourseId>,
+    ) -> Result<Page<CourseFigures, CourseId>, Error> {
+        self.registrar
+            .within(async { Ok(self.registrar.inner.records.courses(period, page).await?) })
             .await
     }
 

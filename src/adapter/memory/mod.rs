@@ -2,6 +2,7 @@
 //! other stores are compared with. It forgets everything when the process ends.
 
 mod clock;
+mod figures;
 mod publisher;
 mod records;
 mod state;

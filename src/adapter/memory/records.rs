@@ -1,12 +1,16 @@
 use std::ops::Bound;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
-use super::MemoryStore;
+use super::{MemoryStore, figures};
 use crate::enrollment::{InboxEntry, InboxState};
-use crate::ids::{EnrollmentId, RecordId, Reference};
+use crate::ids::{CourseId, EnrollmentId, RecordId, Reference};
 use crate::payment::Attempt;
-use crate::port::{InboxFilter, Page, PageRequest, PendingItem, Records, StoreError};
+use crate::port::{
+    CourseFigures, DayFigures, InboxFilter, Page, PageRequest, PaymentFilter, PaymentItem,
+    PaymentKey, PendingItem, Period, Records, StoreError,
+};
 use crate::record::Record;
 use crate::webhook::DeliveryKey;
 
@@ -119,6 +123,75 @@ impl Records for MemoryStore {
             .cloned()
             .collect();
         Ok(page(items, size, |entry| entry.key.clone()))
+    }
+
+    async fn payments(
+        &self,
+        filter: &PaymentFilter,
+        request: PageRequest<PaymentKey>,
+    ) -> Result<Page<PaymentItem, PaymentKey>, StoreError> {
+        let size = request.size();
+        if request
+            .after
+            .as_ref()
+            .is_some_and(|key| !filter.accepts(key))
+        {
+            return Err(StoreError::Refused(
+                "the page's key is of another order".to_owned(),
+            ));
+        }
+        let state = self.lock();
+        let mut items: Vec<PaymentItem> = state
+            .rows
+            .values()
+            .flat_map(|row| row.attempts.iter().map(move |attempt| (row, attempt)))
+            .filter(|(row, attempt)| figures::matches(filter, &row.enrollment, attempt))
+            .map(|(row, attempt)| PaymentItem {
+                attempt: attempt.clone(),
+                email: row.enrollment.email.clone(),
+                title: row.enrollment.title.clone(),
+                enrollment: row.enrollment.status.clone(),
+            })
+            .collect();
+        drop(state);
+        let place = |item: &PaymentItem| figures::Place::of(filter.key(item));
+        if let Some(after) = request.after.map(figures::Place::of) {
+            items.retain(|item| place(item) > after);
+        }
+        items.sort_by_cached_key(place);
+        items.truncate(size + 1);
+        Ok(page(items, size, |item| filter.key(item)))
+    }
+
+    async fn days(
+        &self,
+        period: Period,
+        course: Option<&CourseId>,
+    ) -> Result<Vec<DayFigures>, StoreError> {
+        let day = |at: DateTime<Utc>| at.with_timezone(&period.offset).date_naive();
+        let figures = figures::gather(&self.lock(), period, |found, at| {
+            course.is_none_or(|course| course == found).then(|| day(at))
+        });
+        Ok(figures
+            .into_iter()
+            .map(|(day, figures)| DayFigures { day, figures })
+            .collect())
+    }
+
+    async fn courses(
+        &self,
+        period: Period,
+        request: PageRequest<CourseId>,
+    ) -> Result<Page<CourseFigures, CourseId>, StoreError> {
+        let size = request.size();
+        let figures = figures::gather(&self.lock(), period, |found, _| Some(found.clone()));
+        let items = figures
+            .into_iter()
+            .filter(|(course, _)| request.after.as_ref().is_none_or(|after| course > after))
+            .take(size + 1)
+            .map(|(course, figures)| CourseFigures { course, figures })
+            .collect();
+        Ok(page(items, size, |item| item.course.clone()))
     }
 
     async fn delivery(&self, key: &DeliveryKey) -> Result<Option<InboxEntry>, StoreError> {

@@ -1,0 +1,297 @@
+-- Everything coursegate keeps, in a schema of its own.
+--
+-- `PgStore::migrate()` runs this file once, inside one transaction. To run it with another
+-- tool, run CREATE SCHEMA and then this file as it is, or with each schema qualifier replaced
+-- by the name of another schema: several schools are several schemas.
+--
+-- How it hangs together: a learner wanting a course is one row of `enrollments`; each try to
+-- pay for it is one row of `attempts`; each source of access is one row of `grants`; each
+-- webhook is one row of `inbox`; and each thing that happened is one row of `records`, which
+-- only grows. A record that somebody has to hear of is also in `outbox` until they have.
+-- The function `commit` writes one decision, all of it or nothing.
+--
+-- Amounts are whole minor units (cents). Names are compared byte by byte (collation "C"), so
+-- that prefixes use an index and pages sort as the program sorts. Enumerations are text with
+-- a check; what is read whole and never searched (terms, evidence) is JSON.
+
+-- One learner wanting one course: one row for ever; a closed one is reopened.
+CREATE TABLE coursegate.enrollments (
+    id          uuid PRIMARY KEY,
+    learner     text COLLATE "C" NOT NULL,
+    email       text COLLATE "C" NOT NULL,
+    course      text COLLATE "C" NOT NULL,
+    title       text NOT NULL,
+    price       bigint NOT NULL,
+    currency    text NOT NULL,
+    declared    text NOT NULL,
+    terms       jsonb NOT NULL,           -- what access the money buys
+    status      text NOT NULL,
+    reason      text,                     -- why it is held, approved or rejected
+    counted     text COLLATE "C",         -- the payment that carries it
+    version     bigint NOT NULL,          -- one more with every change
+    created_at  timestamptz NOT NULL,
+    updated_at  timestamptz NOT NULL,
+    approved_at timestamptz,              -- when it was last approved
+    CONSTRAINT one_enrollment_per_learner_and_course UNIQUE (learner, course),
+    CONSTRAINT a_price_is_positive CHECK (price > 0),
+    CONSTRAINT a_currency_has_three_letters CHECK (currency ~ '^[A-Z]{3}$'),
+    CONSTRAINT a_method_is_known
+        CHECK (declared IN ('card', 'instant_eft', 'bank_transfer', 'unknown')),
+    CONSTRAINT a_status_is_known
+        CHECK (status IN ('awaiting_payment', 'awaiting_approval', 'approved',
+                          'rejected', 'expired', 'withdrawn')),
+    CONSTRAINT a_status_has_its_reason
+        CHECK ((status IN ('awaiting_approval', 'approved', 'rejected')) = (reason IS NOT NULL)),
+    CONSTRAINT a_version_is_positive CHECK (version > 0)
+);
+-- The approval queue, oldest first.
+CREATE INDEX enrollments_pending ON coursegate.enrollments (id) WHERE status = 'awaiting_approval';
+CREATE INDEX enrollments_by_email ON coursegate.enrollments (email, id);
+CREATE INDEX enrollments_by_day ON coursegate.enrollments (created_at);
+CREATE INDEX enrollments_by_course ON coursegate.enrollments (course, created_at);
+
+-- One try to pay. Old links stay payable, so old attempts stay open.
+CREATE TABLE coursegate.attempts (
+    reference     text COLLATE "C" PRIMARY KEY,   -- ours: externalTransactionID
+    enrollment    uuid NOT NULL REFERENCES coursegate.enrollments,
+    number        integer NOT NULL,               -- 1 is the enrollment's first
+    learner       text COLLATE "C" NOT NULL,
+    course        text COLLATE "C" NOT NULL,
+    amount        bigint NOT NULL,
+    currency      text NOT NULL,
+    declared      text NOT NULL,
+    link          text COLLATE "C",               -- the provider's pay link
+    link_url      text,
+    status        text NOT NULL,
+    paid_at       timestamptz,
+    paid_amount   bigint,                         -- as far as the provider stated it
+    paid_currency text,
+    paid_method   text,
+    grade         text,                           -- how well the payment is proven
+    standing      text,                           -- what the money does
+    held_reason   text,
+    method        text NOT NULL GENERATED ALWAYS AS (coalesce(paid_method, declared)) STORED,
+    created_at    timestamptz NOT NULL,
+    CONSTRAINT attempts_are_numbered UNIQUE (enrollment, number),
+    CONSTRAINT an_amount_is_positive CHECK (amount > 0),
+    CONSTRAINT an_attempt_status_is_known
+        CHECK (status IN ('started', 'link_ready', 'failed', 'abandoned', 'paid', 'refunded', 'reversed')),
+    CONSTRAINT a_method_is_known
+        CHECK (method IN ('card', 'instant_eft', 'bank_transfer', 'unknown')),
+    CONSTRAINT a_grade_is_known CHECK (grade IN ('unsigned', 'signed', 'confirmed')),
+    CONSTRAINT a_standing_is_known CHECK (standing IN ('counted', 'held', 'returned')),
+    CONSTRAINT money_that_arrived_has_a_payment
+        CHECK (status NOT IN ('paid', 'refunded', 'reversed') OR paid_at IS NOT NULL),
+    CONSTRAINT a_payment_is_whole
+        CHECK ((paid_at IS NULL) = (standing IS NULL) AND (paid_at IS NULL) = (grade IS NULL)
+               AND (paid_at IS NULL) = (paid_method IS NULL)),
+    CONSTRAINT held_money_has_a_reason CHECK ((standing = 'held') = (held_reason IS NOT NULL))
+);
+CREATE INDEX attempts_by_link ON coursegate.attempts (link) WHERE link IS NOT NULL;
+-- Searches by people, newest first.
+CREATE INDEX attempts_by_day ON coursegate.attempts (created_at, reference);
+CREATE INDEX attempts_by_course ON coursegate.attempts (course, created_at, reference);
+CREATE INDEX attempts_by_status ON coursegate.attempts (status, created_at, reference);
+CREATE INDEX attempts_by_method ON coursegate.attempts (method, created_at, reference);
+CREATE INDEX attempts_by_payment ON coursegate.attempts (paid_at) WHERE paid_at IS NOT NULL;
+CREATE INDEX attempts_held ON coursegate.attempts (reference) WHERE status = 'paid' AND standing = 'held';
+
+-- One source of access. Access is the union of live grants.
+CREATE TABLE coursegate.grants (
+    id           uuid PRIMARY KEY,
+    learner      text COLLATE "C" NOT NULL,
+    course       text COLLATE "C" NOT NULL,
+    enrollment   uuid REFERENCES coursegate.enrollments,
+    source       text NOT NULL,
+    payment      text COLLATE "C",        -- the reference of the payment it rests on
+    by_person    text COLLATE "C",        -- who gave it
+    level        text NOT NULL,
+    kinds        jsonb NOT NULL,
+    restrictions jsonb NOT NULL,
+    starts_at    timestamptz NOT NULL,
+    expires_at   timestamptz,
+    ended_at     timestamptz,
+    end_reason   text,
+    CONSTRAINT one_grant_per_payment UNIQUE (payment),
+    CONSTRAINT a_source_is_known
+        CHECK (source IN ('payment', 'approval', 'provisional', 'admin', 'migration')),
+    CONSTRAINT a_level_is_known CHECK (level IN ('none', 'preview', 'limited', 'full')),
+    CONSTRAINT an_end_has_a_reason CHECK ((ended_at IS NULL) = (end_reason IS NULL))
+);
+CREATE INDEX grants_by_learner ON coursegate.grants (learner, course);
+
+-- One webhook, by the key derived from it. It is never forgotten: waiting (for the provider),
+-- parked (nothing matches), dead (given up on) or settled.
+CREATE TABLE coursegate.inbox (
+    key          text COLLATE "C" PRIMARY KEY,
+    received_at  timestamptz NOT NULL,
+    path         text NOT NULL,
+    body         bytea NOT NULL,
+    signed_key   text NOT NULL,           -- label of the key that signed it
+    signed_form  text NOT NULL,
+    pay_link     text COLLATE "C",
+    reference    text COLLATE "C",
+    enrollment   uuid,
+    state        text NOT NULL,
+    next_at      timestamptz,             -- when it is due to be tried again
+    outcome      text,
+    cause        text,
+    tries        integer NOT NULL,
+    leased_until timestamptz,             -- a worker has it until then
+    CONSTRAINT a_state_is_known CHECK (state IN ('waiting', 'parked', 'dead', 'settled')),
+    CONSTRAINT a_state_is_whole
+        CHECK ((state IN ('waiting', 'parked')) = (next_at IS NOT NULL)
+               AND (state = 'settled') = (outcome IS NOT NULL)
+               AND (state = 'dead') = (cause IS NOT NULL))
+);
+CREATE INDEX inbox_due ON coursegate.inbox (next_at) WHERE state IN ('waiting', 'parked');
+CREATE INDEX inbox_unsettled ON coursegate.inbox (state, key) WHERE state <> 'settled';
+CREATE INDEX inbox_waiting ON coursegate.inbox (enrollment) WHERE state = 'waiting';
+CREATE INDEX inbox_parked_reference ON coursegate.inbox (reference) WHERE state = 'parked';
+CREATE INDEX inbox_parked_link ON coursegate.inbox (pay_link) WHERE state = 'parked';
+
+-- One thing that happened: history, audit and notification in one. Only added to.
+CREATE TABLE coursegate.records (
+    id         uuid PRIMARY KEY,
+    enrollment uuid,
+    version    bigint NOT NULL,           -- the enrollment's, right after
+    event      text NOT NULL,
+    severity   text NOT NULL,
+    fact       jsonb NOT NULL,
+    actor      text NOT NULL,
+    actor_id   text COLLATE "C",
+    source     text NOT NULL,
+    note       text,
+    basis      jsonb,                     -- evidence, detection and checks behind a decision
+    at         timestamptz NOT NULL,
+    CONSTRAINT a_severity_is_known CHECK (severity IN ('info', 'warning', 'error'))
+);
+CREATE INDEX records_by_enrollment ON coursegate.records (enrollment, version, id);
+CREATE INDEX records_unassigned ON coursegate.records (id) WHERE enrollment IS NULL;
+
+CREATE FUNCTION coursegate.records_only_grow() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'records are only added' USING ERRCODE = 'CG004';
+END $$;
+CREATE TRIGGER records_only_grow BEFORE UPDATE OR DELETE OR TRUNCATE ON coursegate.records
+    FOR EACH STATEMENT EXECUTE FUNCTION coursegate.records_only_grow();
+
+-- Records to publish. For each enrollment they leave in the order of (version, record); no
+-- order is read off a serial number, since lower numbers can commit later.
+CREATE TABLE coursegate.outbox (
+    record     uuid PRIMARY KEY REFERENCES coursegate.records,
+    enrollment uuid,
+    version    bigint NOT NULL,
+    due_at     timestamptz NOT NULL       -- a claim moves it to the end of its lease
+);
+CREATE INDEX outbox_by_enrollment ON coursegate.outbox (enrollment, version, record);
+CREATE INDEX outbox_due ON coursegate.outbox (due_at);
+
+-- Writes one decision. Says 'done', 'conflict' (the enrollment moved on, exists already, or a
+-- reference is taken) or 'duplicate' (the delivery is settled already); nothing is written
+-- unless it says 'done'. What it finds out after its first write it raises, so that the
+-- database undoes that write: CG001 duplicate, CG002 conflict.
+--
+-- Rows are always locked in the same order: enrollment, inbox, attempts, grants. Under READ
+-- COMMITTED the second of two writers waits at the first of these, and then sees what the
+-- first one wrote.
+CREATE FUNCTION coursegate.commit(change jsonb) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    expected bigint := change ->> 'expected';
+    e coursegate.enrollments := jsonb_populate_record(NULL::coursegate.enrollments, change -> 'enrollment');
+    i coursegate.inbox := jsonb_populate_record(NULL::coursegate.inbox, change -> 'inbox');
+    affected bigint;
+    written boolean := false;
+BEGIN
+    IF i.key IS NOT NULL THEN
+        PERFORM FROM coursegate.inbox WHERE key = i.key AND state = 'settled';
+        IF FOUND THEN
+            RETURN 'duplicate';
+        END IF;
+    END IF;
+
+    IF e.id IS NOT NULL THEN
+        IF expected IS NULL THEN
+            e.approved_at := CASE WHEN e.status = 'approved' THEN e.updated_at END;
+            INSERT INTO coursegate.enrollments VALUES (e.*)
+                ON CONFLICT (learner, course) DO NOTHING;
+        ELSE
+            UPDATE coursegate.enrollments AS old SET
+                email = e.email, title = e.title, price = e.price, currency = e.currency,
+                declared = e.declared, terms = e.terms, status = e.status, reason = e.reason,
+                counted = e.counted, version = e.version, updated_at = e.updated_at,
+                approved_at = CASE WHEN e.status = 'approved' AND old.status <> 'approved'
+                              THEN e.updated_at ELSE old.approved_at END
+                WHERE id = e.id AND version = expected;
+        END IF;
+        IF NOT FOUND THEN
+            RETURN 'conflict';
+        END IF;
+        written := true;
+    END IF;
+
+    IF i.key IS NOT NULL THEN
+        INSERT INTO coursegate.inbox AS known VALUES (i.*)
+            ON CONFLICT (key) DO UPDATE SET
+                enrollment = excluded.enrollment, state = excluded.state, next_at = excluded.next_at,
+                outcome = excluded.outcome, cause = excluded.cause, tries = excluded.tries,
+                leased_until = NULL
+            WHERE known.state <> 'settled';
+        IF NOT FOUND THEN
+            IF written THEN
+                RAISE EXCEPTION 'the delivery is settled already' USING ERRCODE = 'CG001';
+            END IF;
+            RETURN 'duplicate';
+        END IF;
+    END IF;
+
+    IF change ? 'attempts' THEN
+        INSERT INTO coursegate.attempts AS known
+            (reference, enrollment, number, learner, course, amount, currency, declared, link, link_url,
+             status, paid_at, paid_amount, paid_currency, paid_method, grade, standing, held_reason, created_at)
+            SELECT a.reference, a.enrollment,
+                   (SELECT count(*) FROM coursegate.attempts b WHERE b.enrollment = a.enrollment)
+                       + row_number() OVER (),
+                   a.learner, a.course, a.amount, a.currency, a.declared, a.link, a.link_url,
+                   a.status, a.paid_at, a.paid_amount, a.paid_currency, a.paid_method, a.grade,
+                   a.standing, a.held_reason, a.created_at
+            FROM jsonb_populate_recordset(NULL::coursegate.attempts, change -> 'attempts') AS a
+            ON CONFLICT (reference) DO UPDATE SET
+                amount = excluded.amount, currency = excluded.currency, declared = excluded.declared,
+                link = excluded.link, link_url = excluded.link_url, status = excluded.status,
+                paid_at = excluded.paid_at, paid_amount = excluded.paid_amount,
+                paid_currency = excluded.paid_currency, paid_method = excluded.paid_method,
+                grade = excluded.grade, standing = excluded.standing, held_reason = excluded.held_reason
+            WHERE known.enrollment = excluded.enrollment;
+        GET DIAGNOSTICS affected = ROW_COUNT;
+        IF affected < jsonb_array_length(change -> 'attempts') THEN
+            RAISE EXCEPTION 'a reference belongs to another enrollment' USING ERRCODE = 'CG002';
+        END IF;
+        -- A delivery that found nothing may be about this attempt.
+        UPDATE coursegate.inbox AS parked SET next_at = a.created_at
+            FROM jsonb_populate_recordset(NULL::coursegate.attempts, change -> 'attempts') AS a
+            WHERE parked.state = 'parked' AND a.status IN ('started', 'link_ready')
+              AND (parked.reference = a.reference OR parked.pay_link = a.link);
+    END IF;
+
+    IF change ? 'grants' THEN
+        INSERT INTO coursegate.grants AS known
+            SELECT * FROM jsonb_populate_recordset(NULL::coursegate.grants, change -> 'grants')
+            ON CONFLICT (id) DO UPDATE SET
+                source = excluded.source, payment = excluded.payment, by_person = excluded.by_person,
+                level = excluded.level, kinds = excluded.kinds, restrictions = excluded.restrictions,
+                starts_at = excluded.starts_at, expires_at = excluded.expires_at,
+                ended_at = excluded.ended_at, end_reason = excluded.end_reason;
+    END IF;
+
+    IF change ? 'records' THEN
+        INSERT INTO coursegate.records
+            SELECT * FROM jsonb_populate_recordset(NULL::coursegate.records, change -> 'records');
+        IF (change ->> 'publish')::boolean THEN
+            INSERT INTO coursegate.outbox
+                SELECT r.id, r.enrollment, r.version, r.at
+                FROM jsonb_populate_recordset(NULL::coursegate.records, change -> 'records') AS r;
+        END IF;
+    END IF;
+    RETURN 'done';
+END $$;

@@ -1,0 +1,181 @@
+use std::sync::Arc;
+
+use super::schema::Schema;
+
+/// The store's statements. Their texts are fixed when the store is made, so that each
+/// connection prepares each of them once.
+pub(super) struct Statements {
+    pub(super) commit: Arc<str>,
+    pub(super) load_delivery: Arc<str>,
+    pub(super) load_enrollment: Arc<str>,
+    pub(super) load_reference: Arc<str>,
+    pub(super) load_learner: Arc<str>,
+    pub(super) load_grant: Arc<str>,
+    pub(super) grants: Arc<str>,
+    pub(super) claim_inbox: Arc<str>,
+    pub(super) claim_outbox: Arc<str>,
+    pub(super) settle: Arc<str>,
+    pub(super) pending: Arc<str>,
+    pub(super) refunds_due: Arc<str>,
+    pub(super) timeline: Arc<str>,
+    pub(super) unassigned: Arc<str>,
+    pub(super) inbox: Arc<str>,
+    pub(super) delivery: Arc<str>,
+    pub(super) days: Arc<str>,
+    pub(super) days_of_course: Arc<str>,
+    pub(super) courses: Arc<str>,
+}
+
+impl Statements {
+    pub(super) fn new(schema: &Schema) -> Self {
+        let own = |text: &str| Arc::from(schema.sql(text));
+        let load =
+            |found: &str, delivery: &str, asked: &str| own(&load_text(found, delivery, asked));
+        Self {
+            commit: own("SELECT coursegate.commit($1)"),
+            load_delivery: load(
+                "SELECT coalesce(
+                     (SELECT enrollment FROM coursegate.attempts WHERE reference = $2),
+                     (SELECT enrollment FROM coursegate.attempts WHERE link = $3
+                          ORDER BY created_at DESC LIMIT 1)) AS id",
+                "(SELECT row_to_json(known) FROM (
+                     SELECT state, next_at, outcome, cause, enrollment, received_at, tries
+                     FROM coursegate.inbox WHERE key = $1) AS known)",
+                "NULL::json",
+            ),
+            load_enrollment: load("SELECT $1 AS id", "NULL::json", "NULL::json"),
+            load_reference: load(
+                "SELECT enrollment AS id FROM coursegate.attempts WHERE reference = $1",
+                "NULL::json",
+                "NULL::json",
+            ),
+            load_learner: load(
+                "SELECT id FROM coursegate.enrollments WHERE learner = $1 AND course = $2",
+                "NULL::json",
+                "NULL::json",
+            ),
+            load_grant: load(
+                "SELECT enrollment AS id FROM coursegate.grants WHERE id = $1",
+                "NULL::json",
+                "(SELECT row_to_json(known) FROM coursegate.grants AS known WHERE id = $1)",
+            ),
+            grants: own("SELECT row_to_json(g) FROM coursegate.grants AS g
+                 WHERE learner = $1 AND course = $2 ORDER BY starts_at, id"),
+            claim_inbox: own("UPDATE coursegate.inbox AS due SET leased_until = $2
+                 FROM (SELECT key FROM coursegate.inbox
+                       WHERE state IN ('waiting', 'parked') AND next_at <= $1
+                         AND (leased_until IS NULL OR leased_until <= $1)
+                       ORDER BY next_at, key LIMIT $3 FOR UPDATE SKIP LOCKED) AS free
+                 WHERE due.key = free.key
+                 RETURNING row_to_json(due)"),
+            // Whoever locks the oldest record of an enrollment may take those behind it too;
+            // nobody may take one that has an older one before it.
+            claim_outbox: own("WITH heads AS (
+                     SELECT record, enrollment FROM coursegate.outbox AS o
+                     WHERE due_at <= $1 AND NOT EXISTS (
+                         SELECT FROM coursegate.outbox AS older
+                         WHERE older.enrollment = o.enrollment
+                           AND (older.version, older.record) < (o.version, o.record))
+                     ORDER BY due_at, version, record LIMIT $3 FOR UPDATE SKIP LOCKED),
+                 mine AS (
+                     SELECT record FROM heads
+                     UNION ALL
+                     SELECT o.record FROM heads
+                     JOIN coursegate.outbox AS o
+                       ON o.enrollment = heads.enrollment AND o.record <> heads.record
+                     WHERE NOT EXISTS (
+                         SELECT FROM coursegate.outbox AS held
+                         WHERE held.enrollment = o.enrollment AND held.due_at > $1
+                           AND (held.version, held.record) <= (o.version, o.record))),
+                 leased AS (
+                     UPDATE coursegate.outbox AS o SET due_at = $2 FROM mine
+                     WHERE o.record = mine.record RETURNING o.record)
+                 SELECT row_to_json(r) FROM leased
+                 JOIN coursegate.records AS r ON r.id = leased.record"),
+            settle: own("WITH published AS (
+                     DELETE FROM coursegate.outbox WHERE record = ANY ($1))
+                 UPDATE coursegate.outbox AS o SET due_at = later.next_at
+                 FROM unnest($2::uuid[], $3::timestamptz[]) AS later (record, next_at)
+                 WHERE o.record = later.record"),
+            pending: own(
+                "SELECT json_build_object('enrollment', row_to_json(e), 'attempts',
+                     (SELECT coalesce(json_agg(a ORDER BY a.number), '[]')
+                      FROM coursegate.attempts AS a WHERE a.enrollment = e.id))
+                 FROM coursegate.enrollments AS e
+                 WHERE status = 'awaiting_approval' AND id > $1 ORDER BY id LIMIT $2",
+            ),
+            refunds_due: own("SELECT row_to_json(a) FROM coursegate.attempts AS a
+                 JOIN coursegate.enrollments AS e ON e.id = a.enrollment
+                 WHERE a.status = 'paid' AND a.standing = 'held' AND e.status <> 'awaiting_approval'
+                   AND a.reference > $1 ORDER BY a.reference LIMIT $2"),
+            timeline: own("SELECT row_to_json(r) FROM coursegate.records AS r
+                 WHERE enrollment = $1 ORDER BY version, id"),
+            unassigned: own("SELECT row_to_json(r) FROM coursegate.records AS r
+                 WHERE enrollment IS NULL AND id > $1 ORDER BY id LIMIT $2"),
+            inbox: own("SELECT row_to_json(i) FROM coursegate.inbox AS i
+                 WHERE state = $1 AND state <> 'settled' AND key > $2 ORDER BY key LIMIT $3"),
+            delivery: own("SELECT row_to_json(i) FROM coursegate.inbox AS i WHERE key = $1"),
+            days: own(&figures_text(
+                "(%s AT TIME ZONE 'UTC' + make_interval(secs => $3))::date",
+                "",
+                "ORDER BY name",
+            )),
+            days_of_course: own(&figures_text(
+                "(%s AT TIME ZONE 'UTC' + make_interval(secs => $3))::date",
+                "AND course = $4",
+                "ORDER BY name",
+            )),
+            courses: own(&figures_text(
+                "course",
+                "AND course > $3",
+                "ORDER BY name LIMIT $4",
+            )),
+        }
+    }
+}
+
+/// One consistent read: everything around the enrollment that `found` gives.
+fn load_text(found: &str, delivery: &str, asked: &str) -> String {
+    format!(
+        "WITH asked AS ({found}), found AS (SELECT (SELECT id FROM asked) AS id)
+         SELECT {delivery} AS delivery, {asked} AS asked, row_to_json(e) AS enrollment,
+             (SELECT json_agg(a ORDER BY a.number) FROM coursegate.attempts AS a
+              WHERE a.enrollment = e.id) AS attempts,
+             (SELECT json_agg(g ORDER BY g.starts_at, g.id) FROM coursegate.grants AS g
+              WHERE g.learner = e.learner AND g.course = e.course) AS grants,
+             EXISTS (SELECT FROM coursegate.inbox AS w
+                     WHERE w.enrollment = e.id AND w.state = 'waiting') AS confirming
+         FROM found LEFT JOIN coursegate.enrollments AS e ON e.id = found.id"
+    )
+}
+
+/// Figures by day or course; `%s` in `name` stands for the time that counts.
+fn figures_text(name: &str, condition: &str, order: &str) -> String {
+    let (made, arrived) = (
+        name.replace("%s", "created_at"),
+        name.replace("%s", "paid_at"),
+    );
+    format!(
+        "WITH enrolled AS (
+             SELECT {made} AS name, count(*) AS enrolled, count(approved_at) AS approved,
+                 percentile_disc(ARRAY[0.5, 0.9]) WITHIN GROUP (ORDER BY
+                     greatest(0, floor(extract(epoch FROM approved_at - created_at)))::bigint) AS times
+             FROM coursegate.enrollments
+             WHERE created_at >= $1 AND created_at < $2 {condition} GROUP BY 1),
+         sums AS (
+             SELECT {arrived} AS name, coalesce(paid_currency, currency) AS currency,
+                 count(*) AS payments, sum(coalesce(paid_amount, amount)) AS minor
+             FROM coursegate.attempts
+             WHERE paid_at >= $1 AND paid_at < $2 AND status = 'paid' {condition} GROUP BY 1, 2),
+         arrived AS (
+             SELECT name, sum(payments) AS payments,
+                 json_agg(json_build_object('currency', currency, 'minor', minor)
+                          ORDER BY currency) AS sums
+             FROM sums GROUP BY 1)
+         SELECT json_build_object('name', name,
+             'enrolled', coalesce(enrolled, 0), 'approved', coalesce(approved, 0),
+             'median_approval', times[1], 'slow_approval', times[2],
+             'payments', coalesce(payments, 0), 'sums', coalesce(sums, '[]'))
+         FROM enrolled FULL JOIN arrived USING (name) {order}"
+    )
+}

@@ -1,0 +1,155 @@
+use async_trait::async_trait;
+use chrono::{DateTime, Duration, Utc};
+use sqlx::Row;
+use sqlx::postgres::PgRow;
+use sqlx::types::{Json, Uuid};
+
+use super::error::CallError;
+use super::rows::{
+    AttemptRow, BadRow, ChangeRow, EnrollmentRow, GrantRow, InboxRow, KnownRow, RecordRow,
+};
+use super::{PgStore, all, arguments};
+use crate::access::Grant;
+use crate::enrollment::{Case, Change, InboxEntry};
+use crate::ids::{CourseId, LearnerId};
+use crate::port::{
+    Claim, Committed, Loaded, Lookup, Settlement, Store, StoreError, Work, WorkKind,
+};
+use crate::record::Record;
+
+#[async_trait]
+impl Store for PgStore {
+    async fn load(&self, lookup: Lookup<'_>) -> Result<Loaded, StoreError> {
+        let texts = &self.statements;
+        let (text, arguments) = match lookup {
+            Lookup::Delivery {
+                key,
+                reference,
+                pay_link,
+            } => (
+                &texts.load_delivery,
+                arguments![key.as_str(), reference, pay_link],
+            ),
+            Lookup::Enrollment(id) => (&texts.load_enrollment, arguments![id.as_uuid()]),
+            Lookup::Reference(reference) => (&texts.load_reference, arguments![reference.as_str()]),
+            Lookup::Learner(learner, course) => (
+                &texts.load_learner,
+                arguments![learner.as_str(), course.as_str()],
+            ),
+            Lookup::Grant(id) => (&texts.load_grant, arguments![id.as_uuid()]),
+        };
+        let rows = self.ask(text, arguments).await?;
+        let row = rows.first().ok_or(CallError::Row(BadRow("load")))?;
+        Ok(loaded(row)?)
+    }
+
+    async fn commit(&self, change: Change) -> Result<Committed, StoreError> {
+        let has_records = !change.records.is_empty();
+        let change = Json(ChangeRow::from(change));
+        let answer = self
+            .ask(&self.statements.commit, arguments![&change])
+            .await
+            .and_then(|rows| {
+                let row = rows.first().ok_or(BadRow("commit"))?;
+                Ok(row.try_get::<String, _>(0)?)
+            });
+        match answer {
+            Ok(word) => match word.as_str() {
+                "done" => Ok(Committed::Done),
+                "conflict" => Ok(Committed::Conflict),
+                "duplicate" => Ok(Committed::Duplicate),
+                _ => Err(CallError::Row(BadRow("commit")).into()),
+            },
+            Err(error) => match (error.code().as_deref(), error.constraint()) {
+                (Some("CG001"), _) => Ok(Committed::Duplicate),
+                (Some("CG002"), _) | (Some("23505"), Some("attempts_are_numbered")) => {
+                    Ok(Committed::Conflict)
+                }
+                // The ids of records are made for one change: an earlier try, whose answer
+                // was lost, has committed it.
+                (Some("23505"), Some("records_pkey")) if has_records => Ok(Committed::Done),
+                _ => Err(error.into()),
+            },
+        }
+    }
+
+    async fn grants(
+        &self,
+        learner: &LearnerId,
+        course: &CourseId,
+    ) -> Result<Vec<Grant>, StoreError> {
+        let arguments = arguments![learner.as_str(), course.as_str()];
+        let rows = self.ask(&self.statements.grants, arguments).await?;
+        Ok(all::<GrantRow, Grant>(&rows)?)
+    }
+
+    async fn claim(&self, claim: Claim) -> Result<Vec<Work>, StoreError> {
+        let until = Duration::from_std(claim.lease)
+            .ok()
+            .and_then(|lease| claim.now.checked_add_signed(lease))
+            .unwrap_or(DateTime::<Utc>::MAX_UTC);
+        let limit = i64::try_from(claim.limit).unwrap_or(i64::MAX);
+        let arguments = arguments![claim.now, until, limit];
+        match claim.kind {
+            WorkKind::Inbox => {
+                let rows = self.ask(&self.statements.claim_inbox, arguments).await?;
+                let mut due = all::<InboxRow, InboxEntry>(&rows)?;
+                due.sort_by(|a, b| (a.state.due_at(), &a.key).cmp(&(b.state.due_at(), &b.key)));
+                Ok(due.into_iter().map(Box::new).map(Work::Delivery).collect())
+            }
+            WorkKind::Outbox => {
+                let rows = self.ask(&self.statements.claim_outbox, arguments).await?;
+                let mut due = all::<RecordRow, Record>(&rows)?;
+                due.sort_by_key(|record| (record.version, record.id));
+                Ok(due.into_iter().map(Box::new).map(Work::Message).collect())
+            }
+        }
+    }
+
+    async fn settle(&self, settlements: &[Settlement]) -> Result<(), StoreError> {
+        let mut published: Vec<Uuid> = Vec::new();
+        let mut later: Vec<Uuid> = Vec::new();
+        let mut times: Vec<DateTime<Utc>> = Vec::new();
+        for settlement in settlements {
+            match settlement {
+                Settlement::Published(record) => published.push(record.as_uuid()),
+                Settlement::Later { record, next_at } => {
+                    later.push(record.as_uuid());
+                    times.push(*next_at);
+                }
+            }
+        }
+        let arguments = arguments![&published, &later, &times];
+        self.ask(&self.statements.settle, arguments).await?;
+        Ok(())
+    }
+
+    fn is_test_double(&self) -> bool {
+        false
+    }
+}
+
+fn loaded(row: &PgRow) -> Result<Loaded, CallError> {
+    let delivery: Option<Json<KnownRow>> = row.try_get("delivery")?;
+    let asked: Option<Json<GrantRow>> = row.try_get("asked")?;
+    let enrollment: Option<Json<EnrollmentRow>> = row.try_get("enrollment")?;
+    let case = match enrollment {
+        None => None,
+        Some(Json(enrollment)) => Some(Case {
+            enrollment: enrollment.try_into()?,
+            attempts: each(row.try_get::<Option<Json<Vec<AttemptRow>>>, _>("attempts")?)?,
+            grants: each(row.try_get::<Option<Json<Vec<GrantRow>>>, _>("grants")?)?,
+            confirming: row.try_get("confirming")?,
+        }),
+    };
+    Ok(Loaded {
+        delivery: delivery.map(|Json(known)| known.try_into()).transpose()?,
+        case,
+        grant: asked.map(|Json(grant)| grant.try_into()).transpose()?,
+    })
+}
+
+fn each<R, T: TryFrom<R, Error = BadRow>>(rows: Option<Json<Vec<R>>>) -> Result<Vec<T>, BadRow> {
+    let rows = rows.map_or_else(Vec::new, |Json(rows)| rows);
+    rows.into_iter().map(T::try_from).collect()
+}
