@@ -13,6 +13,7 @@
 
 mod commits;
 mod queues;
+mod reads;
 
 use chrono::{DateTime, TimeZone, Utc};
 
@@ -38,6 +39,7 @@ use queues::{
     held_money_stays_in_sight, parked_deliveries_wake, the_inbox_is_leased, the_outbox_keeps_order,
     the_queue_is_paged,
 };
+use reads::{figures_add_up, payments_are_found};
 
 /// A promise the store does not keep.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -91,6 +93,8 @@ where
         the_inbox_is_leased,
         parked_deliveries_wake,
         the_outbox_keeps_order,
+        payments_are_found,
+        figures_add_up,
     );
     Ok(())
 }

@@ -10,18 +10,13 @@ use coursegate::enrollment::Change;
 use coursegate::evidence::Confirmation;
 use coursegate::payment::{AttemptStatus, Method, PayLink};
 use coursegate::port::{
-    Capabilities, Claim, Committed, GatewayError, InboxFilter, LinkRequest, Loaded, Lookup, Page,
-    PageRequest, PaymentGateway, PendingItem, Records, Settlement, StatusQuery, Store, StoreError,
-    Work,
+    Capabilities, Claim, Committed, GatewayError, InboxFilter, LinkRequest, Loaded, Lookup,
+    PageRequest, PaymentGateway, Records, Settlement, StatusQuery, Store, StoreError, Work,
 };
-use coursegate::record::Record;
 use coursegate::registrar::{NextStep, Outcome};
-use coursegate::webhook::DeliveryKey;
-use coursegate::{
-    CourseId, EnrollmentId, Error, ErrorKind, LearnerId, RecordId, Reference, Registrar,
-};
+use coursegate::{CourseId, Error, ErrorKind, LearnerId, Reference, Registrar};
 
-use crate::support::{World, body, config, request, signed, start};
+use crate::support::{World, body, config, records_by, request, signed, start};
 
 type Answer<T> = Result<T, GatewayError>;
 
@@ -289,43 +284,7 @@ impl Store for Broken {
     }
 }
 
-#[async_trait]
-impl Records for Broken {
-    async fn pending(
-        &self,
-        _: PageRequest<EnrollmentId>,
-    ) -> Result<Page<PendingItem, EnrollmentId>, StoreError> {
-        self.fail().await
-    }
-    async fn refunds_due(
-        &self,
-        _: PageRequest<Reference>,
-    ) -> Result<Page<coursegate::payment::Attempt, Reference>, StoreError> {
-        self.fail().await
-    }
-    async fn timeline(&self, _: EnrollmentId) -> Result<Vec<Record>, StoreError> {
-        self.fail().await
-    }
-    async fn unassigned(
-        &self,
-        _: PageRequest<RecordId>,
-    ) -> Result<Page<Record, RecordId>, StoreError> {
-        self.fail().await
-    }
-    async fn inbox(
-        &self,
-        _: InboxFilter,
-        _: PageRequest<DeliveryKey>,
-    ) -> Result<Page<coursegate::enrollment::InboxEntry, DeliveryKey>, StoreError> {
-        self.fail().await
-    }
-    async fn delivery(
-        &self,
-        _: &DeliveryKey,
-    ) -> Result<Option<coursegate::enrollment::InboxEntry>, StoreError> {
-        self.fail().await
-    }
-}
+records_by!(Broken, this => this.fail().await);
 
 #[tokio::test]
 async fn a_store_that_is_down_asks_the_sender_to_come_again() {
@@ -403,43 +362,7 @@ async fn a_provider_with_internal_errors_leaves_the_learner_confirming() {
     assert!(world.may_enter("thandi").await);
 }
 
-#[async_trait]
-impl Records for Stubborn {
-    async fn pending(
-        &self,
-        _: PageRequest<EnrollmentId>,
-    ) -> Result<Page<PendingItem, EnrollmentId>, StoreError> {
-        Broken::Down.fail().await
-    }
-    async fn refunds_due(
-        &self,
-        _: PageRequest<Reference>,
-    ) -> Result<Page<coursegate::payment::Attempt, Reference>, StoreError> {
-        Broken::Down.fail().await
-    }
-    async fn timeline(&self, _: EnrollmentId) -> Result<Vec<Record>, StoreError> {
-        Broken::Down.fail().await
-    }
-    async fn unassigned(
-        &self,
-        _: PageRequest<RecordId>,
-    ) -> Result<Page<Record, RecordId>, StoreError> {
-        Broken::Down.fail().await
-    }
-    async fn inbox(
-        &self,
-        _: InboxFilter,
-        _: PageRequest<DeliveryKey>,
-    ) -> Result<Page<coursegate::enrollment::InboxEntry, DeliveryKey>, StoreError> {
-        Broken::Down.fail().await
-    }
-    async fn delivery(
-        &self,
-        _: &DeliveryKey,
-    ) -> Result<Option<coursegate::enrollment::InboxEntry>, StoreError> {
-        Broken::Down.fail().await
-    }
-}
+records_by!(Stubborn, this => Broken::Down.fail().await);
 
 #[tokio::test]
 async fn a_change_the_store_will_never_take_is_kept_and_given_up_on_in_sight() {

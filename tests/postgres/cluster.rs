@@ -232,14 +232,13 @@ pub fn signal(name: &str, processes: &[u32]) {
         return;
     }
     let ids = processes.iter().map(u32::to_string);
-    drop(
-        Command::new("kill")
-            .arg(format!("-{name}"))
-            .args(ids)
-            .stderr(Stdio::null())
-            .status()
-            .unwrap(),
-    );
+    // Some may be gone by now.
+    let _ = Command::new("kill")
+        .arg(format!("-{name}"))
+        .args(ids)
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
 }
 
 pub fn free_port() -> u16 {

@@ -1,8 +1,18 @@
 //! The Postgres store, on a real server that these tests start themselves.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    unreachable_pub
+)]
 
+mod broken;
 mod cluster;
 mod conformance;
+mod races;
+mod school;
 #[path = "../core/support.rs"]
-#[allow(dead_code, unreachable_pub)]
+#[allow(dead_code, unused_macros, unused_imports)]
 mod support;
