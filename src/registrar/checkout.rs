@@ -2,14 +2,14 @@
 //! durable before the learner is sent anywhere.
 
 use super::payment::ROUNDS;
-use super::{Error, Registrar, deadline};
+use super::{Error, Registrar};
 use crate::access::Terms;
 use crate::config::BankDetails;
 use crate::enrollment::{Applied, Case, Opening, Status};
 use crate::ids::{CourseId, Email, EnrollmentId, LearnerId, Reference, Title};
 use crate::money::Money;
-use crate::payment::{Attempt, AttemptStatus, Method, PayLink, ProviderStatus};
-use crate::port::{Committed, GatewayError, LinkRequest, Lookup, StatusQuery};
+use crate::payment::{Attempt, AttemptStatus, Method};
+use crate::port::{Committed, Lookup};
 use crate::reason::HoldReason;
 use crate::record::{Actor, Source};
 
@@ -150,6 +150,12 @@ impl Registrar {
             let Some(attempt) = case.latest_attempt().cloned() else {
                 return Err(Error::NotFound("attempt"));
             };
+            if !fresh && self.is_being_linked(&attempt) {
+                // The other half of a double click: its link is the one to use.
+                if let Some(next) = self.await_link(&case, &attempt).await? {
+                    return Ok(next);
+                }
+            }
             if !fresh && self.look_before_asking_again(&case, &attempt).await? {
                 continue;
             }
@@ -199,7 +205,7 @@ impl Registrar {
     }
 
     /// `None` when a pay link has to be made first.
-    fn next_step(&self, case: &Case) -> Option<NextStep> {
+    pub(super) fn next_step(&self, case: &Case) -> Option<NextStep> {
         let latest = case.latest_attempt();
         let payable = || {
             let attempt = latest?;
@@ -228,121 +234,6 @@ impl Registrar {
             _ => payable(),
         }
     }
-
-    /// An earlier call may have made a link and lost the answer. `true` when things
-    /// moved on and have to be looked at again.
-    async fn look_before_asking_again(
-        &self,
-        case: &Case,
-        attempt: &Attempt,
-    ) -> Result<bool, Error> {
-        let gateway = self.inner.gateway.as_ref().ok_or(Error::NoGateway)?;
-        let asked = gateway.status(StatusQuery::Reference(&attempt.reference));
-        let answer = deadline::within(
-            self.inner.clock.as_ref(),
-            self.inner.config.provider_wait,
-            asked,
-        )
-        .await
-        .unwrap_or(Err(GatewayError::TimedOut))
-        .map_err(|source| Error::NoPayLink {
-            enrollment: case.enrollment.id,
-            source,
-        })?;
-        match answer {
-            None => Ok(false),
-            Some(answer) if answer.status == ProviderStatus::Paid => {
-                self.confirm(&attempt.reference).await?;
-                Ok(true)
-            }
-            // It made a link whose address nobody kept: that attempt stays payable, a new
-            // one is needed.
-            Some(_) => {
-                self.within(self.drop_attempt(attempt)).await?;
-                Ok(true)
-            }
-        }
-    }
-
-    async fn fetch_link(&self, case: &Case, attempt: &Attempt) -> Result<Enrolled, Error> {
-        let gateway = self.inner.gateway.as_ref().ok_or(Error::NoGateway)?;
-        let site = &self.inner.config.site;
-        let reference = &attempt.reference;
-        let request = LinkRequest {
-            reference: reference.clone(),
-            amount: attempt.amount,
-            description: case.enrollment.title.clone(),
-            callback_url: site.callback_url.clone(),
-            success_url: site.filled(&site.success_url, reference),
-            failure_url: site.filled(&site.failure_url, reference),
-            cancel_url: site
-                .cancel_url
-                .as_ref()
-                .map(|url| site.filled(url, reference)),
-            requester_url: site.requester_url.clone(),
-        };
-        let wait = self.inner.config.link_wait;
-        let made = deadline::within(
-            self.inner.clock.as_ref(),
-            wait,
-            gateway.create_link(&request),
-        )
-        .await
-        .unwrap_or(Err(GatewayError::TimedOut));
-        match made {
-            Ok(link) => self.within(self.keep_link(attempt, link)).await,
-            Err(source) => {
-                tracing::warn!(error = %source, enrollment = %case.enrollment.id, "no pay link");
-                if !matches!(source, GatewayError::TimedOut | GatewayError::Unreadable) {
-                    self.within(self.drop_attempt(attempt)).await?;
-                }
-                Err(Error::NoPayLink {
-                    enrollment: case.enrollment.id,
-                    source,
-                })
-            }
-        }
-    }
-
-    /// Keeps a link; when another call was faster, its link is the one to use.
-    async fn keep_link(&self, attempt: &Attempt, link: PayLink) -> Result<Enrolled, Error> {
-        for _ in 0..ROUNDS {
-            let found = self
-                .inner
-                .store
-                .load(Lookup::Reference(&attempt.reference))
-                .await?;
-            let case = found.case.ok_or(Error::NotFound("attempt"))?;
-            let linked = case
-                .attempt(Some(attempt.reference.as_str()), None)
-                .is_some_and(|known| known.link.is_some());
-            let case = if linked {
-                case
-            } else {
-                let step = self.step(&Actor::System, Source::SystemAutomatic, &None, self.now());
-                let Applied { change, case, .. } =
-                    case.link(&attempt.reference, link.clone(), &step)?;
-                if self.commit(change).await? != Committed::Done {
-                    continue;
-                }
-                case
-            };
-            let next = self.next_step(&case).unwrap_or(NextStep::Confirming);
-            return Ok(enrolled(&case, next));
-        }
-        Err(Error::Contended)
-    }
-
-    /// Stops waiting for an attempt that has no usable link; it stays payable.
-    async fn drop_attempt(&self, attempt: &Attempt) -> Result<(), Error> {
-        let find = Lookup::Reference(&attempt.reference);
-        self.update(find, |case| {
-            let step = self.step(&Actor::System, Source::SystemAutomatic, &None, self.now());
-            case.abandon(&attempt.reference, &step)
-        })
-        .await
-        .map(drop)
-    }
 }
 
 /// Whether the learner can go on with what is there.
@@ -366,7 +257,7 @@ fn can_go_on(case: &Case, request: &EnrolRequest, now: chrono::DateTime<chrono::
     }
 }
 
-fn enrolled(case: &Case, next: NextStep) -> Enrolled {
+pub(super) fn enrolled(case: &Case, next: NextStep) -> Enrolled {
     Enrolled {
         enrollment: case.enrollment.id,
         status: case.enrollment.status.clone(),

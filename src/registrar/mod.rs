@@ -11,6 +11,7 @@ mod entrance;
 mod error;
 mod explanation;
 mod inbox;
+mod link;
 mod payment;
 mod receipt;
 mod security;

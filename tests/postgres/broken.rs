@@ -1,6 +1,5 @@
 //! Stores that are wrong on purpose: what finds nothing wrong with them cannot see.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -140,5 +139,3 @@ impl Kind {
         }
     }
 }
-
-pub type Shared<T> = Arc<std::sync::Mutex<T>>;

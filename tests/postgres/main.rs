@@ -11,6 +11,8 @@
 mod broken;
 mod cluster;
 mod conformance;
+mod crash;
+mod cut;
 mod races;
 mod school;
 #[path = "../core/support.rs"]

@@ -38,6 +38,7 @@ pub fn registrar<S: Store + Records>(store: S) -> Registrar {
 pub fn registrar_with<S: Store + Records>(store: S, deadline: std::time::Duration) -> Registrar {
     let mut config = config().minimum_evidence(Grade::Signed);
     config.deadline = deadline;
+    config.provider_wait = deadline / 2;
     let (app_id, secret) = (AppId::new(APP_ID).unwrap(), Secret::new(SECRET).unwrap());
     // Any seed will do, but each registrar's links must be its own.
     let simulator = Simulator::new(app_id, secret, Settings::new(rand_seed()));

@@ -1,0 +1,171 @@
+//! Getting a pay link from the provider, once, however often it is asked for.
+
+use std::time::Duration;
+
+use super::checkout::{Enrolled, NextStep, enrolled};
+use super::payment::ROUNDS;
+use super::{Error, Registrar, deadline};
+use crate::enrollment::{Applied, Case};
+use crate::payment::{Attempt, PayLink, ProviderStatus};
+use crate::port::{Committed, GatewayError, LinkRequest, Lookup, StatusQuery};
+use crate::record::{Actor, Source};
+
+impl Registrar {
+    /// Whether another call may be waiting for the provider to make this attempt's link.
+    pub(super) fn is_being_linked(&self, attempt: &Attempt) -> bool {
+        let age = self.now().signed_duration_since(attempt.created_at);
+        age.to_std()
+            .is_ok_and(|age| age < self.inner.config.link_wait)
+    }
+
+    /// Looks for a link that another call is fetching, for as long as the provider is waited
+    /// for elsewhere; `None` when it does not come, or the attempt was given up.
+    pub(super) async fn await_link(
+        &self,
+        case: &Case,
+        attempt: &Attempt,
+    ) -> Result<Option<Enrolled>, Error> {
+        let clock = self.inner.clock.as_ref();
+        let (mut waited, mut pause) = (Duration::ZERO, Duration::from_millis(25));
+        while waited < self.inner.config.provider_wait {
+            clock.sleep(pause).await;
+            waited += pause;
+            pause = (pause * 2).min(Duration::from_millis(400));
+            let found = self
+                .within(async {
+                    let lookup = Lookup::Enrollment(case.enrollment.id);
+                    Ok(self.inner.store.load(lookup).await?)
+                })
+                .await?;
+            let Some(case) = found.case else {
+                return Ok(None);
+            };
+            if let Some(next) = self.next_step(&case) {
+                return Ok(Some(enrolled(&case, next)));
+            }
+            if case.latest_attempt().map(|latest| latest.status) != Some(attempt.status) {
+                return Ok(None);
+            }
+        }
+        Ok(None)
+    }
+
+    /// An earlier call may have made a link and lost the answer. `true` when things
+    /// moved on and have to be looked at again.
+    pub(super) async fn look_before_asking_again(
+        &self,
+        case: &Case,
+        attempt: &Attempt,
+    ) -> Result<bool, Error> {
+        let gateway = self.inner.gateway.as_ref().ok_or(Error::NoGateway)?;
+        let asked = gateway.status(StatusQuery::Reference(&attempt.reference));
+        let answer = deadline::within(
+            self.inner.clock.as_ref(),
+            self.inner.config.provider_wait,
+            asked,
+        )
+        .await
+        .unwrap_or(Err(GatewayError::TimedOut))
+        .map_err(|source| Error::NoPayLink {
+            enrollment: case.enrollment.id,
+            source,
+        })?;
+        match answer {
+            None => Ok(false),
+            Some(answer) if answer.status == ProviderStatus::Paid => {
+                self.confirm(&attempt.reference).await?;
+                Ok(true)
+            }
+            // It made a link whose address nobody kept: that attempt stays payable, a new
+            // one is needed.
+            Some(_) => {
+                self.within(self.drop_attempt(attempt)).await?;
+                Ok(true)
+            }
+        }
+    }
+
+    pub(super) async fn fetch_link(
+        &self,
+        case: &Case,
+        attempt: &Attempt,
+    ) -> Result<Enrolled, Error> {
+        let gateway = self.inner.gateway.as_ref().ok_or(Error::NoGateway)?;
+        let site = &self.inner.config.site;
+        let reference = &attempt.reference;
+        let request = LinkRequest {
+            reference: reference.clone(),
+            amount: attempt.amount,
+            description: case.enrollment.title.clone(),
+            callback_url: site.callback_url.clone(),
+            success_url: site.filled(&site.success_url, reference),
+            failure_url: site.filled(&site.failure_url, reference),
+            cancel_url: site
+                .cancel_url
+                .as_ref()
+                .map(|url| site.filled(url, reference)),
+            requester_url: site.requester_url.clone(),
+        };
+        let wait = self.inner.config.link_wait;
+        let made = deadline::within(
+            self.inner.clock.as_ref(),
+            wait,
+            gateway.create_link(&request),
+        )
+        .await
+        .unwrap_or(Err(GatewayError::TimedOut));
+        match made {
+            Ok(link) => self.within(self.keep_link(attempt, link)).await,
+            Err(source) => {
+                tracing::warn!(error = %source, enrollment = %case.enrollment.id, "no pay link");
+                if !matches!(source, GatewayError::TimedOut | GatewayError::Unreadable) {
+                    self.within(self.drop_attempt(attempt)).await?;
+                }
+                Err(Error::NoPayLink {
+                    enrollment: case.enrollment.id,
+                    source,
+                })
+            }
+        }
+    }
+
+    /// Keeps a link; when another call was faster, its link is the one to use.
+    async fn keep_link(&self, attempt: &Attempt, link: PayLink) -> Result<Enrolled, Error> {
+        for _ in 0..ROUNDS {
+            let found = self
+                .inner
+                .store
+                .load(Lookup::Reference(&attempt.reference))
+                .await?;
+            let case = found.case.ok_or(Error::NotFound("attempt"))?;
+            let linked = case
+                .attempt(Some(attempt.reference.as_str()), None)
+                .is_some_and(|known| known.link.is_some());
+            let case = if linked {
+                case
+            } else {
+                let step = self.step(&Actor::System, Source::SystemAutomatic, &None, self.now());
+                let Applied { change, case, .. } =
+                    case.link(&attempt.reference, link.clone(), &step)?;
+                if self.commit(change).await? != Committed::Done {
+                    continue;
+                }
+                case
+            };
+            let next = self.next_step(&case).unwrap_or(NextStep::Confirming);
+            return Ok(enrolled(&case, next));
+        }
+        Err(Error::Contended)
+    }
+
+    /// Stops waiting for an attempt that has no usable link; it stays payable.
+    async fn drop_attempt(&self, attempt: &Attempt) -> Result<(), Error> {
+        let find = Lookup::Reference(&attempt.reference);
+        self.update(find, |case| {
+            let step = self.step(&Actor::System, Source::SystemAutomatic, &None, self.now());
+            case.abandon(&attempt.reference, &step)
+        })
+        .await
+        .map(drop)
+    }
+}
