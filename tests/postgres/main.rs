@@ -9,11 +9,14 @@
 )]
 
 mod broken;
+mod claims;
 mod cluster;
 mod conformance;
 mod crash;
 mod cut;
+mod migrations;
 mod races;
+mod reads;
 mod school;
 #[path = "../core/support.rs"]
 #[allow(dead_code, unused_macros, unused_imports)]

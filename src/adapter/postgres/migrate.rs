@@ -49,28 +49,34 @@ pub(super) async fn migrate(pool: &PgPool, schema: &Schema) -> Result<(), Migrat
     }
 }
 
-/// Makes the schema and the list of steps, which the transaction needs to wait at.
+/// Makes the schema and the list of steps, which the transaction after it queues at.
 async fn prepare(pool: &PgPool, schema: &Schema) -> Result<(), CallError> {
+    let mut connection = pool.acquire().await?;
+    let mut transaction = connection.begin().await?;
     // Without the look, a role that may not create schemas could not use one made for it.
     let exists: bool =
         sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)")
+            .persistent(false)
             .bind(schema.name())
-            .fetch_one(pool)
+            .fetch_one(&mut *transaction)
             .await?;
     let create = if exists {
-        ""
+        String::new()
     } else {
-        "CREATE SCHEMA IF NOT EXISTS coursegate;\n"
+        format!("CREATE SCHEMA IF NOT EXISTS \"{}\";", schema.name())
     };
     // Its row 0 is what the processes queue at: a row lock is all that this needs.
-    let sql = schema.sql(&format!(
-        "{create}CREATE TABLE IF NOT EXISTS coursegate.migrations (
+    let table = schema.sql(
+        "CREATE TABLE IF NOT EXISTS coursegate.migrations (
              step integer PRIMARY KEY, name text NOT NULL, sha256 text NOT NULL,
              ran_at timestamptz NOT NULL DEFAULT now());
          INSERT INTO coursegate.migrations (step, name, sha256) VALUES (0, '', '')
-             ON CONFLICT DO NOTHING"
-    ));
-    sqlx::raw_sql(AssertSqlSafe(sql)).execute(pool).await?;
+             ON CONFLICT DO NOTHING",
+    );
+    sqlx::raw_sql(AssertSqlSafe(create + &table))
+        .execute(&mut *transaction)
+        .await?;
+    transaction.commit().await?;
     Ok(())
 }
 

@@ -34,9 +34,5 @@ impl Schema {
     /// SQL that was written for the schema `coursegate`, for this one.
     pub(super) fn sql(&self, text: &str) -> String {
         text.replace("coursegate.", &format!("\"{}\".", self.0))
-            .replace(
-                "SCHEMA IF NOT EXISTS coursegate;",
-                &format!("SCHEMA IF NOT EXISTS \"{}\";", self.0),
-            )
     }
 }

@@ -1,0 +1,151 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use coursegate::enrollment::Version;
+use coursegate::port::{Claim, Settlement, Store, Work, WorkKind};
+use coursegate::{EnrollmentId, RecordId};
+
+use crate::cluster::fresh_store;
+use crate::school::{enrol_many, registrar};
+use crate::support::{body, signed};
+
+const LEASE: Duration = Duration::from_secs(30);
+
+fn claim(kind: WorkKind, now: DateTime<Utc>, limit: usize) -> Claim {
+    Claim {
+        kind,
+        limit,
+        now,
+        lease: LEASE,
+    }
+}
+
+type Published = Vec<(Option<EnrollmentId>, Version, RecordId)>;
+
+/// Eight workers empty the outbox, while new records come into it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn eight_workers_publish_each_record_once_and_in_order() {
+    let store = fresh_store().await;
+    let dues = enrol_many(&store, 100).await;
+    let receiving = {
+        let registrar = registrar(store.clone());
+        tokio::spawn(async move {
+            for due in dues {
+                for status in ["FAILURE", "SUCCESS"] {
+                    let receipt = registrar.receive(due.callback(status)).await;
+                    assert_eq!(receipt.http_status(), 200);
+                }
+            }
+        })
+    };
+    let published = std::sync::Arc::new(std::sync::Mutex::new(Published::new()));
+    let receiving = std::sync::Arc::new(receiving);
+    let workers: Vec<_> = (0..8)
+        .map(|_| {
+            let (store, published, receiving) =
+                (store.clone(), published.clone(), receiving.clone());
+            tokio::spawn(async move {
+                loop {
+                    let over = receiving.is_finished();
+                    let work = store
+                        .claim(claim(WorkKind::Outbox, Utc::now(), 5))
+                        .await
+                        .unwrap();
+                    if work.is_empty() && over {
+                        return;
+                    }
+                    for work in work {
+                        let Work::Message(record) = work else {
+                            panic!("not a record")
+                        };
+                        tokio::task::yield_now().await;
+                        let entry = (record.enrollment, record.version, record.id);
+                        published.lock().unwrap().push(entry);
+                        store
+                            .settle(&[Settlement::Published(record.id)])
+                            .await
+                            .unwrap();
+                    }
+                }
+            })
+        })
+        .collect();
+    for worker in workers {
+        worker.await.unwrap();
+    }
+    let published = published.lock().unwrap();
+    let ids: BTreeSet<_> = published.iter().map(|(_, _, id)| *id).collect();
+    assert_eq!(ids.len(), published.len(), "a record was published twice");
+    // At least created, linked, paid and granted for each.
+    assert!(published.len() >= 500, "{}", published.len());
+    let mut last: BTreeMap<EnrollmentId, (Version, RecordId)> = BTreeMap::new();
+    for (enrollment, version, id) in published.iter() {
+        let place = last.entry(enrollment.unwrap()).or_insert((*version, *id));
+        assert!(*place <= (*version, *id), "out of order");
+        *place = (*version, *id);
+    }
+    assert_eq!(last.len(), 100);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_lease_of_a_dead_worker_ends() {
+    let store = fresh_store().await;
+    let registrar = registrar(store.clone());
+    for number in 0..20 {
+        let parked = signed(&body(
+            &format!("link{number}"),
+            "SUCCESS",
+            &format!("CG-{number}"),
+        ));
+        assert_eq!(registrar.receive(parked).await.http_status(), 200);
+    }
+    let later = Utc::now() + Duration::from_secs(3600);
+    // Eight claim at once, and die.
+    let claims: Vec<_> = (0..8)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(
+                async move { store.claim(claim(WorkKind::Inbox, later, 4)).await.unwrap() },
+            )
+        })
+        .collect();
+    let mut keys = Vec::new();
+    for claimed in claims {
+        for work in claimed.await.unwrap() {
+            let Work::Delivery(entry) = work else {
+                panic!("not a delivery")
+            };
+            keys.push(entry.key);
+        }
+    }
+    let distinct: BTreeSet<_> = keys.iter().cloned().collect();
+    assert_eq!((keys.len(), distinct.len()), (20, 20));
+    let again = store
+        .claim(claim(WorkKind::Inbox, later, 100))
+        .await
+        .unwrap();
+    assert!(again.is_empty(), "leased work was handed out again");
+    let after = later + LEASE;
+    let taken_over = store
+        .claim(claim(WorkKind::Inbox, after, 100))
+        .await
+        .unwrap();
+    assert_eq!(taken_over.len(), 20);
+
+    let messages = store
+        .claim(claim(WorkKind::Outbox, later, 100))
+        .await
+        .unwrap();
+    assert_eq!(messages.len(), 20);
+    let again = store
+        .claim(claim(WorkKind::Outbox, later, 100))
+        .await
+        .unwrap();
+    assert!(again.is_empty());
+    let taken_over = store
+        .claim(claim(WorkKind::Outbox, after, 100))
+        .await
+        .unwrap();
+    assert_eq!(taken_over.len(), 20);
+}

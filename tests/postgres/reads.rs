@@ -1,0 +1,195 @@
+//! Reads for people, at the size of a school that has done well.
+
+use chrono::{DateTime, Duration, FixedOffset, Utc};
+use coursegate::adapter::postgres::{PgStore, pool_options};
+use coursegate::payment::{AttemptStatus, Method};
+use coursegate::port::{
+    InboxFilter, Lookup, PageRequest, PaymentFilter, Period, Prefix, Records, Store,
+};
+use coursegate::webhook::DeliveryKey;
+use coursegate::{CourseId, EnrollmentId, LearnerId, Reference};
+use sqlx::{AssertSqlSafe, PgPool};
+
+use crate::cluster::{fresh_schema, url};
+use crate::school::onlooker;
+
+pub async fn seed(pool: &PgPool, schema: &str, rows: usize) {
+    let text = include_str!("seed.sql")
+        .replace("coursegate.", &format!("{schema}."))
+        .replace(":rows", &rows.to_string());
+    sqlx::raw_sql(AssertSqlSafe(text))
+        .execute(pool)
+        .await
+        .unwrap();
+}
+
+/// How often each big table was read from end to end so far.
+async fn scans(pool: &PgPool, schema: &str) -> Vec<(String, i64)> {
+    // Statistics of connections that have ended are all there.
+    sqlx::query_as(
+        "SELECT relname::text, seq_scan FROM pg_stat_user_tables
+         WHERE schemaname = $1 AND n_live_tup > 10000 ORDER BY relname",
+    )
+    .bind(schema)
+    .fetch_all(pool)
+    .await
+    .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_search_reads_a_big_table_from_end_to_end() {
+    // COURSEGATE_ROWS=1000000 takes a minute and a half more.
+    let rows = std::env::var("COURSEGATE_ROWS")
+        .ok()
+        .and_then(|rows| rows.parse().ok())
+        .unwrap_or(100_000);
+    let schema = fresh_schema();
+    let pool = pool_options().connect(url()).await.unwrap();
+    let store = PgStore::new(pool.clone()).schema(&schema).unwrap();
+    store.migrate().await.unwrap();
+    seed(&pool, &schema, rows).await;
+    pool.close().await;
+    let looking_on = onlooker(url()).await;
+    let before = scans(&looking_on, &schema).await;
+    assert_eq!(before.len(), 5, "{before:?}");
+
+    let pool = pool_options().connect(url()).await.unwrap();
+    let store = PgStore::new(pool.clone()).schema(&schema).unwrap();
+    // Seven times each: from the sixth on, Postgres may choose one plan for all arguments.
+    for round in 1..=7 {
+        everything(&store, rows, round * 1000 + 3).await;
+    }
+    pool.close().await;
+    let after = scans(&looking_on, &schema).await;
+    assert_eq!(before, after);
+}
+
+/// Every read there is, with something to find.
+async fn everything(store: &PgStore, rows: usize, number: usize) {
+    let enrollment: EnrollmentId = format!("019c0000-0000-7000-8000-{number:012x}")
+        .parse()
+        .unwrap();
+    let reference = Reference::new(format!("SEED-{number}")).unwrap();
+    let (learner, course) = (
+        LearnerId::new(format!("learner-{number}")).unwrap(),
+        CourseId::new(format!("course-{}", number % 200)).unwrap(),
+    );
+    let key = DeliveryKey::from(format!("link{number}/SUCCESS/SEED-{number}").as_str());
+    let link = format!("link{number}");
+    for lookup in [
+        Lookup::Enrollment(enrollment),
+        Lookup::Reference(&reference),
+        Lookup::Learner(&learner, &course),
+        Lookup::Delivery {
+            key: &key,
+            reference: Some(reference.as_str()),
+            pay_link: None,
+        },
+        Lookup::Delivery {
+            key: &key,
+            reference: None,
+            pay_link: Some(&link),
+        },
+    ] {
+        let found = store.load(lookup).await.unwrap();
+        assert_eq!(found.case.unwrap().enrollment.id, enrollment, "{lookup:?}");
+    }
+    assert_eq!(store.grants(&learner, &course).await.unwrap().len(), 1);
+    assert_eq!(store.timeline(enrollment).await.unwrap().len(), 2);
+    assert!(store.delivery(&key).await.unwrap().is_some());
+    let pending = store.pending(PageRequest::first(50)).await.unwrap();
+    assert_eq!(pending.items.len(), 50);
+    let next = PageRequest::after(pending.next.unwrap(), 50);
+    assert_eq!(store.pending(next).await.unwrap().items.len(), 50);
+    store.refunds_due(PageRequest::first(50)).await.unwrap();
+    store.unassigned(PageRequest::first(50)).await.unwrap();
+    for filter in [InboxFilter::Waiting, InboxFilter::Parked, InboxFilter::Dead] {
+        store.inbox(filter, PageRequest::first(50)).await.unwrap();
+    }
+
+    let all = PaymentFilter::default;
+    let begun: DateTime<Utc> = "2025-01-01T00:00:00Z".parse().unwrap();
+    let middle = begun + Duration::seconds(30 * i64::try_from(rows / 2).unwrap());
+    let some_of = |course: &CourseId| PaymentFilter {
+        course: Some(course.clone()),
+        ..all()
+    };
+    let searches = [
+        all(),
+        PaymentFilter {
+            learner: Some(learner.clone()),
+            ..all()
+        },
+        some_of(&course),
+        PaymentFilter {
+            status: Some(AttemptStatus::Paid),
+            ..all()
+        },
+        PaymentFilter {
+            status: Some(AttemptStatus::Failed),
+            ..all()
+        },
+        PaymentFilter {
+            method: Some(Method::InstantEft),
+            ..all()
+        },
+        PaymentFilter {
+            from: Some(middle),
+            until: Some(middle + Duration::hours(1)),
+            ..all()
+        },
+        PaymentFilter {
+            status: Some(AttemptStatus::Paid),
+            until: Some(middle),
+            ..some_of(&course)
+        },
+        PaymentFilter {
+            prefix: Some(Prefix::Reference(format!("SEED-{number}"))),
+            ..all()
+        },
+        PaymentFilter {
+            prefix: Some(Prefix::Reference("SEED-".to_owned())),
+            ..all()
+        },
+        PaymentFilter {
+            prefix: Some(Prefix::Email(format!("learner-{number}@"))),
+            ..all()
+        },
+        PaymentFilter {
+            prefix: Some(Prefix::Email("learner-".to_owned())),
+            ..all()
+        },
+    ];
+    for filter in searches {
+        let first = store
+            .payments(&filter, PageRequest::first(50))
+            .await
+            .unwrap();
+        assert!(!first.items.is_empty(), "{filter:?}");
+        if let Some(next) = first.next {
+            let second = store
+                .payments(&filter, PageRequest::after(next, 50))
+                .await
+                .unwrap();
+            let last = &first.items.last().unwrap().attempt.reference;
+            assert!(!second.items.is_empty());
+            assert!(
+                second
+                    .items
+                    .iter()
+                    .all(|item| item.attempt.reference != *last)
+            );
+        }
+    }
+    let period = Period {
+        from: middle,
+        until: middle + Duration::days(2),
+        offset: FixedOffset::east_opt(2 * 3600).unwrap(),
+    };
+    let days = store.days(period, None).await.unwrap();
+    let enrolled: u64 = days.iter().map(|day| day.figures.enrolled).sum();
+    assert_eq!(enrolled, 2 * 24 * 120);
+    assert!(!store.days(period, Some(&course)).await.unwrap().is_empty());
+    let courses = store.courses(period, PageRequest::first(50)).await.unwrap();
+    assert_eq!(courses.items.len(), 50);
+}

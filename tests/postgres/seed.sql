@@ -1,0 +1,46 @@
+-- A school with :rows enrollments, one every 30 seconds: four of five are paid, one of a
+-- hundred waits for approval. Run with coursegate. and :rows replaced.
+INSERT INTO coursegate.enrollments
+SELECT ('019c0000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'learner-' || n,
+       'learner-' || n || '@school.example', 'course-' || n % 200, 'Course ' || n % 200, 49900, 'ZAR',
+       CASE WHEN n % 100 = 7 THEN 'bank_transfer' ELSE 'card' END,
+       '{"level":"full","kinds":["full"],"seconds":null,"restrictions":[]}',
+       CASE WHEN n % 100 = 7 THEN 'awaiting_approval' WHEN n % 5 = 0 THEN 'awaiting_payment' ELSE 'approved' END,
+       CASE WHEN n % 100 = 7 THEN 'bank_transfer' WHEN n % 5 = 0 THEN NULL ELSE 'automatic_card_payment' END,
+       NULL, 2, begun, begun, CASE WHEN n % 100 = 7 OR n % 5 = 0 THEN NULL ELSE begun + interval '40 s' END
+FROM generate_series(1, :rows) AS n, LATERAL (SELECT timestamptz '2025-01-01 00:00Z' + n * interval '30 s' AS begun) AS t;
+
+INSERT INTO coursegate.attempts
+    (reference, enrollment, number, learner, course, amount, currency, declared, link, link_url, status,
+     paid_at, paid_method, grade, standing, created_at)
+SELECT 'SEED-' || n, ('019c0000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 1, 'learner-' || n,
+       'course-' || n % 200, 49900, 'ZAR', CASE WHEN n % 100 = 7 THEN 'bank_transfer' ELSE 'card' END,
+       'link' || n, 'https://pay.example/link' || n,
+       CASE WHEN paid THEN 'paid' WHEN n % 1000 = 5 THEN 'failed' ELSE 'link_ready' END,
+       CASE WHEN paid THEN begun + interval '40 s' END,
+       CASE WHEN paid AND n % 50 = 3 THEN 'instant_eft' WHEN paid THEN 'card' END,
+       CASE WHEN paid THEN 'confirmed' END, CASE WHEN paid THEN 'counted' END, begun
+FROM generate_series(1, :rows) AS n,
+     LATERAL (SELECT timestamptz '2025-01-01 00:00Z' + n * interval '30 s' AS begun,
+                     n % 100 <> 7 AND n % 5 <> 0 AS paid) AS t;
+
+INSERT INTO coursegate.grants
+    (id, learner, course, enrollment, source, payment, level, kinds, restrictions, starts_at)
+SELECT e.id, e.learner, e.course, e.id, 'payment', a.reference, 'full', '["full"]', '[]', a.paid_at
+FROM coursegate.enrollments AS e JOIN coursegate.attempts AS a ON a.enrollment = e.id
+WHERE a.status = 'paid';
+
+INSERT INTO coursegate.inbox
+    (key, received_at, path, body, signed_key, signed_form, pay_link, reference, enrollment, state,
+     outcome, tries)
+SELECT link || '/SUCCESS/' || reference, paid_at, '/payments/ikhokha', '{}', 'primary', 'raw', link,
+       reference, enrollment, 'settled', 'applied', 0
+FROM coursegate.attempts WHERE status = 'paid';
+
+INSERT INTO coursegate.records (id, enrollment, version, event, severity, fact, actor, source, at)
+SELECT gen_random_uuid(), e.id, v, 'enrollment_created', 'info',
+       '{"fact":"enrollment_created","price":{"minor":49900,"currency":"ZAR"},"declared":"card"}',
+       'system', 'system_automatic', e.created_at
+FROM coursegate.enrollments AS e, generate_series(1, 2) AS v;
+
+ANALYZE coursegate.enrollments, coursegate.attempts, coursegate.grants, coursegate.inbox, coursegate.records;
