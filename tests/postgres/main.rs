@@ -15,6 +15,7 @@ mod conformance;
 mod crash;
 mod cut;
 mod migrations;
+mod pooler;
 mod races;
 mod reads;
 mod school;

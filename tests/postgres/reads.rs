@@ -62,6 +62,16 @@ async fn no_search_reads_a_big_table_from_end_to_end() {
     pool.close().await;
     let after = scans(&looking_on, &schema).await;
     assert_eq!(before, after);
+
+    // The counters do see one.
+    let pool = pool_options().connect(url()).await.unwrap();
+    let text = format!("SELECT count(*) FROM {schema}.enrollments WHERE title = 'nothing'");
+    sqlx::raw_sql(AssertSqlSafe(text))
+        .execute(&pool)
+        .await
+        .unwrap();
+    pool.close().await;
+    assert_ne!(scans(&looking_on, &schema).await, after);
 }
 
 /// Every read there is, with something to find.
