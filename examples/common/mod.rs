@@ -128,7 +128,11 @@ impl Demo {
                 branch_code: "000001".into(),
             },
         );
-        let registrar = Registrar::builder(config, MemoryStore::new())
+        let registrar = match std::env::var("DATABASE_URL") {
+            Ok(url) => Registrar::builder(config, postgres(&url).await?),
+            Err(_) => Registrar::builder(config, MemoryStore::new()),
+        };
+        let registrar = registrar
             .gateway(simulator.gateway())
             .courses(app::offers)
             .build()?;
@@ -152,6 +156,21 @@ impl Demo {
             listener,
         })
     }
+}
+
+/// A store that outlives the process, in a schema of its own.
+#[cfg(feature = "postgres")]
+async fn postgres(url: &str) -> Result<coursegate::adapter::postgres::PgStore, AnyError> {
+    use coursegate::adapter::postgres::{PgStore, pool_options};
+
+    let store = PgStore::new(pool_options().connect(url).await?).schema("coursegate_demo")?;
+    store.migrate().await?;
+    Ok(store)
+}
+
+#[cfg(not(feature = "postgres"))]
+async fn postgres(_: &str) -> Result<MemoryStore, AnyError> {
+    Err("DATABASE_URL is set: add --features postgres to use it, or unset it".into())
 }
 
 /// Demos listen on this machine only.

@@ -28,6 +28,7 @@ enum Cut {
 struct Line {
     writes: AtomicUsize,
     executes: AtomicUsize,
+    parses: AtomicUsize,
     cut: std::sync::Mutex<Option<Cut>>,
     /// No connection comes about while this is so.
     down: AtomicBool,
@@ -60,7 +61,9 @@ impl Line {
                 read = client.read(&mut up) => {
                     let Ok(read @ 1..) = read else { return };
                     let write = self.writes.fetch_add(1, Ordering::SeqCst) + 1;
-                    self.executes.fetch_add(executes(&up[..read]), Ordering::SeqCst);
+                    let (parses, executes) = statements(&up[..read]);
+                    self.parses.fetch_add(parses, Ordering::SeqCst);
+                    self.executes.fetch_add(executes, Ordering::SeqCst);
                     let cut = *self.cut.lock().unwrap();
                     if cut == Some(Cut::Before(write)) {
                         return self.break_down();
@@ -91,18 +94,20 @@ impl Line {
     }
 }
 
-/// How many statements a client's write executes: messages `E` and `Q` of the protocol.
-fn executes(mut bytes: &[u8]) -> usize {
-    let mut found = 0;
+/// How many statements a client's write prepares, and how many it executes: messages `P`,
+/// and `E` or `Q`, of the protocol.
+fn statements(mut bytes: &[u8]) -> (usize, usize) {
+    let (mut parses, mut executes) = (0, 0);
     while let [kind, a, b, c, d, rest @ ..] = bytes {
-        found += usize::from(matches!(kind, b'E' | b'Q'));
+        parses += usize::from(*kind == b'P');
+        executes += usize::from(matches!(kind, b'E' | b'Q'));
         let length = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
         let Some(next) = length.checked_sub(4).and_then(|length| rest.get(length..)) else {
-            return found;
+            break;
         };
         bytes = next;
     }
-    found
+    (parses, executes)
 }
 
 async fn cut_everywhere(kind: Kind, stays_down: bool) {
@@ -185,9 +190,10 @@ async fn a_webhook_is_two_statements_and_a_duplicate_is_one() {
     store.migrate().await.unwrap();
     let dues = enrol_many(&store, 3).await;
     let registrar = Kind::Right.registrar(store);
-    for due in dues {
+    for (number, due) in dues.iter().enumerate() {
         for expected in [2, 1] {
             line.executes.store(0, Ordering::SeqCst);
+            line.parses.store(0, Ordering::SeqCst);
             let receipt = registrar.receive(due.callback("SUCCESS")).await;
             assert_eq!(receipt.http_status(), 200);
             assert_eq!(
@@ -195,6 +201,8 @@ async fn a_webhook_is_two_statements_and_a_duplicate_is_one() {
                 expected,
                 "{receipt:?}"
             );
+            // After the first webhook everything is prepared.
+            assert!(number == 0 || line.parses.load(Ordering::SeqCst) == 0);
         }
     }
 }

@@ -14,6 +14,7 @@ mod cluster;
 mod conformance;
 mod crash;
 mod cut;
+mod hostile;
 mod migrations;
 mod pooler;
 mod races;

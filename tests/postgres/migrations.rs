@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use coursegate::Reference;
-use coursegate::adapter::postgres::{MigrateError, PgStore, pool_options};
+use coursegate::adapter::postgres::{MigrateError, PgStore};
 use coursegate::port::{Lookup, Store, StoreError};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, PgPool};
@@ -24,13 +24,14 @@ async fn tables(pool: &PgPool, schema: &str) -> Vec<String> {
     column(pool, text).await
 }
 
-const TABLES: [&str; 7] = [
+const TABLES: [&str; 8] = [
     "attempts",
     "enrollments",
     "grants",
     "inbox",
     "migrations",
     "outbox",
+    "pending",
     "records",
 ];
 

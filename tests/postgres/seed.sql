@@ -43,4 +43,6 @@ SELECT gen_random_uuid(), e.id, v, 'enrollment_created', 'info',
        'system', 'system_automatic', e.created_at
 FROM coursegate.enrollments AS e, generate_series(1, 2) AS v;
 
-ANALYZE coursegate.enrollments, coursegate.attempts, coursegate.grants, coursegate.inbox, coursegate.records;
+INSERT INTO coursegate.pending SELECT id FROM coursegate.enrollments WHERE status = 'awaiting_approval';
+
+ANALYZE coursegate.pending, coursegate.enrollments, coursegate.attempts, coursegate.grants, coursegate.inbox, coursegate.records;

@@ -1,6 +1,11 @@
 //! Both example servers, as real processes, driven over real HTTP.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[cfg(feature = "postgres")]
+#[path = "../postgres/cluster.rs"]
+#[allow(dead_code, unreachable_pub)]
+mod cluster;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
@@ -43,8 +48,14 @@ fn binary(name: &str) -> PathBuf {
 
 impl Server {
     fn start(name: &str) -> Self {
+        Self::start_on(name, None)
+    }
+
+    fn start_on(name: &str, database: Option<&str>) -> Self {
         let mut child = Command::new(binary(name))
             .args(["--port", "0", "--simulator-port", "0"])
+            .env_remove("DATABASE_URL")
+            .envs(database.map(|url| ("DATABASE_URL", url)))
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -505,4 +516,23 @@ async fn the_axum_server() {
 #[tokio::test]
 async fn the_actix_server() {
     whole_story("actix_server").await;
+}
+
+/// The same on Postgres, where what was bought is still there after a restart.
+#[cfg(feature = "postgres")]
+#[tokio::test]
+async fn both_servers_keep_everything_in_postgres() {
+    let cluster = cluster::Cluster::start();
+    let url = cluster.url();
+    let server = Server::start_on("axum_server", Some(&url));
+    card_in_the_browser(&server).await;
+    eft_and_approval(&server).await;
+    drop(server);
+
+    let server = Server::start_on("actix_server", Some(&url));
+    let thandi = server.sign_in("Thandi <b>", "").await;
+    assert_eq!(thandi.access("rust-101").await["allowed"], true);
+    let page = thandi.get("/lessons/rust-101").await;
+    assert_eq!(page.status(), StatusCode::OK);
+    scripted_callbacks(&server).await;
 }

@@ -14,6 +14,33 @@
 -- that prefixes use an index and pages sort as the program sorts. Enumerations are text with
 -- a check; what is read whole and never searched (terms, evidence) is JSON.
 
+-- The words there are. As domains rather than constraints of each table: those would be
+-- read again by every single statement.
+CREATE DOMAIN coursegate.method AS text
+    CONSTRAINT a_method_is_known CHECK (VALUE IN ('card', 'instant_eft', 'bank_transfer', 'unknown'));
+CREATE DOMAIN coursegate.minor_units AS bigint
+    CONSTRAINT an_amount_is_positive CHECK (VALUE > 0);
+CREATE DOMAIN coursegate.currency AS text
+    CONSTRAINT a_currency_has_three_letters CHECK (VALUE ~ '^[A-Z]{3}$');
+CREATE DOMAIN coursegate.enrollment_status AS text
+    CONSTRAINT a_status_is_known CHECK (VALUE IN
+        ('awaiting_payment', 'awaiting_approval', 'approved', 'rejected', 'expired', 'withdrawn'));
+CREATE DOMAIN coursegate.attempt_status AS text
+    CONSTRAINT an_attempt_status_is_known CHECK (VALUE IN
+        ('started', 'link_ready', 'failed', 'abandoned', 'paid', 'refunded', 'reversed'));
+CREATE DOMAIN coursegate.grade AS text
+    CONSTRAINT a_grade_is_known CHECK (VALUE IN ('unsigned', 'signed', 'confirmed'));
+CREATE DOMAIN coursegate.standing AS text
+    CONSTRAINT a_standing_is_known CHECK (VALUE IN ('counted', 'held', 'returned'));
+CREATE DOMAIN coursegate.grant_source AS text
+    CONSTRAINT a_source_is_known CHECK (VALUE IN ('payment', 'approval', 'provisional', 'admin', 'migration'));
+CREATE DOMAIN coursegate.access_level AS text
+    CONSTRAINT a_level_is_known CHECK (VALUE IN ('none', 'preview', 'limited', 'full'));
+CREATE DOMAIN coursegate.inbox_state AS text
+    CONSTRAINT a_state_is_known CHECK (VALUE IN ('waiting', 'parked', 'dead', 'settled'));
+CREATE DOMAIN coursegate.severity AS text
+    CONSTRAINT a_severity_is_known CHECK (VALUE IN ('info', 'warning', 'error'));
+
 -- One learner wanting one course: one row for ever; a closed one is reopened.
 CREATE TABLE coursegate.enrollments (
     id          uuid PRIMARY KEY,
@@ -21,11 +48,11 @@ CREATE TABLE coursegate.enrollments (
     email       text COLLATE "C" NOT NULL,
     course      text COLLATE "C" NOT NULL,
     title       text NOT NULL,
-    price       bigint NOT NULL,
-    currency    text NOT NULL,
-    declared    text NOT NULL,
+    price       coursegate.minor_units NOT NULL,
+    currency    coursegate.currency NOT NULL,
+    declared    coursegate.method NOT NULL,
     terms       jsonb NOT NULL,           -- what access the money buys
-    status      text NOT NULL,
+    status      coursegate.enrollment_status NOT NULL,
     reason      text,                     -- why it is held, approved or rejected
     counted     text COLLATE "C",         -- the payment that carries it
     version     bigint NOT NULL,          -- one more with every change
@@ -33,22 +60,18 @@ CREATE TABLE coursegate.enrollments (
     updated_at  timestamptz NOT NULL,
     approved_at timestamptz,              -- when it was last approved
     CONSTRAINT one_enrollment_per_learner_and_course UNIQUE (learner, course),
-    CONSTRAINT a_price_is_positive CHECK (price > 0),
-    CONSTRAINT a_currency_has_three_letters CHECK (currency ~ '^[A-Z]{3}$'),
-    CONSTRAINT a_method_is_known
-        CHECK (declared IN ('card', 'instant_eft', 'bank_transfer', 'unknown')),
-    CONSTRAINT a_status_is_known
-        CHECK (status IN ('awaiting_payment', 'awaiting_approval', 'approved',
-                          'rejected', 'expired', 'withdrawn')),
     CONSTRAINT a_status_has_its_reason
-        CHECK ((status IN ('awaiting_approval', 'approved', 'rejected')) = (reason IS NOT NULL)),
-    CONSTRAINT a_version_is_positive CHECK (version > 0)
-);
--- The approval queue, oldest first.
-CREATE INDEX enrollments_pending ON coursegate.enrollments (id) WHERE status = 'awaiting_approval';
+        CHECK ((status IN ('awaiting_approval', 'approved', 'rejected')) = (reason IS NOT NULL))
+) WITH (fillfactor = 80);                 -- room for the next version on the same page
 CREATE INDEX enrollments_by_email ON coursegate.enrollments (email, id);
 CREATE INDEX enrollments_by_day ON coursegate.enrollments (created_at);
 CREATE INDEX enrollments_by_course ON coursegate.enrollments (course, created_at);
+
+-- The approval queue: the enrollments that await approval, oldest first. A table, and not an
+-- index on the status, so that a change of status touches no index at all.
+CREATE TABLE coursegate.pending (
+    enrollment uuid PRIMARY KEY REFERENCES coursegate.enrollments
+);
 
 -- One try to pay. Old links stay payable, so old attempts stay open.
 CREATE TABLE coursegate.attempts (
@@ -57,29 +80,22 @@ CREATE TABLE coursegate.attempts (
     number        integer NOT NULL,               -- 1 is the enrollment's first
     learner       text COLLATE "C" NOT NULL,
     course        text COLLATE "C" NOT NULL,
-    amount        bigint NOT NULL,
-    currency      text NOT NULL,
-    declared      text NOT NULL,
+    amount        coursegate.minor_units NOT NULL,
+    currency      coursegate.currency NOT NULL,
+    declared      coursegate.method NOT NULL,
     link          text COLLATE "C",               -- the provider's pay link
     link_url      text,
-    status        text NOT NULL,
+    status        coursegate.attempt_status NOT NULL,
     paid_at       timestamptz,
-    paid_amount   bigint,                         -- as far as the provider stated it
-    paid_currency text,
-    paid_method   text,
-    grade         text,                           -- how well the payment is proven
-    standing      text,                           -- what the money does
+    paid_amount   coursegate.minor_units,         -- as far as the provider stated it
+    paid_currency coursegate.currency,
+    paid_method   coursegate.method,
+    grade         coursegate.grade,               -- how well the payment is proven
+    standing      coursegate.standing,            -- what the money does
     held_reason   text,
     method        text NOT NULL GENERATED ALWAYS AS (coalesce(paid_method, declared)) STORED,
     created_at    timestamptz NOT NULL,
     CONSTRAINT attempts_are_numbered UNIQUE (enrollment, number),
-    CONSTRAINT an_amount_is_positive CHECK (amount > 0),
-    CONSTRAINT an_attempt_status_is_known
-        CHECK (status IN ('started', 'link_ready', 'failed', 'abandoned', 'paid', 'refunded', 'reversed')),
-    CONSTRAINT a_method_is_known
-        CHECK (method IN ('card', 'instant_eft', 'bank_transfer', 'unknown')),
-    CONSTRAINT a_grade_is_known CHECK (grade IN ('unsigned', 'signed', 'confirmed')),
-    CONSTRAINT a_standing_is_known CHECK (standing IN ('counted', 'held', 'returned')),
     CONSTRAINT money_that_arrived_has_a_payment
         CHECK (status NOT IN ('paid', 'refunded', 'reversed') OR paid_at IS NOT NULL),
     CONSTRAINT a_payment_is_whole
@@ -102,10 +118,10 @@ CREATE TABLE coursegate.grants (
     learner      text COLLATE "C" NOT NULL,
     course       text COLLATE "C" NOT NULL,
     enrollment   uuid REFERENCES coursegate.enrollments,
-    source       text NOT NULL,
+    source       coursegate.grant_source NOT NULL,
     payment      text COLLATE "C",        -- the reference of the payment it rests on
     by_person    text COLLATE "C",        -- who gave it
-    level        text NOT NULL,
+    level        coursegate.access_level NOT NULL,
     kinds        jsonb NOT NULL,
     restrictions jsonb NOT NULL,
     starts_at    timestamptz NOT NULL,
@@ -113,9 +129,6 @@ CREATE TABLE coursegate.grants (
     ended_at     timestamptz,
     end_reason   text,
     CONSTRAINT one_grant_per_payment UNIQUE (payment),
-    CONSTRAINT a_source_is_known
-        CHECK (source IN ('payment', 'approval', 'provisional', 'admin', 'migration')),
-    CONSTRAINT a_level_is_known CHECK (level IN ('none', 'preview', 'limited', 'full')),
     CONSTRAINT an_end_has_a_reason CHECK ((ended_at IS NULL) = (end_reason IS NULL))
 );
 CREATE INDEX grants_by_learner ON coursegate.grants (learner, course);
@@ -132,13 +145,12 @@ CREATE TABLE coursegate.inbox (
     pay_link     text COLLATE "C",
     reference    text COLLATE "C",
     enrollment   uuid,
-    state        text NOT NULL,
+    state        coursegate.inbox_state NOT NULL,
     next_at      timestamptz,             -- when it is due to be tried again
     outcome      text,
     cause        text,
     tries        integer NOT NULL,
     leased_until timestamptz,             -- a worker has it until then
-    CONSTRAINT a_state_is_known CHECK (state IN ('waiting', 'parked', 'dead', 'settled')),
     CONSTRAINT a_state_is_whole
         CHECK ((state IN ('waiting', 'parked')) = (next_at IS NOT NULL)
                AND (state = 'settled') = (outcome IS NOT NULL)
@@ -156,15 +168,14 @@ CREATE TABLE coursegate.records (
     enrollment uuid,
     version    bigint NOT NULL,           -- the enrollment's, right after
     event      text NOT NULL,
-    severity   text NOT NULL,
+    severity   coursegate.severity NOT NULL,
     fact       jsonb NOT NULL,
     actor      text NOT NULL,
     actor_id   text COLLATE "C",
     source     text NOT NULL,
     note       text,
     basis      jsonb,                     -- evidence, detection and checks behind a decision
-    at         timestamptz NOT NULL,
-    CONSTRAINT a_severity_is_known CHECK (severity IN ('info', 'warning', 'error'))
+    at         timestamptz NOT NULL
 );
 CREATE INDEX records_by_enrollment ON coursegate.records (enrollment, version, id);
 CREATE INDEX records_unassigned ON coursegate.records (id) WHERE enrollment IS NULL;
@@ -179,7 +190,7 @@ CREATE TRIGGER records_only_grow BEFORE UPDATE OR DELETE OR TRUNCATE ON coursega
 -- Records to publish. For each enrollment they leave in the order of (version, record); no
 -- order is read off a serial number, since lower numbers can commit later.
 CREATE TABLE coursegate.outbox (
-    record     uuid PRIMARY KEY REFERENCES coursegate.records,
+    record     uuid PRIMARY KEY,          -- written by the statement that wrote the record
     enrollment uuid,
     version    bigint NOT NULL,
     due_at     timestamptz NOT NULL       -- a claim moves it to the end of its lease
@@ -200,16 +211,10 @@ DECLARE
     expected bigint := change ->> 'expected';
     e coursegate.enrollments := jsonb_populate_record(NULL::coursegate.enrollments, change -> 'enrollment');
     i coursegate.inbox := jsonb_populate_record(NULL::coursegate.inbox, change -> 'inbox');
-    affected bigint;
+    changed bigint;
+    added bigint;
     written boolean := false;
 BEGIN
-    IF i.key IS NOT NULL THEN
-        PERFORM FROM coursegate.inbox WHERE key = i.key AND state = 'settled';
-        IF FOUND THEN
-            RETURN 'duplicate';
-        END IF;
-    END IF;
-
     IF e.id IS NOT NULL THEN
         IF expected IS NULL THEN
             e.approved_at := CASE WHEN e.status = 'approved' THEN e.updated_at END;
@@ -228,6 +233,11 @@ BEGIN
             RETURN 'conflict';
         END IF;
         written := true;
+        IF e.status = 'awaiting_approval' THEN
+            INSERT INTO coursegate.pending VALUES (e.id) ON CONFLICT DO NOTHING;
+        ELSE
+            DELETE FROM coursegate.pending WHERE enrollment = e.id;
+        END IF;
     END IF;
 
     IF i.key IS NOT NULL THEN
@@ -246,32 +256,39 @@ BEGIN
     END IF;
 
     IF change ? 'attempts' THEN
-        INSERT INTO coursegate.attempts AS known
-            (reference, enrollment, number, learner, course, amount, currency, declared, link, link_url,
-             status, paid_at, paid_amount, paid_currency, paid_method, grade, standing, held_reason, created_at)
-            SELECT a.reference, a.enrollment,
-                   (SELECT count(*) FROM coursegate.attempts b WHERE b.enrollment = a.enrollment)
-                       + row_number() OVER (),
-                   a.learner, a.course, a.amount, a.currency, a.declared, a.link, a.link_url,
-                   a.status, a.paid_at, a.paid_amount, a.paid_currency, a.paid_method, a.grade,
-                   a.standing, a.held_reason, a.created_at
+        UPDATE coursegate.attempts AS old SET
+            amount = a.amount, currency = a.currency, declared = a.declared, link = a.link,
+            link_url = a.link_url, status = a.status, paid_at = a.paid_at, paid_amount = a.paid_amount,
+            paid_currency = a.paid_currency, paid_method = a.paid_method, grade = a.grade,
+            standing = a.standing, held_reason = a.held_reason
             FROM jsonb_populate_recordset(NULL::coursegate.attempts, change -> 'attempts') AS a
-            ON CONFLICT (reference) DO UPDATE SET
-                amount = excluded.amount, currency = excluded.currency, declared = excluded.declared,
-                link = excluded.link, link_url = excluded.link_url, status = excluded.status,
-                paid_at = excluded.paid_at, paid_amount = excluded.paid_amount,
-                paid_currency = excluded.paid_currency, paid_method = excluded.paid_method,
-                grade = excluded.grade, standing = excluded.standing, held_reason = excluded.held_reason
-            WHERE known.enrollment = excluded.enrollment;
-        GET DIAGNOSTICS affected = ROW_COUNT;
-        IF affected < jsonb_array_length(change -> 'attempts') THEN
-            RAISE EXCEPTION 'a reference belongs to another enrollment' USING ERRCODE = 'CG002';
+            WHERE old.reference = a.reference AND old.enrollment = a.enrollment;
+        GET DIAGNOSTICS changed = ROW_COUNT;
+        IF changed < jsonb_array_length(change -> 'attempts') THEN
+            INSERT INTO coursegate.attempts
+                (reference, enrollment, number, learner, course, amount, currency, declared, link, link_url,
+                 status, paid_at, paid_amount, paid_currency, paid_method, grade, standing, held_reason, created_at)
+                SELECT a.reference, a.enrollment,
+                       (SELECT count(*) FROM coursegate.attempts AS b WHERE b.enrollment = a.enrollment)
+                           + row_number() OVER (),
+                       a.learner, a.course, a.amount, a.currency, a.declared, a.link, a.link_url,
+                       a.status, a.paid_at, a.paid_amount, a.paid_currency, a.paid_method, a.grade,
+                       a.standing, a.held_reason, a.created_at
+                FROM jsonb_populate_recordset(NULL::coursegate.attempts, change -> 'attempts') AS a
+                WHERE NOT EXISTS (SELECT FROM coursegate.attempts AS b
+                                  WHERE b.reference = a.reference AND b.enrollment = a.enrollment)
+                ON CONFLICT (reference) DO NOTHING;
+            GET DIAGNOSTICS added = ROW_COUNT;
+            IF changed + added < jsonb_array_length(change -> 'attempts') THEN
+                RAISE EXCEPTION 'a reference belongs to another enrollment' USING ERRCODE = 'CG002';
+            END IF;
         END IF;
-        -- A delivery that found nothing may be about this attempt.
+    END IF;
+    IF change ? 'wakes' THEN
+        -- A delivery that found nothing may be about one of these.
         UPDATE coursegate.inbox AS parked SET next_at = a.created_at
-            FROM jsonb_populate_recordset(NULL::coursegate.attempts, change -> 'attempts') AS a
-            WHERE parked.state = 'parked' AND a.status IN ('started', 'link_ready')
-              AND (parked.reference = a.reference OR parked.pay_link = a.link);
+            FROM jsonb_populate_recordset(NULL::coursegate.attempts, change -> 'wakes') AS a
+            WHERE parked.state = 'parked' AND (parked.reference = a.reference OR parked.pay_link = a.link);
     END IF;
 
     IF change ? 'grants' THEN

@@ -1,0 +1,100 @@
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::BadRow;
+use crate::access::Terms;
+use crate::enrollment::{Enrollment, Status, StatusKind, Version};
+use crate::ids::{CourseId, Email, EnrollmentId, LearnerId, Reference, Title};
+use crate::money::{Currency, Money};
+use crate::payment::Method;
+use crate::reason::Note;
+
+#[derive(Serialize, Deserialize)]
+pub(in super::super) struct EnrollmentRow {
+    id: EnrollmentId,
+    learner: LearnerId,
+    email: Email,
+    course: CourseId,
+    title: Title,
+    price: i64,
+    currency: Currency,
+    declared: Method,
+    terms: Terms,
+    status: StatusKind,
+    reason: Option<String>,
+    counted: Option<Reference>,
+    version: u64,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+impl From<Enrollment> for EnrollmentRow {
+    fn from(from: Enrollment) -> Self {
+        let status = from.status.kind();
+        let reason = match from.status {
+            Status::AwaitingApproval { reason } => Some(reason.as_str().to_owned()),
+            Status::Approved { cause } => Some(cause.as_str().to_owned()),
+            Status::Rejected { reason } => Some(reason.as_str().to_owned()),
+            Status::AwaitingPayment | Status::Expired | Status::Withdrawn => None,
+        };
+        Self {
+            id: from.id,
+            learner: from.learner,
+            email: from.email,
+            course: from.course,
+            title: from.title,
+            price: from.price.minor(),
+            currency: from.price.currency(),
+            declared: from.declared,
+            terms: from.terms,
+            status,
+            reason,
+            counted: from.counted,
+            version: from.version.0,
+            created_at: from.created_at,
+            updated_at: from.updated_at,
+        }
+    }
+}
+
+impl TryFrom<EnrollmentRow> for Enrollment {
+    type Error = BadRow;
+
+    fn try_from(row: EnrollmentRow) -> Result<Self, BadRow> {
+        Ok(Self {
+            id: row.id,
+            learner: row.learner,
+            email: row.email,
+            course: row.course,
+            title: row.title,
+            price: Money::new(row.price, row.currency).map_err(|_| BadRow("enrollments"))?,
+            declared: row.declared,
+            terms: row.terms,
+            status: status(row.status, row.reason.as_deref())?,
+            counted: row.counted,
+            version: Version(row.version),
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        })
+    }
+}
+
+/// A status from its two columns.
+pub(super) fn status(kind: StatusKind, reason: Option<&str>) -> Result<Status, BadRow> {
+    let bad = || BadRow("enrollments");
+    let word = reason.ok_or_else(bad);
+    Ok(match kind {
+        StatusKind::AwaitingPayment => Status::AwaitingPayment,
+        StatusKind::AwaitingApproval => Status::AwaitingApproval {
+            reason: word?.parse().map_err(|_| bad())?,
+        },
+        StatusKind::Approved => Status::Approved {
+            cause: word?.parse().map_err(|_| bad())?,
+        },
+        StatusKind::Rejected => Status::Rejected {
+            reason: Note::new(word?),
+        },
+        StatusKind::Expired => Status::Expired,
+        StatusKind::Withdrawn => Status::Withdrawn,
+    })
+}

@@ -1,0 +1,90 @@
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::BadRow;
+use crate::access::{AccessLevel, EndReason, Grant, GrantSource, GrantState, Kinds, Restriction};
+use crate::ids::{CourseId, EnrollmentId, GrantId, LearnerId, PersonId, Reference};
+
+#[derive(Serialize, Deserialize)]
+pub(in super::super) struct GrantRow {
+    id: GrantId,
+    learner: LearnerId,
+    course: CourseId,
+    enrollment: Option<EnrollmentId>,
+    source: String,
+    payment: Option<Reference>,
+    by_person: Option<PersonId>,
+    level: AccessLevel,
+    kinds: Kinds,
+    restrictions: Vec<Restriction>,
+    starts_at: DateTime<Utc>,
+    expires_at: Option<DateTime<Utc>>,
+    ended_at: Option<DateTime<Utc>>,
+    end_reason: Option<EndReason>,
+}
+
+impl From<Grant> for GrantRow {
+    fn from(from: Grant) -> Self {
+        let (source, payment, by_person) = match from.source {
+            GrantSource::Payment { payment } => ("payment", Some(payment), None),
+            GrantSource::Approval { by, payment } => ("approval", payment, Some(by)),
+            GrantSource::Provisional => ("provisional", None, None),
+            GrantSource::Admin { by } => ("admin", None, Some(by)),
+            GrantSource::Migration { by } => ("migration", None, Some(by)),
+        };
+        let (ended_at, end_reason) = match from.state {
+            GrantState::Live => (None, None),
+            GrantState::Ended { at, why } => (Some(at), Some(why)),
+        };
+        Self {
+            id: from.id,
+            learner: from.learner,
+            course: from.course,
+            enrollment: from.enrollment,
+            source: source.to_owned(),
+            payment,
+            by_person,
+            level: from.level,
+            kinds: from.kinds,
+            restrictions: from.restrictions,
+            starts_at: from.starts_at,
+            expires_at: from.expires_at,
+            ended_at,
+            end_reason,
+        }
+    }
+}
+
+impl TryFrom<GrantRow> for Grant {
+    type Error = BadRow;
+
+    fn try_from(row: GrantRow) -> Result<Self, BadRow> {
+        let bad = || BadRow("grants");
+        let source = match (row.source.as_str(), row.payment, row.by_person) {
+            ("payment", Some(payment), None) => GrantSource::Payment { payment },
+            ("approval", payment, Some(by)) => GrantSource::Approval { by, payment },
+            ("provisional", None, None) => GrantSource::Provisional,
+            ("admin", None, Some(by)) => GrantSource::Admin { by },
+            ("migration", None, Some(by)) => GrantSource::Migration { by },
+            _ => return Err(bad()),
+        };
+        let state = match (row.ended_at, row.end_reason) {
+            (None, None) => GrantState::Live,
+            (Some(at), Some(why)) => GrantState::Ended { at, why },
+            _ => return Err(bad()),
+        };
+        Ok(Self {
+            id: row.id,
+            learner: row.learner,
+            course: row.course,
+            enrollment: row.enrollment,
+            source,
+            level: row.level,
+            kinds: row.kinds,
+            restrictions: row.restrictions,
+            starts_at: row.starts_at,
+            expires_at: row.expires_at,
+            state,
+        })
+    }
+}

@@ -1,0 +1,84 @@
+//! Rows as the database has them, and the way to and from the domain's types. Columns and
+//! fields have the same names: rows travel as JSON in both directions.
+
+mod attempt;
+mod enrollment;
+mod grant;
+mod inbox;
+mod reads;
+mod record;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use crate::enrollment::Change;
+use crate::ids::{PayLinkId, Reference};
+use crate::payment::{Attempt, AttemptStatus};
+
+pub(super) use attempt::AttemptRow;
+pub(super) use enrollment::EnrollmentRow;
+pub(super) use grant::GrantRow;
+pub(super) use inbox::{InboxRow, KnownRow};
+pub(super) use reads::{FiguresRow, PaymentRow, PendingRow};
+pub(super) use record::RecordRow;
+
+/// A row that the domain cannot have written: somebody else did.
+#[derive(Debug, thiserror::Error)]
+#[error("a row of {0} makes no sense")]
+pub(super) struct BadRow(pub(super) &'static str);
+
+/// What a parked delivery may name an attempt by.
+#[derive(Serialize)]
+struct WakeRow {
+    reference: Reference,
+    link: Option<PayLinkId>,
+    created_at: DateTime<Utc>,
+}
+
+/// The argument of the function `commit`. What is absent is left out.
+#[derive(Serialize)]
+pub(super) struct ChangeRow {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inbox: Option<InboxRow>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    enrollment: Option<EnrollmentRow>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected: Option<u64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    attempts: Vec<AttemptRow>,
+    /// The names of attempts that are new or have a new link.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    wakes: Vec<WakeRow>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    grants: Vec<GrantRow>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    records: Vec<RecordRow>,
+    publish: bool,
+}
+
+impl From<Change> for ChangeRow {
+    fn from(from: Change) -> Self {
+        let waits = |attempt: &&Attempt| {
+            matches!(
+                attempt.status,
+                AttemptStatus::Started | AttemptStatus::LinkReady
+            )
+        };
+        let wake = |attempt: &Attempt| WakeRow {
+            reference: attempt.reference.clone(),
+            link: attempt.link.as_ref().map(|link| link.id.clone()),
+            created_at: attempt.created_at,
+        };
+        let wakes = from.attempts.iter().filter(waits).map(wake).collect();
+        Self {
+            wakes,
+            inbox: from.inbox.map(InboxRow::from),
+            enrollment: from.enrollment.map(EnrollmentRow::from),
+            expected: from.expected.map(|version| version.0),
+            attempts: from.attempts.into_iter().map(AttemptRow::from).collect(),
+            grants: from.grants.into_iter().map(GrantRow::from).collect(),
+            records: from.records.into_iter().map(RecordRow::from).collect(),
+            publish: from.publish,
+        }
+    }
+}
