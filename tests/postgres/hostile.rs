@@ -45,7 +45,7 @@ async fn odd_values_beside_the_known_ones_change_nothing() {
         r#""cardType":"vi\u0000sa""#,
         r#""cardType":"\ud83d\ude00 'quoted' \\ \" ; DROP TABLE enrollments""#,
         r#""maskedCard":"4111 1111 1111 1111","authCode":"\u0000\u0001""#,
-        r#""bankName":"\u202e","settled":1e308"#,
+        r#""memo":"\u202e","settled":1e308"#,
         r#""text":"\u0000""#,
     ];
     for (number, extra) in odd.iter().enumerate() {

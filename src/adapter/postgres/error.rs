@@ -8,10 +8,13 @@ use uuid::Uuid;
 use super::rows::BadRow;
 use crate::port::StoreError;
 
-/// How often a call is tried in all.
-const TRIES: u32 = 6;
+/// How often a call is tried in all. At SERIALIZABLE a small table makes for many failures:
+/// the database watches whole pages, and everything is on the same few.
+const TRIES: u32 = 12;
 /// The first pause, on average; each one after it is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(4);
+/// The longest one: all together stay below two seconds.
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
 /// A call that came to nothing.
 #[derive(Debug, thiserror::Error)]
@@ -140,7 +143,7 @@ impl Backoff {
         // Between half and one and a half times the pause.
         let [spread, ..] = *Uuid::new_v4().as_bytes();
         Delay::new(self.pause / 2 + self.pause * u32::from(spread) / 255).await;
-        self.pause *= 2;
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         true
     }
 }

@@ -21,7 +21,7 @@
 //! A commit is one statement and needs no more than READ COMMITTED: it names the version its
 //! decision was made on, and the losers of a race write nothing. It is as correct at
 //! SERIALIZABLE, where the database answers some races with SQLSTATE 40001: the whole call is
-//! then made again, six times at most, with pauses of random length. There are no advisory
+//! then made again, twelve times at most, with pauses of random length. There are no advisory
 //! locks, nothing depends on LISTEN, and no order is read off serial numbers.
 //!
 //! # What was tested, and what was not
