@@ -115,6 +115,9 @@ async fn eight_enrolments_at_once_are_one() {
         }
         ids.dedup();
         assert_eq!(ids.len(), 1);
+        // All of them were sent to the same pay page.
+        let case = store.load(Lookup::Enrollment(ids[0])).await.unwrap().case;
+        assert_eq!(case.unwrap().attempts.len(), 1);
     }
     Kind::Right.judge(&problems(&onlooker(url()).await, &schema, &[]).await);
 }

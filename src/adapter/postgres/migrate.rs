@@ -53,14 +53,19 @@ pub(super) async fn migrate(pool: &PgPool, schema: &Schema) -> Result<(), Migrat
 async fn prepare(pool: &PgPool, schema: &Schema) -> Result<(), CallError> {
     let mut connection = pool.acquire().await?;
     let mut transaction = connection.begin().await?;
-    // Without the look, a role that may not create schemas could not use one made for it.
-    let exists: bool =
-        sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)")
-            .persistent(false)
-            .bind(schema.name())
-            .fetch_one(&mut *transaction)
-            .await?;
-    let create = if exists {
+    // Whoever may not create anything can still use what was made for them.
+    let (has_schema, has_table): (bool, bool) = sqlx::query_as(
+        "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1),
+             EXISTS (SELECT FROM pg_tables WHERE schemaname = $1 AND tablename = 'migrations')",
+    )
+    .persistent(false)
+    .bind(schema.name())
+    .fetch_one(&mut *transaction)
+    .await?;
+    if has_table {
+        return Ok(transaction.commit().await?);
+    }
+    let create = if has_schema {
         String::new()
     } else {
         format!("CREATE SCHEMA IF NOT EXISTS \"{}\";", schema.name())

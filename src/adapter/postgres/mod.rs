@@ -31,6 +31,11 @@
 //! promoted, and databases that speak the same protocol. These need PL/pgSQL,
 //! `INSERT ... ON CONFLICT`, JSON functions, partial indexes and `FOR UPDATE SKIP LOCKED`.
 //!
+//! # Rights
+//! [`PgStore::migrate`] wants the owner of the schema, or a role that may create it. What
+//! serves requests needs `USAGE` of the schema and `SELECT, INSERT, UPDATE, DELETE` on its
+//! tables; of `records` it needs no more than `SELECT, INSERT`.
+//!
 //! # Connections
 //! [`pool_options`] is a good start: about four connections for each core of the database,
 //! since callers that wait for one cost next to nothing, and no test before each use, which
