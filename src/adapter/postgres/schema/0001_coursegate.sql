@@ -284,6 +284,7 @@ BEGIN
             END IF;
         END IF;
     END IF;
+
     IF change ? 'wakes' THEN
         -- A delivery that found nothing may be about one of these.
         UPDATE coursegate.inbox AS parked SET next_at = a.created_at
@@ -302,13 +303,12 @@ BEGIN
     END IF;
 
     IF change ? 'records' THEN
-        INSERT INTO coursegate.records
-            SELECT * FROM jsonb_populate_recordset(NULL::coursegate.records, change -> 'records');
-        IF (change ->> 'publish')::boolean THEN
-            INSERT INTO coursegate.outbox
-                SELECT r.id, r.enrollment, r.version, r.at
-                FROM jsonb_populate_recordset(NULL::coursegate.records, change -> 'records') AS r;
-        END IF;
+        WITH written AS (
+            INSERT INTO coursegate.records
+                SELECT * FROM jsonb_populate_recordset(NULL::coursegate.records, change -> 'records')
+                RETURNING id, enrollment, version, at)
+        INSERT INTO coursegate.outbox
+            SELECT id, enrollment, version, at FROM written WHERE (change ->> 'publish')::boolean;
     END IF;
     RETURN 'done';
 END $$;
