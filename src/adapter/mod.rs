@@ -1,5 +1,7 @@
 //! Outside systems, one module each. None knows another, nor the registrar.
 
+#[cfg(feature = "ikhokha")]
+pub mod ikhokha;
 pub mod memory;
 #[cfg(feature = "postgres")]
 pub mod postgres;

@@ -21,6 +21,8 @@ mod eft_approval;
 mod enrolling;
 mod gateway_failures;
 mod hostile_webhooks;
+#[cfg(feature = "ikhokha")]
+mod ikhokha_client;
 mod no_secrets;
 mod policy;
 mod races;

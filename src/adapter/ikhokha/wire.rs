@@ -1,0 +1,108 @@
+//! The provider's JSON, as its official example repository (`ikhokha/ik-pay-api-examples`)
+//! shows it.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::evidence::StatedAmount;
+use crate::ids::PayLinkId;
+use crate::money::Currency;
+use crate::payment::ProviderStatus;
+use crate::port::LinkRequest;
+use crate::secret::AppId;
+
+/// The body of `POST /payment`. Its compact form is what `JSON.stringify` would give, which
+/// the provider very probably makes again before it checks the signature.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Create<'r> {
+    #[serde(rename = "entityID")]
+    entity_id: &'r str,
+    amount: i64,
+    currency: String,
+    requester_url: &'r str,
+    /// Only live works, says the official README.
+    mode: &'static str,
+    #[serde(rename = "externalTransactionID")]
+    external_transaction_id: &'r str,
+    description: String,
+    urls: Urls<'r>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Urls<'r> {
+    callback_url: &'r str,
+    success_page_url: &'r str,
+    failure_page_url: &'r str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cancel_url: Option<&'r str>,
+}
+
+impl<'r> Create<'r> {
+    pub(super) fn new(app_id: &'r AppId, request: &'r LinkRequest) -> Self {
+        Self {
+            entity_id: app_id.as_str(),
+            amount: request.amount.minor(),
+            currency: request.amount.currency().code().to_owned(),
+            requester_url: &request.requester_url,
+            mode: "live",
+            external_transaction_id: request.reference.as_str(),
+            // Official samples differ on escaping the apostrophe, so none is sent.
+            description: request.description.as_str().replace('\'', "\u{2019}"),
+            urls: Urls {
+                callback_url: &request.callback_url,
+                success_page_url: &request.success_url,
+                failure_page_url: &request.failure_url,
+                cancel_url: request.cancel_url.as_deref(),
+            },
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Created {
+    #[serde(rename = "responseCode")]
+    pub(super) response_code: String,
+    #[serde(default)]
+    pub(super) message: Option<String>,
+    #[serde(rename = "paylinkUrl", default)]
+    pub(super) url: Option<String>,
+    #[serde(rename = "paylinkID", alias = "paylinkId", default)]
+    pub(super) link: Option<PayLinkId>,
+    #[serde(rename = "externalTransactionID", default)]
+    pub(super) reference: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct StatusAnswer {
+    #[serde(rename = "paylinkID", alias = "paylinkId")]
+    pub(super) link: PayLinkId,
+    pub(super) status: ProviderStatus,
+    /// Cents. Whatever else comes is no sum, and still an answer.
+    #[serde(default)]
+    amount: Value,
+    #[serde(rename = "createdAt", default)]
+    pub(super) created_at: Option<DateTime<Utc>>,
+}
+
+impl StatusAnswer {
+    pub(super) fn amount(&self) -> StatedAmount {
+        match &self.amount {
+            Value::Null => StatedAmount::Nothing,
+            amount => amount.as_i64().map_or(StatedAmount::Unusable, |cents| {
+                StatedAmount::from_minor(cents, Currency::ZAR)
+            }),
+        }
+    }
+}
+
+/// What an error body may say; theirs are not published.
+#[derive(Deserialize)]
+pub(super) struct Complaint {
+    #[serde(rename = "responseCode", default)]
+    pub(super) code: Option<String>,
+    #[serde(default)]
+    pub(super) message: Option<String>,
+}

@@ -1,0 +1,445 @@
+//! The client over real HTTP: against the simulator, and against servers that mean harm.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use coursegate::adapter::ikhokha::{ClientError, IkhokhaClient};
+use coursegate::adapter::memory::MemoryStore;
+use coursegate::adapter::simulator::{Choice, Fault, Settings, Simulator};
+use coursegate::evidence::StatedAmount;
+use coursegate::payment::{Method, ProviderStatus};
+use coursegate::port::{GatewayError, LinkRequest, Lookup, PaymentGateway, StatusQuery, Store};
+use coursegate::registrar::{NextStep, Outcome};
+use coursegate::{AppId, Money, PayLinkId, Reference, Registrar, Secret, Title};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use crate::support::{APP_ID, SECRET, config, delivery, request};
+
+#[path = "../../examples/common/callbacks.rs"]
+#[allow(dead_code, clippy::print_stderr)]
+mod callbacks;
+
+fn client(base: &str) -> IkhokhaClient {
+    client_with(base, SECRET)
+}
+
+fn client_with(base: &str, secret: &str) -> IkhokhaClient {
+    IkhokhaClient::new(AppId::new(APP_ID).unwrap(), &Secret::new(secret).unwrap())
+        .unwrap()
+        .base_url(base)
+        .unwrap()
+        .status_timeout(Duration::from_secs(3))
+        .link_timeout(Duration::from_secs(2))
+}
+
+/// The simulator on a port of this machine, and the address of its API.
+async fn mounted(settings: Settings) -> (Simulator, String) {
+    let (app_id, secret) = (AppId::new(APP_ID).unwrap(), Secret::new(SECRET).unwrap());
+    let simulator = Simulator::new(app_id, secret, settings);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    simulator.set_pay_base(&origin);
+    let router = callbacks::mount(simulator.clone());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (simulator, format!("{origin}/public-api/v1/api"))
+}
+
+fn wish(reference: &str) -> LinkRequest {
+    LinkRequest {
+        reference: Reference::new(reference).unwrap(),
+        amount: Money::zar(49_900).unwrap(),
+        description: Title::new("Thabo's \"bread\" \\ caf\u{e9} \u{1f35e}").unwrap(),
+        callback_url: "https://school.example/payments/ikhokha".into(),
+        success_url: "https://school.example/paid".into(),
+        failure_url: "https://school.example/failed".into(),
+        cancel_url: None,
+        requester_url: "https://school.example".into(),
+    }
+}
+
+fn by(reference: &Reference) -> StatusQuery<'_> {
+    StatusQuery::Reference(reference)
+}
+
+#[tokio::test]
+async fn makes_a_link_and_sees_it_paid() {
+    let (simulator, base) = mounted(Settings::new(1)).await;
+    let client = client(&base);
+    let wish = wish("CG-1");
+    assert_eq!(client.status(by(&wish.reference)).await.unwrap(), None);
+    let link = client.create_link(&wish).await.unwrap();
+    let unpaid = client
+        .status(StatusQuery::PayLink(&link.id))
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(matches!(unpaid.status, ProviderStatus::Other(_)));
+    simulator.pay(&link.id, Choice::Card).unwrap();
+    for query in [StatusQuery::PayLink(&link.id), by(&wish.reference)] {
+        let paid = client.status(query).await.unwrap().unwrap();
+        assert_eq!(paid.status, ProviderStatus::Paid);
+        assert_eq!(paid.amount, StatedAmount::Sum(wish.amount));
+        assert_eq!(paid.pay_link, Some(link.id.clone()));
+        // What the provider does not say stays unsaid.
+        assert_eq!(
+            (paid.method, paid.currency, paid.reference),
+            (None, None, None)
+        );
+    }
+    let unknown = PayLinkId::new("nolinkofours000").unwrap();
+    let unknown = client.status(StatusQuery::PayLink(&unknown)).await.unwrap();
+    assert_eq!(unknown, None);
+    // Nothing was signed or written in a way the provider would not.
+    assert_eq!(simulator.report(), Vec::<String>::new());
+    assert!(client.capabilities().is_test_double);
+}
+
+#[tokio::test]
+async fn the_main_job_over_http() {
+    let (simulator, base) = mounted(Settings::new(2)).await;
+    let store = MemoryStore::new();
+    let registrar = Registrar::builder(config(), store.clone())
+        .gateway(client(&base))
+        .build()
+        .unwrap();
+    let mut links = Vec::new();
+    for name in ["thandi", "sipho"] {
+        let enrolled = registrar.enrol(request(name, Method::Card)).await.unwrap();
+        let NextStep::Pay { reference, url } = enrolled.next else {
+            panic!("no pay link")
+        };
+        let case = store
+            .load(Lookup::Enrollment(enrolled.enrollment))
+            .await
+            .unwrap()
+            .case;
+        let link = case.unwrap().attempts[0].link.clone().unwrap();
+        assert_eq!(link.url.as_ref(), url);
+        links.push((reference, link.id));
+    }
+    // One callback arrives, the other is lost and the learner comes back.
+    simulator.pay(&links[0].1, Choice::Card).unwrap();
+    let callback = simulator.take_callbacks().remove(0);
+    let receipt = registrar.receive(delivery(&callback)).await;
+    assert_eq!(
+        (&receipt.outcome, receipt.access_granted),
+        (&Outcome::Applied, true)
+    );
+    simulator.pay(&links[1].1, Choice::Card).unwrap();
+    simulator.take_callbacks();
+    let confirmed = registrar.confirm(&links[1].0).await.unwrap();
+    assert!(
+        format!("{confirmed:?}").contains("pproved"),
+        "{confirmed:?}"
+    );
+}
+
+#[tokio::test]
+async fn server_errors_are_tried_again_for_look_ups_only() {
+    let (simulator, base) = mounted(Settings::new(3)).await;
+    let wish = wish("CG-1");
+    let link = client(&base).create_link(&wish).await.unwrap();
+    simulator.pay(&link.id, Choice::Card).unwrap();
+
+    let (_, always) = mounted(Settings::new(3).fault(Fault::ServerError, 1.0)).await;
+    // It may exist now, for all anybody knows.
+    assert_eq!(
+        client(&always).create_link(&wish).await,
+        Err(GatewayError::TimedOut)
+    );
+    let error = client(&always)
+        .status(by(&wish.reference))
+        .await
+        .unwrap_err();
+    assert!(error.is_transient(), "{error:?}");
+
+    let (_, often) = mounted(Settings::new(5).fault(Fault::ServerError, 0.4)).await;
+    let client = client(&often);
+    let mut answered = 0;
+    for _ in 0..10 {
+        answered += usize::from(client.status(by(&wish.reference)).await == Ok(None));
+    }
+    assert!(
+        answered >= 9,
+        "only {answered} of 10 look-ups were answered"
+    );
+}
+
+#[tokio::test]
+async fn faults_of_the_status_are_passed_on_as_they_are() {
+    for (fault, status, exact) in [
+        (Fault::WrongAmount, ProviderStatus::Paid, false),
+        (
+            Fault::LaggingStatus,
+            ProviderStatus::from_word("PENDING"),
+            true,
+        ),
+    ] {
+        let (simulator, base) = mounted(Settings::new(4).fault(fault, 1.0)).await;
+        let (client, wish) = (client(&base), wish("CG-1"));
+        let link = client.create_link(&wish).await.unwrap();
+        simulator.pay(&link.id, Choice::Card).unwrap();
+        let found = client.status(by(&wish.reference)).await.unwrap().unwrap();
+        assert_eq!(found.status, status, "{fault}");
+        assert_eq!(
+            found.amount == StatedAmount::Sum(wish.amount),
+            exact,
+            "{fault}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn wrong_credentials_are_said_to_be_wrong() {
+    let (_, base) = mounted(Settings::new(6)).await;
+    let client = client_with(&base, "test-secret-of-somebody-else");
+    let error = client.create_link(&wish("CG-1")).await.unwrap_err();
+    assert_eq!(error, GatewayError::BadCredentials);
+    let error = client
+        .status(by(&Reference::new("CG-1").unwrap()))
+        .await
+        .unwrap_err();
+    assert_eq!(error, GatewayError::BadCredentials);
+    let shown = format!("{client:?} {error:?} {error}");
+    assert!(
+        !shown.contains("test-secret") && !shown.contains(APP_ID),
+        "{shown}"
+    );
+}
+
+/// What a hand-made server does with each connection.
+#[derive(Clone)]
+enum Trick {
+    Say(String),
+    Drip,
+    Reset,
+    /// First the one, and then the other.
+    Then(String, String),
+}
+
+fn answer(status: &str, headers: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n{headers}\r\n{body}"
+    )
+}
+
+fn ok(body: &str) -> String {
+    answer("200 OK", "content-type: application/json\r\n", body)
+}
+
+/// A server that plays a trick on everybody, and counts its requests.
+async fn hostile(trick: Trick) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!(
+        "http://{}/public-api/v1/api",
+        listener.local_addr().unwrap()
+    );
+    let count = Arc::new(AtomicUsize::new(0));
+    let counter = count.clone();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let number = counter.fetch_add(1, Ordering::SeqCst);
+            let trick = trick.clone();
+            tokio::spawn(async move {
+                let mut request = vec![0; 1 << 16];
+                drop(stream.read(&mut request).await);
+                match trick {
+                    Trick::Say(text) => drop(stream.write_all(text.as_bytes()).await),
+                    Trick::Then(first, rest) => {
+                        let text = if number == 0 { first } else { rest };
+                        drop(stream.write_all(text.as_bytes()).await);
+                    }
+                    Trick::Drip => {
+                        let head = "HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{";
+                        drop(stream.write_all(head.as_bytes()).await);
+                        while stream.write_all(b" ").await.is_ok() {
+                            tokio::time::sleep(Duration::from_millis(100)).await;
+                        }
+                    }
+                    Trick::Reset => drop(stream.set_zero_linger()),
+                }
+            });
+        }
+    });
+    (base, count)
+}
+
+#[tokio::test]
+async fn hostile_servers_get_nothing_and_hold_nobody_up() {
+    let elsewhere = hostile(Trick::Say(ok("{}"))).await;
+    let redirect = format!("location: {}/payment\r\n", elsewhere.0);
+    let unreadable = [
+        Trick::Say(ok(&format!("{{\"x\":\"{}\"}}", "y".repeat(70_000)))),
+        Trick::Say(ok(r#"{"responseCode":"00","paylinkUrl":"#)),
+        Trick::Say(answer(
+            "200 OK",
+            "content-type: text/html\r\n",
+            "<html>Hello</html>",
+        )),
+        Trick::Say(answer("307 Temporary Redirect", &redirect, "")),
+        Trick::Say(answer("204 No Content", "", "")),
+    ];
+    for trick in unreadable {
+        let (base, count) = hostile(trick).await;
+        let error = client(&base).create_link(&wish("CG-1")).await.unwrap_err();
+        assert_eq!(error, GatewayError::Unreadable);
+        assert_eq!(count.load(Ordering::SeqCst), 1);
+        let reference = Reference::new("CG-1").unwrap();
+        let error = client(&base).status(by(&reference)).await.unwrap_err();
+        assert_eq!(error, GatewayError::Unreadable);
+    }
+    assert_eq!(
+        elsewhere.1.load(Ordering::SeqCst),
+        0,
+        "a redirect was followed"
+    );
+
+    for trick in [Trick::Drip, Trick::Reset] {
+        let (base, count) = hostile(trick).await;
+        let begun = Instant::now();
+        let error = client(&base).create_link(&wish("CG-1")).await.unwrap_err();
+        assert_eq!(error, GatewayError::TimedOut);
+        assert!(begun.elapsed() < Duration::from_secs(4));
+        assert_eq!(
+            count.load(Ordering::SeqCst),
+            1,
+            "a link was asked for twice"
+        );
+    }
+    let (base, count) = hostile(Trick::Reset).await;
+    let reference = Reference::new("CG-1").unwrap();
+    assert!(
+        client(&base)
+            .status(by(&reference))
+            .await
+            .unwrap_err()
+            .is_transient()
+    );
+    assert!(
+        count.load(Ordering::SeqCst) >= 2,
+        "a look-up was not tried again"
+    );
+}
+
+#[tokio::test]
+async fn nobody_there_is_unreachable() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}/api", listener.local_addr().unwrap());
+    drop(listener);
+    let error = client(&base).create_link(&wish("CG-1")).await.unwrap_err();
+    assert_eq!(error, GatewayError::Unreachable);
+}
+
+#[tokio::test]
+async fn come_again_later_is_obeyed() {
+    let busy = answer("429 Too Many Requests", "retry-after: 1\r\n", "");
+    let paid = r#"{"paylinkId":"abc123","status":"PAID","amount":49900,"createdAt":"2026-01-31T09:00:00.000Z"}"#;
+    let (base, count) = hostile(Trick::Then(busy.clone(), ok(paid))).await;
+    let reference = Reference::new("CG-1").unwrap();
+    let begun = Instant::now();
+    let found = client(&base).status(by(&reference)).await.unwrap().unwrap();
+    assert_eq!(found.status, ProviderStatus::Paid);
+    assert!(begun.elapsed() >= Duration::from_secs(1));
+    assert_eq!(count.load(Ordering::SeqCst), 2);
+    // Later than there is time for is not waited for.
+    let (base, count) = hostile(Trick::Say(
+        busy.replace("retry-after: 1", "retry-after: 3600"),
+    ))
+    .await;
+    let begun = Instant::now();
+    let error = client(&base).status(by(&reference)).await.unwrap_err();
+    assert_eq!(error, GatewayError::Unreachable);
+    assert!(begun.elapsed() < Duration::from_secs(1));
+    assert_eq!(count.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn odd_amounts_and_refusals() {
+    for (amount, expected) in [
+        ("49900", StatedAmount::Sum(Money::zar(49_900).unwrap())),
+        ("499.00", StatedAmount::Unusable),
+        ("\"49900\"", StatedAmount::Unusable),
+        ("-1", StatedAmount::Unusable),
+        ("null", StatedAmount::Nothing),
+    ] {
+        let body = format!(r#"{{"paylinkID":"abc123","status":"PAID","amount":{amount}}}"#);
+        let (base, _) = hostile(Trick::Say(ok(&body))).await;
+        let reference = Reference::new("CG-1").unwrap();
+        let found = client(&base).status(by(&reference)).await.unwrap().unwrap();
+        assert_eq!(found.amount, expected, "{amount}");
+    }
+    let said = format!(
+        r#"{{"responseCode":"14","message":"card 4111111111111111 \u0007 {}"}}"#,
+        "long ".repeat(100)
+    );
+    for refusal in [ok(&said), answer("400 Bad Request", "", &said)] {
+        let (base, _) = hostile(Trick::Say(refusal)).await;
+        let error = client(&base).create_link(&wish("CG-1")).await.unwrap_err();
+        let GatewayError::Refused { reason } = &error else {
+            panic!("{error:?}")
+        };
+        assert!(
+            reason.starts_with("14: card ") && reason.len() <= 120,
+            "{reason}"
+        );
+        assert!(!reason.contains("4111111111111111") && !error.is_transient());
+    }
+}
+
+/// Learners are sent to the provider's own pages and nowhere else.
+#[tokio::test]
+async fn a_pay_page_elsewhere_is_not_shown_to_anybody() {
+    let links = [
+        ("https://securepay.ikhokha.red/abc", true),
+        ("https://securepay.ikhokha.com/abc", true),
+        ("http://securepay.ikhokha.red/abc", false),
+        ("https://securepay.ikhokha.red.evil.example/abc", false),
+        ("https://evil.example/securepay.ikhokha.red", false),
+        ("https://securepay.ikhokha.red@evil.example/", false),
+        ("https://x@securepay.ikhokha.red/", false),
+        ("javascript:alert(1)", false),
+        ("", false),
+    ];
+    for (url, allowed) in links {
+        let body = format!(
+            r#"{{"responseCode":"00","paylinkUrl":"{url}","paylinkID":"abc123","externalTransactionID":"CG-1"}}"#
+        );
+        let (base, _) = hostile(Trick::Say(ok(&body))).await;
+        let made = client(&base).create_link(&wish("CG-1")).await;
+        assert_eq!(made.is_ok(), allowed, "{url}: {made:?}");
+    }
+    // Nor a link that was made for somebody else.
+    let other = r#"{"responseCode":"00","paylinkUrl":"https://securepay.ikhokha.red/a","paylinkID":"a1","externalTransactionID":"CG-2"}"#;
+    let (base, _) = hostile(Trick::Say(ok(other))).await;
+    assert!(client(&base).create_link(&wish("CG-1")).await.is_err());
+}
+
+#[test]
+fn odd_addresses_are_refused() {
+    let client =
+        || IkhokhaClient::new(AppId::new(APP_ID).unwrap(), &Secret::new(SECRET).unwrap()).unwrap();
+    for url in [
+        "http://api.ikhokha.com/public-api/v1/api",
+        "http://127.0.0.1.evil.example/",
+        "https://user:word@api.ikhokha.com/",
+        "https://api.ikhokha.com/?x=1",
+        "https://api.ikhokha.com/#x",
+        "ftp://api.ikhokha.com/",
+        "api.ikhokha.com",
+        "",
+    ] {
+        let refused = client().base_url(url);
+        assert!(matches!(refused, Err(ClientError::BadAddress)), "{url}");
+    }
+    for url in [
+        "https://other.example/api/",
+        "http://127.0.0.1:8081/api",
+        "http://[::1]:1/",
+    ] {
+        assert!(client().base_url(url).is_ok(), "{url}");
+    }
+    assert!(!client().capabilities().is_test_double);
+}
