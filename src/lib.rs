@@ -40,12 +40,13 @@
 //! | feature | adds |
 //! |---|---|
 //! | `simulator` | a faithful iKhokha without sockets, and a gateway on top of it |
+//! | `ikhokha` | the client for iKhokha's API, `adapter::ikhokha` |
 //! | `postgres` | the store in Postgres, `adapter::postgres` |
 //! | `conformance` | the suite every [`Store`](port::Store) must pass |
 //! | `regex` | the `regex` condition in detection rules |
 //!
 //! None is on by default. The library needs no async runtime of its own: its futures run
-//! on any, but for the feature `postgres`, which needs Tokio.
+//! on any, but for the features `postgres` and `ikhokha`, which need Tokio.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 

@@ -15,7 +15,7 @@ mod serve;
 use std::net::{SocketAddr, TcpListener};
 
 use coursegate::adapter::memory::MemoryStore;
-use coursegate::adapter::simulator::{Settings, Simulator};
+use coursegate::adapter::simulator::{Fault, Settings, Simulator};
 use coursegate::{AppId, BankDetails, Config, Registrar, Secret, Site};
 
 #[allow(
@@ -38,36 +38,46 @@ pub const MAX_HEADERS: usize = 100;
 
 pub type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Ports from the command line; 0 picks a free one.
-#[derive(Debug, Clone, Copy)]
+/// The command line: ports, of which 0 picks a free one, and what shall go wrong.
+#[derive(Debug, Clone)]
 pub struct Options {
     port: u16,
     simulator_port: u16,
+    faults: Vec<Fault>,
 }
+
+const USAGE: &str =
+    "use --port N, --simulator-port N and --faults lost,duplicate,reorder,lag (or some of them)";
 
 impl Options {
     pub fn from_args() -> Result<Self, String> {
         let mut options = Self {
             port: 8080,
             simulator_port: 8081,
+            faults: Vec::new(),
         };
         let mut args = std::env::args().skip(1);
         while let Some(name) = args.next() {
-            let slot = match name.as_str() {
-                "--port" => &mut options.port,
-                "--simulator-port" => &mut options.simulator_port,
-                other => {
-                    return Err(format!(
-                        "unknown argument {other}; use --port N and --simulator-port N"
-                    ));
-                }
-            };
             let value = args
                 .next()
-                .ok_or_else(|| format!("{name} needs a number"))?;
-            *slot = value
-                .parse()
-                .map_err(|_| format!("{name} needs a number from 0 to 65535, not {value}"))?;
+                .ok_or_else(|| format!("{name} needs a value; {USAGE}"))?;
+            let port = || {
+                value
+                    .parse()
+                    .map_err(|_| format!("{name} needs a number from 0 to 65535, not {value}"))
+            };
+            match name.as_str() {
+                "--port" => options.port = port()?,
+                "--simulator-port" => options.simulator_port = port()?,
+                "--faults" => {
+                    let faults = value.split(',').map(|word| {
+                        word.parse()
+                            .map_err(|_| format!("{word} is no fault that the simulator knows"))
+                    });
+                    options.faults = faults.collect::<Result<_, _>>()?;
+                }
+                other => return Err(format!("unknown argument {other}; {USAGE}")),
+            }
         }
         Ok(options)
     }
@@ -106,11 +116,15 @@ impl Demo {
             "test-secret-{}",
             &uuid::Uuid::new_v4().simple().to_string()[..20]
         );
-        let simulator = Simulator::new(
-            AppId::new(&app_id)?,
-            Secret::new(secret.clone())?,
-            Settings::new(1),
-        );
+        // Each fault that was asked for strikes every other time.
+        let settings = options
+            .faults
+            .iter()
+            .fold(Settings::new(1), |settings, fault| {
+                settings.fault(*fault, 0.5)
+            });
+        let simulator =
+            Simulator::new(AppId::new(&app_id)?, Secret::new(secret.clone())?, settings);
         simulator.set_pay_base(&there);
 
         let site = Site {
@@ -133,7 +147,7 @@ impl Demo {
             Err(_) => Registrar::builder(config, MemoryStore::new()),
         };
         let registrar = registrar
-            .gateway(simulator.gateway())
+            .gateway(gateway(&simulator, &app_id, &secret, &there)?)
             .courses(app::offers)
             .build()?;
 
@@ -171,6 +185,31 @@ async fn postgres(url: &str) -> Result<coursegate::adapter::postgres::PgStore, A
 #[cfg(not(feature = "postgres"))]
 async fn postgres(_: &str) -> Result<MemoryStore, AnyError> {
     Err("DATABASE_URL is set: add --features postgres to use it, or unset it".into())
+}
+
+/// The real client, over HTTP to the simulator beside this server.
+#[cfg(feature = "ikhokha")]
+fn gateway(
+    _: &Simulator,
+    app_id: &str,
+    secret: &str,
+    origin: &str,
+) -> Result<coursegate::adapter::ikhokha::IkhokhaClient, AnyError> {
+    use coursegate::adapter::ikhokha::IkhokhaClient;
+
+    let client = IkhokhaClient::new(AppId::new(app_id)?, &Secret::new(secret)?)?;
+    Ok(client.base_url(&format!("{origin}/public-api/v1/api"))?)
+}
+
+/// The simulator itself, without HTTP between.
+#[cfg(not(feature = "ikhokha"))]
+fn gateway(
+    simulator: &Simulator,
+    _: &str,
+    _: &str,
+    _: &str,
+) -> Result<coursegate::adapter::simulator::SimulatorGateway, AnyError> {
+    Ok(simulator.gateway())
 }
 
 /// Demos listen on this machine only.

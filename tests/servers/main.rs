@@ -48,12 +48,13 @@ fn binary(name: &str) -> PathBuf {
 
 impl Server {
     fn start(name: &str) -> Self {
-        Self::start_on(name, None)
+        Self::start_with(name, &[], None)
     }
 
-    fn start_on(name: &str, database: Option<&str>) -> Self {
+    fn start_with(name: &str, args: &[&str], database: Option<&str>) -> Self {
         let mut child = Command::new(binary(name))
             .args(["--port", "0", "--simulator-port", "0"])
+            .args(args)
             .env_remove("DATABASE_URL")
             .envs(database.map(|url| ("DATABASE_URL", url)))
             .stdout(Stdio::piped())
@@ -524,15 +525,30 @@ async fn the_actix_server() {
 async fn both_servers_keep_everything_in_postgres() {
     let cluster = cluster::Cluster::start();
     let url = cluster.url();
-    let server = Server::start_on("axum_server", Some(&url));
+    let server = Server::start_with("axum_server", &[], Some(&url));
     card_in_the_browser(&server).await;
     eft_and_approval(&server).await;
     drop(server);
 
-    let server = Server::start_on("actix_server", Some(&url));
+    let server = Server::start_with("actix_server", &[], Some(&url));
     let thandi = server.sign_in("Thandi <b>", "").await;
     assert_eq!(thandi.access("rust-101").await["allowed"], true);
     let page = thandi.get("/lessons/rust-101").await;
     assert_eq!(page.status(), StatusCode::OK);
     scripted_callbacks(&server).await;
+}
+
+/// Whoever comes back from the pay page gets in, whatever becomes of the callback.
+#[tokio::test]
+async fn callbacks_that_are_lost_or_doubled_keep_nobody_out() {
+    let server = Server::start_with("axum_server", &["--faults", "lost,duplicate,reorder"], None);
+    for number in 0..6 {
+        let learner = server.sign_in(&format!("learner-{number}"), "").await;
+        let enrolled = learner.enrol("rust-101", "card").await;
+        let pay = enrolled["next"]["url"].as_str().unwrap().to_owned();
+        let back = location(&learner.submit(pay, &[("choice", "card")]).await);
+        learner.client.get(back).send().await.unwrap();
+        let access = learner.until("rust-101", "Continue Course").await;
+        assert_eq!(access["allowed"], true);
+    }
 }
