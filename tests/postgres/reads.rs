@@ -38,7 +38,7 @@ async fn scans(pool: &PgPool, schema: &str) -> Vec<(String, i64)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_search_reads_a_big_table_from_end_to_end() {
-    // COURSEGATE_ROWS=1000000 takes a minute and a half more.
+    // COURSEGATE_ROWS=1000000 takes a minute.
     let rows = std::env::var("COURSEGATE_ROWS")
         .ok()
         .and_then(|rows| rows.parse().ok())
