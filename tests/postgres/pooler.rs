@@ -1,17 +1,16 @@
 //! Behind PgBouncer in transaction mode, which gives each transaction whatever connection
 //! is free.
 
+use std::os::unix::fs::chown;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use coursegate::adapter::postgres::{PgStore, pool_options};
-use coursegate::registrar::Outcome;
-use std::os::unix::fs::chown;
 
 use crate::broken::Kind;
 use crate::cluster::{Cluster, as_user, free_port, fresh_schema, unprivileged};
-use crate::school::{enrol_many, onlooker, problems};
+use crate::school::{duplicates, enrol_many, onlooker, problems};
 
 struct Pooler {
     process: Child,
@@ -96,20 +95,7 @@ async fn a_pooler_in_transaction_mode() {
     let (store, schema) = make().await;
     let dues = enrol_many(&store, 30).await;
     let registrar = Kind::Right.registrar(store);
-    let mut applied = 0;
-    for due in &dues {
-        let tasks: Vec<_> = (0..32)
-            .map(|_| {
-                let (registrar, delivery) = (registrar.clone(), due.callback("SUCCESS"));
-                tokio::spawn(async move { registrar.receive(delivery).await })
-            })
-            .collect();
-        for task in tasks {
-            let receipt = task.await.unwrap();
-            assert_eq!(receipt.http_status(), 200, "{receipt:?}");
-            applied += usize::from(receipt.outcome == Outcome::Applied);
-        }
-    }
+    let applied = duplicates(&registrar, &dues, 32).await;
     assert_eq!(applied, dues.len());
     let paid: Vec<_> = dues.into_iter().map(|due| due.reference).collect();
     Kind::Right.judge(&problems(&onlooker(&cluster.url()).await, &schema, &paid).await);

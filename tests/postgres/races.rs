@@ -5,12 +5,11 @@ use coursegate::adapter::postgres::{PgStore, pool_options};
 use coursegate::enrollment::Status;
 use coursegate::payment::Method;
 use coursegate::port::{Lookup, Store};
-use coursegate::registrar::Outcome;
 use sqlx::postgres::PgConnectOptions;
 
 use crate::broken::Kind;
 use crate::cluster::{fresh_schema, serializable, url};
-use crate::school::{Due, enrol, enrol_many, onlooker, problems};
+use crate::school::{Due, duplicates, enrol, enrol_many, onlooker, problems};
 use crate::support::{admin, body, request, signed};
 
 async fn store(options: PgConnectOptions) -> (PgStore, String) {
@@ -26,20 +25,7 @@ async fn sixty_four_duplicates(options: PgConnectOptions, payments: usize) {
     let (store, schema) = store(options).await;
     let dues = enrol_many(&store, payments).await;
     let registrar = Kind::Right.registrar(store);
-    let mut applied = 0;
-    for due in &dues {
-        let tasks: Vec<_> = (0..64)
-            .map(|_| {
-                let (registrar, delivery) = (registrar.clone(), due.callback("SUCCESS"));
-                tokio::spawn(async move { registrar.receive(delivery).await })
-            })
-            .collect();
-        for task in tasks {
-            let receipt = task.await.unwrap();
-            assert_eq!(receipt.http_status(), 200, "{receipt:?}");
-            applied += usize::from(receipt.outcome == Outcome::Applied);
-        }
-    }
+    let applied = duplicates(&registrar, &dues, 64).await;
     assert_eq!(applied, payments);
     let paid: Vec<_> = dues.into_iter().map(|due| due.reference).collect();
     Kind::Right.judge(&problems(&onlooker(url()).await, &schema, &paid).await);

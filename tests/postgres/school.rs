@@ -8,7 +8,7 @@ use coursegate::adapter::simulator::{Settings, Simulator};
 use coursegate::evidence::Grade;
 use coursegate::payment::Method;
 use coursegate::port::{Lookup, Records, Store};
-use coursegate::registrar::NextStep;
+use coursegate::registrar::{NextStep, Outcome};
 use coursegate::webhook::Delivery;
 use coursegate::{AppId, EnrollmentId, PayLinkId, Reference, Registrar, Secret};
 use sqlx::postgres::PgPoolOptions;
@@ -89,6 +89,26 @@ pub async fn enrol_many(store: &PgStore, count: usize) -> Vec<Due> {
         dues.extend(task.await.unwrap());
     }
     dues
+}
+
+/// Hands over the callback of each payment so many times at once, and says how many of them
+/// all were applied.
+pub async fn duplicates(registrar: &Registrar, dues: &[Due], copies: usize) -> usize {
+    let mut applied = 0;
+    for due in dues {
+        let tasks: Vec<_> = (0..copies)
+            .map(|_| {
+                let (registrar, delivery) = (registrar.clone(), due.callback("SUCCESS"));
+                tokio::spawn(async move { registrar.receive(delivery).await })
+            })
+            .collect();
+        for task in tasks {
+            let receipt = task.await.unwrap();
+            assert_eq!(receipt.http_status(), 200, "{receipt:?}");
+            applied += usize::from(receipt.outcome == Outcome::Applied);
+        }
+    }
+    applied
 }
 
 /// Numbers that look random, and can be had again with the seed that was printed.
