@@ -36,8 +36,8 @@ use commits::{
     one_enrollment_per_learner_and_course, one_grant_per_payment, the_timeline_only_grows,
 };
 use queues::{
-    held_money_stays_in_sight, parked_deliveries_wake, the_inbox_is_leased, the_outbox_keeps_order,
-    the_queue_is_paged,
+    a_claim_is_no_larger_than_asked, held_money_stays_in_sight, parked_deliveries_wake,
+    the_inbox_is_leased, the_outbox_keeps_order, the_queue_is_paged,
 };
 use reads::{figures_add_up, payments_are_found};
 
@@ -92,6 +92,7 @@ where
         held_money_stays_in_sight,
         the_inbox_is_leased,
         parked_deliveries_wake,
+        a_claim_is_no_larger_than_asked,
         the_outbox_keeps_order,
         payments_are_found,
         figures_add_up,

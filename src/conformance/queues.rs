@@ -149,6 +149,40 @@ pub(super) async fn parked_deliveries_wake<S: Store + Records>(store: &S) -> Che
     Ok(())
 }
 
+pub(super) async fn a_claim_is_no_larger_than_asked<S: Store + Records>(store: &S) -> Checked {
+    let mut expected = 0;
+    for number in 0..3 {
+        let (learner, reference) = (format!("learner-{number}"), format!("REF-{number}"));
+        let opened = open(&learner, &reference, Method::BankTransfer)?;
+        expected += opened.change.records.len();
+        store.commit(opened.change).await?;
+    }
+    ensure!(expected > 6, "{expected} records are too few to tell");
+    let mut found = 0;
+    while found < expected {
+        let two = Claim {
+            limit: 2,
+            ..claim(WorkKind::Outbox, start())
+        };
+        let work = store.claim(two).await?;
+        ensure!(
+            matches!(work.len(), 1 | 2),
+            "a claim of two at most gives {}",
+            work.len()
+        );
+        found += work.len();
+        let published: Vec<_> = work
+            .iter()
+            .filter_map(|work| match work {
+                Work::Message(record) => Some(Settlement::Published(record.id)),
+                Work::Delivery(_) => None,
+            })
+            .collect();
+        store.settle(&published).await?;
+    }
+    Ok(())
+}
+
 pub(super) async fn the_outbox_keeps_order<S: Store + Records>(store: &S) -> Checked {
     let Applied { change, case, .. } = open("learner", "REF-1", Method::Card)?;
     let mut expected: Vec<String> = change

@@ -50,6 +50,16 @@ pub struct Page<T, K> {
     pub next: Option<K>,
 }
 
+impl<T, K> Page<T, K> {
+    /// Cuts a page off a list that holds one item more than asked for, if there is more.
+    pub(crate) fn cut(mut items: Vec<T>, size: usize, key: impl Fn(&T) -> K) -> Self {
+        let more = items.len() > size;
+        items.truncate(size);
+        let next = if more { items.last().map(key) } else { None };
+        Self { items, next }
+    }
+}
+
 /// An enrollment that waits for a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PendingItem {
@@ -131,14 +141,17 @@ impl PaymentFilter {
         }
     }
 
-    /// Whether a key is of this filter's order.
-    pub fn accepts(&self, key: &PaymentKey) -> bool {
-        matches!(
-            (&self.prefix, key),
-            (None, PaymentKey::Newest(..))
-                | (Some(Prefix::Reference(_)), PaymentKey::Reference(_))
-                | (Some(Prefix::Email(_)), PaymentKey::Email(..))
-        )
+    /// Refuses a key that is of another order than this filter's.
+    pub(crate) fn check(&self, key: Option<&PaymentKey>) -> Result<(), StoreError> {
+        match (&self.prefix, key) {
+            (_, None)
+            | (None, Some(PaymentKey::Newest(..)))
+            | (Some(Prefix::Reference(_)), Some(PaymentKey::Reference(_)))
+            | (Some(Prefix::Email(_)), Some(PaymentKey::Email(..))) => Ok(()),
+            _ => Err(StoreError::Refused(
+                "the page's key is of another order".to_owned(),
+            )),
+        }
     }
 }
 

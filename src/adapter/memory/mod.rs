@@ -3,6 +3,7 @@
 
 mod clock;
 mod figures;
+mod id_map;
 mod publisher;
 mod records;
 mod state;

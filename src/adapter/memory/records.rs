@@ -14,14 +14,6 @@ use crate::port::{
 use crate::record::Record;
 use crate::webhook::DeliveryKey;
 
-/// Cuts a page off a list that holds one item more than asked for, if there is more.
-fn page<T, K>(mut items: Vec<T>, size: usize, key: impl Fn(&T) -> K) -> Page<T, K> {
-    let more = items.len() > size;
-    items.truncate(size);
-    let next = if more { items.last().map(key) } else { None };
-    Page { items, next }
-}
-
 fn beyond<K>(after: Option<K>) -> (Bound<K>, Bound<K>) {
     (
         after.map_or(Bound::Unbounded, Bound::Excluded),
@@ -48,7 +40,7 @@ impl Records for MemoryStore {
                 attempts: row.attempts.clone(),
             })
             .collect();
-        Ok(page(items, size, |item| item.enrollment.id))
+        Ok(Page::cut(items, size, |item| item.enrollment.id))
     }
 
     async fn refunds_due(
@@ -68,7 +60,7 @@ impl Records for MemoryStore {
             .take(size + 1)
             .cloned()
             .collect();
-        Ok(page(items, size, |attempt| attempt.reference.clone()))
+        Ok(Page::cut(items, size, |attempt| attempt.reference.clone()))
     }
 
     async fn timeline(&self, enrollment: EnrollmentId) -> Result<Vec<Record>, StoreError> {
@@ -95,7 +87,7 @@ impl Records for MemoryStore {
             .take(size + 1)
             .map(|(_, record)| record.as_ref().clone())
             .collect();
-        Ok(page(items, size, |record| record.id))
+        Ok(Page::cut(items, size, |record| record.id))
     }
 
     async fn inbox(
@@ -122,7 +114,7 @@ impl Records for MemoryStore {
             .take(size + 1)
             .cloned()
             .collect();
-        Ok(page(items, size, |entry| entry.key.clone()))
+        Ok(Page::cut(items, size, |entry| entry.key.clone()))
     }
 
     async fn payments(
@@ -131,15 +123,7 @@ impl Records for MemoryStore {
         request: PageRequest<PaymentKey>,
     ) -> Result<Page<PaymentItem, PaymentKey>, StoreError> {
         let size = request.size();
-        if request
-            .after
-            .as_ref()
-            .is_some_and(|key| !filter.accepts(key))
-        {
-            return Err(StoreError::Refused(
-                "the page's key is of another order".to_owned(),
-            ));
-        }
+        filter.check(request.after.as_ref())?;
         let state = self.lock();
         let mut items: Vec<PaymentItem> = state
             .rows
@@ -160,7 +144,7 @@ impl Records for MemoryStore {
         }
         items.sort_by_cached_key(place);
         items.truncate(size + 1);
-        Ok(page(items, size, |item| filter.key(item)))
+        Ok(Page::cut(items, size, |item| filter.key(item)))
     }
 
     async fn days(
@@ -191,7 +175,7 @@ impl Records for MemoryStore {
             .take(size + 1)
             .map(|(course, figures)| CourseFigures { course, figures })
             .collect();
-        Ok(page(items, size, |item| item.course.clone()))
+        Ok(Page::cut(items, size, |item| item.course.clone()))
     }
 
     async fn delivery(&self, key: &DeliveryKey) -> Result<Option<InboxEntry>, StoreError> {

@@ -34,7 +34,7 @@ impl Records for PgStore {
         let arguments = arguments![after, beyond(&page)];
         let rows = self.ask(&self.statements.pending, arguments).await?;
         let items = all::<PendingRow, PendingItem>(&rows)?;
-        Ok(cut(items, &page, |item| item.enrollment.id))
+        Ok(Page::cut(items, page.size(), |item| item.enrollment.id))
     }
 
     async fn refunds_due(
@@ -45,7 +45,9 @@ impl Records for PgStore {
         let arguments = arguments![after, beyond(&page)];
         let rows = self.ask(&self.statements.refunds_due, arguments).await?;
         let items = all::<AttemptRow, Attempt>(&rows)?;
-        Ok(cut(items, &page, |attempt| attempt.reference.clone()))
+        Ok(Page::cut(items, page.size(), |attempt| {
+            attempt.reference.clone()
+        }))
     }
 
     async fn timeline(&self, enrollment: EnrollmentId) -> Result<Vec<Record>, StoreError> {
@@ -62,7 +64,7 @@ impl Records for PgStore {
         let arguments = arguments![after, beyond(&page)];
         let rows = self.ask(&self.statements.unassigned, arguments).await?;
         let items = all::<RecordRow, Record>(&rows)?;
-        Ok(cut(items, &page, |record| record.id))
+        Ok(Page::cut(items, page.size(), |record| record.id))
     }
 
     async fn inbox(
@@ -79,7 +81,7 @@ impl Records for PgStore {
         let arguments = arguments![state, after, beyond(&page)];
         let rows = self.ask(&self.statements.inbox, arguments).await?;
         let items = all::<InboxRow, InboxEntry>(&rows)?;
-        Ok(cut(items, &page, |entry| entry.key.clone()))
+        Ok(Page::cut(items, page.size(), |entry| entry.key.clone()))
     }
 
     async fn payments(
@@ -87,17 +89,13 @@ impl Records for PgStore {
         filter: &PaymentFilter,
         page: PageRequest<PaymentKey>,
     ) -> Result<Page<PaymentItem, PaymentKey>, StoreError> {
-        if page.after.as_ref().is_some_and(|key| !filter.accepts(key)) {
-            return Err(StoreError::Refused(
-                "the page's key is of another order".to_owned(),
-            ));
-        }
+        filter.check(page.after.as_ref())?;
         let search =
             search(filter, &page).map_err(|error| CallError::from(sqlx::Error::Encode(error)))?;
         let text = Arc::from(self.schema.sql(&search.text));
         let rows = self.ask(&text, Ok(search.arguments)).await?;
         let items = all::<PaymentRow, PaymentItem>(&rows)?;
-        Ok(cut(items, &page, |item| filter.key(item)))
+        Ok(Page::cut(items, page.size(), |item| filter.key(item)))
     }
 
     async fn days(
@@ -127,7 +125,7 @@ impl Records for PgStore {
         let arguments = arguments![period.from, period.until, after, beyond(&page)];
         let rows = self.ask(&self.statements.courses, arguments).await?;
         let items = all::<FiguresRow<CourseId>, CourseFigures>(&rows)?;
-        Ok(cut(items, &page, |item| item.course.clone()))
+        Ok(Page::cut(items, page.size(), |item| item.course.clone()))
     }
 
     async fn delivery(&self, key: &DeliveryKey) -> Result<Option<InboxEntry>, StoreError> {
@@ -141,13 +139,6 @@ impl Records for PgStore {
 /// One row more than a page holds tells whether there is another page.
 fn beyond<K>(page: &PageRequest<K>) -> i64 {
     i64::try_from(page.size() + 1).unwrap_or(i64::MAX)
-}
-
-fn cut<T, K>(mut items: Vec<T>, page: &PageRequest<K>, key: impl Fn(&T) -> K) -> Page<T, K> {
-    let more = items.len() > page.size();
-    items.truncate(page.size());
-    let next = if more { items.last().map(key) } else { None };
-    Page { items, next }
 }
 
 /// A search for payments: only the conditions that are asked for are in it, so that the

@@ -71,22 +71,21 @@ impl Statements {
             // Whoever locks the oldest record of an enrollment may take those behind it too;
             // nobody may take one that has an older one before it.
             claim_outbox: own("WITH heads AS (
-                     SELECT record, enrollment FROM coursegate.outbox AS o
+                     SELECT record, enrollment, due_at FROM coursegate.outbox AS o
                      WHERE due_at <= $1 AND NOT EXISTS (
                          SELECT FROM coursegate.outbox AS older
                          WHERE older.enrollment = o.enrollment
                            AND (older.version, older.record) < (o.version, o.record))
                      ORDER BY due_at, version, record LIMIT $3 FOR UPDATE SKIP LOCKED),
                  mine AS (
-                     SELECT record FROM heads
-                     UNION ALL
                      SELECT o.record FROM heads
                      JOIN coursegate.outbox AS o
-                       ON o.enrollment = heads.enrollment AND o.record <> heads.record
+                       ON o.record = heads.record OR o.enrollment = heads.enrollment
                      WHERE NOT EXISTS (
                          SELECT FROM coursegate.outbox AS held
                          WHERE held.enrollment = o.enrollment AND held.due_at > $1
-                           AND (held.version, held.record) <= (o.version, o.record))),
+                           AND (held.version, held.record) <= (o.version, o.record))
+                     ORDER BY heads.due_at, heads.record, o.version, o.record LIMIT $3),
                  leased AS (
                      UPDATE coursegate.outbox AS o SET due_at = $2 FROM mine
                      WHERE o.record = mine.record RETURNING o.record)
@@ -101,8 +100,9 @@ impl Statements {
                 "SELECT json_build_object('enrollment', row_to_json(e), 'attempts',
                      (SELECT coalesce(json_agg(a ORDER BY a.number), '[]')
                       FROM coursegate.attempts AS a WHERE a.enrollment = e.id))
-                 FROM coursegate.enrollments AS e
-                 WHERE status = 'awaiting_approval' AND id > $1 ORDER BY id LIMIT $2",
+                 FROM (SELECT enrollment FROM coursegate.pending WHERE enrollment > $1
+                       ORDER BY enrollment LIMIT $2) AS p
+                 JOIN coursegate.enrollments AS e ON e.id = p.enrollment ORDER BY e.id",
             ),
             refunds_due: own("SELECT row_to_json(a) FROM coursegate.attempts AS a
                  JOIN coursegate.enrollments AS e ON e.id = a.enrollment
