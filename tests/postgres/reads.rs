@@ -8,6 +8,7 @@ use coursegate::port::{
 };
 use coursegate::webhook::DeliveryKey;
 use coursegate::{CourseId, EnrollmentId, LearnerId, Reference};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, PgPool};
 
 use crate::cluster::{fresh_schema, url};
@@ -23,9 +24,29 @@ pub async fn seed(pool: &PgPool, schema: &str, rows: usize) {
         .unwrap();
 }
 
+/// A pool whose connections can be told from others.
+async fn named_pool(schema: &str) -> PgPool {
+    let options: PgConnectOptions = url().parse().unwrap();
+    let options = options.application_name(schema);
+    pool_options().connect_with(options).await.unwrap()
+}
+
+/// Closes a pool, and waits until its connections are gone: each hands its statistics in as
+/// the last thing it does.
+async fn close(pool: PgPool, looking_on: &PgPool, schema: &str) {
+    pool.close().await;
+    let left = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1";
+    let left = async || -> i64 {
+        let count = sqlx::query_scalar(left).bind(schema);
+        count.fetch_one(looking_on).await.unwrap()
+    };
+    while left().await > 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+}
+
 /// How often each big table was read from end to end so far.
 async fn scans(pool: &PgPool, schema: &str) -> Vec<(String, i64)> {
-    // Statistics of connections that have ended are all there.
     sqlx::query_as(
         "SELECT relname::text, seq_scan FROM pg_stat_user_tables
          WHERE schemaname = $1 AND n_live_tup > 10000 ORDER BY relname",
@@ -44,22 +65,22 @@ async fn no_search_reads_a_big_table_from_end_to_end() {
         .and_then(|rows| rows.parse().ok())
         .unwrap_or(100_000);
     let schema = fresh_schema();
-    let pool = pool_options().connect(url()).await.unwrap();
+    let pool = named_pool(&schema).await;
     let store = PgStore::new(pool.clone()).schema(&schema).unwrap();
     store.migrate().await.unwrap();
     seed(&pool, &schema, rows).await;
-    pool.close().await;
     let looking_on = onlooker(url()).await;
+    close(pool, &looking_on, &schema).await;
     let before = scans(&looking_on, &schema).await;
     assert_eq!(before.len(), 5, "{before:?}");
 
-    let pool = pool_options().connect(url()).await.unwrap();
+    let pool = named_pool(&schema).await;
     let store = PgStore::new(pool.clone()).schema(&schema).unwrap();
     // Seven times each: from the sixth on, Postgres may choose one plan for all arguments.
     for round in 1..=7 {
         everything(&store, rows, round * 1000 + 3).await;
     }
-    pool.close().await;
+    close(pool, &looking_on, &schema).await;
     let after = scans(&looking_on, &schema).await;
     assert_eq!(before, after);
 
@@ -71,7 +92,7 @@ async fn no_search_reads_a_big_table_from_end_to_end() {
         count.fetch_one(&looking_on).await.unwrap()
     };
     let before = fetched().await;
-    let pool = pool_options().connect(url()).await.unwrap();
+    let pool = named_pool(&schema).await;
     let store = PgStore::new(pool.clone()).schema(&schema).unwrap();
     let end: EnrollmentId = "ffffffff-ffff-ffff-ffff-ffffffffffff".parse().unwrap();
     for _ in 0..10 {
@@ -80,19 +101,19 @@ async fn no_search_reads_a_big_table_from_end_to_end() {
         let page = store.pending(PageRequest::after(end, 50)).await.unwrap();
         assert!(page.items.is_empty());
     }
-    pool.close().await;
+    close(pool, &looking_on, &schema).await;
     let looked_at = fetched().await - before;
     // Ten pages of 51, and what the planner looks up at the ends of an index.
     assert!((510..700).contains(&looked_at), "{looked_at}");
 
     // The counters do see one.
-    let pool = pool_options().connect(url()).await.unwrap();
+    let pool = named_pool(&schema).await;
     let text = format!("SELECT count(*) FROM {schema}.enrollments WHERE title = 'nothing'");
     sqlx::raw_sql(AssertSqlSafe(text))
         .execute(&pool)
         .await
         .unwrap();
-    pool.close().await;
+    close(pool, &looking_on, &schema).await;
     assert_ne!(scans(&looking_on, &schema).await, after);
 }
 
