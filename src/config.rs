@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::access::Terms;
+use crate::enrollment::HouseRules;
 use crate::evidence::Grade;
 use crate::ids::Reference;
 use crate::secret::{AppId, Secret};
@@ -103,6 +103,45 @@ impl fmt::Debug for BankDetails {
     }
 }
 
+/// What a callback with a wrong signature leads to. Either way it is answered with 401, and
+/// nothing it says is believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnUnverified {
+    /// A record, and nothing else.
+    Refuse,
+    /// If it names an attempt that we know and that is open, the provider is asked about that
+    /// soon; at most 30 times a minute in all. For an installation whose signatures break on
+    /// the way, behind a proxy for example.
+    AskProvider,
+}
+
+/// How often the provider is asked, and when it is left alone. Its own limits are not
+/// published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProviderLimits {
+    /// Failures in a row after which it is left alone (default 5).
+    pub failures: u32,
+    /// For how long at first (default 30 s); twice as long after each try that fails, up to
+    /// five minutes.
+    pub pause: Duration,
+    /// Calls a second, of all kinds (default: no limit).
+    pub per_second: Option<u32>,
+    /// Calls a second that nobody waits for: reconciliation and the history sweep (default 5).
+    pub background_per_second: u32,
+}
+
+impl Default for ProviderLimits {
+    fn default() -> Self {
+        Self {
+            failures: 5,
+            pause: Duration::from_secs(30),
+            per_second: None,
+            background_per_second: 5,
+        }
+    }
+}
+
 /// The settings of a registrar.
 ///
 /// ```
@@ -144,8 +183,24 @@ pub struct Config {
     pub link_wait: Duration,
     /// Where bank transfers go; without it they cannot be chosen.
     pub bank: Option<BankDetails>,
-    /// What to lend while a bank transfer waits for approval (default: nothing).
-    pub provisional: Option<Terms>,
+    /// What holds for every enrollment: when the provider is asked about it, when it
+    /// expires, and what becomes of money that does not fit.
+    pub rules: HouseRules,
+    /// How often the provider is asked, and when it is left alone.
+    pub provider: ProviderLimits,
+    /// What a callback with a wrong signature leads to (default: nothing).
+    pub on_unverified: OnUnverified,
+    /// Age at which a parked delivery is alerted (default 1 h).
+    pub parked_alert: Duration,
+    /// How long an enrollment may wait for a person before the auditor says so (default 3 days).
+    pub patience: Duration,
+    /// How often the worker compares money and access (default once a day; `None` never).
+    pub audit_every: Option<Duration>,
+    /// How often the worker looks through the provider's history for money that nobody here
+    /// knows of (default once a day; `None` never).
+    pub sweep_every: Option<Duration>,
+    /// How many days back it looks (default 3).
+    pub sweep_days: u32,
     /// Wait before an undecided delivery is tried again; doubles each time (default 2 s).
     pub retry_delay: Duration,
     /// Longest such wait (default 1 h).
@@ -171,7 +226,14 @@ impl Config {
             provider_wait: Duration::from_secs(3),
             link_wait: Duration::from_secs(45),
             bank: None,
-            provisional: None,
+            rules: HouseRules::default(),
+            provider: ProviderLimits::default(),
+            on_unverified: OnUnverified::Refuse,
+            parked_alert: Duration::from_secs(3600),
+            patience: Duration::from_secs(3 * 24 * 3600),
+            audit_every: Some(Duration::from_secs(24 * 3600)),
+            sweep_every: Some(Duration::from_secs(24 * 3600)),
+            sweep_days: 3,
             retry_delay: Duration::from_secs(2),
             retry_delay_max: Duration::from_secs(3600),
             retry_limit: 12,

@@ -211,6 +211,22 @@ impl Evidence {
     }
 }
 
+impl Evidence {
+    /// The grade it would have if another sum were the one that was asked.
+    pub fn grade_whatever_the_sum(&self) -> Grade {
+        let paid = self
+            .confirmation
+            .as_ref()
+            .is_some_and(|answer| answer.status == ProviderStatus::Paid);
+        let fits = self.currency != Finding::Differs && self.attempt != Finding::Differs;
+        if paid && fits && self.stated.is_some() {
+            Grade::Confirmed
+        } else {
+            self.grade
+        }
+    }
+}
+
 /// A genuine callback has no amount. Should one ever come, it is whole cents, and
 /// it can only raise a doubt, never settle one.
 fn claimed_amount(notification: &Notification<'_>) -> StatedAmount {

@@ -53,6 +53,7 @@
 pub mod access;
 pub mod adapter;
 pub mod approval;
+pub mod audit;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod detect;
@@ -63,6 +64,7 @@ pub mod port;
 pub mod reason;
 pub mod record;
 pub mod registrar;
+pub mod statement;
 pub mod webhook;
 
 mod config;
@@ -70,7 +72,7 @@ mod ids;
 mod money;
 mod secret;
 
-pub use config::{BankDetails, Config, Site, UrlError};
+pub use config::{BankDetails, Config, OnUnverified, ProviderLimits, Site, UrlError};
 pub use ids::{
     CourseId, Email, EnrollmentId, GrantId, IdError, IdRun, LearnerId, MAX_ID_LEN, PayLinkId,
     PersonId, RecordId, Reference, Title,

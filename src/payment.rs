@@ -7,9 +7,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::evidence::Grade;
-use crate::ids::{CourseId, EnrollmentId, LearnerId, PayLinkId, Reference};
+use crate::ids::{CourseId, EnrollmentId, LearnerId, PayLinkId, PersonId, Reference};
 use crate::money::Money;
-use crate::reason::{HoldReason, words};
+use crate::reason::{HoldReason, Note, words};
 
 /// How a learner pays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -96,8 +96,9 @@ impl From<ProviderStatus> for String {
 pub struct PayLink {
     /// The provider's name for the link.
     pub id: PayLinkId,
-    /// The page to send the learner to.
-    pub url: Arc<str>,
+    /// The page to send the learner to; `None` when its making was lost on the way, and only
+    /// its name was learnt later.
+    pub url: Option<Arc<str>>,
 }
 
 /// Money that arrived for an attempt.
@@ -123,8 +124,110 @@ pub enum Standing {
     Counted,
     /// It waits for a person.
     Held(HoldReason),
+    /// It is to be given back.
+    RefundDue(HoldReason),
     /// It went back to the payer.
     Returned,
+}
+
+impl Standing {
+    /// Why it does not count, as long as that is to be settled.
+    pub fn open_reason(&self) -> Option<HoldReason> {
+        match self {
+            Self::Held(reason) | Self::RefundDue(reason) => Some(*reason),
+            Self::Counted | Self::Returned => None,
+        }
+    }
+}
+
+/// Money that goes back, all of a payment or a part of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refund {
+    /// How much.
+    pub amount: Money,
+    /// How far it is.
+    pub state: RefundState,
+    /// What proves it: the reference in the provider's dashboard, for example.
+    pub proof: Note,
+    /// Who gave it, or asked for it.
+    pub by: PersonId,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// How far a refund is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RefundState {
+    /// The provider was asked for it, and what came of that is not known yet.
+    Requested,
+    /// The money went back.
+    Done,
+}
+
+words!(RefundState {
+    Requested => "requested",
+    Done => "done",
+});
+
+/// How a payer's bank took money back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Reversal {
+    /// The transfer was reversed.
+    Reversed,
+    /// The card's holder disputes the payment.
+    ChargedBack,
+}
+
+words!(Reversal {
+    Reversed => "reversed",
+    ChargedBack => "charged_back",
+});
+
+/// What a learner shows for a bank transfer: a link, or the host's id of an upload.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ProofOfPayment(String);
+
+/// Why a text cannot be a proof of payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a proof of payment is a link or an id: 1 to 500 printable ASCII characters, no spaces")]
+pub struct ProofError;
+
+impl ProofOfPayment {
+    /// Takes a link or an id.
+    ///
+    /// # Errors
+    /// [`ProofError`] unless it is 1 to 500 printable ASCII characters without spaces.
+    pub fn new(text: impl Into<String>) -> Result<Self, ProofError> {
+        let text = text.into();
+        let fits = (1..=500).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+        fits.then_some(Self(text)).ok_or(ProofError)
+    }
+
+    /// The link or id. A learner chose it: do not follow it without a look.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for ProofOfPayment {
+    type Error = ProofError;
+
+    fn try_from(text: String) -> Result<Self, ProofError> {
+        Self::new(text)
+    }
+}
+
+impl From<ProofOfPayment> for String {
+    fn from(proof: ProofOfPayment) -> Self {
+        proof.0
+    }
+}
+
+impl fmt::Debug for ProofOfPayment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ProofOfPayment({} bytes)", self.0.len())
+    }
 }
 
 /// One try to pay for an enrollment.
@@ -149,6 +252,10 @@ pub struct Attempt {
     pub status: AttemptStatus,
     /// The money, once it arrived.
     pub payment: Option<Payment>,
+    /// What went back of it, oldest first.
+    pub refunds: Vec<Refund>,
+    /// What the learner shows for a bank transfer.
+    pub proof: Option<ProofOfPayment>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
 }
@@ -173,14 +280,33 @@ impl Attempt {
             link: None,
             status: AttemptStatus::Started,
             payment: None,
+            refunds: Vec::new(),
+            proof: None,
             created_at: now,
         }
     }
 
-    /// Whether money arrived that waits for a person.
-    pub fn holds_back(&self) -> bool {
-        let held = |payment: &Payment| matches!(payment.standing, Standing::Held(_));
-        self.holds_money() && self.payment.as_ref().is_some_and(held)
+    /// Why the money that arrived does not count, as long as that is to be settled.
+    pub fn held_back(&self) -> Option<HoldReason> {
+        let payment = self.payment.filter(|_| self.holds_money())?;
+        payment.standing.open_reason()
+    }
+
+    /// What arrived: as far as the provider stated it, else what was asked.
+    pub fn paid(&self) -> Option<Money> {
+        Some(self.payment?.amount.unwrap_or(self.amount))
+    }
+
+    /// What went back so far, in minor units.
+    pub fn returned(&self) -> i64 {
+        let done = |refund: &&Refund| refund.state == RefundState::Done;
+        let amounts = self.refunds.iter().filter(done);
+        amounts.map(|refund| refund.amount.minor()).sum()
+    }
+
+    /// What could still go back, in minor units.
+    pub fn left(&self) -> i64 {
+        self.paid().map_or(0, |paid| paid.minor() - self.returned())
     }
 
     /// Whether money arrived and was not given back.
@@ -196,6 +322,7 @@ impl Attempt {
 /// Failed  -> LinkReady | Paid          a link stays payable after a failed try
 /// Abandoned -> LinkReady | Paid         and after we stopped waiting
 /// Paid    -> Refunded | Reversed       never lowered by a failure
+/// Reversed -> Paid                     only when the school wins the money back
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum AttemptStatus {
@@ -209,7 +336,7 @@ pub enum AttemptStatus {
     Abandoned,
     /// The money arrived.
     Paid,
-    /// The money went back.
+    /// The money went back, or so much of it that access ended.
     Refunded,
     /// The payer's bank took the money back.
     Reversed,
@@ -240,6 +367,8 @@ pub enum AttemptEvent {
     Refunded,
     /// The payer's bank took the money back.
     Reversed,
+    /// Money that the payer's bank took back came again.
+    Reinstated,
 }
 
 impl AttemptEvent {
@@ -251,6 +380,7 @@ impl AttemptEvent {
         Self::Abandoned,
         Self::Refunded,
         Self::Reversed,
+        Self::Reinstated,
     ];
 }
 
@@ -282,6 +412,11 @@ impl AttemptStatus {
             (S::Started | S::LinkReady | S::Failed | S::Abandoned, E::Refunded | E::Reversed) => {
                 Refuse
             }
+            (S::Started | S::LinkReady | S::Failed | S::Abandoned | S::Refunded, E::Reinstated) => {
+                Refuse
+            }
+            (S::Paid, E::Reinstated) => Stay,
+            (S::Reversed, E::Reinstated) => Move(S::Paid),
             (S::Paid, E::Refunded) => Move(S::Refunded),
             (S::Paid, E::Reversed) => Move(S::Reversed),
             (S::Paid, E::LinkCreated | E::Paid | E::Failed | E::Abandoned) => Stay,

@@ -87,6 +87,8 @@ pub enum HoldReason {
     Investigate,
     /// The evidence is below the policy's minimum.
     WeakEvidence,
+    /// The callback says paid, and the provider could not be brought to confirm it.
+    Unconfirmed,
     /// The host's own policy asked for a person.
     HostPolicy,
     /// The host's transition guard vetoed the approval.
@@ -95,7 +97,11 @@ pub enum HoldReason {
     LateMoney,
     /// A second payment for the same enrollment: a refund is due.
     DuplicateMoney,
-    /// The sum differs from the attempt's.
+    /// Less arrived than was asked.
+    PartialPayment,
+    /// More arrived than was asked.
+    ExcessPayment,
+    /// What the provider states is no sum that could be compared.
     AmountDiffers,
     /// The currency differs from the attempt's.
     CurrencyDiffers,
@@ -116,10 +122,13 @@ words!(HoldReason {
     LowConfidence => "low_confidence",
     Investigate => "investigate",
     WeakEvidence => "weak_evidence",
+    Unconfirmed => "unconfirmed",
     HostPolicy => "host_policy",
     Vetoed => "vetoed",
     LateMoney => "late_money",
     DuplicateMoney => "duplicate_money",
+    PartialPayment => "partial_payment",
+    ExcessPayment => "excess_payment",
     AmountDiffers => "amount_differs",
     CurrencyDiffers => "currency_differs",
     UnknownCourse => "unknown_course",
@@ -136,11 +145,14 @@ impl HoldReason {
             Self::MethodUnknown
             | Self::LowConfidence
             | Self::WeakEvidence
+            | Self::Unconfirmed
             | Self::HostPolicy
             | Self::Vetoed
             | Self::LateMoney
             | Self::DuplicateMoney => Severity::Warning,
             Self::Investigate
+            | Self::PartialPayment
+            | Self::ExcessPayment
             | Self::AmountDiffers
             | Self::CurrencyDiffers
             | Self::UnknownCourse
@@ -162,6 +174,9 @@ impl HoldReason {
             Self::WeakEvidence => {
                 "Check the payment in the provider's dashboard before you approve."
             }
+            Self::Unconfirmed => {
+                "The provider could not confirm this payment: look it up in its dashboard, then approve or reject."
+            }
             Self::HostPolicy | Self::Vetoed => {
                 "Your own rules held this back; see the explanation."
             }
@@ -169,6 +184,12 @@ impl HoldReason {
                 "Paid after the enrollment was closed: approve it or refund the money."
             }
             Self::DuplicateMoney => "Paid twice: refund this payment; access is not affected.",
+            Self::PartialPayment => {
+                "Less arrived than the course costs: approve it knowingly, or refund it."
+            }
+            Self::ExcessPayment => {
+                "More arrived than the course costs: approve it and refund the rest, or refund it all."
+            }
             Self::AmountDiffers | Self::CurrencyDiffers => {
                 "The sum is not what was asked: approve it knowingly, or reject and refund."
             }
@@ -181,6 +202,23 @@ impl HoldReason {
         }
     }
 }
+
+/// What becomes of money that does not fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum MoneyOutcome {
+    /// It is taken as if it fitted, as far as everything else about it does.
+    Approve,
+    /// A person decides.
+    Hold,
+    /// It is to be given back; the enrollment waits for nobody because of it.
+    RefundDue,
+}
+
+words!(MoneyOutcome {
+    Approve => "approve",
+    Hold => "hold",
+    RefundDue => "refund_due",
+});
 
 /// What approved an enrollment.
 ///

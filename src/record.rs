@@ -6,12 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::EndReason;
 use crate::approval::{CheckReport, Decision};
+use crate::audit::{ConcernKey, ConcernKind};
 use crate::detect::Detection;
 use crate::enrollment::{Status, Transition, Version};
 use crate::evidence::Evidence;
 use crate::ids::{EnrollmentId, GrantId, LearnerId, PersonId, RecordId, Reference};
 use crate::money::Money;
-use crate::payment::{AttemptStatus, Method, Standing};
+use crate::payment::{AttemptStatus, Method, Reversal, Standing};
 use crate::reason::{HoldReason, Note, Severity, words};
 use crate::webhook::{DeliveryKey, VerifyError};
 
@@ -141,6 +142,41 @@ pub enum Fact {
     PaymentReturned {
         /// The attempt's reference.
         reference: Reference,
+        /// How much.
+        amount: Money,
+        /// Whether the access that rests on the payment ended with it.
+        ends_access: bool,
+    },
+    /// The provider was asked to give money back.
+    RefundRequested {
+        /// The attempt's reference.
+        reference: Reference,
+        /// How much.
+        amount: Money,
+    },
+    /// The provider did not give the money back that it was asked for.
+    RefundFailed {
+        /// The attempt's reference.
+        reference: Reference,
+        /// How much it was.
+        amount: Money,
+    },
+    /// The payer's bank took money back.
+    PaymentReversed {
+        /// The attempt's reference.
+        reference: Reference,
+        /// How.
+        how: Reversal,
+    },
+    /// Money that the payer's bank took back came again.
+    PaymentReinstated {
+        /// The attempt's reference.
+        reference: Reference,
+    },
+    /// The learner showed a proof of payment for a bank transfer.
+    ProofAttached {
+        /// The attempt's reference.
+        reference: Reference,
     },
     /// A payment names an enrollment that it does not fit; nothing was moved by it.
     PaymentDoubted {
@@ -170,6 +206,42 @@ pub enum Fact {
         /// Why.
         why: EndReason,
     },
+    /// A grant does not count for now.
+    AccessSuspended {
+        /// The grant.
+        grant: GrantId,
+        /// Why.
+        why: Reversal,
+    },
+    /// A suspended grant counts again.
+    AccessResumed {
+        /// The grant.
+        grant: GrantId,
+    },
+    /// Something needs a person: money that nobody knows, or money and access that disagree.
+    ConcernRaised {
+        /// Which concern.
+        key: ConcernKey,
+        /// What is wrong.
+        kind: ConcernKind,
+        /// The enrollment it is about.
+        about: Option<EnrollmentId>,
+    },
+    /// A person closed a concern.
+    ConcernClosed {
+        /// Which concern.
+        key: ConcernKey,
+    },
+    /// Rows of a bank statement were imported.
+    StatementImported {
+        /// How many new rows.
+        rows: u64,
+    },
+    /// A row of a bank statement was settled without an enrollment.
+    StatementRowClosed {
+        /// Its checksum.
+        row: String,
+    },
     /// A verified callback names no payment that we know.
     DeliveryParked {
         /// The delivery.
@@ -181,6 +253,11 @@ pub enum Fact {
         key: DeliveryKey,
         /// Why.
         cause: Note,
+    },
+    /// A parked delivery is still not matched after the time that the host set.
+    DeliveryOverdue {
+        /// The delivery.
+        key: DeliveryKey,
     },
     /// An admin asked for a delivery to be handled again.
     DeliveryReplayed {
@@ -214,6 +291,18 @@ impl Fact {
             Self::AttemptMoved { .. } | Self::PaymentRestated { .. } => "payment_updated",
             Self::PaymentCompleted { .. } => "payment_completed",
             Self::PaymentReturned { .. } => "payment_refunded",
+            Self::RefundRequested { .. } => "refund_requested",
+            Self::RefundFailed { .. } => "refund_failed",
+            Self::PaymentReversed { .. } => "payment_reversed",
+            Self::PaymentReinstated { .. } => "payment_reinstated",
+            Self::ProofAttached { .. } => "payment_proof_attached",
+            Self::AccessSuspended { .. } => "course_access_suspended",
+            Self::AccessResumed { .. } => "course_access_resumed",
+            Self::ConcernRaised { .. } => "concern_raised",
+            Self::ConcernClosed { .. } => "concern_closed",
+            Self::StatementImported { .. } => "statement_imported",
+            Self::StatementRowClosed { .. } => "statement_row_closed",
+            Self::DeliveryOverdue { .. } => "delivery_overdue",
             Self::PaymentDoubted { .. } => "payment_doubted",
             Self::AccessGranted { .. } => "course_access_granted",
             Self::AccessRebased { .. } => "course_access_updated",
@@ -234,13 +323,16 @@ impl Fact {
             }
             | Self::PaymentDoubted { reason, .. }
             | Self::PaymentCompleted {
-                standing: Standing::Held(reason),
+                standing: Standing::Held(reason) | Standing::RefundDue(reason),
                 ..
             }
             | Self::PaymentRestated {
-                standing: Standing::Held(reason),
+                standing: Standing::Held(reason) | Standing::RefundDue(reason),
                 ..
             } => reason.severity(),
+            Self::ConcernRaised { kind, .. } => kind.severity(),
+            Self::RefundFailed { .. } | Self::PaymentReversed { .. } => Severity::Warning,
+            Self::DeliveryOverdue { .. } => Severity::Error,
             Self::DeliveryParked { .. } => Severity::Warning,
             Self::DeliveryDead { .. } => Severity::Error,
             Self::DeliveryRefused { .. } => Severity::Warning,

@@ -341,8 +341,8 @@ impl App {
                 }
             }
         }
-        match desk.refunds_due(PageRequest::first(100)).await {
-            Ok(due) => Reply::Page(200, pages::admin(person, &rows, &due.items)),
+        match desk.awkward_money(PageRequest::first(100)).await {
+            Ok(awkward) => Reply::Page(200, pages::admin(person, &rows, &awkward.items)),
             Err(error) => Reply::Page(
                 error.kind().http_status(),
                 pages::problem(&error.to_string()),

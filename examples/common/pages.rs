@@ -1,8 +1,8 @@
 //! Plain pages. Everything that is text stays text.
 
 use coursegate::access::{CardAction, LearnerCard};
-use coursegate::payment::{Attempt, Standing};
-use coursegate::registrar::Explanation;
+use coursegate::reason::MoneyOutcome;
+use coursegate::registrar::{AwkwardItem, Explanation};
 use coursegate::{BankDetails, CourseId, LearnerId, Money, PersonId, Reference};
 
 use super::app::Course;
@@ -158,7 +158,7 @@ pub fn lesson(course: &CourseId) -> String {
     )
 }
 
-pub fn admin(person: &PersonId, rows: &[Explanation], due: &[Attempt]) -> String {
+pub fn admin(person: &PersonId, rows: &[Explanation], awkward: &[AwkwardItem]) -> String {
     let mut body = format!(
         "<p>Signed in as <strong>{}</strong>.</p>",
         text(person.as_str())
@@ -203,23 +203,42 @@ pub fn admin(person: &PersonId, rows: &[Explanation], due: &[Attempt]) -> String
             act("reject", "Reject", "<input name=\"reason\" required maxlength=\"200\" placeholder=\"Reason\" aria-label=\"Reason\"> "),
         ));
     }
-    for attempt in due {
-        let why = match attempt.payment.map(|payment| payment.standing) {
-            Some(Standing::Held(reason)) => reason.advice(),
-            _ => "",
-        };
-        body.push_str(&format!(
-            "<article><h2>Refund due: {}</h2><p>{}</p><p>{why}</p>\
-             <form method=\"post\" action=\"/admin/refund\">\
-             <input type=\"hidden\" name=\"reference\" value=\"{}\">\
-             <input name=\"proof\" required maxlength=\"200\" placeholder=\"Dashboard reference\" \
-             aria-label=\"Dashboard reference\"> <button>Record the refund</button></form></article>",
-            attempt.amount,
-            text(attempt.reference.as_str()),
-            text(attempt.reference.as_str()),
-        ));
+    for item in awkward {
+        body.push_str(&awkward_article(item));
     }
     body.push_str("<p><a href=\"/admin\">Look again</a></p>");
     // A page that comes anew would take away a reason that is being written.
-    frame("Approvals", rows.is_empty() && due.is_empty(), &body)
+    frame("Approvals", rows.is_empty() && awkward.is_empty(), &body)
+}
+
+/// Money that does not fit: what it is, and a way to record that it went back.
+fn awkward_article(item: &AwkwardItem) -> String {
+    let head = match item.outcome() {
+        MoneyOutcome::RefundDue => "Refund due",
+        _ => "Money to decide about",
+    };
+    match item {
+        AwkwardItem::Payment(money) => {
+            let attempt = &money.attempt;
+            let why = attempt.held_back().map_or("", |reason| reason.advice());
+            let sum = attempt.paid().unwrap_or(attempt.amount);
+            let reference = text(attempt.reference.as_str());
+            format!(
+                "<article><h2>{head}: {sum}</h2><p>{reference}</p><p>{why}</p>\
+                 <form method=\"post\" action=\"/admin/refund\">\
+                 <input type=\"hidden\" name=\"reference\" value=\"{reference}\">\
+                 <input name=\"proof\" required maxlength=\"200\" placeholder=\"Dashboard reference\" \
+                 aria-label=\"Dashboard reference\"> <button>Record the refund</button></form></article>"
+            )
+        }
+        AwkwardItem::Orphan(concern) => format!(
+            "<article><h2>{head}: {}</h2><p>Pay link {}</p><p>{}</p></article>",
+            concern
+                .amount
+                .map_or_else(String::new, |sum| sum.to_string()),
+            text(concern.pay_link.as_ref().map_or("", |link| link.as_str())),
+            concern.kind.advice(),
+        ),
+        _ => String::new(),
+    }
 }

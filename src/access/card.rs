@@ -148,6 +148,12 @@ pub fn learner_card(view: &CardView<'_>) -> LearnerCard {
                 "not_started",
                 "Your access has not started yet.",
             ),
+            DenyReason::Suspended { .. } => card(
+                CardText::ContinueCourse,
+                CardAction::Wait,
+                "suspended",
+                "Your payment was taken back. Please contact the school.",
+            ),
             DenyReason::Ended { .. } | DenyReason::NoGrant => card(
                 CardText::EnrollNow,
                 CardAction::Wait,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::restriction::Restriction;
 use crate::ids::{CourseId, EnrollmentId, GrantId, LearnerId, PersonId, Reference};
+use crate::payment::Reversal;
 use crate::reason::words;
 
 /// How much of a course a grant opens.
@@ -205,6 +206,13 @@ words!(EndReason {
 pub enum GrantState {
     /// It counts until it expires.
     Live,
+    /// It does not count for now.
+    Suspended {
+        /// Since when.
+        at: DateTime<Utc>,
+        /// Why.
+        why: Reversal,
+    },
     /// It ended, and never comes back.
     Ended {
         /// When.
@@ -269,11 +277,29 @@ impl Grant {
 
     /// Ends it; `false` when it ended before.
     pub fn end(&mut self, now: DateTime<Utc>, why: EndReason) -> bool {
-        let was_live = self.state == GrantState::Live;
-        if was_live {
+        let had_ended = matches!(self.state, GrantState::Ended { .. });
+        if !had_ended {
             self.state = GrantState::Ended { at: now, why };
         }
+        !had_ended
+    }
+
+    /// Suspends it; `false` unless it was live.
+    pub fn suspend(&mut self, now: DateTime<Utc>, why: Reversal) -> bool {
+        let was_live = self.state == GrantState::Live;
+        if was_live {
+            self.state = GrantState::Suspended { at: now, why };
+        }
         was_live
+    }
+
+    /// Makes it count again; `false` unless it was suspended.
+    pub fn resume(&mut self) -> bool {
+        let was_suspended = matches!(self.state, GrantState::Suspended { .. });
+        if was_suspended {
+            self.state = GrantState::Live;
+        }
+        was_suspended
     }
 
     /// Whether it counts at `now`.

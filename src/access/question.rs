@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::grant::{AccessLevel, EndReason, Grant, GrantState, ResourceKind};
 use super::restriction::RestrictionKind;
 use crate::ids::{CourseId, GrantId, LearnerId};
+use crate::payment::Reversal;
 
 /// May this learner open this, now, from here?
 #[derive(Debug, Clone)]
@@ -105,6 +106,12 @@ pub enum DenyReason {
     Ended {
         /// Why it ended.
         why: EndReason,
+    },
+    /// It is suspended.
+    #[error("the access is suspended: {why}")]
+    Suspended {
+        /// Why.
+        why: Reversal,
     },
     /// Its time is over.
     #[error("the access expired")]
@@ -245,6 +252,7 @@ fn alive(grant: &Grant, now: DateTime<Utc>) -> Result<(), DenyReason> {
             _,
         ) => Err(DenyReason::Expired { at }),
         (GrantState::Ended { why, .. }, _) => Err(DenyReason::Ended { why }),
+        (GrantState::Suspended { why, .. }, _) => Err(DenyReason::Suspended { why }),
         (GrantState::Live, Some(at)) if at <= now => Err(DenyReason::Expired { at }),
         (GrantState::Live, _) if now < grant.starts_at => Err(DenyReason::NotStarted {
             at: grant.starts_at,

@@ -103,7 +103,10 @@ impl CheckReport {
             (CheckName::Course, course),
             (
                 CheckName::Amount,
-                found(evidence.amount, HoldReason::AmountDiffers),
+                found(
+                    evidence.amount,
+                    sum_differs(evidence, attempt).unwrap_or(HoldReason::AmountDiffers),
+                ),
             ),
             (
                 CheckName::Currency,
@@ -129,6 +132,19 @@ impl CheckReport {
             CheckOutcome::Failed(reason) => Some(reason),
             CheckOutcome::Passed | CheckOutcome::NotStated => None,
         })
+    }
+}
+
+/// How the sum that was stated differs from the one that was asked, if both are sums.
+pub(crate) fn sum_differs(evidence: &Evidence, attempt: &Attempt) -> Option<HoldReason> {
+    if evidence.amount != Finding::Differs {
+        return None;
+    }
+    let (stated, asked) = (evidence.stated?, attempt.amount);
+    match stated.minor().cmp(&asked.minor()) {
+        std::cmp::Ordering::Less => Some(HoldReason::PartialPayment),
+        std::cmp::Ordering::Greater => Some(HoldReason::ExcessPayment),
+        std::cmp::Ordering::Equal => None,
     }
 }
 

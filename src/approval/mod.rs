@@ -11,11 +11,12 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::detect::Detection;
-use crate::enrollment::Enrollment;
+use crate::enrollment::{Enrollment, MoneyRules};
 use crate::evidence::{Evidence, Grade};
 use crate::payment::{Attempt, ProviderStatus};
 use crate::reason::{ApprovalCause, HoldReason};
 
+pub(crate) use checks::sum_differs;
 pub use checks::{Check, CheckName, CheckOutcome, CheckReport};
 pub use standard::StandardPolicy;
 
@@ -36,6 +37,8 @@ pub struct Dossier<'a> {
     pub checks: &'a CheckReport,
     /// The evidence an approval needs at least.
     pub minimum: Grade,
+    /// What becomes of money that does not fit.
+    pub money: &'a MoneyRules,
     /// The time of the decision.
     pub now: DateTime<Utc>,
 }
@@ -48,6 +51,8 @@ pub enum Decision {
     Approve(ApprovalCause),
     /// Keep the money in sight and ask a person.
     Hold(HoldReason),
+    /// The money is to be given back; the enrollment does not wait because of it.
+    Return(HoldReason),
     /// Do not count it.
     Refuse(RefuseReason),
 }

@@ -3,16 +3,17 @@ use crate::detect::Fallback;
 use crate::enrollment::Status;
 use crate::evidence::Grade;
 use crate::payment::{Method, ProviderStatus};
-use crate::reason::{ApprovalCause, HoldReason};
+use crate::reason::{ApprovalCause, HoldReason, MoneyOutcome};
 
 /// The standard policy.
 ///
 /// | situation | decision |
 /// |---|---|
 /// | the try failed | refuse: the attempt failed, the enrollment is unchanged |
-/// | a check failed (amount, currency, attempt, learner, course) | hold |
-/// | paid after the enrollment was closed | hold, as late money |
-/// | a second payment | hold, as duplicate money |
+/// | a check failed (currency, attempt, learner, course) | hold |
+/// | less or more than was asked | as [`MoneyRules`](crate::enrollment::MoneyRules) say: hold |
+/// | paid after the enrollment was closed | as they say: hold |
+/// | a second payment | as they say: a refund is due |
 /// | card, confident enough, evidence at or above the minimum | approve |
 /// | instant EFT | hold |
 /// | bank transfer | hold |
@@ -26,9 +27,6 @@ pub struct StandardPolicy {
     pub confidence: f64,
     /// Whether an instant EFT that the provider confirms is approved at once (default: no).
     pub approve_confirmed_instant_eft: bool,
-    /// Whether money for an expired enrollment is treated like money in time
-    /// (default: no). Money for a rejected or withdrawn one always waits for a person.
-    pub approve_late_money: bool,
 }
 
 impl Default for StandardPolicy {
@@ -37,7 +35,6 @@ impl Default for StandardPolicy {
             approve_cards: true,
             confidence: 0.80,
             approve_confirmed_instant_eft: false,
-            approve_late_money: false,
         }
     }
 }
@@ -49,10 +46,11 @@ impl ApprovalPolicy for StandardPolicy {
             ProviderStatus::Failed => return Decision::Refuse(RefuseReason::PaymentFailed),
             ProviderStatus::Other(_) => return Decision::Hold(HoldReason::WeakEvidence),
         }
+        let money = dossier.money;
+        let late_for_a_person = dossier.enrollment.status != Status::Expired;
         let forgiven = |reason: &HoldReason| {
-            *reason == HoldReason::LateMoney
-                && self.approve_late_money
-                && dossier.enrollment.status == Status::Expired
+            money.outcome(*reason) == Some(MoneyOutcome::Approve)
+                && !(*reason == HoldReason::LateMoney && late_for_a_person)
         };
         if let Some(gravest) = dossier
             .checks
@@ -60,9 +58,13 @@ impl ApprovalPolicy for StandardPolicy {
             .filter(|reason| !forgiven(reason))
             .max()
         {
-            return Decision::Hold(gravest);
+            return match money.outcome(gravest) {
+                Some(MoneyOutcome::RefundDue) => Decision::Return(gravest),
+                _ => Decision::Hold(gravest),
+            };
         }
-        if dossier.evidence.grade < dossier.minimum {
+        // Whatever check of the sum failed was forgiven.
+        if dossier.evidence.grade_whatever_the_sum() < dossier.minimum {
             return Decision::Hold(HoldReason::WeakEvidence);
         }
         let detection = dossier.detection;

@@ -16,9 +16,10 @@ pub(super) async fn finds_what_was_written<S: Store + Records>(store: &S) -> Che
         "a first change is refused"
     );
     let reference = Reference::new("REF-1")?;
+    let pay_link = PayLinkId::new("link1")?;
     let link = PayLink {
-        id: PayLinkId::new("link1")?,
-        url: "https://pay.example/link1".into(),
+        id: pay_link.clone(),
+        url: Some("https://pay.example/link1".into()),
     };
     let Applied { change, case, .. } = with_step(|step| case.link(&reference, link, step))?;
     ensure!(
@@ -31,6 +32,7 @@ pub(super) async fn finds_what_was_written<S: Store + Records>(store: &S) -> Che
     for lookup in [
         Lookup::Enrollment(id),
         Lookup::Reference(&reference),
+        Lookup::PayLink(&pay_link),
         Lookup::Learner(learner, course),
         Lookup::Delivery {
             key: &key,

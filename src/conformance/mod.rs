@@ -12,14 +12,19 @@
 //! ```
 
 mod commits;
+mod lists;
 mod queues;
 mod reads;
+mod timers;
+
+use std::sync::LazyLock;
 
 use chrono::{DateTime, TimeZone, Utc};
 
 use crate::access::Terms;
 use crate::enrollment::{
-    Applied, Case, CaseError, InboxEntry, InboxOutcome, InboxState, Opening, Proposal, Step,
+    Applied, Case, CaseError, HouseRules, InboxEntry, InboxOutcome, InboxState, Opening, Proposal,
+    Step,
 };
 use crate::evidence::SignedBy;
 use crate::ids::{CourseId, Email, LearnerId, Reference, Title};
@@ -35,11 +40,16 @@ use commits::{
     a_stale_version_writes_nothing, finds_what_was_written, grants_apart_from_enrollments,
     one_enrollment_per_learner_and_course, one_grant_per_payment, the_timeline_only_grows,
 };
+use lists::{
+    a_concern_stands_until_its_enrollment_changes, a_row_is_imported_once_and_decided_once,
+    everything_can_be_walked_through, money_that_goes_back_is_kept,
+};
 use queues::{
     a_claim_is_no_larger_than_asked, held_money_stays_in_sight, parked_deliveries_wake,
     the_inbox_is_leased, the_outbox_keeps_order, the_queue_is_paged,
 };
 use reads::{figures_add_up, payments_are_found};
+use timers::{a_timer_is_settled_as_it_was_claimed, timers_fall_due_and_are_leased};
 
 /// A promise the store does not keep.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -94,6 +104,12 @@ where
         parked_deliveries_wake,
         a_claim_is_no_larger_than_asked,
         the_outbox_keeps_order,
+        timers_fall_due_and_are_leased,
+        a_timer_is_settled_as_it_was_claimed,
+        money_that_goes_back_is_kept,
+        a_concern_stands_until_its_enrollment_changes,
+        a_row_is_imported_once_and_decided_once,
+        everything_can_be_walked_through,
         payments_are_found,
         figures_add_up,
     );
@@ -106,6 +122,9 @@ fn start() -> DateTime<Utc> {
         .unwrap_or_default()
 }
 
+/// What holds for every enrollment of the suite.
+static RULES: LazyLock<HouseRules> = LazyLock::new(HouseRules::default);
+
 fn permit(_: &Proposal<'_>) -> Result<(), Note> {
     Ok(())
 }
@@ -117,7 +136,7 @@ fn with_step<T>(apply: impl FnOnce(&Step<'_>) -> Result<T, CaseError>) -> Result
         source: Source::SystemAutomatic,
         note: &None,
         guard: &permit,
-        provisional: None,
+        rules: &RULES,
     })
 }
 

@@ -48,15 +48,16 @@ pub(super) async fn the_queue_is_paged<S: Store + Records>(store: &S) -> Checked
     Ok(())
 }
 
-fn keys(work: &[Work]) -> Vec<String> {
+pub(super) fn keys(work: &[Work]) -> Vec<String> {
     let key = |work: &Work| match work {
         Work::Delivery(entry) => entry.key.to_string(),
         Work::Message(record) => record.id.to_string(),
+        Work::Timer(timer) => format!("{:?}", timer.key),
     };
     work.iter().map(key).collect()
 }
 
-fn claim(kind: WorkKind, now: DateTime<Utc>) -> Claim {
+pub(super) fn claim(kind: WorkKind, now: DateTime<Utc>) -> Claim {
     Claim {
         kind,
         limit: 10,
@@ -175,7 +176,7 @@ pub(super) async fn a_claim_is_no_larger_than_asked<S: Store + Records>(store: &
             .iter()
             .filter_map(|work| match work {
                 Work::Message(record) => Some(Settlement::Published(record.id)),
-                Work::Delivery(_) => None,
+                Work::Delivery(_) | Work::Timer(_) => None,
             })
             .collect();
         store.settle(&published).await?;
@@ -229,7 +230,7 @@ pub(super) async fn the_outbox_keeps_order<S: Store + Records>(store: &S) -> Che
         .iter()
         .filter_map(|work| match work {
             Work::Message(record) => Some(record.id),
-            Work::Delivery(_) => None,
+            Work::Delivery(_) | Work::Timer(_) => None,
         })
         .collect();
     let mut settlements = vec![Settlement::Published(ids[0])];
@@ -252,7 +253,7 @@ pub(super) async fn the_outbox_keeps_order<S: Store + Records>(store: &S) -> Che
 pub(super) async fn held_money_stays_in_sight<S: Store + Records>(store: &S) -> Checked {
     let Applied { change, case, .. } = open("learner", "REF-1", Method::InstantEft)?;
     store.commit(change).await?;
-    let due = || store.refunds_due(PageRequest::first(10));
+    let due = || store.awkward_money(PageRequest::first(10));
     ensure!(
         due().await?.items.is_empty(),
         "an unpaid attempt is due back"
@@ -291,7 +292,7 @@ pub(super) async fn held_money_stays_in_sight<S: Store + Records>(store: &S) -> 
     store.commit(rejected).await?;
     let found = due().await?.items;
     ensure!(
-        found.len() == 1 && found[0].reference.as_str() == "REF-1",
+        found.len() == 1 && found[0].attempt.reference.as_str() == "REF-1",
         "money on a rejected enrollment is out of sight"
     );
     Ok(())

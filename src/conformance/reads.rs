@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Duration, FixedOffset, NaiveDate, Utc};
 
-use super::{Checked, ensure, opening, permit, start};
+use super::{Checked, RULES, ensure, opening, permit, start};
 use crate::enrollment::{Applied, Case, Step};
 use crate::ids::{CourseId, Email, LearnerId, PersonId, Reference};
 use crate::money::Currency;
@@ -23,7 +23,7 @@ fn at(now: DateTime<Utc>) -> Step<'static> {
         source: Source::SystemAutomatic,
         note: &None,
         guard: &permit,
-        provisional: None,
+        rules: &RULES,
     }
 }
 

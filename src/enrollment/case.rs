@@ -9,6 +9,7 @@ use crate::access::{EndReason, Grant, GrantSource, GrantState};
 use crate::approval::{Decision, RefuseReason};
 use crate::evidence::Grade;
 use crate::ids::{GrantId, IdRun, PersonId, Reference};
+use crate::money::Money;
 use crate::payment::{Attempt, AttemptEvent, Method, PayLink, Payment, ProviderStatus, Standing};
 use crate::reason::{ApprovalCause, Note};
 use crate::record::{Basis, Fact};
@@ -75,7 +76,7 @@ impl Case {
         Ok(draft.finish(Effect::Changed))
     }
 
-    fn draft<'s>(self, step: &'s Step<'s>) -> Draft<'s> {
+    pub(super) fn draft<'s>(self, step: &'s Step<'s>) -> Draft<'s> {
         Draft::new(self, step, IdRun::new(step.now), false)
     }
 
@@ -185,6 +186,20 @@ impl Case {
         cause: ApprovalCause,
         step: &Step<'_>,
     ) -> Result<Applied, CaseError> {
+        self.approve_seen(by, cause, None, step)
+    }
+
+    /// A person approves, having seen this sum on a bank statement.
+    ///
+    /// # Errors
+    /// [`CaseError::Refused`] or [`CaseError::Vetoed`].
+    pub fn approve_seen(
+        self,
+        by: &PersonId,
+        cause: ApprovalCause,
+        seen: Option<Money>,
+        step: &Step<'_>,
+    ) -> Result<Applied, CaseError> {
         let mut draft = self.draft(step);
         let Ruling::Move(..) = draft.rule(&Command::Approve(cause))? else {
             return Ok(draft.finish(Effect::Nothing));
@@ -196,7 +211,7 @@ impl Case {
             // The person's word is the evidence: they saw the bank statement.
             let payment = Payment {
                 at: draft.now(),
-                amount: Some(asked),
+                amount: Some(seen.unwrap_or(asked)),
                 method: Method::BankTransfer,
                 grade: Grade::Unsigned,
                 standing: Standing::Counted,
@@ -236,6 +251,31 @@ impl Case {
         Ok(draft.finish(Effect::Changed))
     }
 
+    /// Ends what is due to end: grants whose time is over, and the enrollment when nobody
+    /// paid for it in time, or when the access it gave is over. Changes nothing before its
+    /// time.
+    ///
+    /// # Errors
+    /// [`CaseError::Vetoed`].
+    pub fn expire_due(self, step: &Step<'_>) -> Result<Applied, CaseError> {
+        let (id, now) = (self.enrollment.id, step.now);
+        let unpaid = step
+            .rules
+            .unpaid_until(&self)
+            .is_some_and(|until| until <= now);
+        let lapsed = self.has_lapsed(now);
+        let mut draft = self.draft(step);
+        draft.end_grants(EndReason::Expired, |grant| {
+            grant.enrollment == Some(id)
+                && grant.state == GrantState::Live
+                && grant.expires_at.is_some_and(|end| end <= now)
+        });
+        if unpaid || lapsed {
+            draft.rule(&Command::Expire)?;
+        }
+        Ok(draft.finish(Effect::Changed))
+    }
+
     /// Nobody paid in time, or the bought access is over.
     ///
     /// # Errors
@@ -251,34 +291,6 @@ impl Case {
             Ruling::Stay(_) | Ruling::Refuse(_) => Effect::Nothing,
         };
         Ok(draft.finish(effect))
-    }
-
-    /// The money of one attempt went back. The grant that rests on it ends; others
-    /// are left alone.
-    ///
-    /// # Errors
-    /// [`CaseError::UnknownAttempt`], or [`CaseError::Refused`] when no money arrived for it.
-    pub fn refund(self, reference: &Reference, step: &Step<'_>) -> Result<Applied, CaseError> {
-        let mut draft = self.draft(step);
-        let at = draft.index_of(reference)?;
-        if !draft.move_attempt(at, AttemptEvent::Refunded)? {
-            return Ok(draft.finish(Effect::Nothing));
-        }
-        let counted = draft.case.enrollment.counted.as_ref() == Some(reference);
-        if counted {
-            draft.case.enrollment.counted = None;
-            draft.rule(&Command::Refund)?;
-        } else if matches!(
-            draft.case.enrollment.status,
-            Status::AwaitingApproval { .. }
-        ) && draft.held_money().is_none()
-        {
-            draft.rule(&Command::Refund)?;
-        }
-        draft.end_grants(EndReason::Refunded, |grant| {
-            grant.source.payment() == Some(reference)
-        });
-        Ok(draft.finish(Effect::Changed))
     }
 
     /// Ends one grant.
@@ -323,12 +335,16 @@ impl Case {
             .or_else(|| pay_link.and_then(by_link))
     }
 
-    /// Whether it was approved and the access it gave has run out.
+    /// Whether it was approved and the access it gave has run out. Access by other ways does
+    /// not matter; access that is suspended, or starts later, has not run out.
     pub fn has_lapsed(&self, now: DateTime<Utc>) -> bool {
+        let own = |grant: &&Grant| grant.enrollment == Some(self.enrollment.id);
         let expired = |grant: &Grant| grant.expires_at.is_some_and(|end| end <= now);
+        let over =
+            |grant: &Grant| expired(grant) || matches!(grant.state, GrantState::Ended { .. });
         matches!(self.enrollment.status, Status::Approved { .. })
-            && !self.grants.iter().any(|grant| grant.is_live(now))
-            && self.grants.iter().any(expired)
+            && self.grants.iter().filter(own).all(over)
+            && self.grants.iter().filter(own).any(expired)
     }
 
     /// The newest attempt.

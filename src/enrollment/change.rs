@@ -3,13 +3,15 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Enrollment, Version};
+use super::{Enrollment, Timer, Version};
 use crate::access::Grant;
+use crate::audit::Concern;
 use crate::evidence::SignedBy;
 use crate::ids::{EnrollmentId, PayLinkId, Reference};
 use crate::payment::Attempt;
 use crate::reason::{Note, words};
 use crate::record::Record;
+use crate::statement::StatementEntry;
 use crate::webhook::DeliveryKey;
 
 /// Everything one decision writes: committed together or not at all.
@@ -26,6 +28,12 @@ pub struct Change {
     pub attempts: Vec<Attempt>,
     /// Grants as they are after the change: new ones and changed ones.
     pub grants: Vec<Grant>,
+    /// Timers that are set or stopped.
+    pub timers: Vec<Timer>,
+    /// Concerns: new ones, and known ones that are closed now.
+    pub concerns: Vec<Concern>,
+    /// Rows of bank statements: new ones, and known ones that are settled now.
+    pub statement: Vec<StatementEntry>,
     /// What happened, in order.
     pub records: Vec<Record>,
     /// Whether the records are queued for the publisher.
@@ -56,6 +64,9 @@ impl Change {
             && self.enrollment.is_none()
             && self.attempts.is_empty()
             && self.grants.is_empty()
+            && self.timers.is_empty()
+            && self.concerns.is_empty()
+            && self.statement.is_empty()
             && self.records.is_empty()
     }
 }

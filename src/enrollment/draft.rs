@@ -4,28 +4,37 @@ use chrono::{DateTime, Utc};
 
 use super::case::Case;
 use super::change::Change;
+use super::rules::HouseRules;
 use super::ruling::{Command, Ruling};
 use super::status::Status;
 use super::step::{Applied, CaseError, Effect, Proposal, Step};
+use super::timer::{Timer, TimerKey};
 use crate::access::{EndReason, Grant, GrantSource, GrantState, Terms};
 use crate::ids::{IdRun, Reference};
-use crate::payment::{AttemptEvent, AttemptStatus, AttemptStep, Payment, Standing};
+use crate::payment::{AttemptEvent, AttemptStatus, AttemptStep, PayLink, Payment, Standing};
 use crate::reason::{HoldReason, Note};
 use crate::record::{Basis, Fact, Record};
 
 pub(super) struct Draft<'s> {
     pub(super) case: Case,
-    step: &'s Step<'s>,
+    pub(super) step: &'s Step<'s>,
     ids: IdRun,
     is_new: bool,
     records: Vec<Record>,
     touched_attempts: Vec<usize>,
     touched_grants: Vec<usize>,
+    timers: Vec<Timer>,
+    due_before: Option<DateTime<Utc>>,
     granted: bool,
 }
 
 impl<'s> Draft<'s> {
     pub(super) fn new(case: Case, step: &'s Step<'s>, ids: IdRun, is_new: bool) -> Self {
+        let due_before = if is_new {
+            None
+        } else {
+            step.rules.due_at(&case)
+        };
         Self {
             case,
             step,
@@ -34,8 +43,14 @@ impl<'s> Draft<'s> {
             records: Vec::new(),
             touched_attempts: Vec::new(),
             touched_grants: Vec::new(),
+            timers: Vec::new(),
+            due_before,
             granted: false,
         }
+    }
+
+    pub(super) fn rules(&self) -> &HouseRules {
+        self.step.rules
     }
 
     pub(super) fn now(&self) -> DateTime<Utc> {
@@ -99,7 +114,7 @@ impl<'s> Draft<'s> {
             Status::AwaitingApproval {
                 reason: HoldReason::BankTransfer,
             },
-        ) = (self.step.provisional, to)
+        ) = (&self.step.rules.provisional, to)
         {
             self.add_grant(GrantSource::Provisional, terms);
         }
@@ -126,7 +141,6 @@ impl<'s> Draft<'s> {
                         if let Some(payment) = &mut self.case.attempts[at].payment {
                             payment.standing = Standing::Returned;
                         }
-                        self.record(Fact::PaymentReturned { reference });
                     }
                     _ => {
                         self.record(Fact::AttemptMoved {
@@ -167,7 +181,12 @@ impl<'s> Draft<'s> {
             }
             return Ok(());
         }
+        self.learn_link(at, basis.as_deref());
         self.case.attempts[at].payment = Some(payment);
+        self.timers.push(Timer {
+            key: TimerKey::Attempt(self.case.attempts[at].reference.clone()),
+            due_at: None,
+        });
         let fact = Fact::PaymentCompleted {
             reference: self.case.attempts[at].reference.clone(),
             amount: payment.amount,
@@ -176,6 +195,17 @@ impl<'s> Draft<'s> {
         };
         self.record(fact).basis = basis;
         Ok(())
+    }
+
+    /// A link whose making was lost on the way is known by name from now on.
+    fn learn_link(&mut self, at: usize, basis: Option<&Basis>) {
+        let answer = basis.and_then(|basis| basis.evidence.confirmation.as_ref());
+        if let (None, Some(id)) = (
+            &self.case.attempts[at].link,
+            answer.and_then(|answer| answer.pay_link.clone()),
+        ) {
+            self.case.attempts[at].link = Some(PayLink { id, url: None });
+        }
     }
 
     /// Changes what money does, and says whether it did. Returned money stays returned,
@@ -187,8 +217,15 @@ impl<'s> Draft<'s> {
         };
         match (payment.standing, standing) {
             (Standing::Returned | Standing::Counted, _) => return false,
-            (Standing::Held(known), Standing::Held(found)) if found <= known => return false,
-            (Standing::Held(_), _) => payment.standing = standing,
+            (Standing::Held(known), Standing::Held(found))
+            | (Standing::RefundDue(known), Standing::RefundDue(found))
+                if found <= known =>
+            {
+                return false;
+            }
+            // What is to be given back is not kept waiting again.
+            (Standing::RefundDue(_), Standing::Held(_)) => return false,
+            (Standing::Held(_) | Standing::RefundDue(_), _) => payment.standing = standing,
         }
         let reference = attempt.reference.clone();
         self.touch_attempt(at);
@@ -204,8 +241,12 @@ impl<'s> Draft<'s> {
         self.restate(at, Standing::Counted);
         self.case.enrollment.counted = Some(self.case.attempts[at].reference.clone());
         for other in 0..self.case.attempts.len() {
-            if other != at {
-                self.restate(other, Standing::Held(HoldReason::DuplicateMoney));
+            let open = self.case.attempts[other]
+                .payment
+                .and_then(|payment| payment.standing.open_reason());
+            if let (true, Some(known)) = (other != at, open) {
+                let reason = known.max(HoldReason::DuplicateMoney);
+                self.restate(other, self.step.rules.money.standing(reason));
             }
         }
     }
@@ -277,13 +318,24 @@ impl<'s> Draft<'s> {
             .ok_or(CaseError::UnknownAttempt)
     }
 
+    /// Has the provider asked about a new attempt, if nothing else is heard of it.
+    pub(super) fn watch(&mut self, at: usize) {
+        let attempt = &self.case.attempts[at];
+        if let Some(due_at) = self.step.rules.look_at(attempt, self.step.now) {
+            self.timers.push(Timer {
+                key: TimerKey::Attempt(attempt.reference.clone()),
+                due_at: Some(due_at),
+            });
+        }
+    }
+
     pub(super) fn touch_attempt(&mut self, at: usize) {
         if !self.touched_attempts.contains(&at) {
             self.touched_attempts.push(at);
         }
     }
 
-    fn touch_grant(&mut self, at: usize) {
+    pub(super) fn touch_grant(&mut self, at: usize) {
         if !self.touched_grants.contains(&at) {
             self.touched_grants.push(at);
         }
@@ -311,6 +363,14 @@ impl<'s> Draft<'s> {
                 .iter()
                 .map(|at| self.case.grants[*at].clone())
                 .collect();
+            let due = self.step.rules.due_at(&self.case);
+            if due != self.due_before {
+                self.timers.push(Timer {
+                    key: TimerKey::Enrollment(self.case.enrollment.id),
+                    due_at: due,
+                });
+            }
+            change.timers = self.timers;
             change.records = self.records;
             change.publish = true;
         }

@@ -19,10 +19,14 @@ mod case;
 mod change;
 mod draft;
 mod money;
+mod refund;
+mod repair;
+mod rules;
 mod ruling;
 mod status;
 mod step;
 mod table;
+mod timer;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -34,10 +38,13 @@ use crate::payment::Method;
 
 pub use case::Case;
 pub use change::{Change, InboxEntry, InboxOutcome, InboxState};
+pub use refund::Giving;
+pub use rules::{HouseRules, MoneyRules, Schedule};
 pub use ruling::{Command, CommandKind, Refusal, Ruling, Stay, Transition};
 pub use status::{Status, StatusKind};
 pub use step::{Applied, CaseError, Effect, Opening, Proposal, Step, TransitionGuard};
 pub use table::render_table;
+pub use timer::{DueTimer, Job, Timer, TimerKey};
 
 /// Counts the changes of one enrollment, from 1. Every commit names the version it
 /// was decided on, so that of two racing decisions one is made again.

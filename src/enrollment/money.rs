@@ -5,11 +5,11 @@ use super::ruling::{Command, Ruling, Transition};
 use super::status::Status;
 use super::step::{CaseError, Effect};
 use crate::access::{GrantSource, GrantState};
-use crate::approval::Decision;
+use crate::approval::{Decision, sum_differs};
 use crate::evidence::{Finding, Grade};
 use crate::ids::{PersonId, Reference};
 use crate::payment::{Attempt, AttemptStatus, Method, Payment, ProviderStatus, Standing};
-use crate::reason::{HoldReason, Note, Severity};
+use crate::reason::{HoldReason, MoneyOutcome, Note, Severity};
 use crate::record::{Basis, Fact};
 
 /// Attempts one enrollment may have.
@@ -33,6 +33,7 @@ impl Draft<'_> {
         );
         self.case.attempts.push(attempt);
         self.touch_attempt(self.case.attempts.len() - 1);
+        self.watch(self.case.attempts.len() - 1);
         self.record(Fact::AttemptStarted {
             reference,
             amount: price,
@@ -78,11 +79,23 @@ impl Draft<'_> {
             grade: evidence.grade,
             standing: Standing::Counted,
         };
+        let money = &self.step.rules.money;
+        // Another sum than was asked is never confirmed to the cent; the host may take it.
+        let taken_as_it_is = sum_differs(evidence, attempt)
+            .and_then(|reason| money.outcome(reason))
+            == Some(MoneyOutcome::Approve)
+            && evidence.grade_whatever_the_sum() >= minimum;
         let mut veto = None;
         let mut reason = match decision {
-            Decision::Approve(_) if evidence.grade < minimum => HoldReason::WeakEvidence,
+            Decision::Approve(_) if evidence.grade < minimum && !taken_as_it_is => {
+                HoldReason::WeakEvidence
+            }
             Decision::Approve(_) if evidence.attempt == Finding::Differs => {
                 HoldReason::WrongAttempt
+            }
+            Decision::Approve(_) if taken && money.duplicate == MoneyOutcome::Approve => {
+                self.pay(at, payment, Some(basis))?;
+                return Ok(Effect::Approved);
             }
             Decision::Approve(_) if taken => HoldReason::DuplicateMoney,
             Decision::Approve(cause) => match self.rule(&Command::PaymentConfirmed(cause)) {
@@ -99,7 +112,7 @@ impl Draft<'_> {
                 }
                 Err(other) => return Err(other),
             },
-            Decision::Hold(reason) => reason,
+            Decision::Hold(reason) | Decision::Return(reason) => reason,
             Decision::Refuse(_) => HoldReason::HostPolicy,
         };
         if taken {
@@ -127,6 +140,7 @@ impl Draft<'_> {
         let welcome = matches!(self.case.enrollment.status, Status::Approved { .. })
             && self.case.enrollment.counted.is_none()
             && reason.severity() < Severity::Error
+            && !matches!(decision, Decision::Return(_))
             && !matches!(decision, Decision::Refuse(_));
         if welcome && let Some(by) = self.approver() {
             // A person approved ahead of the money; this is the money.
@@ -139,14 +153,21 @@ impl Draft<'_> {
             });
             return Ok(Effect::Approved);
         }
+        let standing = match decision {
+            Decision::Return(_) => Standing::RefundDue(reason),
+            _ => self.step.rules.money.standing(reason),
+        };
         self.pay(
             at,
             Payment {
-                standing: Standing::Held(reason),
+                standing,
                 ..payment
             },
             Some(basis),
         )?;
+        if matches!(standing, Standing::RefundDue(_)) {
+            return Ok(Effect::Held(reason));
+        }
         if matches!(decision, Decision::Refuse(_)) {
             // A refusal by the law (the enrollment is approved) leaves the money held.
             let refused = self.rule(&Command::Reject(Note::from("The payment was turned down.")));
@@ -175,14 +196,15 @@ impl Draft<'_> {
     }
 
     /// A guard cannot veto a hold away: the money would be out of sight.
-    fn rule_hold(&mut self, reason: HoldReason) -> Result<(), CaseError> {
+    pub(super) fn rule_hold(&mut self, reason: HoldReason) -> Result<(), CaseError> {
         match self.rule(&Command::Hold(reason)) {
             Ok(_) | Err(CaseError::Vetoed(_)) => Ok(()),
             Err(other) => Err(other),
         }
     }
 
-    /// The held payment to count when a person approves: the least grave, the oldest.
+    /// The payment to count when a person approves: held rather than to be given back, the
+    /// least grave, the oldest.
     pub(super) fn held_money(&self) -> Option<usize> {
         self.case
             .attempts
@@ -190,11 +212,12 @@ impl Draft<'_> {
             .enumerate()
             .filter(|(_, attempt)| attempt.holds_money())
             .filter_map(|(at, attempt)| match attempt.payment?.standing {
-                Standing::Held(reason) => Some((reason, at)),
+                Standing::Held(reason) => Some((false, reason, at)),
+                Standing::RefundDue(reason) => Some((true, reason, at)),
                 Standing::Counted | Standing::Returned => None,
             })
             .min()
-            .map(|(_, at)| at)
+            .map(|(_, _, at)| at)
     }
 
     /// The bank transfer a person vouches for when they approve.

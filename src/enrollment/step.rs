@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use super::Enrollment;
 use super::case::Case;
 use super::change::Change;
+use super::rules::HouseRules;
 use super::ruling::{Refusal, Transition};
 use super::status::Status;
 use crate::access::Terms;
@@ -27,8 +28,8 @@ pub struct Step<'a> {
     pub note: &'a Option<Note>,
     /// Who may veto it.
     pub guard: &'a dyn TransitionGuard,
-    /// What to lend while a bank transfer waits.
-    pub provisional: Option<&'a Terms>,
+    /// What holds for every enrollment.
+    pub rules: &'a HouseRules,
 }
 
 impl std::fmt::Debug for Step<'_> {
@@ -87,6 +88,20 @@ pub enum CaseError {
     /// More attempts than any learner needs: somebody plays with the button.
     #[error("there are {0} attempts to pay for this enrollment already; ask the school")]
     TooManyAttempts(usize),
+    /// More than is left of the payment.
+    #[error("only {left} cents of this payment are left to give back, in its own currency")]
+    RefundTooLarge {
+        /// What is left, in minor units.
+        left: i64,
+    },
+    /// The provider was asked for this already, and its answer is not known.
+    #[error(
+        "a refund was requested and its outcome is not known; look in the provider's dashboard, then record it"
+    )]
+    RefundUnknown,
+    /// Nobody waits for a bank transfer here.
+    #[error("the enrollment has no open bank transfer to prove")]
+    NoTransfer,
     /// The enrollment has no such grant, or it ended already.
     #[error("there is no live grant with this id")]
     UnknownGrant,

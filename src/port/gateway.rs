@@ -1,11 +1,13 @@
 use std::fmt::Debug;
 
 use async_trait::async_trait;
+use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::evidence::Confirmation;
 use crate::ids::{PayLinkId, Reference, Title};
 use crate::money::Money;
 use crate::payment::PayLink;
+use crate::reason::Note;
 use crate::webhook::SignedTime;
 
 /// What a provider can do. Policies and the registrar read it; nothing is assumed.
@@ -18,6 +20,9 @@ pub struct Capabilities {
     pub reveals_method: bool,
     /// The signed time of its callbacks, if its scheme has one. iKhokha's has none.
     pub signed_time: Option<SignedTime>,
+    /// Whether it can list the payments of a time. iKhokha's can; the form of the answer is
+    /// not published.
+    pub history: bool,
     /// Whether it can give money back by a call. iKhokha's API cannot.
     pub refunds: bool,
     /// Whether no real money moves.
@@ -31,6 +36,7 @@ impl Capabilities {
             provider: "ikhokha",
             reveals_method: false,
             signed_time: None,
+            history: true,
             refunds: false,
             is_test_double: false,
         }
@@ -74,6 +80,26 @@ pub enum StatusQuery<'a> {
     Reference(&'a Reference),
 }
 
+/// The payments that a provider lists for a time.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct History {
+    /// What it says about each.
+    pub payments: Vec<Confirmation>,
+    /// How many more there were that cannot be read.
+    pub unreadable: usize,
+}
+
+/// What money is asked back with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefundRequest {
+    /// The pay link it was paid by.
+    pub pay_link: PayLinkId,
+    /// How much.
+    pub amount: Money,
+    /// Why, for the provider.
+    pub reason: Note,
+}
+
 /// Why a provider did not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -96,14 +122,30 @@ pub enum GatewayError {
     /// It answered something that cannot be read.
     #[error("the provider's answer cannot be read")]
     Unreadable,
+    /// It was not asked: it failed again and again, and is left alone for a while.
+    #[error("the provider failed repeatedly and is not asked again before {until}")]
+    CircuitOpen {
+        /// When it is asked again.
+        until: DateTime<Utc>,
+    },
+    /// It was not asked: more calls than the host allows.
+    #[error("the provider is not asked more often than the configuration allows; try again")]
+    Throttled,
+    /// It offers no such call.
+    #[error("the provider offers no such call")]
+    NotSupported,
 }
 
 impl GatewayError {
     /// Whether the same call may succeed later.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable | Self::TimedOut | Self::Unreadable => true,
-            Self::Refused { .. } | Self::BadCredentials => false,
+            Self::Unreachable
+            | Self::TimedOut
+            | Self::Unreadable
+            | Self::CircuitOpen { .. }
+            | Self::Throttled => true,
+            Self::Refused { .. } | Self::BadCredentials | Self::NotSupported => false,
         }
     }
 }
@@ -129,4 +171,19 @@ pub trait PaymentGateway: Debug + Send + Sync + 'static {
     /// # Errors
     /// [`GatewayError`].
     async fn status(&self, query: StatusQuery<'_>) -> Result<Option<Confirmation>, GatewayError>;
+
+    /// Lists the payments of some days, both included. A provider's day may begin at another
+    /// hour than ours: ask for a day more on both sides.
+    ///
+    /// # Errors
+    /// [`GatewayError`]; [`GatewayError::NotSupported`] without
+    /// [`Capabilities::history`].
+    async fn history(&self, from: NaiveDate, to: NaiveDate) -> Result<History, GatewayError>;
+
+    /// Gives money back. Never called twice for the same refund.
+    ///
+    /// # Errors
+    /// [`GatewayError`]; [`GatewayError::NotSupported`] without
+    /// [`Capabilities::refunds`]; after [`GatewayError::TimedOut`] the money may be gone.
+    async fn refund(&self, request: &RefundRequest) -> Result<(), GatewayError>;
 }

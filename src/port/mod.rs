@@ -8,11 +8,13 @@ mod records;
 mod store;
 
 pub use clock::{Clock, Sleep, SystemClock};
-pub use gateway::{Capabilities, GatewayError, LinkRequest, PaymentGateway, StatusQuery};
+pub use gateway::{
+    Capabilities, GatewayError, History, LinkRequest, PaymentGateway, RefundRequest, StatusQuery,
+};
 pub use publisher::{EventPublisher, PublishError};
 pub use records::{
-    CourseFigures, DayFigures, Figures, InboxFilter, Page, PageRequest, PaymentFilter, PaymentItem,
-    PaymentKey, PendingItem, Period, Prefix, Records, Sum,
+    AwkwardMoney, CourseFigures, DayFigures, Figures, InboxFilter, Page, PageRequest,
+    PaymentFilter, PaymentItem, PaymentKey, PendingItem, Period, Prefix, Records, RowFilter, Sum,
 };
 pub use store::{
     Claim, Committed, KnownDelivery, Loaded, Lookup, Settlement, Store, StoreError, Work, WorkKind,

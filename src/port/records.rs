@@ -5,11 +5,15 @@ use chrono::{DateTime, FixedOffset, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::store::StoreError;
-use crate::enrollment::{Enrollment, InboxEntry, Status};
-use crate::ids::{CourseId, Email, EnrollmentId, LearnerId, RecordId, Reference, Title};
+use crate::access::Grant;
+use crate::audit::{Concern, ConcernKey};
+use crate::enrollment::{Case, Enrollment, InboxEntry, Status};
+use crate::ids::{CourseId, Email, EnrollmentId, GrantId, LearnerId, RecordId, Reference, Title};
 use crate::money::Currency;
-use crate::payment::{Attempt, AttemptStatus, Method};
+use crate::payment::{Attempt, AttemptStatus, Method, Standing};
+use crate::reason::{HoldReason, MoneyOutcome};
 use crate::record::Record;
+use crate::statement::{RowChecksum, RowKey, StatementEntry};
 use crate::webhook::DeliveryKey;
 
 /// A page to read: what comes after a key, in the list's own order.
@@ -67,6 +71,59 @@ pub struct PendingItem {
     pub enrollment: Enrollment,
     /// Its attempts.
     pub attempts: Vec<Attempt>,
+}
+
+/// Money that arrived and does not fit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AwkwardMoney {
+    /// The attempt it arrived for.
+    pub attempt: Attempt,
+    /// Where the enrollment stands.
+    pub enrollment: Status,
+}
+
+impl AwkwardMoney {
+    /// Reasons for which money is listed while its enrollment waits for a person.
+    pub const REASONS: [HoldReason; 6] = [
+        HoldReason::LateMoney,
+        HoldReason::DuplicateMoney,
+        HoldReason::PartialPayment,
+        HoldReason::ExcessPayment,
+        HoldReason::AmountDiffers,
+        HoldReason::CurrencyDiffers,
+    ];
+
+    /// Whether this money belongs in the list: it is to be given back, or is held for one of
+    /// [`REASONS`](Self::REASONS), or is held while its enrollment waits for nobody.
+    pub(crate) fn is_awkward(attempt: &Attempt, enrollment: &Status) -> bool {
+        let waits = matches!(enrollment, Status::AwaitingApproval { .. });
+        attempt.held_back().is_some_and(|reason| {
+            let standing = attempt.payment.map(|payment| payment.standing);
+            !waits
+                || matches!(standing, Some(Standing::RefundDue(_)))
+                || Self::REASONS.contains(&reason)
+        })
+    }
+
+    /// What becomes of it: a person decides, or it is to be given back.
+    pub fn outcome(&self) -> MoneyOutcome {
+        let standing = self.attempt.payment.map(|payment| payment.standing);
+        let waits = matches!(self.enrollment, Status::AwaitingApproval { .. });
+        match standing {
+            Some(Standing::RefundDue(_)) => MoneyOutcome::RefundDue,
+            _ if waits => MoneyOutcome::Hold,
+            _ => MoneyOutcome::RefundDue,
+        }
+    }
+}
+
+/// Which rows of bank statements to list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowFilter {
+    /// Those that nobody has decided about.
+    Open,
+    /// Those that somebody has.
+    Settled,
 }
 
 /// Which deliveries to list.
@@ -194,7 +251,7 @@ pub struct Figures {
     pub slow_approval: Option<u64>,
     /// Payments that arrived and were not given back.
     pub payments: u64,
-    /// Their sums, one for each currency.
+    /// Their sums, less what went back of them, one for each currency.
     pub sums: Vec<Sum>,
 }
 
@@ -239,15 +296,67 @@ pub trait Records: Debug + Send + Sync + 'static {
         page: PageRequest<EnrollmentId>,
     ) -> Result<Page<PendingItem, EnrollmentId>, StoreError>;
 
-    /// Payments that are held although their enrollment waits for nobody: paid twice, or
+    /// Payments that arrived and do not fit: late, paid twice, another sum than was asked, or
     /// left behind by a rejection or a withdrawal. By reference.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn refunds_due(
+    async fn awkward_money(
         &self,
         page: PageRequest<Reference>,
-    ) -> Result<Page<Attempt, Reference>, StoreError>;
+    ) -> Result<Page<AwkwardMoney, Reference>, StoreError>;
+
+    /// Concerns that stand, by key. One about an enrollment stands as long as that does not
+    /// change.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn concerns(
+        &self,
+        page: PageRequest<ConcernKey>,
+    ) -> Result<Page<Concern, ConcernKey>, StoreError>;
+
+    /// One concern, whether it stands or not.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn concern(&self, key: &ConcernKey) -> Result<Option<Concern>, StoreError>;
+
+    /// Every enrollment with its attempts and grants, oldest first: what an audit walks
+    /// through.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn cases(
+        &self,
+        page: PageRequest<EnrollmentId>,
+    ) -> Result<Page<Case, EnrollmentId>, StoreError>;
+
+    /// Grants that belong to no enrollment, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn free_grants(
+        &self,
+        page: PageRequest<GrantId>,
+    ) -> Result<Page<Grant, GrantId>, StoreError>;
+
+    /// Rows of bank statements, newest day first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn statement(
+        &self,
+        filter: RowFilter,
+        page: PageRequest<RowKey>,
+    ) -> Result<Page<StatementEntry, RowKey>, StoreError>;
+
+    /// Those of these rows that were imported, in no order.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn statement_rows(&self, rows: &[RowChecksum])
+    -> Result<Vec<StatementEntry>, StoreError>;
 
     /// Everything that happened to one enrollment, oldest first.
     ///

@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use crate::access::Grant;
-use crate::enrollment::{Case, Change, InboxEntry, InboxState};
-use crate::ids::{CourseId, EnrollmentId, GrantId, LearnerId, RecordId, Reference};
+use crate::enrollment::{Case, Change, DueTimer, InboxEntry, InboxState, TimerKey};
+use crate::ids::{CourseId, EnrollmentId, GrantId, LearnerId, PayLinkId, RecordId, Reference};
 use crate::record::Record;
 use crate::webhook::DeliveryKey;
 
@@ -52,6 +52,8 @@ pub enum Lookup<'a> {
     Reference(&'a Reference),
     /// A case by learner and course.
     Learner(&'a LearnerId, &'a CourseId),
+    /// A case by the provider's pay link of one of its attempts.
+    PayLink(&'a PayLinkId),
     /// A grant, and its case if it has one.
     Grant(GrantId),
 }
@@ -99,6 +101,8 @@ pub enum WorkKind {
     Inbox,
     /// Records to publish: for each enrollment the oldest unpublished ones.
     Outbox,
+    /// Timers that fell due.
+    Timers,
 }
 
 /// A claim on due work.
@@ -121,10 +125,12 @@ pub enum Work {
     Delivery(Box<InboxEntry>),
     /// A record to publish.
     Message(Box<Record>),
+    /// A timer that fell due.
+    Timer(DueTimer),
 }
 
-/// What became of a claimed record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What became of claimed work.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Settlement {
     /// It was published, and leaves the outbox.
     Published(RecordId),
@@ -134,6 +140,24 @@ pub enum Settlement {
         record: RecordId,
         /// Not before.
         next_at: DateTime<Utc>,
+    },
+    /// A timer falls due again. Says nothing when it was set anew, or stopped, meanwhile.
+    Again {
+        /// As it was claimed.
+        timer: DueTimer,
+        /// When.
+        next_at: DateTime<Utc>,
+        /// Where the job left off.
+        cursor: Option<String>,
+    },
+    /// A timer is done with. Says nothing when it was set anew meanwhile.
+    Over(DueTimer),
+    /// A timer is set unless it is there already.
+    Ensure {
+        /// Of what.
+        key: TimerKey,
+        /// When it falls due.
+        due_at: DateTime<Utc>,
     },
 }
 
@@ -150,8 +174,11 @@ pub enum Settlement {
 /// - Committing an attempt makes the parked deliveries that name its reference or
 ///   its pay link due at once.
 /// - [`claim`](Self::claim) hands each piece of work to one caller at a time, until its
-///   lease is over; an outbox record never before the older ones of its enrollment.
-/// - A commit of an inbox row ends the lease on it.
+///   lease is over; an outbox record never before the older ones of its enrollment, and
+///   what fell due earlier before what did later.
+/// - A commit of an inbox row ends the lease on it, and one of a timer that on the timer.
+/// - A concern or a row of a statement that is open must be new, and one that is closed or
+///   settled must be open in the store; else [`Committed::Conflict`].
 ///
 /// The suite in `conformance` (feature of that name) checks all of it.
 #[async_trait]
@@ -184,7 +211,7 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// [`StoreError`].
     async fn claim(&self, claim: Claim) -> Result<Vec<Work>, StoreError>;
 
-    /// Says what became of claimed records.
+    /// Says what became of claimed records and timers.
     ///
     /// # Errors
     /// [`StoreError`].

@@ -1,12 +1,15 @@
 //! What people decide. Only through a handle that carries who acts.
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::payment::ROUNDS;
 use super::{Error, Registrar};
-use crate::access::{EndReason, Grant, GrantSource, Terms};
-use crate::enrollment::{Applied, Case, CaseError, Change, Effect, InboxState, Status};
-use crate::ids::{CourseId, EnrollmentId, GrantId, IdRun, LearnerId, PersonId, Reference};
+use crate::access::{EndReason, Grant, GrantSource, GrantState, Terms};
+use crate::enrollment::{
+    Applied, Case, CaseError, Change, Effect, InboxState, Status, Timer, TimerKey,
+};
+use crate::ids::{CourseId, EnrollmentId, GrantId, IdRun, LearnerId, PersonId};
 use crate::port::{Committed, Lookup};
 use crate::reason::{ApprovalCause, Note};
 use crate::record::{Actor, Fact, Record, Source};
@@ -94,6 +97,25 @@ impl Registrar {
 }
 
 impl Admin<'_> {
+    pub(super) fn person(&self) -> &PersonId {
+        &self.person
+    }
+
+    pub(super) fn who(&self) -> &Actor {
+        &self.who
+    }
+
+    /// A record of something this person did.
+    pub(super) fn record(&self, fact: Fact, now: DateTime<Utc>) -> Record {
+        Record::new(
+            IdRun::new(now).record(),
+            fact,
+            self.who.clone(),
+            Source::AdminApproval,
+            now,
+        )
+    }
+
     /// Approves one enrollment. A bank transfer's money counts as seen by this person.
     ///
     /// # Errors
@@ -208,27 +230,6 @@ impl Admin<'_> {
         Ok(case.approve(&self.person, cause, &step)?)
     }
 
-    /// Records that the money of one attempt went back, with the proof: the dashboard's
-    /// reference, for example. The grant that rests on it ends; others are left alone.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], [`Error::Refused`] when no money arrived, or the store's errors.
-    pub async fn record_refund(
-        &self,
-        payment: &Reference,
-        proof: impl Into<Note>,
-    ) -> Result<Status, Error> {
-        let find = Lookup::Reference(payment);
-        let refunded = self.change(find, proof.into(), |case, step| case.refund(payment, step));
-        Ok(self
-            .registrar
-            .within(refunded)
-            .await?
-            .case
-            .enrollment
-            .status)
-    }
-
     /// Gives access apart from any enrollment: a bursary, a staff member, a migration.
     ///
     /// # Errors
@@ -283,6 +284,10 @@ impl Admin<'_> {
         record.note = Some(note);
         let mut change = Change::records_only(vec![record]);
         change.grants.push(grant.clone());
+        change.timers.push(Timer {
+            key: TimerKey::Grant(grant.id),
+            due_at: grant.expires_at.filter(|_| grant.state == GrantState::Live),
+        });
         change.publish = true;
         self.registrar.commit(change).await?;
         Ok(())
@@ -336,13 +341,7 @@ impl Admin<'_> {
                 let fact = Fact::DeliveryReplayed {
                     key: delivery.clone(),
                 };
-                let record = Record::new(
-                    IdRun::new(now).record(),
-                    fact,
-                    self.who.clone(),
-                    Source::AdminApproval,
-                    now,
-                );
+                let record = self.record(fact, now);
                 self.registrar
                     .commit(Change::inbox_only(entry, Some(record)))
                     .await?;
@@ -351,7 +350,7 @@ impl Admin<'_> {
             .await
     }
 
-    async fn change(
+    pub(super) async fn change(
         &self,
         find: Lookup<'_>,
         note: Note,

@@ -3,13 +3,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::deadline::Signal;
-use super::security::RefusalLog;
+use super::provider::Provider;
+use super::security::{HintLimit, RefusalLog};
 use super::{CourseCatalog, Inner, Registrar};
 use crate::access::{AccessPolicy, StandardAccess};
 use crate::approval::{ApprovalPolicy, StandardPolicy};
 use crate::config::{Config, UrlError};
 use crate::detect::{Detect, Detector, RuleSet, RuleSetError};
-use crate::enrollment::{Proposal, TransitionGuard};
+use crate::enrollment::{Proposal, Schedule, TransitionGuard};
 use crate::evidence::Grade;
 use crate::ids::CourseId;
 use crate::port::{Clock, EventPublisher, PaymentGateway, Records, Store, SystemClock};
@@ -151,8 +152,12 @@ impl RegistrarBuilder {
     /// # Errors
     /// [`BuildError`] when the settings contradict themselves or the parts.
     pub fn build(self) -> Result<Registrar, BuildError> {
-        let config = self.config;
+        let mut config = self.config;
         config.site.check()?;
+        if self.gateway.is_none() {
+            // Nobody to ask.
+            config.rules.reconciliation = Schedule::never();
+        }
         let minimum = config.minimum_evidence.unwrap_or(match self.gateway {
             Some(_) => Grade::Confirmed,
             None => Grade::Signed,
@@ -168,6 +173,15 @@ impl RegistrarBuilder {
             ("link_wait", config.link_wait),
             ("retry_delay", config.retry_delay),
             ("retry_delay_max", config.retry_delay_max),
+            ("provider.pause", config.provider.pause),
+            ("parked_alert", config.parked_alert),
+            ("patience", config.patience),
+            ("audit_every", config.audit_every.unwrap_or(LONGEST_WAIT)),
+            ("sweep_every", config.sweep_every.unwrap_or(LONGEST_WAIT)),
+            (
+                "rules.reconciliation.every",
+                config.rules.reconciliation.every,
+            ),
         ] {
             if wait.is_zero() || wait > LONGEST_WAIT {
                 return Err(BuildError::WaitOutOfRange(name));
@@ -193,6 +207,9 @@ impl RegistrarBuilder {
             Some(detector) => detector,
             None => Arc::new(Detector::new(RuleSet::standard())?),
         };
+        let provider = self
+            .gateway
+            .map(|gateway| Provider::new(gateway, config.provider, self.clock.clone()));
         Ok(Registrar {
             inner: Arc::new(Inner {
                 config,
@@ -200,7 +217,7 @@ impl RegistrarBuilder {
                 minimum,
                 store: self.store,
                 records: self.records,
-                gateway: self.gateway,
+                provider,
                 publisher: self.publisher,
                 clock: self.clock,
                 detector,
@@ -209,6 +226,7 @@ impl RegistrarBuilder {
                 access: self.access,
                 courses: self.courses,
                 refused: RefusalLog::default(),
+                hints: HintLimit::default(),
                 wake: Signal::default(),
             }),
         })

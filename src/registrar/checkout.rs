@@ -137,7 +137,9 @@ impl Registrar {
         }
         match request.method {
             Method::BankTransfer if self.inner.config.bank.is_none() => return Err(Error::NoBank),
-            Method::Card | Method::InstantEft | Method::Unknown if self.inner.gateway.is_none() => {
+            Method::Card | Method::InstantEft | Method::Unknown
+                if self.inner.provider.is_none() =>
+            {
                 return Err(Error::NoGateway);
             }
             _ => {}
@@ -209,10 +211,10 @@ impl Registrar {
         let latest = case.latest_attempt();
         let payable = || {
             let attempt = latest?;
-            let link = attempt.link.as_ref()?;
+            let url = attempt.link.as_ref()?.url.as_ref()?;
             Some(NextStep::Pay {
                 reference: attempt.reference.clone(),
-                url: link.url.to_string(),
+                url: url.to_string(),
             })
         };
         match &case.enrollment.status {

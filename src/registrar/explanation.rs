@@ -4,8 +4,7 @@ use super::Error;
 use super::admin::Admin;
 use crate::detect::Flip;
 use crate::enrollment::{Case, InboxEntry, Status};
-use crate::ids::{CourseId, EnrollmentId, RecordId, Reference};
-use crate::payment::Attempt;
+use crate::ids::{CourseId, EnrollmentId, RecordId};
 use crate::port::{
     CourseFigures, DayFigures, InboxFilter, Lookup, Page, PageRequest, PaymentFilter, PaymentItem,
     PaymentKey, PendingItem, Period,
@@ -42,19 +41,6 @@ impl Admin<'_> {
     ) -> Result<Page<PendingItem, EnrollmentId>, Error> {
         self.registrar
             .within(async { Ok(self.registrar.inner.records.pending(page).await?) })
-            .await
-    }
-
-    /// Payments to give back: held, while their enrollment waits for nobody.
-    ///
-    /// # Errors
-    /// The store's errors.
-    pub async fn refunds_due(
-        &self,
-        page: PageRequest<Reference>,
-    ) -> Result<Page<Attempt, Reference>, Error> {
-        self.registrar
-            .within(async { Ok(self.registrar.inner.records.refunds_due(page).await?) })
             .await
     }
 

@@ -45,14 +45,30 @@ impl Registrar {
         &self,
         incoming: &Incoming<'_>,
         mut entry: InboxEntry,
-        is_new: bool,
+        known: Option<&KnownDelivery>,
         watch: &mut Stopwatch,
     ) -> Result<Receipt, Error> {
-        entry.state = InboxState::Parked {
-            next_at: self.next_try(entry.tries, incoming.now),
-        };
+        let now = incoming.now;
+        let alert_at = entry.received_at + self.inner.config.parked_alert;
+        let mut next_at = self.next_try(entry.tries, now);
+        if now < alert_at {
+            next_at = next_at.min(alert_at);
+        }
+        entry.state = InboxState::Parked { next_at };
+        // No try before this one was due later than the alert, so it is told once.
+        let was_due = known.and_then(|known| known.state.due_at());
+        if was_due.is_some_and(|due| due <= alert_at) && alert_at <= now && incoming.counts {
+            tracing::error!("a webhook still names no payment that is known; somebody has to look");
+            let fact = Fact::DeliveryOverdue {
+                key: incoming.key.clone(),
+            };
+            let record = Some(system_record(fact, now));
+            return self
+                .keep(incoming, entry, record, Outcome::Parked, None, watch)
+                .await;
+        }
         // It stays parked for as long as it takes: money nobody can match is never dropped.
-        let record = is_new.then(|| {
+        let record = known.is_none().then(|| {
             tracing::warn!("a webhook names no payment that is known; it is parked");
             system_record(
                 Fact::DeliveryParked {
@@ -88,15 +104,44 @@ impl Registrar {
             );
             let enrollment = case.map(|case| tracing::field::display(case.enrollment.id));
             tracing::error!(enrollment, "a payment is given up on; it needs a person");
-            return self
-                .keep(incoming, entry, Some(record), Outcome::Dead, case, watch)
-                .await;
+            let mut change = match case {
+                Some(case) => self.hand_over(incoming, case)?,
+                None => Change::default(),
+            };
+            change.inbox = Some(entry);
+            change.records.push(record);
+            return match self.commit_timed(publishing(change), watch).await? {
+                Committed::Done => Ok(incoming.receipt(Outcome::Dead, case)),
+                Committed::Duplicate => {
+                    let outcome = Outcome::Duplicate(InboxOutcome::NoEffect);
+                    Ok(incoming.receipt(outcome, case))
+                }
+                // The enrollment moved on: its lease ends, and it is tried once more.
+                Committed::Conflict => Ok(incoming.receipt(Outcome::Waiting, case)),
+            };
         }
         entry.state = InboxState::Waiting {
             next_at: self.next_try(entry.tries, incoming.now),
         };
         self.keep(incoming, entry, None, Outcome::Waiting, case, watch)
             .await
+    }
+
+    /// Puts the enrollment of a delivery that is given up on before a person.
+    fn hand_over(&self, incoming: &Incoming<'_>, case: &Case) -> Result<Change, Error> {
+        let (reference, link) = (
+            incoming.notification.reference_text(),
+            incoming.notification.pay_link_text(),
+        );
+        let Some(attempt) = case.attempt(reference, link) else {
+            return Ok(Change::default());
+        };
+        let note = Some(Note::from(
+            "A callback says that this was paid, and the provider did not confirm it.",
+        ));
+        let step = self.step(&Actor::System, Source::SystemAutomatic, &note, incoming.now);
+        let reference = attempt.reference.clone();
+        Ok(case.clone().unconfirmed(&reference, &step)?.change)
     }
 
     /// Every race was lost, or the store refuses the change: keep the delivery for the worker.

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::checkout::{Enrolled, NextStep, enrolled};
 use super::payment::ROUNDS;
-use super::{Error, Registrar, deadline};
+use super::provider::Urgency;
+use super::{Error, Registrar};
 use crate::enrollment::{Applied, Case};
 use crate::payment::{Attempt, PayLink, ProviderStatus};
 use crate::port::{Committed, GatewayError, LinkRequest, Lookup, StatusQuery};
@@ -57,19 +58,16 @@ impl Registrar {
         case: &Case,
         attempt: &Attempt,
     ) -> Result<bool, Error> {
-        let gateway = self.inner.gateway.as_ref().ok_or(Error::NoGateway)?;
-        let asked = gateway.status(StatusQuery::Reference(&attempt.reference));
-        let answer = deadline::within(
-            self.inner.clock.as_ref(),
-            self.inner.config.provider_wait,
-            asked,
-        )
-        .await
-        .unwrap_or(Err(GatewayError::TimedOut))
-        .map_err(|source| Error::NoPayLink {
-            enrollment: case.enrollment.id,
-            source,
-        })?;
+        let provider = self.inner.provider.as_ref().ok_or(Error::NoGateway)?;
+        let query = StatusQuery::Reference(&attempt.reference);
+        let wait = self.inner.config.provider_wait;
+        let answer = provider
+            .status(query, wait, Urgency::Waited)
+            .await
+            .map_err(|source| Error::NoPayLink {
+                enrollment: case.enrollment.id,
+                source,
+            })?;
         match answer {
             None => Ok(false),
             Some(answer) if answer.status == ProviderStatus::Paid => {
@@ -90,7 +88,7 @@ impl Registrar {
         case: &Case,
         attempt: &Attempt,
     ) -> Result<Enrolled, Error> {
-        let gateway = self.inner.gateway.as_ref().ok_or(Error::NoGateway)?;
+        let provider = self.inner.provider.as_ref().ok_or(Error::NoGateway)?;
         let site = &self.inner.config.site;
         let reference = &attempt.reference;
         let request = LinkRequest {
@@ -106,14 +104,9 @@ impl Registrar {
                 .map(|url| site.filled(url, reference)),
             requester_url: site.requester_url.clone(),
         };
-        let wait = self.inner.config.link_wait;
-        let made = deadline::within(
-            self.inner.clock.as_ref(),
-            wait,
-            gateway.create_link(&request),
-        )
-        .await
-        .unwrap_or(Err(GatewayError::TimedOut));
+        let made = provider
+            .create_link(&request, self.inner.config.link_wait)
+            .await;
         match made {
             Ok(link) => self.within(self.keep_link(attempt, link)).await,
             Err(source) => {

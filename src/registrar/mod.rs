@@ -4,6 +4,7 @@
 //! file: `checkout`, `webhook`, `entrance`, `admin`, `worker`.
 
 mod admin;
+mod audit;
 mod builder;
 mod checkout;
 mod deadline;
@@ -12,9 +13,14 @@ mod error;
 mod explanation;
 mod inbox;
 mod link;
+mod money;
 mod payment;
+mod provider;
 mod receipt;
 mod security;
+mod statement;
+mod sweep;
+mod timers;
 mod webhook;
 mod worker;
 
@@ -30,16 +36,21 @@ use crate::detect::Detect;
 use crate::enrollment::TransitionGuard;
 use crate::evidence::Grade;
 use crate::ids::CourseId;
-use crate::port::{Clock, EventPublisher, PaymentGateway, Records, Store};
+use crate::port::{Clock, EventPublisher, Records, Store};
 use crate::webhook::Verifier;
 
 pub use admin::{Admin, BulkItem, BulkOutcome, NewGrant};
+pub use audit::AuditReport;
 pub use builder::{BuildError, RegistrarBuilder};
 pub use checkout::{EnrolRequest, Enrolled, NextStep};
 pub use error::{Error, ErrorKind};
 pub use explanation::Explanation;
+pub use money::AwkwardItem;
 pub use payment::Confirmed;
+pub use provider::{Circuit, ProviderHealth};
 pub use receipt::{Outcome, Receipt, Timings};
+pub use statement::{Imported, RowApproval};
+pub use sweep::SweepReport;
 pub use worker::{Pass, Worker};
 
 /// Enrols learners, receives webhooks, decides, and says who may enter. Cheap to
@@ -55,7 +66,7 @@ struct Inner {
     minimum: Grade,
     store: Arc<dyn Store>,
     records: Arc<dyn Records>,
-    gateway: Option<Arc<dyn PaymentGateway>>,
+    provider: Option<provider::Provider>,
     publisher: Option<Arc<dyn EventPublisher>>,
     clock: Arc<dyn Clock>,
     detector: Arc<dyn Detect>,
@@ -64,6 +75,7 @@ struct Inner {
     access: Arc<dyn AccessPolicy>,
     courses: Arc<dyn CourseCatalog>,
     refused: security::RefusalLog,
+    hints: security::HintLimit,
     wake: deadline::Signal,
 }
 
@@ -94,6 +106,11 @@ impl Registrar {
             .unwrap_or(Err(Error::DeadlineExceeded))
     }
 
+    /// How the provider does; `None` without one.
+    pub fn provider_health(&self) -> Option<ProviderHealth> {
+        self.inner.provider.as_ref().map(provider::Provider::health)
+    }
+
     /// The names of the parts that are meant for tests only: such a registrar must
     /// not handle real money.
     pub fn test_doubles(&self) -> Vec<&'static str> {
@@ -107,9 +124,9 @@ impl Registrar {
         note(inner.store.is_test_double(), "store");
         note(
             inner
-                .gateway
+                .provider
                 .as_ref()
-                .is_some_and(|gateway| gateway.capabilities().is_test_double),
+                .is_some_and(|provider| provider.gateway().capabilities().is_test_double),
             "gateway",
         );
         note(
@@ -128,7 +145,14 @@ impl fmt::Debug for Registrar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Registrar")
             .field("store", &self.inner.store)
-            .field("gateway", &self.inner.gateway)
+            .field(
+                "gateway",
+                &self
+                    .inner
+                    .provider
+                    .as_ref()
+                    .map(provider::Provider::gateway),
+            )
             .field("minimum_evidence", &self.inner.minimum)
             .finish_non_exhaustive()
     }

@@ -3,15 +3,16 @@
 
 use chrono::{DateTime, Utc};
 
+use super::provider::Urgency;
 use super::receipt::Stopwatch;
-use super::{Error, Registrar, deadline};
+use super::{Error, Registrar};
 use crate::approval::{CheckReport, Dossier};
 use crate::detect::Clues;
 use crate::enrollment::{Applied, Case, CaseError, Change, Status, Step};
 use crate::evidence::{Confirmation, Evidence};
 use crate::ids::{EnrollmentId, Reference};
 use crate::payment::{Attempt, Method, ProviderStatus, Standing};
-use crate::port::{Committed, GatewayError, Lookup, StatusQuery};
+use crate::port::{Committed, Lookup, StatusQuery};
 use crate::record::{Actor, Basis, Source};
 use crate::webhook::{Notification, Verified};
 
@@ -30,6 +31,8 @@ pub struct Confirmed {
     pub paid: bool,
     /// Whether this gave access.
     pub access_granted: bool,
+    /// When a worker asks again by itself.
+    pub next_look: Option<DateTime<Utc>>,
 }
 
 /// What is known about one payment.
@@ -49,10 +52,15 @@ impl Registrar {
     /// [`Error::NotFound`] for an unknown reference, [`Error::NoGateway`],
     /// [`Error::Gateway`] when the provider cannot be asked, or the store's errors.
     pub async fn confirm(&self, reference: &Reference) -> Result<Confirmed, Error> {
-        self.within(self.confirm_now(reference)).await
+        self.within(self.confirm_now(reference, Urgency::Waited))
+            .await
     }
 
-    async fn confirm_now(&self, reference: &Reference) -> Result<Confirmed, Error> {
+    pub(super) async fn confirm_now(
+        &self,
+        reference: &Reference,
+        urgency: Urgency,
+    ) -> Result<Confirmed, Error> {
         let mut answer = None;
         for _ in 0..ROUNDS {
             let loaded = self.inner.store.load(Lookup::Reference(reference)).await?;
@@ -60,18 +68,21 @@ impl Registrar {
             let attempt = case
                 .attempt(Some(reference.as_str()), None)
                 .ok_or(Error::NotFound("payment"))?;
+            let rules = &self.inner.config.rules;
+            let next_look = rules.look_at(attempt, self.now());
             let confirmed = |case: &Case, paid, access_granted| Confirmed {
                 enrollment: case.enrollment.id,
                 status: case.enrollment.status.clone(),
                 paid,
                 access_granted,
+                next_look: if paid { None } else { next_look },
             };
             if is_decided(attempt) || attempt.declared == Method::BankTransfer {
                 let paid = attempt.holds_money();
                 return Ok(confirmed(&case, paid, false));
             }
             if answer.is_none() {
-                answer = self.ask(attempt).await?;
+                answer = self.ask(attempt, urgency).await?;
             }
             let Some(paid) = answer
                 .clone()
@@ -97,18 +108,18 @@ impl Registrar {
     }
 
     /// Asks the provider where an attempt stands, for a bounded time.
-    pub(super) async fn ask(&self, attempt: &Attempt) -> Result<Option<Confirmation>, Error> {
-        let gateway = self.inner.gateway.as_ref().ok_or(Error::NoGateway)?;
+    pub(super) async fn ask(
+        &self,
+        attempt: &Attempt,
+        urgency: Urgency,
+    ) -> Result<Option<Confirmation>, Error> {
+        let provider = self.inner.provider.as_ref().ok_or(Error::NoGateway)?;
         let query = match &attempt.link {
             Some(link) => StatusQuery::PayLink(&link.id),
             None => StatusQuery::Reference(&attempt.reference),
         };
-        let asked = deadline::within(
-            self.inner.clock.as_ref(),
-            self.inner.config.provider_wait,
-            gateway.status(query),
-        );
-        Ok(asked.await.unwrap_or(Err(GatewayError::TimedOut))?)
+        let wait = self.inner.config.provider_wait;
+        Ok(provider.status(query, wait, urgency).await?)
     }
 
     /// Evidence, detection, checks, policy, state machine: pure from here on.
@@ -142,6 +153,7 @@ impl Registrar {
             detection: &detection,
             checks: &checks,
             minimum: inner.minimum,
+            money: &inner.config.rules.money,
             now,
         });
         let (who, webhook) = match detection.method {
@@ -181,7 +193,7 @@ impl Registrar {
             source,
             note,
             guard: self.inner.guard.as_ref(),
-            provisional: self.inner.config.provisional.as_ref(),
+            rules: &self.inner.config.rules,
         }
     }
 

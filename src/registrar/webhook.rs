@@ -7,8 +7,10 @@ use chrono::{DateTime, Utc};
 
 use super::inbox::{Incoming, publishing, signed_by, system_record};
 use super::payment::{Known, ROUNDS, is_decided};
+use super::provider::Urgency;
 use super::receipt::{Outcome, Receipt, Stopwatch};
 use super::{Error, Registrar};
+use crate::config::OnUnverified;
 use crate::enrollment::{Applied, Case, Change, Effect, InboxEntry, InboxOutcome, InboxState};
 use crate::evidence::{Confirmation, Grade};
 use crate::ids::Reference;
@@ -37,7 +39,7 @@ impl Registrar {
                 watch.lap(|timings| &mut timings.security);
                 match verified {
                     Ok(verified) => self.handle(&verified, now, false, &mut watch).await,
-                    Err(error) => Ok(self.refuse(error, now).await),
+                    Err(error) => Ok(self.refuse(error, &delivery, now).await),
                 }
             });
             self.within(received).await
@@ -56,8 +58,11 @@ impl Registrar {
         receipt
     }
 
-    async fn refuse(&self, error: VerifyError, now: DateTime<Utc>) -> Receipt {
+    async fn refuse(&self, error: VerifyError, delivery: &Delivery, now: DateTime<Utc>) -> Receipt {
         self.record_refusal(error, now).await;
+        if self.inner.config.on_unverified == OnUnverified::AskProvider {
+            self.follow_hint(delivery, now).await;
+        }
         Receipt::new(Outcome::Refused(error))
     }
 
@@ -160,13 +165,13 @@ impl Registrar {
             let mut entry = incoming.entry(loaded.delivery.as_ref(), loaded.case.as_ref());
             let Some(case) = loaded.case else {
                 return self
-                    .park(incoming, entry, loaded.delivery.is_none(), watch)
+                    .park(incoming, entry, loaded.delivery.as_ref(), watch)
                     .await;
             };
             let attempt = case.attempt(notification.reference_text(), notification.pay_link_text());
             let Some(attempt) = attempt else {
                 return self
-                    .park(incoming, entry, loaded.delivery.is_none(), watch)
+                    .park(incoming, entry, loaded.delivery.as_ref(), watch)
                     .await;
             };
             let reference = attempt.reference.clone();
@@ -180,7 +185,7 @@ impl Registrar {
                 && confirmation.is_none()
                 && !is_decided(attempt);
             if must_ask {
-                let answer = self.ask(attempt).await;
+                let answer = self.ask(attempt, Urgency::Waited).await;
                 watch.lap(|timings| &mut timings.confirmation);
                 match answer {
                     Ok(Some(answer)) if answer.status == ProviderStatus::Paid => {

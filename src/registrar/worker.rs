@@ -3,10 +3,11 @@
 
 use std::collections::HashSet;
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
+use super::deadline::Signal;
 use super::inbox::LEASE;
 use super::receipt::{Outcome, Stopwatch};
 use super::{Error, Registrar, deadline};
@@ -29,7 +30,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// Handles what is due. The host runs it on its own runtime.
 #[derive(Debug, Clone)]
 pub struct Worker {
-    registrar: Registrar,
+    pub(super) registrar: Registrar,
 }
 
 /// What one pass did.
@@ -44,7 +45,25 @@ pub struct Pass {
     pub published: usize,
     /// Records that wait on.
     pub unpublished: usize,
+    /// Attempts that the provider was asked about.
+    pub asked: usize,
+    /// How many of them turned out to be paid.
+    pub found_paid: usize,
+    /// Enrollments and grants that expired.
+    pub expired: usize,
+    /// Turns of the daily jobs.
+    pub jobs: usize,
 }
+
+/// A kind of work with a loop of its own.
+#[derive(Debug, Clone, Copy)]
+enum Lane {
+    Inbox,
+    Outbox,
+    Timers,
+}
+
+type Running<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 impl Registrar {
     /// A worker. Run one in each process at least.
@@ -56,50 +75,99 @@ impl Registrar {
 }
 
 impl Worker {
-    /// Works until `shutdown` is ready: whenever something was committed here, and once
-    /// a second to see what others left.
+    /// Works until `shutdown` is ready, and ends what it is in the middle of: whenever
+    /// something was committed here, and once a second to see what others left. A slow
+    /// provider holds up neither what is published nor the callbacks that wait.
     pub async fn run(&self, shutdown: impl Future<Output = ()> + Send) {
-        let inner = &self.registrar.inner;
+        if let Err(error) = self.ensure_jobs().await {
+            tracing::error!(%error, "worker");
+        }
+        let stop = Signal::default();
         let mut shutdown = pin!(shutdown);
-        loop {
+        let mut lanes: Vec<Option<Running<'_>>> = vec![
+            Some(Box::pin(self.lane(Lane::Inbox, &stop))),
+            Some(Box::pin(self.lane(Lane::Outbox, &stop))),
+            Some(Box::pin(self.lane(Lane::Timers, &stop))),
+        ];
+        poll_fn(|context| {
+            if stop.count() == 0 && shutdown.as_mut().poll(context).is_ready() {
+                stop.raise();
+            }
+            for lane in &mut lanes {
+                if lane
+                    .as_mut()
+                    .is_some_and(|running| running.as_mut().poll(context).is_ready())
+                {
+                    *lane = None;
+                }
+            }
+            if lanes.iter().all(Option::is_none) {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
+        .await;
+    }
+
+    /// One kind of work, again and again until it is stopped.
+    async fn lane(&self, lane: Lane, stop: &Signal) {
+        let inner = &self.registrar.inner;
+        while stop.count() == 0 {
             let seen = inner.wake.count();
-            match self.pass().await {
-                Ok(pass) => tracing::debug!(?pass, "worker"),
-                Err(error) => tracing::error!(%error, "worker"),
+            let mut pass = Pass::default();
+            let more = self.turn(lane, &mut pass).await;
+            if pass != Pass::default() {
+                tracing::debug!(?lane, ?pass, "worker");
+            }
+            match more {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(error) => tracing::error!(%error, ?lane, "worker"),
             }
             let mut timer = inner.clock.sleep(INTERVAL);
-            let stop = poll_fn(|context| {
-                if shutdown.as_mut().poll(context).is_ready() {
-                    return Poll::Ready(true);
-                }
+            poll_fn(|context| {
                 let woken = inner.wake.poll(seen, context.waker()).is_ready();
-                if woken || timer.as_mut().poll(context).is_ready() {
-                    Poll::Ready(false)
+                let stopped = stop.poll(0, context.waker()).is_ready();
+                if woken || stopped || timer.as_mut().poll(context).is_ready() {
+                    Poll::Ready(())
                 } else {
                     Poll::Pending
                 }
-            });
-            if stop.await {
-                return;
-            }
+            })
+            .await;
         }
     }
 
-    /// Handles what is due now, once.
+    /// Handles one batch; `true` when there may be more.
+    async fn turn(&self, lane: Lane, pass: &mut Pass) -> Result<bool, Error> {
+        match lane {
+            Lane::Inbox => self.inbox(pass).await,
+            Lane::Timers => self.timers(pass).await,
+            Lane::Outbox => match self.registrar.inner.publisher.clone() {
+                Some(publisher) => self.outbox(publisher.as_ref(), pass).await,
+                None => Ok(false),
+            },
+        }
+    }
+
+    /// Handles what is due now, once: one batch of each kind of work.
     ///
     /// # Errors
     /// The store's errors; what was claimed comes back when its lease is over.
     pub async fn pass(&self) -> Result<Pass, Error> {
         let mut pass = Pass::default();
-        self.inbox(&mut pass).await?;
-        if let Some(publisher) = self.registrar.inner.publisher.clone() {
-            self.outbox(publisher.as_ref(), &mut pass).await?;
+        self.ensure_jobs().await?;
+        for lane in [Lane::Inbox, Lane::Timers, Lane::Outbox] {
+            self.turn(lane, &mut pass).await?;
         }
         Ok(pass)
     }
 
-    async fn inbox(&self, pass: &mut Pass) -> Result<(), Error> {
-        for work in self.claim(WorkKind::Inbox, INBOX_BATCH).await? {
+    async fn inbox(&self, pass: &mut Pass) -> Result<bool, Error> {
+        let claimed = self.claim(WorkKind::Inbox, INBOX_BATCH, LEASE).await?;
+        let full = claimed.len() == INBOX_BATCH;
+        for work in claimed {
             let Work::Delivery(entry) = work else {
                 continue;
             };
@@ -112,7 +180,7 @@ impl Worker {
                 }
             }
         }
-        Ok(())
+        Ok(full)
     }
 
     async fn retry(&self, entry: &InboxEntry) -> Result<Outcome, Error> {
@@ -124,11 +192,13 @@ impl Worker {
         Ok(registrar.within(handled).await?.outcome)
     }
 
-    async fn outbox(&self, publisher: &dyn EventPublisher, pass: &mut Pass) -> Result<(), Error> {
+    async fn outbox(&self, publisher: &dyn EventPublisher, pass: &mut Pass) -> Result<bool, Error> {
         let clock = self.registrar.inner.clock.as_ref();
         let mut settlements = Vec::new();
         let mut stuck = HashSet::new();
-        for work in self.claim(WorkKind::Outbox, OUTBOX_BATCH).await? {
+        let claimed = self.claim(WorkKind::Outbox, OUTBOX_BATCH, LEASE).await?;
+        let full = claimed.len() == OUTBOX_BATCH;
+        for work in claimed {
             let Work::Message(record) = work else {
                 continue;
             };
@@ -159,16 +229,21 @@ impl Worker {
                 .within(async { Ok(inner.store.settle(&settlements).await?) })
                 .await?;
         }
-        Ok(())
+        Ok(full && stuck.is_empty())
     }
 
-    async fn claim(&self, kind: WorkKind, limit: usize) -> Result<Vec<Work>, Error> {
+    pub(super) async fn claim(
+        &self,
+        kind: WorkKind,
+        limit: usize,
+        lease: Duration,
+    ) -> Result<Vec<Work>, Error> {
         let inner = &self.registrar.inner;
         let claim = Claim {
             kind,
             limit,
             now: self.registrar.now(),
-            lease: LEASE,
+            lease,
         };
         self.registrar
             .within(async { Ok(inner.store.claim(claim).await?) })

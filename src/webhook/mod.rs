@@ -22,6 +22,7 @@
 
 mod canonical;
 mod delivery;
+mod hint;
 mod notification;
 mod scheme;
 mod sign;
@@ -29,6 +30,7 @@ mod value;
 mod verify;
 
 pub use delivery::{Delivery, DeliveryKey};
+pub(crate) use hint::hinted_reference;
 pub use notification::{Notification, NotificationError};
 pub use scheme::{KeyRing, SignedTime, VerifierError};
 pub use sign::{Signature, Signer};

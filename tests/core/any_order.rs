@@ -220,7 +220,7 @@ async fn all_orders_of_two_paid_attempts_give_one_access_and_the_same_sums() {
             "{order:?}"
         );
         assert_eq!(
-            money(|standing| matches!(standing, Standing::Held(_))),
+            money(|standing| matches!(standing, Standing::RefundDue(_))),
             1,
             "{order:?}"
         );

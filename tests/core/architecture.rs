@@ -11,9 +11,11 @@ const DECISIONS: &[&str] = &[
     "evidence",
     "detect",
     "approval",
+    "audit",
     "enrollment",
     "access",
     "record",
+    "statement",
 ];
 
 fn sources(folder: &Path, out: &mut Vec<PathBuf>) {

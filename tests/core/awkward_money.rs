@@ -1,13 +1,9 @@
 use coursegate::adapter::simulator::{Choice, Fault, Settings};
-use coursegate::approval::StandardPolicy;
 use coursegate::enrollment::Status;
-use coursegate::enrollment::{Proposal, Step};
 use coursegate::payment::{AttemptStatus, Method, Standing};
-use coursegate::port::{Committed, PageRequest, Store};
-use coursegate::reason::HoldReason;
-use coursegate::reason::Note;
-use coursegate::record::{Actor, Source};
-use coursegate::registrar::Outcome;
+use coursegate::port::PageRequest;
+use coursegate::reason::{HoldReason, MoneyOutcome};
+use coursegate::registrar::{AwkwardItem, Outcome};
 use coursegate::{Error, Money};
 
 use crate::support::{World, admin, config, request};
@@ -31,28 +27,21 @@ async fn a_second_payment_is_held_for_refund_and_access_is_not_affected() {
     assert!(matches!(case.enrollment.status, Status::Approved { .. }));
     assert_eq!(
         case.attempts[1].payment.unwrap().standing,
-        Standing::Held(HoldReason::DuplicateMoney)
+        Standing::RefundDue(HoldReason::DuplicateMoney)
     );
 
     let desk = world.registrar.admin(admin());
-    let due = desk
-        .refunds_due(PageRequest::first(10))
-        .await
-        .unwrap()
-        .items;
-    assert_eq!(due, [case.attempts[1].clone()], "it is in sight");
+    assert_eq!(
+        awkward(&world).await,
+        [(second.reference.clone(), MoneyOutcome::RefundDue)],
+        "it is in sight"
+    );
 
     // Refunding the duplicate leaves the access alone.
     desk.record_refund(&second.reference, "dashboard R-2")
         .await
         .unwrap();
-    assert!(
-        desk.refunds_due(PageRequest::first(10))
-            .await
-            .unwrap()
-            .items
-            .is_empty()
-    );
+    assert!(awkward(&world).await.is_empty());
     assert!(world.may_enter("thandi").await);
     assert_eq!(
         world.case(enrollment).await.attempts[1].status,
@@ -81,9 +70,9 @@ async fn money_after_the_enrollment_was_closed_is_late_money() {
 
 #[tokio::test]
 async fn a_setting_lets_late_money_in_but_never_against_a_persons_word() {
-    let mut policy = StandardPolicy::default();
-    policy.approve_late_money = true;
-    let world = World::with(Settings::new(1), config(), |builder| builder.policy(policy));
+    let mut config = config();
+    config.rules.money.late = MoneyOutcome::Approve;
+    let world = World::with(Settings::new(1), config, |builder| builder);
     let (enrollment, _, link) = world.attempt("thandi", Method::Card).await;
     world
         .registrar
@@ -104,7 +93,7 @@ async fn another_amount_is_held_and_can_be_approved_knowingly() {
     );
     let (enrollment, _, link) = world.attempt("thandi", Method::Card).await;
     let receipt = world.pay(&link, Choice::Card).await.remove(0);
-    assert_eq!(receipt.outcome, Outcome::Held(HoldReason::AmountDiffers));
+    assert_eq!(receipt.outcome, Outcome::Held(HoldReason::ExcessPayment));
     assert!(!world.may_enter("thandi").await);
     let paid = world.case(enrollment).await.attempts[0].payment.unwrap();
     assert_eq!(paid.amount.unwrap().minor(), 49_901);
@@ -162,40 +151,67 @@ async fn what_was_never_paid_cannot_be_refunded() {
     ));
 }
 
-/// Expires the enrollment of an unpaid attempt, as a worker will.
+/// Lets the enrollment of an unpaid attempt expire, as a worker does.
 async fn expire(world: &World, enrollment: coursegate::EnrollmentId) {
-    let permit = |_: &Proposal<'_>| Ok::<(), Note>(());
-    let step = Step {
-        now: crate::support::start(),
-        who: &Actor::System,
-        source: Source::SystemAutomatic,
-        note: &None,
-        guard: &permit,
-        provisional: None,
-    };
-    let expired = world.case(enrollment).await.expire(&step).unwrap();
-    assert_eq!(expired.case.enrollment.status, Status::Expired);
-    assert_eq!(
-        world.store.commit(expired.change).await.unwrap(),
-        Committed::Done
-    );
+    let (week, hour) = (7 * 24 * 3600, 3600);
+    let mut passes = 0;
+    world.advance(week + hour);
+    while world.case(enrollment).await.enrollment.status != Status::Expired {
+        world.pass().await;
+        passes += 1;
+        assert!(passes < 5, "it does not expire");
+    }
 }
 
 #[tokio::test]
 async fn money_after_expiry_waits_unless_a_setting_lets_it_in() {
-    for approve in [false, true] {
-        let mut policy = StandardPolicy::default();
-        policy.approve_late_money = approve;
-        let world = World::with(Settings::new(1), config(), |builder| builder.policy(policy));
-        let (enrollment, _, link) = world.attempt("thandi", Method::Card).await;
+    for late in MoneyOutcome::ALL {
+        let mut config = config();
+        config.rules.money.late = *late;
+        let world = World::with(Settings::new(1), config, |builder| builder);
+        let (enrollment, reference, link) = world.attempt("thandi", Method::Card).await;
         expire(&world, enrollment).await;
         let receipt = world.pay(&link, Choice::Card).await.remove(0);
-        let expected = match approve {
-            true => Outcome::Applied,
-            false => Outcome::Held(HoldReason::LateMoney),
+        let expected = match late {
+            MoneyOutcome::Approve => Outcome::Applied,
+            MoneyOutcome::Hold | MoneyOutcome::RefundDue => Outcome::Held(HoldReason::LateMoney),
         };
         assert_eq!(receipt.outcome, expected);
-        assert_eq!(world.may_enter("thandi").await, approve);
+        let listed = match late {
+            MoneyOutcome::Approve => vec![],
+            held => vec![(reference, *held)],
+        };
+        assert_eq!(awkward(&world).await, listed);
+        let let_in = *late == MoneyOutcome::Approve;
+        assert_eq!(world.may_enter("thandi").await, let_in);
+        let waits = matches!(
+            world.case(enrollment).await.enrollment.status,
+            Status::AwaitingApproval { .. }
+        );
+        assert_eq!(waits, *late == MoneyOutcome::Hold);
+    }
+}
+
+/// All awkward payments and what becomes of them, read one by one.
+async fn awkward(world: &World) -> Vec<(coursegate::Reference, MoneyOutcome)> {
+    let desk = world.registrar.admin(admin());
+    let (mut found, mut next) = (Vec::new(), None);
+    loop {
+        let request = PageRequest {
+            after: next,
+            limit: 1,
+        };
+        let page = desk.awkward_money(request).await.unwrap();
+        for item in page.items {
+            let outcome = item.outcome();
+            if let AwkwardItem::Payment(payment) = item {
+                found.push((payment.attempt.reference, outcome));
+            }
+        }
+        next = page.next;
+        if next.is_none() {
+            return found;
+        }
     }
 }
 
@@ -207,14 +223,7 @@ async fn money_left_behind_by_a_rejection_or_a_withdrawal_is_due_back() {
     world.pay(&link, Choice::InstantEft).await;
     let (_, second, link) = world.attempt("sipho", Method::InstantEft).await;
     world.pay(&link, Choice::InstantEft).await;
-    assert!(
-        desk.refunds_due(PageRequest::first(10))
-            .await
-            .unwrap()
-            .items
-            .is_empty(),
-        "they wait in the queue"
-    );
+    assert!(awkward(&world).await.is_empty(), "they wait in the queue");
 
     desk.reject(rejected, "no").await.unwrap();
     let course = crate::support::course();
@@ -225,25 +234,8 @@ async fn money_left_behind_by_a_rejection_or_a_withdrawal_is_due_back() {
         .unwrap();
     let mut expected = [first, second];
     expected.sort();
-    let page = desk.refunds_due(PageRequest::first(1)).await.unwrap();
-    let rest = desk
-        .refunds_due(PageRequest::after(page.next.clone().unwrap(), 1))
-        .await
-        .unwrap();
-    let found: Vec<_> = page
-        .items
-        .iter()
-        .chain(&rest.items)
-        .map(|attempt| attempt.reference.clone())
-        .collect();
-    assert_eq!((found.as_slice(), rest.next), (expected.as_slice(), None));
+    let due = expected.map(|reference| (reference, MoneyOutcome::RefundDue));
+    assert_eq!(awkward(&world).await, due);
     desk.approve(rejected, "after all").await.unwrap();
-    assert_eq!(
-        desk.refunds_due(PageRequest::first(10))
-            .await
-            .unwrap()
-            .items
-            .len(),
-        1
-    );
+    assert_eq!(awkward(&world).await.len(), 1);
 }

@@ -246,7 +246,7 @@ async fn the_queue_has_pages() {
 #[tokio::test]
 async fn a_provisional_grant_lives_while_the_transfer_waits() {
     let mut settings = config();
-    settings.provisional = Some(Terms::lasting(std::time::Duration::from_secs(3600)));
+    settings.rules.provisional = Some(Terms::lasting(std::time::Duration::from_secs(3600)));
     let world = World::with(Settings::new(1), settings, |builder| builder);
     let waiting = world.enrol("sipho", Method::BankTransfer).await.enrollment;
     assert!(world.may_enter("sipho").await);

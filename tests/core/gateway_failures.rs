@@ -3,6 +3,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::NaiveDate;
 use coursegate::access::Grant;
 use coursegate::adapter::memory::{MemoryStore, TestClock};
 use coursegate::adapter::simulator::{Choice, Fault, Settings};
@@ -10,8 +11,9 @@ use coursegate::enrollment::Change;
 use coursegate::evidence::Confirmation;
 use coursegate::payment::{AttemptStatus, Method, PayLink};
 use coursegate::port::{
-    Capabilities, Claim, Committed, GatewayError, InboxFilter, LinkRequest, Loaded, Lookup,
-    PageRequest, PaymentGateway, Records, Settlement, StatusQuery, Store, StoreError, Work,
+    Capabilities, Claim, Committed, GatewayError, History, InboxFilter, LinkRequest, Loaded,
+    Lookup, PageRequest, PaymentGateway, Records, RefundRequest, Settlement, StatusQuery, Store,
+    StoreError, Work,
 };
 use coursegate::registrar::{NextStep, Outcome};
 use coursegate::{CourseId, Error, ErrorKind, LearnerId, Reference, Registrar};
@@ -71,6 +73,14 @@ impl PaymentGateway for Scripted {
             .pop_front()
             .expect("one call too many")
     }
+
+    async fn history(&self, _: NaiveDate, _: NaiveDate) -> Result<History, GatewayError> {
+        Err(GatewayError::NotSupported)
+    }
+
+    async fn refund(&self, _: &RefundRequest) -> Result<(), GatewayError> {
+        Err(GatewayError::NotSupported)
+    }
 }
 
 fn unpaid() -> Confirmation {
@@ -88,7 +98,7 @@ fn unpaid() -> Confirmation {
 fn link(id: &str) -> PayLink {
     PayLink {
         id: id.parse().unwrap(),
-        url: format!("https://pay.example/{id}").into(),
+        url: Some(format!("https://pay.example/{id}").into()),
     }
 }
 
@@ -190,6 +200,14 @@ impl PaymentGateway for Frozen {
     }
     async fn status(&self, _: StatusQuery<'_>) -> Result<Option<Confirmation>, GatewayError> {
         std::future::pending().await
+    }
+
+    async fn history(&self, _: NaiveDate, _: NaiveDate) -> Result<History, GatewayError> {
+        Err(GatewayError::NotSupported)
+    }
+
+    async fn refund(&self, _: &RefundRequest) -> Result<(), GatewayError> {
+        Err(GatewayError::NotSupported)
     }
 }
 

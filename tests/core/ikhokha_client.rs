@@ -116,7 +116,7 @@ async fn the_main_job_over_http() {
             .unwrap()
             .case;
         let link = case.unwrap().attempts[0].link.clone().unwrap();
-        assert_eq!(link.url.as_ref(), url);
+        assert_eq!(link.url.as_deref(), Some(url.as_str()));
         links.push((reference, link.id));
     }
     // One callback arrives, the other is lost and the learner comes back.

@@ -26,6 +26,7 @@ mod ikhokha_client;
 mod no_secrets;
 mod policy;
 mod races;
+mod reconciliation;
 mod simulator_faults;
 mod state_machine;
 mod vectors;

@@ -220,7 +220,13 @@ macro_rules! records_by {
     ($store:ty, $this:ident => $answer:expr) => {
         records_by!($store, $this => $answer;
             pending(PageRequest<EnrollmentId>) -> Page<port::PendingItem, EnrollmentId>;
-            refunds_due(PageRequest<Reference>) -> Page<payment::Attempt, Reference>;
+            awkward_money(PageRequest<Reference>) -> Page<port::AwkwardMoney, Reference>;
+            concerns(PageRequest<ConcernKey>) -> Page<Concern, ConcernKey>;
+            concern(&ConcernKey) -> Option<Concern>;
+            cases(PageRequest<EnrollmentId>) -> Page<enrollment::Case, EnrollmentId>;
+            free_grants(PageRequest<GrantId>) -> Page<Grant, GrantId>;
+            statement(port::RowFilter, PageRequest<RowKey>) -> Page<StatementEntry, RowKey>;
+            statement_rows(&[RowChecksum]) -> Vec<StatementEntry>;
             timeline(EnrollmentId) -> Vec<record::Record>;
             unassigned(PageRequest<RecordId>) -> Page<record::Record, RecordId>;
             inbox(port::InboxFilter, PageRequest<DeliveryKey>)
@@ -238,9 +244,13 @@ macro_rules! records_by {
             #[allow(unused_imports)]
             use coursegate::port::{self, Page, PageRequest, StoreError};
             #[allow(unused_imports)]
-            use coursegate::{CourseId, EnrollmentId, RecordId, Reference};
+            use coursegate::audit::{Concern, ConcernKey};
             #[allow(unused_imports)]
-            use coursegate::{enrollment, payment, record, webhook::DeliveryKey};
+            use coursegate::statement::{RowChecksum, RowKey, StatementEntry};
+            #[allow(unused_imports)]
+            use coursegate::{CourseId, EnrollmentId, GrantId, RecordId, Reference};
+            #[allow(unused_imports)]
+            use coursegate::{access::Grant, enrollment, record, webhook::DeliveryKey};
 
             #[async_trait::async_trait]
             impl port::Records for $store {

@@ -241,12 +241,14 @@ pub fn signal(name: &str, processes: &[u32]) {
         .unwrap();
 }
 
+/// A port below those that the system lends to outgoing connections: while a server is down,
+/// such a connection could take its port.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
+    use std::hash::{BuildHasher, RandomState};
+    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    std::iter::repeat_with(|| 10_000 + (RandomState::new().hash_one(0) % 20_000) as u16)
+        .find(free)
         .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
 }
 
 /// A command that runs as somebody who may run a server: Postgres refuses to run as root.

@@ -262,7 +262,7 @@ async fn a_database_killed_twenty_times_loses_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_commits_in_steps_is_found_out_by_a_crash_of_the_database() {
-    database_killed(Kind::Autocommit, 400, 5).await;
+    database_killed(Kind::Autocommit, 800, 12).await;
 }
 
 #[test]

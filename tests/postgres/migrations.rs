@@ -24,8 +24,9 @@ async fn tables(pool: &PgPool, schema: &str) -> Vec<String> {
     column(pool, text).await
 }
 
-const TABLES: [&str; 8] = [
+const TABLES: [&str; 11] = [
     "attempts",
+    "concerns",
     "enrollments",
     "grants",
     "inbox",
@@ -33,6 +34,8 @@ const TABLES: [&str; 8] = [
     "outbox",
     "pending",
     "records",
+    "statement_rows",
+    "timers",
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,7 +4,7 @@ use chrono::{DateTime, Duration, FixedOffset, Utc};
 use coursegate::adapter::postgres::{PgStore, pool_options};
 use coursegate::payment::{AttemptStatus, Method};
 use coursegate::port::{
-    InboxFilter, Lookup, PageRequest, PaymentFilter, Period, Prefix, Records, Store,
+    InboxFilter, Lookup, PageRequest, PaymentFilter, Period, Prefix, Records, RowFilter, Store,
 };
 use coursegate::webhook::DeliveryKey;
 use coursegate::{CourseId, EnrollmentId, LearnerId, Reference};
@@ -154,7 +154,14 @@ async fn everything(store: &PgStore, rows: usize, number: usize) {
     assert_eq!(pending.items.len(), 50);
     let next = PageRequest::after(pending.next.unwrap(), 50);
     assert_eq!(store.pending(next).await.unwrap().items.len(), 50);
-    store.refunds_due(PageRequest::first(50)).await.unwrap();
+    store.awkward_money(PageRequest::first(50)).await.unwrap();
+    store.concerns(PageRequest::first(50)).await.unwrap();
+    store.cases(PageRequest::first(50)).await.unwrap();
+    store.free_grants(PageRequest::first(50)).await.unwrap();
+    store
+        .statement(RowFilter::Open, PageRequest::first(50))
+        .await
+        .unwrap();
     store.unassigned(PageRequest::first(50)).await.unwrap();
     for filter in [InboxFilter::Waiting, InboxFilter::Parked, InboxFilter::Dead] {
         store.inbox(filter, PageRequest::first(50)).await.unwrap();

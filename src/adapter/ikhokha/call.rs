@@ -12,7 +12,9 @@ use crate::port::GatewayError;
 use crate::reason::Note;
 
 /// Largest answer that is read, in bytes.
-const MAX_ANSWER: usize = 64 * 1024;
+pub(super) const MAX_ANSWER: usize = 64 * 1024;
+/// Largest list of payments that is read, in bytes.
+pub(super) const MAX_HISTORY: usize = 8 * 1024 * 1024;
 /// How often a look-up is tried in all.
 const TRIES: u32 = 4;
 /// The first pause between two tries, on average; each one after it is twice as long.
@@ -26,6 +28,15 @@ pub(super) enum Answer {
     Known(Vec<u8>),
     /// The provider does not know it (404).
     Unknown,
+}
+
+/// What is sent.
+pub(super) struct Sent<'c> {
+    pub(super) method: Method,
+    /// From the root of the host.
+    pub(super) path: &'c str,
+    pub(super) query: Option<&'c str>,
+    pub(super) body: Vec<u8>,
 }
 
 /// A call that came to nothing.
@@ -56,12 +67,19 @@ impl IkhokhaClient {
         path: &str,
         query: Option<&str>,
         limit: Duration,
+        most: usize,
     ) -> Result<Answer, GatewayError> {
         let end = Instant::now() + limit;
         let mut pause = FIRST_PAUSE;
         for attempt in 1.. {
             let left = end.saturating_duration_since(Instant::now());
-            let failure = match self.call(Method::GET, path, query, Vec::new(), left).await {
+            let sent = Sent {
+                method: Method::GET,
+                path,
+                query,
+                body: Vec::new(),
+            };
+            let failure = match self.call(sent, left, most).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
@@ -82,16 +100,21 @@ impl IkhokhaClient {
         Err(GatewayError::TimedOut)
     }
 
+    /// Sends a request, and reads so many bytes of its answer at most.
     pub(super) async fn call(
         &self,
-        method: Method,
-        path: &str,
-        query: Option<&str>,
-        body: Vec<u8>,
+        sent: Sent<'_>,
         limit: Duration,
+        most: usize,
     ) -> Result<Answer, Failure> {
+        let Sent {
+            method,
+            path,
+            query,
+            body,
+        } = sent;
         let mut url = self.base.clone();
-        url.set_path(&format!("{}{path}", self.base.path()));
+        url.set_path(path);
         // The path as it is sent, and without the query: that is what is signed.
         let signature = self.signer.sign(url.path(), &body).to_hex();
         url.set_query(query);
@@ -116,7 +139,7 @@ impl IkhokhaClient {
         })?;
         let status = answer.status();
         let wait = retry_after(&answer);
-        let bytes = read(answer).await?;
+        let bytes = read(answer, most).await?;
         match status {
             StatusCode::OK => Ok(Answer::Known(bytes)),
             StatusCode::NOT_FOUND => Ok(Answer::Unknown),
@@ -153,11 +176,11 @@ pub(super) fn refused(code: Option<String>, message: Option<String>) -> GatewayE
 }
 
 /// Reads an answer as it comes, and not a byte beyond the limit.
-async fn read(mut answer: Response) -> Result<Vec<u8>, Failure> {
+async fn read(mut answer: Response, most: usize) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     loop {
         match answer.chunk().await {
-            Ok(Some(chunk)) if bytes.len() + chunk.len() > MAX_ANSWER => {
+            Ok(Some(chunk)) if bytes.len() + chunk.len() > most => {
                 return Err(Failure::Answered(GatewayError::Unreadable));
             }
             Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),

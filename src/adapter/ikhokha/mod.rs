@@ -1,4 +1,5 @@
-//! iKhokha's iK Pay API over HTTPS: pay links, and where a payment stands.
+//! iKhokha's iK Pay API over HTTPS: pay links, where a payment stands, and the payments of
+//! some days.
 //!
 //! ```no_run
 //! # fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -11,12 +12,14 @@
 //! ```
 //!
 //! The bytes that are signed are the bytes that are sent; the query is not signed; no
-//! redirect is followed; an answer is read up to 64 KiB. Looking up a status is tried again
+//! redirect is followed; an answer is read up to 64 KiB, a list of payments up to 8 MiB. Looking up a status is tried again
 //! with growing pauses. Making a link never is: after a time-out it may exist, and the
 //! registrar asks by reference before it makes another.
 //!
 //! Everything here follows the official example repository `ikhokha/ik-pay-api-examples`.
-//! What the provider does not publish (error codes, limits of rate and size) is not assumed.
+//! What the provider does not publish (error codes, limits of rate and size) is not assumed. The
+//! form of its list of payments is not published either: it is believed to be an array of what
+//! a look-up gives, and anything else in it is counted as unreadable.
 
 mod call;
 mod wire;
@@ -26,16 +29,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::NaiveDate;
 use reqwest::{Client, Method, Url, redirect::Policy};
 
 use crate::evidence::Confirmation;
 use crate::payment::PayLink;
-use crate::port::{Capabilities, GatewayError, LinkRequest, PaymentGateway, StatusQuery};
+use crate::port::{
+    Capabilities, GatewayError, History, LinkRequest, PaymentGateway, RefundRequest, StatusQuery,
+};
 use crate::secret::{AppId, Secret};
 use crate::webhook::Signer;
 
-use call::{Answer, encoded};
-use wire::{Create, Created, StatusAnswer};
+use call::{Answer, MAX_ANSWER, MAX_HISTORY, Sent, encoded};
+use wire::{Create, Created, Refund, Refunded, StatusAnswer};
 
 /// Where the API lives.
 const BASE: &str = "https://api.ikhokha.com/public-api/v1/api";
@@ -67,6 +73,8 @@ pub struct IkhokhaClient {
     pay_hosts: Arc<[String]>,
     link_timeout: Duration,
     status_timeout: Duration,
+    history_timeout: Duration,
+    refunds: bool,
 }
 
 impl IkhokhaClient {
@@ -76,6 +84,9 @@ impl IkhokhaClient {
     /// Time a look-up may take, with all its tries, unless
     /// [`status_timeout`](Self::status_timeout) sets another: 10 s.
     pub const STATUS_TIMEOUT: Duration = Duration::from_secs(10);
+    /// Time a list of payments may take, with all its tries, unless
+    /// [`history_timeout`](Self::history_timeout) sets another: 40 s.
+    pub const HISTORY_TIMEOUT: Duration = Duration::from_secs(40);
 
     /// A client for an application.
     ///
@@ -91,6 +102,8 @@ impl IkhokhaClient {
             pay_hosts: PAY_HOSTS.iter().map(|host| (*host).to_owned()).collect(),
             link_timeout: Self::LINK_TIMEOUT,
             status_timeout: Self::STATUS_TIMEOUT,
+            history_timeout: Self::HISTORY_TIMEOUT,
+            refunds: false,
         })
     }
 
@@ -136,6 +149,42 @@ impl IkhokhaClient {
         self
     }
 
+    /// Sets how long a list of payments may take, with all its tries.
+    #[must_use]
+    pub fn history_timeout(mut self, limit: Duration) -> Self {
+        self.history_timeout = limit;
+        self
+    }
+
+    /// **Experimental.** Lets money be given back by the sibling API that the provider's own
+    /// shop plugin uses (`POST /ecomm/{id}/refunds`). Whether it takes the pay links of this
+    /// API is not published: try it with a small payment of your own first.
+    #[must_use]
+    pub fn experimental_refunds(mut self) -> Self {
+        self.refunds = true;
+        self
+    }
+
+    /// A path of the API, from the root of its host.
+    fn api(&self, call: &str) -> String {
+        format!("{}{call}", self.base.path().trim_end_matches('/'))
+    }
+
+    async fn post(
+        &self,
+        path: &str,
+        body: Vec<u8>,
+        limit: Duration,
+    ) -> Result<Answer, call::Failure> {
+        let sent = Sent {
+            method: Method::POST,
+            path,
+            query: None,
+            body,
+        };
+        self.call(sent, limit, MAX_ANSWER).await
+    }
+
     /// Whether a learner may be sent there: `https`, and a host of the list, exactly.
     fn may_pay_at(&self, url: &str) -> bool {
         let Ok(url) = Url::parse(url) else {
@@ -174,18 +223,19 @@ fn is_loopback(url: &Url) -> bool {
 #[async_trait]
 impl PaymentGateway for IkhokhaClient {
     fn capabilities(&self) -> Capabilities {
+        let mut capabilities = Capabilities::ikhokha();
+        capabilities.refunds = self.refunds;
         if is_loopback(&self.base) {
-            Capabilities::ikhokha().test_double()
-        } else {
-            Capabilities::ikhokha()
+            capabilities = capabilities.test_double();
         }
+        capabilities
     }
 
     async fn create_link(&self, request: &LinkRequest) -> Result<PayLink, GatewayError> {
         let body = serde_json::to_vec(&Create::new(&self.app_id, request))
             .map_err(|_| GatewayError::Unreadable)?;
         let answer = self
-            .call(Method::POST, "/payment", None, body, self.link_timeout)
+            .post(&self.api("/payment"), body, self.link_timeout)
             .await
             .map_err(call::Failure::once_sent)?;
         let Answer::Known(bytes) = answer else {
@@ -204,7 +254,7 @@ impl PaymentGateway for IkhokhaClient {
         match (created.link, created.url) {
             (Some(id), Some(url)) if ours && self.may_pay_at(&url) => Ok(PayLink {
                 id,
-                url: url.into(),
+                url: Some(url.into()),
             }),
             _ => Err(GatewayError::Unreadable),
         }
@@ -212,30 +262,58 @@ impl PaymentGateway for IkhokhaClient {
 
     async fn status(&self, query: StatusQuery<'_>) -> Result<Option<Confirmation>, GatewayError> {
         let (path, query) = match query {
-            StatusQuery::PayLink(link) => (format!("/getStatus/{link}"), None),
+            StatusQuery::PayLink(link) => (self.api(&format!("/getStatus/{link}")), None),
             StatusQuery::Reference(reference) => (
-                "/getStatus/external".to_owned(),
+                self.api("/getStatus/external"),
                 Some(format!("externalReference={}", encoded(reference.as_str()))),
             ),
         };
         let answer = self
-            .look_up(&path, query.as_deref(), self.status_timeout)
+            .look_up(&path, query.as_deref(), self.status_timeout, MAX_ANSWER)
             .await?;
         let Answer::Known(bytes) = answer else {
             return Ok(None);
         };
         let answer: StatusAnswer =
             serde_json::from_slice(&bytes).map_err(|_| GatewayError::Unreadable)?;
-        let amount = answer.amount();
-        Ok(Some(Confirmation {
-            pay_link: Some(answer.link),
-            reference: None,
-            status: answer.status,
-            amount,
-            currency: None,
-            method: None,
-            created_at: answer.created_at,
-        }))
+        Ok(Some(answer.into()))
+    }
+
+    async fn history(&self, from: NaiveDate, to: NaiveDate) -> Result<History, GatewayError> {
+        let path = self.api("/payments/history");
+        let query = format!("startDate={from}&endDate={to}");
+        let answer = self
+            .look_up(&path, Some(&query), self.history_timeout, MAX_HISTORY)
+            .await?;
+        let Answer::Known(bytes) = answer else {
+            return Err(GatewayError::Unreadable);
+        };
+        wire::history(&bytes).ok_or(GatewayError::Unreadable)
+    }
+
+    async fn refund(&self, request: &RefundRequest) -> Result<(), GatewayError> {
+        if !self.refunds {
+            return Err(GatewayError::NotSupported);
+        }
+        let path = format!("/ecomm/{}/refunds", request.pay_link);
+        let body =
+            serde_json::to_vec(&Refund::new(request)).map_err(|_| GatewayError::Unreadable)?;
+        let answer = self
+            .post(&path, body, self.link_timeout)
+            .await
+            .map_err(call::Failure::once_sent)?;
+        let Answer::Known(bytes) = answer else {
+            return Err(GatewayError::Refused {
+                reason: "HTTP 404".to_owned(),
+            });
+        };
+        let answer: Refunded =
+            serde_json::from_slice(&bytes).map_err(|_| GatewayError::Unreadable)?;
+        match answer.status.as_str() {
+            "SUCCESS" => Ok(()),
+            "FAILURE" => Err(call::refused(None, answer.message)),
+            _ => Err(GatewayError::Unreadable),
+        }
     }
 }
 

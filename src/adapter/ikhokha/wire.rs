@@ -4,12 +4,13 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
-use crate::evidence::StatedAmount;
+use crate::evidence::{Confirmation, StatedAmount};
 use crate::ids::PayLinkId;
 use crate::money::Currency;
 use crate::payment::ProviderStatus;
-use crate::port::LinkRequest;
+use crate::port::{History, LinkRequest, RefundRequest};
 use crate::secret::AppId;
 
 /// The body of `POST /payment`. Its compact form is what `JSON.stringify` would give, which
@@ -78,24 +79,70 @@ pub(super) struct Created {
 #[derive(Deserialize)]
 pub(super) struct StatusAnswer {
     #[serde(rename = "paylinkID", alias = "paylinkId")]
-    pub(super) link: PayLinkId,
-    pub(super) status: ProviderStatus,
+    link: PayLinkId,
+    status: ProviderStatus,
     /// Cents. Whatever else comes is no sum, and still an answer.
     #[serde(default)]
     amount: Value,
     #[serde(rename = "createdAt", default)]
-    pub(super) created_at: Option<DateTime<Utc>>,
+    created_at: Option<DateTime<Utc>>,
 }
 
-impl StatusAnswer {
-    pub(super) fn amount(&self) -> StatedAmount {
-        match &self.amount {
+impl From<StatusAnswer> for Confirmation {
+    fn from(answer: StatusAnswer) -> Self {
+        let amount = match &answer.amount {
             Value::Null => StatedAmount::Nothing,
             amount => amount.as_i64().map_or(StatedAmount::Unusable, |cents| {
                 StatedAmount::from_minor(cents, Currency::ZAR)
             }),
+        };
+        Self {
+            pay_link: Some(answer.link),
+            reference: None,
+            status: answer.status,
+            amount,
+            currency: None,
+            method: None,
+            created_at: answer.created_at,
         }
     }
+}
+
+/// A list of payments; `None` when it is no array. Entries that cannot be read are counted.
+pub(super) fn history(bytes: &[u8]) -> Option<History> {
+    let listed: Vec<&RawValue> = serde_json::from_slice(bytes).ok()?;
+    let mut history = History::default();
+    for entry in listed {
+        match serde_json::from_str::<StatusAnswer>(entry.get()) {
+            Ok(answer) => history.payments.push(answer.into()),
+            Err(_) => history.unreadable += 1,
+        }
+    }
+    Some(history)
+}
+
+/// The body of a refund, as the provider's own shop plugin sends it.
+#[derive(Serialize)]
+pub(super) struct Refund {
+    amount: i64,
+    reason: String,
+}
+
+impl Refund {
+    pub(super) fn new(request: &RefundRequest) -> Self {
+        Self {
+            amount: request.amount.minor(),
+            // As in a description: no apostrophe is sent.
+            reason: request.reason.as_str().replace('\'', "\u{2019}"),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Refunded {
+    pub(super) status: String,
+    #[serde(rename = "responseMessage", default)]
+    pub(super) message: Option<String>,
 }
 
 /// What an error body may say; theirs are not published.

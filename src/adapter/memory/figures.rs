@@ -80,7 +80,8 @@ pub(super) fn gather<K: Ord>(
             {
                 let (figures, _) = groups.entry(key).or_default();
                 figures.payments += 1;
-                add(figures, payment.amount.unwrap_or(attempt.amount));
+                let paid = payment.amount.unwrap_or(attempt.amount);
+                add(figures, paid, attempt.returned());
             }
         }
     }
@@ -105,13 +106,13 @@ fn approval(record: &Record) -> Option<DateTime<Utc>> {
     }
 }
 
-fn add(figures: &mut Figures, amount: crate::money::Money) {
-    let currency = amount.currency();
+fn add(figures: &mut Figures, amount: crate::money::Money, returned: i64) {
+    let (currency, kept) = (amount.currency(), amount.minor() - returned);
     match figures.sums.iter_mut().find(|sum| sum.currency == currency) {
-        Some(sum) => sum.minor = sum.minor.saturating_add(amount.minor()),
+        Some(sum) => sum.minor = sum.minor.saturating_add(kept),
         None => figures.sums.push(Sum {
             currency,
-            minor: amount.minor(),
+            minor: kept,
         }),
     }
 }

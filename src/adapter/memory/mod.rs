@@ -7,6 +7,7 @@ mod id_map;
 mod publisher;
 mod records;
 mod state;
+mod timers;
 mod work;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -75,6 +76,7 @@ impl Store for MemoryStore {
         Ok(match claim.kind {
             WorkKind::Inbox => state.claim_inbox(&claim),
             WorkKind::Outbox => state.claim_outbox(&claim),
+            WorkKind::Timers => state.claim_timers(&claim),
         })
     }
 

@@ -1,17 +1,20 @@
+use std::cmp::Reverse;
 use std::ops::Bound;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::{MemoryStore, figures};
-use crate::enrollment::{InboxEntry, InboxState};
-use crate::ids::{CourseId, EnrollmentId, RecordId, Reference};
-use crate::payment::Attempt;
+use crate::access::Grant;
+use crate::audit::{Concern, ConcernKey};
+use crate::enrollment::{Case, InboxEntry, InboxState};
+use crate::ids::{CourseId, EnrollmentId, GrantId, RecordId, Reference};
 use crate::port::{
-    CourseFigures, DayFigures, InboxFilter, Page, PageRequest, PaymentFilter, PaymentItem,
-    PaymentKey, PendingItem, Period, Records, StoreError,
+    AwkwardMoney, CourseFigures, DayFigures, InboxFilter, Page, PageRequest, PaymentFilter,
+    PaymentItem, PaymentKey, PendingItem, Period, Records, RowFilter, StoreError,
 };
 use crate::record::Record;
+use crate::statement::{RowChecksum, RowKey, RowState, StatementEntry};
 use crate::webhook::DeliveryKey;
 
 fn beyond<K>(after: Option<K>) -> (Bound<K>, Bound<K>) {
@@ -43,24 +46,126 @@ impl Records for MemoryStore {
         Ok(Page::cut(items, size, |item| item.enrollment.id))
     }
 
-    async fn refunds_due(
+    async fn awkward_money(
         &self,
         request: PageRequest<Reference>,
-    ) -> Result<Page<Attempt, Reference>, StoreError> {
+    ) -> Result<Page<AwkwardMoney, Reference>, StoreError> {
         let size = request.size();
         let state = self.lock();
-        let due = state.refunds_due.range(beyond(request.after));
-        let items = due
+        let listed = state.awkward.range(beyond(request.after));
+        let items = listed
             .filter_map(|(reference, id)| {
-                let attempts = &state.rows.get(id)?.attempts;
-                attempts
-                    .iter()
-                    .find(|attempt| attempt.reference == *reference)
+                let row = state.rows.get(id)?;
+                let mut attempts = row.attempts.iter();
+                let attempt = attempts.find(|attempt| attempt.reference == *reference)?;
+                Some(AwkwardMoney {
+                    attempt: attempt.clone(),
+                    enrollment: row.enrollment.status.clone(),
+                })
             })
+            .take(size + 1)
+            .collect();
+        Ok(Page::cut(items, size, |item| {
+            item.attempt.reference.clone()
+        }))
+    }
+
+    async fn concerns(
+        &self,
+        request: PageRequest<ConcernKey>,
+    ) -> Result<Page<Concern, ConcernKey>, StoreError> {
+        let size = request.size();
+        let state = self.lock();
+        let unchanged = |concern: &&Concern| {
+            concern.enrollment.is_none_or(|id| {
+                let row = state.rows.get(&id);
+                row.is_some_and(|row| row.enrollment.version == concern.version)
+            })
+        };
+        let items = state
+            .concerns
+            .range(beyond(request.after))
+            .map(|(_, concern)| concern)
+            .filter(|concern| concern.closed.is_none())
+            .filter(unchanged)
             .take(size + 1)
             .cloned()
             .collect();
-        Ok(Page::cut(items, size, |attempt| attempt.reference.clone()))
+        Ok(Page::cut(items, size, |concern| concern.key.clone()))
+    }
+
+    async fn concern(&self, key: &ConcernKey) -> Result<Option<Concern>, StoreError> {
+        Ok(self.lock().concerns.get(key).cloned())
+    }
+
+    async fn cases(
+        &self,
+        request: PageRequest<EnrollmentId>,
+    ) -> Result<Page<Case, EnrollmentId>, StoreError> {
+        let size = request.size();
+        let state = self.lock();
+        let mut ids: Vec<EnrollmentId> = state
+            .rows
+            .keys()
+            .filter(|id| request.after.is_none_or(|after| **id > after))
+            .copied()
+            .collect();
+        ids.sort_unstable();
+        ids.truncate(size + 1);
+        let items = ids.into_iter().filter_map(|id| state.case(id)).collect();
+        Ok(Page::cut(items, size, |case: &Case| case.enrollment.id))
+    }
+
+    async fn free_grants(
+        &self,
+        request: PageRequest<GrantId>,
+    ) -> Result<Page<Grant, GrantId>, StoreError> {
+        let size = request.size();
+        let state = self.lock();
+        let mut items: Vec<Grant> = state
+            .free_grants
+            .values()
+            .flatten()
+            .filter(|grant| request.after.is_none_or(|after| grant.id > after))
+            .cloned()
+            .collect();
+        items.sort_by_key(|grant| grant.id);
+        items.truncate(size + 1);
+        Ok(Page::cut(items, size, |grant| grant.id))
+    }
+
+    async fn statement(
+        &self,
+        filter: RowFilter,
+        request: PageRequest<RowKey>,
+    ) -> Result<Page<StatementEntry, RowKey>, StoreError> {
+        let size = request.size();
+        let place = |key: RowKey| (Reverse(key.date), key.checksum);
+        let after = request.after.map(place);
+        let mut items: Vec<StatementEntry> = self
+            .lock()
+            .statement
+            .values()
+            .filter(|entry| (entry.state == RowState::Open) == (filter == RowFilter::Open))
+            .filter(|entry| {
+                after
+                    .as_ref()
+                    .is_none_or(|after| place(entry.key()) > *after)
+            })
+            .cloned()
+            .collect();
+        items.sort_by_cached_key(|entry| place(entry.key()));
+        items.truncate(size + 1);
+        Ok(Page::cut(items, size, StatementEntry::key))
+    }
+
+    async fn statement_rows(
+        &self,
+        rows: &[RowChecksum],
+    ) -> Result<Vec<StatementEntry>, StoreError> {
+        let state = self.lock();
+        let known = rows.iter().filter_map(|row| state.statement.get(row));
+        Ok(known.cloned().collect())
     }
 
     async fn timeline(&self, enrollment: EnrollmentId) -> Result<Vec<Record>, StoreError> {

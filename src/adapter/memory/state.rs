@@ -4,12 +4,15 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::id_map::IdMap;
+use super::timers::{Kept as KeptTimer, Timers};
 use crate::access::Grant;
+use crate::audit::{Concern, ConcernKey};
 use crate::enrollment::{Case, Change, Enrollment, InboxEntry, InboxState, Status};
 use crate::ids::{CourseId, EnrollmentId, GrantId, LearnerId, PayLinkId, RecordId, Reference};
 use crate::payment::Attempt;
-use crate::port::{Committed, KnownDelivery, Loaded, Lookup, StoreError};
+use crate::port::{AwkwardMoney, Committed, KnownDelivery, Loaded, Lookup, StoreError};
 use crate::record::Record;
+use crate::statement::{RowChecksum, RowState, StatementEntry};
 use crate::webhook::DeliveryKey;
 
 type Subject = (LearnerId, CourseId);
@@ -18,16 +21,19 @@ type Subject = (LearnerId, CourseId);
 pub(super) struct State {
     pub(super) rows: IdMap<EnrollmentId, Box<Row>>,
     by_subject: HashMap<Subject, EnrollmentId>,
-    by_reference: HashMap<Reference, EnrollmentId>,
+    pub(super) by_reference: HashMap<Reference, EnrollmentId>,
     by_link: HashMap<PayLinkId, EnrollmentId>,
     /// Grants apart from any enrollment.
-    free_grants: HashMap<Subject, Vec<Grant>>,
+    pub(super) free_grants: HashMap<Subject, Vec<Grant>>,
     grant_homes: IdMap<GrantId, Home>,
     /// Payments whose grant lies elsewhere than in the payment's own row.
     stray_payments: HashMap<Reference, GrantId>,
     pub(super) pending: BTreeSet<EnrollmentId>,
-    /// Held payments whose enrollment waits for nobody.
-    pub(super) refunds_due: BTreeMap<Reference, EnrollmentId>,
+    /// Payments that do not fit.
+    pub(super) awkward: BTreeMap<Reference, EnrollmentId>,
+    pub(super) concerns: BTreeMap<ConcernKey, Concern>,
+    pub(super) statement: HashMap<RowChecksum, StatementEntry>,
+    pub(super) timers: Timers,
     pub(super) inbox: HashMap<DeliveryKey, Box<Kept>>,
     /// Deliveries that are not settled.
     pub(super) unsettled: BTreeSet<DeliveryKey>,
@@ -48,6 +54,8 @@ pub(super) struct Row {
     pub(super) attempts: Vec<Attempt>,
     grants: Vec<Grant>,
     pub(super) records: Vec<Arc<Record>>,
+    /// Its own timer, and those of its attempts.
+    pub(super) timers: Vec<KeptTimer>,
     /// Deliveries for it that wait.
     waiting: usize,
 }
@@ -88,6 +96,7 @@ impl State {
             }
             Lookup::Enrollment(id) => Some(id),
             Lookup::Reference(reference) => self.by_reference.get(reference).copied(),
+            Lookup::PayLink(link) => self.by_link.get(link).copied(),
             Lookup::Learner(learner, course) => self
                 .by_subject
                 .get(&(learner.clone(), course.clone()))
@@ -101,7 +110,7 @@ impl State {
         loaded
     }
 
-    fn case(&self, id: EnrollmentId) -> Option<Case> {
+    pub(super) fn case(&self, id: EnrollmentId) -> Option<Case> {
         let row = self.rows.get(&id)?;
         let mut grants = row.grants.clone();
         if !self.free_grants.is_empty() {
@@ -157,7 +166,7 @@ impl State {
         {
             return Ok(Committed::Duplicate);
         }
-        if !self.is_current(&change) {
+        if !self.is_current(&change) || !self.are_open(&change) {
             return Ok(Committed::Conflict);
         }
         self.check_grants(&change)?;
@@ -168,10 +177,19 @@ impl State {
             self.write_attempt(attempt);
         }
         if let Some(id) = touched {
-            self.list_refunds(id);
+            self.list_awkward(id);
         }
         for grant in change.grants {
             self.write_grant(grant);
+        }
+        for timer in change.timers {
+            self.set_timer(timer);
+        }
+        for concern in change.concerns {
+            self.concerns.insert(concern.key.clone(), concern);
+        }
+        for entry in change.statement {
+            self.statement.insert(entry.row.checksum.clone(), entry);
         }
         for record in change.records {
             self.write_record(record, change.publish);
@@ -182,18 +200,39 @@ impl State {
         Ok(Committed::Done)
     }
 
-    fn list_refunds(&mut self, id: EnrollmentId) {
+    fn list_awkward(&mut self, id: EnrollmentId) {
         let Some(row) = self.rows.get(&id) else {
             return;
         };
-        let waits = matches!(row.enrollment.status, Status::AwaitingApproval { .. });
         for attempt in &row.attempts {
-            if attempt.holds_back() && !waits {
-                self.refunds_due.insert(attempt.reference.clone(), id);
-            } else if !self.refunds_due.is_empty() {
-                self.refunds_due.remove(&attempt.reference);
+            if AwkwardMoney::is_awkward(attempt, &row.enrollment.status) {
+                self.awkward.insert(attempt.reference.clone(), id);
+            } else if !self.awkward.is_empty() {
+                self.awkward.remove(&attempt.reference);
             }
         }
+    }
+
+    /// Whether concerns and rows of statements that are new are new, and those that are
+    /// decided now are still open.
+    fn are_open(&self, change: &Change) -> bool {
+        let concerns = change.concerns.iter().all(|concern| {
+            let known = self.concerns.get(&concern.key);
+            match concern.closed {
+                None => known.is_none(),
+                Some(_) => known.is_some_and(|known| known.closed.is_none()),
+            }
+        });
+        let rows = change.statement.iter().all(|entry| {
+            let known = self.statement.get(&entry.row.checksum);
+            match entry.state {
+                RowState::Open => known.is_none(),
+                RowState::Matched { .. } | RowState::Closed { .. } => {
+                    known.is_some_and(|known| known.state == RowState::Open)
+                }
+            }
+        });
+        concerns && rows
     }
 
     /// Whether the change was decided on what is stored now.
@@ -267,6 +306,7 @@ impl State {
                     attempts: Vec::new(),
                     grants: Vec::new(),
                     records: Vec::new(),
+                    timers: Vec::new(),
                     waiting: 0,
                 };
                 self.rows.insert(id, Box::new(row));

@@ -64,6 +64,13 @@ impl State {
                         self.outbox.remove(&position);
                     }
                 }
+                Settlement::Again {
+                    timer,
+                    next_at,
+                    cursor,
+                } => self.renew(timer, *next_at, cursor.as_deref()),
+                Settlement::Over(timer) => self.finish(timer),
+                Settlement::Ensure { key, due_at } => self.ensure(key, *due_at),
                 Settlement::Later { record, next_at } => {
                     let queued = self
                         .queued

@@ -9,16 +9,21 @@ use sqlx::postgres::{PgArguments, Postgres};
 use sqlx::types::Type;
 
 use super::error::CallError;
-use super::rows::{AttemptRow, FiguresRow, InboxRow, PaymentRow, PendingRow, RecordRow};
+use super::rows::{
+    AwkwardRow, CaseRow, ConcernRow, FiguresRow, GrantRow, InboxRow, PaymentRow, PendingRow,
+    RecordRow, StatementRowRow,
+};
 use super::{PgStore, all, arguments};
-use crate::enrollment::InboxEntry;
-use crate::ids::{CourseId, EnrollmentId, RecordId, Reference};
-use crate::payment::Attempt;
+use crate::access::Grant;
+use crate::audit::{Concern, ConcernKey};
+use crate::enrollment::{Case, InboxEntry};
+use crate::ids::{CourseId, EnrollmentId, GrantId, RecordId, Reference};
 use crate::port::{
-    CourseFigures, DayFigures, InboxFilter, Page, PageRequest, PaymentFilter, PaymentItem,
-    PaymentKey, PendingItem, Period, Prefix, Records, StoreError,
+    AwkwardMoney, CourseFigures, DayFigures, InboxFilter, Page, PageRequest, PaymentFilter,
+    PaymentItem, PaymentKey, PendingItem, Period, Prefix, Records, RowFilter, StoreError,
 };
 use crate::record::Record;
+use crate::statement::{RowChecksum, RowKey, StatementEntry};
 use crate::webhook::DeliveryKey;
 
 /// Sorts behind every text that begins with what is before it, byte by byte.
@@ -37,17 +42,87 @@ impl Records for PgStore {
         Ok(Page::cut(items, page.size(), |item| item.enrollment.id))
     }
 
-    async fn refunds_due(
+    async fn awkward_money(
         &self,
         page: PageRequest<Reference>,
-    ) -> Result<Page<Attempt, Reference>, StoreError> {
+    ) -> Result<Page<AwkwardMoney, Reference>, StoreError> {
         let after = page.after.as_ref().map_or("", Reference::as_str);
         let arguments = arguments![after, beyond(&page)];
-        let rows = self.ask(&self.statements.refunds_due, arguments).await?;
-        let items = all::<AttemptRow, Attempt>(&rows)?;
-        Ok(Page::cut(items, page.size(), |attempt| {
-            attempt.reference.clone()
+        let rows = self.ask(&self.statements.awkward_money, arguments).await?;
+        let items = all::<AwkwardRow, AwkwardMoney>(&rows)?;
+        Ok(Page::cut(items, page.size(), |item| {
+            item.attempt.reference.clone()
         }))
+    }
+
+    async fn concerns(
+        &self,
+        page: PageRequest<ConcernKey>,
+    ) -> Result<Page<Concern, ConcernKey>, StoreError> {
+        let after = page.after.as_ref().map_or("", ConcernKey::as_str);
+        let arguments = arguments![after, beyond(&page)];
+        let rows = self.ask(&self.statements.concerns, arguments).await?;
+        let items = all::<ConcernRow, Concern>(&rows)?;
+        Ok(Page::cut(items, page.size(), |concern| concern.key.clone()))
+    }
+
+    async fn concern(&self, key: &ConcernKey) -> Result<Option<Concern>, StoreError> {
+        let arguments = arguments![key.as_str()];
+        let rows = self.ask(&self.statements.concern, arguments).await?;
+        Ok(all::<ConcernRow, Concern>(&rows)?.pop())
+    }
+
+    async fn cases(
+        &self,
+        page: PageRequest<EnrollmentId>,
+    ) -> Result<Page<Case, EnrollmentId>, StoreError> {
+        let after = page.after.map(|id| id.as_uuid()).unwrap_or_default();
+        let arguments = arguments![after, beyond(&page)];
+        let rows = self.ask(&self.statements.cases, arguments).await?;
+        let items = all::<CaseRow, Case>(&rows)?;
+        Ok(Page::cut(items, page.size(), |case| case.enrollment.id))
+    }
+
+    async fn free_grants(
+        &self,
+        page: PageRequest<GrantId>,
+    ) -> Result<Page<Grant, GrantId>, StoreError> {
+        let after = page.after.map(|id| id.as_uuid()).unwrap_or_default();
+        let arguments = arguments![after, beyond(&page)];
+        let rows = self.ask(&self.statements.free_grants, arguments).await?;
+        let items = all::<GrantRow, Grant>(&rows)?;
+        Ok(Page::cut(items, page.size(), |grant| grant.id))
+    }
+
+    async fn statement(
+        &self,
+        filter: RowFilter,
+        page: PageRequest<RowKey>,
+    ) -> Result<Page<StatementEntry, RowKey>, StoreError> {
+        let open = filter == RowFilter::Open;
+        let (date, checksum) = match &page.after {
+            Some(key) => (key.date, key.checksum.as_str()),
+            // No later day can be written with four digits.
+            None => (
+                NaiveDate::from_ymd_opt(9999, 12, 31).unwrap_or_default(),
+                "",
+            ),
+        };
+        let arguments = arguments![open, date, checksum, beyond(&page)];
+        let rows = self.ask(&self.statements.statement, arguments).await?;
+        let items = all::<StatementRowRow, StatementEntry>(&rows)?;
+        Ok(Page::cut(items, page.size(), StatementEntry::key))
+    }
+
+    async fn statement_rows(
+        &self,
+        rows: &[RowChecksum],
+    ) -> Result<Vec<StatementEntry>, StoreError> {
+        let checksums: Vec<&str> = rows.iter().map(RowChecksum::as_str).collect();
+        let rows = self
+            .ask(&self.statements.statement_rows, arguments![&checksums])
+            .await?;
+        Ok(all::<StatementRowRow, StatementEntry>(&rows)?)
     }
 
     async fn timeline(&self, enrollment: EnrollmentId) -> Result<Vec<Record>, StoreError> {

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use super::schema::Schema;
+use crate::port::AwkwardMoney;
 
 /// The store's statements. Their texts are fixed when the store is made, so that each
 /// connection prepares each of them once.
@@ -9,14 +10,23 @@ pub(super) struct Statements {
     pub(super) load_delivery: Arc<str>,
     pub(super) load_enrollment: Arc<str>,
     pub(super) load_reference: Arc<str>,
+    pub(super) load_link: Arc<str>,
     pub(super) load_learner: Arc<str>,
     pub(super) load_grant: Arc<str>,
     pub(super) grants: Arc<str>,
     pub(super) claim_inbox: Arc<str>,
     pub(super) claim_outbox: Arc<str>,
+    pub(super) claim_timers: Arc<str>,
     pub(super) settle: Arc<str>,
+    pub(super) settle_timers: Arc<str>,
     pub(super) pending: Arc<str>,
-    pub(super) refunds_due: Arc<str>,
+    pub(super) awkward_money: Arc<str>,
+    pub(super) concerns: Arc<str>,
+    pub(super) concern: Arc<str>,
+    pub(super) cases: Arc<str>,
+    pub(super) free_grants: Arc<str>,
+    pub(super) statement: Arc<str>,
+    pub(super) statement_rows: Arc<str>,
     pub(super) timeline: Arc<str>,
     pub(super) unassigned: Arc<str>,
     pub(super) inbox: Arc<str>,
@@ -46,6 +56,12 @@ impl Statements {
             load_enrollment: load("SELECT $1 AS id", "NULL::json", "NULL::json"),
             load_reference: load(
                 "SELECT enrollment AS id FROM coursegate.attempts WHERE reference = $1",
+                "NULL::json",
+                "NULL::json",
+            ),
+            load_link: load(
+                "SELECT enrollment AS id FROM coursegate.attempts WHERE link = $1
+                     ORDER BY created_at DESC LIMIT 1",
                 "NULL::json",
                 "NULL::json",
             ),
@@ -91,6 +107,26 @@ impl Statements {
                      WHERE o.record = mine.record RETURNING o.record)
                  SELECT row_to_json(r) FROM leased
                  JOIN coursegate.records AS r ON r.id = leased.record"),
+            claim_timers: own("UPDATE coursegate.timers AS due SET leased_until = $2
+                 FROM (SELECT kind, name FROM coursegate.timers
+                       WHERE due_at <= $1 AND (leased_until IS NULL OR leased_until <= $1)
+                       ORDER BY due_at, kind, name LIMIT $3 FOR UPDATE SKIP LOCKED) AS free
+                 WHERE due.kind = free.kind AND due.name = free.name
+                 RETURNING row_to_json(due)"),
+            // A timer that was set anew meanwhile is due at another time, and is left alone.
+            settle_timers: own("WITH over AS (
+                     DELETE FROM coursegate.timers AS t
+                     USING unnest($1::text[], $2::text[], $3::timestamptz[]) AS o (kind, name, seen)
+                     WHERE t.kind = o.kind AND t.name = o.name AND t.due_at = o.seen),
+                 again AS (
+                     UPDATE coursegate.timers AS t
+                     SET due_at = a.next_at, cursor = a.cursor, leased_until = NULL
+                     FROM unnest($4::text[], $5::text[], $6::timestamptz[], $7::timestamptz[],
+                                 $8::text[]) AS a (kind, name, seen, next_at, cursor)
+                     WHERE t.kind = a.kind AND t.name = a.name AND t.due_at = a.seen)
+                 INSERT INTO coursegate.timers (kind, name, due_at)
+                 SELECT * FROM unnest($9::text[], $10::text[], $11::timestamptz[])
+                 ON CONFLICT DO NOTHING"),
             settle: own("WITH published AS (
                      DELETE FROM coursegate.outbox WHERE record = ANY ($1))
                  UPDATE coursegate.outbox AS o SET due_at = later.next_at
@@ -104,10 +140,37 @@ impl Statements {
                        ORDER BY enrollment LIMIT $2) AS p
                  JOIN coursegate.enrollments AS e ON e.id = p.enrollment ORDER BY e.id",
             ),
-            refunds_due: own("SELECT row_to_json(a) FROM coursegate.attempts AS a
-                 JOIN coursegate.enrollments AS e ON e.id = a.enrollment
-                 WHERE a.status = 'paid' AND a.standing = 'held' AND e.status <> 'awaiting_approval'
-                   AND a.reference > $1 ORDER BY a.reference LIMIT $2"),
+            awkward_money: own(
+                &"SELECT json_build_object('attempt', row_to_json(a), 'status', e.status, 'reason', e.reason)
+                 FROM coursegate.attempts AS a JOIN coursegate.enrollments AS e ON e.id = a.enrollment
+                 WHERE a.status = 'paid' AND a.standing IN ('held', 'refund_due')
+                   AND (a.standing = 'refund_due' OR e.status <> 'awaiting_approval'
+                        OR a.held_reason IN (%s))
+                   AND a.reference > $1 ORDER BY a.reference LIMIT $2"
+                    .replace("%s", &awkward_reasons()),
+            ),
+            concerns: own("SELECT row_to_json(c) FROM coursegate.concerns AS c
+                 LEFT JOIN coursegate.enrollments AS e ON e.id = c.enrollment
+                 WHERE c.closed_at IS NULL AND (c.enrollment IS NULL OR e.version = c.version)
+                   AND c.key > $1 ORDER BY c.key LIMIT $2"),
+            concern: own("SELECT row_to_json(c) FROM coursegate.concerns AS c WHERE key = $1"),
+            cases: own("SELECT json_build_object('enrollment', row_to_json(e),
+                     'attempts', (SELECT coalesce(json_agg(a ORDER BY a.number), '[]')
+                                  FROM coursegate.attempts AS a WHERE a.enrollment = e.id),
+                     'grants', (SELECT coalesce(json_agg(g ORDER BY g.starts_at, g.id), '[]')
+                                FROM coursegate.grants AS g
+                                WHERE g.learner = e.learner AND g.course = e.course),
+                     'confirming', EXISTS (SELECT FROM coursegate.inbox AS w
+                                           WHERE w.enrollment = e.id AND w.state = 'waiting'))
+                 FROM coursegate.enrollments AS e WHERE e.id > $1 ORDER BY e.id LIMIT $2"),
+            free_grants: own("SELECT row_to_json(g) FROM coursegate.grants AS g
+                 WHERE enrollment IS NULL AND id > $1 ORDER BY id LIMIT $2"),
+            statement: own("SELECT row_to_json(s) FROM coursegate.statement_rows AS s
+                 WHERE (state = 'open') = $1
+                   AND (booked_on < $2 OR booked_on = $2 AND checksum > $3)
+                 ORDER BY booked_on DESC, checksum LIMIT $4"),
+            statement_rows: own("SELECT row_to_json(s) FROM coursegate.statement_rows AS s
+                 WHERE checksum = ANY ($1)"),
             timeline: own("SELECT row_to_json(r) FROM coursegate.records AS r
                  WHERE enrollment = $1 ORDER BY version, id"),
             unassigned: own("SELECT row_to_json(r) FROM coursegate.records AS r
@@ -132,6 +195,12 @@ impl Statements {
             )),
         }
     }
+}
+
+/// The reasons for which money is listed while its enrollment waits.
+fn awkward_reasons() -> String {
+    let words = AwkwardMoney::REASONS.map(|reason| format!("'{reason}'"));
+    words.join(", ")
 }
 
 /// One consistent read: everything around the enrollment that `found` gives.
@@ -165,7 +234,7 @@ fn figures_text(name: &str, condition: &str, order: &str) -> String {
              WHERE created_at >= $1 AND created_at < $2 {condition} GROUP BY 1),
          sums AS (
              SELECT {arrived} AS name, coalesce(paid_currency, currency) AS currency,
-                 count(*) AS payments, sum(coalesce(paid_amount, amount)) AS minor
+                 count(*) AS payments, sum(coalesce(paid_amount, amount) - returned) AS minor
              FROM coursegate.attempts
              WHERE paid_at >= $1 AND paid_at < $2 AND status = 'paid' {condition} GROUP BY 1, 2),
          arrived AS (

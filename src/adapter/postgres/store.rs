@@ -7,10 +7,11 @@ use sqlx::types::{Json, Uuid};
 use super::error::CallError;
 use super::rows::{
     AttemptRow, BadRow, ChangeRow, EnrollmentRow, GrantRow, InboxRow, KnownRow, RecordRow,
+    TimerKeyRow, TimerRow,
 };
 use super::{PgStore, all, arguments};
 use crate::access::Grant;
-use crate::enrollment::{Case, Change, InboxEntry};
+use crate::enrollment::{Case, Change, DueTimer, InboxEntry, TimerKey};
 use crate::ids::{CourseId, LearnerId};
 use crate::port::{
     Claim, Committed, Loaded, Lookup, Settlement, Store, StoreError, Work, WorkKind,
@@ -36,6 +37,7 @@ impl Store for PgStore {
                 &texts.load_learner,
                 arguments![learner.as_str(), course.as_str()],
             ),
+            Lookup::PayLink(link) => (&texts.load_link, arguments![link.as_str()]),
             Lookup::Grant(id) => (&texts.load_grant, arguments![id.as_uuid()]),
         };
         let rows = self.ask(text, arguments).await?;
@@ -103,29 +105,110 @@ impl Store for PgStore {
                 due.sort_by_key(|record| (record.version, record.id));
                 Ok(due.into_iter().map(Box::new).map(Work::Message).collect())
             }
+            WorkKind::Timers => {
+                let rows = self.ask(&self.statements.claim_timers, arguments).await?;
+                let mut due = all::<TimerRow, DueTimer>(&rows)?;
+                due.sort_by(|a, b| (a.due_at, &a.key).cmp(&(b.due_at, &b.key)));
+                Ok(due.into_iter().map(Work::Timer).collect())
+            }
         }
     }
 
     async fn settle(&self, settlements: &[Settlement]) -> Result<(), StoreError> {
-        let mut published: Vec<Uuid> = Vec::new();
-        let mut later: Vec<Uuid> = Vec::new();
-        let mut times: Vec<DateTime<Utc>> = Vec::new();
+        let mut records = RecordSettlements::default();
+        let mut timers = TimerSettlements::default();
         for settlement in settlements {
             match settlement {
-                Settlement::Published(record) => published.push(record.as_uuid()),
+                Settlement::Published(record) => records.published.push(record.as_uuid()),
                 Settlement::Later { record, next_at } => {
-                    later.push(record.as_uuid());
-                    times.push(*next_at);
+                    records.later.push(record.as_uuid());
+                    records.times.push(*next_at);
+                }
+                Settlement::Over(timer) => {
+                    timers.over.push(&timer.key);
+                    timers.over_seen.push(timer.due_at);
+                }
+                Settlement::Again {
+                    timer,
+                    next_at,
+                    cursor,
+                } => {
+                    timers.again.push(&timer.key);
+                    timers.again_seen.push(timer.due_at);
+                    timers.next.push(*next_at);
+                    timers.cursors.push(cursor.clone());
+                }
+                Settlement::Ensure { key, due_at } => {
+                    timers.ensure.push(key);
+                    timers.due.push(*due_at);
                 }
             }
         }
-        let arguments = arguments![&published, &later, &times];
-        self.ask(&self.statements.settle, arguments).await?;
+        if !records.published.is_empty() || !records.later.is_empty() {
+            let arguments = arguments![&records.published, &records.later, &records.times];
+            self.ask(&self.statements.settle, arguments).await?;
+        }
+        if !timers.is_empty() {
+            let arguments = arguments![
+                &timers.over.kinds,
+                &timers.over.names,
+                &timers.over_seen,
+                &timers.again.kinds,
+                &timers.again.names,
+                &timers.again_seen,
+                &timers.next,
+                &timers.cursors,
+                &timers.ensure.kinds,
+                &timers.ensure.names,
+                &timers.due,
+            ];
+            self.ask(&self.statements.settle_timers, arguments).await?;
+        }
         Ok(())
     }
 
     fn is_test_double(&self) -> bool {
         false
+    }
+}
+
+#[derive(Default)]
+struct RecordSettlements {
+    published: Vec<Uuid>,
+    later: Vec<Uuid>,
+    times: Vec<DateTime<Utc>>,
+}
+
+#[derive(Default)]
+struct TimerSettlements {
+    over: Keys,
+    over_seen: Vec<DateTime<Utc>>,
+    again: Keys,
+    again_seen: Vec<DateTime<Utc>>,
+    next: Vec<DateTime<Utc>>,
+    cursors: Vec<Option<String>>,
+    ensure: Keys,
+    due: Vec<DateTime<Utc>>,
+}
+
+impl TimerSettlements {
+    fn is_empty(&self) -> bool {
+        self.over_seen.is_empty() && self.again_seen.is_empty() && self.due.is_empty()
+    }
+}
+
+/// Keys of timers, as two columns.
+#[derive(Default)]
+struct Keys {
+    kinds: Vec<String>,
+    names: Vec<String>,
+}
+
+impl Keys {
+    fn push(&mut self, key: &TimerKey) {
+        let TimerKeyRow { kind, name } = key.into();
+        self.kinds.push(kind);
+        self.names.push(name);
     }
 }
 

@@ -48,12 +48,22 @@ impl Simulator {
         if let Some(link) = path.strip_prefix("/pay/") {
             return self.pay_page(&mut state, request, link);
         }
-        let Some(call) = path.strip_prefix(BASE) else {
+        let refunded = path
+            .strip_prefix("/ecomm/")
+            .and_then(|rest| rest.strip_suffix("/refunds"));
+        let call = path.strip_prefix(BASE);
+        if call.is_none() && !(refunded.is_some() && self.account.settings.refunds) {
             return HttpResponse::error(404, "there is nothing at this path");
-        };
+        }
+        if state.down {
+            return HttpResponse::error(503, "Service Unavailable");
+        }
         if let Err(refusal) = self.check_signature(&mut state, request) {
             return refusal;
         }
+        let Some(call) = call else {
+            return refund(&mut state, refunded.unwrap_or_default(), request);
+        };
         if self.strikes(&mut state, Fault::ServerError) {
             return HttpResponse::error(500, "Internal server error");
         }
@@ -167,10 +177,9 @@ impl Simulator {
         let Ok(id) = PayLinkId::new(&text) else {
             return HttpResponse::error(500, "Internal server error");
         };
-        let stated_amount = match self.strikes(state, Fault::WrongAmount) {
-            true => wanted.amount + 1,
-            false => wanted.amount,
-        };
+        let more = i64::from(self.strikes(state, Fault::WrongAmount));
+        let less = i64::from(self.strikes(state, Fault::ShortAmount));
+        let stated_amount = wanted.amount + more - less;
         let link = Link {
             id: id.clone(),
             reference: wanted.external_transaction_id.clone(),
@@ -182,6 +191,7 @@ impl Simulator {
             cancel_url: wanted.urls.cancel_url,
             created_at: self.account.clock.now(),
             paid: None,
+            refunded: 0,
             unseen_until: None,
             stated_amount,
         };
@@ -289,6 +299,30 @@ impl Simulator {
         state.links.insert(id.clone(), link);
         Some(location)
     }
+}
+
+/// The sibling API's refund, as the provider's own shop plugin calls it.
+fn refund(state: &mut State, link: &str, request: &HttpRequest) -> HttpResponse {
+    #[derive(Deserialize)]
+    struct Wanted {
+        amount: i64,
+    }
+    let known = PayLinkId::new(link)
+        .ok()
+        .and_then(|id| state.links.get_mut(&id));
+    let wanted = serde_json::from_slice::<Wanted>(&request.body);
+    let (word, message) = match (known, wanted) {
+        (Some(link), Ok(wanted))
+            if link.paid.is_some()
+                && wanted.amount > 0
+                && link.refunded + wanted.amount <= link.amount =>
+        {
+            link.refunded += wanted.amount;
+            ("SUCCESS", "Refund accepted")
+        }
+        _ => ("FAILURE", "Refund not possible"),
+    };
+    HttpResponse::json(200, &json!({ "status": word, "responseMessage": message }))
 }
 
 fn problem_with(wanted: &CreateRequest) -> Option<&'static str> {

@@ -26,6 +26,8 @@ pub enum Fault {
     NotJson,
     /// The status look-up states another amount.
     WrongAmount,
+    /// The status look-up states one cent less.
+    ShortAmount,
     /// The status look-up says unpaid for a while.
     LaggingStatus,
     /// The API answers 500.
@@ -44,6 +46,7 @@ words!(Fault {
     WrongReference => "wrong_reference",
     NotJson => "not_json",
     WrongAmount => "wrong_amount",
+    ShortAmount => "short_amount",
     LaggingStatus => "lag",
     ServerError => "server_error",
 });

@@ -1,6 +1,7 @@
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::Simulator;
 use super::http::{HttpRequest, HttpResponse};
@@ -8,7 +9,9 @@ use crate::evidence::{Confirmation, StatedAmount};
 use crate::ids::PayLinkId;
 use crate::money::Currency;
 use crate::payment::{PayLink, ProviderStatus};
-use crate::port::{Capabilities, GatewayError, LinkRequest, PaymentGateway, StatusQuery};
+use crate::port::{
+    Capabilities, GatewayError, History, LinkRequest, PaymentGateway, RefundRequest, StatusQuery,
+};
 
 /// The simulator as a gateway, in process: requests are signed and checked as they
 /// would be over the wire.
@@ -101,7 +104,9 @@ impl SimulatorGateway {
 #[async_trait]
 impl PaymentGateway for SimulatorGateway {
     fn capabilities(&self) -> Capabilities {
-        Capabilities::ikhokha().test_double()
+        let mut capabilities = Capabilities::ikhokha().test_double();
+        capabilities.refunds = self.simulator.account.settings.refunds;
+        capabilities
     }
 
     async fn create_link(&self, request: &LinkRequest) -> Result<PayLink, GatewayError> {
@@ -137,7 +142,7 @@ impl PaymentGateway for SimulatorGateway {
         }
         Ok(PayLink {
             id: created.paylink_id,
-            url: created.paylink_url.into(),
+            url: Some(created.paylink_url.into()),
         })
     }
 
@@ -157,7 +162,54 @@ impl PaymentGateway for SimulatorGateway {
         };
         let answer: StatusAnswer =
             serde_json::from_slice(&answer).map_err(|_| GatewayError::Unreadable)?;
-        Ok(Some(Confirmation {
+        Ok(Some(answer.into()))
+    }
+
+    async fn history(&self, from: NaiveDate, to: NaiveDate) -> Result<History, GatewayError> {
+        let path = format!("/public-api/v1/api/payments/history?startDate={from}&endDate={to}");
+        let answer = self
+            .call("GET", path, Vec::new())?
+            .ok_or(GatewayError::Unreadable)?;
+        let listed: Vec<StatusAnswer> =
+            serde_json::from_slice(&answer).map_err(|_| GatewayError::Unreadable)?;
+        Ok(History {
+            payments: listed.into_iter().map(Confirmation::from).collect(),
+            unreadable: 0,
+        })
+    }
+
+    async fn refund(&self, request: &RefundRequest) -> Result<(), GatewayError> {
+        if !self.capabilities().refunds {
+            return Err(GatewayError::NotSupported);
+        }
+        let path = format!("/ecomm/{}/refunds", request.pay_link);
+        let body = json!({
+            "amount": request.amount.minor(),
+            "reason": request.reason.as_str(),
+        });
+        let answer = self.call("POST", path, body.to_string().into_bytes())?;
+        let answer: RefundAnswer = answer
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .ok_or(GatewayError::Unreadable)?;
+        match answer.status.as_str() {
+            "SUCCESS" => Ok(()),
+            _ => Err(GatewayError::Refused {
+                reason: answer.message,
+            }),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct RefundAnswer {
+    status: String,
+    #[serde(rename = "responseMessage")]
+    message: String,
+}
+
+impl From<StatusAnswer> for Confirmation {
+    fn from(answer: StatusAnswer) -> Self {
+        Self {
             pay_link: Some(answer.paylink_id),
             reference: None,
             status: answer.status,
@@ -165,6 +217,6 @@ impl PaymentGateway for SimulatorGateway {
             currency: None,
             method: None,
             created_at: Some(answer.created_at),
-        }))
+        }
     }
 }

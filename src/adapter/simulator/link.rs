@@ -36,6 +36,8 @@ pub(super) struct Link {
     pub(super) cancel_url: Option<String>,
     pub(super) created_at: DateTime<Utc>,
     pub(super) paid: Option<Choice>,
+    /// Cents that went back.
+    pub(super) refunded: i64,
     /// Until when the status look-up does not know of the payment.
     pub(super) unseen_until: Option<DateTime<Utc>>,
     /// The amount the status look-up states.

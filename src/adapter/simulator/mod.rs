@@ -71,6 +71,9 @@ pub struct Settings {
     pub lenient_raw: bool,
     /// Add card and bank fields that the real provider never sends, to try detection rules.
     pub rich: bool,
+    /// Answer the refund call of the sibling API. Whether the real one takes these links is
+    /// unknown.
+    pub refunds: bool,
 }
 
 impl Default for Settings {
@@ -84,6 +87,7 @@ impl Default for Settings {
             lenient_query: false,
             lenient_raw: false,
             rich: false,
+            refunds: false,
         }
     }
 }
@@ -112,6 +116,8 @@ struct State {
     /// Link of each reference, the newest.
     references: HashMap<String, PayLinkId>,
     callbacks: Vec<callback::Queued>,
+    /// Whether the API is down.
+    down: bool,
     notes: Vec<String>,
 }
 
@@ -134,6 +140,7 @@ impl Simulator {
             links: HashMap::new(),
             references: HashMap::new(),
             callbacks: Vec::new(),
+            down: false,
             notes: Vec::new(),
         };
         let signer = Signer::new(&secret);
@@ -153,6 +160,11 @@ impl Simulator {
     /// Sets the address under which the pay pages can be reached.
     pub fn set_pay_base(&self, base: impl Into<String>) {
         self.lock().pay_base = base.into();
+    }
+
+    /// Makes every call of the API fail, or no longer. Pay pages and callbacks go on.
+    pub fn set_down(&self, down: bool) {
+        self.lock().down = down;
     }
 
     /// What was odd about the requests so far: for each, what differed and how to mend it.

@@ -7,7 +7,9 @@ use super::BadRow;
 use crate::evidence::Grade;
 use crate::ids::{CourseId, EnrollmentId, LearnerId, PayLinkId, Reference};
 use crate::money::{Currency, Money};
-use crate::payment::{Attempt, AttemptStatus, Method, PayLink, Payment, Standing};
+use crate::payment::{
+    Attempt, AttemptStatus, Method, PayLink, Payment, ProofOfPayment, Refund, Standing,
+};
 
 #[derive(Serialize, Deserialize)]
 pub(in super::super) struct AttemptRow {
@@ -28,21 +30,25 @@ pub(in super::super) struct AttemptRow {
     grade: Option<Grade>,
     standing: Option<String>,
     held_reason: Option<String>,
+    refunds: Vec<Refund>,
+    returned: i64,
+    proof: Option<ProofOfPayment>,
     created_at: DateTime<Utc>,
 }
 
 impl From<Attempt> for AttemptRow {
     fn from(from: Attempt) -> Self {
-        let payment = from.payment;
+        let (payment, returned) = (from.payment, from.returned());
         let paid = payment.and_then(|payment| payment.amount);
         let (standing, held_reason) = match payment.map(|payment| payment.standing) {
             None => (None, None),
             Some(Standing::Counted) => (Some("counted"), None),
             Some(Standing::Held(reason)) => (Some("held"), Some(reason.as_str())),
+            Some(Standing::RefundDue(reason)) => (Some("refund_due"), Some(reason.as_str())),
             Some(Standing::Returned) => (Some("returned"), None),
         };
         let (link, link_url) = match from.link {
-            Some(link) => (Some(link.id), Some(link.url)),
+            Some(link) => (Some(link.id), link.url),
             None => (None, None),
         };
         Self {
@@ -63,6 +69,9 @@ impl From<Attempt> for AttemptRow {
             grade: payment.map(|payment| payment.grade),
             standing: standing.map(str::to_owned),
             held_reason: held_reason.map(str::to_owned),
+            refunds: from.refunds,
+            returned,
+            proof: from.proof,
             created_at: from.created_at,
         }
     }
@@ -78,6 +87,9 @@ impl TryFrom<AttemptRow> for Attempt {
             (Some("counted"), None) => Some(Standing::Counted),
             (Some("held"), Some(reason)) => {
                 Some(Standing::Held(reason.parse().map_err(|_| bad())?))
+            }
+            (Some("refund_due"), Some(reason)) => {
+                Some(Standing::RefundDue(reason.parse().map_err(|_| bad())?))
             }
             (Some("returned"), None) => Some(Standing::Returned),
             _ => return Err(bad()),
@@ -99,7 +111,6 @@ impl TryFrom<AttemptRow> for Attempt {
             (None, None, None, None) => None,
             _ => return Err(bad()),
         };
-        let link = row.link.zip(row.link_url);
         Ok(Self {
             reference: row.reference,
             enrollment: row.enrollment,
@@ -107,9 +118,14 @@ impl TryFrom<AttemptRow> for Attempt {
             course: row.course,
             amount: Money::new(row.amount, row.currency).map_err(|_| bad())?,
             declared: row.declared,
-            link: link.map(|(id, url)| PayLink { id, url }),
+            link: row.link.map(|id| PayLink {
+                id,
+                url: row.link_url,
+            }),
             status: row.status,
             payment,
+            refunds: row.refunds,
+            proof: row.proof,
             created_at: row.created_at,
         })
     }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use super::BadRow;
 use crate::access::{AccessLevel, EndReason, Grant, GrantSource, GrantState, Kinds, Restriction};
 use crate::ids::{CourseId, EnrollmentId, GrantId, LearnerId, PersonId, Reference};
+use crate::payment::Reversal;
 
 #[derive(Serialize, Deserialize)]
 pub(in super::super) struct GrantRow {
@@ -19,6 +20,8 @@ pub(in super::super) struct GrantRow {
     restrictions: Vec<Restriction>,
     starts_at: DateTime<Utc>,
     expires_at: Option<DateTime<Utc>>,
+    suspended_at: Option<DateTime<Utc>>,
+    suspend_reason: Option<Reversal>,
     ended_at: Option<DateTime<Utc>>,
     end_reason: Option<EndReason>,
 }
@@ -32,10 +35,13 @@ impl From<Grant> for GrantRow {
             GrantSource::Admin { by } => ("admin", None, Some(by)),
             GrantSource::Migration { by } => ("migration", None, Some(by)),
         };
-        let (ended_at, end_reason) = match from.state {
+        let (suspended, ended) = match from.state {
             GrantState::Live => (None, None),
-            GrantState::Ended { at, why } => (Some(at), Some(why)),
+            GrantState::Suspended { at, why } => (Some((at, why)), None),
+            GrantState::Ended { at, why } => (None, Some((at, why))),
         };
+        let (suspended_at, suspend_reason) = suspended.unzip();
+        let (ended_at, end_reason) = ended.unzip();
         Self {
             id: from.id,
             learner: from.learner,
@@ -49,6 +55,8 @@ impl From<Grant> for GrantRow {
             restrictions: from.restrictions,
             starts_at: from.starts_at,
             expires_at: from.expires_at,
+            suspended_at,
+            suspend_reason,
             ended_at,
             end_reason,
         }
@@ -68,9 +76,11 @@ impl TryFrom<GrantRow> for Grant {
             ("migration", None, Some(by)) => GrantSource::Migration { by },
             _ => return Err(bad()),
         };
-        let state = match (row.ended_at, row.end_reason) {
-            (None, None) => GrantState::Live,
-            (Some(at), Some(why)) => GrantState::Ended { at, why },
+        let suspended = row.suspended_at.zip(row.suspend_reason);
+        let state = match (row.ended_at, row.end_reason, suspended) {
+            (None, None, None) => GrantState::Live,
+            (None, None, Some((at, why))) => GrantState::Suspended { at, why },
+            (Some(at), Some(why), _) => GrantState::Ended { at, why },
             _ => return Err(bad()),
         };
         Ok(Self {

@@ -2,11 +2,14 @@
 //! fields have the same names: rows travel as JSON in both directions.
 
 mod attempt;
+mod concern;
 mod enrollment;
 mod grant;
 mod inbox;
 mod reads;
 mod record;
+mod statement;
+mod timer;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -16,11 +19,14 @@ use crate::ids::{PayLinkId, Reference};
 use crate::payment::{Attempt, AttemptStatus};
 
 pub(super) use attempt::AttemptRow;
+pub(super) use concern::ConcernRow;
 pub(super) use enrollment::EnrollmentRow;
 pub(super) use grant::GrantRow;
 pub(super) use inbox::{InboxRow, KnownRow};
-pub(super) use reads::{FiguresRow, PaymentRow, PendingRow};
+pub(super) use reads::{AwkwardRow, CaseRow, FiguresRow, PaymentRow, PendingRow};
 pub(super) use record::RecordRow;
+pub(super) use statement::StatementRowRow;
+pub(super) use timer::{TimerKeyRow, TimerRow};
 
 /// A row that the domain cannot have written: somebody else did.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +58,14 @@ pub(super) struct ChangeRow {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     grants: Vec<GrantRow>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    stops: Vec<TimerKeyRow>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    timers: Vec<TimerRow>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    concerns: Vec<ConcernRow>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    statement: Vec<StatementRowRow>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     records: Vec<RecordRow>,
     publish: bool,
 }
@@ -70,6 +84,13 @@ impl From<Change> for ChangeRow {
             created_at: attempt.created_at,
         };
         let wakes = from.attempts.iter().filter(waits).map(wake).collect();
+        let (mut stops, mut timers) = (Vec::new(), Vec::new());
+        for timer in &from.timers {
+            match timer.due_at {
+                None => stops.push(TimerKeyRow::from(&timer.key)),
+                Some(due_at) => timers.push(TimerRow::new(&timer.key, due_at)),
+            }
+        }
         Self {
             wakes,
             inbox: from.inbox.map(InboxRow::from),
@@ -77,6 +98,14 @@ impl From<Change> for ChangeRow {
             expected: from.expected.map(|version| version.0),
             attempts: from.attempts.into_iter().map(AttemptRow::from).collect(),
             grants: from.grants.into_iter().map(GrantRow::from).collect(),
+            stops,
+            timers,
+            concerns: from.concerns.into_iter().map(ConcernRow::from).collect(),
+            statement: from
+                .statement
+                .into_iter()
+                .map(StatementRowRow::from)
+                .collect(),
             records: from.records.into_iter().map(RecordRow::from).collect(),
             publish: from.publish,
         }

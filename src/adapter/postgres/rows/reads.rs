@@ -4,11 +4,12 @@ use chrono::NaiveDate;
 use serde::Deserialize;
 
 use super::enrollment::status;
-use super::{AttemptRow, BadRow, EnrollmentRow};
-use crate::enrollment::StatusKind;
+use super::{AttemptRow, BadRow, EnrollmentRow, GrantRow};
+use crate::access::Grant;
+use crate::enrollment::{Case, StatusKind};
 use crate::ids::{CourseId, Email, Title};
 use crate::payment::Attempt;
-use crate::port::{CourseFigures, DayFigures, Figures, PaymentItem, PendingItem};
+use crate::port::{AwkwardMoney, CourseFigures, DayFigures, Figures, PaymentItem, PendingItem};
 
 /// One line of a list of payments.
 #[derive(Deserialize)]
@@ -48,6 +49,49 @@ impl TryFrom<PendingRow> for PendingItem {
         Ok(Self {
             enrollment: row.enrollment.try_into()?,
             attempts: attempts?,
+        })
+    }
+}
+
+/// Money that does not fit.
+#[derive(Deserialize)]
+pub(in super::super) struct AwkwardRow {
+    attempt: AttemptRow,
+    status: StatusKind,
+    reason: Option<String>,
+}
+
+impl TryFrom<AwkwardRow> for AwkwardMoney {
+    type Error = BadRow;
+
+    fn try_from(row: AwkwardRow) -> Result<Self, BadRow> {
+        Ok(Self {
+            attempt: row.attempt.try_into()?,
+            enrollment: status(row.status, row.reason.as_deref())?,
+        })
+    }
+}
+
+/// One enrollment with everything around it.
+#[derive(Deserialize)]
+pub(in super::super) struct CaseRow {
+    enrollment: EnrollmentRow,
+    attempts: Vec<AttemptRow>,
+    grants: Vec<GrantRow>,
+    confirming: bool,
+}
+
+impl TryFrom<CaseRow> for Case {
+    type Error = BadRow;
+
+    fn try_from(row: CaseRow) -> Result<Self, BadRow> {
+        let attempts: Result<_, BadRow> = row.attempts.into_iter().map(Attempt::try_from).collect();
+        let grants: Result<_, BadRow> = row.grants.into_iter().map(Grant::try_from).collect();
+        Ok(Self {
+            enrollment: row.enrollment.try_into()?,
+            attempts: attempts?,
+            grants: grants?,
+            confirming: row.confirming,
         })
     }
 }

@@ -7,7 +7,9 @@
 -- How it hangs together: a learner wanting a course is one row of `enrollments`; each try to
 -- pay for it is one row of `attempts`; each source of access is one row of `grants`; each
 -- webhook is one row of `inbox`; and each thing that happened is one row of `records`, which
--- only grows. A record that somebody has to hear of is also in `outbox` until they have.
+-- only grows. A record that somebody has to hear of is also in `outbox` until they have. What
+-- falls due by itself is a row of `timers`; what a person has to look into is one of `concerns`;
+-- and each line of an imported bank statement is one of `statement_rows`.
 -- The function `commit` writes one decision, all of it or nothing.
 --
 -- Amounts are whole minor units (cents). Names are compared byte by byte (collation "C"), so
@@ -31,13 +33,15 @@ CREATE DOMAIN coursegate.attempt_status AS text
 CREATE DOMAIN coursegate.grade AS text
     CONSTRAINT a_grade_is_known CHECK (VALUE IN ('unsigned', 'signed', 'confirmed'));
 CREATE DOMAIN coursegate.standing AS text
-    CONSTRAINT a_standing_is_known CHECK (VALUE IN ('counted', 'held', 'returned'));
+    CONSTRAINT a_standing_is_known CHECK (VALUE IN ('counted', 'held', 'refund_due', 'returned'));
 CREATE DOMAIN coursegate.grant_source AS text
     CONSTRAINT a_source_is_known CHECK (VALUE IN ('payment', 'approval', 'provisional', 'admin', 'migration'));
 CREATE DOMAIN coursegate.access_level AS text
     CONSTRAINT a_level_is_known CHECK (VALUE IN ('none', 'preview', 'limited', 'full'));
 CREATE DOMAIN coursegate.inbox_state AS text
     CONSTRAINT a_state_is_known CHECK (VALUE IN ('waiting', 'parked', 'dead', 'settled'));
+CREATE DOMAIN coursegate.row_state AS text
+    CONSTRAINT a_row_state_is_known CHECK (VALUE IN ('open', 'matched', 'closed'));
 CREATE DOMAIN coursegate.severity AS text
     CONSTRAINT a_severity_is_known CHECK (VALUE IN ('info', 'warning', 'error'));
 
@@ -93,6 +97,9 @@ CREATE TABLE coursegate.attempts (
     grade         coursegate.grade,               -- how well the payment is proven
     standing      coursegate.standing,            -- what the money does
     held_reason   text,
+    refunds       jsonb NOT NULL DEFAULT '[]',    -- what went back of it, and what was asked back
+    returned      bigint NOT NULL DEFAULT 0,      -- how much of it went back
+    proof         text,                           -- what the learner shows for a transfer
     method        text NOT NULL GENERATED ALWAYS AS (coalesce(paid_method, declared)) STORED,
     created_at    timestamptz NOT NULL,
     CONSTRAINT attempts_are_numbered UNIQUE (enrollment, number),
@@ -101,7 +108,10 @@ CREATE TABLE coursegate.attempts (
     CONSTRAINT a_payment_is_whole
         CHECK ((paid_at IS NULL) = (standing IS NULL) AND (paid_at IS NULL) = (grade IS NULL)
                AND (paid_at IS NULL) = (paid_method IS NULL)),
-    CONSTRAINT held_money_has_a_reason CHECK ((standing = 'held') = (held_reason IS NOT NULL))
+    CONSTRAINT held_money_has_a_reason
+        CHECK ((standing IN ('held', 'refund_due')) = (held_reason IS NOT NULL)),
+    CONSTRAINT no_more_goes_back_than_came
+        CHECK (returned >= 0 AND returned <= coalesce(paid_amount, amount))
 );
 CREATE INDEX attempts_by_link ON coursegate.attempts (link) WHERE link IS NOT NULL;
 -- Searches by people, newest first.
@@ -110,7 +120,8 @@ CREATE INDEX attempts_by_course ON coursegate.attempts (course, created_at, refe
 CREATE INDEX attempts_by_status ON coursegate.attempts (status, created_at, reference);
 CREATE INDEX attempts_by_method ON coursegate.attempts (method, created_at, reference);
 CREATE INDEX attempts_by_payment ON coursegate.attempts (paid_at) WHERE paid_at IS NOT NULL;
-CREATE INDEX attempts_held ON coursegate.attempts (reference) WHERE status = 'paid' AND standing = 'held';
+CREATE INDEX attempts_held ON coursegate.attempts (reference)
+    WHERE status = 'paid' AND standing IN ('held', 'refund_due');
 
 -- One source of access. Access is the union of live grants.
 CREATE TABLE coursegate.grants (
@@ -126,12 +137,16 @@ CREATE TABLE coursegate.grants (
     restrictions jsonb NOT NULL,
     starts_at    timestamptz NOT NULL,
     expires_at   timestamptz,
+    suspended_at   timestamptz,           -- it does not count for now
+    suspend_reason text,
     ended_at     timestamptz,
     end_reason   text,
     CONSTRAINT one_grant_per_payment UNIQUE (payment),
-    CONSTRAINT an_end_has_a_reason CHECK ((ended_at IS NULL) = (end_reason IS NULL))
+    CONSTRAINT an_end_has_a_reason CHECK ((ended_at IS NULL) = (end_reason IS NULL)),
+    CONSTRAINT a_suspension_has_a_reason CHECK ((suspended_at IS NULL) = (suspend_reason IS NULL))
 );
 CREATE INDEX grants_by_learner ON coursegate.grants (learner, course);
+CREATE INDEX grants_free ON coursegate.grants (id) WHERE enrollment IS NULL;
 
 -- One webhook, by the key derived from it. It is never forgotten: waiting (for the provider),
 -- parked (nothing matches), dead (given up on) or settled.
@@ -198,12 +213,68 @@ CREATE TABLE coursegate.outbox (
 CREATE INDEX outbox_by_enrollment ON coursegate.outbox (enrollment, version, record);
 CREATE INDEX outbox_due ON coursegate.outbox (due_at);
 
+-- What falls due by itself: an attempt to ask the provider about, an enrollment or a grant that
+-- expires, a job for the whole installation. A table of its own, so that setting one anew
+-- touches no index of what it is about.
+CREATE TABLE coursegate.timers (
+    kind         text COLLATE "C" NOT NULL,   -- attempt, enrollment, grant or job
+    name         text COLLATE "C" NOT NULL,   -- which one
+    due_at       timestamptz NOT NULL,
+    cursor       text,                        -- where a job that takes several turns left off
+    leased_until timestamptz,                 -- a worker has it until then
+    PRIMARY KEY (kind, name)
+);
+CREATE INDEX timers_due ON coursegate.timers (due_at, kind, name);
+
+-- What a person has to look into. One about an enrollment stands as long as that keeps the
+-- version it was seen in.
+CREATE TABLE coursegate.concerns (
+    key        text COLLATE "C" PRIMARY KEY,
+    kind       text NOT NULL,
+    enrollment uuid,
+    version    bigint NOT NULL,
+    payment    text COLLATE "C",
+    pay_link   text COLLATE "C",
+    grant_id   uuid,
+    amount     coursegate.minor_units,
+    currency   coursegate.currency,
+    outcome    text,                      -- what is to become of money that nobody knows
+    since      timestamptz NOT NULL,
+    closed_at  timestamptz,
+    closed_by  text COLLATE "C",
+    note       text,
+    CONSTRAINT a_closing_is_whole CHECK ((closed_at IS NULL) = (closed_by IS NULL))
+);
+CREATE INDEX concerns_open ON coursegate.concerns (key) WHERE closed_at IS NULL;
+
+-- One line of an imported bank statement: money that arrived. Imported again, it is the same.
+CREATE TABLE coursegate.statement_rows (
+    checksum    text COLLATE "C" PRIMARY KEY,
+    booked_on   date NOT NULL,
+    amount      coursegate.minor_units NOT NULL,
+    currency    coursegate.currency NOT NULL,
+    reference   text NOT NULL,
+    description text NOT NULL,
+    imported_by text COLLATE "C" NOT NULL,
+    imported_at timestamptz NOT NULL,
+    state       coursegate.row_state NOT NULL,
+    payment     text COLLATE "C",         -- the attempt it paid
+    decided_by  text COLLATE "C",
+    decided_at  timestamptz,
+    note        text,
+    CONSTRAINT a_decision_is_whole
+        CHECK ((state = 'open') = (decided_by IS NULL) AND (state = 'open') = (decided_at IS NULL)
+               AND (state = 'matched') = (payment IS NOT NULL)),
+    CONSTRAINT one_row_per_payment UNIQUE (payment)
+);
+CREATE INDEX statement_rows_by_day ON coursegate.statement_rows ((state = 'open'), booked_on DESC, checksum);
+
 -- Writes one decision. Says 'done', 'conflict' (the enrollment moved on, exists already, or a
 -- reference is taken) or 'duplicate' (the delivery is settled already); nothing is written
 -- unless it says 'done'. What it finds out after its first write it raises, so that the
 -- database undoes that write: CG001 duplicate, CG002 conflict.
 --
--- Rows are always locked in the same order: enrollment, inbox, attempts, grants. Under READ
+-- Rows are always locked in the same order: enrollment, inbox, attempts, grants, timers. Under READ
 -- COMMITTED the second of two writers waits at the first of these, and then sees what the
 -- first one wrote.
 CREATE FUNCTION coursegate.commit(change jsonb) RETURNS text LANGUAGE plpgsql AS $$
@@ -260,20 +331,22 @@ BEGIN
             amount = a.amount, currency = a.currency, declared = a.declared, link = a.link,
             link_url = a.link_url, status = a.status, paid_at = a.paid_at, paid_amount = a.paid_amount,
             paid_currency = a.paid_currency, paid_method = a.paid_method, grade = a.grade,
-            standing = a.standing, held_reason = a.held_reason
+            standing = a.standing, held_reason = a.held_reason, refunds = a.refunds,
+            returned = a.returned, proof = a.proof
             FROM jsonb_populate_recordset(NULL::coursegate.attempts, change -> 'attempts') AS a
             WHERE old.reference = a.reference AND old.enrollment = a.enrollment;
         GET DIAGNOSTICS changed = ROW_COUNT;
         IF changed < jsonb_array_length(change -> 'attempts') THEN
             INSERT INTO coursegate.attempts
                 (reference, enrollment, number, learner, course, amount, currency, declared, link, link_url,
-                 status, paid_at, paid_amount, paid_currency, paid_method, grade, standing, held_reason, created_at)
+                 status, paid_at, paid_amount, paid_currency, paid_method, grade, standing, held_reason,
+                 refunds, returned, proof, created_at)
                 SELECT a.reference, a.enrollment,
                        (SELECT count(*) FROM coursegate.attempts AS b WHERE b.enrollment = a.enrollment)
                            + row_number() OVER (),
                        a.learner, a.course, a.amount, a.currency, a.declared, a.link, a.link_url,
                        a.status, a.paid_at, a.paid_amount, a.paid_currency, a.paid_method, a.grade,
-                       a.standing, a.held_reason, a.created_at
+                       a.standing, a.held_reason, a.refunds, a.returned, a.proof, a.created_at
                 FROM jsonb_populate_recordset(NULL::coursegate.attempts, change -> 'attempts') AS a
                 WHERE NOT EXISTS (SELECT FROM coursegate.attempts AS b
                                   WHERE b.reference = a.reference AND b.enrollment = a.enrollment)
@@ -299,7 +372,46 @@ BEGIN
                 source = excluded.source, payment = excluded.payment, by_person = excluded.by_person,
                 level = excluded.level, kinds = excluded.kinds, restrictions = excluded.restrictions,
                 starts_at = excluded.starts_at, expires_at = excluded.expires_at,
+                suspended_at = excluded.suspended_at, suspend_reason = excluded.suspend_reason,
                 ended_at = excluded.ended_at, end_reason = excluded.end_reason;
+    END IF;
+
+    IF change ? 'stops' THEN
+        DELETE FROM coursegate.timers AS old
+            USING jsonb_populate_recordset(NULL::coursegate.timers, change -> 'stops') AS t
+            WHERE old.kind = t.kind AND old.name = t.name;
+    END IF;
+    IF change ? 'timers' THEN
+        INSERT INTO coursegate.timers AS old (kind, name, due_at)
+            SELECT kind, name, due_at
+            FROM jsonb_populate_recordset(NULL::coursegate.timers, change -> 'timers')
+            ON CONFLICT (kind, name) DO UPDATE SET
+                due_at = excluded.due_at, cursor = NULL, leased_until = NULL;
+    END IF;
+
+    IF change ? 'concerns' THEN
+        INSERT INTO coursegate.concerns AS known
+            SELECT * FROM jsonb_populate_recordset(NULL::coursegate.concerns, change -> 'concerns')
+            ON CONFLICT (key) DO UPDATE SET
+                closed_at = excluded.closed_at, closed_by = excluded.closed_by, note = excluded.note
+            WHERE known.closed_at IS NULL AND excluded.closed_at IS NOT NULL;
+        GET DIAGNOSTICS changed = ROW_COUNT;
+        IF changed < jsonb_array_length(change -> 'concerns') THEN
+            RAISE EXCEPTION 'a concern is known, or closed, already' USING ERRCODE = 'CG002';
+        END IF;
+    END IF;
+
+    IF change ? 'statement' THEN
+        INSERT INTO coursegate.statement_rows AS known
+            SELECT * FROM jsonb_populate_recordset(NULL::coursegate.statement_rows, change -> 'statement')
+            ON CONFLICT (checksum) DO UPDATE SET
+                state = excluded.state, payment = excluded.payment, decided_by = excluded.decided_by,
+                decided_at = excluded.decided_at, note = excluded.note
+            WHERE known.state = 'open' AND excluded.state <> 'open';
+        GET DIAGNOSTICS changed = ROW_COUNT;
+        IF changed < jsonb_array_length(change -> 'statement') THEN
+            RAISE EXCEPTION 'a row is known, or decided, already' USING ERRCODE = 'CG002';
+        END IF;
     END IF;
 
     IF change ? 'records' THEN

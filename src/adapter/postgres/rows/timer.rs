@@ -1,0 +1,67 @@
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::BadRow;
+use crate::enrollment::{DueTimer, TimerKey};
+use crate::ids::Reference;
+
+/// A key, in the two columns that say it.
+#[derive(Serialize, Deserialize)]
+pub(in super::super) struct TimerKeyRow {
+    pub(in super::super) kind: String,
+    pub(in super::super) name: String,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(in super::super) struct TimerRow {
+    #[serde(flatten)]
+    key: TimerKeyRow,
+    due_at: DateTime<Utc>,
+    cursor: Option<String>,
+}
+
+impl TimerRow {
+    pub(super) fn new(key: &TimerKey, due_at: DateTime<Utc>) -> Self {
+        Self {
+            key: key.into(),
+            due_at,
+            cursor: None,
+        }
+    }
+}
+
+impl From<&TimerKey> for TimerKeyRow {
+    fn from(from: &TimerKey) -> Self {
+        let (kind, name) = match from {
+            TimerKey::Attempt(reference) => ("attempt", reference.as_str().to_owned()),
+            TimerKey::Enrollment(id) => ("enrollment", id.to_string()),
+            TimerKey::Grant(id) => ("grant", id.to_string()),
+            TimerKey::Job(job) => ("job", job.as_str().to_owned()),
+        };
+        Self {
+            kind: kind.to_owned(),
+            name,
+        }
+    }
+}
+
+impl TryFrom<TimerRow> for DueTimer {
+    type Error = BadRow;
+
+    fn try_from(row: TimerRow) -> Result<Self, BadRow> {
+        let bad = || BadRow("timers");
+        let name = row.key.name.as_str();
+        let key = match row.key.kind.as_str() {
+            "attempt" => TimerKey::Attempt(Reference::new(name).map_err(|_| bad())?),
+            "enrollment" => TimerKey::Enrollment(name.parse().map_err(|_| bad())?),
+            "grant" => TimerKey::Grant(name.parse().map_err(|_| bad())?),
+            "job" => TimerKey::Job(name.parse().map_err(|_| bad())?),
+            _ => return Err(bad()),
+        };
+        Ok(Self {
+            key,
+            due_at: row.due_at,
+            cursor: row.cursor,
+        })
+    }
+}

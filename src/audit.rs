@@ -1,0 +1,296 @@
+//! Money and access, compared in both directions.
+//!
+//! [`examine`] looks at one case and names what does not agree. It is pure; walking through
+//! all cases, repairing what is safe and queueing the rest is the registrar's.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::access::{Grant, GrantSource, GrantState};
+use crate::enrollment::{Case, Status, Version};
+use crate::ids::{EnrollmentId, GrantId, PayLinkId, PersonId, Reference};
+use crate::money::Money;
+use crate::payment::{Attempt, Standing};
+use crate::reason::{MoneyOutcome, Note, Severity, words};
+
+/// What makes a concern the same as another: what it is about, and in which version.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ConcernKey(Arc<str>);
+
+impl ConcernKey {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for ConcernKey {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Display for ConcernKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for ConcernKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ConcernKey({})", self.0)
+    }
+}
+
+/// What is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum ConcernKind {
+    /// The provider has money by a link that nobody here knows.
+    OrphanMoney,
+    /// Money that counts, and no grant rests on it.
+    MoneyWithoutAccess,
+    /// A live grant that rests on a payment which is not there, or not there any more.
+    AccessWithoutMoney,
+    /// The enrollment is approved, and the learner has no access by it.
+    ApprovedWithoutAccess,
+    /// A grant gives another course, or another learner, than its payment was for.
+    GrantDiffers,
+    /// It has waited for a person for too long.
+    PendingTooLong,
+}
+
+words!(ConcernKind {
+    OrphanMoney => "orphan_money",
+    MoneyWithoutAccess => "money_without_access",
+    AccessWithoutMoney => "access_without_money",
+    ApprovedWithoutAccess => "approved_without_access",
+    GrantDiffers => "grant_differs",
+    PendingTooLong => "pending_too_long",
+});
+
+impl ConcernKind {
+    /// How urgently a person should look.
+    pub fn severity(&self) -> Severity {
+        match self {
+            Self::PendingTooLong => Severity::Warning,
+            _ => Severity::Error,
+        }
+    }
+
+    /// What to do about it, in one sentence.
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::OrphanMoney => {
+                "Find the payer in the provider's dashboard: enrol and approve them, or give the money back."
+            }
+            Self::MoneyWithoutAccess => {
+                "Look at the timeline: give the access that was paid for, or refund the payment."
+            }
+            Self::AccessWithoutMoney => {
+                "Look at the timeline: end the grant, or record why the learner keeps it."
+            }
+            Self::ApprovedWithoutAccess => {
+                "Look at the timeline: give access, or let the learner enrol again."
+            }
+            Self::GrantDiffers => {
+                "Somebody changed the data by hand: end the grant and give the right one."
+            }
+            Self::PendingTooLong => "Approve or reject it: a learner has been waiting.",
+        }
+    }
+}
+
+/// Something that a person has to look into. It stands until somebody closes it, or until
+/// the enrollment it is about changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Concern {
+    /// What makes it the same as another.
+    pub key: ConcernKey,
+    /// What is wrong.
+    pub kind: ConcernKind,
+    /// The enrollment it is about.
+    pub enrollment: Option<EnrollmentId>,
+    /// The version of the enrollment that was looked at.
+    pub version: Version,
+    /// The payment it is about.
+    pub payment: Option<Reference>,
+    /// The pay link it is about.
+    pub pay_link: Option<PayLinkId>,
+    /// The grant it is about.
+    pub grant: Option<GrantId>,
+    /// The sum it is about.
+    pub amount: Option<Money>,
+    /// What is to become of the money, if it is about money that nobody knows.
+    pub outcome: Option<MoneyOutcome>,
+    /// Since when.
+    pub since: DateTime<Utc>,
+    /// Who closed it, and why.
+    pub closed: Option<Closing>,
+}
+
+/// How a concern was closed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closing {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// By whom.
+    pub by: PersonId,
+    /// What they did about it.
+    pub note: Note,
+}
+
+impl Concern {
+    /// Money at the provider by a link that nobody here knows.
+    pub fn orphan(
+        pay_link: PayLinkId,
+        amount: Option<Money>,
+        outcome: MoneyOutcome,
+        now: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            key: ConcernKey(format!("orphan:{pay_link}").into()),
+            kind: ConcernKind::OrphanMoney,
+            enrollment: None,
+            version: Version::default(),
+            payment: None,
+            pay_link: Some(pay_link),
+            grant: None,
+            amount,
+            outcome: Some(match outcome {
+                MoneyOutcome::RefundDue => outcome,
+                MoneyOutcome::Approve | MoneyOutcome::Hold => MoneyOutcome::Hold,
+            }),
+            since: now,
+            closed: None,
+        }
+    }
+
+    /// A live grant apart from any enrollment that claims to rest on a payment.
+    pub(crate) fn stray(grant: &Grant, now: DateTime<Utc>) -> Option<Self> {
+        let kind = ConcernKind::AccessWithoutMoney;
+        let payment = grant.source.payment().cloned()?;
+        (grant.enrollment.is_none() && grant.state == GrantState::Live).then(|| Self {
+            key: ConcernKey(format!("{kind}:{}", grant.id).into()),
+            kind,
+            enrollment: None,
+            version: Version::default(),
+            payment: Some(payment),
+            pay_link: None,
+            grant: Some(grant.id),
+            amount: None,
+            outcome: None,
+            since: now,
+            closed: None,
+        })
+    }
+
+    fn about(case: &Case, kind: ConcernKind, now: DateTime<Utc>) -> Self {
+        let (id, version) = (case.enrollment.id, case.enrollment.version);
+        Self {
+            key: ConcernKey(format!("{kind}:{id}:{}", version.0).into()),
+            kind,
+            enrollment: Some(id),
+            version,
+            payment: None,
+            pay_link: None,
+            grant: None,
+            amount: None,
+            outcome: None,
+            since: now,
+            closed: None,
+        }
+    }
+
+    fn payment(mut self, attempt: &Attempt) -> Self {
+        self.key = ConcernKey(format!("{}:{}", self.key, attempt.reference).into());
+        self.payment = Some(attempt.reference.clone());
+        self.amount = attempt.paid();
+        self
+    }
+
+    fn grant(mut self, grant: &Grant) -> Self {
+        self.key = ConcernKey(format!("{}:{}", self.key, grant.id).into());
+        self.grant = Some(grant.id);
+        self.payment = grant.source.payment().cloned();
+        self
+    }
+}
+
+/// Names what does not agree in one case. `patience` is how long an enrollment may wait for
+/// a person.
+pub fn examine(case: &Case, patience: Duration, now: DateTime<Utc>) -> Vec<Concern> {
+    let mut found = Vec::new();
+    let enrollment = &case.enrollment;
+    let attempt = |reference: &Reference| {
+        case.attempts
+            .iter()
+            .find(|attempt| attempt.reference == *reference)
+    };
+    for paid in case.attempts.iter().filter(|attempt| attempt.holds_money()) {
+        let carries = enrollment.counted.as_ref() == Some(&paid.reference);
+        let counts = matches!(
+            paid.payment.map(|payment| payment.standing),
+            Some(Standing::Counted)
+        );
+        // Whoever ended the grant on purpose has ended the access that was paid for.
+        let has_grant = case
+            .grants
+            .iter()
+            .any(|grant| grant.source.payment() == Some(&paid.reference));
+        if carries && counts && !has_grant {
+            found.push(Concern::about(case, ConcernKind::MoneyWithoutAccess, now).payment(paid));
+        }
+    }
+    for grant in case
+        .grants
+        .iter()
+        .filter(|grant| grant.state == GrantState::Live)
+    {
+        let other_subject =
+            (&grant.learner, &grant.course) != (&enrollment.learner, &enrollment.course);
+        if other_subject {
+            found.push(Concern::about(case, ConcernKind::GrantDiffers, now).grant(grant));
+            continue;
+        }
+        let backed = match grant.source.payment() {
+            Some(payment) => attempt(payment).is_some_and(|paid| {
+                paid.holds_money()
+                    && (&paid.learner, &paid.course) == (&grant.learner, &grant.course)
+            }),
+            None => !matches!(grant.source, GrantSource::Payment { .. }),
+        };
+        let lent = grant.source == GrantSource::Provisional
+            && !matches!(enrollment.status, Status::AwaitingApproval { .. });
+        if !backed || lent {
+            found.push(Concern::about(case, ConcernKind::AccessWithoutMoney, now).grant(grant));
+        }
+    }
+    match &enrollment.status {
+        Status::Approved { .. } => {
+            let ever = |grant: &Grant| grant.enrollment == Some(enrollment.id);
+            if !case.grants.iter().any(ever) && found.is_empty() {
+                found.push(Concern::about(
+                    case,
+                    ConcernKind::ApprovedWithoutAccess,
+                    now,
+                ));
+            }
+        }
+        Status::AwaitingApproval { .. } => {
+            let waited = now.signed_duration_since(enrollment.updated_at);
+            if waited.to_std().is_ok_and(|waited| waited > patience) {
+                found.push(Concern::about(case, ConcernKind::PendingTooLong, now));
+            }
+        }
+        Status::AwaitingPayment | Status::Rejected { .. } | Status::Expired | Status::Withdrawn => {
+        }
+    }
+    found
+}

@@ -1,0 +1,334 @@
+//! Lists for people: concerns, bank statements, awkward money, and everything there is.
+
+use chrono::NaiveDate;
+
+use super::{Checked, RULES, delivery, ensure, open, opening, start, with_step};
+use crate::access::{Grant, GrantSource, GrantState, Terms};
+use crate::audit::{Closing, Concern, examine};
+use crate::enrollment::{Applied, Case, Change, Giving, InboxState};
+use crate::evidence::Grade;
+use crate::ids::{IdRun, PayLinkId, PersonId, Reference};
+use crate::money::Money;
+use crate::payment::{AttemptStatus, Method, Payment, ProofOfPayment, Reversal, Standing};
+use crate::port::{Committed, Lookup, PageRequest, Records, RowFilter, Store};
+use crate::reason::{ApprovalCause, HoldReason, MoneyOutcome, Note};
+use crate::statement::{RowState, StatementEntry, StatementRow};
+
+type Failed = Box<dyn std::error::Error + Send + Sync>;
+
+async fn reload<S: Store>(store: &S, case: &Case) -> Result<Case, Failed> {
+    let found = store.load(Lookup::Enrollment(case.enrollment.id)).await?;
+    Ok(found.case.ok_or("the case is gone")?)
+}
+
+/// An approved bank transfer.
+async fn approved<S: Store>(store: &S) -> Result<Case, Failed> {
+    let Applied { change, case, .. } = open("learner", "REF-1", Method::BankTransfer)?;
+    store.commit(change).await?;
+    let proof = ProofOfPayment::new("https://school.example/proofs/1")?;
+    let Applied { change, case, .. } = with_step(|step| case.prove(proof, step))?;
+    store.commit(change).await?;
+    ensure_same(store, &case).await?;
+    let person = PersonId::new("admin")?;
+    let cause = ApprovalCause::ManualAdminApproval;
+    let Applied { change, case, .. } = with_step(|step| case.approve(&person, cause, step))?;
+    store.commit(change).await?;
+    Ok(case)
+}
+
+async fn ensure_same<S: Store>(store: &S, case: &Case) -> Checked {
+    let found = reload(store, case).await?;
+    ensure!(
+        found == *case,
+        "a case does not come back as it was written"
+    );
+    Ok(())
+}
+
+pub(super) async fn money_that_goes_back_is_kept<S: Store + Records>(store: &S) -> Checked {
+    let case = approved(store).await?;
+    let reference = Reference::new("REF-1")?;
+    let giving = |cents, proof: &str| -> Result<Giving, Failed> {
+        Ok(Giving {
+            amount: Some(Money::zar(cents)?),
+            proof: Note::new(proof),
+            by: PersonId::new("admin")?,
+        })
+    };
+    let part = giving(100, "asked for")?;
+    let Applied { change, case, .. } =
+        with_step(|step| case.request_refund(&reference, part, step))?;
+    store.commit(change).await?;
+    ensure_same(store, &case).await?;
+    let Applied { change, case, .. } =
+        with_step(|step| case.reverse(&reference, Reversal::ChargedBack, step))?;
+    store.commit(change).await?;
+    ensure_same(store, &case).await?;
+    ensure!(
+        matches!(case.grants[0].state, GrantState::Suspended { .. }),
+        "the grant is not suspended"
+    );
+    let Applied { change, case, .. } = with_step(|step| case.reinstate(&reference, step))?;
+    store.commit(change).await?;
+    let rest = giving(9_000, "given back")?;
+    let Applied { change, case, .. } = with_step(|step| case.refund(&reference, rest, step))?;
+    store.commit(change).await?;
+    ensure_same(store, &case).await?;
+    ensure!(case.attempts[0].returned() == 9_000, "it did not go back");
+
+    // Money that is to go back is in sight, whatever its enrollment waits for.
+    let Applied { change, case, .. } = open("other", "REF-2", Method::BankTransfer)?;
+    store.commit(change).await?;
+    let mut paid = case;
+    for standing in [
+        Standing::Held(HoldReason::InstantEft),
+        Standing::Held(HoldReason::ExcessPayment),
+        Standing::RefundDue(HoldReason::DuplicateMoney),
+    ] {
+        paid.attempts[0].status = AttemptStatus::Paid;
+        paid.attempts[0].payment = Some(Payment {
+            at: start(),
+            amount: None,
+            method: Method::Card,
+            grade: Grade::Confirmed,
+            standing,
+        });
+        let expected = Some(paid.enrollment.version);
+        paid.enrollment.version = paid.enrollment.version.next();
+        store
+            .commit(Change {
+                enrollment: Some(paid.enrollment.clone()),
+                expected,
+                attempts: paid.attempts.clone(),
+                ..Change::default()
+            })
+            .await?;
+        let listed = store.awkward_money(PageRequest::first(10)).await?.items;
+        let wanted = standing != Standing::Held(HoldReason::InstantEft);
+        ensure!(
+            listed.iter().any(|item| item.attempt == paid.attempts[0]) == wanted,
+            "{standing:?} is listed: {}",
+            !wanted
+        );
+    }
+    Ok(())
+}
+
+pub(super) async fn a_concern_stands_until_its_enrollment_changes<S: Store + Records>(
+    store: &S,
+) -> Checked {
+    let case = approved(store).await?;
+    let later = start() + chrono::Duration::days(30);
+    let mut broken = case.clone();
+    broken.grants.clear();
+    let about = examine(&broken, std::time::Duration::ZERO, later);
+    ensure!(about.len() == 1, "the auditor finds {about:?}");
+    let sum = Some(Money::zar(100)?);
+    let orphan = Concern::orphan(
+        PayLinkId::new("strangerslink00")?,
+        sum,
+        MoneyOutcome::RefundDue,
+        later,
+    );
+    let raise = |concern: &Concern| {
+        store.commit(Change {
+            concerns: vec![concern.clone()],
+            ..Change::default()
+        })
+    };
+    for concern in [&about[0], &orphan] {
+        ensure!(
+            raise(concern).await? == Committed::Done,
+            "a concern is refused"
+        );
+        ensure!(
+            raise(concern).await? == Committed::Conflict,
+            "a concern is raised twice"
+        );
+        ensure!(
+            store.concern(&concern.key).await?.as_ref() == Some(concern),
+            "a concern does not come back as it was written"
+        );
+    }
+    let listed = || store.concerns(PageRequest::first(1));
+    let first = listed().await?;
+    ensure!(
+        first.items == [about[0].clone()] && first.next.is_some(),
+        "concerns are not listed by key"
+    );
+
+    let mut closed = orphan.clone();
+    closed.closed = Some(Closing {
+        at: later,
+        by: PersonId::new("admin")?,
+        note: Note::new("given back"),
+    });
+    ensure!(
+        raise(&closed).await? == Committed::Done,
+        "it cannot be closed"
+    );
+    ensure!(
+        raise(&closed).await? == Committed::Conflict,
+        "a concern is closed twice"
+    );
+    ensure!(
+        store.concern(&orphan.key).await? == Some(closed),
+        "who closed a concern is lost"
+    );
+    let withdrawn = with_step(|step| case.withdraw(step))?;
+    store.commit(withdrawn.change).await?;
+    ensure!(
+        listed().await?.items.is_empty(),
+        "a concern stands though its enrollment changed"
+    );
+    Ok(())
+}
+
+pub(super) async fn a_row_is_imported_once_and_decided_once<S: Store + Records>(
+    store: &S,
+) -> Checked {
+    let person = PersonId::new("admin")?;
+    let mut entries = Vec::new();
+    for day in 1..=3_u32 {
+        for same in 0..2 {
+            let date = NaiveDate::from_ymd_opt(2026, 1, day).unwrap_or_default();
+            let row = StatementRow::new(date, Money::zar(49_900)?, "CG-1", "EFT \u{e9}", same);
+            entries.push(StatementEntry::new(row, person.clone(), start()));
+        }
+    }
+    let write = |entries: Vec<StatementEntry>| {
+        store.commit(Change {
+            statement: entries,
+            ..Change::default()
+        })
+    };
+    ensure!(
+        write(entries.clone()).await? == Committed::Done,
+        "rows are refused"
+    );
+    ensure!(
+        write(vec![entries[3].clone()]).await? == Committed::Conflict,
+        "a row is imported twice"
+    );
+    entries.sort_by(|a, b| (b.row.date, &a.row.checksum).cmp(&(a.row.date, &b.row.checksum)));
+    let (mut found, mut next) = (Vec::new(), None);
+    loop {
+        let request = PageRequest {
+            after: next,
+            limit: 4,
+        };
+        let page = store.statement(RowFilter::Open, request).await?;
+        found.extend(page.items);
+        next = page.next;
+        if next.is_none() {
+            break;
+        }
+    }
+    ensure!(found == entries, "the rows do not come back in order");
+
+    let mut decided = entries[0].clone();
+    decided.state = RowState::Matched {
+        payment: Reference::new("REF-1")?,
+        by: person.clone(),
+        at: start(),
+    };
+    ensure!(
+        write(vec![decided.clone()]).await? == Committed::Done,
+        "a row cannot be decided"
+    );
+    let mut other = entries[0].clone();
+    other.state = RowState::Closed {
+        by: person,
+        at: start(),
+        note: Note::new("not ours"),
+    };
+    ensure!(
+        write(vec![other]).await? == Committed::Conflict,
+        "a row is decided twice"
+    );
+    let settled = store
+        .statement(RowFilter::Settled, PageRequest::first(10))
+        .await?;
+    ensure!(settled.items == [decided.clone()], "a decision is lost");
+    let asked = [entries[0].row.checksum.clone(), "unknown".into()];
+    ensure!(
+        store.statement_rows(&asked).await? == [decided],
+        "a row is not found by its checksum"
+    );
+    Ok(())
+}
+
+pub(super) async fn everything_can_be_walked_through<S: Store + Records>(store: &S) -> Checked {
+    let first = approved(store).await?;
+    let mut expected = vec![reload(store, &first).await?];
+    for name in ["ann", "ben", "cat"] {
+        let opened = open(name, &format!("REF-{name}"), Method::Card)?;
+        store.commit(opened.change).await?;
+        let mut waiting = delivery(name, InboxState::Waiting { next_at: start() });
+        waiting.enrollment = Some(opened.case.enrollment.id);
+        store.commit(Change::inbox_only(waiting, None)).await?;
+        expected.push(reload(store, &opened.case).await?);
+    }
+    ensure!(
+        expected[1].confirming,
+        "a case does not say that it is confirming"
+    );
+    expected.sort_by_key(|case| case.enrollment.id);
+    let mut ids = IdRun::new(start());
+    let mut grants = Vec::new();
+    for name in ["dan", "eve", "fay"] {
+        let opening = opening(name, "course", Method::Card)?;
+        let source = GrantSource::Admin {
+            by: PersonId::new("admin")?,
+        };
+        let subject = (opening.learner, opening.course);
+        let terms = Terms::default();
+        grants.push(Grant::new(
+            ids.grant(),
+            subject,
+            None,
+            source,
+            &terms,
+            start(),
+        ));
+    }
+    store
+        .commit(Change {
+            grants: grants.clone(),
+            ..Change::default()
+        })
+        .await?;
+    let (mut cases, mut next) = (Vec::new(), None);
+    loop {
+        let request = PageRequest {
+            after: next,
+            limit: 3,
+        };
+        let page = store.cases(request).await?;
+        cases.extend(page.items);
+        next = page.next;
+        if next.is_none() {
+            break;
+        }
+    }
+    ensure!(
+        cases == expected,
+        "not every case is walked through as it is"
+    );
+    let page = store.free_grants(PageRequest::first(2)).await?;
+    let rest = PageRequest {
+        after: page.next,
+        limit: 2,
+    };
+    let mut found = page.items;
+    found.extend(store.free_grants(rest).await?.items);
+    ensure!(
+        found == grants,
+        "not every grant apart from enrollments is listed"
+    );
+    ensure!(
+        cases.iter().any(|case| RULES.due_at(case).is_some()),
+        "nothing is due to expire"
+    );
+    Ok(())
+}

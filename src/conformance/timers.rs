@@ -1,0 +1,154 @@
+//! What falls due by itself.
+
+use chrono::{DateTime, Duration, Utc};
+
+use super::queues::claim;
+use super::{Checked, ensure, open, start, with_step};
+use crate::enrollment::{Change, DueTimer, Job, Timer, TimerKey};
+use crate::ids::{PersonId, Reference};
+use crate::payment::Method;
+use crate::port::{Claim, Records, Settlement, Store, Work, WorkKind};
+use crate::reason::ApprovalCause;
+
+fn minutes(minutes: i64) -> DateTime<Utc> {
+    start() + Duration::minutes(minutes)
+}
+
+async fn due<S: Store>(
+    store: &S,
+    now: DateTime<Utc>,
+    limit: usize,
+) -> Result<Vec<DueTimer>, Box<dyn std::error::Error + Send + Sync>> {
+    let claim = Claim {
+        limit,
+        ..claim(WorkKind::Timers, now)
+    };
+    let timer = |work| match work {
+        Work::Timer(timer) => Some(timer),
+        Work::Delivery(_) | Work::Message(_) => None,
+    };
+    let work = store.claim(claim).await?;
+    Ok(work.into_iter().filter_map(timer).collect())
+}
+
+fn keys(timers: &[DueTimer]) -> Vec<TimerKey> {
+    timers.iter().map(|timer| timer.key.clone()).collect()
+}
+
+async fn set<S: Store>(store: &S, key: &TimerKey, due_at: Option<DateTime<Utc>>) -> Checked {
+    let timers = vec![Timer {
+        key: key.clone(),
+        due_at,
+    }];
+    store
+        .commit(Change {
+            timers,
+            ..Change::default()
+        })
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn timers_fall_due_and_are_leased<S: Store + Records>(store: &S) -> Checked {
+    let opened = open("learner", "REF-1", Method::Card)?;
+    let look = TimerKey::Attempt(Reference::new("REF-1")?);
+    let expiry = TimerKey::Enrollment(opened.case.enrollment.id);
+    store.commit(opened.change).await?;
+    ensure!(
+        due(store, start(), 10).await?.is_empty(),
+        "a timer is due too early"
+    );
+    ensure!(
+        keys(&due(store, minutes(1), 10).await?) == [look.clone()],
+        "an open attempt is not looked at after a minute"
+    );
+    ensure!(
+        due(store, minutes(1), 10).await?.is_empty(),
+        "a timer is given twice"
+    );
+    ensure!(
+        keys(&due(store, minutes(2), 10).await?) == [look.clone()],
+        "a lease that is over is not given again"
+    );
+
+    let sweep = TimerKey::Job(Job::Sweep);
+    set(store, &sweep, Some(minutes(3))).await?;
+    let week = minutes(8 * 24 * 60);
+    ensure!(
+        keys(&due(store, week, 2).await?) == [look.clone(), sweep.clone()],
+        "what fell due first does not come first, or the limit is not kept"
+    );
+    ensure!(
+        keys(&due(store, week, 2).await?) == [expiry.clone()],
+        "an enrollment does not expire after a week"
+    );
+
+    let person = PersonId::new("admin")?;
+    let approved = with_step(|step| {
+        opened
+            .case
+            .approve(&person, ApprovalCause::ManualAdminApproval, step)
+    })?;
+    store.commit(approved.change).await?;
+    set(store, &sweep, None).await?;
+    let year = minutes(365 * 24 * 60);
+    ensure!(
+        keys(&due(store, year, 10).await?) == [look],
+        "a timer that was stopped falls due, or one that was not does not"
+    );
+    Ok(())
+}
+
+pub(super) async fn a_timer_is_settled_as_it_was_claimed<S: Store + Records>(store: &S) -> Checked {
+    let key = TimerKey::Job(Job::Audit);
+    let ensured = |due_at| Settlement::Ensure {
+        key: TimerKey::Job(Job::Audit),
+        due_at,
+    };
+    store.settle(&[ensured(minutes(1))]).await?;
+    store.settle(&[ensured(minutes(0))]).await?;
+    ensure!(
+        due(store, minutes(0), 10).await?.is_empty(),
+        "a timer that is set is set anew"
+    );
+    let claimed = due(store, minutes(1), 10).await?;
+    ensure!(
+        keys(&claimed) == [key.clone()] && claimed[0].cursor.is_none(),
+        "a timer is not set"
+    );
+    let again = Settlement::Again {
+        timer: claimed[0].clone(),
+        next_at: minutes(1),
+        cursor: Some("half".to_owned()),
+    };
+    store.settle(&[again]).await?;
+    let claimed = due(store, minutes(1), 10).await?;
+    ensure!(
+        claimed.len() == 1 && claimed[0].cursor.as_deref() == Some("half"),
+        "a job does not go on where it left off"
+    );
+
+    // It is set anew while somebody works on it.
+    set(store, &key, Some(minutes(2))).await?;
+    let late = claimed[0].clone();
+    store.settle(&[Settlement::Over(late.clone())]).await?;
+    let again = Settlement::Again {
+        timer: late,
+        next_at: minutes(9),
+        cursor: None,
+    };
+    store.settle(&[again]).await?;
+    let claimed = due(store, minutes(2), 10).await?;
+    ensure!(
+        keys(&claimed) == [key] && claimed[0].cursor.is_none(),
+        "who was late has the last word"
+    );
+    store
+        .settle(&[Settlement::Over(claimed[0].clone())])
+        .await?;
+    ensure!(
+        due(store, minutes(60), 10).await?.is_empty(),
+        "a timer that is over falls due again"
+    );
+    Ok(())
+}

@@ -1,0 +1,307 @@
+//! Money that goes back: given back by the school, or taken back by the payer's bank.
+
+use super::case::Case;
+use super::draft::Draft;
+use super::ruling::{Command, Refusal};
+use super::status::Status;
+use super::step::{Applied, CaseError, Effect, Step};
+use crate::access::{EndReason, Grant};
+use crate::ids::{PersonId, Reference};
+use crate::money::Money;
+use crate::payment::{
+    Attempt, AttemptEvent, AttemptStatus, ProofOfPayment, Refund, RefundState, Reversal, Standing,
+};
+use crate::reason::{HoldReason, Note};
+use crate::record::Fact;
+
+/// Money to give back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Giving {
+    /// How much; `None` for all that is left.
+    pub amount: Option<Money>,
+    /// What proves it, or why it is asked for.
+    pub proof: Note,
+    /// Who gives it.
+    pub by: PersonId,
+}
+
+impl Case {
+    /// Money of one attempt went back. The same proof and sum said twice is one refund.
+    /// Unless the part is small enough (see
+    /// [`HouseRules::refund_keeping_access`](super::HouseRules)), the grant that rests on the
+    /// payment ends; others are left alone.
+    ///
+    /// # Errors
+    /// [`CaseError::UnknownAttempt`], [`CaseError::Refused`] when no money arrived for it, or
+    /// [`CaseError::RefundTooLarge`].
+    pub fn refund(
+        self,
+        reference: &Reference,
+        giving: Giving,
+        step: &Step<'_>,
+    ) -> Result<Applied, CaseError> {
+        let mut draft = self.draft(step);
+        let at = draft.index_of(reference)?;
+        let attempt = &draft.case.attempts[at];
+        if attempt.returned_already(&giving) {
+            return Ok(draft.finish(Effect::Nothing));
+        }
+        let amount = attempt.refundable(giving.amount)?;
+        draft.give_back(at, amount, giving)?;
+        Ok(draft.finish(Effect::Changed))
+    }
+
+    /// Notes that the provider is being asked to give money back, before it is: nobody asks
+    /// a second time while the answer is not known.
+    ///
+    /// # Errors
+    /// As [`Case::refund`], and [`CaseError::RefundUnknown`] while one is under way.
+    pub fn request_refund(
+        self,
+        reference: &Reference,
+        giving: Giving,
+        step: &Step<'_>,
+    ) -> Result<Applied, CaseError> {
+        let mut draft = self.draft(step);
+        let at = draft.index_of(reference)?;
+        let attempt = &mut draft.case.attempts[at];
+        if attempt.requested().is_some() {
+            return Err(CaseError::RefundUnknown);
+        }
+        let amount = attempt.refundable(giving.amount)?;
+        attempt.refunds.push(Refund {
+            amount,
+            state: RefundState::Requested,
+            proof: giving.proof,
+            by: giving.by,
+            at: step.now,
+        });
+        draft.touch_attempt(at);
+        draft.record(Fact::RefundRequested {
+            reference: reference.clone(),
+            amount,
+        });
+        Ok(draft.finish(Effect::Changed))
+    }
+
+    /// The provider did not give back what it was asked for.
+    ///
+    /// # Errors
+    /// [`CaseError::UnknownAttempt`].
+    pub fn refund_failed(
+        self,
+        reference: &Reference,
+        step: &Step<'_>,
+    ) -> Result<Applied, CaseError> {
+        let mut draft = self.draft(step);
+        let at = draft.index_of(reference)?;
+        let refunds = &mut draft.case.attempts[at].refunds;
+        let Some(requested) = refunds
+            .iter()
+            .position(|refund| refund.state == RefundState::Requested)
+        else {
+            return Ok(draft.finish(Effect::Nothing));
+        };
+        let amount = refunds.remove(requested).amount;
+        draft.touch_attempt(at);
+        draft.record(Fact::RefundFailed {
+            reference: reference.clone(),
+            amount,
+        });
+        Ok(draft.finish(Effect::Changed))
+    }
+
+    /// The payer's bank took the money back. The grant that rests on it is suspended until
+    /// somebody decides.
+    ///
+    /// # Errors
+    /// [`CaseError::UnknownAttempt`], or [`CaseError::Refused`] when no money arrived for it.
+    pub fn reverse(
+        self,
+        reference: &Reference,
+        how: Reversal,
+        step: &Step<'_>,
+    ) -> Result<Applied, CaseError> {
+        let mut draft = self.draft(step);
+        let at = draft.index_of(reference)?;
+        if !draft.move_attempt(at, AttemptEvent::Reversed)? {
+            return Ok(draft.finish(Effect::Nothing));
+        }
+        draft.record(Fact::PaymentReversed {
+            reference: reference.clone(),
+            how,
+        });
+        draft.suspend_grants(how, |grant| grant.source.payment() == Some(reference));
+        draft.release_if_nothing_is_held()?;
+        Ok(draft.finish(Effect::Changed))
+    }
+
+    /// Money that the payer's bank took back came again. A grant that was suspended for it
+    /// counts again; without one, a person decides what the money is for.
+    ///
+    /// # Errors
+    /// [`CaseError::UnknownAttempt`], or [`CaseError::Refused`] when it was not taken back.
+    pub fn reinstate(self, reference: &Reference, step: &Step<'_>) -> Result<Applied, CaseError> {
+        let mut draft = self.draft(step);
+        let at = draft.index_of(reference)?;
+        if !draft.move_attempt(at, AttemptEvent::Reinstated)? {
+            return Ok(draft.finish(Effect::Nothing));
+        }
+        draft.record(Fact::PaymentReinstated {
+            reference: reference.clone(),
+        });
+        let resumed = draft.resume_grants(|grant| grant.source.payment() == Some(reference));
+        let counts = draft.case.enrollment.counted.as_ref() == Some(reference);
+        let standing = if resumed && counts {
+            Standing::Counted
+        } else {
+            Standing::Held(HoldReason::LateMoney)
+        };
+        if let Some(payment) = &mut draft.case.attempts[at].payment {
+            payment.standing = standing;
+        }
+        if let Standing::Held(reason) = standing {
+            draft.rule_hold(reason)?;
+        }
+        Ok(draft.finish(Effect::Changed))
+    }
+
+    /// Keeps what the learner shows for their bank transfer, with the newest one that is open.
+    ///
+    /// # Errors
+    /// [`CaseError::NoTransfer`].
+    pub fn prove(self, proof: ProofOfPayment, step: &Step<'_>) -> Result<Applied, CaseError> {
+        let mut draft = self.draft(step);
+        let waits = matches!(
+            draft.case.enrollment.status,
+            Status::AwaitingApproval { .. }
+        );
+        let at = draft.open_transfer().filter(|_| waits);
+        let at = at.ok_or(CaseError::NoTransfer)?;
+        let attempt = &mut draft.case.attempts[at];
+        if attempt.proof.as_ref() == Some(&proof) {
+            return Ok(draft.finish(Effect::Nothing));
+        }
+        attempt.proof = Some(proof);
+        let reference = attempt.reference.clone();
+        draft.touch_attempt(at);
+        draft.record(Fact::ProofAttached { reference });
+        Ok(draft.finish(Effect::Changed))
+    }
+}
+
+impl Attempt {
+    /// The refund that the provider was asked for, as long as its answer is not known.
+    pub fn requested(&self) -> Option<&Refund> {
+        self.refunds
+            .iter()
+            .find(|refund| refund.state == RefundState::Requested)
+    }
+
+    fn returned_already(&self, giving: &Giving) -> bool {
+        let all_is_gone = giving.amount.is_none() && self.payment.is_some() && self.left() == 0;
+        let same = |refund: &Refund| {
+            refund.state == RefundState::Done
+                && giving.amount.is_none_or(|amount| amount == refund.amount)
+                && !giving.proof.is_empty()
+                && refund.proof == giving.proof
+        };
+        all_is_gone || self.refunds.iter().any(same)
+    }
+
+    /// The sum that can go back of what was asked for.
+    fn refundable(&self, asked: Option<Money>) -> Result<Money, CaseError> {
+        let arrived = matches!(self.status, AttemptStatus::Paid | AttemptStatus::Refunded);
+        let paid = self.paid().filter(|_| arrived);
+        let paid = paid.ok_or(CaseError::Refused(Refusal::NoMoney))?;
+        let left = self.left();
+        let too_large = CaseError::RefundTooLarge { left };
+        match asked {
+            Some(sum) if sum.currency() == paid.currency() && sum.minor() <= left => Ok(sum),
+            Some(_) => Err(too_large),
+            None => Money::new(left, paid.currency()).map_err(|_| too_large),
+        }
+    }
+}
+
+impl Draft<'_> {
+    fn give_back(&mut self, at: usize, amount: Money, giving: Giving) -> Result<(), CaseError> {
+        let now = self.now();
+        let keeping = i64::from(self.rules().refund_keeping_access);
+        let attempt = &mut self.case.attempts[at];
+        let reference = attempt.reference.clone();
+        let done = Refund {
+            amount,
+            state: RefundState::Done,
+            proof: giving.proof,
+            by: giving.by,
+            at: now,
+        };
+        let asked_for = attempt
+            .refunds
+            .iter()
+            .position(|refund| refund.state == RefundState::Requested && refund.amount == amount);
+        match asked_for {
+            Some(known) => attempt.refunds[known] = done,
+            None => attempt.refunds.push(done),
+        }
+        let (left, returned) = (attempt.left(), attempt.returned());
+        let small = returned * 100 <= (left + returned) * keeping;
+        let ends_access = left == 0 || (left < attempt.amount.minor() && !small);
+        self.touch_attempt(at);
+        let moved = ends_access && self.move_attempt(at, AttemptEvent::Refunded)?;
+        self.record(Fact::PaymentReturned {
+            reference: reference.clone(),
+            amount,
+            ends_access: moved,
+        });
+        if !moved {
+            return Ok(());
+        }
+        if self.case.enrollment.counted.as_ref() == Some(&reference) {
+            self.case.enrollment.counted = None;
+            self.rule(&Command::Refund)?;
+        } else {
+            self.release_if_nothing_is_held()?;
+        }
+        self.end_grants(EndReason::Refunded, |grant| {
+            grant.source.payment() == Some(&reference)
+        });
+        Ok(())
+    }
+
+    /// When the last money that was held is gone, the learner may pay again.
+    fn release_if_nothing_is_held(&mut self) -> Result<(), CaseError> {
+        let waits = matches!(self.case.enrollment.status, Status::AwaitingApproval { .. });
+        if waits && self.held_money().is_none() {
+            self.rule(&Command::Refund)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn suspend_grants(&mut self, why: Reversal, fits: impl Fn(&Grant) -> bool) {
+        for at in 0..self.case.grants.len() {
+            let now = self.now();
+            let grant = &mut self.case.grants[at];
+            if fits(grant) && grant.suspend(now, why) {
+                let grant = grant.id;
+                self.touch_grant(at);
+                self.record(Fact::AccessSuspended { grant, why });
+            }
+        }
+    }
+
+    fn resume_grants(&mut self, fits: impl Fn(&Grant) -> bool) -> bool {
+        let mut resumed = false;
+        for at in 0..self.case.grants.len() {
+            let grant = &mut self.case.grants[at];
+            if fits(grant) && grant.resume() {
+                let grant = grant.id;
+                self.touch_grant(at);
+                self.record(Fact::AccessResumed { grant });
+                resumed = true;
+            }
+        }
+        resumed
+    }
+}

@@ -1,0 +1,104 @@
+//! What an auditor may mend by itself, and what a person is asked about instead of it.
+
+use super::case::Case;
+use super::ruling::Command;
+use super::status::Status;
+use super::step::{Applied, CaseError, Effect, Step};
+use crate::access::{EndReason, Grant, GrantSource, GrantState};
+use crate::evidence::Grade;
+use crate::ids::Reference;
+use crate::payment::{Attempt, AttemptStatus, Reversal, Standing};
+use crate::reason::HoldReason;
+use crate::record::Fact;
+
+impl Case {
+    /// Mends what is safe to mend: a proven payment that carries an approved enrollment gets
+    /// its grant; a grant ends that was lent until a decision, or whose payment went back; one
+    /// whose payment was taken back is suspended; what is due to expire expires. Anything else
+    /// is left for a person.
+    ///
+    /// # Errors
+    /// [`CaseError::Vetoed`].
+    pub fn repair(self, minimum: Grade, step: &Step<'_>) -> Result<Applied, CaseError> {
+        let now = step.now;
+        let expires = step
+            .rules
+            .unpaid_until(&self)
+            .is_some_and(|until| until <= now)
+            || self.has_lapsed(now);
+        let mut draft = self.draft(step);
+        let id = draft.case.enrollment.id;
+        let status_of = |attempts: &[Attempt], grant: &Grant| {
+            let payment = grant.source.payment()?;
+            let paid = attempts
+                .iter()
+                .find(|attempt| attempt.reference == *payment)?;
+            Some(paid.status)
+        };
+        let attempts = draft.case.attempts.clone();
+        let waits = matches!(
+            draft.case.enrollment.status,
+            Status::AwaitingApproval { .. }
+        );
+        draft.end_grants(EndReason::Decided, |grant| {
+            grant.source == GrantSource::Provisional && !waits
+        });
+        draft.end_grants(EndReason::Refunded, |grant| {
+            status_of(&attempts, grant) == Some(AttemptStatus::Refunded)
+        });
+        draft.suspend_grants(Reversal::Reversed, |grant| {
+            status_of(&attempts, grant) == Some(AttemptStatus::Reversed)
+        });
+        draft.end_grants(EndReason::Expired, |grant| {
+            grant.enrollment == Some(id)
+                && grant.state == GrantState::Live
+                && grant.expires_at.is_some_and(|end| end <= now)
+        });
+        if expires && !draft.case.confirming {
+            draft.rule(&Command::Expire)?;
+        }
+        if let Some(payment) = draft.case.unserved(minimum) {
+            draft.grant(GrantSource::Payment { payment });
+        }
+        Ok(draft.finish(Effect::Changed))
+    }
+
+    /// The payment that carries an approved enrollment and never gave access.
+    fn unserved(&self, minimum: Grade) -> Option<Reference> {
+        let counted = self.enrollment.counted.as_ref()?;
+        let approved = matches!(self.enrollment.status, Status::Approved { .. });
+        let paid = self
+            .attempts
+            .iter()
+            .find(|attempt| attempt.reference == *counted)?;
+        let proven = paid.holds_money()
+            && paid.payment.is_some_and(|payment| {
+                payment.standing == Standing::Counted && payment.grade >= minimum
+            })
+            && (&paid.learner, &paid.course) == (&self.enrollment.learner, &self.enrollment.course);
+        let served = self
+            .grants
+            .iter()
+            .any(|grant| grant.source.payment() == Some(counted));
+        (approved && proven && !served).then(|| counted.clone())
+    }
+
+    /// The provider could not be brought to confirm a payment that a callback told of: a
+    /// person is asked. No money is moved by it.
+    ///
+    /// # Errors
+    /// [`CaseError::UnknownAttempt`].
+    pub fn unconfirmed(self, reference: &Reference, step: &Step<'_>) -> Result<Applied, CaseError> {
+        let mut draft = self.draft(step);
+        let at = draft.index_of(reference)?;
+        if draft.case.attempts[at].payment.is_some() {
+            return Ok(draft.finish(Effect::Nothing));
+        }
+        draft.record(Fact::PaymentDoubted {
+            reference: reference.clone(),
+            reason: HoldReason::Unconfirmed,
+        });
+        draft.rule_hold(HoldReason::Unconfirmed)?;
+        Ok(draft.finish(Effect::Held(HoldReason::Unconfirmed)))
+    }
+}

@@ -1,0 +1,198 @@
+//! What the host decided for all enrollments: times, and money that does not fit.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::case::Case;
+use super::status::Status;
+use crate::access::{GrantState, Terms};
+use crate::payment::{Attempt, Method, Standing};
+use crate::reason::{HoldReason, MoneyOutcome};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// What holds for every enrollment. Part of the [`Config`](crate::Config).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HouseRules {
+    /// What to lend while a bank transfer waits for approval (default: nothing).
+    pub provisional: Option<Terms>,
+    /// When the provider is asked about an attempt by itself. Off without a gateway.
+    pub reconciliation: Schedule,
+    /// Age of the newest attempt at which an unpaid enrollment expires (default 7 days). Its
+    /// links stay payable: later money is late money.
+    pub unpaid_expiry: Option<Duration>,
+    /// The same for a bank transfer that nobody has seen (default 30 days). One with a proof
+    /// of payment does not expire.
+    pub transfer_expiry: Option<Duration>,
+    /// What becomes of money that does not fit.
+    pub money: MoneyRules,
+    /// How much of a payment may go back, in percent, before the access it gave ends
+    /// (default 0: any refund ends it). What is left above the price never counts.
+    pub refund_keeping_access: u8,
+}
+
+impl Default for HouseRules {
+    fn default() -> Self {
+        Self {
+            provisional: None,
+            reconciliation: Schedule::default(),
+            unpaid_expiry: Some(DAY * 7),
+            transfer_expiry: Some(DAY * 30),
+            money: MoneyRules::default(),
+            refund_keeping_access: 0,
+        }
+    }
+}
+
+/// When the provider is asked about an attempt that nothing final is known of, by the
+/// attempt's age.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Schedule {
+    /// The first times, growing (default 1 min, 5 min, 15 min, 1 h, 6 h).
+    pub first: Vec<Duration>,
+    /// After those, at every whole multiple of this (default one day).
+    pub every: Duration,
+    /// Up to this age (default 30 days).
+    pub until: Duration,
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Self {
+            first: vec![MINUTE, MINUTE * 5, MINUTE * 15, HOUR, HOUR * 6],
+            every: DAY,
+            until: DAY * 30,
+        }
+    }
+}
+
+impl Schedule {
+    /// Never.
+    pub fn never() -> Self {
+        Self {
+            first: Vec::new(),
+            every: DAY,
+            until: Duration::ZERO,
+        }
+    }
+
+    /// The next time after `now` for an attempt that was started at `start`.
+    pub fn next(&self, start: DateTime<Utc>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let age = now
+            .signed_duration_since(start)
+            .to_std()
+            .unwrap_or_default();
+        let early = self.first.iter().copied().find(|first| *first > age);
+        let next = match early {
+            Some(next) => next,
+            None => {
+                let every = self.every.as_secs().max(1);
+                Duration::from_secs((age.as_secs() / every + 1).checked_mul(every)?)
+            }
+        };
+        (next <= self.until).then(|| start.checked_add_signed(chrono_of(next)?))?
+    }
+}
+
+/// What becomes of money that does not fit. Everything else about it still has to be right:
+/// it is proven, belongs to this attempt, and its method is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MoneyRules {
+    /// Paid after the enrollment expired (default: hold). Money for a rejected or withdrawn
+    /// one waits for a person, unless it is to be given back.
+    pub late: MoneyOutcome,
+    /// Paid again (default: refund due). Approved, it is kept and changes nothing.
+    pub duplicate: MoneyOutcome,
+    /// Less than was asked (default: hold).
+    pub partial: MoneyOutcome,
+    /// More than was asked (default: hold).
+    pub excess: MoneyOutcome,
+    /// Paid at the provider by a link that nobody here knows (default: hold). There is
+    /// nothing it could approve, so `approve` holds it too.
+    pub orphan: MoneyOutcome,
+}
+
+impl Default for MoneyRules {
+    fn default() -> Self {
+        Self {
+            late: MoneyOutcome::Hold,
+            duplicate: MoneyOutcome::RefundDue,
+            partial: MoneyOutcome::Hold,
+            excess: MoneyOutcome::Hold,
+            orphan: MoneyOutcome::Hold,
+        }
+    }
+}
+
+impl MoneyRules {
+    /// The outcome for a reason that is about the money itself.
+    pub fn outcome(&self, reason: HoldReason) -> Option<MoneyOutcome> {
+        match reason {
+            HoldReason::LateMoney => Some(self.late),
+            HoldReason::DuplicateMoney => Some(self.duplicate),
+            HoldReason::PartialPayment => Some(self.partial),
+            HoldReason::ExcessPayment => Some(self.excess),
+            _ => None,
+        }
+    }
+
+    /// What money does that is kept back for this reason.
+    pub fn standing(&self, reason: HoldReason) -> Standing {
+        match self.outcome(reason) {
+            Some(MoneyOutcome::RefundDue) => Standing::RefundDue(reason),
+            _ => Standing::Held(reason),
+        }
+    }
+}
+
+impl HouseRules {
+    /// When something about a case falls due by itself: it expires, or a grant of it does.
+    pub fn due_at(&self, case: &Case) -> Option<DateTime<Utc>> {
+        let id = case.enrollment.id;
+        let own = case
+            .grants
+            .iter()
+            .filter(|grant| grant.enrollment == Some(id) && grant.state == GrantState::Live);
+        let access_ends = own.filter_map(|grant| grant.expires_at).min();
+        [access_ends, self.unpaid_until(case)]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// When the enrollment expires unless it is paid for.
+    pub fn unpaid_until(&self, case: &Case) -> Option<DateTime<Utc>> {
+        let latest = case.latest_attempt()?;
+        let term = match &case.enrollment.status {
+            Status::AwaitingPayment => self.unpaid_expiry?,
+            Status::AwaitingApproval {
+                reason: HoldReason::BankTransfer,
+            } if !vouched_for(&case.attempts) => self.transfer_expiry?,
+            _ => return None,
+        };
+        latest.created_at.checked_add_signed(chrono_of(term)?)
+    }
+
+    /// When the provider is to be asked about an attempt next.
+    pub fn look_at(&self, attempt: &Attempt, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let open = attempt.payment.is_none() && attempt.declared != Method::BankTransfer;
+        open.then(|| self.reconciliation.next(attempt.created_at, now))?
+    }
+}
+
+/// Whether there is money, or a proof of it, that a person has to look at.
+fn vouched_for(attempts: &[Attempt]) -> bool {
+    attempts
+        .iter()
+        .any(|attempt| attempt.proof.is_some() || attempt.held_back().is_some())
+}
+
+fn chrono_of(duration: Duration) -> Option<chrono::Duration> {
+    chrono::Duration::from_std(duration).ok()
+}

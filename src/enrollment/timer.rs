@@ -1,0 +1,53 @@
+use chrono::{DateTime, Utc};
+
+use crate::ids::{EnrollmentId, GrantId, Reference};
+use crate::reason::words;
+
+/// What falls due by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum TimerKey {
+    /// The provider is to be asked about this attempt.
+    Attempt(Reference),
+    /// This enrollment may have expired, or a grant of it.
+    Enrollment(EnrollmentId),
+    /// This grant, apart from any enrollment, has expired.
+    Grant(GrantId),
+    /// A job for the whole installation.
+    Job(Job),
+}
+
+/// A job for the whole installation: one instance does it at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Job {
+    /// Looking through the provider's history for money that nobody here knows of.
+    Sweep,
+    /// Comparing money and access.
+    Audit,
+}
+
+words!(Job {
+    Sweep => "sweep",
+    Audit => "audit",
+});
+
+/// Sets a timer, or stops it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timer {
+    /// Of what.
+    pub key: TimerKey,
+    /// When it falls due; `None` stops it.
+    pub due_at: Option<DateTime<Utc>>,
+}
+
+/// A timer that is set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueTimer {
+    /// Of what.
+    pub key: TimerKey,
+    /// When it fell due.
+    pub due_at: DateTime<Utc>,
+    /// Where a job that takes several turns left off.
+    pub cursor: Option<String>,
+}

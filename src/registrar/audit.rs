@@ -1,0 +1,256 @@
+//! Walking through everything, comparing money and access in both directions.
+
+use serde::Serialize;
+
+use super::admin::Admin;
+use super::inbox::publishing;
+use super::sweep::Raised;
+use super::{Error, Registrar};
+use crate::audit::{Closing, Concern, ConcernKey, examine};
+use crate::enrollment::{Case, Change, Effect, TimerKey};
+use crate::ids::{EnrollmentId, GrantId};
+use crate::port::{Committed, Lookup, Page, PageRequest, Settlement};
+use crate::reason::Note;
+use crate::record::{Actor, Fact, Source};
+
+/// Enrollments looked at in one turn of the job.
+const TURN: usize = 500;
+
+/// What an audit found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct AuditReport {
+    /// Enrollments and grants looked at.
+    pub looked_at: usize,
+    /// Enrollments that were mended.
+    pub repaired: Vec<EnrollmentId>,
+    /// What somebody has to look into, whether it was known before or not.
+    pub concerns: Vec<Concern>,
+    /// Where to go on; `None` when everything was looked at.
+    pub next: Option<AuditCursor>,
+}
+
+/// Where an audit goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuditCursor {
+    /// After this enrollment.
+    Enrollment(EnrollmentId),
+    /// After all enrollments, at the first grant that belongs to none.
+    Grants,
+    /// After this grant.
+    Grant(GrantId),
+}
+
+impl Admin<'_> {
+    /// Compares money and access in both directions: money without access, access without
+    /// money, grants that differ from their payment, and what has waited for too long. What is
+    /// safe to mend is mended, by the same rules as everything else; the rest is put on the
+    /// list of [`concerns`](Self::concerns). Give back [`AuditReport::next`] to go on.
+    ///
+    /// The worker does all of it every day.
+    ///
+    /// # Errors
+    /// The store's errors.
+    pub async fn audit(
+        &self,
+        from: Option<AuditCursor>,
+        limit: usize,
+    ) -> Result<AuditReport, Error> {
+        self.registrar.audit(from, limit).await
+    }
+
+    /// What somebody has to look into, by key.
+    ///
+    /// # Errors
+    /// The store's errors.
+    pub async fn concerns(
+        &self,
+        page: PageRequest<ConcernKey>,
+    ) -> Result<Page<Concern, ConcernKey>, Error> {
+        let records = &self.registrar.inner.records;
+        self.registrar
+            .within(async { Ok(records.concerns(page).await?) })
+            .await
+    }
+
+    /// Closes a concern: it was looked into, and this is what came of it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such open concern, or the store's errors.
+    pub async fn close_concern(
+        &self,
+        key: &ConcernKey,
+        note: impl Into<Note>,
+    ) -> Result<(), Error> {
+        let note = note.into();
+        let registrar = self.registrar;
+        let missing = || Error::NotFound("open concern");
+        registrar
+            .within(async {
+                let found = registrar.inner.records.concern(key).await?;
+                let mut concern = found
+                    .filter(|known| known.closed.is_none())
+                    .ok_or_else(missing)?;
+                let now = registrar.now();
+                concern.closed = Some(Closing {
+                    at: now,
+                    by: self.person().clone(),
+                    note: note.clone(),
+                });
+                let mut record = self.record(Fact::ConcernClosed { key: key.clone() }, now);
+                record.note = Some(note);
+                let mut change = Change::records_only(vec![record]);
+                change.concerns.push(concern);
+                match registrar.commit(publishing(change)).await? {
+                    Committed::Done => Ok(()),
+                    Committed::Conflict | Committed::Duplicate => Err(missing()),
+                }
+            })
+            .await
+    }
+}
+
+impl Registrar {
+    /// One turn of the worker's job. Gives the place to go on at.
+    pub(super) async fn audit_on(&self, cursor: Option<&str>) -> Result<Option<String>, Error> {
+        let from = cursor.and_then(|text| serde_json::from_str(text).ok());
+        let report = self.audit(from, TURN).await?;
+        Ok(report
+            .next
+            .and_then(|next| serde_json::to_string(&next).ok()))
+    }
+
+    async fn audit(&self, from: Option<AuditCursor>, limit: usize) -> Result<AuditReport, Error> {
+        let mut report = AuditReport::default();
+        match from {
+            None => self.audit_cases(None, limit, &mut report).await?,
+            Some(AuditCursor::Enrollment(after)) => {
+                self.audit_cases(Some(after), limit, &mut report).await?;
+            }
+            Some(AuditCursor::Grants) => self.audit_grants(None, limit, &mut report).await?,
+            Some(AuditCursor::Grant(after)) => {
+                self.audit_grants(Some(after), limit, &mut report).await?;
+            }
+        }
+        Ok(report)
+    }
+
+    async fn audit_cases(
+        &self,
+        after: Option<EnrollmentId>,
+        limit: usize,
+        report: &mut AuditReport,
+    ) -> Result<(), Error> {
+        let records = &self.inner.records;
+        let request = PageRequest { after, limit };
+        let page = self
+            .within(async { Ok(records.cases(request).await?) })
+            .await?;
+        let mut timers = Vec::new();
+        for case in page.items {
+            report.looked_at += 1;
+            self.ensure_timers(&case, &mut timers);
+            self.within(self.audit_case(case, report)).await?;
+        }
+        if !timers.is_empty() {
+            let store = &self.inner.store;
+            self.within(async { Ok(store.settle(&timers).await?) })
+                .await?;
+        }
+        report.next = Some(match page.next {
+            Some(last) => AuditCursor::Enrollment(last),
+            None => AuditCursor::Grants,
+        });
+        Ok(())
+    }
+
+    /// Timers that should be set: lost ones are set again, and others left as they are.
+    fn ensure_timers(&self, case: &Case, timers: &mut Vec<Settlement>) {
+        let (rules, now) = (&self.inner.config.rules, self.now());
+        let expiry = rules
+            .due_at(case)
+            .map(|at| (TimerKey::Enrollment(case.enrollment.id), at));
+        let looks = case.attempts.iter().filter_map(|attempt| {
+            let at = rules.look_at(attempt, now)?;
+            Some((TimerKey::Attempt(attempt.reference.clone()), at))
+        });
+        let ensured = expiry
+            .into_iter()
+            .chain(looks)
+            .map(|(key, due_at)| Settlement::Ensure { key, due_at });
+        timers.extend(ensured);
+    }
+
+    async fn audit_case(&self, case: Case, report: &mut AuditReport) -> Result<(), Error> {
+        let now = self.now();
+        let patience = self.inner.config.patience;
+        let id = case.enrollment.id;
+        let mut case = case;
+        let found = examine(&case, patience, now);
+        let due = self.inner.config.rules.due_at(&case);
+        if !found.is_empty() || due.is_some_and(|at| at <= now) {
+            let repaired = self
+                .update(Lookup::Enrollment(id), |case| {
+                    let step = self.step(&Actor::System, Source::SystemAutomatic, &None, now);
+                    case.repair(self.inner.minimum, &step)
+                })
+                .await;
+            match repaired {
+                Ok(applied) => {
+                    if applied.case.enrollment.version != case.enrollment.version
+                        && applied.effect == Effect::Changed
+                    {
+                        tracing::warn!(enrollment = %id, "the auditor mended an enrollment");
+                        report.repaired.push(id);
+                    }
+                    case = applied.case;
+                }
+                Err(Error::Refused(error)) => {
+                    tracing::warn!(%error, enrollment = %id, "the auditor may not mend this");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        for concern in examine(&case, patience, now) {
+            if self.raise(concern.clone()).await? != Raised::Closed {
+                report.concerns.push(concern);
+            }
+        }
+        Ok(())
+    }
+
+    async fn audit_grants(
+        &self,
+        after: Option<GrantId>,
+        limit: usize,
+        report: &mut AuditReport,
+    ) -> Result<(), Error> {
+        let records = &self.inner.records;
+        let request = PageRequest { after, limit };
+        let page = self
+            .within(async { Ok(records.free_grants(request).await?) })
+            .await?;
+        let mut timers = Vec::new();
+        for grant in page.items {
+            report.looked_at += 1;
+            if let Some(concern) = Concern::stray(&grant, self.now()) {
+                if self.within(self.raise(concern.clone())).await? != Raised::Closed {
+                    report.concerns.push(concern);
+                }
+            }
+            if let (crate::access::GrantState::Live, Some(due_at)) = (grant.state, grant.expires_at)
+            {
+                let key = TimerKey::Grant(grant.id);
+                timers.push(Settlement::Ensure { key, due_at });
+            }
+        }
+        if !timers.is_empty() {
+            let store = &self.inner.store;
+            self.within(async { Ok(store.settle(&timers).await?) })
+                .await?;
+        }
+        report.next = page.next.map(AuditCursor::Grant);
+        Ok(())
+    }
+}

@@ -1,0 +1,342 @@
+//! Money that does not fit, and money that goes back.
+
+use serde::Serialize;
+
+use super::admin::Admin;
+use super::provider::Urgency;
+use super::{Confirmed, Error, Registrar};
+use crate::audit::{Concern, ConcernKey, ConcernKind};
+use crate::enrollment::{Giving, Status};
+use crate::ids::{CourseId, GrantId, LearnerId, Reference};
+use crate::money::Money;
+use crate::payment::{Method, ProofOfPayment, Reversal};
+use crate::port::{
+    AwkwardMoney, GatewayError, Lookup, Page, PageRequest, PaymentFilter, PaymentKey, RefundRequest,
+};
+use crate::reason::{MoneyOutcome, Note};
+use crate::record::{Actor, Source};
+
+/// Money that arrived and does not fit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "money")]
+#[non_exhaustive]
+pub enum AwkwardItem {
+    /// It arrived for an attempt of ours: late, again, or another sum than was asked.
+    Payment(Box<AwkwardMoney>),
+    /// The provider has it, by a link that nobody here knows.
+    Orphan(Box<Concern>),
+}
+
+impl AwkwardItem {
+    /// What becomes of it: a person decides, or it is to be given back.
+    pub fn outcome(&self) -> MoneyOutcome {
+        match self {
+            Self::Payment(payment) => payment.outcome(),
+            Self::Orphan(orphan) => orphan.outcome.unwrap_or(MoneyOutcome::Hold),
+        }
+    }
+}
+
+/// Where a page of awkward money ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AwkwardKey {
+    /// At this payment.
+    Payment(Reference),
+    /// At this concern.
+    Orphan(ConcernKey),
+}
+
+impl Registrar {
+    /// Keeps what a learner shows for their bank transfer: a link, or the host's id of an
+    /// upload. The admin sees it beside the enrollment, which then does not expire by itself.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] without an enrollment, [`Error::Refused`] without an open bank
+    /// transfer, or the store's errors.
+    pub async fn attach_proof(
+        &self,
+        learner: &LearnerId,
+        course: &CourseId,
+        proof: ProofOfPayment,
+    ) -> Result<(), Error> {
+        let who = Actor::Learner(learner.clone());
+        let attached = self.update(Lookup::Learner(learner, course), |case| {
+            let step = self.step(&who, Source::LearnerRequest, &None, self.now());
+            case.prove(proof.clone(), &step)
+        });
+        self.within(attached).await.map(drop)
+    }
+}
+
+impl Admin<'_> {
+    /// All money that does not fit, in one list: first what arrived for an attempt of ours,
+    /// by reference, then what the provider has by links that nobody here knows.
+    ///
+    /// # Errors
+    /// The store's errors.
+    pub async fn awkward_money(
+        &self,
+        page: PageRequest<AwkwardKey>,
+    ) -> Result<Page<AwkwardItem, AwkwardKey>, Error> {
+        let size = page.size();
+        let (mut items, mut keys) = (Vec::new(), Vec::new());
+        let mut orphans_after = None;
+        let payments_after = match page.after {
+            Some(AwkwardKey::Orphan(key)) => {
+                orphans_after = Some(key);
+                None
+            }
+            Some(AwkwardKey::Payment(reference)) => Some(Some(reference)),
+            None => Some(None),
+        };
+        let records = &self.registrar.inner.records;
+        if let Some(after) = payments_after {
+            let request = PageRequest { after, limit: size };
+            let found = self
+                .registrar
+                .within(async { Ok(records.awkward_money(request).await?) })
+                .await?;
+            for item in found.items {
+                keys.push(AwkwardKey::Payment(item.attempt.reference.clone()));
+                items.push(AwkwardItem::Payment(Box::new(item)));
+            }
+            if found.next.is_some() {
+                return Ok(Page {
+                    items,
+                    next: keys.pop(),
+                });
+            }
+        }
+        // Concerns of other kinds lie between; one item too many says that there is more.
+        while items.len() <= size {
+            let request = PageRequest {
+                after: orphans_after,
+                limit: size,
+            };
+            let found = self
+                .registrar
+                .within(async { Ok(records.concerns(request).await?) })
+                .await?;
+            for concern in found.items {
+                if concern.kind == ConcernKind::OrphanMoney {
+                    keys.push(AwkwardKey::Orphan(concern.key.clone()));
+                    items.push(AwkwardItem::Orphan(Box::new(concern)));
+                }
+            }
+            orphans_after = found.next;
+            if orphans_after.is_none() {
+                break;
+            }
+        }
+        let more = items.len() > size;
+        items.truncate(size);
+        keys.truncate(size);
+        Ok(Page {
+            items,
+            next: if more { keys.pop() } else { None },
+        })
+    }
+
+    /// Records that all that is left of a payment went back, with the proof: the dashboard's
+    /// reference, for example. The grant that rests on it ends; others are left alone.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Refused`] when no money arrived, or the store's errors.
+    pub async fn record_refund(
+        &self,
+        payment: &Reference,
+        proof: impl Into<Note>,
+    ) -> Result<Status, Error> {
+        self.give_back(payment, None, proof.into()).await
+    }
+
+    /// Records that a part of a payment went back. Access stays when the part is small (see
+    /// [`HouseRules::refund_keeping_access`](crate::enrollment::HouseRules)) or when what is
+    /// left is still the price.
+    ///
+    /// # Errors
+    /// As [`record_refund`](Self::record_refund); [`Error::Refused`] when less is left.
+    pub async fn record_partial_refund(
+        &self,
+        payment: &Reference,
+        amount: Money,
+        proof: impl Into<Note>,
+    ) -> Result<Status, Error> {
+        self.give_back(payment, Some(amount), proof.into()).await
+    }
+
+    async fn give_back(
+        &self,
+        payment: &Reference,
+        amount: Option<Money>,
+        proof: Note,
+    ) -> Result<Status, Error> {
+        let giving = self.giving(amount, proof.clone());
+        let refunded = self.change(Lookup::Reference(payment), proof, |case, step| {
+            case.refund(payment, giving.clone(), step)
+        });
+        let applied = self.registrar.within(refunded).await?;
+        Ok(applied.case.enrollment.status)
+    }
+
+    fn giving(&self, amount: Option<Money>, proof: Note) -> Giving {
+        Giving {
+            amount,
+            proof,
+            by: self.person().clone(),
+        }
+    }
+
+    /// **Experimental.** Asks the provider to give money back, and records it when it did.
+    /// Needs a gateway whose [`refunds`](crate::port::Capabilities::refunds) is on.
+    ///
+    /// That it will be asked is written down first, so that nobody asks twice: when its
+    /// answer is lost, look in its dashboard and record what you find with
+    /// [`record_refund`](Self::record_refund) or
+    /// [`forget_refund_request`](Self::forget_refund_request).
+    ///
+    /// # Errors
+    /// [`Error::NoGateway`]; [`Error::Gateway`] with what the provider did;
+    /// [`Error::Refused`]; or the store's errors.
+    pub async fn request_refund(
+        &self,
+        payment: &Reference,
+        amount: Option<Money>,
+        reason: impl Into<Note>,
+    ) -> Result<Status, Error> {
+        let registrar = self.registrar;
+        let provider = registrar.inner.provider.as_ref().ok_or(Error::NoGateway)?;
+        if !provider.gateway().capabilities().refunds {
+            return Err(GatewayError::NotSupported.into());
+        }
+        let reason = reason.into();
+        let giving = self.giving(amount, reason.clone());
+        let find = Lookup::Reference(payment);
+        let requested = self.change(find, reason.clone(), |case, step| {
+            case.request_refund(payment, giving.clone(), step)
+        });
+        let case = registrar.within(requested).await?.case;
+        let attempt = case.attempt(Some(payment.as_str()), None);
+        let link = attempt.and_then(|attempt| attempt.link.as_ref());
+        let asked_for = attempt.and_then(|attempt| attempt.requested());
+        let (Some(link), Some(asked_for)) = (link, asked_for) else {
+            self.forget_refund_request(payment, "").await?;
+            return Err(Error::NotFound("pay link"));
+        };
+        let request = RefundRequest {
+            pay_link: link.id.clone(),
+            amount: asked_for.amount,
+            reason,
+        };
+        match provider.refund(&request).await {
+            Ok(()) => {
+                let proof = Note::from("Given back by the provider, which was asked to.");
+                self.give_back(payment, Some(request.amount), proof).await
+            }
+            // The money may be gone.
+            Err(error @ (GatewayError::TimedOut | GatewayError::Unreadable)) => Err(error.into()),
+            Err(error) => {
+                self.forget_refund_request(payment, error.to_string())
+                    .await?;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Says that a refund the provider was asked for did not happen.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] or the store's errors.
+    pub async fn forget_refund_request(
+        &self,
+        payment: &Reference,
+        note: impl Into<Note>,
+    ) -> Result<(), Error> {
+        let failed = self.change(Lookup::Reference(payment), note.into(), |case, step| {
+            case.refund_failed(payment, step)
+        });
+        self.registrar.within(failed).await.map(drop)
+    }
+
+    /// Records that the payer's bank took the money back, or that the card's holder disputes
+    /// it. The grant that rests on it is suspended; others are left alone.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Refused`] when no money arrived, or the store's errors.
+    pub async fn record_reversal(
+        &self,
+        payment: &Reference,
+        how: Reversal,
+        proof: impl Into<Note>,
+    ) -> Result<Status, Error> {
+        let find = Lookup::Reference(payment);
+        let reversed = self.change(find, proof.into(), |case, step| {
+            case.reverse(payment, how, step)
+        });
+        let applied = self.registrar.within(reversed).await?;
+        Ok(applied.case.enrollment.status)
+    }
+
+    /// Records that money which was taken back came again: a dispute was won. The grant that
+    /// was suspended for it counts again.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Refused`] when it was not taken back, or the store's errors.
+    pub async fn record_reinstatement(
+        &self,
+        payment: &Reference,
+        proof: impl Into<Note>,
+    ) -> Result<Status, Error> {
+        let find = Lookup::Reference(payment);
+        let reinstated = self.change(find, proof.into(), |case, step| {
+            case.reinstate(payment, step)
+        });
+        let applied = self.registrar.within(reinstated).await?;
+        Ok(applied.case.enrollment.status)
+    }
+
+    /// Ends a grant that is suspended for good: the dispute was lost. The same as
+    /// [`revoke`](Self::revoke).
+    ///
+    /// # Errors
+    /// As [`revoke`](Self::revoke).
+    pub async fn end_suspended(&self, grant: GrantId, note: impl Into<Note>) -> Result<(), Error> {
+        self.revoke(grant, note).await
+    }
+
+    /// Asks the provider about the open payments on one page of a search, whether they are
+    /// due or not. Give back [`Page::next`] to go on.
+    ///
+    /// # Errors
+    /// [`Error::NoGateway`], or the store's errors. What the provider could not be asked
+    /// about is left out of the answer: the worker asks again.
+    pub async fn reconcile(
+        &self,
+        filter: &PaymentFilter,
+        page: PageRequest<PaymentKey>,
+    ) -> Result<Page<Confirmed, PaymentKey>, Error> {
+        let registrar = self.registrar;
+        if registrar.inner.provider.is_none() {
+            return Err(Error::NoGateway);
+        }
+        let found = self.payments(filter, page).await?;
+        let mut items = Vec::new();
+        for item in found.items {
+            let attempt = item.attempt;
+            if attempt.payment.is_some() || attempt.declared == Method::BankTransfer {
+                continue;
+            }
+            let asked = registrar.confirm_now(&attempt.reference, Urgency::Waited);
+            match registrar.within(asked).await {
+                Ok(confirmed) => items.push(confirmed),
+                Err(Error::Gateway(error)) => tracing::warn!(%error, "a payment is left for later"),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Page {
+            items,
+            next: found.next,
+        })
+    }
+}

@@ -1,0 +1,263 @@
+//! Bank statements: imported once, compared with what waits, decided by a person.
+
+use serde::Serialize;
+
+use super::Error;
+use super::admin::Admin;
+use super::inbox::publishing;
+use crate::enrollment::{Change, Effect, Step};
+use crate::ids::{EnrollmentId, Reference};
+use crate::payment::{Attempt, AttemptStatus, Method};
+use crate::port::{Committed, Lookup, Page, PageRequest, RowFilter};
+use crate::reason::{ApprovalCause, Note};
+use crate::record::{Fact, Source};
+use crate::statement::{
+    RowChecksum, RowKey, RowState, StatementEntry, StatementRow, Suggestion, Waiting, suggest,
+};
+
+/// Rows written in one commit.
+const BATCH: usize = 500;
+/// Enrollments and rows that suggestions are made from at most.
+const MOST: usize = 10_000;
+/// Enrollments or rows read at once.
+const PAGE: usize = 500;
+
+/// What became of an import.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Imported {
+    /// Rows that are new.
+    pub added: usize,
+    /// Rows that were imported before.
+    pub known: usize,
+}
+
+/// What became of one row that was approved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RowApproval {
+    /// The row.
+    pub row: RowChecksum,
+    /// The enrollment.
+    pub enrollment: EnrollmentId,
+    /// Why it was not approved; `None` when it was.
+    pub problem: Option<String>,
+}
+
+impl Admin<'_> {
+    /// Imports rows of a bank statement. Those that were imported before are left out, so a
+    /// file may be imported again, and files may overlap.
+    ///
+    /// # Errors
+    /// The store's errors; rows before the error are kept, and the import can be repeated.
+    pub async fn import_statement(&self, rows: Vec<StatementRow>) -> Result<Imported, Error> {
+        let mut imported = Imported::default();
+        for batch in rows.chunks(BATCH) {
+            let added = self.registrar.within(self.import(batch)).await?;
+            imported.added += added;
+            imported.known += batch.len() - added;
+        }
+        Ok(imported)
+    }
+
+    async fn import(&self, rows: &[StatementRow]) -> Result<usize, Error> {
+        let inner = &self.registrar.inner;
+        let checksums: Vec<_> = rows.iter().map(|row| row.checksum.clone()).collect();
+        for _ in 0..super::payment::ROUNDS {
+            let known = inner.records.statement_rows(&checksums).await?;
+            let mut taken: std::collections::HashSet<_> =
+                known.iter().map(|entry| &entry.row.checksum).collect();
+            let now = self.registrar.now();
+            let mut new = Vec::new();
+            for row in rows {
+                if taken.insert(&row.checksum) {
+                    new.push(StatementEntry::new(row.clone(), self.person().clone(), now));
+                }
+            }
+            if new.is_empty() {
+                return Ok(0);
+            }
+            let added = new.len();
+            let fact = Fact::StatementImported {
+                rows: u64::try_from(added).unwrap_or(u64::MAX),
+            };
+            let mut change = Change::records_only(vec![self.record(fact, now)]);
+            change.statement = new;
+            if self.registrar.commit(publishing(change)).await? == Committed::Done {
+                return Ok(added);
+            }
+        }
+        Err(Error::Contended)
+    }
+
+    /// Rows of bank statements, newest day first.
+    ///
+    /// # Errors
+    /// The store's errors.
+    pub async fn statement(
+        &self,
+        filter: RowFilter,
+        page: PageRequest<RowKey>,
+    ) -> Result<Page<StatementEntry, RowKey>, Error> {
+        let records = &self.registrar.inner.records;
+        self.registrar
+            .within(async { Ok(records.statement(filter, page).await?) })
+            .await
+    }
+
+    /// Which open rows may be the bank transfers that enrollments wait for, best first (see
+    /// [`suggest`]). Looks at the 10,000 newest open rows and the 10,000 oldest enrollments
+    /// that wait.
+    ///
+    /// # Errors
+    /// The store's errors.
+    pub async fn suggestions(&self) -> Result<Vec<Suggestion>, Error> {
+        let (mut rows, mut next) = (Vec::new(), None);
+        loop {
+            let request = PageRequest {
+                after: next,
+                limit: PAGE,
+            };
+            let page = self.statement(RowFilter::Open, request).await?;
+            rows.extend(page.items.into_iter().map(|entry| entry.row));
+            next = page.next;
+            if next.is_none() || rows.len() >= MOST {
+                break;
+            }
+        }
+        let (mut waiting, mut next) = (Vec::new(), None);
+        loop {
+            let request = PageRequest {
+                after: next,
+                limit: PAGE,
+            };
+            let page = self.pending(request).await?;
+            for item in page.items {
+                let id = item.enrollment.id;
+                let open = item.attempts.into_iter().filter(is_open_transfer);
+                waiting.extend(open.map(|attempt| Waiting {
+                    enrollment: id,
+                    reference: attempt.reference,
+                    amount: attempt.amount,
+                }));
+            }
+            next = page.next;
+            if next.is_none() || waiting.len() >= MOST {
+                break;
+            }
+        }
+        Ok(suggest(&rows, &waiting))
+    }
+
+    /// Approves enrollments for the rows that pay for them, one by one: one that fails does
+    /// not stop the others. A row pays for one enrollment at most. The row's own sum counts as
+    /// paid, whether it is the price or not: look at
+    /// [`Suggestion::amount_fits`] first.
+    pub async fn approve_rows(
+        &self,
+        pairs: &[(RowChecksum, EnrollmentId)],
+        note: impl Into<Note>,
+    ) -> Vec<RowApproval> {
+        let note = note.into();
+        let mut items = Vec::with_capacity(pairs.len());
+        for (row, enrollment) in pairs {
+            let approved = self.approve_row(row, *enrollment, &note);
+            let problem = self.registrar.within(approved).await.err();
+            items.push(RowApproval {
+                row: row.clone(),
+                enrollment: *enrollment,
+                problem: problem.map(|error| error.to_string()),
+            });
+        }
+        items
+    }
+
+    async fn approve_row(
+        &self,
+        row: &RowChecksum,
+        enrollment: EnrollmentId,
+        note: &Note,
+    ) -> Result<(), Error> {
+        let registrar = self.registrar;
+        let note = Some(note.clone()).filter(|note| !note.is_empty());
+        for _ in 0..super::payment::ROUNDS {
+            let mut entry = self.open_row(row).await?;
+            let found = registrar
+                .inner
+                .store
+                .load(Lookup::Enrollment(enrollment))
+                .await?;
+            let case = found.case.ok_or(Error::NotFound("enrollment"))?;
+            let payment =
+                open_transfer(&case.attempts).ok_or(Error::NotFound("open bank transfer"))?;
+            let now = registrar.now();
+            let step: Step<'_> = registrar.step(self.who(), Source::AdminApproval, &note, now);
+            let cause = ApprovalCause::ManualAdminApproval;
+            let applied = case.approve_seen(self.person(), cause, Some(entry.row.amount), &step)?;
+            if applied.effect != Effect::Approved {
+                return Err(Error::NotFound("enrollment that waits for a bank transfer"));
+            }
+            let mut change = applied.change;
+            entry.state = RowState::Matched {
+                payment,
+                by: self.person().clone(),
+                at: now,
+            };
+            change.statement.push(entry);
+            if registrar.commit(change).await? == Committed::Done {
+                return Ok(());
+            }
+        }
+        Err(Error::Contended)
+    }
+
+    /// Says that a row is not for any enrollment, and what it is.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such open row, or the store's errors.
+    pub async fn close_row(&self, row: &RowChecksum, note: impl Into<Note>) -> Result<(), Error> {
+        let note = note.into();
+        let registrar = self.registrar;
+        registrar
+            .within(async {
+                let mut entry = self.open_row(row).await?;
+                let now = registrar.now();
+                entry.state = RowState::Closed {
+                    by: self.person().clone(),
+                    at: now,
+                    note: note.clone(),
+                };
+                let row = row.as_str().to_owned();
+                let mut record = self.record(Fact::StatementRowClosed { row }, now);
+                record.note = Some(note);
+                let mut change = Change::records_only(vec![record]);
+                change.statement.push(entry);
+                match registrar.commit(publishing(change)).await? {
+                    Committed::Done => Ok(()),
+                    Committed::Conflict | Committed::Duplicate => Err(Error::NotFound("open row")),
+                }
+            })
+            .await
+    }
+
+    async fn open_row(&self, row: &RowChecksum) -> Result<StatementEntry, Error> {
+        let records = &self.registrar.inner.records;
+        let found = records.statement_rows(std::slice::from_ref(row)).await?;
+        found
+            .into_iter()
+            .find(|entry| entry.state == RowState::Open)
+            .ok_or(Error::NotFound("open row"))
+    }
+}
+
+fn is_open_transfer(attempt: &Attempt) -> bool {
+    attempt.declared == Method::BankTransfer && attempt.status == AttemptStatus::Started
+}
+
+/// The transfer that an approval would count, which is the newest that is open.
+fn open_transfer(attempts: &[Attempt]) -> Option<Reference> {
+    let open = attempts
+        .iter()
+        .rev()
+        .find(|attempt| is_open_transfer(attempt));
+    open.map(|attempt| attempt.reference.clone())
+}

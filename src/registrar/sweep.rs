@@ -1,0 +1,166 @@
+//! Looking through the provider's history for money that nobody here knows of.
+
+use chrono::{Days, Duration, NaiveDate};
+use serde::Serialize;
+
+use super::admin::Admin;
+use super::inbox::{publishing, system_record};
+use super::provider::Urgency;
+use super::{Error, Registrar};
+use crate::audit::Concern;
+use crate::enrollment::Change;
+use crate::evidence::{Confirmation, StatedAmount};
+use crate::ids::{PayLinkId, Reference};
+use crate::payment::ProviderStatus;
+use crate::port::{Committed, Lookup};
+use crate::record::Fact;
+
+/// A link as young as this may be one whose making is still under way here.
+const TOO_YOUNG: Duration = Duration::hours(2);
+
+/// What became of a concern.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Raised {
+    /// Nobody knew of it.
+    New,
+    /// It is on the list already.
+    Standing,
+    /// Somebody looked into it, and nothing changed since.
+    Closed,
+}
+
+/// What a look through the history found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct SweepReport {
+    /// Payments the provider lists.
+    pub listed: usize,
+    /// How many of them are paid.
+    pub paid: usize,
+    /// Entries that cannot be read.
+    pub unreadable: usize,
+    /// Payments of ours that were paid, and that this brought to light.
+    pub found: Vec<Reference>,
+    /// Payments of ours that could not be looked at now; the next look will.
+    pub left: usize,
+    /// Paid links that nobody here knows, and that were not known to be so before.
+    pub orphans: Vec<PayLinkId>,
+}
+
+impl Admin<'_> {
+    /// Looks through the provider's history of some days, both included, for money that
+    /// nobody here knows of. The worker does this every day for the last few days.
+    ///
+    /// # Errors
+    /// [`Error::NoGateway`], [`Error::Gateway`] or the store's errors.
+    pub async fn sweep(&self, from: NaiveDate, to: NaiveDate) -> Result<SweepReport, Error> {
+        self.registrar.sweep(from, to).await
+    }
+}
+
+impl Registrar {
+    pub(super) async fn sweep_recent(&self) -> Result<SweepReport, Error> {
+        let today = self.now().date_naive();
+        // A day more on both sides: the zone of the provider's days is not published.
+        let back = Days::new(u64::from(self.inner.config.sweep_days) + 1);
+        let from = today.checked_sub_days(back).unwrap_or(today);
+        let to = today.checked_add_days(Days::new(1)).unwrap_or(today);
+        self.sweep(from, to).await
+    }
+
+    async fn sweep(&self, from: NaiveDate, to: NaiveDate) -> Result<SweepReport, Error> {
+        let provider = self.inner.provider.as_ref().ok_or(Error::NoGateway)?;
+        let history = provider.history(from, to).await?;
+        let mut report = SweepReport {
+            listed: history.payments.len(),
+            unreadable: history.unreadable,
+            ..SweepReport::default()
+        };
+        for payment in history.payments {
+            if payment.status == ProviderStatus::Paid {
+                report.paid += 1;
+                self.within(self.trace(&payment, &mut report)).await?;
+            }
+        }
+        if report.unreadable > 0 {
+            tracing::warn!(
+                unreadable = report.unreadable,
+                "the provider's history cannot all be read"
+            );
+        }
+        Ok(report)
+    }
+
+    /// Looks up whose money this is.
+    async fn trace(&self, payment: &Confirmation, report: &mut SweepReport) -> Result<(), Error> {
+        let Some(link) = &payment.pay_link else {
+            report.unreadable += 1;
+            return Ok(());
+        };
+        let case = self.inner.store.load(Lookup::PayLink(link)).await?.case;
+        let Some(case) = case else {
+            return self.orphan(link, payment, report).await;
+        };
+        let attempt = case.attempt(None, Some(link.as_str()));
+        let Some(open) = attempt.filter(|attempt| attempt.payment.is_none()) else {
+            return Ok(());
+        };
+        // The history's word is not taken: the provider is asked about this very attempt.
+        match self.confirm_now(&open.reference, Urgency::Background).await {
+            Ok(confirmed) if confirmed.paid => report.found.push(open.reference.clone()),
+            Ok(_) => {}
+            Err(Error::Gateway(_)) => report.left += 1,
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    async fn orphan(
+        &self,
+        link: &PayLinkId,
+        payment: &Confirmation,
+        report: &mut SweepReport,
+    ) -> Result<(), Error> {
+        let now = self.now();
+        let young = payment
+            .created_at
+            .is_some_and(|made| now.signed_duration_since(made) < TOO_YOUNG);
+        if young {
+            return Ok(());
+        }
+        let amount = match payment.amount {
+            StatedAmount::Sum(sum) => Some(sum),
+            StatedAmount::Nothing | StatedAmount::Unusable => None,
+        };
+        let outcome = self.inner.config.rules.money.orphan;
+        let concern = Concern::orphan(link.clone(), amount, outcome, now);
+        if self.raise(concern).await? == Raised::New {
+            report.orphans.push(link.clone());
+        }
+        Ok(())
+    }
+
+    /// Puts a concern on the list, unless it was there before.
+    pub(super) async fn raise(&self, concern: Concern) -> Result<Raised, Error> {
+        if let Some(known) = self.inner.records.concern(&concern.key).await? {
+            return Ok(match known.closed {
+                None => Raised::Standing,
+                Some(_) => Raised::Closed,
+            });
+        }
+        let fact = Fact::ConcernRaised {
+            key: concern.key.clone(),
+            kind: concern.kind,
+            about: concern.enrollment,
+        };
+        tracing::error!(kind = %concern.kind, enrollment = concern.enrollment.map(tracing::field::display), "somebody has to look into this");
+        let record = system_record(fact, concern.since);
+        let mut change = Change::records_only(vec![record]);
+        change.concerns.push(concern);
+        // A conflict: another instance was faster.
+        Ok(match self.commit(publishing(change)).await? {
+            Committed::Done => Raised::New,
+            Committed::Conflict | Committed::Duplicate => Raised::Standing,
+        })
+    }
+}

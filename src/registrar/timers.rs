@@ -1,0 +1,297 @@
+//! What falls due by itself: asking about open attempts, expiry, and the daily jobs.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::provider::Urgency;
+use super::worker::{Pass, Worker};
+use super::{Error, Registrar};
+use crate::access::EndReason;
+use crate::enrollment::{CaseError, Change, DueTimer, Job, TimerKey};
+use crate::ids::{EnrollmentId, GrantId, IdRun, Reference};
+use crate::port::{Committed, GatewayError, Lookup, Settlement, Work, WorkKind};
+use crate::record::{Actor, Fact, Record, Source};
+
+/// Timers taken at once. Asking about each may take as long as the provider's wait, and all
+/// of them together must be done before the lease ends.
+const BATCH: usize = 8;
+/// How long a claimed timer is kept from other workers.
+pub(super) const LEASE: Duration = Duration::from_secs(300);
+/// When to ask again after the provider failed.
+const AFTER_FAILURE: Duration = Duration::from_secs(60);
+/// When to ask again after it refused, which somebody has to mend.
+const AFTER_REFUSAL: Duration = Duration::from_secs(900);
+/// When to look again at what cannot expire now.
+const POSTPONED: Duration = Duration::from_secs(3600);
+/// When to look again at what the host's guard does not let expire.
+const VETOED: Duration = Duration::from_secs(24 * 3600);
+/// Attempts of one enrollment that are asked about before it expires; newest first.
+const ASKED_BEFORE_EXPIRY: usize = 10;
+
+/// What is to become of a timer.
+enum Next {
+    At(DateTime<Utc>, Option<String>),
+    Never,
+}
+
+impl Worker {
+    /// Handles timers that fell due; `true` when there may be more.
+    pub(super) async fn timers(&self, pass: &mut Pass) -> Result<bool, Error> {
+        let claimed = self.claim(WorkKind::Timers, BATCH, LEASE).await?;
+        let full = claimed.len() == BATCH;
+        for work in claimed {
+            let Work::Timer(timer) = work else {
+                continue;
+            };
+            let next = match &timer.key {
+                TimerKey::Attempt(reference) => self.look(reference, pass).await,
+                TimerKey::Enrollment(id) => self.expire(*id, pass).await,
+                TimerKey::Grant(id) => self.expire_grant(*id, pass).await,
+                TimerKey::Job(job) => self.work_on(*job, timer.cursor.as_deref(), pass).await,
+            };
+            match next {
+                Ok(next) => self.settle(timer, next).await?,
+                Err(error) => {
+                    tracing::error!(%error, "a timer could not be handled; its lease will end");
+                }
+            }
+        }
+        Ok(full)
+    }
+
+    async fn settle(&self, timer: DueTimer, next: Next) -> Result<(), Error> {
+        let settlement = match next {
+            Next::Never => Settlement::Over(timer),
+            Next::At(next_at, cursor) => Settlement::Again {
+                timer,
+                next_at,
+                cursor,
+            },
+        };
+        let store = &self.registrar.inner.store;
+        self.registrar
+            .within(async { Ok(store.settle(&[settlement]).await?) })
+            .await
+    }
+
+    /// Asks the provider about an attempt that nothing final is known of.
+    async fn look(&self, reference: &Reference, pass: &mut Pass) -> Result<Next, Error> {
+        let registrar = &self.registrar;
+        pass.asked += 1;
+        let asked = registrar.confirm_now(reference, Urgency::Background);
+        match registrar.within(asked).await {
+            Ok(confirmed) => {
+                pass.found_paid += usize::from(confirmed.paid);
+                Ok(match confirmed.next_look {
+                    Some(at) => Next::At(at, None),
+                    None => Next::Never,
+                })
+            }
+            Err(Error::Gateway(error)) => Ok(Next::At(self.after(&error), None)),
+            Err(Error::NotFound(_) | Error::NoGateway) => Ok(Next::Never),
+            Err(Error::Refused(error)) => {
+                tracing::error!(%error, "a payment that the provider confirms cannot be applied");
+                Ok(Next::At(registrar.now() + AFTER_REFUSAL, None))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// When to ask again after the provider failed.
+    fn after(&self, error: &GatewayError) -> DateTime<Utc> {
+        let now = self.registrar.now();
+        // Spread, so that not all of them come back at once.
+        let [spread, ..] = *Uuid::new_v4().as_bytes();
+        let spread = Duration::from_millis(u64::from(spread) * 100);
+        match error {
+            GatewayError::CircuitOpen { until } => (*until).max(now) + spread,
+            GatewayError::Throttled => now + spread,
+            error if error.is_transient() => now + AFTER_FAILURE + spread,
+            error => {
+                tracing::error!(%error, "the provider refuses to say where payments stand");
+                now + AFTER_REFUSAL
+            }
+        }
+    }
+
+    /// Lets an enrollment expire whose time has come, after a last look for its money.
+    async fn expire(&self, id: EnrollmentId, pass: &mut Pass) -> Result<Next, Error> {
+        let registrar = &self.registrar;
+        let inner = &registrar.inner;
+        let load = || async { Ok(inner.store.load(Lookup::Enrollment(id)).await?.case) };
+        let Some(case) = registrar.within(load()).await? else {
+            return Ok(Next::Never);
+        };
+        let rules = &inner.config.rules;
+        let now = registrar.now();
+        let seen = case.enrollment.version;
+        let is_unpaid = rules.unpaid_until(&case).is_some_and(|until| until <= now);
+        if is_unpaid && case.confirming {
+            return Ok(Next::At(now + POSTPONED, None));
+        }
+        if is_unpaid && inner.provider.is_some() {
+            let open = case.attempts.iter().rev().filter(|attempt| {
+                let still = rules.reconciliation.until;
+                let age = now.signed_duration_since(attempt.created_at).to_std();
+                attempt.payment.is_none()
+                    && attempt.declared != crate::payment::Method::BankTransfer
+                    && age.is_ok_and(|age| age <= still)
+            });
+            for attempt in open.take(ASKED_BEFORE_EXPIRY) {
+                pass.asked += 1;
+                let asked = registrar.confirm_now(&attempt.reference, Urgency::Background);
+                match registrar.within(asked).await {
+                    Ok(confirmed) => pass.found_paid += usize::from(confirmed.paid),
+                    // It must not expire while nobody knows whether it is paid.
+                    Err(Error::Gateway(error)) => {
+                        return Ok(Next::At(self.after(&error).max(now + AFTER_FAILURE), None));
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        let ended = registrar.update(Lookup::Enrollment(id), |case| {
+            let step = registrar.step(&Actor::System, Source::SystemAutomatic, &None, now);
+            case.expire_due(&step)
+        });
+        match registrar.within(ended).await {
+            Ok(applied) => {
+                pass.expired += usize::from(applied.case.enrollment.version > seen);
+                Ok(match rules.due_at(&applied.case) {
+                    Some(at) if at > now => Next::At(at, None),
+                    // Something keeps it from ending now: look again later.
+                    Some(_) => Next::At(now + POSTPONED, None),
+                    None => Next::Never,
+                })
+            }
+            Err(Error::Refused(CaseError::Vetoed(_))) => Ok(Next::At(now + VETOED, None)),
+            Err(Error::Refused(error)) => {
+                tracing::error!(%error, enrollment = %id, "what is due cannot expire");
+                Ok(Next::At(now + VETOED, None))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Ends a grant apart from any enrollment.
+    async fn expire_grant(&self, id: GrantId, pass: &mut Pass) -> Result<Next, Error> {
+        let registrar = &self.registrar;
+        let now = registrar.now();
+        registrar
+            .within(async {
+                let found = registrar.inner.store.load(Lookup::Grant(id)).await?.grant;
+                let Some(mut grant) = found else {
+                    return Ok(Next::Never);
+                };
+                match grant.expires_at {
+                    Some(end) if end > now => return Ok(Next::At(end, None)),
+                    None => return Ok(Next::Never),
+                    Some(_) => {}
+                }
+                if !grant.end(now, EndReason::Expired) {
+                    return Ok(Next::Never);
+                }
+                let fact = Fact::AccessEnded {
+                    grant: id,
+                    why: EndReason::Expired,
+                };
+                let record = Record::new(
+                    IdRun::new(now).record(),
+                    fact,
+                    Actor::System,
+                    Source::SystemAutomatic,
+                    now,
+                );
+                let mut change = Change::records_only(vec![record]);
+                change.grants.push(grant);
+                change.publish = true;
+                if registrar.commit(change).await? == Committed::Done {
+                    pass.expired += 1;
+                }
+                Ok(Next::Never)
+            })
+            .await
+    }
+
+    async fn work_on(
+        &self,
+        job: Job,
+        cursor: Option<&str>,
+        pass: &mut Pass,
+    ) -> Result<Next, Error> {
+        let registrar = &self.registrar;
+        let config = &registrar.inner.config;
+        let every = match job {
+            Job::Sweep => config.sweep_every,
+            Job::Audit => config.audit_every,
+        };
+        let Some(every) = every else {
+            return Ok(Next::Never);
+        };
+        pass.jobs += 1;
+        let left_off = match job {
+            Job::Sweep => match registrar.sweep_recent().await {
+                Ok(_) => None,
+                Err(Error::Gateway(GatewayError::NotSupported) | Error::NoGateway) => {
+                    return Ok(Next::Never);
+                }
+                Err(Error::Gateway(error)) => {
+                    let soon = self.after(&error).max(registrar.now() + AFTER_REFUSAL);
+                    return Ok(Next::At(soon, None));
+                }
+                Err(error) => return Err(error),
+            },
+            Job::Audit => registrar.audit_on(cursor).await?,
+        };
+        let now = registrar.now();
+        Ok(match left_off {
+            Some(cursor) => Next::At(now, Some(cursor)),
+            None => Next::At(now + every, None),
+        })
+    }
+
+    /// Sees to it that the daily jobs are on the list, once for all instances.
+    pub(super) async fn ensure_jobs(&self) -> Result<(), Error> {
+        let registrar = &self.registrar;
+        let inner = &registrar.inner;
+        let config = &inner.config;
+        let jobs = [
+            (
+                Job::Sweep,
+                config.sweep_every.filter(|_| inner.provider.is_some()),
+            ),
+            (Job::Audit, config.audit_every),
+        ];
+        let now = registrar.now();
+        let wanted: Vec<_> = jobs
+            .into_iter()
+            .filter_map(|(job, every)| {
+                Some(Settlement::Ensure {
+                    key: TimerKey::Job(job),
+                    due_at: now + every?,
+                })
+            })
+            .collect();
+        registrar
+            .within(async { Ok(inner.store.settle(&wanted).await?) })
+            .await
+    }
+}
+
+impl Registrar {
+    /// Puts an attempt at the head of the list of those to ask about.
+    pub(super) async fn look_soon(
+        &self,
+        reference: &Reference,
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        let mut change = Change::default();
+        change.timers.push(crate::enrollment::Timer {
+            key: TimerKey::Attempt(reference.clone()),
+            due_at: Some(now),
+        });
+        self.commit(change).await.map(drop)
+    }
+}

@@ -1,0 +1,266 @@
+use std::collections::HashMap;
+
+use chrono::NaiveDate;
+use csv::{ByteRecord, ReaderBuilder, Trim};
+
+use super::row::StatementRow;
+use crate::money::{Currency, Money};
+
+/// Largest statement, in bytes.
+const MAX_BYTES: usize = 10 * 1024 * 1024;
+
+/// Which column says what.
+///
+/// ```
+/// use coursegate::statement::{Mapping, parse_csv};
+///
+/// let mapping = Mapping::new("Date", "Amount").reference("Reference");
+/// let text = "Date,Amount,Reference\n2026-01-31,499.00,CG-7K3M9QXDT4WZ\n2026-02-30,1.00,x\n";
+/// let statement = parse_csv(text.as_bytes(), &mapping)?;
+/// assert_eq!(statement.rows[0].amount.minor(), 49_900);
+/// assert_eq!(statement.bad[0].line, 3); // there is no such day
+/// # Ok::<(), coursegate::statement::MappingError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Mapping {
+    /// Header of the column with the day.
+    pub date: String,
+    /// How the day is written (default `%Y-%m-%d`; the codes are chrono's).
+    pub date_format: String,
+    /// Header of the column with the sum. Money that left the account is negative there.
+    pub amount: String,
+    /// Whether sums are whole cents, rather than rands and cents (default: no).
+    pub in_cents: bool,
+    /// What stands between rands and cents (default `.`).
+    pub decimal: char,
+    /// The account's currency (default ZAR).
+    pub currency: Currency,
+    /// Header of the column with the payer's reference.
+    pub reference: Option<String>,
+    /// Headers of the columns with anything else that helps to recognise a payment.
+    pub description: Vec<String>,
+    /// What stands between columns (default `,`).
+    pub delimiter: u8,
+    /// Lines before the header, which many banks fill with the account's name (default 0).
+    pub skip_lines: usize,
+}
+
+impl Mapping {
+    /// A mapping by the headers of the two columns that cannot be missing.
+    pub fn new(date: impl Into<String>, amount: impl Into<String>) -> Self {
+        Self {
+            date: date.into(),
+            date_format: "%Y-%m-%d".to_owned(),
+            amount: amount.into(),
+            in_cents: false,
+            decimal: '.',
+            currency: Currency::ZAR,
+            reference: None,
+            description: Vec::new(),
+            delimiter: b',',
+            skip_lines: 0,
+        }
+    }
+
+    /// Names the column with the payer's reference.
+    #[must_use]
+    pub fn reference(mut self, header: impl Into<String>) -> Self {
+        self.reference = Some(header.into());
+        self
+    }
+
+    /// Names a column that helps to recognise a payment.
+    #[must_use]
+    pub fn description(mut self, header: impl Into<String>) -> Self {
+        self.description.push(header.into());
+        self
+    }
+}
+
+/// Why nothing of a file could be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MappingError {
+    /// The file has no such column.
+    #[error("the statement has no column `{0}`; compare the mapping with its header line")]
+    NoColumn(String),
+    /// Two columns have this header.
+    #[error("the statement has more than one column `{0}`; rename one of them")]
+    TwoColumns(String),
+    /// It is larger than any statement.
+    #[error("the statement is larger than 10 MiB; import it in parts")]
+    TooLarge,
+}
+
+/// What a file held.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ParsedStatement {
+    /// Money that arrived, in the order of the file.
+    pub rows: Vec<StatementRow>,
+    /// Rows of money that left the account, or of none.
+    pub outgoing: usize,
+    /// Rows that could not be read.
+    pub bad: Vec<BadRow>,
+}
+
+/// A row that could not be read. What stands in it is not repeated.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct BadRow {
+    /// Its line in the file, from 1.
+    pub line: u64,
+    /// Why.
+    pub reason: String,
+}
+
+/// Reads a statement. Rows that cannot be read are named, and the others kept.
+///
+/// # Errors
+/// [`MappingError`] when the columns are not there: then nothing could be read.
+pub fn parse_csv(file: &[u8], mapping: &Mapping) -> Result<ParsedStatement, MappingError> {
+    if file.len() > MAX_BYTES {
+        return Err(MappingError::TooLarge);
+    }
+    let file = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
+    let body = after_lines(file, mapping.skip_lines);
+    let mut reader = ReaderBuilder::new()
+        .delimiter(mapping.delimiter)
+        .flexible(true)
+        .trim(Trim::All)
+        .from_reader(body);
+    let header = reader.byte_headers().cloned().unwrap_or_default();
+    let find = |name: &String| column(&header, name);
+    let (date, amount) = (find(&mapping.date)?, find(&mapping.amount)?);
+    let reference = mapping.reference.as_ref().map(find).transpose()?;
+    let description = mapping.description.iter().map(find);
+    let description = description.collect::<Result<Vec<_>, _>>()?;
+
+    let mut statement = ParsedStatement::default();
+    let mut seen: HashMap<_, u32> = HashMap::new();
+    for record in reader.byte_records() {
+        let record = match record {
+            Ok(record) => record,
+            Err(error) => {
+                let line = error.position().map_or(0, csv::Position::line);
+                let reason = "this is not a line of columns".to_owned();
+                statement.bad.push(bad(mapping, line, reason));
+                continue;
+            }
+        };
+        let line = record.position().map_or(0, csv::Position::line);
+        if record.iter().all(<[u8]>::is_empty) {
+            continue;
+        }
+        let read = || -> Result<Option<(NaiveDate, Money)>, String> {
+            let day = NaiveDate::parse_from_str(&text(&record, date), &mapping.date_format)
+                .map_err(|_| {
+                    format!(
+                        "column `{}` holds no day like {}",
+                        mapping.date, mapping.date_format
+                    )
+                })?;
+            let minor = minor_units(&text(&record, amount), mapping)
+                .ok_or_else(|| format!("column `{}` holds no sum", mapping.amount))?;
+            if minor <= 0 {
+                return Ok(None);
+            }
+            let sum = Money::new(minor, mapping.currency).map_err(|error| error.to_string())?;
+            Ok(Some((day, sum)))
+        };
+        match read() {
+            Ok(None) => statement.outgoing += 1,
+            Err(reason) => statement.bad.push(bad(mapping, line, reason)),
+            Ok(Some((day, sum))) => {
+                let reference = reference.map_or_else(String::new, |at| text(&record, at));
+                let described: Vec<_> = description.iter().map(|at| text(&record, *at)).collect();
+                let described = described.join(" ");
+                let same = seen
+                    .entry((day, sum, reference.clone(), described.clone()))
+                    .or_default();
+                let row = StatementRow::new(day, sum, &reference, &described, *same);
+                *same += 1;
+                statement.rows.push(row);
+            }
+        }
+    }
+    Ok(statement)
+}
+
+fn bad(mapping: &Mapping, line: u64, reason: String) -> BadRow {
+    let skipped = u64::try_from(mapping.skip_lines).unwrap_or(0);
+    BadRow {
+        line: line + skipped,
+        reason,
+    }
+}
+
+/// What comes after so many lines.
+fn after_lines(file: &[u8], lines: usize) -> &[u8] {
+    let mut rest = file;
+    for _ in 0..lines {
+        let end = rest.iter().position(|byte| *byte == b'\n');
+        rest = end.map_or(&[], |end| &rest[end + 1..]);
+    }
+    rest
+}
+
+fn column(header: &ByteRecord, name: &String) -> Result<usize, MappingError> {
+    let named = |field: &[u8]| String::from_utf8_lossy(field).eq_ignore_ascii_case(name.trim());
+    let mut found = (0..header.len()).filter(|at| header.get(*at).is_some_and(named));
+    match (found.next(), found.next()) {
+        (Some(at), None) => Ok(at),
+        (None, _) => Err(MappingError::NoColumn(name.clone())),
+        (Some(_), Some(_)) => Err(MappingError::TwoColumns(name.clone())),
+    }
+}
+
+/// A field as text; banks that write another encoding than UTF-8 lose their accents.
+fn text(record: &ByteRecord, at: usize) -> String {
+    String::from_utf8_lossy(record.get(at).unwrap_or_default()).into_owned()
+}
+
+/// A sum as whole cents, without a float in between. Spaces, and the mark that is not the
+/// decimal one, may stand between thousands; `R` or `ZAR` in front, a sign on either side.
+fn minor_units(text: &str, mapping: &Mapping) -> Option<i64> {
+    let bare = text.trim();
+    let (negative, bare) = match (bare.strip_prefix('-'), bare.strip_suffix('-')) {
+        (Some(_), Some(_)) => return None,
+        (Some(rest), None) | (None, Some(rest)) => (true, rest),
+        (None, None) => (false, bare.strip_prefix('+').unwrap_or(bare)),
+    };
+    let code = mapping.currency.code();
+    let bare = bare.trim();
+    let bare = bare
+        .strip_prefix(code)
+        .or_else(|| bare.strip_prefix('R'))
+        .unwrap_or(bare);
+    let bare = bare.trim();
+    let (whole, cents) = match bare.split_once(mapping.decimal) {
+        Some((whole, cents)) => (whole, cents),
+        None => (bare, ""),
+    };
+    let thousands = if mapping.decimal == ',' { '.' } else { ',' };
+    let digits: String = whole
+        .chars()
+        .filter(|c| !matches!(c, ' ' | '\u{a0}' | '\'') && *c != thousands)
+        .collect();
+    let all_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if !all_digits(&digits) {
+        return None;
+    }
+    let whole: i64 = digits.parse().ok()?;
+    let minor = match (mapping.in_cents, cents) {
+        (true, "") => whole,
+        (true, _) => return None,
+        (false, "") => whole.checked_mul(100)?,
+        (false, cents) if cents.len() == 1 && all_digits(cents) => whole
+            .checked_mul(100)?
+            .checked_add(cents.parse::<i64>().ok()? * 10)?,
+        (false, cents) if cents.len() == 2 && all_digits(cents) => {
+            whole.checked_mul(100)?.checked_add(cents.parse().ok()?)?
+        }
+        (false, _) => return None,
+    };
+    Some(if negative { -minor } else { minor })
+}

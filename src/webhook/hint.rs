@@ -1,0 +1,19 @@
+use serde::Deserialize;
+
+use super::delivery::Delivery;
+use crate::ids::Reference;
+
+/// All that is read of a delivery whose signature is wrong. It proves nothing, and there is
+/// no way from here to a [`Notification`](super::Notification).
+#[derive(Deserialize)]
+struct Hint {
+    #[serde(rename = "externalTransactionID")]
+    reference: Option<String>,
+}
+
+/// The reference that an unverified delivery names: good for asking the provider about it,
+/// and for nothing else.
+pub(crate) fn hinted_reference(delivery: &Delivery) -> Option<Reference> {
+    let hint: Hint = serde_json::from_slice(delivery.body()).ok()?;
+    Reference::new(hint.reference?).ok()
+}
