@@ -1,10 +1,9 @@
 //! What an auditor may mend by itself, and what a person is asked about instead of it.
 
 use super::case::Case;
-use super::ruling::Command;
 use super::status::Status;
 use super::step::{Applied, CaseError, Effect, Step};
-use crate::access::{EndReason, Grant, GrantSource, GrantState};
+use crate::access::{EndReason, Grant, GrantSource};
 use crate::evidence::Grade;
 use crate::ids::Reference;
 use crate::payment::{Attempt, AttemptStatus, Reversal, Standing};
@@ -14,20 +13,13 @@ use crate::record::Fact;
 impl Case {
     /// Mends what is safe to mend: a proven payment that carries an approved enrollment gets
     /// its grant; a grant ends that was lent until a decision, or whose payment went back; one
-    /// whose payment was taken back is suspended; what is due to expire expires. Anything else
-    /// is left for a person.
+    /// whose payment was taken back is suspended. Anything else is left for a person, and what
+    /// is due to expire for its timer.
     ///
     /// # Errors
     /// [`CaseError::Vetoed`].
     pub fn repair(self, minimum: Grade, step: &Step<'_>) -> Result<Applied, CaseError> {
-        let now = step.now;
-        let expires = step
-            .rules
-            .unpaid_until(&self)
-            .is_some_and(|until| until <= now)
-            || self.has_lapsed(now);
         let mut draft = self.draft(step);
-        let id = draft.case.enrollment.id;
         let status_of = |attempts: &[Attempt], grant: &Grant| {
             let payment = grant.source.payment()?;
             let paid = attempts
@@ -49,14 +41,6 @@ impl Case {
         draft.suspend_grants(Reversal::Reversed, |grant| {
             status_of(&attempts, grant) == Some(AttemptStatus::Reversed)
         });
-        draft.end_grants(EndReason::Expired, |grant| {
-            grant.enrollment == Some(id)
-                && grant.state == GrantState::Live
-                && grant.expires_at.is_some_and(|end| end <= now)
-        });
-        if expires && !draft.case.confirming {
-            draft.rule(&Command::Expire)?;
-        }
         if let Some(payment) = draft.case.unserved(minimum) {
             draft.grant(GrantSource::Payment { payment });
         }

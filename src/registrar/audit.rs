@@ -188,8 +188,7 @@ impl Registrar {
         let id = case.enrollment.id;
         let mut case = case;
         let found = examine(&case, patience, now);
-        let due = self.inner.config.rules.due_at(&case);
-        if !found.is_empty() || due.is_some_and(|at| at <= now) {
+        if !found.is_empty() {
             let repaired = self
                 .update(Lookup::Enrollment(id), |case| {
                     let step = self.step(&Actor::System, Source::SystemAutomatic, &None, now);

@@ -125,10 +125,9 @@ async fn a_link_whose_making_was_lost_is_found_by_our_reference() {
         .unwrap();
     let refused = registrar.enrol(request("thandi", Method::Card)).await;
     assert!(matches!(refused, Err(Error::NoPayLink { .. })));
-    let listed = registrar
-        .admin(admin())
-        .payments(&PaymentFilter::default(), PageRequest::first(1));
-    let reference = listed.await.unwrap().items.remove(0).attempt.reference;
+    let (desk, any) = (registrar.admin(admin()), PaymentFilter::default());
+    let mut listed = desk.payments(&any, PageRequest::first(1)).await.unwrap();
+    let reference = listed.items.remove(0).attempt.reference;
     // Somebody has the link all the same, and pays.
     let gateway = world.simulator.gateway();
     let made = gateway.status(StatusQuery::Reference(&reference)).await;
