@@ -306,7 +306,7 @@ impl Case {
         if !self
             .grants
             .iter()
-            .any(|known| known.id == grant && known.state == GrantState::Live)
+            .any(|known| known.id == grant && !matches!(known.state, GrantState::Ended { .. }))
         {
             return Err(CaseError::UnknownGrant);
         }

@@ -103,7 +103,7 @@ pub enum CaseError {
     #[error("the enrollment has no open bank transfer to prove")]
     NoTransfer,
     /// The enrollment has no such grant, or it ended already.
-    #[error("there is no live grant with this id")]
+    #[error("there is no grant with this id that has not ended")]
     UnknownGrant,
 }
 

@@ -7,7 +7,7 @@ use super::provider::Urgency;
 use super::{Confirmed, Error, Registrar};
 use crate::audit::{Concern, ConcernKey, ConcernKind};
 use crate::enrollment::{Giving, Status};
-use crate::ids::{CourseId, GrantId, LearnerId, Reference};
+use crate::ids::{CourseId, LearnerId, Reference};
 use crate::money::Money;
 use crate::payment::{Method, ProofOfPayment, Reversal};
 use crate::port::{
@@ -260,7 +260,8 @@ impl Admin<'_> {
     }
 
     /// Records that the payer's bank took the money back, or that the card's holder disputes
-    /// it. The grant that rests on it is suspended; others are left alone.
+    /// it. The grant that rests on it is suspended; others are left alone. When the dispute is
+    /// lost, [`revoke`](Self::revoke) ends it.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Refused`] when no money arrived, or the store's errors.
@@ -294,15 +295,6 @@ impl Admin<'_> {
         });
         let applied = self.registrar.within(reinstated).await?;
         Ok(applied.case.enrollment.status)
-    }
-
-    /// Ends a grant that is suspended for good: the dispute was lost. The same as
-    /// [`revoke`](Self::revoke).
-    ///
-    /// # Errors
-    /// As [`revoke`](Self::revoke).
-    pub async fn end_suspended(&self, grant: GrantId, note: impl Into<Note>) -> Result<(), Error> {
-        self.revoke(grant, note).await
     }
 
     /// Asks the provider about the open payments on one page of a search, whether they are

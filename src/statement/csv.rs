@@ -129,6 +129,11 @@ pub fn parse_csv(file: &[u8], mapping: &Mapping) -> Result<ParsedStatement, Mapp
         .flexible(true)
         .trim(Trim::All)
         .from_reader(body);
+    let mut lines = Lines {
+        body,
+        counted: 0,
+        line: 1 + u64::try_from(mapping.skip_lines).unwrap_or(0),
+    };
     let header = reader.byte_headers().cloned().unwrap_or_default();
     let find = |name: &String| column(&header, name);
     let (date, amount) = (find(&mapping.date)?, find(&mapping.amount)?);
@@ -142,13 +147,13 @@ pub fn parse_csv(file: &[u8], mapping: &Mapping) -> Result<ParsedStatement, Mapp
         let record = match record {
             Ok(record) => record,
             Err(error) => {
-                let line = error.position().map_or(0, csv::Position::line);
+                let line = lines.at(error.position());
                 let reason = "this is not a line of columns".to_owned();
-                statement.bad.push(bad(mapping, line, reason));
+                statement.bad.push(BadRow { line, reason });
                 continue;
             }
         };
-        let line = record.position().map_or(0, csv::Position::line);
+        let line = lines.at(record.position());
         if record.iter().all(<[u8]>::is_empty) {
             continue;
         }
@@ -170,7 +175,7 @@ pub fn parse_csv(file: &[u8], mapping: &Mapping) -> Result<ParsedStatement, Mapp
         };
         match read() {
             Ok(None) => statement.outgoing += 1,
-            Err(reason) => statement.bad.push(bad(mapping, line, reason)),
+            Err(reason) => statement.bad.push(BadRow { line, reason }),
             Ok(Some((day, sum))) => {
                 let reference = reference.map_or_else(String::new, |at| text(&record, at));
                 let described: Vec<_> = description.iter().map(|at| text(&record, *at)).collect();
@@ -187,11 +192,34 @@ pub fn parse_csv(file: &[u8], mapping: &Mapping) -> Result<ParsedStatement, Mapp
     Ok(statement)
 }
 
-fn bad(mapping: &Mapping, line: u64, reason: String) -> BadRow {
-    let skipped = u64::try_from(mapping.skip_lines).unwrap_or(0);
-    BadRow {
-        line: line + skipped,
-        reason,
+/// Tells the line of a record by where it begins. The reader's own count stands still between
+/// the two bytes that end a line on Windows.
+struct Lines<'f> {
+    body: &'f [u8],
+    counted: usize,
+    line: u64,
+}
+
+impl Lines<'_> {
+    fn at(&mut self, position: Option<&csv::Position>) -> u64 {
+        let byte = position.and_then(|position| usize::try_from(position.byte()).ok());
+        let mut start = byte
+            .unwrap_or(self.counted)
+            .clamp(self.counted, self.body.len());
+        while self
+            .body
+            .get(start)
+            .is_some_and(|byte| matches!(byte, b'\r' | b'\n'))
+        {
+            start += 1;
+        }
+        let passed = self.body[self.counted..start].iter();
+        self.line += passed
+            .filter(|byte| **byte == b'\n')
+            .map(|_| 1)
+            .sum::<u64>();
+        self.counted = start;
+        self.line
     }
 }
 

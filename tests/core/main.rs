@@ -13,6 +13,7 @@ mod support;
 mod access;
 mod any_order;
 mod architecture;
+mod auditor;
 mod awkward_money;
 mod card_payment;
 mod conformance;
@@ -27,7 +28,10 @@ mod no_secrets;
 mod policy;
 mod races;
 mod reconciliation;
+mod refunds;
 mod simulator_faults;
 mod state_machine;
+#[cfg(feature = "statements")]
+mod statements;
 mod vectors;
 mod worker;

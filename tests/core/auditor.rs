@@ -1,0 +1,342 @@
+//! Money and access that somebody, or something, brought out of step.
+
+use coursegate::access::{Grant, GrantSource, GrantState, Terms};
+use coursegate::adapter::simulator::Choice;
+use coursegate::audit::ConcernKind;
+use coursegate::enrollment::{Case, Change, Status};
+use coursegate::payment::{AttemptStatus, Method, Reversal, Standing};
+use coursegate::port::{Committed, PageRequest, Store};
+use coursegate::record::Fact;
+use coursegate::registrar::{AuditReport, NewGrant};
+use coursegate::{CourseId, IdRun, LearnerId, Reference};
+
+use crate::support::{World, admin, config, course, learner, start};
+
+async fn audit(world: &World) -> AuditReport {
+    let desk = world.registrar.admin(admin());
+    let mut all = AuditReport::default();
+    let mut from = None;
+    loop {
+        let part = desk.audit(from, 2).await.unwrap();
+        all.looked_at += part.looked_at;
+        all.repaired.extend(part.repaired);
+        all.concerns.extend(part.concerns);
+        from = part.next;
+        if from.is_none() {
+            return all;
+        }
+    }
+}
+
+/// Somebody's approved card payment.
+async fn paid(world: &World, name: &str) -> Case {
+    let (enrollment, _, link) = world.attempt(name, Method::Card).await;
+    world.pay(&link, Choice::Card).await;
+    assert!(world.may_enter(name).await);
+    world.case(enrollment).await
+}
+
+/// Writes what no use case would.
+async fn tamper(world: &World, case: &Case, change: impl FnOnce(&mut Case)) {
+    let mut tampered = case.clone();
+    change(&mut tampered);
+    let mut written = Change::default();
+    written.expected = Some(case.enrollment.version);
+    written.enrollment = Some(tampered.enrollment);
+    if let Some(enrollment) = &mut written.enrollment {
+        enrollment.version = enrollment.version.next();
+    }
+    written.attempts = tampered.attempts;
+    written.grants = tampered.grants;
+    assert_eq!(world.store.commit(written).await.unwrap(), Committed::Done);
+}
+
+fn kinds(report: &AuditReport) -> Vec<ConcernKind> {
+    report.concerns.iter().map(|concern| concern.kind).collect()
+}
+
+#[tokio::test]
+async fn where_everything_agrees_there_is_nothing_to_say() {
+    let world = World::new();
+    paid(&world, "thandi").await;
+    world.attempt("sipho", Method::Card).await;
+    let (held, _, link) = world.attempt("naledi", Method::InstantEft).await;
+    world.pay(&link, Choice::InstantEft).await;
+    world
+        .registrar
+        .admin(admin())
+        .approve(held, "")
+        .await
+        .unwrap();
+    let ahead = world.enrol("lerato", Method::Card).await.enrollment;
+    world
+        .registrar
+        .admin(admin())
+        .approve(ahead, "pays in cash")
+        .await
+        .unwrap();
+    world.enrol("pieter", Method::BankTransfer).await;
+    let free = NewGrant {
+        learner: learner("zanele"),
+        course: course(),
+        terms: Terms::default(),
+        migrated: true,
+    };
+    world
+        .registrar
+        .admin(admin())
+        .grant(free, "")
+        .await
+        .unwrap();
+    let report = audit(&world).await;
+    assert_eq!(
+        (report.looked_at, report.repaired.len(), kinds(&report)),
+        (6, 0, vec![])
+    );
+}
+
+#[tokio::test]
+async fn money_without_access_gets_its_access_once() {
+    let world = World::new();
+    let case = paid(&world, "thandi").await;
+    // Its grant is lost: the payment it rests on was overwritten by hand.
+    tamper(&world, &case, |case| {
+        let by = admin();
+        case.grants[0].source = GrantSource::Admin { by };
+        case.grants[0].state = GrantState::Ended {
+            at: start(),
+            why: coursegate::access::EndReason::Revoked,
+        };
+    })
+    .await;
+    assert!(!world.may_enter("thandi").await);
+    let report = audit(&world).await;
+    assert_eq!(report.repaired, [case.enrollment.id]);
+    assert_eq!(kinds(&report), []);
+    assert!(world.may_enter("thandi").await);
+    let mended = world.case(case.enrollment.id).await;
+    assert_eq!(mended.grants.len(), 2);
+    let history = world
+        .registrar
+        .admin(admin())
+        .explain(case.enrollment.id)
+        .await
+        .unwrap()
+        .history;
+    let granted = |fact: &Fact| matches!(fact, Fact::AccessGranted { .. });
+    assert_eq!(
+        history
+            .iter()
+            .filter(|record| granted(&record.fact))
+            .count(),
+        2
+    );
+    assert!(audit(&world).await.repaired.is_empty(), "once is enough");
+}
+
+#[tokio::test]
+async fn access_that_a_person_ended_is_not_given_back() {
+    let world = World::new();
+    let case = paid(&world, "thandi").await;
+    let desk = world.registrar.admin(admin());
+    desk.revoke(case.grants[0].id, "misconduct").await.unwrap();
+    let report = audit(&world).await;
+    assert_eq!((report.repaired.len(), kinds(&report)), (0, vec![]));
+    assert!(!world.may_enter("thandi").await);
+}
+
+#[tokio::test]
+async fn access_whose_money_went_back_is_ended_or_suspended() {
+    for status in [AttemptStatus::Refunded, AttemptStatus::Reversed] {
+        let world = World::new();
+        let case = paid(&world, "thandi").await;
+        tamper(&world, &case, |case| {
+            case.attempts[0].status = status;
+            if let Some(payment) = &mut case.attempts[0].payment {
+                payment.standing = Standing::Returned;
+            }
+        })
+        .await;
+        let report = audit(&world).await;
+        assert_eq!(
+            (report.repaired.len(), kinds(&report)),
+            (1, vec![]),
+            "{status}"
+        );
+        assert!(!world.may_enter("thandi").await);
+        let grant = world.case(case.enrollment.id).await.grants[0].state;
+        match status {
+            AttemptStatus::Reversed => {
+                assert!(matches!(
+                    grant,
+                    GrantState::Suspended {
+                        why: Reversal::Reversed,
+                        ..
+                    }
+                ));
+            }
+            _ => assert!(matches!(grant, GrantState::Ended { .. })),
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_mended_safely_is_put_before_a_person() {
+    let world = World::new();
+    let unpaid = paid(&world, "thandi").await;
+    tamper(&world, &unpaid, |case| {
+        case.attempts[0].status = AttemptStatus::LinkReady;
+        case.attempts[0].payment = None;
+    })
+    .await;
+    let other = paid(&world, "sipho").await;
+    let stray = Grant::new(
+        IdRun::new(start()).grant(),
+        (learner("mallory"), course()),
+        None,
+        GrantSource::Payment {
+            payment: Reference::new("CG-MADE-UP").unwrap(),
+        },
+        &Terms::default(),
+        start(),
+    );
+    let mut change = Change::default();
+    change.grants = vec![stray];
+    world.store.commit(change).await.unwrap();
+    let named = world.enrol("lerato", Method::Card).await.enrollment;
+    let named = world.case(named).await;
+    tamper(&world, &named, |case| {
+        case.enrollment.status = Status::Approved {
+            cause: coursegate::reason::ApprovalCause::ManualAdminApproval,
+        };
+    })
+    .await;
+
+    let report = audit(&world).await;
+    let mut found = kinds(&report);
+    found.sort_unstable();
+    let expected = [
+        ConcernKind::AccessWithoutMoney,
+        ConcernKind::AccessWithoutMoney,
+        ConcernKind::ApprovedWithoutAccess,
+    ];
+    assert_eq!(found, expected);
+    assert!(report.repaired.is_empty());
+    // A second audit raises nothing new, and the list shows each once.
+    audit(&world).await;
+    let desk = world.registrar.admin(admin());
+    let listed = desk.concerns(PageRequest::first(10)).await.unwrap().items;
+    assert_eq!(listed.len(), 3);
+    assert!(
+        listed
+            .iter()
+            .all(|concern| !concern.kind.advice().is_empty())
+    );
+    world.pass().await;
+    let raised = |fact: &Fact| matches!(fact, Fact::ConcernRaised { .. });
+    let published = world.publisher.published();
+    assert_eq!(
+        published
+            .iter()
+            .filter(|record| raised(&record.fact))
+            .count(),
+        3
+    );
+
+    // Whoever is behind it says so, and it is not raised again as long as nothing changes.
+    let about = listed
+        .iter()
+        .find(|concern| concern.enrollment == Some(unpaid.enrollment.id));
+    desk.close_concern(&about.unwrap().key, "a scholarship")
+        .await
+        .unwrap();
+    assert_eq!(audit(&world).await.concerns.len(), 2);
+    assert_eq!(
+        desk.concerns(PageRequest::first(10))
+            .await
+            .unwrap()
+            .items
+            .len(),
+        2
+    );
+    let _ = other;
+}
+
+#[tokio::test]
+async fn a_grant_for_somebody_else_is_found() {
+    let world = World::new();
+    let case = paid(&world, "thandi").await;
+    let mut given = case.clone();
+    given.grants[0].course = CourseId::new("another").unwrap();
+    given.grants[0].learner = LearnerId::new("mallory").unwrap();
+    let found = coursegate::audit::examine(&given, config().patience, start());
+    assert_eq!(found[0].kind, ConcernKind::GrantDiffers);
+}
+
+#[tokio::test]
+async fn who_waits_too_long_is_shown_until_somebody_decides() {
+    let world = World::new();
+    let (enrollment, _, link) = world.attempt("thandi", Method::InstantEft).await;
+    world.pay(&link, Choice::InstantEft).await;
+    world.advance(3 * 24 * 3600);
+    assert_eq!(kinds(&audit(&world).await), []);
+    world.advance(1);
+    assert_eq!(kinds(&audit(&world).await), [ConcernKind::PendingTooLong]);
+    let desk = world.registrar.admin(admin());
+    assert_eq!(
+        desk.concerns(PageRequest::first(10))
+            .await
+            .unwrap()
+            .items
+            .len(),
+        1
+    );
+    desk.approve(enrollment, "").await.unwrap();
+    assert!(
+        desk.concerns(PageRequest::first(10))
+            .await
+            .unwrap()
+            .items
+            .is_empty()
+    );
+    assert_eq!(kinds(&audit(&world).await), []);
+}
+
+#[tokio::test]
+async fn the_worker_audits_every_day_in_turns_and_sets_lost_timers_again() {
+    let world = World::new();
+    // Open payments whose timers are lost: a backup was brought back without them.
+    let mut wants = Vec::new();
+    for number in 0..3 {
+        let (id, ..) = world
+            .attempt(&format!("learner-{number}"), Method::Card)
+            .await;
+        let case = world.case(id).await;
+        let mut change = Change::default();
+        let lost = [
+            coursegate::enrollment::TimerKey::Enrollment(id),
+            coursegate::enrollment::TimerKey::Attempt(case.attempts[0].reference.clone()),
+        ];
+        change.timers = lost
+            .map(|key| coursegate::enrollment::Timer { key, due_at: None })
+            .to_vec();
+        world.store.commit(change).await.unwrap();
+        wants.push(id);
+    }
+    world.pass().await;
+    world.advance(3600);
+    assert_eq!(world.pass().await.asked, 0, "nobody thinks of them");
+    world.advance(23 * 3600);
+    assert!(world.pass().await.jobs >= 1);
+    let mut passes = 0;
+    for _ in 0..9 {
+        world.advance(24 * 3600);
+        for _ in 0..5 {
+            passes += world.pass().await.asked;
+        }
+    }
+    assert!(passes > 10, "{passes}");
+    for id in wants {
+        assert_eq!(world.case(id).await.enrollment.status, Status::Expired);
+    }
+}

@@ -1,0 +1,295 @@
+//! Bank statements: read, imported once, matched, and decided by a person.
+
+use chrono::NaiveDate;
+use coursegate::enrollment::Status;
+use coursegate::payment::Method;
+use coursegate::port::{PageRequest, RowFilter};
+use coursegate::statement::{
+    Mapping, MappingError, RowState, StatementRow, Waiting, parse_csv, suggest,
+};
+use coursegate::{EnrollmentId, Error, IdRun, Money, Reference};
+
+use crate::support::{World, admin, price, start};
+
+fn mapping() -> Mapping {
+    Mapping::new("Date", "Amount")
+        .reference("Reference")
+        .description("Description")
+}
+
+fn day(day: u32) -> NaiveDate {
+    NaiveDate::from_ymd_opt(2026, 2, day).unwrap()
+}
+
+fn row(reference: &str, cents: i64) -> StatementRow {
+    StatementRow::new(day(1), Money::zar(cents).unwrap(), reference, "EFT", 0)
+}
+
+#[test]
+fn good_rows_are_kept_and_bad_ones_named_by_line() {
+    let file = "\u{feff}Date,Description,Amount,Balance,Reference\r\n\
+        2026-02-01,EFT CREDIT,499.00,1000.00,CG-7K3M9QXDT4WZ\r\n\
+        2026-02-01,\"Rent, February\",-5000.00,900.00,\r\n\
+        2026-02-30,EFT,1.00,1.00,x\r\n\
+        \r\n\
+        2026-02-02,EFT,R 1 499.5,1.00,two\r\n\
+        2026-02-02,EFT,1.005,1.00,three\r\n\
+        2026-02-02,EFT\r\n\
+        2026-02-03,\"a \"\"quoted\"\"\nline\",\"2,499.00\",1.00,four\r\n\
+        2026-02-03,EFT,0.00,1.00,five\r\n";
+    let statement = parse_csv(file.as_bytes(), &mapping()).unwrap();
+    let sums: Vec<_> = statement
+        .rows
+        .iter()
+        .map(|row| row.amount.minor())
+        .collect();
+    assert_eq!(sums, [49_900, 149_950, 249_900]);
+    assert_eq!(statement.outgoing, 2);
+    let bad: Vec<_> = statement
+        .bad
+        .iter()
+        .map(|bad| (bad.line, bad.reason.as_str()))
+        .collect();
+    assert_eq!(bad[0], (4, "column `Date` holds no day like %Y-%m-%d"));
+    assert_eq!(bad[1], (7, "column `Amount` holds no sum"));
+    assert_eq!((bad.len(), bad[2].0), (3, 8));
+    assert!(
+        bad.iter().all(|(_, reason)| !reason.contains("1.005")),
+        "nothing is repeated"
+    );
+    assert_eq!(statement.rows[0].reference.as_str(), "CG-7K3M9QXDT4WZ");
+    assert_eq!(statement.rows[2].date, day(3));
+}
+
+#[test]
+fn other_banks_write_otherwise() {
+    let file = "Account 1\nprinted today\nDatum;Betrag;Text\n01/02/2026;1.499,00;CG-1\n02/02/2026;- 12,5;fee\n";
+    let mut mapping = Mapping::new("datum", "BETRAG").reference("Text");
+    mapping.date_format = "%d/%m/%Y".to_owned();
+    mapping.decimal = ',';
+    mapping.delimiter = b';';
+    mapping.skip_lines = 2;
+    let statement = parse_csv(file.as_bytes(), &mapping).unwrap();
+    assert_eq!(statement.rows[0].amount.minor(), 149_900);
+    assert_eq!(
+        (
+            statement.rows.len(),
+            statement.outgoing,
+            statement.bad.len()
+        ),
+        (1, 1, 0)
+    );
+
+    let mut cents = Mapping::new("Date", "Amount");
+    cents.in_cents = true;
+    let file =
+        b"Date,Amount\n2026-02-01,49900\n2026-02-01,499.00\n2026-02-01,99999999999999999999\n";
+    let statement = parse_csv(file, &cents).unwrap();
+    assert_eq!(statement.rows[0].amount.minor(), 49_900);
+    let lines: Vec<_> = statement.bad.iter().map(|bad| bad.line).collect();
+    assert_eq!(lines, [3, 4]);
+}
+
+#[test]
+fn a_file_without_the_columns_is_refused_and_says_which() {
+    let refused = |file: &[u8]| parse_csv(file, &mapping()).unwrap_err();
+    let missing = MappingError::NoColumn("Amount".to_owned());
+    assert_eq!(refused(b"Date,Sum,Reference,Description\n"), missing);
+    assert_eq!(refused(b""), MappingError::NoColumn("Date".to_owned()));
+    let twice = refused(b"Date,Amount,Amount,Reference,Description\n");
+    assert_eq!(twice, MappingError::TwoColumns("Amount".to_owned()));
+    let giant = vec![b'x'; 10 * 1024 * 1024 + 1];
+    assert_eq!(refused(&giant), MappingError::TooLarge);
+    // Whatever the bytes are, nothing panics.
+    let mut noise = 1_u64;
+    for length in 0..300_usize {
+        let bytes: Vec<u8> = (0..length)
+            .map(|_| {
+                noise = noise
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1);
+                b"Date,Amount\n\"\r\xff1-.2026"[(noise >> 40) as usize % 22]
+            })
+            .collect();
+        let mut file = b"Date,Amount,Reference,Description\n".to_vec();
+        file.extend(bytes);
+        parse_csv(&file, &mapping()).unwrap();
+    }
+}
+
+#[test]
+fn equal_rows_stay_two_and_the_same_file_stays_the_same() {
+    let file = b"Date,Amount,Reference,Description\n2026-02-01,1.00,a,b\n2026-02-01,1.00,a,b\n2026-02-01,1.00,ab,\n";
+    let once = parse_csv(file, &mapping()).unwrap().rows;
+    let again = parse_csv(file, &mapping()).unwrap().rows;
+    assert_eq!(once, again);
+    let checksums: std::collections::HashSet<_> = once.iter().map(|row| &row.checksum).collect();
+    assert_eq!(checksums.len(), 3);
+}
+
+fn waiting(ids: &mut IdRun, reference: &str, cents: i64) -> (EnrollmentId, Waiting) {
+    let enrollment = ids.enrollment();
+    let waiting = Waiting {
+        enrollment,
+        reference: Reference::new(reference).unwrap(),
+        amount: Money::zar(cents).unwrap(),
+    };
+    (enrollment, waiting)
+}
+
+#[test]
+fn rows_are_matched_by_reference_and_sum_with_a_score() {
+    let mut ids = IdRun::new(start());
+    let (first, a) = waiting(&mut ids, "CG-7K3M9QXDT4WZ", 49_900);
+    let (second, b) = waiting(&mut ids, "CG-8K3M9QXDT4WZ", 35_000);
+    let (_, c) = waiting(&mut ids, "CG-000000000000", 35_000);
+    let all = [a, b, c];
+    let best = |row: StatementRow| {
+        let found = suggest(&[row], &all);
+        found
+            .first()
+            .map(|best| (best.enrollment, (best.score * 100.0).round() as i64))
+    };
+    assert_eq!(best(row("CG-7K3M9QXDT4WZ", 49_900)), Some((first, 100)));
+    assert_eq!(
+        best(row("payment cg 7k3m 9qxd t4wz thandi", 49_900)),
+        Some((first, 100))
+    );
+    assert_eq!(best(row("CG-7K3M9QXDT4WX", 49_900)), Some((first, 80)));
+    assert_eq!(best(row("CG-7K3M9QXDT4WZ", 10_000)), Some((first, 70)));
+    assert_eq!(best(row("CG-7X3M9QXDT4WZ", 10_000)), Some((first, 50)));
+    // A sum that one enrollment waits for, and one that two do.
+    assert_eq!(best(row("school fees", 49_900)), Some((first, 30)));
+    assert_eq!(best(row("school fees", 35_000)), None);
+    assert_eq!(best(row("school fees", 1)), None);
+    // In the description, and beside a neighbour that is one character away.
+    let described = StatementRow::new(
+        day(1),
+        Money::zar(35_000).unwrap(),
+        "",
+        "EFT CG8K3M9QXDT4WZ",
+        0,
+    );
+    let found = suggest(&[described], &all);
+    assert_eq!(found[0].enrollment, second);
+    assert!(found[0].amount_fits && found[0].score > 0.99);
+    assert!(
+        found[1..].iter().all(|other| other.score < 0.6),
+        "{found:?}"
+    );
+    assert!(suggest(&[row("CG", 5)], &all).is_empty());
+}
+
+#[tokio::test]
+async fn a_statement_is_imported_suggested_and_approved_with_one_click() {
+    let world = World::new();
+    let mut references = Vec::new();
+    for name in ["thandi", "sipho", "naledi"] {
+        let id = world.enrol(name, Method::BankTransfer).await.enrollment;
+        references.push((id, world.case(id).await.attempts[0].reference.clone()));
+    }
+    let file = format!(
+        "Date,Amount,Reference,Description\n2026-02-01,499.00,{},a\n2026-02-01,400.00,{},b\n2026-02-02,77.00,groceries,c\n",
+        references[0].1, references[1].1
+    );
+    let rows = parse_csv(file.as_bytes(), &mapping()).unwrap().rows;
+    let desk = world.registrar.admin(admin());
+    let imported = desk.import_statement(rows.clone()).await.unwrap();
+    assert_eq!((imported.added, imported.known), (3, 0));
+    let again = desk.import_statement(rows).await.unwrap();
+    assert_eq!((again.added, again.known), (0, 3));
+
+    let suggestions = desk.suggestions().await.unwrap();
+    assert_eq!(suggestions.len(), 2);
+    assert_eq!(
+        (suggestions[0].enrollment, suggestions[0].score),
+        (references[0].0, 1.0)
+    );
+    assert!(!suggestions[1].amount_fits);
+    assert!(
+        !world.may_enter("thandi").await,
+        "a suggestion approves nothing"
+    );
+
+    let sure = &suggestions[0];
+    let pairs = [
+        (sure.row.clone(), sure.enrollment),
+        // The same row cannot pay for a second enrollment.
+        (sure.row.clone(), references[2].0),
+        (suggestions[1].row.clone(), references[0].0),
+        ("unknown".into(), references[2].0),
+    ];
+    let done = desk.approve_rows(&pairs, "statement of 2 February").await;
+    let problems: Vec<_> = done.iter().map(|item| item.problem.is_some()).collect();
+    assert_eq!(problems, [false, true, true, true]);
+    assert!(world.may_enter("thandi").await);
+    assert!(!world.may_enter("naledi").await);
+
+    // The other sum, knowingly: what the row says is what was paid.
+    let knowingly = [(suggestions[1].row.clone(), references[1].0)];
+    let done = desk.approve_rows(&knowingly, "the rest is a bursary").await;
+    assert_eq!(done[0].problem, None);
+    let case = world.case(references[1].0).await;
+    assert_eq!(
+        case.attempts[0].payment.unwrap().amount.unwrap().minor(),
+        40_000
+    );
+    assert!(matches!(case.enrollment.status, Status::Approved { .. }));
+
+    let open = desk
+        .statement(RowFilter::Open, PageRequest::first(10))
+        .await
+        .unwrap()
+        .items;
+    assert_eq!(open.len(), 1);
+    let left = &open[0].row.checksum;
+    desk.close_row(left, "groceries").await.unwrap();
+    assert_eq!(
+        desk.close_row(left, "").await,
+        Err(Error::NotFound("open row"))
+    );
+    let settled = desk
+        .statement(RowFilter::Settled, PageRequest::first(10))
+        .await
+        .unwrap()
+        .items;
+    assert_eq!(settled.len(), 3);
+    let matched = settled
+        .iter()
+        .filter(|entry| matches!(&entry.state, RowState::Matched { by, .. } if *by == admin()));
+    assert_eq!(matched.count(), 2);
+    assert_eq!(price().minor(), 49_900);
+}
+
+#[tokio::test]
+async fn two_admins_who_click_at_once_approve_once() {
+    let world = World::new();
+    let mut waiting = Vec::new();
+    for name in ["thandi", "sipho"] {
+        waiting.push(world.enrol(name, Method::BankTransfer).await.enrollment);
+    }
+    let row = row("unclear", 49_900);
+    let desk = world.registrar.admin(admin());
+    desk.import_statement(vec![row.clone()]).await.unwrap();
+    let clicks: Vec<_> = waiting
+        .into_iter()
+        .map(|enrollment| {
+            let (registrar, row) = (world.registrar.clone(), row.checksum.clone());
+            tokio::spawn(async move {
+                let desk = registrar.admin(admin());
+                let done = desk.approve_rows(&[(row, enrollment)], "").await;
+                done[0].problem.is_none()
+            })
+        })
+        .collect();
+    let mut approved = 0;
+    for click in clicks {
+        approved += usize::from(click.await.unwrap());
+    }
+    assert_eq!(approved, 1, "one row pays for one enrollment");
+    let entered = [
+        world.may_enter("thandi").await,
+        world.may_enter("sipho").await,
+    ];
+    assert_eq!(entered.iter().filter(|entered| **entered).count(), 1);
+}
