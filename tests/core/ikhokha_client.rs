@@ -9,7 +9,10 @@ use coursegate::adapter::memory::MemoryStore;
 use coursegate::adapter::simulator::{Choice, Fault, Settings, Simulator};
 use coursegate::evidence::StatedAmount;
 use coursegate::payment::{Method, ProviderStatus};
-use coursegate::port::{GatewayError, LinkRequest, Lookup, PaymentGateway, StatusQuery, Store};
+use coursegate::port::{
+    GatewayError, LinkRequest, Lookup, PageRequest, PaymentGateway, RefundRequest, StatusQuery,
+    Store,
+};
 use coursegate::registrar::{NextStep, Outcome};
 use coursegate::{AppId, Money, PayLinkId, Reference, Registrar, Secret, Title};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -442,4 +445,203 @@ fn odd_addresses_are_refused() {
         assert!(client().base_url(url).is_ok(), "{url}");
     }
     assert!(!client().capabilities().is_test_double);
+}
+
+fn day(day: u32) -> chrono::NaiveDate {
+    chrono::NaiveDate::from_ymd_opt(2026, 1, day).unwrap()
+}
+
+#[tokio::test]
+async fn lists_the_payments_of_some_days() {
+    let (simulator, base) = mounted(Settings::new(4)).await;
+    let client = client(&base);
+    let mut links = Vec::new();
+    for number in 0..3 {
+        links.push(
+            client
+                .create_link(&wish(&format!("CG-{number}")))
+                .await
+                .unwrap()
+                .id,
+        );
+    }
+    simulator.pay(&links[1], Choice::Card).unwrap();
+    let today = chrono::Utc::now().date_naive();
+    let listed = client.history(today, today).await.unwrap();
+    assert_eq!((listed.payments.len(), listed.unreadable), (3, 0));
+    let paid: Vec<_> = listed
+        .payments
+        .iter()
+        .filter(|payment| payment.status == ProviderStatus::Paid)
+        .collect();
+    assert_eq!(
+        (paid.len(), &paid[0].pay_link),
+        (1, &Some(links[1].clone()))
+    );
+    assert_eq!(
+        paid[0].amount,
+        StatedAmount::Sum(Money::zar(49_900).unwrap())
+    );
+    assert!(
+        client
+            .history(day(1), day(2))
+            .await
+            .unwrap()
+            .payments
+            .is_empty()
+    );
+    assert_eq!(
+        simulator.report(),
+        Vec::<String>::new(),
+        "the query is not signed"
+    );
+}
+
+#[tokio::test]
+async fn a_list_that_is_odd_is_read_as_far_as_it_goes() {
+    let entry = r#"{"paylinkID":"abc","status":"PAID","createdAt":"2026-01-01T00:00:00.000Z","amount":100}"#;
+    let lists = [
+        (format!("[{entry},{{}},7,{entry}]"), Some((2, 2))),
+        ("[]".to_owned(), Some((0, 0))),
+        (format!("{{\"payments\":[{entry}]}}"), None),
+        (format!("[{entry}"), None),
+        ("null".to_owned(), None),
+        // Larger than a look-up's answer may be, and than any list may be.
+        (
+            format!("[{}]", vec![entry; 10_000].join(",")),
+            Some((10_000, 0)),
+        ),
+        (format!("[\"{}\"]", "x".repeat(9 << 20)), None),
+    ];
+    for (body, expected) in lists {
+        let (base, _) = hostile(Trick::Say(ok(&body))).await;
+        let listed = client(&base).history(day(1), day(2)).await;
+        let found = listed
+            .as_ref()
+            .ok()
+            .map(|list| (list.payments.len(), list.unreadable));
+        assert_eq!(found, expected);
+        if expected.is_none() {
+            assert_eq!(listed, Err(GatewayError::Unreadable));
+        }
+    }
+    let (base, count) = hostile(Trick::Then(answer("503 Down", "", ""), ok("[]"))).await;
+    assert!(client(&base).history(day(1), day(2)).await.is_ok());
+    assert_eq!(count.load(Ordering::SeqCst), 2, "it is tried again");
+}
+
+#[tokio::test]
+async fn asks_for_a_refund_only_where_that_was_switched_on_and_never_twice() {
+    let mut settings = Settings::new(5);
+    settings.refunds = true;
+    let (simulator, base) = mounted(settings).await;
+    let link = client(&base).create_link(&wish("CG-1")).await.unwrap().id;
+    simulator.pay(&link, Choice::Card).unwrap();
+    let refund = |cents| RefundRequest {
+        pay_link: link.clone(),
+        amount: Money::zar(cents).unwrap(),
+        reason: "the learner's wish".into(),
+    };
+    let off = client(&base);
+    assert_eq!(
+        off.refund(&refund(100)).await,
+        Err(GatewayError::NotSupported)
+    );
+    assert!(!off.capabilities().refunds);
+    let on = client(&base).experimental_refunds();
+    assert!(on.capabilities().refunds);
+    on.refund(&refund(49_800)).await.unwrap();
+    let refused = on.refund(&refund(200)).await.unwrap_err();
+    assert!(matches!(refused, GatewayError::Refused { .. }), "{refused}");
+    assert_eq!(simulator.report(), Vec::<String>::new());
+
+    for trick in [
+        Trick::Reset,
+        Trick::Say(answer("500 Internal Server Error", "", "")),
+    ] {
+        let (base, count) = hostile(trick).await;
+        let lost = client(&base)
+            .experimental_refunds()
+            .refund(&refund(1))
+            .await;
+        assert_eq!(
+            lost,
+            Err(GatewayError::TimedOut),
+            "it may have gone through"
+        );
+        assert_eq!(count.load(Ordering::SeqCst), 1, "it was asked for twice");
+    }
+    let (base, _) = hostile(Trick::Say(ok(r#"{"status":"MAYBE"}"#))).await;
+    let unclear = client(&base)
+        .experimental_refunds()
+        .refund(&refund(1))
+        .await;
+    assert_eq!(unclear, Err(GatewayError::Unreadable));
+}
+
+/// Every fault there is, over HTTP: the learner is in, or somebody is shown why not.
+#[tokio::test]
+async fn every_fault_ends_in_access_or_in_a_queue() {
+    let each = Fault::ALL
+        .iter()
+        .map(|fault| tokio::spawn(one_fault(*fault)));
+    for done in each.collect::<Vec<_>>() {
+        done.await.unwrap();
+    }
+}
+
+async fn one_fault(fault: Fault) {
+    let rate = if fault == Fault::ServerError {
+        0.5
+    } else {
+        1.0
+    };
+    let mut settings = Settings::new(6).fault(fault, rate);
+    settings.delay = Duration::from_millis(300);
+    let (simulator, base) = mounted(settings).await;
+    let mut settings = config();
+    settings.rules.reconciliation.first = [100, 300, 700, 1500, 3000, 6000]
+        .map(Duration::from_millis)
+        .to_vec();
+    settings.provider.pause = Duration::from_millis(200);
+    let store = MemoryStore::new();
+    let registrar = Registrar::builder(settings, store.clone())
+        .gateway(client(&base))
+        .build()
+        .unwrap();
+    let mut link = None;
+    for _ in 0..50 {
+        if let Ok(enrolled) = registrar.enrol(request("thandi", Method::Card)).await
+            && let NextStep::Pay { url, .. } = enrolled.next
+        {
+            link = PayLinkId::new(url.rsplit('/').next().unwrap()).ok();
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    simulator.pay(&link.unwrap(), Choice::Card).unwrap();
+    let desk_person = crate::support::admin();
+    let question = coursegate::access::Question::new(
+        crate::support::learner("thandi"),
+        crate::support::course(),
+        coursegate::access::ResourceKind::Lesson,
+    );
+    let begun = Instant::now();
+    loop {
+        for callback in simulator.take_callbacks() {
+            registrar.receive(delivery(&callback)).await;
+        }
+        registrar.worker().pass().await.unwrap();
+        let differs = matches!(fault, Fault::WrongAmount | Fault::ShortAmount);
+        let entered = registrar.access(&question).await.unwrap().is_allowed();
+        let desk = registrar.admin(desk_person.clone());
+        let first = PageRequest::first(10);
+        let queued = !desk.awkward_money(first).await.unwrap().items.is_empty();
+        assert!(!(entered && queued), "{fault}");
+        if (differs && queued) || (!differs && entered) {
+            return;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30), "{fault}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }

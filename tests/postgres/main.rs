@@ -16,6 +16,10 @@ mod crash;
 mod cut;
 mod hostile;
 mod migrations;
+#[path = "../core/mix.rs"]
+#[allow(dead_code)]
+mod mix;
+mod mixes;
 mod pooler;
 mod races;
 mod reads;

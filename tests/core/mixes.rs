@@ -1,0 +1,28 @@
+//! Everything the provider does wrong, in memory.
+
+use coursegate::adapter::memory::MemoryStore;
+use coursegate::adapter::simulator::{Fault, Settings};
+use coursegate::enrollment::Schedule;
+
+use crate::mix::{each_fault_alone, fortnight, random_mixes};
+use crate::support::config;
+
+#[tokio::test]
+async fn each_fault_alone_in_memory() {
+    each_fault_alone(0..5, || async { MemoryStore::new() }).await;
+}
+
+#[tokio::test]
+async fn two_hundred_random_mixes_in_memory() {
+    random_mixes(0..200, || async { MemoryStore::new() }).await;
+}
+
+#[tokio::test]
+async fn the_check_sees_what_nobody_reconciles() {
+    let mut lonely = config();
+    lonely.rules.reconciliation = Schedule::never();
+    lonely.sweep_every = None;
+    let settings = Settings::new(0).fault(Fault::Lost, 1.0);
+    let wrong = fortnight(MemoryStore::new(), settings, lonely).await;
+    assert!(!wrong.is_empty(), "lost payments are not seen");
+}
