@@ -48,6 +48,8 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/admin/approve", web::post().to(approve_form))
         .route("/admin/reject", web::post().to(reject_form))
         .route("/admin/refund", web::post().to(refund_form))
+        .route("/admin/act", web::post().to(act_form))
+        .route("/proof", web::post().to(proof_form))
         .route("/api/enrol", web::post().to(enrol_json))
         .route("/api/access", web::get().to(access_json))
         .route("/api/admin/pending", web::get().to(pending_json))
@@ -132,6 +134,14 @@ async fn reject_form(app: Data<App>, user: SignedIn, form: Form<common::Verdict>
 
 async fn refund_form(app: Data<App>, user: SignedIn, form: Form<common::Refund>) -> Answer {
     Answer(app.clone(), app.refund_form(&user.0, &form).await)
+}
+
+async fn act_form(app: Data<App>, user: SignedIn, form: Form<common::Act>) -> Answer {
+    Answer(app.clone(), app.act_form(&user.0, &form).await)
+}
+
+async fn proof_form(app: Data<App>, user: SignedIn, form: Form<common::Proof>) -> Answer {
+    Answer(app.clone(), app.proof_form(&user.0, &form).await)
 }
 
 async fn enrol_json(app: Data<App>, user: SignedIn, wish: Json<common::Wish>) -> Answer {

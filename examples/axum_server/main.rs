@@ -34,6 +34,8 @@ fn router(app: App) -> Router {
         .route("/admin/approve", post(approve_form))
         .route("/admin/reject", post(reject_form))
         .route("/admin/refund", post(refund_form))
+        .route("/admin/act", post(act_form))
+        .route("/proof", post(proof_form))
         .route("/api/enrol", post(enrol_json))
         .route("/api/access", get(access_json))
         .route("/api/admin/pending", get(pending_json))
@@ -109,6 +111,22 @@ async fn refund_form(
     Form(form): Form<common::Refund>,
 ) -> Answer {
     Answer(app.clone(), app.refund_form(&user, &form).await)
+}
+
+async fn act_form(
+    State(app): State<App>,
+    SignedIn(user): SignedIn,
+    Form(form): Form<common::Act>,
+) -> Answer {
+    Answer(app.clone(), app.act_form(&user, &form).await)
+}
+
+async fn proof_form(
+    State(app): State<App>,
+    SignedIn(user): SignedIn,
+    Form(form): Form<common::Proof>,
+) -> Answer {
+    Answer(app.clone(), app.proof_form(&user, &form).await)
 }
 
 async fn enrol_json(

@@ -13,6 +13,7 @@ mod pages;
 mod serve;
 
 use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
 
 use coursegate::adapter::memory::MemoryStore;
 use coursegate::adapter::simulator::{Fault, Settings, Simulator};
@@ -23,7 +24,7 @@ use coursegate::{AppId, BankDetails, Config, Registrar, Secret, Site};
     reason = "actix answers the unauthorized by an error of its own"
 )]
 pub use app::problem;
-pub use app::{App, Approval, Refund, Reply, SignIn, User, Verdict, Wish};
+pub use app::{Act, App, Approval, Proof, Refund, Reply, SignIn, User, Verdict, Wish};
 #[allow(unused_imports, reason = "actix brings its own server")]
 pub use serve::serve;
 
@@ -32,7 +33,7 @@ pub const WEBHOOK_PATH: &str = "/payments/ikhokha";
 /// Largest request body.
 pub const MAX_BODY: usize = 64 * 1024;
 /// Time a client has to send its headers, and again to send its body.
-pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(10);
 /// Most headers of one request.
 pub const MAX_HEADERS: usize = 100;
 
@@ -117,12 +118,13 @@ impl Demo {
             &uuid::Uuid::new_v4().simple().to_string()[..20]
         );
         // Each fault that was asked for strikes every other time.
-        let settings = options
+        let mut settings = options
             .faults
             .iter()
             .fold(Settings::new(1), |settings, fault| {
                 settings.fault(*fault, 0.5)
             });
+        settings.delay = Duration::from_secs(5);
         let simulator =
             Simulator::new(AppId::new(&app_id)?, Secret::new(secret.clone())?, settings);
         simulator.set_pay_base(&there);
@@ -134,14 +136,16 @@ impl Demo {
             cancel_url: None,
             requester_url: here.clone(),
         };
-        let config = Config::new(AppId::new(&app_id)?, Secret::new(secret.clone())?, site)?.bank(
-            BankDetails {
+        let mut config = Config::new(AppId::new(&app_id)?, Secret::new(secret.clone())?, site)?
+            .bank(BankDetails {
                 account_holder: "Demo School (made up)".into(),
                 bank: "Demo Bank".into(),
                 account_number: "000000001".into(),
                 branch_code: "000001".into(),
-            },
-        );
+            });
+        // Sooner than in a real school, so that one can watch it: lost callbacks are made up for.
+        let looks = [5, 10, 20, 60, 300, 3600];
+        config.rules.reconciliation.first = looks.map(Duration::from_secs).to_vec();
         let registrar = match std::env::var("DATABASE_URL") {
             Ok(url) => Registrar::builder(config, postgres(&url).await?),
             Err(_) => Registrar::builder(config, MemoryStore::new()),

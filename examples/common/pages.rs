@@ -1,11 +1,13 @@
 //! Plain pages. Everything that is text stays text.
 
 use coursegate::access::{CardAction, LearnerCard};
+use coursegate::audit::ConcernKind;
+use coursegate::enrollment::InboxState;
 use coursegate::reason::MoneyOutcome;
 use coursegate::registrar::{AwkwardItem, Explanation};
 use coursegate::{BankDetails, CourseId, LearnerId, Money, PersonId, Reference};
 
-use super::app::Course;
+use super::app::{Course, Desk};
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;\
 color:#16202a;background:#fff}article{border:1px solid #c5d0d9;border-radius:.5rem;padding:1rem;margin:1rem 0}\
@@ -131,18 +133,23 @@ fn button(course: &Course, card: &LearnerCard) -> String {
     }
 }
 
-pub fn transfer(reference: &Reference, amount: Money, bank: &BankDetails) -> String {
+pub fn transfer(course: &str, reference: &Reference, amount: Money, bank: &BankDetails) -> String {
     frame(
         "Bank transfer",
         false,
         &format!(
             "<p>Transfer the money with this reference; the school opens the course when it has arrived.</p><dl>\
              <dt>Reference</dt><dd><strong>{reference}</strong></dd><dt>Amount</dt><dd>{amount}</dd>\
-             <dt>Account</dt><dd>{}, {}, {}, branch {}</dd></dl><p><a href=\"/\">Back to the courses</a></p>",
+             <dt>Account</dt><dd>{}, {}, {}, branch {}</dd></dl>\
+             <form method=\"post\" action=\"/proof\"><input type=\"hidden\" name=\"course\" value=\"{}\">\
+             <input name=\"proof\" required maxlength=\"500\" placeholder=\"Link to your proof of payment\" \
+             aria-label=\"Link to your proof of payment\"> <button>Show proof of payment</button></form>\
+             <p><a href=\"/\">Back to the courses</a></p>",
             text(&bank.account_holder),
             text(&bank.bank),
             text(&bank.account_number),
-            text(&bank.branch_code)
+            text(&bank.branch_code),
+            text(course)
         ),
     )
 }
@@ -158,7 +165,7 @@ pub fn lesson(course: &CourseId) -> String {
     )
 }
 
-pub fn admin(person: &PersonId, rows: &[Explanation], awkward: &[AwkwardItem]) -> String {
+pub fn admin(person: &PersonId, rows: &[Explanation], desk: &Desk) -> String {
     let mut body = format!(
         "<p>Signed in as <strong>{}</strong>.</p>",
         text(person.as_str())
@@ -203,12 +210,100 @@ pub fn admin(person: &PersonId, rows: &[Explanation], awkward: &[AwkwardItem]) -
             act("reject", "Reject", "<input name=\"reason\" required maxlength=\"200\" placeholder=\"Reason\" aria-label=\"Reason\"> "),
         ));
     }
-    for item in awkward {
+    for item in &desk.awkward {
         body.push_str(&awkward_article(item));
     }
+    for concern in desk
+        .concerns
+        .iter()
+        .filter(|concern| concern.kind != ConcernKind::OrphanMoney)
+    {
+        let close = act(
+            "close_concern",
+            concern.key.as_str(),
+            "",
+            "Close",
+            Some("What it was"),
+        );
+        body.push_str(&format!(
+            "<article><h2>{}</h2><p>{}</p><p>{}</p>{close}</article>",
+            concern.kind,
+            text(concern.key.as_str()),
+            concern.kind.advice()
+        ));
+    }
+    for entry in &desk.dead {
+        let cause = match &entry.state {
+            InboxState::Dead { cause } => cause.as_str(),
+            _ => "",
+        };
+        let again = act("replay", entry.key.as_str(), "", "Try again", None);
+        body.push_str(&format!(
+            "<article><h2>A callback was given up on</h2><p>{}</p>{again}</article>",
+            text(cause)
+        ));
+    }
+    body.push_str(&statement(desk));
     body.push_str("<p><a href=\"/admin\">Look again</a></p>");
-    // A page that comes anew would take away a reason that is being written.
-    frame("Approvals", rows.is_empty() && awkward.is_empty(), &body)
+    // A page that comes anew would take away what is being written.
+    frame("Approvals", false, &body)
+}
+
+/// A button of the admin page, with a field when something has to be written.
+fn act(action: &str, subject: &str, other: &str, label: &str, ask: Option<&str>) -> String {
+    let field = ask.map_or_else(String::new, |ask| {
+        format!("<input name=\"text\" required maxlength=\"200\" placeholder=\"{ask}\" aria-label=\"{ask}\"> ")
+    });
+    format!(
+        "<form method=\"post\" action=\"/admin/act\"><input type=\"hidden\" name=\"action\" value=\"{action}\">\
+         <input type=\"hidden\" name=\"subject\" value=\"{}\"><input type=\"hidden\" name=\"other\" value=\"{}\">\
+         {field}<button>{label}</button></form>",
+        text(subject),
+        text(other)
+    )
+}
+
+/// Rows of bank statements that nobody has decided about, and a way to import more.
+fn statement(desk: &Desk) -> String {
+    let mut body = String::from(
+        "<article><h2>Bank statement</h2><form method=\"post\" action=\"/admin/act\">\
+         <input type=\"hidden\" name=\"action\" value=\"statement\"><textarea name=\"text\" rows=\"3\" cols=\"60\" required \
+         aria-label=\"Statement as CSV\">date,amount,reference\n</textarea><br><button>Import</button></form>",
+    );
+    for entry in &desk.rows {
+        let row = &entry.row;
+        let checksum = row.checksum.as_str();
+        let fits = desk
+            .suggestions
+            .iter()
+            .filter(|fit| fit.row == row.checksum);
+        let approve: String = fits
+            .map(|fit| {
+                let label = format!("Approve {} ({:.0} %)", fit.payment, fit.score * 100.0);
+                act(
+                    "approve_row",
+                    checksum,
+                    &fit.enrollment.to_string(),
+                    &label,
+                    None,
+                )
+            })
+            .collect();
+        body.push_str(&format!(
+            "<p>{} {} {}</p>{approve}{}",
+            row.date,
+            row.amount,
+            text(row.reference.as_str()),
+            act(
+                "close_row",
+                checksum,
+                "",
+                "Not for a course",
+                Some("What it is")
+            )
+        ));
+    }
+    body + "</article>"
 }
 
 /// Money that does not fit: what it is, and a way to record that it went back.
@@ -225,19 +320,30 @@ fn awkward_article(item: &AwkwardItem) -> String {
             let reference = text(attempt.reference.as_str());
             format!(
                 "<article><h2>{head}: {sum}</h2><p>{reference}</p><p>{why}</p>\
-                 <form method=\"post\" action=\"/admin/refund\">\
-                 <input type=\"hidden\" name=\"reference\" value=\"{reference}\">\
-                 <input name=\"proof\" required maxlength=\"200\" placeholder=\"Dashboard reference\" \
-                 aria-label=\"Dashboard reference\"> <button>Record the refund</button></form></article>"
+                 {}</article>",
+                act(
+                    "refund",
+                    attempt.reference.as_str(),
+                    "",
+                    "Record the refund",
+                    Some("Dashboard reference")
+                )
             )
         }
         AwkwardItem::Orphan(concern) => format!(
-            "<article><h2>{head}: {}</h2><p>Pay link {}</p><p>{}</p></article>",
+            "<article><h2>{head}: {}</h2><p>Pay link {}</p><p>{}</p>{}</article>",
             concern
                 .amount
                 .map_or_else(String::new, |sum| sum.to_string()),
             text(concern.pay_link.as_ref().map_or("", |link| link.as_str())),
             concern.kind.advice(),
+            act(
+                "close_concern",
+                concern.key.as_str(),
+                "",
+                "Close",
+                Some("What it was")
+            ),
         ),
         _ => String::new(),
     }

@@ -538,6 +538,104 @@ async fn both_servers_keep_everything_in_postgres() {
     scripted_callbacks(&server).await;
 }
 
+/// Nobody comes back from the pay page, callbacks are lost, and the provider is slow to know:
+/// money and access agree in the end.
+#[tokio::test]
+async fn whoever_paid_gets_in_and_nobody_else() {
+    let faults = ["--faults", "lost,duplicate,reorder,lag"];
+    let server = Server::start_with("axum_server", &faults, None);
+    let mut learners = Vec::new();
+    for number in 0..8 {
+        let learner = server.sign_in(&format!("learner-{number}"), "").await;
+        let enrolled = learner.enrol("rust-101", "card").await;
+        let pay = enrolled["next"]["url"].as_str().unwrap().to_owned();
+        let choice = ["card", "decline"][number % 2];
+        learner.submit(pay, &[("choice", choice)]).await;
+        learners.push(learner);
+    }
+    for (number, learner) in learners.iter().enumerate() {
+        if number % 2 == 0 {
+            learner.until("rust-101", "Continue Course").await;
+        } else {
+            assert_eq!(learner.access("rust-101").await["allowed"], false);
+        }
+    }
+}
+
+/// A bank transfer with its proof, found on a pasted statement and approved with one click.
+#[cfg(feature = "statements")]
+#[tokio::test]
+async fn a_bank_statement_on_the_admin_page() {
+    for name in ["axum_server", "actix_server"] {
+        let server = Server::start(name);
+        let thandi = server.sign_in("thandi", "").await;
+        let enrolled = thandi.enrol("baking", "bank_transfer").await;
+        let reference = enrolled["next"]["reference"].as_str().unwrap();
+        let proof = [("course", "baking"), ("proof", "https://files.example/1")];
+        let shown = thandi.submit(format!("{}/proof", server.app), &proof).await;
+        assert_eq!(shown.status(), StatusCode::SEE_OTHER);
+        let nomsa = server.sign_in("nomsa", "admin").await;
+        let act = format!("{}/admin/act", server.app);
+        let bad = "date,amount,reference\n2026-02-30,1.00,x\n";
+        let form = [("action", "statement"), ("text", bad)];
+        let refused = nomsa.submit(act.clone(), &form).await;
+        assert_eq!(refused.status(), StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(refused.text().await.unwrap().contains("Line 2"));
+        let good = format!("date,amount,reference\n2026-02-01,125.50,pay {reference}\n");
+        let form = [("action", "statement"), ("text", good.as_str())];
+        assert_eq!(
+            nomsa.submit(act.clone(), &form).await.status(),
+            StatusCode::SEE_OTHER
+        );
+        let page = nomsa.get("/admin").await.text().await.unwrap();
+        assert!(
+            page.contains(&format!("Approve {reference} (100 %)")),
+            "{page}"
+        );
+        let button = page.split("value=\"approve_row\"").nth(1).unwrap();
+        let value = |name: &str| {
+            let rest = button
+                .split(&format!("name=\"{name}\" value=\""))
+                .nth(1)
+                .unwrap();
+            rest.split('"').next().unwrap().to_owned()
+        };
+        let (row, enrollment) = (value("subject"), value("other"));
+        let form = [
+            ("action", "approve_row"),
+            ("subject", row.as_str()),
+            ("other", enrollment.as_str()),
+        ];
+        assert_eq!(
+            nomsa.submit(act.clone(), &form).await.status(),
+            StatusCode::SEE_OTHER
+        );
+        thandi.until("baking", "Continue Course").await;
+        // A chargeback takes the access away, and its end brings it back.
+        for (action, allowed) in [("charged_back", false), ("reinstate", true)] {
+            let form = [
+                ("action", action),
+                ("subject", reference),
+                ("text", "letter"),
+            ];
+            assert_eq!(
+                nomsa.submit(act.clone(), &form).await.status(),
+                StatusCode::SEE_OTHER
+            );
+            assert_eq!(thandi.access("baking").await["allowed"], allowed);
+        }
+        assert_eq!(
+            nomsa
+                .submit(act.clone(), &[("action", "audit")])
+                .await
+                .status(),
+            StatusCode::SEE_OTHER
+        );
+        let odd = nomsa.submit(act, &[("action", "explode")]).await;
+        assert_eq!(odd.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    }
+}
+
 /// Whoever comes back from the pay page gets in, whatever becomes of the callback.
 #[tokio::test]
 async fn callbacks_that_are_lost_or_doubled_keep_nobody_out() {
