@@ -233,10 +233,10 @@ impl Registrar {
         let mut timers = Vec::new();
         for grant in page.items {
             report.looked_at += 1;
-            if let Some(concern) = Concern::stray(&grant, self.now()) {
-                if self.within(self.raise(concern.clone())).await? != Raised::Closed {
-                    report.concerns.push(concern);
-                }
+            if let Some(concern) = Concern::stray(&grant, self.now())
+                && self.within(self.raise(concern.clone())).await? != Raised::Closed
+            {
+                report.concerns.push(concern);
             }
             if let (crate::access::GrantState::Live, Some(due_at)) = (grant.state, grant.expires_at)
             {

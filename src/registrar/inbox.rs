@@ -26,6 +26,47 @@ pub(super) struct Incoming<'d> {
     pub(super) counts: bool,
 }
 
+/// Why a delivery cannot be settled now.
+pub(super) enum Unsettled {
+    /// The provider does not say that it is paid.
+    Unpaid,
+    /// The provider cannot be asked.
+    Unasked(Error),
+    /// The decision cannot be carried out.
+    Refused(Error),
+}
+
+impl Unsettled {
+    /// What is wrong, and what to do about it: for whoever finds it given up on.
+    fn cause(&self) -> Note {
+        let text = match self {
+            Self::Unpaid => {
+                "The callback says paid, and the provider does not. Look the payment up in the \
+                 provider's dashboard: replay this once it is paid there, else reject the enrollment."
+                    .to_owned()
+            }
+            Self::Unasked(error) => {
+                let reason = match error {
+                    Error::Gateway(error) => error.to_string(),
+                    other => other.to_string(),
+                };
+                format!(
+                    "The provider could not be asked: {reason}. Replay this when it can be, or look \
+                     the payment up in its dashboard and approve the enrollment."
+                )
+            }
+            Self::Refused(error) => {
+                let reason = match error {
+                    Error::Store(error) => error.to_string(),
+                    other => other.to_string(),
+                };
+                format!("It could not be applied: {reason}. Mend that, and replay this.")
+            }
+        };
+        Note::new(text)
+    }
+}
+
 impl Registrar {
     pub(super) async fn settle_not_final(
         &self,
@@ -86,26 +127,25 @@ impl Registrar {
         incoming: &Incoming<'_>,
         mut entry: InboxEntry,
         case: Option<&Case>,
+        why: &Unsettled,
         watch: &mut Stopwatch,
     ) -> Result<Receipt, Error> {
         if entry.tries >= self.inner.config.retry_limit {
-            let cause = Note::from(
-                "This payment could not be confirmed or applied, however often it was tried.",
-            );
+            let cause = why.cause();
             entry.state = InboxState::Dead {
                 cause: cause.clone(),
             };
             let record = system_record(
                 Fact::DeliveryDead {
                     key: incoming.key.clone(),
-                    cause,
+                    cause: cause.clone(),
                 },
                 incoming.now,
             );
             let enrollment = case.map(|case| tracing::field::display(case.enrollment.id));
             tracing::error!(enrollment, "a payment is given up on; it needs a person");
             let mut change = match case {
-                Some(case) => self.hand_over(incoming, case)?,
+                Some(case) => self.hand_over(incoming, case, &cause)?,
                 None => Change::default(),
             };
             change.inbox = Some(entry);
@@ -128,7 +168,12 @@ impl Registrar {
     }
 
     /// Puts the enrollment of a delivery that is given up on before a person.
-    fn hand_over(&self, incoming: &Incoming<'_>, case: &Case) -> Result<Change, Error> {
+    fn hand_over(
+        &self,
+        incoming: &Incoming<'_>,
+        case: &Case,
+        cause: &Note,
+    ) -> Result<Change, Error> {
         let (reference, link) = (
             incoming.notification.reference_text(),
             incoming.notification.pay_link_text(),
@@ -136,9 +181,7 @@ impl Registrar {
         let Some(attempt) = case.attempt(reference, link) else {
             return Ok(Change::default());
         };
-        let note = Some(Note::from(
-            "A callback says that this was paid, and the provider did not confirm it.",
-        ));
+        let note = Some(cause.clone());
         let step = self.step(&Actor::System, Source::SystemAutomatic, &note, incoming.now);
         let reference = attempt.reference.clone();
         Ok(case.clone().unconfirmed(&reference, &step)?.change)
@@ -149,10 +192,11 @@ impl Registrar {
         &self,
         incoming: &Incoming<'_>,
         known: Option<&KnownDelivery>,
+        why: &Unsettled,
         watch: &mut Stopwatch,
     ) -> Result<Receipt, Error> {
         let entry = incoming.entry(known, None);
-        self.wait(incoming, entry, None, watch).await
+        self.wait(incoming, entry, None, why, watch).await
     }
 
     /// Commits the inbox row alone.

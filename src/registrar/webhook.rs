@@ -5,7 +5,7 @@ use std::pin::pin;
 
 use chrono::{DateTime, Utc};
 
-use super::inbox::{Incoming, publishing, signed_by, system_record};
+use super::inbox::{Incoming, Unsettled, publishing, signed_by, system_record};
 use super::payment::{Known, ROUNDS, is_decided};
 use super::provider::Urgency;
 use super::receipt::{Outcome, Receipt, Stopwatch};
@@ -118,7 +118,10 @@ impl Registrar {
                 verified.body(),
                 signed_by(verified),
             );
-            let cause = Note::new(error.to_string());
+            let cause = Note::new(format!(
+                "{error}. It is signed, so the provider sent it: ask its support, and replay this \
+                 with a version that can read it."
+            ));
             entry.state = InboxState::Dead {
                 cause: cause.clone(),
             };
@@ -146,7 +149,7 @@ impl Registrar {
     ) -> Result<Receipt, Error> {
         let notification = incoming.notification;
         let status = notification.status();
-        let mut confirmation = None;
+        let (mut confirmation, mut known) = (None, None);
         for _ in 0..ROUNDS {
             let lookup = Lookup::Delivery {
                 key: &incoming.key,
@@ -191,14 +194,18 @@ impl Registrar {
                     Ok(Some(answer)) if answer.status == ProviderStatus::Paid => {
                         confirmation = Some(answer);
                     }
-                    Ok(_) => return self.wait(incoming, entry, Some(&case), watch).await,
+                    Ok(_) => {
+                        let why = Unsettled::Unpaid;
+                        return self.wait(incoming, entry, Some(&case), &why, watch).await;
+                    }
                     Err(error) => {
                         tracing::warn!(%error, enrollment = %case.enrollment.id, "payment not confirmed yet");
-                        return self.wait(incoming, entry, Some(&case), watch).await;
+                        let why = Unsettled::Unasked(error);
+                        return self.wait(incoming, entry, Some(&case), &why, watch).await;
                     }
                 }
             }
-            let known = loaded.delivery;
+            known = loaded.delivery;
             let concluded = self
                 .conclude(
                     incoming,
@@ -215,12 +222,14 @@ impl Registrar {
                 // What will never be accepted must not be lost either.
                 Err(error @ (Error::Refused(_) | Error::Store(StoreError::Refused(_)))) => {
                     tracing::error!(%error, "a payment could not be applied; it is kept");
-                    return self.give_way(incoming, known.as_ref(), watch).await;
+                    let why = Unsettled::Refused(error);
+                    return self.give_way(incoming, known.as_ref(), &why, watch).await;
                 }
                 Err(error) => return Err(error),
             }
         }
-        self.give_way(incoming, None, watch).await
+        let why = Unsettled::Refused(Error::Contended);
+        self.give_way(incoming, known.as_ref(), &why, watch).await
     }
 
     /// Decides and commits; `None` when the race was lost.

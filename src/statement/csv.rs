@@ -233,13 +233,13 @@ fn after_lines(file: &[u8], lines: usize) -> &[u8] {
     rest
 }
 
-fn column(header: &ByteRecord, name: &String) -> Result<usize, MappingError> {
+fn column(header: &ByteRecord, name: &str) -> Result<usize, MappingError> {
     let named = |field: &[u8]| String::from_utf8_lossy(field).eq_ignore_ascii_case(name.trim());
     let mut found = (0..header.len()).filter(|at| header.get(*at).is_some_and(named));
     match (found.next(), found.next()) {
         (Some(at), None) => Ok(at),
-        (None, _) => Err(MappingError::NoColumn(name.clone())),
-        (Some(_), Some(_)) => Err(MappingError::TwoColumns(name.clone())),
+        (None, _) => Err(MappingError::NoColumn(name.to_owned())),
+        (Some(_), Some(_)) => Err(MappingError::TwoColumns(name.to_owned())),
     }
 }
 

@@ -48,6 +48,11 @@ impl KeyRing {
         self
     }
 
+    /// The current secret, which was given first: the provider's client signs with it.
+    pub fn current(&self) -> Option<&Secret> {
+        self.0.first().map(|(_, secret)| secret)
+    }
+
     pub(super) fn checked(&self) -> Result<&[(Arc<str>, Secret)], VerifierError> {
         match self.0.len() {
             0 => return Err(VerifierError::NoKey),

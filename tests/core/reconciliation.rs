@@ -493,7 +493,11 @@ async fn a_payment_that_nobody_confirms_ends_up_before_a_person_who_sees_why() {
     );
     let why = desk.explain(enrollment).await.unwrap();
     assert!(why.advice.unwrap().contains("could not confirm"));
-    assert!(why.history.iter().any(|record| record.note.is_some()));
+    let told = |record: &coursegate::record::Record| {
+        let note = record.note.as_ref().map_or("", |note| note.as_str());
+        note.contains("dashboard") && note.contains("replay")
+    };
+    assert!(why.history.iter().any(told), "what to do");
     assert!(!world.may_enter("thandi").await);
     // The provider comes round after all: nobody needs to decide any more.
     world.simulator.pay(&link, Choice::Card).unwrap();

@@ -148,18 +148,19 @@ fn rows_are_matched_by_reference_and_sum_with_a_score() {
         let found = suggest(&[row], &all);
         found
             .first()
-            .map(|best| (best.enrollment, (best.score * 100.0).round() as i64))
+            .map(|best| (best.enrollment, format!("{:.2}", best.score)))
     };
-    assert_eq!(best(row("CG-7K3M9QXDT4WZ", 49_900)), Some((first, 100)));
+    let some = |id, score: &str| Some((id, score.to_owned()));
+    assert_eq!(best(row("CG-7K3M9QXDT4WZ", 49_900)), some(first, "1.00"));
     assert_eq!(
         best(row("payment cg 7k3m 9qxd t4wz thandi", 49_900)),
-        Some((first, 100))
+        some(first, "1.00")
     );
-    assert_eq!(best(row("CG-7K3M9QXDT4WX", 49_900)), Some((first, 80)));
-    assert_eq!(best(row("CG-7K3M9QXDT4WZ", 10_000)), Some((first, 70)));
-    assert_eq!(best(row("CG-7X3M9QXDT4WZ", 10_000)), Some((first, 50)));
+    assert_eq!(best(row("CG-7K3M9QXDT4WX", 49_900)), some(first, "0.80"));
+    assert_eq!(best(row("CG-7K3M9QXDT4WZ", 10_000)), some(first, "0.70"));
+    assert_eq!(best(row("CG-7X3M9QXDT4WZ", 10_000)), some(first, "0.50"));
     // A sum that one enrollment waits for, and one that two do.
-    assert_eq!(best(row("school fees", 49_900)), Some((first, 30)));
+    assert_eq!(best(row("school fees", 49_900)), some(first, "0.30"));
     assert_eq!(best(row("school fees", 35_000)), None);
     assert_eq!(best(row("school fees", 1)), None);
     // In the description, and beside a neighbour that is one character away.

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use coursegate::enrollment::Version;
+use coursegate::enrollment::{DueTimer, Version};
 use coursegate::port::{Claim, Settlement, Store, Work, WorkKind};
 use coursegate::{EnrollmentId, RecordId};
 
@@ -148,4 +148,65 @@ async fn the_lease_of_a_dead_worker_ends() {
         .await
         .unwrap();
     assert_eq!(taken_over.len(), 20);
+}
+
+/// Eight workers take what is due; each attempt is taken once, and the dead ones' are taken over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn eight_workers_take_each_timer_once_and_take_over_from_the_dead() {
+    let store = fresh_store().await;
+    enrol_many(&store, 100).await;
+    let due = Utc::now() + Duration::from_secs(120);
+    let claim_all = |now: DateTime<Utc>| {
+        let claims: Vec<_> = (0..8)
+            .map(|_| {
+                let store = store.clone();
+                tokio::spawn(async move {
+                    let mut timers = Vec::new();
+                    loop {
+                        let work = store.claim(claim(WorkKind::Timers, now, 3)).await.unwrap();
+                        if work.is_empty() {
+                            return timers;
+                        }
+                        for work in work {
+                            let Work::Timer(timer) = work else {
+                                panic!("not a timer")
+                            };
+                            timers.push(timer);
+                        }
+                    }
+                })
+            })
+            .collect();
+        async move {
+            let mut timers = Vec::new();
+            for claimed in claims {
+                timers.extend(claimed.await.unwrap());
+            }
+            timers
+        }
+    };
+    let keys = |timers: &[DueTimer]| -> BTreeSet<_> {
+        timers.iter().map(|timer| timer.key.clone()).collect()
+    };
+    let taken = claim_all(due).await;
+    assert_eq!((taken.len(), keys(&taken).len()), (100, 100));
+    assert!(
+        claim_all(due).await.is_empty(),
+        "leased work was handed out again"
+    );
+    // All eight die. Others take over, and what the dead ones still say is not heard once
+    // the timer was settled.
+    let taken_over = claim_all(due + LEASE).await;
+    assert_eq!(keys(&taken_over), keys(&taken));
+    let later = due + Duration::from_secs(3600);
+    let again = |timer: &DueTimer, next_at| Settlement::Again {
+        timer: timer.clone(),
+        next_at,
+        cursor: None,
+    };
+    let settled: Vec<_> = taken_over.iter().map(|timer| again(timer, later)).collect();
+    store.settle(&settled).await.unwrap();
+    let from_the_dead: Vec<_> = taken.iter().cloned().map(Settlement::Over).collect();
+    store.settle(&from_the_dead).await.unwrap();
+    assert_eq!(keys(&claim_all(later).await), keys(&taken));
 }
