@@ -25,6 +25,7 @@ impl Autocommit {
         moved.enrollment = change.enrollment;
         moved.expected = change.expected;
         moved.attempts = change.attempts;
+        moved.timers = change.timers;
         steps.push(moved);
         let mut granted = Change::default();
         granted.grants = change.grants;

@@ -111,14 +111,17 @@ impl Cluster {
         self.port
     }
 
-    /// Kills the server and everything it started with SIGKILL, and starts it again.
-    pub fn crash_and_restart(&self) {
+    /// Kills the server and everything it started with SIGKILL, and starts it again after a
+    /// while.
+    pub fn crash_and_restart(&self, outage: Duration) {
         let mut server = self.server.lock().unwrap();
+        // Stopped, it starts no more children that would be missed.
+        signal("STOP", &[server.process.id()]);
         let children = server.children();
         server.process.kill().unwrap();
         server.process.wait().unwrap();
-        // Without the postmaster they end by themselves, but a new one waits for the last.
         signal("KILL", &children);
+        std::thread::sleep(outage);
         *server = Server::start(&self.binaries, &self.folder, self.user, self.port);
         drop(server);
         self.wait_until_ready();
@@ -135,6 +138,14 @@ impl Cluster {
         Frozen(stopped)
     }
 
+    /// A server gives up at once when the last one's memory is still in use.
+    fn start_again_if_gone(&self) {
+        let mut server = self.server.lock().unwrap();
+        if server.process.try_wait().unwrap().is_some() {
+            *server = Server::start(&self.binaries, &self.folder, self.user, self.port);
+        }
+    }
+
     /// Tries to connect, on a thread of its own since a test may be inside a runtime.
     fn wait_until_ready(&self) {
         let url = self.url();
@@ -146,10 +157,11 @@ impl Cluster {
             let deadline = Instant::now() + Duration::from_secs(60);
             while let Err(error) = runtime.block_on(PgConnection::connect(&url)) {
                 assert!(Instant::now() < deadline, "Postgres did not start: {error}");
+                self.start_again_if_gone();
                 std::thread::sleep(Duration::from_millis(20));
             }
         };
-        std::thread::spawn(connect).join().unwrap();
+        std::thread::scope(|scope| scope.spawn(connect).join().unwrap());
     }
 }
 

@@ -226,7 +226,7 @@ async fn persist(
     }
 }
 
-async fn database_killed(kind: Kind, payments: usize, kills: usize) {
+async fn database_killed(kind: Kind, payments: usize, kills: usize, outage: Duration) {
     let cluster = Arc::new(Cluster::start());
     let schema = fresh_schema();
     let pool = pool_options().connect(&cluster.url()).await.unwrap();
@@ -245,7 +245,7 @@ async fn database_killed(kind: Kind, payments: usize, kills: usize) {
         }
         tokio::time::sleep(Duration::from_millis(dice.below(40))).await;
         let cluster = cluster.clone();
-        tokio::task::spawn_blocking(move || cluster.crash_and_restart())
+        tokio::task::spawn_blocking(move || cluster.crash_and_restart(outage))
             .await
             .unwrap();
     }
@@ -257,12 +257,13 @@ async fn database_killed(kind: Kind, payments: usize, kills: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_killed_twenty_times_loses_nothing() {
-    database_killed(Kind::Right, 1500, 20).await;
+    database_killed(Kind::Right, 1500, 20, Duration::ZERO).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_commits_in_steps_is_found_out_by_a_crash_of_the_database() {
-    database_killed(Kind::Autocommit, 800, 12).await;
+    // Longer than a call is tried again for: it has to break off between two steps.
+    database_killed(Kind::Autocommit, 400, 4, Duration::from_secs(6)).await;
 }
 
 #[test]

@@ -170,6 +170,18 @@ const CHECKS: &[(&str, &str)] = &[
              WHERE a.reference = g.payment AND a.enrollment = g.enrollment AND a.status = 'paid')",
     ),
     (
+        "an open payment that nobody will ask about, or a paid one that somebody will",
+        "SELECT a.reference FROM coursegate.attempts AS a
+         WHERE (a.paid_at IS NULL) <> EXISTS (
+             SELECT FROM coursegate.timers AS t WHERE t.kind = 'attempt' AND t.name = a.reference)",
+    ),
+    (
+        "an unpaid enrollment that will not expire, or an approved one that will",
+        "SELECT e.id::text FROM coursegate.enrollments AS e
+         WHERE (e.status = 'awaiting_payment') <> EXISTS (
+             SELECT FROM coursegate.timers AS t WHERE t.kind = 'enrollment' AND t.name = e.id::text)",
+    ),
+    (
         "more than one grant",
         "SELECT enrollment::text FROM coursegate.grants
          GROUP BY enrollment HAVING count(*) > 1",
