@@ -183,7 +183,7 @@ impl State {
             self.write_grant(grant);
         }
         for timer in change.timers {
-            self.set_timer(timer);
+            self.set_timer(timer, touched);
         }
         for concern in change.concerns {
             self.concerns.insert(concern.key.clone(), concern);

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 
 use super::state::State;
 use crate::enrollment::{DueTimer, Timer, TimerKey};
+use crate::ids::EnrollmentId;
 use crate::port::{Claim, Work};
 
 /// When to look at which timer.
@@ -25,10 +26,20 @@ pub(super) struct Kept {
 }
 
 impl State {
-    pub(super) fn set_timer(&mut self, timer: Timer) {
+    /// `near` is the enrollment that was written with it.
+    pub(super) fn set_timer(&mut self, timer: Timer, near: Option<EnrollmentId>) {
         let Timer { key, due_at } = timer;
         match due_at {
-            None => drop(self.take_timer(&key)),
+            None => {
+                let row = near.and_then(|id| self.rows.get_mut(&id));
+                let beside = row.and_then(|row| {
+                    let at = row.timers.iter().position(|kept| kept.timer.key == key)?;
+                    Some(row.timers.swap_remove(at))
+                });
+                if beside.is_none() {
+                    self.take_timer(&key);
+                }
+            }
             Some(due_at) => self.keep_timer(DueTimer {
                 key,
                 due_at,
