@@ -172,16 +172,20 @@ impl Concern {
         }
     }
 
-    /// A live grant apart from any enrollment that claims to rest on a payment.
-    pub(crate) fn stray(grant: &Grant, now: DateTime<Utc>) -> Option<Self> {
-        let kind = ConcernKind::AccessWithoutMoney;
-        let payment = grant.source.payment().cloned()?;
-        (grant.enrollment.is_none() && grant.state == GrantState::Live).then(|| Self {
+    /// What is wrong with a live grant that belongs to no enrollment, or to one of somebody
+    /// else; `None` when nothing is.
+    pub(crate) fn loose(grant: &Grant, now: DateTime<Utc>) -> Option<Self> {
+        let kind = match (grant.enrollment, grant.source.payment()) {
+            (Some(_), _) => ConcernKind::GrantDiffers,
+            (None, Some(_)) => ConcernKind::AccessWithoutMoney,
+            (None, None) => return None,
+        };
+        (grant.state == GrantState::Live).then(|| Self {
             key: ConcernKey(format!("{kind}:{}", grant.id).into()),
             kind,
             enrollment: None,
             version: Version::default(),
-            payment: Some(payment),
+            payment: grant.source.payment().cloned(),
             pay_link: None,
             grant: Some(grant.id),
             amount: None,

@@ -43,6 +43,7 @@
 //! | `ikhokha` | the client for iKhokha's API, `adapter::ikhokha` |
 //! | `postgres` | the store in Postgres, `adapter::postgres` |
 //! | `conformance` | the suite every [`Store`](port::Store) must pass |
+//! | `statements` | bank statements from CSV files, in [`statement`] |
 //! | `regex` | the `regex` condition in detection rules |
 //!
 //! None is on by default. The library needs no async runtime of its own: its futures run

@@ -75,6 +75,9 @@ pub struct UnknownWord(pub(crate) &'static str);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum HoldReason {
+    /// The callback says paid, and the provider could not be brought to confirm it. Whatever
+    /// becomes known later outranks it.
+    Unconfirmed,
     /// A bank transfer: no webhook will ever come, a person checks the statement.
     BankTransfer,
     /// An instant EFT, confirmed by the provider.
@@ -87,8 +90,6 @@ pub enum HoldReason {
     Investigate,
     /// The evidence is below the policy's minimum.
     WeakEvidence,
-    /// The callback says paid, and the provider could not be brought to confirm it.
-    Unconfirmed,
     /// The host's own policy asked for a person.
     HostPolicy,
     /// The host's transition guard vetoed the approval.
@@ -116,13 +117,13 @@ pub enum HoldReason {
 }
 
 words!(HoldReason {
+    Unconfirmed => "unconfirmed",
     BankTransfer => "bank_transfer",
     InstantEft => "instant_eft",
     MethodUnknown => "method_unknown",
     LowConfidence => "low_confidence",
     Investigate => "investigate",
     WeakEvidence => "weak_evidence",
-    Unconfirmed => "unconfirmed",
     HostPolicy => "host_policy",
     Vetoed => "vetoed",
     LateMoney => "late_money",

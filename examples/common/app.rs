@@ -383,10 +383,10 @@ impl App {
             "close_concern" => desk.close_concern(&act.subject.as_str().into(), note).await,
             "close_row" => desk.close_row(&act.subject.as_str().into(), note).await,
             "approve_row" => {
-                let Ok(enrollment) = act.other.parse() else {
-                    return Reply::Page(422, pages::problem("Name an enrollment."));
+                let Ok(payment) = Reference::new(&act.other) else {
+                    return Reply::Page(422, pages::problem("Name a payment."));
                 };
-                let pair = [(act.subject.as_str().into(), enrollment)];
+                let pair = [(act.subject.as_str().into(), payment)];
                 let done = desk.approve_rows(&pair, "seen on the bank statement").await;
                 match done.into_iter().find_map(|item| item.problem) {
                     Some(problem) => return Reply::Page(409, pages::problem(&problem)),

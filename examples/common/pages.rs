@@ -280,13 +280,7 @@ fn statement(desk: &Desk) -> String {
         let approve: String = fits
             .map(|fit| {
                 let label = format!("Approve {} ({:.0} %)", fit.payment, fit.score * 100.0);
-                act(
-                    "approve_row",
-                    checksum,
-                    &fit.enrollment.to_string(),
-                    &label,
-                    None,
-                )
+                act("approve_row", checksum, fit.payment.as_str(), &label, None)
             })
             .collect();
         body.push_str(&format!(

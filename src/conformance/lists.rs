@@ -315,13 +315,13 @@ pub(super) async fn everything_can_be_walked_through<S: Store + Records>(store: 
         cases == expected,
         "not every case is walked through as it is"
     );
-    let page = store.free_grants(PageRequest::first(2)).await?;
+    let page = store.loose_grants(PageRequest::first(2)).await?;
     let rest = PageRequest {
         after: page.next,
         limit: 2,
     };
     let mut found = page.items;
-    found.extend(store.free_grants(rest).await?.items);
+    found.extend(store.loose_grants(rest).await?.items);
     ensure!(
         found == grants,
         "not every grant apart from enrollments is listed"

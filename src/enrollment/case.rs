@@ -5,12 +5,12 @@ use super::ruling::{Command, Ruling};
 use super::status::Status;
 use super::step::{Applied, CaseError, Effect, Opening, Step};
 use super::{Enrollment, Version};
-use crate::access::{EndReason, Grant, GrantSource, GrantState};
+use crate::access::{EndReason, Grant, GrantState};
 use crate::approval::{Decision, RefuseReason};
 use crate::evidence::Grade;
 use crate::ids::{GrantId, IdRun, PersonId, Reference};
 use crate::money::Money;
-use crate::payment::{Attempt, AttemptEvent, Method, PayLink, Payment, ProviderStatus, Standing};
+use crate::payment::{Attempt, AttemptEvent, PayLink, ProviderStatus};
 use crate::reason::{ApprovalCause, Note};
 use crate::record::{Basis, Fact};
 
@@ -186,20 +186,6 @@ impl Case {
         cause: ApprovalCause,
         step: &Step<'_>,
     ) -> Result<Applied, CaseError> {
-        self.approve_seen(by, cause, None, step)
-    }
-
-    /// A person approves, having seen this sum on a bank statement.
-    ///
-    /// # Errors
-    /// [`CaseError::Refused`] or [`CaseError::Vetoed`].
-    pub fn approve_seen(
-        self,
-        by: &PersonId,
-        cause: ApprovalCause,
-        seen: Option<Money>,
-        step: &Step<'_>,
-    ) -> Result<Applied, CaseError> {
         let mut draft = self.draft(step);
         let Ruling::Move(..) = draft.rule(&Command::Approve(cause))? else {
             return Ok(draft.finish(Effect::Nothing));
@@ -207,25 +193,34 @@ impl Case {
         let held = draft.held_money();
         let chosen = held.or_else(|| draft.open_transfer());
         if let (None, Some(at)) = (held, chosen) {
-            let asked = draft.case.attempts[at].amount;
-            // The person's word is the evidence: they saw the bank statement.
-            let payment = Payment {
-                at: draft.now(),
-                amount: Some(seen.unwrap_or(asked)),
-                method: Method::BankTransfer,
-                grade: Grade::Unsigned,
-                standing: Standing::Counted,
-            };
-            draft.pay(at, payment, None)?;
+            draft.vouch(at, draft.case.attempts[at].amount)?;
         }
-        if let Some(at) = chosen {
-            draft.count(at);
+        draft.let_in(by, chosen);
+        Ok(draft.finish(Effect::Approved))
+    }
+
+    /// A person approves, having seen the money of one bank transfer on a statement.
+    ///
+    /// # Errors
+    /// [`CaseError::UnknownAttempt`], [`CaseError::NoTransfer`] when nobody waits for that
+    /// transfer any more, [`CaseError::Refused`] or [`CaseError::Vetoed`].
+    pub fn approve_seen(
+        self,
+        by: &PersonId,
+        cause: ApprovalCause,
+        (payment, amount): (&Reference, Money),
+        step: &Step<'_>,
+    ) -> Result<Applied, CaseError> {
+        let mut draft = self.draft(step);
+        let at = draft.index_of(payment)?;
+        if !draft.is_open_transfer(at) {
+            return Err(CaseError::NoTransfer);
         }
-        let payment = chosen.map(|at| draft.case.attempts[at].reference.clone());
-        draft.grant(GrantSource::Approval {
-            by: by.clone(),
-            payment,
-        });
+        let Ruling::Move(..) = draft.rule(&Command::Approve(cause))? else {
+            return Err(CaseError::NoTransfer);
+        };
+        draft.vouch(at, amount)?;
+        draft.let_in(by, Some(at));
         Ok(draft.finish(Effect::Approved))
     }
 

@@ -8,6 +8,7 @@ use crate::access::{GrantSource, GrantState};
 use crate::approval::{Decision, sum_differs};
 use crate::evidence::{Finding, Grade};
 use crate::ids::{PersonId, Reference};
+use crate::money::Money;
 use crate::payment::{Attempt, AttemptStatus, Method, Payment, ProviderStatus, Standing};
 use crate::reason::{HoldReason, MoneyOutcome, Note, Severity};
 use crate::record::{Basis, Fact};
@@ -220,11 +221,40 @@ impl Draft<'_> {
             .map(|(_, _, at)| at)
     }
 
-    /// The bank transfer a person vouches for when they approve.
+    /// The bank transfer a person vouches for when they approve: the newest.
     pub(super) fn open_transfer(&self) -> Option<usize> {
-        self.case.attempts.iter().rposition(|attempt| {
-            attempt.declared == Method::BankTransfer && attempt.status == AttemptStatus::Started
-        })
+        (0..self.case.attempts.len())
+            .rev()
+            .find(|at| self.is_open_transfer(*at))
+    }
+
+    pub(super) fn is_open_transfer(&self, at: usize) -> bool {
+        let attempt = &self.case.attempts[at];
+        attempt.declared == Method::BankTransfer && attempt.status == AttemptStatus::Started
+    }
+
+    /// Takes a person's word for a bank transfer: they saw the statement.
+    pub(super) fn vouch(&mut self, at: usize, amount: Money) -> Result<(), CaseError> {
+        let payment = Payment {
+            at: self.now(),
+            amount: Some(amount),
+            method: Method::BankTransfer,
+            grade: Grade::Unsigned,
+            standing: Standing::Counted,
+        };
+        self.pay(at, payment, None)
+    }
+
+    /// Gives the access that a person approved, resting on a payment if there is one.
+    pub(super) fn let_in(&mut self, by: &PersonId, chosen: Option<usize>) {
+        if let Some(at) = chosen {
+            self.count(at);
+        }
+        let payment = chosen.map(|at| self.case.attempts[at].reference.clone());
+        self.grant(GrantSource::Approval {
+            by: by.clone(),
+            payment,
+        });
     }
 
     /// Who gave the live grant that rests on no payment yet.

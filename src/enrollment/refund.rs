@@ -124,6 +124,7 @@ impl Case {
     ) -> Result<Applied, CaseError> {
         let mut draft = self.draft(step);
         let at = draft.index_of(reference)?;
+        let held = draft.case.attempts[at].held_back();
         if !draft.move_attempt(at, AttemptEvent::Reversed)? {
             return Ok(draft.finish(Effect::Nothing));
         }
@@ -132,7 +133,7 @@ impl Case {
             how,
         });
         draft.suspend_grants(how, |grant| grant.source.payment() == Some(reference));
-        draft.release_if_nothing_is_held()?;
+        draft.release(held)?;
         Ok(draft.finish(Effect::Changed))
     }
 
@@ -229,7 +230,7 @@ impl Draft<'_> {
         let now = self.now();
         let keeping = i64::from(self.rules().refund_keeping_access);
         let attempt = &mut self.case.attempts[at];
-        let reference = attempt.reference.clone();
+        let (reference, held) = (attempt.reference.clone(), attempt.held_back());
         let done = Refund {
             amount,
             state: RefundState::Done,
@@ -262,7 +263,7 @@ impl Draft<'_> {
             self.case.enrollment.counted = None;
             self.rule(&Command::Refund)?;
         } else {
-            self.release_if_nothing_is_held()?;
+            self.release(held)?;
         }
         self.end_grants(EndReason::Refunded, |grant| {
             grant.source.payment() == Some(&reference)
@@ -270,11 +271,19 @@ impl Draft<'_> {
         Ok(())
     }
 
-    /// When the last money that was held is gone, the learner may pay again.
-    fn release_if_nothing_is_held(&mut self) -> Result<(), CaseError> {
-        let waits = matches!(self.case.enrollment.status, Status::AwaitingApproval { .. });
-        if waits && self.held_money().is_none() {
-            self.rule(&Command::Refund)?;
+    /// Money is gone that the enrollment waited for a person because of: when it was the last,
+    /// the learner may pay again. What waits for something graver, or for a bank transfer
+    /// still to come, waits on.
+    fn release(&mut self, held: Option<HoldReason>) -> Result<(), CaseError> {
+        let Status::AwaitingApproval { reason } = self.case.enrollment.status else {
+            return Ok(());
+        };
+        if held.is_none_or(|held| held < reason) || self.held_money().is_some() {
+            return Ok(());
+        }
+        self.rule(&Command::Refund)?;
+        if self.open_transfer().is_some() {
+            self.rule_hold(HoldReason::BankTransfer)?;
         }
         Ok(())
     }

@@ -332,11 +332,11 @@ pub trait Records: Debug + Send + Sync + 'static {
         page: PageRequest<EnrollmentId>,
     ) -> Result<Page<Case, EnrollmentId>, StoreError>;
 
-    /// Grants that belong to no enrollment, oldest first.
+    /// Grants that belong to no enrollment, or to one of another learner or course; oldest first.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn free_grants(
+    async fn loose_grants(
         &self,
         page: PageRequest<GrantId>,
     ) -> Result<Page<Grant, GrantId>, StoreError>;

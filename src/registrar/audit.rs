@@ -228,12 +228,12 @@ impl Registrar {
         let records = &self.inner.records;
         let request = PageRequest { after, limit };
         let page = self
-            .within(async { Ok(records.free_grants(request).await?) })
+            .within(async { Ok(records.loose_grants(request).await?) })
             .await?;
         let mut timers = Vec::new();
         for grant in page.items {
             report.looked_at += 1;
-            if let Some(concern) = Concern::stray(&grant, self.now())
+            if let Some(concern) = Concern::loose(&grant, self.now())
                 && self.within(self.raise(concern.clone())).await? != Raised::Closed
             {
                 report.concerns.push(concern);

@@ -42,6 +42,9 @@ pub enum BuildError {
     /// A wait of zero, or one that nobody would sit through.
     #[error("{0} must be more than zero and at most 30 days")]
     WaitOutOfRange(&'static str),
+    /// A number that cannot work.
+    #[error("{0}")]
+    Rule(&'static str),
     /// A callback would time out before it could be stored.
     #[error("provider_wait must be below deadline, so that a delivery can still be stored")]
     WaitTooLong,
@@ -154,6 +157,7 @@ impl RegistrarBuilder {
     pub fn build(self) -> Result<Registrar, BuildError> {
         let mut config = self.config;
         config.site.check()?;
+        check_rules(&config)?;
         if self.gateway.is_none() {
             // Nobody to ask.
             config.rules.reconciliation = Schedule::never();
@@ -230,6 +234,39 @@ impl RegistrarBuilder {
                 wake: Signal::default(),
             }),
         })
+    }
+}
+
+/// What every enrollment will be held to has to make sense.
+fn check_rules(config: &Config) -> Result<(), BuildError> {
+    let rules = &config.rules;
+    let first = &rules.reconciliation.first;
+    let limits = &config.provider;
+    let checks = [
+        (
+            first.is_sorted_by(|a, b| a < b) && first.first().is_none_or(|first| !first.is_zero()),
+            "the times in rules.reconciliation.first must be more than zero and grow",
+        ),
+        (
+            rules.unpaid_expiry.is_none_or(|term| !term.is_zero()),
+            "rules.unpaid_expiry must be more than zero; `None` is never",
+        ),
+        (
+            rules.transfer_expiry.is_none_or(|term| !term.is_zero()),
+            "rules.transfer_expiry must be more than zero; `None` is never",
+        ),
+        (
+            rules.refund_keeping_access < 100,
+            "rules.refund_keeping_access must be below 100: a payment that went back whole gives no access",
+        ),
+        (
+            limits.failures > 0 && limits.background_per_second > 0 && limits.per_second != Some(0),
+            "provider.failures and the calls a second must be at least 1",
+        ),
+    ];
+    match checks.iter().find(|(holds, _)| !holds) {
+        Some((_, rule)) => Err(BuildError::Rule(rule)),
+        None => Ok(()),
     }
 }
 

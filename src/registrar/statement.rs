@@ -6,7 +6,7 @@ use super::Error;
 use super::admin::Admin;
 use super::inbox::publishing;
 use crate::enrollment::{Change, Effect, Step};
-use crate::ids::{EnrollmentId, Reference};
+use crate::ids::Reference;
 use crate::payment::{Attempt, AttemptStatus, Method};
 use crate::port::{Committed, Lookup, Page, PageRequest, RowFilter};
 use crate::reason::{ApprovalCause, Note};
@@ -17,8 +17,10 @@ use crate::statement::{
 
 /// Rows written in one commit.
 const BATCH: usize = 500;
-/// Enrollments and rows that suggestions are made from at most.
-const MOST: usize = 10_000;
+/// Rows that suggestions are made from at most.
+const MOST_ROWS: usize = 2_000;
+/// Enrollments that suggestions are made from at most.
+const MOST_WAITING: usize = 10_000;
 /// Enrollments or rows read at once.
 const PAGE: usize = 500;
 
@@ -37,8 +39,8 @@ pub struct Imported {
 pub struct RowApproval {
     /// The row.
     pub row: RowChecksum,
-    /// The enrollment.
-    pub enrollment: EnrollmentId,
+    /// The attempt it was to pay.
+    pub payment: Reference,
     /// Why it was not approved; `None` when it was.
     pub problem: Option<String>,
 }
@@ -105,7 +107,7 @@ impl Admin<'_> {
     }
 
     /// Which open rows may be the bank transfers that enrollments wait for, best first (see
-    /// [`suggest`]). Looks at the 10,000 newest open rows and the 10,000 oldest enrollments
+    /// [`suggest`]). Looks at the 2,000 newest open rows and the 10,000 oldest enrollments
     /// that wait.
     ///
     /// # Errors
@@ -120,7 +122,7 @@ impl Admin<'_> {
             let page = self.statement(RowFilter::Open, request).await?;
             rows.extend(page.items.into_iter().map(|entry| entry.row));
             next = page.next;
-            if next.is_none() || rows.len() >= MOST {
+            if next.is_none() || rows.len() >= MOST_ROWS {
                 break;
             }
         }
@@ -141,7 +143,7 @@ impl Admin<'_> {
                 }));
             }
             next = page.next;
-            if next.is_none() || waiting.len() >= MOST {
+            if next.is_none() || waiting.len() >= MOST_WAITING {
                 break;
             }
         }
@@ -149,22 +151,23 @@ impl Admin<'_> {
     }
 
     /// Approves enrollments for the rows that pay for them, one by one: one that fails does
-    /// not stop the others. A row pays for one enrollment at most. The row's own sum counts as
+    /// not stop the others. Each row is given with the attempt it pays, and pays for one at
+    /// most. The row's own sum counts as
     /// paid, whether it is the price or not: look at
     /// [`Suggestion::amount_fits`] first.
     pub async fn approve_rows(
         &self,
-        pairs: &[(RowChecksum, EnrollmentId)],
+        pairs: &[(RowChecksum, Reference)],
         note: impl Into<Note>,
     ) -> Vec<RowApproval> {
         let note = note.into();
         let mut items = Vec::with_capacity(pairs.len());
-        for (row, enrollment) in pairs {
-            let approved = self.approve_row(row, *enrollment, &note);
+        for (row, payment) in pairs {
+            let approved = self.approve_row(row, payment, &note);
             let problem = self.registrar.within(approved).await.err();
             items.push(RowApproval {
                 row: row.clone(),
-                enrollment: *enrollment,
+                payment: payment.clone(),
                 problem: problem.map(|error| error.to_string()),
             });
         }
@@ -174,31 +177,27 @@ impl Admin<'_> {
     async fn approve_row(
         &self,
         row: &RowChecksum,
-        enrollment: EnrollmentId,
+        payment: &Reference,
         note: &Note,
     ) -> Result<(), Error> {
         let registrar = self.registrar;
         let note = Some(note.clone()).filter(|note| !note.is_empty());
         for _ in 0..super::payment::ROUNDS {
             let mut entry = self.open_row(row).await?;
-            let found = registrar
-                .inner
-                .store
-                .load(Lookup::Enrollment(enrollment))
-                .await?;
-            let case = found.case.ok_or(Error::NotFound("enrollment"))?;
-            let payment =
-                open_transfer(&case.attempts).ok_or(Error::NotFound("open bank transfer"))?;
+            let find = Lookup::Reference(payment);
+            let found = registrar.inner.store.load(find).await?;
+            let case = found.case.ok_or(Error::NotFound("payment"))?;
             let now = registrar.now();
             let step: Step<'_> = registrar.step(self.who(), Source::AdminApproval, &note, now);
             let cause = ApprovalCause::ManualAdminApproval;
-            let applied = case.approve_seen(self.person(), cause, Some(entry.row.amount), &step)?;
+            let seen = (payment, entry.row.amount);
+            let applied = case.approve_seen(self.person(), cause, seen, &step)?;
             if applied.effect != Effect::Approved {
                 return Err(Error::NotFound("enrollment that waits for a bank transfer"));
             }
             let mut change = applied.change;
             entry.state = RowState::Matched {
-                payment,
+                payment: payment.clone(),
                 by: self.person().clone(),
                 at: now,
             };
@@ -251,13 +250,4 @@ impl Admin<'_> {
 
 fn is_open_transfer(attempt: &Attempt) -> bool {
     attempt.declared == Method::BankTransfer && attempt.status == AttemptStatus::Started
-}
-
-/// The transfer that an approval would count, which is the newest that is open.
-fn open_transfer(attempts: &[Attempt]) -> Option<Reference> {
-    let open = attempts
-        .iter()
-        .rev()
-        .find(|attempt| is_open_transfer(attempt));
-    open.map(|attempt| attempt.reference.clone())
 }

@@ -104,7 +104,7 @@ impl Worker {
         let now = self.registrar.now();
         // Spread, so that not all of them come back at once.
         let [spread, ..] = *Uuid::new_v4().as_bytes();
-        let spread = Duration::from_millis(u64::from(spread) * 100);
+        let spread = Duration::from_millis(1000 + u64::from(spread) * 100);
         match error {
             GatewayError::CircuitOpen { until } => (*until).max(now) + spread,
             GatewayError::Throttled => now + spread,

@@ -289,3 +289,28 @@ async fn money_the_policy_refuses_is_not_counted_even_when_a_person_approved_ahe
     ));
     assert!(!world.may_enter("sipho").await);
 }
+
+#[test]
+fn rules_that_cannot_work_are_refused_when_the_registrar_is_built() {
+    let break_it: [fn(&mut coursegate::Config); 8] = [
+        |config| config.rules.reconciliation.first = vec![std::time::Duration::ZERO],
+        |config| config.rules.reconciliation.first.reverse(),
+        |config| config.rules.unpaid_expiry = Some(std::time::Duration::ZERO),
+        |config| config.rules.transfer_expiry = Some(std::time::Duration::ZERO),
+        |config| config.rules.refund_keeping_access = 100,
+        |config| config.provider.failures = 0,
+        |config| config.provider.background_per_second = 0,
+        |config| config.provider.per_second = Some(0),
+    ];
+    for change in break_it {
+        let mut config = config();
+        change(&mut config);
+        let store = MemoryStore::new();
+        let refused = Registrar::builder(config, store).build();
+        let error = refused.unwrap_err();
+        assert!(
+            matches!(error, BuildError::Rule(_)),
+            "{error}"
+        );
+    }
+}

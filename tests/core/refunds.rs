@@ -447,3 +447,25 @@ async fn awkward_money_is_one_list_in_pages() {
         assert_eq!((&payments, orphans), (&expected, 3), "pages of {limit}");
     }
 }
+
+#[tokio::test]
+async fn giving_money_back_does_not_end_the_wait_for_something_else() {
+    // A card payment of another sum, to be given back, while a bank transfer is waited for.
+    for outcome in [MoneyOutcome::RefundDue, MoneyOutcome::Hold] {
+        let mut settings = config();
+        settings.rules.money.excess = outcome;
+        let world = World::with(
+            Settings::new(1).fault(Fault::WrongAmount, 1.0),
+            settings,
+            |b| b,
+        );
+        let (enrollment, reference, link) = world.attempt("thandi", Method::Card).await;
+        world.enrol("thandi", Method::BankTransfer).await;
+        world.pay(&link, Choice::Card).await;
+        let desk = world.registrar.admin(admin());
+        desk.record_refund(&reference, "R-1").await.unwrap();
+        let status = world.case(enrollment).await.enrollment.status;
+        let reason = HoldReason::BankTransfer;
+        assert_eq!(status, Status::AwaitingApproval { reason }, "{outcome}");
+    }
+}

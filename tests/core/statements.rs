@@ -214,11 +214,11 @@ async fn a_statement_is_imported_suggested_and_approved_with_one_click() {
 
     let sure = &suggestions[0];
     let pairs = [
-        (sure.row.clone(), sure.enrollment),
+        (sure.row.clone(), sure.payment.clone()),
         // The same row cannot pay for a second enrollment.
-        (sure.row.clone(), references[2].0),
-        (suggestions[1].row.clone(), references[0].0),
-        ("unknown".into(), references[2].0),
+        (sure.row.clone(), references[2].1.clone()),
+        (suggestions[1].row.clone(), references[0].1.clone()),
+        ("unknown".into(), references[2].1.clone()),
     ];
     let done = desk.approve_rows(&pairs, "statement of 2 February").await;
     let problems: Vec<_> = done.iter().map(|item| item.problem.is_some()).collect();
@@ -227,7 +227,7 @@ async fn a_statement_is_imported_suggested_and_approved_with_one_click() {
     assert!(!world.may_enter("naledi").await);
 
     // The other sum, knowingly: what the row says is what was paid.
-    let knowingly = [(suggestions[1].row.clone(), references[1].0)];
+    let knowingly = [(suggestions[1].row.clone(), references[1].1.clone())];
     let done = desk.approve_rows(&knowingly, "the rest is a bursary").await;
     assert_eq!(done[0].problem, None);
     let case = world.case(references[1].0).await;
@@ -267,18 +267,19 @@ async fn two_admins_who_click_at_once_approve_once() {
     let world = World::new();
     let mut waiting = Vec::new();
     for name in ["thandi", "sipho"] {
-        waiting.push(world.enrol(name, Method::BankTransfer).await.enrollment);
+        let id = world.enrol(name, Method::BankTransfer).await.enrollment;
+        waiting.push(world.case(id).await.attempts[0].reference.clone());
     }
     let row = row("unclear", 49_900);
     let desk = world.registrar.admin(admin());
     desk.import_statement(vec![row.clone()]).await.unwrap();
     let clicks: Vec<_> = waiting
         .into_iter()
-        .map(|enrollment| {
+        .map(|payment| {
             let (registrar, row) = (world.registrar.clone(), row.checksum.clone());
             tokio::spawn(async move {
                 let desk = registrar.admin(admin());
-                let done = desk.approve_rows(&[(row, enrollment)], "").await;
+                let done = desk.approve_rows(&[(row, payment)], "").await;
                 done[0].problem.is_none()
             })
         })
@@ -293,4 +294,25 @@ async fn two_admins_who_click_at_once_approve_once() {
         world.may_enter("sipho").await,
     ];
     assert_eq!(entered.iter().filter(|entered| **entered).count(), 1);
+}
+
+#[tokio::test]
+async fn an_older_reference_pays_the_attempt_it_was_given_for() {
+    let world = World::new();
+    let id = world.enrol("thandi", Method::BankTransfer).await.enrollment;
+    let mut cheaper = crate::support::request("thandi", Method::BankTransfer);
+    cheaper.price = Money::zar(29_900).unwrap();
+    world.registrar.enrol(cheaper).await.unwrap();
+    let attempts = world.case(id).await.attempts;
+    assert_eq!(attempts.len(), 2);
+    let desk = world.registrar.admin(admin());
+    let transfer = row(attempts[0].reference.as_str(), 49_900);
+    desk.import_statement(vec![transfer]).await.unwrap();
+    let best = desk.suggestions().await.unwrap().remove(0);
+    assert_eq!(best.payment, attempts[0].reference);
+    let done = desk.approve_rows(&[(best.row, best.payment)], "").await;
+    assert_eq!(done[0].problem, None);
+    let case = world.case(id).await;
+    assert_eq!(case.enrollment.counted, Some(attempts[0].reference.clone()));
+    assert!(case.attempts[1].payment.is_none());
 }

@@ -224,7 +224,7 @@ macro_rules! records_by {
             concerns(PageRequest<ConcernKey>) -> Page<Concern, ConcernKey>;
             concern(&ConcernKey) -> Option<Concern>;
             cases(PageRequest<EnrollmentId>) -> Page<enrollment::Case, EnrollmentId>;
-            free_grants(PageRequest<GrantId>) -> Page<Grant, GrantId>;
+            loose_grants(PageRequest<GrantId>) -> Page<Grant, GrantId>;
             statement(port::RowFilter, PageRequest<RowKey>) -> Page<StatementEntry, RowKey>;
             statement_rows(&[RowChecksum]) -> Vec<StatementEntry>;
             timeline(EnrollmentId) -> Vec<record::Record>;

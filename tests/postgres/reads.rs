@@ -157,7 +157,7 @@ async fn everything(store: &PgStore, rows: usize, number: usize) {
     store.awkward_money(PageRequest::first(50)).await.unwrap();
     store.concerns(PageRequest::first(50)).await.unwrap();
     store.cases(PageRequest::first(50)).await.unwrap();
-    store.free_grants(PageRequest::first(50)).await.unwrap();
+    store.loose_grants(PageRequest::first(50)).await.unwrap();
     store
         .statement(RowFilter::Open, PageRequest::first(50))
         .await

@@ -116,16 +116,20 @@ impl Records for MemoryStore {
         Ok(Page::cut(items, size, |case: &Case| case.enrollment.id))
     }
 
-    async fn free_grants(
+    async fn loose_grants(
         &self,
         request: PageRequest<GrantId>,
     ) -> Result<Page<Grant, GrantId>, StoreError> {
         let size = request.size();
         let state = self.lock();
-        let mut items: Vec<Grant> = state
-            .free_grants
-            .values()
-            .flatten()
+        let free = state.free_grants.values().flatten();
+        let others = state.rows.values().flat_map(|row| {
+            let own = (&row.enrollment.learner, &row.enrollment.course);
+            let grants = row.grants.iter();
+            grants.filter(move |grant| (&grant.learner, &grant.course) != own)
+        });
+        let mut items: Vec<Grant> = free
+            .chain(others)
             .filter(|grant| request.after.is_none_or(|after| grant.id > after))
             .cloned()
             .collect();

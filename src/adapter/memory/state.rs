@@ -52,7 +52,7 @@ enum Home {
 pub(super) struct Row {
     pub(super) enrollment: Enrollment,
     pub(super) attempts: Vec<Attempt>,
-    grants: Vec<Grant>,
+    pub(super) grants: Vec<Grant>,
     pub(super) records: Vec<Arc<Record>>,
     /// Its own timer, and those of its attempts.
     pub(super) timers: Vec<KeptTimer>,

@@ -83,13 +83,13 @@ impl Records for PgStore {
         Ok(Page::cut(items, page.size(), |case| case.enrollment.id))
     }
 
-    async fn free_grants(
+    async fn loose_grants(
         &self,
         page: PageRequest<GrantId>,
     ) -> Result<Page<Grant, GrantId>, StoreError> {
         let after = page.after.map(|id| id.as_uuid()).unwrap_or_default();
         let arguments = arguments![after, beyond(&page)];
-        let rows = self.ask(&self.statements.free_grants, arguments).await?;
+        let rows = self.ask(&self.statements.loose_grants, arguments).await?;
         let items = all::<GrantRow, Grant>(&rows)?;
         Ok(Page::cut(items, page.size(), |grant| grant.id))
     }

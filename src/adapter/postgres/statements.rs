@@ -24,7 +24,7 @@ pub(super) struct Statements {
     pub(super) concerns: Arc<str>,
     pub(super) concern: Arc<str>,
     pub(super) cases: Arc<str>,
-    pub(super) free_grants: Arc<str>,
+    pub(super) loose_grants: Arc<str>,
     pub(super) statement: Arc<str>,
     pub(super) statement_rows: Arc<str>,
     pub(super) timeline: Arc<str>,
@@ -163,8 +163,10 @@ impl Statements {
                      'confirming', EXISTS (SELECT FROM coursegate.inbox AS w
                                            WHERE w.enrollment = e.id AND w.state = 'waiting'))
                  FROM coursegate.enrollments AS e WHERE e.id > $1 ORDER BY e.id LIMIT $2"),
-            free_grants: own("SELECT row_to_json(g) FROM coursegate.grants AS g
-                 WHERE enrollment IS NULL AND id > $1 ORDER BY id LIMIT $2"),
+            loose_grants: own("SELECT row_to_json(g) FROM coursegate.grants AS g
+                 LEFT JOIN coursegate.enrollments AS e ON e.id = g.enrollment
+                 WHERE (e.id IS NULL OR e.learner <> g.learner OR e.course <> g.course)
+                   AND g.id > $1 ORDER BY g.id LIMIT $2"),
             statement: own("SELECT row_to_json(s) FROM coursegate.statement_rows AS s
                  WHERE (state = 'open') = $1
                    AND (booked_on < $2 OR booked_on = $2 AND checksum > $3)

@@ -146,7 +146,6 @@ CREATE TABLE coursegate.grants (
     CONSTRAINT a_suspension_has_a_reason CHECK ((suspended_at IS NULL) = (suspend_reason IS NULL))
 );
 CREATE INDEX grants_by_learner ON coursegate.grants (learner, course);
-CREATE INDEX grants_free ON coursegate.grants (id) WHERE enrollment IS NULL;
 
 -- One webhook, by the key derived from it. It is never forgotten: waiting (for the provider),
 -- parked (nothing matches), dead (given up on) or settled.
