@@ -9,6 +9,7 @@
 
 mod app;
 mod callbacks;
+mod desk;
 mod pages;
 mod serve;
 
@@ -24,7 +25,8 @@ use coursegate::{AppId, BankDetails, Config, Registrar, Secret, Site};
     reason = "actix answers the unauthorized by an error of its own"
 )]
 pub use app::problem;
-pub use app::{Act, App, Approval, Proof, Refund, Reply, SignIn, User, Verdict, Wish};
+pub use app::{App, Approval, Proof, Refund, Reply, SignIn, User, Verdict, Wish};
+pub use desk::Act;
 #[allow(unused_imports, reason = "actix brings its own server")]
 pub use serve::serve;
 

@@ -7,7 +7,8 @@ use coursegate::reason::MoneyOutcome;
 use coursegate::registrar::{AwkwardItem, Explanation};
 use coursegate::{BankDetails, CourseId, LearnerId, Money, PersonId, Reference};
 
-use super::app::{Course, Desk};
+use super::app::Course;
+use super::desk::Desk;
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;\
 color:#16202a;background:#fff}article{border:1px solid #c5d0d9;border-radius:.5rem;padding:1rem;margin:1rem 0}\

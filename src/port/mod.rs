@@ -2,20 +2,23 @@
 //! the clock. Small, object safe, and each says whether it is a test double.
 
 mod clock;
+mod figures;
 mod gateway;
+mod page;
+mod payments;
 mod publisher;
 mod records;
 mod store;
 
 pub use clock::{Clock, Sleep, SystemClock};
+pub use figures::{CourseFigures, DayFigures, Figures, Period, Sum};
 pub use gateway::{
     Capabilities, GatewayError, History, LinkRequest, PaymentGateway, RefundRequest, StatusQuery,
 };
+pub use page::{Page, PageRequest};
+pub use payments::{AwkwardMoney, PaymentFilter, PaymentItem, PaymentKey, Prefix};
 pub use publisher::{EventPublisher, PublishError};
-pub use records::{
-    AwkwardMoney, CourseFigures, DayFigures, Figures, InboxFilter, Page, PageRequest,
-    PaymentFilter, PaymentItem, PaymentKey, PendingItem, Period, Prefix, Records, RowFilter, Sum,
-};
+pub use records::{InboxFilter, PendingItem, Records, RowFilter};
 pub use store::{
     Claim, Committed, KnownDelivery, Loaded, Lookup, Settlement, Store, StoreError, Work, WorkKind,
 };

@@ -266,7 +266,7 @@ async fn a_grant_for_somebody_else_is_found() {
     let world = World::new();
     let case = paid(&world, "thandi").await;
     tamper(&world, &case, |case| {
-        case.grants[0].learner = LearnerId::new("mallory").unwrap()
+        case.grants[0].learner = LearnerId::new("mallory").unwrap();
     })
     .await;
     let found = kinds(&audit(&world).await);

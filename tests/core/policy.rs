@@ -308,9 +308,6 @@ fn rules_that_cannot_work_are_refused_when_the_registrar_is_built() {
         let store = MemoryStore::new();
         let refused = Registrar::builder(config, store).build();
         let error = refused.unwrap_err();
-        assert!(
-            matches!(error, BuildError::Rule(_)),
-            "{error}"
-        );
+        assert!(matches!(error, BuildError::Rule(_)), "{error}");
     }
 }

@@ -45,4 +45,11 @@ FROM coursegate.enrollments AS e, generate_series(1, 2) AS v;
 
 INSERT INTO coursegate.pending SELECT id FROM coursegate.enrollments WHERE status = 'awaiting_approval';
 
-ANALYZE coursegate.pending, coursegate.enrollments, coursegate.attempts, coursegate.grants, coursegate.inbox, coursegate.records;
+INSERT INTO coursegate.timers (kind, name, due_at)
+SELECT 'attempt', reference, created_at + interval '30 days' FROM coursegate.attempts
+WHERE paid_at IS NULL AND declared <> 'bank_transfer';
+INSERT INTO coursegate.timers (kind, name, due_at)
+SELECT 'enrollment', id::text, created_at + interval '30 days' FROM coursegate.enrollments
+WHERE status <> 'approved';
+
+ANALYZE coursegate.timers, coursegate.pending, coursegate.enrollments, coursegate.attempts, coursegate.grants, coursegate.inbox, coursegate.records;

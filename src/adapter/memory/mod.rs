@@ -4,6 +4,7 @@
 mod clock;
 mod figures;
 mod id_map;
+mod inbox;
 mod publisher;
 mod records;
 mod state;

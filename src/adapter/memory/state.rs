@@ -7,7 +7,7 @@ use super::id_map::IdMap;
 use super::timers::{Kept as KeptTimer, Timers};
 use crate::access::Grant;
 use crate::audit::{Concern, ConcernKey};
-use crate::enrollment::{Case, Change, Enrollment, InboxEntry, InboxState, Status};
+use crate::enrollment::{Case, Change, Enrollment, InboxEntry, Status};
 use crate::ids::{CourseId, EnrollmentId, GrantId, LearnerId, PayLinkId, RecordId, Reference};
 use crate::payment::Attempt;
 use crate::port::{AwkwardMoney, Committed, KnownDelivery, Loaded, Lookup, StoreError};
@@ -57,7 +57,7 @@ pub(super) struct Row {
     /// Its own timer, and those of its attempts.
     pub(super) timers: Vec<KeptTimer>,
     /// Deliveries for it that wait.
-    waiting: usize,
+    pub(super) waiting: usize,
 }
 
 pub(super) struct Kept {
@@ -340,24 +340,6 @@ impl State {
         }
     }
 
-    /// Parked deliveries that name this attempt are due at once.
-    fn wake_parked(&mut self, reference: &str, link: Option<&PayLinkId>, now: DateTime<Utc>) {
-        for key in &self.unsettled {
-            let Some(kept) = self.inbox.get_mut(key) else {
-                continue;
-            };
-            let named = kept
-                .entry
-                .reference
-                .as_ref()
-                .is_some_and(|named| named.as_str() == reference)
-                || (link.is_some() && kept.entry.pay_link.as_ref() == link);
-            if named && matches!(kept.entry.state, InboxState::Parked { .. }) {
-                kept.entry.state = InboxState::Parked { next_at: now };
-            }
-        }
-    }
-
     fn write_grant(&mut self, grant: Grant) {
         if let Some(payment) = grant.source.payment()
             && self
@@ -409,36 +391,5 @@ impl State {
                 self.unassigned.insert(record.id, record);
             }
         }
-    }
-
-    fn write_inbox(&mut self, entry: InboxEntry) {
-        let waits = |entry: &InboxEntry| {
-            let waiting = matches!(entry.state, InboxState::Waiting { .. });
-            entry.enrollment.filter(|_| waiting)
-        };
-        let before = self
-            .inbox
-            .get(&entry.key)
-            .and_then(|kept| waits(&kept.entry));
-        let after = waits(&entry);
-        if before != after {
-            if let Some(row) = before.and_then(|id| self.rows.get_mut(&id)) {
-                row.waiting = row.waiting.saturating_sub(1);
-            }
-            if let Some(row) = after.and_then(|id| self.rows.get_mut(&id)) {
-                row.waiting += 1;
-            }
-        }
-        if !entry.state.is_settled() {
-            self.unsettled.insert(entry.key.clone());
-        } else if !self.unsettled.is_empty() {
-            self.unsettled.remove(&entry.key);
-        }
-        let key = entry.key.clone();
-        let kept = Kept {
-            entry,
-            leased_until: None,
-        };
-        self.inbox.insert(key, Box::new(kept));
     }
 }

@@ -1,0 +1,63 @@
+//! Deliveries, as they are kept.
+
+use chrono::{DateTime, Utc};
+
+use super::state::{Kept, State};
+use crate::enrollment::{InboxEntry, InboxState};
+use crate::ids::PayLinkId;
+
+impl State {
+    /// Parked deliveries that name this attempt are due at once.
+    pub(super) fn wake_parked(
+        &mut self,
+        reference: &str,
+        link: Option<&PayLinkId>,
+        now: DateTime<Utc>,
+    ) {
+        for key in &self.unsettled {
+            let Some(kept) = self.inbox.get_mut(key) else {
+                continue;
+            };
+            let named = kept
+                .entry
+                .reference
+                .as_ref()
+                .is_some_and(|named| named.as_str() == reference)
+                || (link.is_some() && kept.entry.pay_link.as_ref() == link);
+            if named && matches!(kept.entry.state, InboxState::Parked { .. }) {
+                kept.entry.state = InboxState::Parked { next_at: now };
+            }
+        }
+    }
+
+    pub(super) fn write_inbox(&mut self, entry: InboxEntry) {
+        let waits = |entry: &InboxEntry| {
+            let waiting = matches!(entry.state, InboxState::Waiting { .. });
+            entry.enrollment.filter(|_| waiting)
+        };
+        let before = self
+            .inbox
+            .get(&entry.key)
+            .and_then(|kept| waits(&kept.entry));
+        let after = waits(&entry);
+        if before != after {
+            if let Some(row) = before.and_then(|id| self.rows.get_mut(&id)) {
+                row.waiting = row.waiting.saturating_sub(1);
+            }
+            if let Some(row) = after.and_then(|id| self.rows.get_mut(&id)) {
+                row.waiting += 1;
+            }
+        }
+        if !entry.state.is_settled() {
+            self.unsettled.insert(entry.key.clone());
+        } else if !self.unsettled.is_empty() {
+            self.unsettled.remove(&entry.key);
+        }
+        let key = entry.key.clone();
+        let kept = Kept {
+            entry,
+            leased_until: None,
+        };
+        self.inbox.insert(key, Box::new(kept));
+    }
+}

@@ -1,0 +1,142 @@
+use std::fmt::{self, Debug};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::store::StoreError;
+use crate::enrollment::Status;
+use crate::ids::{CourseId, Email, LearnerId, Reference, Title};
+use crate::payment::{Attempt, AttemptStatus, Method, Standing};
+use crate::reason::{HoldReason, MoneyOutcome};
+
+/// What to look for among payments. Everything that is given has to hold.
+#[derive(Debug, Clone, Default)]
+pub struct PaymentFilter {
+    /// Whose.
+    pub learner: Option<LearnerId>,
+    /// For which course.
+    pub course: Option<CourseId>,
+    /// Where they stand.
+    pub status: Option<AttemptStatus>,
+    /// How they were paid, or are to be paid as long as they are not.
+    pub method: Option<Method>,
+    /// Started at this time or later.
+    pub from: Option<DateTime<Utc>>,
+    /// Started before this time.
+    pub until: Option<DateTime<Utc>>,
+    /// What they begin with.
+    pub prefix: Option<Prefix>,
+}
+
+/// The beginning of a name, compared byte by byte: letters in the case they were given.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Prefix {
+    /// Of our reference.
+    Reference(String),
+    /// Of the learner's e-mail address.
+    Email(String),
+}
+
+/// What somebody typed into a search field may be personal: only its kind is shown.
+impl Debug for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Reference(_) => "Reference(hidden)",
+            Self::Email(_) => "Email(hidden)",
+        })
+    }
+}
+
+/// Where a page of payments ended. Its kind follows from the filter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PaymentKey {
+    /// Newest first: the order without a prefix.
+    Newest(DateTime<Utc>, Reference),
+    /// By reference: the order with a prefix of it.
+    Reference(Reference),
+    /// By e-mail address, then reference: the order with a prefix of the address.
+    Email(Email, Reference),
+}
+
+impl PaymentFilter {
+    /// The key of a payment in this filter's order.
+    pub fn key(&self, item: &PaymentItem) -> PaymentKey {
+        let reference = item.attempt.reference.clone();
+        match self.prefix {
+            None => PaymentKey::Newest(item.attempt.created_at, reference),
+            Some(Prefix::Reference(_)) => PaymentKey::Reference(reference),
+            Some(Prefix::Email(_)) => PaymentKey::Email(item.email.clone(), reference),
+        }
+    }
+
+    /// Refuses a key that is of another order than this filter's.
+    pub(crate) fn check(&self, key: Option<&PaymentKey>) -> Result<(), StoreError> {
+        match (&self.prefix, key) {
+            (_, None)
+            | (None, Some(PaymentKey::Newest(..)))
+            | (Some(Prefix::Reference(_)), Some(PaymentKey::Reference(_)))
+            | (Some(Prefix::Email(_)), Some(PaymentKey::Email(..))) => Ok(()),
+            _ => Err(StoreError::Refused(
+                "the page's key is of another order".to_owned(),
+            )),
+        }
+    }
+}
+
+/// One payment, made or tried, with what a list shows beside it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PaymentItem {
+    /// The attempt.
+    pub attempt: Attempt,
+    /// The learner's e-mail address.
+    pub email: Email,
+    /// The course's title.
+    pub title: Title,
+    /// Where the enrollment stands.
+    pub enrollment: Status,
+}
+
+/// Money that arrived and does not fit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AwkwardMoney {
+    /// The attempt it arrived for.
+    pub attempt: Attempt,
+    /// Where the enrollment stands.
+    pub enrollment: Status,
+}
+
+impl AwkwardMoney {
+    /// Reasons for which money is listed while its enrollment waits for a person.
+    pub const REASONS: [HoldReason; 6] = [
+        HoldReason::LateMoney,
+        HoldReason::DuplicateMoney,
+        HoldReason::PartialPayment,
+        HoldReason::ExcessPayment,
+        HoldReason::AmountDiffers,
+        HoldReason::CurrencyDiffers,
+    ];
+
+    /// Whether this money belongs in the list: it is to be given back, or is held for one of
+    /// [`REASONS`](Self::REASONS), or is held while its enrollment waits for nobody.
+    pub(crate) fn is_awkward(attempt: &Attempt, enrollment: &Status) -> bool {
+        let waits = matches!(enrollment, Status::AwaitingApproval { .. });
+        attempt.held_back().is_some_and(|reason| {
+            let standing = attempt.payment.map(|payment| payment.standing);
+            !waits
+                || matches!(standing, Some(Standing::RefundDue(_)))
+                || Self::REASONS.contains(&reason)
+        })
+    }
+
+    /// What becomes of it: a person decides, or it is to be given back.
+    pub fn outcome(&self) -> MoneyOutcome {
+        let standing = self.attempt.payment.map(|payment| payment.standing);
+        let waits = matches!(self.enrollment, Status::AwaitingApproval { .. });
+        match standing {
+            Some(Standing::RefundDue(_)) => MoneyOutcome::RefundDue,
+            _ if waits => MoneyOutcome::Hold,
+            _ => MoneyOutcome::RefundDue,
+        }
+    }
+}
