@@ -5,7 +5,7 @@ use chrono::NaiveDate;
 use super::{Checked, RULES, delivery, ensure, open, opening, start, with_step};
 use crate::access::{Grant, GrantSource, GrantState, Terms};
 use crate::audit::{Closing, Concern, examine};
-use crate::enrollment::{Applied, Case, Change, Giving, InboxState};
+use crate::enrollment::{Applied, Case, Change, InboxState, Repayment};
 use crate::evidence::Grade;
 use crate::ids::{IdRun, PayLinkId, PersonId, Reference};
 use crate::money::Money;
@@ -48,14 +48,14 @@ async fn ensure_same<S: Store>(store: &S, case: &Case) -> Checked {
 pub(super) async fn money_that_goes_back_is_kept<S: Store + Records>(store: &S) -> Checked {
     let case = approved(store).await?;
     let reference = Reference::new("REF-1")?;
-    let giving = |cents, proof: &str| -> Result<Giving, Failed> {
-        Ok(Giving {
+    let repayment = |cents, proof: &str| -> Result<Repayment, Failed> {
+        Ok(Repayment {
             amount: Some(Money::zar(cents)?),
             proof: Note::new(proof),
             by: PersonId::new("admin")?,
         })
     };
-    let part = giving(100, "asked for")?;
+    let part = repayment(100, "asked for")?;
     let Applied { change, case, .. } =
         with_step(|step| case.request_refund(&reference, part, step))?;
     store.commit(change).await?;
@@ -70,7 +70,7 @@ pub(super) async fn money_that_goes_back_is_kept<S: Store + Records>(store: &S) 
     );
     let Applied { change, case, .. } = with_step(|step| case.reinstate(&reference, step))?;
     store.commit(change).await?;
-    let rest = giving(9_000, "given back")?;
+    let rest = repayment(9_000, "given back")?;
     let Applied { change, case, .. } = with_step(|step| case.refund(&reference, rest, step))?;
     store.commit(change).await?;
     ensure_same(store, &case).await?;

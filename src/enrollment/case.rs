@@ -268,7 +268,7 @@ impl Case {
         if unpaid || lapsed {
             draft.rule(&Command::Expire)?;
         }
-        Ok(draft.finish(Effect::Changed))
+        Ok(draft.finish_if_any())
     }
 
     /// Nobody paid in time, or the bought access is over.

@@ -341,6 +341,16 @@ impl<'s> Draft<'s> {
         }
     }
 
+    /// Closes a change that may have come to nothing.
+    pub(super) fn finish_if_any(self) -> Applied {
+        let effect = if self.records.is_empty() {
+            Effect::Nothing
+        } else {
+            Effect::Changed
+        };
+        self.finish(effect)
+    }
+
     /// Closes the change. Without a record there is nothing to write.
     pub(super) fn finish(mut self, effect: Effect) -> Applied {
         let mut change = Change::default();

@@ -38,7 +38,7 @@ use crate::payment::Method;
 
 pub use case::Case;
 pub use change::{Change, InboxEntry, InboxOutcome, InboxState};
-pub use refund::Giving;
+pub use refund::Repayment;
 pub use rules::{HouseRules, MoneyRules, Schedule};
 pub use ruling::{Command, CommandKind, Refusal, Ruling, Stay, Transition};
 pub use status::{Status, StatusKind};

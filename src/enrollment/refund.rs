@@ -16,7 +16,7 @@ use crate::record::Fact;
 
 /// Money to give back.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Giving {
+pub struct Repayment {
     /// How much; `None` for all that is left.
     pub amount: Option<Money>,
     /// What proves it, or why it is asked for.
@@ -37,17 +37,17 @@ impl Case {
     pub fn refund(
         self,
         reference: &Reference,
-        giving: Giving,
+        repayment: Repayment,
         step: &Step<'_>,
     ) -> Result<Applied, CaseError> {
         let mut draft = self.draft(step);
         let at = draft.index_of(reference)?;
         let attempt = &draft.case.attempts[at];
-        if attempt.returned_already(&giving) {
+        if attempt.returned_already(&repayment) {
             return Ok(draft.finish(Effect::Nothing));
         }
-        let amount = attempt.refundable(giving.amount)?;
-        draft.give_back(at, amount, giving)?;
+        let amount = attempt.refundable(repayment.amount)?;
+        draft.give_back(at, amount, repayment)?;
         Ok(draft.finish(Effect::Changed))
     }
 
@@ -59,7 +59,7 @@ impl Case {
     pub fn request_refund(
         self,
         reference: &Reference,
-        giving: Giving,
+        repayment: Repayment,
         step: &Step<'_>,
     ) -> Result<Applied, CaseError> {
         let mut draft = self.draft(step);
@@ -68,12 +68,12 @@ impl Case {
         if attempt.requested().is_some() {
             return Err(CaseError::RefundUnknown);
         }
-        let amount = attempt.refundable(giving.amount)?;
+        let amount = attempt.refundable(repayment.amount)?;
         attempt.refunds.push(Refund {
             amount,
             state: RefundState::Requested,
-            proof: giving.proof,
-            by: giving.by,
+            proof: repayment.proof,
+            by: repayment.by,
             at: step.now,
         });
         draft.touch_attempt(at);
@@ -199,13 +199,19 @@ impl Attempt {
             .find(|refund| refund.state == RefundState::Requested)
     }
 
-    fn returned_already(&self, giving: &Giving) -> bool {
-        let all_is_gone = giving.amount.is_none() && self.payment.is_some() && self.left() == 0;
+    fn returned_already(&self, repayment: &Repayment) -> bool {
+        // What the provider was asked for is done once it is recorded, however often.
+        if self.requested().is_some() {
+            return false;
+        }
+        let all_is_gone = repayment.amount.is_none() && self.payment.is_some() && self.left() == 0;
         let same = |refund: &Refund| {
             refund.state == RefundState::Done
-                && giving.amount.is_none_or(|amount| amount == refund.amount)
-                && !giving.proof.is_empty()
-                && refund.proof == giving.proof
+                && repayment
+                    .amount
+                    .is_none_or(|amount| amount == refund.amount)
+                && !repayment.proof.is_empty()
+                && refund.proof == repayment.proof
         };
         all_is_gone || self.refunds.iter().any(same)
     }
@@ -226,7 +232,12 @@ impl Attempt {
 }
 
 impl Draft<'_> {
-    fn give_back(&mut self, at: usize, amount: Money, giving: Giving) -> Result<(), CaseError> {
+    fn give_back(
+        &mut self,
+        at: usize,
+        amount: Money,
+        repayment: Repayment,
+    ) -> Result<(), CaseError> {
         let now = self.now();
         let keeping = i64::from(self.rules().refund_keeping_access);
         let attempt = &mut self.case.attempts[at];
@@ -234,8 +245,8 @@ impl Draft<'_> {
         let done = Refund {
             amount,
             state: RefundState::Done,
-            proof: giving.proof,
-            by: giving.by,
+            proof: repayment.proof,
+            by: repayment.by,
             at: now,
         };
         let asked_for = attempt

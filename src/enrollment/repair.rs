@@ -44,7 +44,7 @@ impl Case {
         if let Some(payment) = draft.case.unserved(minimum) {
             draft.grant(GrantSource::Payment { payment });
         }
-        Ok(draft.finish(Effect::Changed))
+        Ok(draft.finish_if_any())
     }
 
     /// The payment that carries an approved enrollment and never gave access.

@@ -197,9 +197,7 @@ impl Registrar {
                 .await;
             match repaired {
                 Ok(applied) => {
-                    if applied.case.enrollment.version != case.enrollment.version
-                        && applied.effect == Effect::Changed
-                    {
+                    if applied.effect == Effect::Changed {
                         tracing::warn!(enrollment = %id, "the auditor mended an enrollment");
                         report.repaired.push(id);
                     }

@@ -40,12 +40,12 @@ use crate::port::{Clock, EventPublisher, Records, Store};
 use crate::webhook::Verifier;
 
 pub use admin::{Admin, BulkItem, BulkOutcome, NewGrant};
-pub use audit::AuditReport;
+pub use audit::{AuditCursor, AuditReport};
 pub use builder::{BuildError, RegistrarBuilder};
 pub use checkout::{EnrolRequest, Enrolled, NextStep};
 pub use error::{Error, ErrorKind};
 pub use explanation::Explanation;
-pub use money::AwkwardItem;
+pub use money::{AwkwardItem, AwkwardKey};
 pub use payment::Confirmed;
 pub use provider::{Circuit, ProviderHealth};
 pub use receipt::{Outcome, Receipt, Timings};

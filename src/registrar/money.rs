@@ -6,7 +6,7 @@ use super::admin::Admin;
 use super::provider::Urgency;
 use super::{Confirmed, Error, Registrar};
 use crate::audit::{Concern, ConcernKey, ConcernKind};
-use crate::enrollment::{Giving, Status};
+use crate::enrollment::{Repayment, Status};
 use crate::ids::{CourseId, LearnerId, Reference};
 use crate::money::Money;
 use crate::payment::{Method, ProofOfPayment, Reversal};
@@ -172,16 +172,16 @@ impl Admin<'_> {
         amount: Option<Money>,
         proof: Note,
     ) -> Result<Status, Error> {
-        let giving = self.giving(amount, proof.clone());
+        let repayment = self.repayment(amount, proof.clone());
         let refunded = self.change(Lookup::Reference(payment), proof, |case, step| {
-            case.refund(payment, giving.clone(), step)
+            case.refund(payment, repayment.clone(), step)
         });
         let applied = self.registrar.within(refunded).await?;
         Ok(applied.case.enrollment.status)
     }
 
-    fn giving(&self, amount: Option<Money>, proof: Note) -> Giving {
-        Giving {
+    fn repayment(&self, amount: Option<Money>, proof: Note) -> Repayment {
+        Repayment {
             amount,
             proof,
             by: self.person().clone(),
@@ -211,10 +211,10 @@ impl Admin<'_> {
             return Err(GatewayError::NotSupported.into());
         }
         let reason = reason.into();
-        let giving = self.giving(amount, reason.clone());
+        let repayment = self.repayment(amount, reason.clone());
         let find = Lookup::Reference(payment);
         let requested = self.change(find, reason.clone(), |case, step| {
-            case.request_refund(payment, giving.clone(), step)
+            case.request_refund(payment, repayment.clone(), step)
         });
         let case = registrar.within(requested).await?.case;
         let attempt = case.attempt(Some(payment.as_str()), None);

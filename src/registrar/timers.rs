@@ -9,8 +9,9 @@ use super::provider::Urgency;
 use super::worker::{Pass, Worker};
 use super::{Error, Registrar};
 use crate::access::EndReason;
-use crate::enrollment::{CaseError, Change, DueTimer, Job, TimerKey};
+use crate::enrollment::{CaseError, Change, DueTimer, Effect, Job, Timer, TimerKey};
 use crate::ids::{EnrollmentId, GrantId, IdRun, Reference};
+use crate::payment::Method;
 use crate::port::{Committed, GatewayError, Lookup, Settlement, Work, WorkKind};
 use crate::record::{Actor, Fact, Record, Source};
 
@@ -126,7 +127,6 @@ impl Worker {
         };
         let rules = &inner.config.rules;
         let now = registrar.now();
-        let seen = case.enrollment.version;
         let is_unpaid = rules.unpaid_until(&case).is_some_and(|until| until <= now);
         if is_unpaid && case.confirming {
             return Ok(Next::At(now + POSTPONED, None));
@@ -136,7 +136,7 @@ impl Worker {
                 let still = rules.reconciliation.until;
                 let age = now.signed_duration_since(attempt.created_at).to_std();
                 attempt.payment.is_none()
-                    && attempt.declared != crate::payment::Method::BankTransfer
+                    && attempt.declared != Method::BankTransfer
                     && age.is_ok_and(|age| age <= still)
             });
             for attempt in open.take(ASKED_BEFORE_EXPIRY) {
@@ -158,7 +158,7 @@ impl Worker {
         });
         match registrar.within(ended).await {
             Ok(applied) => {
-                pass.expired += usize::from(applied.case.enrollment.version > seen);
+                pass.expired += usize::from(applied.effect == Effect::Changed);
                 Ok(match rules.due_at(&applied.case) {
                     Some(at) if at > now => Next::At(at, None),
                     // Something keeps it from ending now: look again later.
@@ -288,7 +288,7 @@ impl Registrar {
         now: DateTime<Utc>,
     ) -> Result<(), Error> {
         let mut change = Change::default();
-        change.timers.push(crate::enrollment::Timer {
+        change.timers.push(Timer {
             key: TimerKey::Attempt(reference.clone()),
             due_at: Some(now),
         });

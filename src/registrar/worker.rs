@@ -79,9 +79,6 @@ impl Worker {
     /// something was committed here, and once a second to see what others left. A slow
     /// provider holds up neither what is published nor the callbacks that wait.
     pub async fn run(&self, shutdown: impl Future<Output = ()> + Send) {
-        if let Err(error) = self.ensure_jobs().await {
-            tracing::error!(%error, "worker");
-        }
         let stop = Signal::default();
         let mut shutdown = pin!(shutdown);
         let mut lanes: Vec<Option<Running<'_>>> = vec![
@@ -113,7 +110,12 @@ impl Worker {
     /// One kind of work, again and again until it is stopped.
     async fn lane(&self, lane: Lane, stop: &Signal) {
         let inner = &self.registrar.inner;
+        let mut has_jobs = !matches!(lane, Lane::Timers);
         while stop.count() == 0 {
+            if !has_jobs {
+                // Again, until the store took them.
+                has_jobs = self.ensure_jobs().await.is_ok();
+            }
             let seen = inner.wake.count();
             let mut pass = Pass::default();
             let more = self.turn(lane, &mut pass).await;

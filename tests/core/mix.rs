@@ -10,7 +10,7 @@ use coursegate::adapter::simulator::{Choice, Fault, Settings, Simulator};
 use coursegate::audit::ConcernKind;
 use coursegate::enrollment::{Case, Status};
 use coursegate::payment::Method;
-use coursegate::port::{PageRequest, Records, Store};
+use coursegate::port::{Clock, PageRequest, Records, Store};
 use coursegate::registrar::{AwkwardItem, NextStep};
 use coursegate::{AppId, Config, PayLinkId, Reference, Registrar, Secret};
 
@@ -291,4 +291,100 @@ where
         let wrong = fortnight(make().await, settings, config()).await;
         assert!(wrong.is_empty(), "seed {seed}, {mixed:?}: {wrong:#?}");
     }
+}
+
+impl<S: Store + Records + Clone> School<S> {
+    /// So many paid by card, whose callbacks came as far as they come.
+    async fn paid(&self, learners: usize) -> Vec<PayLinkId> {
+        let mut paid = Vec::new();
+        for number in 0..learners {
+            let link = self.link(&format!("learner-{number}"), Method::Card).await;
+            self.simulator.pay(&link, Choice::Card).unwrap();
+            paid.push(link);
+        }
+        paid
+    }
+
+    /// How many may enter now.
+    async fn inside(&self) -> usize {
+        let now = self.clock.now();
+        let live = |case: &&Case| case.grants.iter().any(|grant| grant.is_live(now));
+        self.cases().await.iter().filter(live).count()
+    }
+}
+
+/// Three in ten callbacks are lost: three rounds of asking make up for them.
+pub async fn converges<S: Store + Records + Clone>(store: S) {
+    let mut settings = config();
+    settings.provider.background_per_second = 1000;
+    let school = School::new(store, Settings::new(11).fault(Fault::Lost, 0.3), settings);
+    let paid = school.paid(40).await;
+    school.settle().await;
+    let before = school.inside().await;
+    assert!((15..40).contains(&before), "{before}");
+    for wait in [60, 4 * 60, 10 * 60] {
+        school.advance(wait);
+        school.settle().await;
+    }
+    assert_eq!(school.inside().await, 40);
+    assert_eq!(school.disagreements(&paid).await, Vec::<String>::new());
+}
+
+/// For an hour nobody can be asked: nobody gets in, and all are caught up with.
+pub async fn down_for_an_hour<S: Store + Records + Clone>(store: S) {
+    let school = School::new(store, Settings::new(12).fault(Fault::Lost, 0.3), config());
+    let mut links = Vec::new();
+    for number in 0..15 {
+        links.push(
+            school
+                .link(&format!("learner-{number}"), Method::Card)
+                .await,
+        );
+    }
+    school.simulator.set_down(true);
+    for link in &links {
+        school.simulator.pay(link, Choice::Card).unwrap();
+    }
+    for _ in 0..60 {
+        school.settle().await;
+        school.advance(60);
+    }
+    assert_eq!(school.inside().await, 0, "somebody is in without evidence");
+    school.simulator.set_down(false);
+    for _ in 0..8 {
+        school.settle().await;
+        school.advance(60);
+    }
+    assert_eq!(school.inside().await, 15);
+    assert_eq!(school.disagreements(&links).await, Vec::<String>::new());
+}
+
+/// Several workers at once ask about each payment once.
+pub async fn several_workers<S: Store + Records + Clone>(store: S) {
+    let lost = Settings::new(13).fault(Fault::Lost, 1.0);
+    let school = School::new(store.clone(), lost, config());
+    let paid = school.paid(30).await;
+    school.advance(60);
+    let workers: Vec<_> = (0..3)
+        .map(|_| {
+            let registrar = Registrar::builder(config(), store.clone())
+                .gateway(school.simulator.gateway())
+                .clock(school.clock.clone())
+                .build()
+                .unwrap();
+            tokio::spawn(async move {
+                for _ in 0..20 {
+                    registrar.worker().pass().await.unwrap();
+                }
+                registrar.provider_health().unwrap().calls
+            })
+        })
+        .collect();
+    let mut asked = 0;
+    for worker in workers {
+        asked += worker.await.unwrap();
+    }
+    assert_eq!(asked, 30);
+    assert_eq!(school.inside().await, 30);
+    assert_eq!(school.disagreements(&paid).await, Vec::<String>::new());
 }

@@ -4,7 +4,9 @@ use coursegate::adapter::memory::MemoryStore;
 use coursegate::adapter::simulator::{Fault, Settings};
 use coursegate::enrollment::Schedule;
 
-use crate::mix::{each_fault_alone, fortnight, random_mixes};
+use crate::mix::{
+    converges, down_for_an_hour, each_fault_alone, fortnight, random_mixes, several_workers,
+};
 use crate::support::config;
 
 #[tokio::test]
@@ -25,4 +27,11 @@ async fn the_check_sees_what_nobody_reconciles() {
     let settings = Settings::new(0).fault(Fault::Lost, 1.0);
     let wrong = fortnight(MemoryStore::new(), settings, lonely).await;
     assert!(!wrong.is_empty(), "lost payments are not seen");
+}
+
+#[tokio::test]
+async fn lost_callbacks_outages_and_several_workers_in_memory() {
+    converges(MemoryStore::new()).await;
+    down_for_an_hour(MemoryStore::new()).await;
+    several_workers(MemoryStore::new()).await;
 }

@@ -149,34 +149,6 @@ async fn a_link_whose_making_was_lost_is_found_by_our_reference() {
 }
 
 #[tokio::test]
-async fn a_third_of_the_callbacks_lost_converges_within_three_rounds() {
-    let mut settings = Settings::new(7)
-        .fault(Fault::Lost, 0.3)
-        .fault(Fault::LaggingStatus, 0.3);
-    settings.delay = Duration::from_secs(3 * MINUTE);
-    let mut config = config();
-    config.provider.background_per_second = 1000;
-    let world = World::with(settings, config, |builder| builder);
-    let mut lost = 0;
-    for number in 0..150 {
-        let name = format!("learner-{number}");
-        let (_, _, link) = world.attempt(&name, Method::Card).await;
-        lost += usize::from(world.pay(&link, Choice::Card).await.is_empty());
-    }
-    assert!((30..70).contains(&lost), "{lost}");
-    // One minute, five and fifteen.
-    for wait in [MINUTE, 4 * MINUTE, 10 * MINUTE] {
-        world.wait(wait).await;
-    }
-    for number in 0..150 {
-        assert!(
-            world.may_enter(&format!("learner-{number}")).await,
-            "{number}"
-        );
-    }
-}
-
-#[tokio::test]
 async fn a_provider_that_is_down_for_an_hour_lets_nobody_in_and_all_are_caught_up_with() {
     let world = World::with(
         Settings::new(3).fault(Fault::Lost, 0.3),

@@ -186,7 +186,7 @@ async fn each_outcome_for_too_little_too_much_and_twice() {
             .unwrap()
             .items;
         assert_eq!(listed.is_empty(), *outcome == MoneyOutcome::Approve);
-        // Giving the second one back leaves the access alone, whatever it was.
+        // Repayment the second one back leaves the access alone, whatever it was.
         desk.record_refund(&case.attempts[1].reference, "R-1")
             .await
             .unwrap();
@@ -334,6 +334,9 @@ async fn the_provider_is_asked_for_a_refund_once_and_only_where_that_was_switche
         (attempt.returned(), attempt.refunds[0].state),
         (100, RefundState::Done)
     );
+    ask(Some(cents(100))).await.unwrap();
+    let attempt = world.case(enrollment).await.attempts[0].clone();
+    assert_eq!(attempt.returned(), 200, "two equal refunds are two");
     // A refusal leaves nothing behind.
     world.simulator.set_down(true);
     assert!(matches!(
@@ -369,13 +372,13 @@ async fn a_refund_whose_answer_is_lost_is_not_asked_for_again() {
         guard: &permit,
         rules: &rules,
     };
-    let giving = coursegate::enrollment::Giving {
+    let repayment = coursegate::enrollment::Repayment {
         amount: Some(cents(100)),
         proof: "asked for".into(),
         by: admin(),
     };
     let case = world.case(enrollment).await;
-    let requested = case.request_refund(&reference, giving, &step).unwrap();
+    let requested = case.request_refund(&reference, repayment, &step).unwrap();
     coursegate::port::Store::commit(&world.store, requested.change)
         .await
         .unwrap();
