@@ -2,7 +2,7 @@ use serde::Serialize;
 
 use super::question::{AccessDecision, DenyReason};
 use crate::enrollment::Status;
-use crate::payment::{Attempt, AttemptStatus, Method};
+use crate::payment::{Attempt, AttemptStatus, Method, Standing};
 use crate::reason::{HoldReason, words};
 
 /// What the button on a course card says.
@@ -192,6 +192,19 @@ pub fn learner_card(view: &CardView<'_>) -> LearnerCard {
 }
 
 fn awaiting_payment(attempts: &[Attempt]) -> LearnerCard {
+    let goes_back = |attempt: &Attempt| {
+        let standing = attempt.payment.map(|payment| payment.standing);
+        attempt.holds_money() && matches!(standing, Some(Standing::RefundDue(_)))
+    };
+    if attempts.iter().any(goes_back) {
+        return LearnerCard {
+            text: CardText::RetryPayment,
+            action: CardAction::Pay,
+            disabled: false,
+            reason: "refund_due",
+            message: "Your payment did not match the price and will be given back. Please pay again.",
+        };
+    }
     let failed = attempts
         .iter()
         .max_by_key(|attempt| attempt.created_at)

@@ -15,8 +15,7 @@ use crate::payment::Method;
 use crate::port::{Committed, GatewayError, Lookup, Settlement, Work, WorkKind};
 use crate::record::{Actor, Fact, Record, Source};
 
-/// Timers taken at once. Asking about each may take as long as the provider's wait, and all
-/// of them together must be done before the lease ends.
+/// Timers taken at once. Asking about each may take as long as the provider's wait.
 const BATCH: usize = 8;
 /// How long a claimed timer is kept from other workers.
 pub(super) const LEASE: Duration = Duration::from_secs(300);
@@ -42,7 +41,11 @@ impl Worker {
     pub(super) async fn timers(&self, pass: &mut Pass) -> Result<bool, Error> {
         let claimed = self.claim(WorkKind::Timers, BATCH, LEASE).await?;
         let full = claimed.len() == BATCH;
+        let held_until = self.held_until(LEASE);
         for work in claimed {
+            if self.registrar.now() > held_until {
+                break;
+            }
             let Work::Timer(timer) = work else {
                 continue;
             };

@@ -7,6 +7,8 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
 use super::deadline::Signal;
 use super::inbox::LEASE;
 use super::receipt::{Outcome, Stopwatch};
@@ -169,7 +171,11 @@ impl Worker {
     async fn inbox(&self, pass: &mut Pass) -> Result<bool, Error> {
         let claimed = self.claim(WorkKind::Inbox, INBOX_BATCH, LEASE).await?;
         let full = claimed.len() == INBOX_BATCH;
+        let held_until = self.held_until(LEASE);
         for work in claimed {
+            if self.registrar.now() > held_until {
+                break;
+            }
             let Work::Delivery(entry) = work else {
                 continue;
             };
@@ -200,7 +206,11 @@ impl Worker {
         let mut stuck = HashSet::new();
         let claimed = self.claim(WorkKind::Outbox, OUTBOX_BATCH, LEASE).await?;
         let full = claimed.len() == OUTBOX_BATCH;
+        let held_until = self.held_until(LEASE);
         for work in claimed {
+            if self.registrar.now() > held_until {
+                break;
+            }
             let Work::Message(record) = work else {
                 continue;
             };
@@ -232,6 +242,12 @@ impl Worker {
                 .await?;
         }
         Ok(full && stuck.is_empty())
+    }
+
+    /// Until when claimed work is begun: what is left over comes back with the end of its
+    /// lease, and nobody works on it twice.
+    pub(super) fn held_until(&self, lease: Duration) -> DateTime<Utc> {
+        self.registrar.now() + lease / 2
     }
 
     pub(super) async fn claim(

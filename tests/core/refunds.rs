@@ -151,6 +151,13 @@ async fn each_outcome_for_too_little_too_much_and_twice() {
             if *outcome == MoneyOutcome::RefundDue {
                 // The learner may try again with the right sum.
                 assert_eq!(case.enrollment.status, Status::AwaitingPayment);
+                let learner = learner("thandi");
+                let card = world
+                    .registrar
+                    .learner_card(Some(&learner), &course())
+                    .await;
+                assert_eq!(card.unwrap().reason, "refund_due");
+                world.attempt("thandi", Method::Card).await;
             }
         }
     }
