@@ -180,6 +180,15 @@ pub fn admin(person: &PersonId, rows: &[Explanation], desk: &Desk) -> String {
             .case
             .latest_attempt()
             .map_or("", |attempt| attempt.reference.as_str());
+        let proof = row
+            .case
+            .attempts
+            .iter()
+            .rev()
+            .find_map(|attempt| attempt.proof.as_ref());
+        let proof = proof.map_or_else(String::new, |proof| {
+            format!("<dt>Proof of payment</dt><dd>{}</dd>", text(proof.as_str()))
+        });
         let evidence = row.basis.as_ref().map_or_else(
             || "no payment seen".to_owned(),
             |basis| {
@@ -200,7 +209,7 @@ pub fn admin(person: &PersonId, rows: &[Explanation], desk: &Desk) -> String {
         };
         body.push_str(&format!(
             "<article><h2>{}</h2><dl><dt>Learner</dt><dd>{}</dd><dt>Sum and reference</dt><dd>{}, {}</dd>\
-             <dt>Why it waits</dt><dd>{} ({evidence})</dd><dt>What to do</dt><dd>{}</dd></dl>{}{}</article>",
+             <dt>Why it waits</dt><dd>{} ({evidence})</dd>{proof}<dt>What to do</dt><dd>{}</dd></dl>{}{}</article>",
             text(enrollment.title.as_str()),
             text(enrollment.learner.as_str()),
             enrollment.price,

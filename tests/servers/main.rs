@@ -592,6 +592,7 @@ async fn a_bank_statement_on_the_admin_page() {
             page.contains(&format!("Approve {reference} (100 %)")),
             "{page}"
         );
+        assert!(page.contains("https://files.example/1"), "{page}");
         let button = page.split("value=\"approve_row\"").nth(1).unwrap();
         let value = |name: &str| {
             let rest = button
