@@ -43,6 +43,7 @@
 //! | `ikhokha` | the client for iKhokha's API, `adapter::ikhokha` |
 //! | `postgres` | the store in Postgres, `adapter::postgres` |
 //! | `conformance` | the suite every [`Store`](port::Store) must pass |
+//! | `live` | streams of what changed, for learners and admins, in `live` |
 //! | `statements` | bank statements from CSV files, in [`statement`] |
 //! | `regex` | the `regex` condition in detection rules |
 //!
@@ -60,6 +61,8 @@ pub mod conformance;
 pub mod detect;
 pub mod enrollment;
 pub mod evidence;
+#[cfg(feature = "live")]
+pub mod live;
 pub mod payment;
 pub mod port;
 pub mod reason;

@@ -10,7 +10,7 @@ use crate::audit::{ConcernKey, ConcernKind};
 use crate::detect::Detection;
 use crate::enrollment::{Status, Transition, Version};
 use crate::evidence::Evidence;
-use crate::ids::{EnrollmentId, GrantId, LearnerId, PersonId, RecordId, Reference};
+use crate::ids::{CourseId, EnrollmentId, GrantId, LearnerId, PersonId, RecordId, Reference};
 use crate::money::Money;
 use crate::payment::{AttemptStatus, Method, Reversal, Standing};
 use crate::reason::{HoldReason, Note, Severity, words};
@@ -87,6 +87,10 @@ pub enum Fact {
         price: Money,
         /// The declared method.
         declared: Method,
+        /// Whose.
+        learner: LearnerId,
+        /// In which course.
+        course: CourseId,
     },
     /// An enrollment's status moved.
     EnrollmentMoved {
@@ -191,6 +195,28 @@ pub enum Fact {
         grant: GrantId,
         /// Until when.
         until: Option<DateTime<Utc>>,
+    },
+    /// A grant apart from any enrollment began.
+    GrantGiven {
+        /// The grant.
+        grant: GrantId,
+        /// Whose.
+        learner: LearnerId,
+        /// To which course.
+        course: CourseId,
+        /// Until when.
+        until: Option<DateTime<Utc>>,
+    },
+    /// A grant apart from any enrollment ended.
+    GrantTaken {
+        /// The grant.
+        grant: GrantId,
+        /// Whose.
+        learner: LearnerId,
+        /// To which course.
+        course: CourseId,
+        /// Why.
+        why: EndReason,
     },
     /// A grant now rests on this payment.
     AccessRebased {
@@ -304,9 +330,9 @@ impl Fact {
             Self::StatementRowClosed { .. } => "statement_row_closed",
             Self::DeliveryOverdue { .. } => "delivery_overdue",
             Self::PaymentDoubted { .. } => "payment_doubted",
-            Self::AccessGranted { .. } => "course_access_granted",
+            Self::AccessGranted { .. } | Self::GrantGiven { .. } => "course_access_granted",
             Self::AccessRebased { .. } => "course_access_updated",
-            Self::AccessEnded { .. } => "course_access_ended",
+            Self::AccessEnded { .. } | Self::GrantTaken { .. } => "course_access_ended",
             Self::DeliveryParked { .. } => "delivery_parked",
             Self::DeliveryDead { .. } => "delivery_dead",
             Self::DeliveryReplayed { .. } => "delivery_replayed",

@@ -71,7 +71,16 @@ impl Case {
             confirming: false,
         };
         let mut draft = Draft::new(case, step, ids, true);
-        draft.record(Fact::EnrollmentCreated { price, declared });
+        let (learner, course) = (
+            draft.case.enrollment.learner.clone(),
+            draft.case.enrollment.course.clone(),
+        );
+        draft.record(Fact::EnrollmentCreated {
+            price,
+            declared,
+            learner,
+            course,
+        });
         draft.start_attempt(reference)?;
         Ok(draft.finish(Effect::Changed))
     }

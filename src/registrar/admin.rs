@@ -256,8 +256,10 @@ impl Admin<'_> {
             &new.terms,
             now,
         );
-        let fact = Fact::AccessGranted {
+        let fact = Fact::GrantGiven {
             grant: grant.id,
+            learner: grant.learner.clone(),
+            course: grant.course.clone(),
             until: grant.expires_at,
         };
         self.registrar
@@ -314,8 +316,10 @@ impl Admin<'_> {
                 if !known.end(now, EndReason::Revoked) {
                     return Err(CaseError::UnknownGrant.into());
                 }
-                let fact = Fact::AccessEnded {
+                let fact = Fact::GrantTaken {
                     grant,
+                    learner: known.learner.clone(),
+                    course: known.course.clone(),
                     why: EndReason::Revoked,
                 };
                 self.write_grant(&known, fact, note, &mut IdRun::new(now))

@@ -1,11 +1,29 @@
 //! May this learner open this? And what does the course card show?
 
+use serde::Serialize;
+
 use super::{Error, Registrar};
 use crate::access::{
     AccessDecision, CardView, LearnerCard, Question, ResourceKind, decide, learner_card,
 };
-use crate::ids::{CourseId, LearnerId};
+use crate::enrollment::Version;
+use crate::ids::{CourseId, EnrollmentId, LearnerId};
 use crate::port::Lookup;
+
+/// What one course's card shows one learner.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct CourseCard {
+    /// The course.
+    pub course: CourseId,
+    /// The learner's enrollment, if there is one.
+    pub enrollment: Option<EnrollmentId>,
+    /// The version of the enrollment that was read; 0 without one. A front end never shows a
+    /// card of a lower version than it has shown.
+    pub version: Version,
+    /// Button, action, and why.
+    pub card: LearnerCard,
+}
 
 impl Registrar {
     /// Answers from the union of the learner's live grants, with the reason.
@@ -51,34 +69,57 @@ impl Registrar {
                 };
                 return Ok(learner_card(&view));
             };
-            let question = Question::new(learner.clone(), course.clone(), ResourceKind::Lesson);
-            let case = self
-                .inner
-                .store
-                .load(Lookup::Learner(learner, course))
-                .await?
-                .case;
-            let access = match &case {
-                Some(case) => decide(
-                    &case.grants,
-                    &question,
-                    self.inner.access.as_ref(),
-                    self.now(),
-                ),
-                None => {
-                    let grants = self.inner.store.grants(learner, course).await?;
-                    decide(&grants, &question, self.inner.access.as_ref(), self.now())
-                }
-            };
-            Ok(learner_card(&CardView {
-                signed_in: true,
-                enrollment: case
-                    .as_ref()
-                    .map(|case| (&case.enrollment.status, case.attempts.as_slice())),
-                confirming: case.as_ref().is_some_and(|case| case.confirming),
-                access: &access,
-            }))
+            Ok(self.card_now(learner, course).await?.card)
         })
         .await
+    }
+
+    /// The same for a learner who is signed in, with the enrollment it was read from.
+    ///
+    /// # Errors
+    /// [`Error::Store`] or [`Error::DeadlineExceeded`].
+    pub async fn course_card(
+        &self,
+        learner: &LearnerId,
+        course: &CourseId,
+    ) -> Result<CourseCard, Error> {
+        self.within(self.card_now(learner, course)).await
+    }
+
+    async fn card_now(&self, learner: &LearnerId, course: &CourseId) -> Result<CourseCard, Error> {
+        let question = Question::new(learner.clone(), course.clone(), ResourceKind::Lesson);
+        let case = self
+            .inner
+            .store
+            .load(Lookup::Learner(learner, course))
+            .await?
+            .case;
+        let access = match &case {
+            Some(case) => decide(
+                &case.grants,
+                &question,
+                self.inner.access.as_ref(),
+                self.now(),
+            ),
+            None => {
+                let grants = self.inner.store.grants(learner, course).await?;
+                decide(&grants, &question, self.inner.access.as_ref(), self.now())
+            }
+        };
+        let card = learner_card(&CardView {
+            signed_in: true,
+            enrollment: case
+                .as_ref()
+                .map(|case| (&case.enrollment.status, case.attempts.as_slice())),
+            confirming: case.as_ref().is_some_and(|case| case.confirming),
+            access: &access,
+        });
+        let enrollment = case.as_ref().map(|case| &case.enrollment);
+        Ok(CourseCard {
+            course: course.clone(),
+            enrollment: enrollment.map(|enrollment| enrollment.id),
+            version: enrollment.map_or_else(Version::default, |enrollment| enrollment.version),
+            card,
+        })
     }
 }

@@ -111,7 +111,15 @@ impl Registrar {
             Ok(link) => self.within(self.keep_link(attempt, link)).await,
             Err(source) => {
                 tracing::warn!(error = %source, enrollment = %case.enrollment.id, "no pay link");
-                if !matches!(source, GatewayError::TimedOut | GatewayError::Unreadable) {
+                // Nothing was sent, so the attempt can be used again; or a link may exist.
+                let keeps = matches!(
+                    source,
+                    GatewayError::CircuitOpen { .. }
+                        | GatewayError::Throttled
+                        | GatewayError::TimedOut
+                        | GatewayError::Unreadable
+                );
+                if !keeps {
                     self.within(self.drop_attempt(attempt)).await?;
                 }
                 Err(Error::NoPayLink {

@@ -43,6 +43,7 @@ pub use admin::{Admin, BulkItem, BulkOutcome, NewGrant};
 pub use audit::{AuditCursor, AuditReport};
 pub use builder::{BuildError, RegistrarBuilder};
 pub use checkout::{EnrolRequest, Enrolled, NextStep};
+pub use entrance::CourseCard;
 pub use error::{Error, ErrorKind};
 pub use explanation::Explanation;
 pub use money::{AwkwardItem, AwkwardKey};

@@ -196,8 +196,10 @@ impl Worker {
                 if !grant.end(now, EndReason::Expired) {
                     return Ok(Next::Never);
                 }
-                let fact = Fact::AccessEnded {
+                let fact = Fact::GrantTaken {
                     grant: id,
+                    learner: grant.learner.clone(),
+                    course: grant.course.clone(),
                     why: EndReason::Expired,
                 };
                 let record = Record::new(

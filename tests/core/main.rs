@@ -24,6 +24,8 @@ mod gateway_failures;
 mod hostile_webhooks;
 #[cfg(feature = "ikhokha")]
 mod ikhokha_client;
+#[cfg(feature = "live")]
+mod live;
 mod mix;
 mod mixes;
 mod no_secrets;

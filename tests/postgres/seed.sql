@@ -39,7 +39,8 @@ FROM coursegate.attempts WHERE status = 'paid';
 
 INSERT INTO coursegate.records (id, enrollment, version, event, severity, fact, actor, source, at)
 SELECT gen_random_uuid(), e.id, v, 'enrollment_created', 'info',
-       '{"fact":"enrollment_created","price":{"minor":49900,"currency":"ZAR"},"declared":"card"}',
+       jsonb_build_object('fact', 'enrollment_created', 'price', '{"minor":49900,"currency":"ZAR"}'::jsonb,
+                          'declared', 'card', 'learner', e.learner, 'course', e.course),
        'system', 'system_automatic', e.created_at
 FROM coursegate.enrollments AS e, generate_series(1, 2) AS v;
 

@@ -1,0 +1,276 @@
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use tokio::sync::broadcast::{self, Receiver, Sender, error::RecvError};
+use uuid::Uuid;
+
+use super::Hub;
+use crate::enrollment::{Status, Version};
+use crate::ids::{CourseId, EnrollmentId, PersonId};
+use crate::money::Money;
+use crate::payment::AttemptStatus;
+use crate::port::PageRequest;
+use crate::reason::{HoldReason, Severity};
+use crate::record::{Fact, Record};
+use crate::registrar::{Error, Registrar};
+
+/// Events kept for readers who fall behind or come back.
+const KEPT: usize = 1024;
+/// Enrollments in a snapshot of the queue.
+const SHOWN: usize = 100;
+
+/// What a record means to the people who approve. It names an enrollment, and nobody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct AdminEvent {
+    /// The record's event name, such as `payment_completed`.
+    pub event: &'static str,
+    /// The enrollment it is about.
+    pub enrollment: Option<EnrollmentId>,
+    /// The enrollment's version after it.
+    pub version: Version,
+    /// Why the enrollment now waits for a person, if it begins to.
+    pub pending: Option<HoldReason>,
+    /// Whether it waits for a person no longer.
+    pub decided: bool,
+    /// How an attempt to pay now stands.
+    pub payment: Option<AttemptStatus>,
+    /// How urgently somebody should look.
+    pub severity: Severity,
+    /// When it happened.
+    pub at: DateTime<Utc>,
+}
+
+/// One enrollment of the approval queue, as far as the stream shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct PendingView {
+    /// The enrollment.
+    pub enrollment: EnrollmentId,
+    /// Which course.
+    pub course: CourseId,
+    /// Its price.
+    pub price: Money,
+    /// Why it waits.
+    pub reason: HoldReason,
+    /// Its version.
+    pub version: Version,
+    /// Since when it is as it is.
+    pub since: DateTime<Utc>,
+}
+
+/// What the admins' stream says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "update")]
+#[non_exhaustive]
+pub enum AdminUpdate {
+    /// The queue as it is: at the beginning, and whenever the reader fell too far behind.
+    /// What was shown before it is void.
+    Snapshot {
+        /// Its oldest enrollments, 100 at most.
+        pending: Vec<PendingView>,
+        /// Whether there are more.
+        more: bool,
+    },
+    /// Something happened.
+    Event(AdminEvent),
+}
+
+/// An event and its place in this hub.
+#[derive(Debug)]
+struct Placed {
+    place: u64,
+    event: AdminEvent,
+}
+
+pub(super) struct Admins {
+    /// Tells one hub's places from another's.
+    hub: Uuid,
+    sender: Sender<Arc<Placed>>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    last: u64,
+    events: VecDeque<Arc<Placed>>,
+}
+
+impl Admins {
+    pub(super) fn new() -> Self {
+        Self {
+            hub: Uuid::new_v4(),
+            sender: broadcast::channel(KEPT).0,
+            kept: Mutex::default(),
+        }
+    }
+
+    pub(super) fn tell(&self, record: &Record) {
+        let event = event(record);
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.last += 1;
+        let placed = Arc::new(Placed {
+            place: kept.last,
+            event,
+        });
+        if kept.events.len() == KEPT {
+            kept.events.pop_front();
+        }
+        kept.events.push_back(placed.clone());
+        // Under the lock, so that places are sent in order. Nobody may listen: that is no error.
+        let _ = self.sender.send(placed);
+    }
+
+    /// Listens from now on; and what came after a place, if all of it is still kept.
+    fn listen(
+        &self,
+        since: Option<&str>,
+    ) -> (Receiver<Arc<Placed>>, u64, Option<VecDeque<Arc<Placed>>>) {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let receiver = self.sender.subscribe();
+        let since = since.and_then(|token| {
+            let (hub, place) = token.split_once('.')?;
+            (hub == self.hub.simple().to_string()).then(|| place.parse::<u64>().ok())?
+        });
+        let oldest = kept.last - kept.events.len() as u64;
+        let since = since.filter(|place| (oldest..=kept.last).contains(place));
+        let missed = since.map(|place| {
+            let later = kept.events.iter().filter(|placed| placed.place > place);
+            later.cloned().collect()
+        });
+        (receiver, since.unwrap_or(kept.last), missed)
+    }
+}
+
+fn event(record: &Record) -> AdminEvent {
+    let (mut pending, mut decided, mut payment) = (None, false, None);
+    match &record.fact {
+        Fact::EnrollmentMoved { from, to, .. } => {
+            let waits = |status: &Status| matches!(status, Status::AwaitingApproval { .. });
+            if let Status::AwaitingApproval { reason } = to {
+                pending = Some(*reason);
+            }
+            decided = waits(from) && !waits(to);
+        }
+        Fact::AttemptMoved { to, .. } => payment = Some(*to),
+        Fact::AttemptStarted { .. } => payment = Some(AttemptStatus::Started),
+        Fact::PaymentCompleted { .. } => payment = Some(AttemptStatus::Paid),
+        Fact::PaymentReturned { .. } => payment = Some(AttemptStatus::Refunded),
+        Fact::PaymentReversed { .. } => payment = Some(AttemptStatus::Reversed),
+        _ => {}
+    }
+    AdminEvent {
+        event: record.fact.event(),
+        enrollment: record.enrollment,
+        version: record.version,
+        pending,
+        decided,
+        payment,
+        severity: record.fact.severity(),
+        at: record.at,
+    }
+}
+
+/// What happens, for the people who approve.
+pub struct AdminStream {
+    hub: Hub,
+    registrar: Registrar,
+    person: PersonId,
+    receiver: Receiver<Arc<Placed>>,
+    missed: VecDeque<Arc<Placed>>,
+    /// The place of the last update.
+    place: u64,
+    snapshot_due: bool,
+}
+
+impl Hub {
+    /// Opens a stream for one of the people who approve; the host has checked that they may.
+    /// It begins with the queue, or, with the token of an earlier stream, with what happened
+    /// since, if that is not too much.
+    pub fn admins(
+        &self,
+        registrar: &Registrar,
+        person: PersonId,
+        since: Option<&str>,
+    ) -> AdminStream {
+        let (receiver, place, missed) = self.inner.admins.listen(since);
+        AdminStream {
+            hub: self.clone(),
+            registrar: registrar.clone(),
+            person,
+            receiver,
+            snapshot_due: missed.is_none(),
+            missed: missed.unwrap_or_default(),
+            place,
+        }
+    }
+}
+
+impl AdminStream {
+    /// Waits for the next update.
+    ///
+    /// # Errors
+    /// The store's errors, from reading the queue: call it again after a moment.
+    pub async fn next(&mut self) -> Result<AdminUpdate, Error> {
+        loop {
+            if self.snapshot_due {
+                let snapshot = self.snapshot().await?;
+                self.snapshot_due = false;
+                return Ok(snapshot);
+            }
+            if let Some(missed) = self.missed.pop_front() {
+                self.place = missed.place;
+                return Ok(AdminUpdate::Event(missed.event.clone()));
+            }
+            match self.receiver.recv().await {
+                Ok(placed) => {
+                    self.place = placed.place;
+                    return Ok(AdminUpdate::Event(placed.event.clone()));
+                }
+                // The stream holds the hub, so the other end is there.
+                Err(RecvError::Lagged(_) | RecvError::Closed) => {
+                    // What was kept for this reader is older than the snapshot will be.
+                    let (receiver, place, _) = self.hub.inner.admins.listen(None);
+                    (self.receiver, self.place) = (receiver, place);
+                    self.snapshot_due = true;
+                }
+            }
+        }
+    }
+
+    /// The place of the last update: give it back to go on from there.
+    pub fn token(&self) -> String {
+        format!("{}.{}", self.hub.inner.admins.hub.simple(), self.place)
+    }
+
+    async fn snapshot(&self) -> Result<AdminUpdate, Error> {
+        let desk = self.registrar.admin(self.person.clone());
+        let page = desk.pending(PageRequest::first(SHOWN)).await?;
+        let view = |item: crate::port::PendingItem| match item.enrollment.status {
+            Status::AwaitingApproval { reason } => Some(PendingView {
+                enrollment: item.enrollment.id,
+                course: item.enrollment.course,
+                price: item.enrollment.price,
+                reason,
+                version: item.enrollment.version,
+                since: item.enrollment.updated_at,
+            }),
+            _ => None,
+        };
+        Ok(AdminUpdate::Snapshot {
+            more: page.next.is_some(),
+            pending: page.items.into_iter().filter_map(view).collect(),
+        })
+    }
+}
+
+impl fmt::Debug for AdminStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdminStream")
+            .field("place", &self.place)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,373 @@
+//! Streams of what changed: complete, in order, for whom they are, and for nobody else.
+
+use std::time::Duration;
+
+use coursegate::access::{CardText, Terms};
+use coursegate::adapter::simulator::{Choice, Settings};
+use coursegate::live::{AdminStream, AdminUpdate, Hub, LearnerStream, LearnerToken, LearnerUpdate};
+use coursegate::payment::Method;
+use coursegate::port::EventPublisher;
+use coursegate::reason::HoldReason;
+use coursegate::registrar::{CourseCard, NewGrant};
+use coursegate::{CourseId, PayLinkId};
+
+use crate::support::{World, admin, config, course, learner, request};
+
+fn world() -> (World, Hub) {
+    let hub = Hub::new();
+    let publisher = hub.clone();
+    let world = World::with(Settings::new(1), config(), |builder| {
+        builder.publisher(publisher)
+    });
+    (world, hub)
+}
+
+async fn open(world: &World, hub: &Hub, name: &str, since: Option<LearnerToken>) -> LearnerStream {
+    let courses = vec![course(), CourseId::new("other").unwrap()];
+    hub.learner(&world.registrar, learner(name), courses, since)
+        .await
+        .unwrap()
+}
+
+/// What comes next, if anything does.
+async fn soon(stream: &mut LearnerStream) -> Option<LearnerUpdate> {
+    tokio::time::timeout(Duration::from_millis(20), stream.next())
+        .await
+        .ok()
+        .map(Result::unwrap)
+}
+
+async fn event(stream: &mut AdminStream) -> Option<AdminUpdate> {
+    tokio::time::timeout(Duration::from_millis(20), stream.next())
+        .await
+        .ok()
+        .map(Result::unwrap)
+}
+
+fn texts(cards: &[CourseCard]) -> Vec<CardText> {
+    cards.iter().map(|card| card.card.text).collect()
+}
+
+async fn link(world: &World, name: &str) -> PayLinkId {
+    world.attempt(name, Method::Card).await.2
+}
+
+#[tokio::test]
+async fn a_learner_sees_the_button_change_and_nobody_elses() {
+    let (world, hub) = world();
+    let mut stream = open(&world, &hub, "thandi", None).await;
+    let mut other = open(&world, &hub, "sipho", None).await;
+    let Some(LearnerUpdate::Snapshot(cards)) = soon(&mut stream).await else {
+        panic!("no snapshot first")
+    };
+    assert_eq!(texts(&cards), [CardText::EnrollNow, CardText::EnrollNow]);
+    assert!(soon(&mut other).await.is_some());
+
+    // An enrollment that did not exist when the stream was opened.
+    let link = link(&world, "thandi").await;
+    assert_eq!(
+        soon(&mut stream).await,
+        None,
+        "nothing is told before it is published"
+    );
+    world.pass().await;
+    let enrolled = soon(&mut stream).await.unwrap();
+    assert_eq!(enrolled.cards().len(), 1, "the other course did not change");
+    assert_eq!(enrolled.cards()[0].card.reason, "awaiting_payment");
+    world.pay(&link, Choice::Card).await;
+    world.pass().await;
+    let paid = soon(&mut stream).await.unwrap();
+    assert_eq!(texts(paid.cards()), [CardText::ContinueCourse]);
+    assert!(paid.cards()[0].version > enrolled.cards()[0].version);
+    assert_eq!(soon(&mut stream).await, None);
+    assert_eq!(soon(&mut other).await, None, "another learner's update");
+
+    // Refused and granted again, apart from any enrollment.
+    let desk = world.registrar.admin(admin());
+    let given = NewGrant {
+        learner: learner("sipho"),
+        course: course(),
+        terms: Terms::default(),
+        migrated: false,
+    };
+    let grant = desk.grant(given, "").await.unwrap();
+    world.pass().await;
+    assert_eq!(
+        texts(soon(&mut other).await.unwrap().cards()),
+        [CardText::ContinueCourse]
+    );
+    desk.revoke(grant.id, "").await.unwrap();
+    world.pass().await;
+    assert_eq!(
+        texts(soon(&mut other).await.unwrap().cards()),
+        [CardText::EnrollNow]
+    );
+    assert_eq!(soon(&mut stream).await, None);
+}
+
+#[tokio::test]
+async fn a_stream_goes_on_where_it_broke_off() {
+    let (world, hub) = world();
+    let link = link(&world, "thandi").await;
+    world.pass().await;
+    let mut stream = open(&world, &hub, "thandi", None).await;
+    soon(&mut stream).await.unwrap();
+    let token = stream.token();
+    drop(stream);
+    assert_eq!(hub.listeners(), 0, "it left the hub");
+    // Nothing happened: nothing is sent.
+    let mut same = open(&world, &hub, "thandi", Some(token.clone())).await;
+    assert_eq!(soon(&mut same).await, None);
+    drop(same);
+    // Much happened, and was published while nobody listened.
+    world.pay(&link, Choice::Card).await;
+    world.pass().await;
+    let text = serde_json::to_string(&token).unwrap();
+    let mut resumed = open(&world, &hub, "thandi", serde_json::from_str(&text).ok()).await;
+    let Some(LearnerUpdate::Changed(cards)) = soon(&mut resumed).await else {
+        panic!("nothing changed")
+    };
+    assert_eq!(texts(&cards), [CardText::ContinueCourse]);
+    assert_eq!(soon(&mut resumed).await, None);
+    // A reader who saw nothing of many changes is told the last of them, once.
+    let slow = open(&world, &hub, "thandi", Some(resumed.token())).await;
+    let desk = world.registrar.admin(admin());
+    for _ in 0..50 {
+        let given = NewGrant {
+            learner: learner("thandi"),
+            course: CourseId::new("other").unwrap(),
+            terms: Terms::default(),
+            migrated: false,
+        };
+        let grant = desk.grant(given, "").await.unwrap();
+        desk.revoke(grant.id, "").await.unwrap();
+        world.pass().await;
+    }
+    let mut slow = slow;
+    let told = soon(&mut slow).await;
+    assert!(told.is_none_or(|told| texts(told.cards()) == [CardText::EnrollNow]));
+    assert_eq!(soon(&mut slow).await, None);
+}
+
+/// Commits, publications, breaks and readings in a thousand orders: in the end each reader
+/// shows what is so, and none has shown an older version after a newer one.
+#[tokio::test]
+async fn a_thousand_interleavings_skip_nothing() {
+    for seed in 0..1000_u64 {
+        let (world, hub) = world();
+        let mut dice = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let mut throw = |sides: u64| {
+            dice ^= dice << 13;
+            dice ^= dice >> 7;
+            dice ^= dice << 17;
+            dice % sides
+        };
+        let mut steps = vec!["enrol", "pay", "refund"].into_iter();
+        let mut stream = Some(open(&world, &hub, "thandi", None).await);
+        let mut token = LearnerToken::default();
+        let mut shown: Option<CourseCard> = None;
+        let mut paid = None;
+        for _ in 0..14 {
+            match throw(4) {
+                0 => match steps.next() {
+                    Some("enrol") => paid = Some(world.attempt("thandi", Method::Card).await),
+                    Some("pay") => {
+                        let (_, _, link) = paid.as_ref().unwrap();
+                        world.pay(link, Choice::Card).await;
+                    }
+                    Some(_) => {
+                        let (_, reference, _) = paid.as_ref().unwrap();
+                        let desk = world.registrar.admin(admin());
+                        desk.record_refund(reference, "R-1").await.unwrap();
+                    }
+                    None => {}
+                },
+                1 => drop(world.pass().await),
+                2 => {
+                    if let Some(open) = stream.take() {
+                        token = open.token();
+                    } else {
+                        stream = Some(open(&world, &hub, "thandi", Some(token.clone())).await);
+                    }
+                }
+                _ => {
+                    if let Some(open) = &mut stream {
+                        read(open, &mut shown, seed).await;
+                    }
+                }
+            }
+        }
+        world.pass().await;
+        let mut last = match stream {
+            Some(open) => open,
+            None => open(&world, &hub, "thandi", Some(token)).await,
+        };
+        while read(&mut last, &mut shown, seed).await {}
+        let truth = world
+            .registrar
+            .course_card(&learner("thandi"), &course())
+            .await
+            .unwrap();
+        assert_eq!(shown.as_ref(), Some(&truth), "seed {seed}");
+    }
+}
+
+/// Takes in what is there already.
+async fn read(stream: &mut LearnerStream, shown: &mut Option<CourseCard>, seed: u64) -> bool {
+    let ready = tokio::time::timeout(Duration::ZERO, stream.next()).await;
+    let Ok(update) = ready else {
+        return false;
+    };
+    for card in update.unwrap().cards() {
+        if card.course == course() {
+            let before = shown.replace(card.clone());
+            assert!(
+                before.is_none_or(|before| before.version <= card.version),
+                "seed {seed}"
+            );
+        }
+    }
+    true
+}
+
+#[tokio::test]
+async fn admins_see_the_queue_and_then_what_happens_to_it() {
+    let (world, hub) = world();
+    world.enrol("thandi", Method::BankTransfer).await;
+    let mut stream = hub.admins(&world.registrar, admin(), None);
+    let Some(AdminUpdate::Snapshot { pending, more }) = event(&mut stream).await else {
+        panic!("no snapshot first")
+    };
+    assert_eq!(
+        (pending.len(), pending[0].reason, more),
+        (1, HoldReason::BankTransfer, false)
+    );
+    world.pass().await;
+    while event(&mut stream).await.is_some() {}
+
+    let waiting = world.enrol("sipho", Method::BankTransfer).await.enrollment;
+    world.pass().await;
+    let mut seen = Vec::new();
+    while let Some(AdminUpdate::Event(happened)) = event(&mut stream).await {
+        assert_eq!(happened.enrollment, Some(waiting));
+        seen.push((happened.event, happened.pending));
+    }
+    assert_eq!(
+        seen,
+        [
+            ("enrollment_created", None),
+            ("payment_started", None),
+            ("enrollment_updated", Some(HoldReason::BankTransfer)),
+        ]
+    );
+    let token = stream.token();
+    world
+        .registrar
+        .admin(admin())
+        .approve(waiting, "")
+        .await
+        .unwrap();
+    world.pass().await;
+    // Whoever was away hears all of it; and nothing personal is in it.
+    let mut resumed = hub.admins(&world.registrar, admin(), Some(&token));
+    for stream in [&mut stream, &mut resumed] {
+        let mut decided = 0;
+        while let Some(AdminUpdate::Event(happened)) = event(stream).await {
+            decided += usize::from(happened.decided);
+            let text = serde_json::to_string(&happened).unwrap();
+            assert!(!text.contains("sipho") && !text.contains('@'), "{text}");
+        }
+        assert_eq!(decided, 1);
+    }
+    // A place of another hub, or one that nobody gave, leads to the queue anew.
+    for odd in [
+        "",
+        "x.1",
+        &token.replace(|c: char| c.is_ascii_digit(), "f"),
+        "a.b.c",
+    ] {
+        let mut stream = hub.admins(&world.registrar, admin(), Some(odd));
+        assert!(
+            matches!(event(&mut stream).await, Some(AdminUpdate::Snapshot { .. })),
+            "{odd}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_admin_who_falls_behind_is_shown_the_queue_anew() {
+    let (world, hub) = world();
+    let mut slow = hub.admins(&world.registrar, admin(), None);
+    assert!(event(&mut slow).await.is_some());
+    for number in 0..400 {
+        world
+            .enrol(&format!("learner-{number}"), Method::BankTransfer)
+            .await;
+    }
+    for _ in 0..10 {
+        world.pass().await;
+    }
+    let Some(AdminUpdate::Snapshot { pending, more }) = event(&mut slow).await else {
+        panic!("it was told old news")
+    };
+    assert_eq!((pending.len(), more), (100, true));
+    assert_eq!(
+        event(&mut slow).await,
+        None,
+        "what the snapshot holds is not told again"
+    );
+    world.enrol("thandi", Method::BankTransfer).await;
+    world.pass().await;
+    assert!(matches!(
+        event(&mut slow).await,
+        Some(AdminUpdate::Event(_))
+    ));
+}
+
+#[tokio::test]
+async fn streams_that_are_dropped_leave_nothing_behind() {
+    let (world, hub) = world();
+    for number in 0..100 {
+        world
+            .enrol(&format!("learner-{number}"), Method::BankTransfer)
+            .await;
+    }
+    let mut streams = Vec::new();
+    for number in 0..200 {
+        streams.push(open(&world, &hub, &format!("learner-{}", number % 100), None).await);
+    }
+    assert_eq!(hub.listeners(), 200);
+    streams.truncate(100);
+    assert_eq!(hub.listeners(), 100);
+    drop(streams);
+    assert_eq!(hub.listeners(), 0);
+    world.pass().await;
+    assert!(format!("{hub:?}").contains("listeners: 0"));
+}
+
+#[tokio::test]
+async fn two_publishers_hear_of_everything() {
+    let hub = Hub::new();
+    let (world, _) = world();
+    let recorded = world.publisher.clone();
+    let both = (recorded.clone(), hub.clone());
+    assert!(both.is_test_double());
+    let world = World::with(Settings::new(2), config(), |builder| {
+        builder.publisher(both)
+    });
+    let mut stream = open(&world, &hub, "thandi", None).await;
+    soon(&mut stream).await.unwrap();
+    world
+        .registrar
+        .enrol(request("thandi", Method::BankTransfer))
+        .await
+        .unwrap();
+    recorded.set_down(true);
+    world.pass().await;
+    assert_eq!(soon(&mut stream).await, None, "the first did not take it");
+    recorded.set_down(false);
+    world.advance(2);
+    world.pass().await;
+    assert!(soon(&mut stream).await.is_some());
+    assert_eq!(recorded.published().len(), 3);
+}
