@@ -57,6 +57,58 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/api/admin/approve", web::post().to(approve_json))
         .route("/api/admin/reject", web::post().to(reject_json))
         .route("/api/admin/refund", web::post().to(refund_json));
+    #[cfg(feature = "live")]
+    config
+        .route("/api/live", web::get().to(learner_stream))
+        .route("/api/admin/live", web::get().to(admin_stream))
+        .route("/live.js", web::get().to(script));
+}
+
+#[cfg(feature = "live")]
+async fn script() -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("text/javascript")
+        .body(common::live::SCRIPT)
+}
+
+#[cfg(feature = "live")]
+async fn learner_stream(app: Data<App>, user: SignedIn, request: HttpRequest) -> HttpResponse {
+    let User::Learner(learner) = user.0 else {
+        return HttpResponse::Forbidden().finish();
+    };
+    let since = last_event(&request);
+    match common::live::learner(&app.hub, app.registrar(), learner, since).await {
+        Some(stream) => event_stream().streaming(stream),
+        None => HttpResponse::ServiceUnavailable().finish(),
+    }
+}
+
+#[cfg(feature = "live")]
+async fn admin_stream(app: Data<App>, user: SignedIn, request: HttpRequest) -> HttpResponse {
+    let User::Admin(person) = user.0 else {
+        return HttpResponse::Forbidden().finish();
+    };
+    let since = last_event(&request);
+    event_stream().streaming(common::live::admin(
+        &app.hub,
+        app.registrar(),
+        person,
+        since,
+    ))
+}
+
+#[cfg(feature = "live")]
+fn last_event(request: &HttpRequest) -> Option<&str> {
+    request.headers().get("last-event-id")?.to_str().ok()
+}
+
+#[cfg(feature = "live")]
+fn event_stream() -> actix_web::HttpResponseBuilder {
+    let mut response = HttpResponse::Ok();
+    response
+        .content_type("text/event-stream")
+        .insert_header((header::CACHE_CONTROL, "no-store"));
+    response
 }
 
 /// Takes the whole body in before any handler runs: at most so large, and in so much time.

@@ -43,7 +43,74 @@ fn router(app: App) -> Router {
         .route("/api/admin/approve", post(approve_json))
         .route("/api/admin/reject", post(reject_json))
         .route("/api/admin/refund", post(refund_json))
+        .merge(live_routes())
         .with_state(app)
+}
+
+/// Streams of what changed, and the script that reads them.
+#[cfg(feature = "live")]
+fn live_routes() -> Router<App> {
+    Router::new()
+        .route("/api/live", get(learner_stream))
+        .route("/api/admin/live", get(admin_stream))
+        .route(
+            "/live.js",
+            get(async || {
+                (
+                    [(header::CONTENT_TYPE, "text/javascript")],
+                    common::live::SCRIPT,
+                )
+            }),
+        )
+}
+
+#[cfg(not(feature = "live"))]
+fn live_routes() -> Router<App> {
+    Router::new()
+}
+
+#[cfg(feature = "live")]
+async fn learner_stream(
+    State(app): State<App>,
+    SignedIn(user): SignedIn,
+    headers: HeaderMap,
+) -> Response {
+    let User::Learner(learner) = user else {
+        return StatusCode::FORBIDDEN.into_response();
+    };
+    let since = last_event(&headers);
+    match common::live::learner(&app.hub, app.registrar(), learner, since).await {
+        Some(stream) => event_stream(axum::body::Body::from_stream(stream)),
+        None => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
+}
+
+#[cfg(feature = "live")]
+async fn admin_stream(
+    State(app): State<App>,
+    SignedIn(user): SignedIn,
+    headers: HeaderMap,
+) -> Response {
+    let User::Admin(person) = user else {
+        return StatusCode::FORBIDDEN.into_response();
+    };
+    let since = last_event(&headers);
+    let stream = common::live::admin(&app.hub, app.registrar(), person, since);
+    event_stream(axum::body::Body::from_stream(stream))
+}
+
+#[cfg(feature = "live")]
+fn last_event(headers: &HeaderMap) -> Option<&str> {
+    headers.get("last-event-id")?.to_str().ok()
+}
+
+#[cfg(feature = "live")]
+fn event_stream(body: axum::body::Body) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    (headers, body).into_response()
 }
 
 /// The one route the provider calls: path, headers and raw bytes go in, a status comes out.

@@ -110,21 +110,34 @@ pub struct App {
     pub(super) registrar: Registrar,
     pay_origin: String,
     sessions: Arc<Mutex<HashMap<String, User>>>,
+    #[cfg(feature = "live")]
+    pub hub: coursegate::live::Hub,
 }
 
 impl App {
-    pub fn new(registrar: Registrar, pay_origin: String) -> Self {
+    pub fn new(
+        registrar: Registrar,
+        pay_origin: String,
+        #[cfg(feature = "live")] hub: coursegate::live::Hub,
+    ) -> Self {
         Self {
             registrar,
             pay_origin,
             sessions: Arc::default(),
+            #[cfg(feature = "live")]
+            hub,
         }
+    }
+
+    #[cfg(feature = "live")]
+    pub fn registrar(&self) -> &Registrar {
+        &self.registrar
     }
 
     /// Where pages may send forms: here, and to the pay page.
     pub fn content_policy(&self) -> String {
         format!(
-            "default-src 'none'; style-src 'unsafe-inline'; form-action 'self' {}; frame-ancestors 'none'",
+            "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'unsafe-inline'; form-action 'self' {}; frame-ancestors 'none'",
             self.pay_origin
         )
     }

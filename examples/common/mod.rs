@@ -10,6 +10,8 @@
 mod app;
 mod callbacks;
 mod desk;
+#[cfg(feature = "live")]
+pub mod live;
 mod pages;
 mod serve;
 
@@ -154,8 +156,12 @@ impl Demo {
         };
         let registrar = registrar
             .gateway(gateway(&simulator, &app_id, &secret, &there)?)
-            .courses(app::offers)
-            .build()?;
+            .courses(app::offers);
+        #[cfg(feature = "live")]
+        let hub = coursegate::live::Hub::new();
+        #[cfg(feature = "live")]
+        let registrar = registrar.publisher(hub.clone());
+        let registrar = registrar.build()?;
 
         let worker = registrar.worker();
         tokio::spawn(async move { worker.run(std::future::pending()).await });
@@ -172,7 +178,12 @@ impl Demo {
         println!("{}", serde_json::to_string(&started)?);
         eprintln!("Open {here} as a learner and {here}/admin as an admin. Stop with Ctrl-C.");
         Ok(Self {
-            app: App::new(registrar, there),
+            app: App::new(
+                registrar,
+                there,
+                #[cfg(feature = "live")]
+                hub,
+            ),
             listener,
         })
     }

@@ -34,6 +34,21 @@ fn text(raw: &str) -> String {
     out
 }
 
+/// A page that shows itself anew when its stream of events says so.
+fn live_frame(title: &str, refresh: bool, stream: &str, body: &str) -> String {
+    if cfg!(feature = "live") && !stream.is_empty() {
+        let page = frame(title, false, body);
+        let script = "<script type=\"module\" src=\"/live.js\"></script>";
+        page.replacen(
+            "<main>",
+            &format!("<body data-live=\"{stream}\">{script}<main>"),
+            1,
+        )
+    } else {
+        frame(title, refresh, body)
+    }
+}
+
 fn frame(title: &str, refresh: bool, body: &str) -> String {
     let refresh = if refresh {
         "<meta http-equiv=\"refresh\" content=\"2\">"
@@ -112,7 +127,8 @@ pub fn learner(learner: Option<&LearnerId>, cards: &[(&Course, LearnerCard)]) ->
             text(card.message)
         ));
     }
-    frame("Courses", waits, &body)
+    let stream = if learner.is_some() { "/api/live" } else { "" };
+    live_frame("Courses", waits, stream, &body)
 }
 
 fn button(course: &Course, card: &LearnerCard) -> String {
@@ -255,8 +271,8 @@ pub fn admin(person: &PersonId, rows: &[Explanation], desk: &Desk) -> String {
     }
     body.push_str(&statement(desk));
     body.push_str("<p><a href=\"/admin\">Look again</a></p>");
-    // A page that comes anew would take away what is being written.
-    frame("Approvals", false, &body)
+    // A page that comes anew by itself would take away what is being written.
+    live_frame("Approvals", false, "/api/admin/live", &body)
 }
 
 /// A button of the admin page, with a field when something has to be written.

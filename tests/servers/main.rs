@@ -562,6 +562,114 @@ async fn whoever_paid_gets_in_and_nobody_else() {
     }
 }
 
+/// What is done in one browser is told to the other at once.
+#[cfg(feature = "live")]
+#[tokio::test]
+async fn an_admin_sees_the_transfer_and_the_learner_the_approval() {
+    for name in ["axum_server", "actix_server"] {
+        let server = Server::start(name);
+        let (thandi, nomsa) = (
+            server.sign_in("thandi", "").await,
+            server.sign_in("nomsa", "admin").await,
+        );
+        let mut learner = Events::open(&thandi, "/api/live", None).await;
+        let mut admin = Events::open(&nomsa, "/api/admin/live", None).await;
+        assert!(learner.until("Enroll Now").await.contains("snapshot"));
+        assert!(admin.until("snapshot").await.contains("\"pending\":[]"));
+        let begun = Instant::now();
+        let enrolled = thandi.enrol("baking", "bank_transfer").await;
+        admin.until("\"pending\":\"bank_transfer\"").await;
+        assert!(
+            begun.elapsed() < Duration::from_secs(1),
+            "{:?}",
+            begun.elapsed()
+        );
+        learner.until("Pending Approval").await;
+        let last = learner.last.clone().unwrap();
+        drop(learner);
+
+        let begun = Instant::now();
+        let approval = json!({ "enrollments": [enrolled["enrollment"]] });
+        assert_eq!(
+            nomsa.post("/api/admin/approve", approval).await.status(),
+            StatusCode::OK
+        );
+        admin.until("\"decided\":true").await;
+        // The learner was away, and comes back to where they were.
+        let mut learner = Events::open(&thandi, "/api/live", Some(&last)).await;
+        let told = learner.until("Continue Course").await;
+        let data = told.split_once("data: ").unwrap().1;
+        assert!(
+            data.contains("changed") && !data.contains("rust-101"),
+            "{told}"
+        );
+        assert!(
+            begun.elapsed() < Duration::from_secs(2),
+            "{:?}",
+            begun.elapsed()
+        );
+        // Nobody reads another's stream.
+        let wrong = nomsa.get("/api/live").await.status();
+        assert!(wrong == StatusCode::UNAUTHORIZED || wrong == StatusCode::FORBIDDEN);
+        let page = thandi.get("/").await.text().await.unwrap();
+        assert!(page.contains("data-live=\"/api/live\"") && !page.contains("http-equiv"));
+    }
+}
+
+/// An open stream of server-sent events.
+#[cfg(feature = "live")]
+struct Events {
+    answer: Response,
+    text: String,
+    last: Option<String>,
+}
+
+#[cfg(feature = "live")]
+impl Events {
+    async fn open(browser: &Browser<'_>, path: &str, last: Option<&str>) -> Self {
+        let mut request = browser.client.get(format!("{}{path}", browser.server.app));
+        if let Some(last) = last {
+            request = request.header("Last-Event-ID", last);
+        }
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        assert_eq!(answer.headers()["content-type"], "text/event-stream");
+        Self {
+            answer,
+            text: String::new(),
+            last: None,
+        }
+    }
+
+    /// Reads on until an event holds this, and gives that event.
+    async fn until(&mut self, wanted: &str) -> String {
+        let reading = async {
+            loop {
+                while let Some((event, rest)) = self.text.split_once("\n\n") {
+                    let (event, rest) = (event.to_owned(), rest.to_owned());
+                    self.text = rest;
+                    if let Some(id) = event.lines().find_map(|line| line.strip_prefix("id: ")) {
+                        self.last = Some(id.to_owned());
+                    }
+                    if event.contains(wanted) {
+                        return event;
+                    }
+                }
+                let chunk = self
+                    .answer
+                    .chunk()
+                    .await
+                    .unwrap()
+                    .expect("the stream ended");
+                self.text.push_str(std::str::from_utf8(&chunk).unwrap());
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(5), reading)
+            .await
+            .unwrap_or_else(|_| panic!("nothing says {wanted}"))
+    }
+}
+
 /// A bank transfer with its proof, found on a pasted statement and approved with one click.
 #[cfg(feature = "statements")]
 #[tokio::test]

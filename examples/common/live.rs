@@ -1,0 +1,93 @@
+//! Server-sent events: what changed, as it changes.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use coursegate::live::{AdminStream, Hub, LearnerStream, LearnerToken};
+use coursegate::{CourseId, LearnerId, PersonId, Registrar};
+use futures_util::Stream;
+use futures_util::stream::unfold;
+
+use super::app::COURSES;
+
+/// A line that says nothing, so that nobody in between closes a quiet connection.
+const QUIET: Duration = Duration::from_secs(15);
+/// Wait after the store failed.
+const AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+/// The page's part: it shows the page anew when something changed.
+pub const SCRIPT: &str = "const anew = async () => {
+  const typing = [...document.querySelectorAll('input[name=text],input[name=reason]')].some((field) => field.value);
+  if (typing) return;
+  const answer = await fetch(location.href);
+  const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+  document.querySelector('main').replaceWith(page.querySelector('main'));
+};
+const stream = new EventSource(document.body.dataset.live);
+let due;
+const soon = () => { clearTimeout(due); due = setTimeout(anew, 30); };
+stream.addEventListener('learner', soon);
+stream.addEventListener('admin', soon);
+";
+
+/// One learner's cards.
+pub async fn learner(
+    hub: &Hub,
+    registrar: &Registrar,
+    learner: LearnerId,
+    since: Option<&str>,
+) -> Option<impl Stream<Item = Result<Bytes, Infallible>> + use<>> {
+    let courses = COURSES
+        .iter()
+        .filter_map(|course| CourseId::new(course.id).ok());
+    let since: Option<LearnerToken> = since.and_then(|token| serde_json::from_str(token).ok());
+    let stream = hub
+        .learner(registrar, learner, courses.collect(), since)
+        .await
+        .ok()?;
+    Some(unfold(stream, async |mut stream: LearnerStream| {
+        let text = match tokio::time::timeout(QUIET, stream.next()).await {
+            Ok(Ok(update)) => message("learner", &serde_json::to_string(&stream.token()), &update),
+            Ok(Err(_)) => {
+                tokio::time::sleep(AFTER_FAILURE).await;
+                ":\n\n".to_owned()
+            }
+            Err(_) => ":\n\n".to_owned(),
+        };
+        Some((Ok(Bytes::from(text)), stream))
+    }))
+}
+
+/// What happens, for the people who approve.
+pub fn admin(
+    hub: &Hub,
+    registrar: &Registrar,
+    person: PersonId,
+    since: Option<&str>,
+) -> impl Stream<Item = Result<Bytes, Infallible>> + use<> {
+    let stream = hub.admins(registrar, person, since);
+    unfold(stream, async |mut stream: AdminStream| {
+        let text = match tokio::time::timeout(QUIET, stream.next()).await {
+            Ok(Ok(update)) => message("admin", &Ok(stream.token()), &update),
+            Ok(Err(_)) => {
+                tokio::time::sleep(AFTER_FAILURE).await;
+                ":\n\n".to_owned()
+            }
+            Err(_) => ":\n\n".to_owned(),
+        };
+        Some((Ok(Bytes::from(text)), stream))
+    })
+}
+
+/// One event. JSON has no bare line ends, so it stays one line.
+fn message(
+    name: &str,
+    id: &Result<String, serde_json::Error>,
+    update: &impl serde::Serialize,
+) -> String {
+    match (id, serde_json::to_string(update)) {
+        (Ok(id), Ok(data)) => format!("id: {id}\nevent: {name}\ndata: {data}\n\n"),
+        _ => ":\n\n".to_owned(),
+    }
+}
