@@ -6,6 +6,10 @@
 #[allow(dead_code, unreachable_pub)]
 mod cluster;
 
+#[cfg(feature = "live")]
+#[allow(unreachable_pub)]
+mod browser;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
@@ -613,6 +617,63 @@ async fn an_admin_sees_the_transfer_and_the_learner_the_approval() {
         assert!(wrong == StatusCode::UNAUTHORIZED || wrong == StatusCode::FORBIDDEN);
         let page = thandi.get("/").await.text().await.unwrap();
         assert!(page.contains("data-live=\"/api/live\"") && !page.contains("http-equiv"));
+    }
+}
+
+/// Two windows of a real browser: what is clicked in the one shows in the other, without
+/// anybody loading anything anew.
+#[cfg(feature = "live")]
+#[tokio::test]
+async fn the_button_changes_in_the_browser() {
+    let driver = browser::Driver::start().await;
+    for name in ["axum_server", "actix_server"] {
+        let server = Server::start(name);
+        let (learner, admin) = (driver.window().await, driver.window().await);
+        browser::sign_in(&learner, &server.app, "Thandi <b>").await;
+        browser::sign_in(&admin, &format!("{}/admin", server.app), "nomsa").await;
+        browser::until(&admin, "Nothing waits for approval").await;
+        let mark = "window.here = 1";
+        for window in [&learner, &admin] {
+            window.execute(mark, vec![]).await.unwrap();
+        }
+        // The learner transfers the money, in another tab.
+        let thandi = server.sign_in("Thandi <b>", "").await;
+        thandi.enrol("baking", "bank_transfer").await;
+        let seen = browser::until(&admin, "bank_transfer").await;
+        assert!(seen < Duration::from_secs(1), "{seen:?}");
+        let script = "const button = [...document.querySelectorAll('button')];
+            button.find((button) => button.textContent === 'Approve').click();";
+        browser::until(&learner, "Pending Approval").await;
+        admin.execute(script, vec![]).await.unwrap();
+        let told = browser::until(&learner, "Continue Course").await;
+        assert!(told < Duration::from_secs(2), "{told:?}");
+        let page = learner
+            .find(fantoccini::Locator::Css("main"))
+            .await
+            .unwrap();
+        assert!(
+            page.text().await.unwrap().contains("Thandi <b>"),
+            "text stays text"
+        );
+        let here = learner.execute("return window.here", vec![]).await.unwrap();
+        assert_eq!(here, 1, "the page was loaded anew");
+
+        // A card payment whose callback comes while the page is open.
+        let enrolled = thandi.enrol("maths-12", "card").await;
+        let pay = enrolled["next"]["url"].as_str().unwrap().to_owned();
+        thandi.submit(pay, &[("choice", "card")]).await;
+        let count = "return [...document.querySelectorAll('a.button')].length";
+        let begun = Instant::now();
+        while learner.execute(count, vec![]).await.unwrap() != 2 {
+            assert!(
+                begun.elapsed() < Duration::from_secs(5),
+                "the button did not change"
+            );
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        for window in [learner, admin] {
+            window.close().await.unwrap();
+        }
     }
 }
 
