@@ -83,7 +83,8 @@ pub enum AdminUpdate {
 #[derive(Debug)]
 struct Placed {
     place: u64,
-    event: AdminEvent,
+    /// `None` where some may be missing.
+    event: Option<AdminEvent>,
 }
 
 pub(super) struct Admins {
@@ -114,7 +115,7 @@ impl Admins {
         kept.last += 1;
         let placed = Arc::new(Placed {
             place: kept.last,
-            event,
+            event: Some(event),
         });
         if kept.events.len() == KEPT {
             kept.events.pop_front();
@@ -122,6 +123,18 @@ impl Admins {
         kept.events.push_back(placed.clone());
         // Under the lock, so that places are sent in order. Nobody may listen: that is no error.
         let _ = self.sender.send(placed);
+    }
+
+    /// Leaves a gap that every stream notices: whoever reads next is shown the queue anew.
+    pub(super) fn forget(&self) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.last += 1;
+        kept.events.clear();
+        let gap = Placed {
+            place: kept.last,
+            event: None,
+        };
+        let _ = self.sender.send(Arc::new(gap));
     }
 
     /// Listens from now on; and what came after a place, if all of it is still kept.
@@ -221,14 +234,17 @@ impl AdminStream {
                 self.snapshot_due = false;
                 return Ok(snapshot);
             }
-            if let Some(missed) = self.missed.pop_front() {
-                self.place = missed.place;
-                return Ok(AdminUpdate::Event(missed.event.clone()));
-            }
-            match self.receiver.recv().await {
+            let placed = match self.missed.pop_front() {
+                Some(missed) => Ok(missed),
+                None => self.receiver.recv().await,
+            };
+            match placed {
                 Ok(placed) => {
                     self.place = placed.place;
-                    return Ok(AdminUpdate::Event(placed.event.clone()));
+                    match &placed.event {
+                        Some(event) => return Ok(AdminUpdate::Event(event.clone())),
+                        None => self.snapshot_due = true,
+                    }
                 }
                 // The stream holds the hub, so the other end is there.
                 Err(RecvError::Lagged(_) | RecvError::Closed) => {

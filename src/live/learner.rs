@@ -57,6 +57,12 @@ impl Listener {
         }
     }
 
+    pub(super) fn wake_all(&self) {
+        for course in &self.courses {
+            self.wake(course);
+        }
+    }
+
     fn take(&self) -> BTreeSet<CourseId> {
         std::mem::take(&mut *self.woken.lock().unwrap_or_else(PoisonError::into_inner))
     }

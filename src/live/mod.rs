@@ -30,7 +30,10 @@
 //! The admins' stream is about the queue. It holds no more than the queue itself shows. Who
 //! falls behind is shown the queue anew.
 //!
-//! The hub hears what the worker of its own process publishes.
+//! # Several instances
+//! The hub hears what the worker of its own process publishes. Where several processes share a
+//! Postgres store, each gives its registrar the store's `announcer()` as publisher, and spawns
+//! `store.hear(hub.clone(), move || hub.resync())`: then every hub hears of everything.
 
 mod admins;
 mod learner;
@@ -92,6 +95,16 @@ impl Hub {
                 admins: Admins::new(),
             }),
         }
+    }
+
+    /// Makes every stream look for itself: some records may not have been heard of.
+    pub fn resync(&self) {
+        for topic in self.topics().learners.values() {
+            for listener in topic.listeners.values() {
+                listener.wake_all();
+            }
+        }
+        self.inner.admins.forget();
     }
 
     /// How many streams of learners are open.

@@ -15,6 +15,8 @@ mod conformance;
 mod crash;
 mod cut;
 mod hostile;
+#[cfg(feature = "live")]
+mod live;
 mod migrations;
 #[path = "../core/mix.rs"]
 #[allow(dead_code)]

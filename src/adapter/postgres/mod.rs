@@ -22,7 +22,8 @@
 //! decision was made on, and the losers of a race write nothing. It is as correct at
 //! SERIALIZABLE, where the database answers some races with SQLSTATE 40001: the whole call is
 //! then made again, twelve times at most, with pauses of random length. There are no advisory
-//! locks, nothing depends on LISTEN, and no order is read off serial numbers.
+//! locks, nothing depends on LISTEN (it only makes live updates come at once, see
+//! [`PgStore::hear`]), and no order is read off serial numbers.
 //!
 //! # What was tested, and what was not
 //! Tested: PostgreSQL 15 with default durability, alone and behind PgBouncer 1.18 in
@@ -45,6 +46,7 @@
 //! A call that is given up on (a deadline passed, a task was aborted) closes its connection
 //! rather than hand it to the next caller.
 
+mod announce;
 mod error;
 mod migrate;
 mod records;
@@ -63,6 +65,7 @@ use sqlx::postgres::{PgArguments, PgPoolOptions, PgRow, Postgres};
 use sqlx::types::Json;
 use sqlx::{AssertSqlSafe, Connection, PgPool, Row};
 
+pub use announce::PgAnnouncer;
 pub use migrate::MigrateError;
 pub use schema::SchemaError;
 

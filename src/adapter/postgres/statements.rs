@@ -19,6 +19,8 @@ pub(super) struct Statements {
     pub(super) claim_timers: Arc<str>,
     pub(super) settle: Arc<str>,
     pub(super) settle_timers: Arc<str>,
+    pub(super) record: Arc<str>,
+    pub(super) notify: Arc<str>,
     pub(super) pending: Arc<str>,
     pub(super) awkward_money: Arc<str>,
     pub(super) concerns: Arc<str>,
@@ -132,6 +134,8 @@ impl Statements {
                  UPDATE coursegate.outbox AS o SET due_at = later.next_at
                  FROM unnest($2::uuid[], $3::timestamptz[]) AS later (record, next_at)
                  WHERE o.record = later.record"),
+            record: own("SELECT row_to_json(r) FROM coursegate.records AS r WHERE id = $1"),
+            notify: own("SELECT pg_notify($1, $2)"),
             pending: own(
                 "SELECT json_build_object('enrollment', row_to_json(e), 'attempts',
                      (SELECT coalesce(json_agg(a ORDER BY a.number), '[]')
