@@ -76,28 +76,28 @@ pub enum AdminUpdate {
         more: bool,
     },
     /// Something happened.
-    Event(AdminEvent),
+    Event(Arc<AdminEvent>),
 }
 
 /// An event and its place in this hub.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Placed {
     place: u64,
     /// `None` where some may be missing.
-    event: Option<AdminEvent>,
+    event: Option<Arc<AdminEvent>>,
 }
 
 pub(super) struct Admins {
     /// Tells one hub's places from another's.
     hub: Uuid,
-    sender: Sender<Arc<Placed>>,
+    sender: Sender<Placed>,
     kept: Mutex<Kept>,
 }
 
 #[derive(Default)]
 struct Kept {
     last: u64,
-    events: VecDeque<Arc<Placed>>,
+    events: VecDeque<Placed>,
 }
 
 impl Admins {
@@ -113,10 +113,10 @@ impl Admins {
         let event = event(record);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.last += 1;
-        let placed = Arc::new(Placed {
+        let placed = Placed {
             place: kept.last,
-            event: Some(event),
-        });
+            event: Some(Arc::new(event)),
+        };
         if kept.events.len() == KEPT {
             kept.events.pop_front();
         }
@@ -134,14 +134,11 @@ impl Admins {
             place: kept.last,
             event: None,
         };
-        let _ = self.sender.send(Arc::new(gap));
+        let _ = self.sender.send(gap);
     }
 
     /// Listens from now on; and what came after a place, if all of it is still kept.
-    fn listen(
-        &self,
-        since: Option<&str>,
-    ) -> (Receiver<Arc<Placed>>, u64, Option<VecDeque<Arc<Placed>>>) {
+    fn listen(&self, since: Option<&str>) -> (Receiver<Placed>, u64, Option<VecDeque<Placed>>) {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let receiver = self.sender.subscribe();
         let since = since.and_then(|token| {
@@ -192,8 +189,8 @@ pub struct AdminStream {
     hub: Hub,
     registrar: Registrar,
     person: PersonId,
-    receiver: Receiver<Arc<Placed>>,
-    missed: VecDeque<Arc<Placed>>,
+    receiver: Receiver<Placed>,
+    missed: VecDeque<Placed>,
     /// The place of the last update.
     place: u64,
     snapshot_due: bool,
@@ -241,8 +238,8 @@ impl AdminStream {
             match placed {
                 Ok(placed) => {
                     self.place = placed.place;
-                    match &placed.event {
-                        Some(event) => return Ok(AdminUpdate::Event(event.clone())),
+                    match placed.event {
+                        Some(event) => return Ok(AdminUpdate::Event(event)),
                         None => self.snapshot_due = true,
                     }
                 }

@@ -61,7 +61,7 @@ impl PgStore {
         loop {
             match self.listen(&publisher, &missed).await {
                 Ok(()) => {
-                    tracing::warn!("the database does not answer; announcements may be missed")
+                    tracing::warn!("the database does not answer; announcements may be missed");
                 }
                 Err(error) => tracing::warn!(%error, "announcements may be missed"),
             }
