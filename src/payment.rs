@@ -286,6 +286,16 @@ impl Attempt {
         }
     }
 
+    /// Whether the provider may still say something new about it.
+    pub fn is_open(&self) -> bool {
+        self.payment.is_none() && self.declared != Method::BankTransfer
+    }
+
+    /// Whether it is a bank transfer that nobody has seen yet.
+    pub fn is_open_transfer(&self) -> bool {
+        self.declared == Method::BankTransfer && self.status == AttemptStatus::Started
+    }
+
     /// Why the money that arrived does not count, as long as that is to be settled.
     pub fn held_back(&self) -> Option<HoldReason> {
         let payment = self.payment.filter(|_| self.holds_money())?;

@@ -222,7 +222,7 @@ impl Case {
     ) -> Result<Applied, CaseError> {
         let mut draft = self.draft(step);
         let at = draft.index_of(payment)?;
-        if !draft.is_open_transfer(at) {
+        if !draft.case.attempts[at].is_open_transfer() {
             return Err(CaseError::NoTransfer);
         }
         let Ruling::Move(..) = draft.rule(&Command::Approve(cause))? else {
@@ -238,7 +238,9 @@ impl Case {
     /// # Errors
     /// [`CaseError::Refused`] or [`CaseError::Vetoed`].
     pub fn reject(self, reason: Note, step: &Step<'_>) -> Result<Applied, CaseError> {
-        self.command(&Command::Reject(reason), step)
+        let mut draft = self.draft(step);
+        draft.rule(&Command::Reject(reason))?;
+        Ok(draft.finish_if_any())
     }
 
     /// The learner leaves; the enrollment's grants end.
@@ -278,23 +280,6 @@ impl Case {
             draft.rule(&Command::Expire)?;
         }
         Ok(draft.finish_if_any())
-    }
-
-    /// Nobody paid in time, or the bought access is over.
-    ///
-    /// # Errors
-    /// [`CaseError::Refused`] or [`CaseError::Vetoed`].
-    pub fn expire(self, step: &Step<'_>) -> Result<Applied, CaseError> {
-        self.command(&Command::Expire, step)
-    }
-
-    fn command(self, command: &Command, step: &Step<'_>) -> Result<Applied, CaseError> {
-        let mut draft = self.draft(step);
-        let effect = match draft.rule(command)? {
-            Ruling::Move(..) => Effect::Changed,
-            Ruling::Stay(_) | Ruling::Refuse(_) => Effect::Nothing,
-        };
-        Ok(draft.finish(effect))
     }
 
     /// Ends one grant.

@@ -9,7 +9,7 @@ use crate::approval::{Decision, sum_differs};
 use crate::evidence::{Finding, Grade};
 use crate::ids::{PersonId, Reference};
 use crate::money::Money;
-use crate::payment::{Attempt, AttemptStatus, Method, Payment, ProviderStatus, Standing};
+use crate::payment::{Attempt, Method, Payment, ProviderStatus, Standing};
 use crate::reason::{HoldReason, MoneyOutcome, Note, Severity};
 use crate::record::{Basis, Fact};
 
@@ -223,14 +223,8 @@ impl Draft<'_> {
 
     /// The bank transfer a person vouches for when they approve: the newest.
     pub(super) fn open_transfer(&self) -> Option<usize> {
-        (0..self.case.attempts.len())
-            .rev()
-            .find(|at| self.is_open_transfer(*at))
-    }
-
-    pub(super) fn is_open_transfer(&self, at: usize) -> bool {
-        let attempt = &self.case.attempts[at];
-        attempt.declared == Method::BankTransfer && attempt.status == AttemptStatus::Started
+        let attempts = &self.case.attempts;
+        attempts.iter().rposition(Attempt::is_open_transfer)
     }
 
     /// Takes a person's word for a bank transfer: they saw the statement.

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use super::case::Case;
 use super::status::Status;
 use crate::access::{GrantState, Terms};
-use crate::payment::{Attempt, Method, Standing};
+use crate::payment::{Attempt, Standing};
 use crate::reason::{HoldReason, MoneyOutcome};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -181,8 +181,9 @@ impl HouseRules {
 
     /// When the provider is to be asked about an attempt next.
     pub fn look_at(&self, attempt: &Attempt, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let open = attempt.payment.is_none() && attempt.declared != Method::BankTransfer;
-        open.then(|| self.reconciliation.next(attempt.created_at, now))?
+        attempt
+            .is_open()
+            .then(|| self.reconciliation.next(attempt.created_at, now))?
     }
 }
 

@@ -9,7 +9,7 @@ use crate::audit::{Concern, ConcernKey, ConcernKind};
 use crate::enrollment::{Repayment, Status};
 use crate::ids::{CourseId, LearnerId, Reference};
 use crate::money::Money;
-use crate::payment::{Method, ProofOfPayment, Reversal};
+use crate::payment::{ProofOfPayment, Reversal};
 use crate::port::{
     AwkwardMoney, GatewayError, Lookup, Page, PageRequest, PaymentFilter, PaymentKey, RefundRequest,
 };
@@ -316,7 +316,7 @@ impl Admin<'_> {
         let mut items = Vec::new();
         for item in found.items {
             let attempt = item.attempt;
-            if attempt.payment.is_some() || attempt.declared == Method::BankTransfer {
+            if !attempt.is_open() {
                 continue;
             }
             let asked = registrar.confirm_now(&attempt.reference, Urgency::Waited);

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::enrollment::Change;
 use crate::ids::IdRun;
-use crate::payment::Method;
+use crate::payment::Attempt;
 use crate::port::Lookup;
 use crate::record::{Actor, Fact, Record, Source};
 use crate::webhook::{Delivery, VerifyError, hinted_reference};
@@ -84,9 +84,7 @@ impl Registrar {
             let attempt = case
                 .as_ref()
                 .and_then(|case| case.attempt(Some(reference.as_str()), None));
-            let open = attempt.is_some_and(|attempt| {
-                attempt.payment.is_none() && attempt.declared != Method::BankTransfer
-            });
+            let open = attempt.is_some_and(Attempt::is_open);
             if open {
                 self.look_soon(&reference, now).await?;
             }

@@ -7,7 +7,7 @@ use super::admin::Admin;
 use super::inbox::publishing;
 use crate::enrollment::{Change, Effect, Step};
 use crate::ids::Reference;
-use crate::payment::{Attempt, AttemptStatus, Method};
+use crate::payment::Attempt;
 use crate::port::{Committed, Lookup, Page, PageRequest, RowFilter};
 use crate::reason::{ApprovalCause, Note};
 use crate::record::{Fact, Source};
@@ -135,7 +135,7 @@ impl Admin<'_> {
             let page = self.pending(request).await?;
             for item in page.items {
                 let id = item.enrollment.id;
-                let open = item.attempts.into_iter().filter(is_open_transfer);
+                let open = item.attempts.into_iter().filter(Attempt::is_open_transfer);
                 waiting.extend(open.map(|attempt| Waiting {
                     enrollment: id,
                     reference: attempt.reference,
@@ -246,8 +246,4 @@ impl Admin<'_> {
             .find(|entry| entry.state == RowState::Open)
             .ok_or(Error::NotFound("open row"))
     }
-}
-
-fn is_open_transfer(attempt: &Attempt) -> bool {
-    attempt.declared == Method::BankTransfer && attempt.status == AttemptStatus::Started
 }

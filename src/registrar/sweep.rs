@@ -114,6 +114,10 @@ impl Registrar {
             Ok(confirmed) if confirmed.paid => report.found.push(open.reference.clone()),
             Ok(_) => {}
             Err(Error::Gateway(_)) => report.left += 1,
+            Err(Error::Refused(error)) => {
+                tracing::error!(%error, "a payment that the provider confirms cannot be applied");
+                report.left += 1;
+            }
             Err(error) => return Err(error),
         }
         Ok(())

@@ -11,7 +11,6 @@ use super::{Error, Registrar};
 use crate::access::EndReason;
 use crate::enrollment::{CaseError, Change, DueTimer, Effect, Job, Timer, TimerKey};
 use crate::ids::{EnrollmentId, GrantId, IdRun, Reference};
-use crate::payment::Method;
 use crate::port::{Committed, GatewayError, Lookup, Settlement, Work, WorkKind};
 use crate::record::{Actor, Fact, Record, Source};
 
@@ -138,9 +137,7 @@ impl Worker {
             let open = case.attempts.iter().rev().filter(|attempt| {
                 let still = rules.reconciliation.until;
                 let age = now.signed_duration_since(attempt.created_at).to_std();
-                attempt.payment.is_none()
-                    && attempt.declared != Method::BankTransfer
-                    && age.is_ok_and(|age| age <= still)
+                attempt.is_open() && age.is_ok_and(|age| age <= still)
             });
             for attempt in open.take(ASKED_BEFORE_EXPIRY) {
                 pass.asked += 1;
@@ -241,6 +238,11 @@ impl Worker {
                 Ok(_) => None,
                 Err(Error::Gateway(GatewayError::NotSupported) | Error::NoGateway) => {
                     return Ok(Next::Never);
+                }
+                // Its form is not published: asking again soon would not change it.
+                Err(Error::Gateway(GatewayError::Unreadable)) => {
+                    tracing::error!("the provider's history cannot be read");
+                    None
                 }
                 Err(Error::Gateway(error)) => {
                     let soon = self.after(&error).max(registrar.now() + AFTER_REFUSAL);
