@@ -61,22 +61,34 @@ fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/api/live", web::get().to(learner_stream))
         .route("/api/admin/live", web::get().to(admin_stream))
-        .route("/live.js", web::get().to(script));
+        .route(
+            "/live.js",
+            web::get().to(async || script(common::live::SCRIPT)),
+        )
+        .route(
+            "/coursegate.js",
+            web::get().to(async || script(common::live::MODULE)),
+        );
 }
 
 #[cfg(feature = "live")]
-async fn script() -> HttpResponse {
+fn script(text: &'static str) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("text/javascript")
-        .body(common::live::SCRIPT)
+        .body(text)
 }
 
 #[cfg(feature = "live")]
-async fn learner_stream(app: Data<App>, user: SignedIn, request: HttpRequest) -> HttpResponse {
+async fn learner_stream(
+    app: Data<App>,
+    user: SignedIn,
+    since: Query<common::live::Since>,
+    request: HttpRequest,
+) -> HttpResponse {
     let User::Learner(learner) = user.0 else {
         return HttpResponse::Forbidden().finish();
     };
-    let since = last_event(&request);
+    let since = since.or(last_event(&request));
     match common::live::learner(&app.hub, app.registrar(), learner, since).await {
         Some(stream) => event_stream().streaming(stream),
         None => HttpResponse::ServiceUnavailable().finish(),
@@ -84,11 +96,16 @@ async fn learner_stream(app: Data<App>, user: SignedIn, request: HttpRequest) ->
 }
 
 #[cfg(feature = "live")]
-async fn admin_stream(app: Data<App>, user: SignedIn, request: HttpRequest) -> HttpResponse {
+async fn admin_stream(
+    app: Data<App>,
+    user: SignedIn,
+    since: Query<common::live::Since>,
+    request: HttpRequest,
+) -> HttpResponse {
     let User::Admin(person) = user.0 else {
         return HttpResponse::Forbidden().finish();
     };
-    let since = last_event(&request);
+    let since = since.or(last_event(&request));
     event_stream().streaming(common::live::admin(
         &app.hub,
         app.registrar(),

@@ -53,15 +53,13 @@ fn live_routes() -> Router<App> {
     Router::new()
         .route("/api/live", get(learner_stream))
         .route("/api/admin/live", get(admin_stream))
-        .route(
-            "/live.js",
-            get(async || {
-                (
-                    [(header::CONTENT_TYPE, "text/javascript")],
-                    common::live::SCRIPT,
-                )
-            }),
-        )
+        .route("/live.js", get(async || script(common::live::SCRIPT)))
+        .route("/coursegate.js", get(async || script(common::live::MODULE)))
+}
+
+#[cfg(feature = "live")]
+fn script(text: &'static str) -> Response {
+    ([(header::CONTENT_TYPE, "text/javascript")], text).into_response()
 }
 
 #[cfg(not(feature = "live"))]
@@ -73,12 +71,13 @@ fn live_routes() -> Router<App> {
 async fn learner_stream(
     State(app): State<App>,
     SignedIn(user): SignedIn,
+    Query(since): Query<common::live::Since>,
     headers: HeaderMap,
 ) -> Response {
     let User::Learner(learner) = user else {
         return StatusCode::FORBIDDEN.into_response();
     };
-    let since = last_event(&headers);
+    let since = since.or(last_event(&headers));
     match common::live::learner(&app.hub, app.registrar(), learner, since).await {
         Some(stream) => event_stream(axum::body::Body::from_stream(stream)),
         None => StatusCode::SERVICE_UNAVAILABLE.into_response(),
@@ -89,12 +88,13 @@ async fn learner_stream(
 async fn admin_stream(
     State(app): State<App>,
     SignedIn(user): SignedIn,
+    Query(since): Query<common::live::Since>,
     headers: HeaderMap,
 ) -> Response {
     let User::Admin(person) = user else {
         return StatusCode::FORBIDDEN.into_response();
     };
-    let since = last_event(&headers);
+    let since = since.or(last_event(&headers));
     let stream = common::live::admin(&app.hub, app.registrar(), person, since);
     event_stream(axum::body::Body::from_stream(stream))
 }

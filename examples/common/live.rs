@@ -16,20 +16,38 @@ const QUIET: Duration = Duration::from_secs(15);
 /// Wait after the store failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
-/// The page's part: it shows the page anew when something changed.
-pub const SCRIPT: &str = "const anew = async () => {
+/// The module that keeps tabs in step; any page can use it.
+pub const MODULE: &str = include_str!("coursegate.js");
+
+/// This demo's part: it shows the page anew when something changed.
+pub const SCRIPT: &str = "import { follow } from '/coursegate.js';
+const anew = async () => {
   const typing = [...document.querySelectorAll('input[name=text],input[name=reason]')].some((field) => field.value);
   if (typing) return;
   const answer = await fetch(location.href);
   const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
   document.querySelector('main').replaceWith(page.querySelector('main'));
 };
-const stream = new EventSource(document.body.dataset.live);
 let due;
 const soon = () => { clearTimeout(due); due = setTimeout(anew, 30); };
-stream.addEventListener('learner', soon);
-stream.addEventListener('admin', soon);
+addEventListener('coursegate:card', soon);
+addEventListener('coursegate:event', soon);
+const { live, who } = document.body.dataset;
+window.coursegate = follow(live, { who });
 ";
+
+/// Where a stream goes on: what the browser says when it comes back by itself, or what the
+/// module asks for.
+#[derive(Debug, Default, serde::Deserialize)]
+pub struct Since {
+    since: Option<String>,
+}
+
+impl Since {
+    pub fn or<'s>(&'s self, last_event: Option<&'s str>) -> Option<&'s str> {
+        last_event.or(self.since.as_deref())
+    }
+}
 
 /// One learner's cards.
 pub async fn learner(

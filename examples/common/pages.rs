@@ -35,13 +35,16 @@ fn text(raw: &str) -> String {
 }
 
 /// A page that shows itself anew when its stream of events says so.
-fn live_frame(title: &str, refresh: bool, stream: &str, body: &str) -> String {
+fn live_frame(title: &str, refresh: bool, (stream, who): (&str, &str), body: &str) -> String {
     if cfg!(feature = "live") && !stream.is_empty() {
         let page = frame(title, false, body);
         let script = "<script type=\"module\" src=\"/live.js\"></script>";
         page.replacen(
             "<main>",
-            &format!("<body data-live=\"{stream}\">{script}<main>"),
+            &format!(
+                "<body data-live=\"{stream}\" data-who=\"{}\">{script}<main>",
+                text(who)
+            ),
             1,
         )
     } else {
@@ -127,7 +130,7 @@ pub fn learner(learner: Option<&LearnerId>, cards: &[(&Course, LearnerCard)]) ->
             text(card.message)
         ));
     }
-    let stream = if learner.is_some() { "/api/live" } else { "" };
+    let stream = learner.map_or(("", ""), |learner| ("/api/live", learner.as_str()));
     live_frame("Courses", waits, stream, &body)
 }
 
@@ -272,7 +275,12 @@ pub fn admin(person: &PersonId, rows: &[Explanation], desk: &Desk) -> String {
     body.push_str(&statement(desk));
     body.push_str("<p><a href=\"/admin\">Look again</a></p>");
     // A page that comes anew by itself would take away what is being written.
-    live_frame("Approvals", false, "/api/admin/live", &body)
+    live_frame(
+        "Approvals",
+        false,
+        ("/api/admin/live", person.as_str()),
+        &body,
+    )
 }
 
 /// A button of the admin page, with a field when something has to be written.

@@ -677,6 +677,80 @@ async fn the_button_changes_in_the_browser() {
     }
 }
 
+/// Two tabs of one browser: one connection, the same card in both, and the other one takes
+/// over when the first is closed.
+#[cfg(feature = "live")]
+#[tokio::test]
+async fn tabs_share_one_connection_and_never_go_back() {
+    let driver = browser::Driver::start().await;
+    let server = Server::start("axum_server");
+    let tabs = driver.window().await;
+    browser::sign_in(&tabs, &server.app, "thandi").await;
+    browser::until(&tabs, "Enroll Now").await;
+    let first = tabs.window().await.unwrap();
+    let second = tabs.new_window(true).await.unwrap().handle;
+    tabs.switch_to_window(second.clone()).await.unwrap();
+    tabs.goto(&server.app).await.unwrap();
+    browser::until(&tabs, "Enroll Now").await;
+    let streams = "return performance.getEntriesByType('resource')
+        .filter((entry) => entry.name.includes('/api/live')).length
+        + (window.leads ? 1 : 0)";
+    let watch =
+        "addEventListener('coursegate:status', ({ detail }) => { window.leads = detail.leader })";
+    tabs.execute(watch, vec![]).await.unwrap();
+    // What happens elsewhere shows in the tab that has no connection.
+    let thandi = server.sign_in("thandi", "").await;
+    let enrolled = thandi.enrol("baking", "bank_transfer").await;
+    browser::until(&tabs, "Pending Approval").await;
+    assert_eq!(
+        tabs.execute(streams, vec![]).await.unwrap(),
+        0,
+        "a second connection"
+    );
+
+    // An old card, from wherever it comes, is not shown; nor is a hope kept for ever.
+    let hear = "window.heard = [];
+        addEventListener('coursegate:card', ({ detail }) => window.heard.push(detail));
+        const [card] = window.coursegate.cards().filter((card) => card.course === 'baking');
+        const channel = new BroadcastChannel('coursegate:/api/live:thandi');
+        channel.postMessage({ cards: [{ ...card, version: card.version - 1, card: { text: 'Old' } }] });
+        window.coursegate.confirming('baking', 200);";
+    tabs.execute(hear, vec![]).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let heard = tabs.execute("return window.heard", vec![]).await.unwrap();
+    let texts: Vec<_> = heard
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|heard| {
+            (
+                heard["card"]["text"].as_str().unwrap().to_owned(),
+                heard["optimistic"] == true,
+            )
+        })
+        .collect();
+    let expected = [("Confirming\u{2026}", true), ("Pending Approval", false)];
+    assert_eq!(texts, expected.map(|(text, hope)| (text.to_owned(), hope)));
+
+    // The leader goes, and the next change still arrives.
+    tabs.switch_to_window(first).await.unwrap();
+    tabs.close_window().await.unwrap();
+    tabs.switch_to_window(second).await.unwrap();
+    let begun = Instant::now();
+    while tabs.execute(streams, vec![]).await.unwrap() == 0 {
+        assert!(
+            begun.elapsed() < Duration::from_secs(10),
+            "nobody took over"
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let nomsa = server.sign_in("nomsa", "admin").await;
+    let approval = json!({ "enrollments": [enrolled["enrollment"]] });
+    nomsa.post("/api/admin/approve", approval).await;
+    browser::until(&tabs, "Continue Course").await;
+    tabs.close().await.unwrap();
+}
+
 /// An open stream of server-sent events.
 #[cfg(feature = "live")]
 struct Events {
