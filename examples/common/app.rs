@@ -1,18 +1,17 @@
 //! The demo school, without any web framework: each route is one method.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-
 use coursegate::access::{Question, ResourceKind};
 use coursegate::payment::{Method, ProofOfPayment};
 use coursegate::port::PageRequest;
 use coursegate::registrar::{EnrolRequest, Enrolled, NextStep};
-use coursegate::webhook::Delivery;
+use coursegate::webhook::{Delivery, Signature, Signer};
 use coursegate::{
-    CourseId, Email, EnrollmentId, Error, LearnerId, Money, PersonId, Reference, Registrar, Title,
+    CourseId, Email, EnrollmentId, Error, LearnerId, Money, PersonId, Reference, Registrar, Secret,
+    Title,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
+use subtle::ConstantTimeEq;
 
 use super::desk::Desk;
 use super::pages;
@@ -109,7 +108,8 @@ pub struct Proof {
 pub struct App {
     pub(super) registrar: Registrar,
     pay_origin: String,
-    sessions: Arc<Mutex<HashMap<String, User>>>,
+    /// Signs the demo's cookies.
+    signer: Signer,
     #[cfg(feature = "live")]
     pub hub: coursegate::live::Hub,
 }
@@ -118,12 +118,13 @@ impl App {
     pub fn new(
         registrar: Registrar,
         pay_origin: String,
+        cookie_key: &Secret,
         #[cfg(feature = "live")] hub: coursegate::live::Hub,
     ) -> Self {
         Self {
             registrar,
             pay_origin,
-            sessions: Arc::default(),
+            signer: Signer::new(cookie_key),
             #[cfg(feature = "live")]
             hub,
         }
@@ -150,11 +151,25 @@ impl App {
         let session = cookies?
             .split(';')
             .find_map(|pair| pair.trim().strip_prefix(name))?;
-        self.sessions
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(session)
-            .cloned()
+        let (name, signature) = session.split_once('.')?;
+        let name = base16ct::lower::decode_vec(name).ok()?;
+        let given = Signature::from_hex(signature.as_bytes())?;
+        if !bool::from(self.signature(desk, &name).ct_eq(&given)) {
+            return None;
+        }
+        let name = String::from_utf8(name).ok()?;
+        if desk {
+            PersonId::new(name).ok().map(User::Admin)
+        } else {
+            LearnerId::new(name).ok().map(User::Learner)
+        }
+    }
+
+    /// A cookie is good for one role, and for as long as the key is the same: the demo's never
+    /// expires, yours should.
+    fn signature(&self, desk: bool, name: &[u8]) -> Signature {
+        self.signer
+            .sign(if desk { "admin" } else { "learner" }, name)
     }
 
     /// The demo's sign-in: a name is enough. Use your platform's own instead.
@@ -167,9 +182,10 @@ impl App {
         match user {
             Err(error) => Reply::Page(422, pages::sign_in(&form.role, Some(&error.to_string()))),
             Ok(user) => {
-                let session = uuid::Uuid::new_v4().simple().to_string();
-                let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-                sessions.insert(session.clone(), user);
+                let desk = matches!(user, User::Admin(_));
+                let signature = self.signature(desk, name.as_bytes()).to_hex();
+                let name = base16ct::lower::encode_string(name.as_bytes());
+                let session = format!("{name}.{signature}");
                 let cookie = format!("{cookie}={session}; HttpOnly; SameSite=Strict; Path=/");
                 Reply::SignedIn { cookie, to }
             }

@@ -150,17 +150,32 @@ impl Demo {
         // Sooner than in a real school, so that one can watch it: lost callbacks are made up for.
         let looks = [5, 10, 20, 60, 300, 3600];
         config.rules.reconciliation.first = looks.map(Duration::from_secs).to_vec();
+        #[cfg(feature = "live")]
+        let hub = coursegate::live::Hub::new();
         let registrar = match std::env::var("DATABASE_URL") {
-            Ok(url) => Registrar::builder(config, postgres(&url).await?),
-            Err(_) => Registrar::builder(config, MemoryStore::new()),
+            Ok(url) => {
+                let store = postgres(&url).await?;
+                let registrar = Registrar::builder(config, store.clone());
+                // Several of these servers may share the database: each hears of all of them.
+                #[cfg(all(feature = "live", feature = "postgres"))]
+                let registrar = {
+                    let announcer = store.announcer();
+                    let (heard, missed) = (hub.clone(), hub.clone());
+                    tokio::spawn(async move { store.hear(heard, move || missed.resync()).await });
+                    registrar.publisher(announcer)
+                };
+                registrar
+            }
+            Err(_) => {
+                let registrar = Registrar::builder(config, MemoryStore::new());
+                #[cfg(feature = "live")]
+                let registrar = registrar.publisher(hub.clone());
+                registrar
+            }
         };
         let registrar = registrar
             .gateway(gateway(&simulator, &app_id, &secret, &there)?)
             .courses(app::offers);
-        #[cfg(feature = "live")]
-        let hub = coursegate::live::Hub::new();
-        #[cfg(feature = "live")]
-        let registrar = registrar.publisher(hub.clone());
         let registrar = registrar.build()?;
 
         let worker = registrar.worker();
@@ -175,12 +190,17 @@ impl Demo {
             app_secret: &secret,
             webhook_path: WEBHOOK_PATH,
         };
+        // The same key after a restart leaves everybody signed in.
+        let cookie_key = std::env::var("COURSEGATE_DEMO_KEY")
+            .unwrap_or_else(|_| format!("test-secret-{}", uuid::Uuid::new_v4().simple()));
+        let cookie_key = Secret::new(cookie_key)?;
         println!("{}", serde_json::to_string(&started)?);
         eprintln!("Open {here} as a learner and {here}/admin as an admin. Stop with Ctrl-C.");
         Ok(Self {
             app: App::new(
                 registrar,
                 there,
+                &cookie_key,
                 #[cfg(feature = "live")]
                 hub,
             ),

@@ -57,9 +57,15 @@ impl Server {
 
     fn start_with(name: &str, args: &[&str], database: Option<&str>) -> Self {
         let mut child = Command::new(binary(name))
-            .args(["--port", "0", "--simulator-port", "0"])
+            .args(if args.contains(&"--port") {
+                &[]
+            } else {
+                &["--port", "0"][..]
+            })
+            .args(["--simulator-port", "0"])
             .args(args)
             .env_remove("DATABASE_URL")
+            .env("COURSEGATE_DEMO_KEY", "test-secret-for-the-demos-cookies")
             .envs(database.map(|url| ("DATABASE_URL", url)))
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -749,6 +755,85 @@ async fn tabs_share_one_connection_and_never_go_back() {
     nomsa.post("/api/admin/approve", approval).await;
     browser::until(&tabs, "Continue Course").await;
     tabs.close().await.unwrap();
+}
+
+/// The server dies and comes back: the page goes on by itself, and misses nothing.
+#[cfg(all(feature = "live", feature = "postgres"))]
+#[tokio::test]
+async fn a_page_outlives_its_server() {
+    let cluster = cluster::Cluster::start();
+    let url = cluster.url();
+    let driver = browser::Driver::start().await;
+    let port = cluster::free_port().to_string();
+    let server = Server::start_with("axum_server", &["--port", &port], Some(&url));
+    let window = driver.window().await;
+    browser::sign_in(&window, &server.app, "thandi").await;
+    let thandi = server.sign_in("thandi", "").await;
+    let enrolled = thandi.enrol("baking", "bank_transfer").await;
+    browser::until(&window, "Pending Approval").await;
+    window.execute("window.here = 1", vec![]).await.unwrap();
+    drop(server);
+
+    // Approved by another instance while this one is down.
+    let other = Server::start_with("actix_server", &[], Some(&url));
+    let nomsa = other.sign_in("nomsa", "admin").await;
+    let approval = json!({ "enrollments": [enrolled["enrollment"]] });
+    assert_eq!(
+        nomsa.post("/api/admin/approve", approval).await.status(),
+        StatusCode::OK
+    );
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    drop(other);
+    let server = Server::start_with("axum_server", &["--port", &port], Some(&url));
+    let right = browser::until(&window, "Continue Course").await;
+    assert!(right < Duration::from_secs(5), "{right:?}");
+    let here = window.execute("return window.here", vec![]).await.unwrap();
+    assert_eq!(here, 1, "the page was loaded anew");
+    window.close().await.unwrap();
+    drop(server);
+}
+
+/// A cookie that was made up, or made for another role, signs nobody in.
+#[tokio::test]
+async fn made_up_cookies_sign_nobody_in() {
+    let server = Server::start("axum_server");
+    let client = Client::builder().no_proxy().build().unwrap();
+    let name = |name: &str| -> String { name.bytes().map(|b| format!("{b:02x}")).collect() };
+    let zeros = "0".repeat(64);
+    for cookie in [
+        format!("admin={}.{zeros}", name("nomsa")),
+        format!("admin={}", name("nomsa")),
+        "admin=.".to_owned(),
+        "admin=zz.zz".to_owned(),
+    ] {
+        let asked = client
+            .get(format!("{}/api/admin/pending", server.app))
+            .header("cookie", &cookie)
+            .send();
+        assert_eq!(
+            asked.await.unwrap().status(),
+            StatusCode::UNAUTHORIZED,
+            "{cookie}"
+        );
+    }
+    // A learner's own signature is none of an admin.
+    let signed_in = client
+        .post(format!("{}/sign-in", server.app))
+        .form(&[("name", "nomsa"), ("role", "")]);
+    let policy = reqwest::redirect::Policy::none();
+    let bare = Client::builder()
+        .no_proxy()
+        .redirect(policy)
+        .build()
+        .unwrap();
+    let answer = bare.execute(signed_in.build().unwrap()).await.unwrap();
+    let cookie = answer.headers()["set-cookie"].to_str().unwrap().to_owned();
+    let value = cookie.split_once('=').unwrap().1.split(';').next().unwrap();
+    let asked = client
+        .get(format!("{}/api/admin/pending", server.app))
+        .header("cookie", format!("admin={value}"))
+        .send();
+    assert_eq!(asked.await.unwrap().status(), StatusCode::UNAUTHORIZED);
 }
 
 /// An open stream of server-sent events.
