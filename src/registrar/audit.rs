@@ -153,16 +153,20 @@ impl Registrar {
             self.ensure_timers(&case, &mut timers);
             self.within(self.audit_case(case, report)).await?;
         }
-        if !timers.is_empty() {
-            let store = &self.inner.store;
-            self.within(async { Ok(store.settle(&timers).await?) })
-                .await?;
-        }
+        self.ensure(&timers).await?;
         report.next = Some(match page.next {
             Some(last) => AuditCursor::Enrollment(last),
             None => AuditCursor::Grants,
         });
         Ok(())
+    }
+
+    async fn ensure(&self, timers: &[Settlement]) -> Result<(), Error> {
+        if timers.is_empty() {
+            return Ok(());
+        }
+        let store = &self.inner.store;
+        self.within(async { Ok(store.settle(timers).await?) }).await
     }
 
     /// Timers that should be set: lost ones are set again, and others left as they are.
@@ -242,11 +246,7 @@ impl Registrar {
                 timers.push(Settlement::Ensure { key, due_at });
             }
         }
-        if !timers.is_empty() {
-            let store = &self.inner.store;
-            self.within(async { Ok(store.settle(&timers).await?) })
-                .await?;
-        }
+        self.ensure(&timers).await?;
         report.next = page.next.map(AuditCursor::Grant);
         Ok(())
     }

@@ -1,5 +1,8 @@
 //! Methods, attempts to pay, and the provider's status words.
 
+mod proof;
+mod refund;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -7,9 +10,12 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::evidence::Grade;
-use crate::ids::{CourseId, EnrollmentId, LearnerId, PayLinkId, PersonId, Reference};
+use crate::ids::{CourseId, EnrollmentId, LearnerId, PayLinkId, Reference};
 use crate::money::Money;
-use crate::reason::{HoldReason, Note, words};
+use crate::reason::{HoldReason, words};
+
+pub use proof::{ProofError, ProofOfPayment};
+pub use refund::{Refund, RefundState, Reversal};
 
 /// How a learner pays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -137,96 +143,6 @@ impl Standing {
             Self::Held(reason) | Self::RefundDue(reason) => Some(*reason),
             Self::Counted | Self::Returned => None,
         }
-    }
-}
-
-/// Money that goes back, all of a payment or a part of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refund {
-    /// How much.
-    pub amount: Money,
-    /// How far it is.
-    pub state: RefundState,
-    /// What proves it: the reference in the provider's dashboard, for example.
-    pub proof: Note,
-    /// Who gave it, or asked for it.
-    pub by: PersonId,
-    /// When.
-    pub at: DateTime<Utc>,
-}
-
-/// How far a refund is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum RefundState {
-    /// The provider was asked for it, and what came of that is not known yet.
-    Requested,
-    /// The money went back.
-    Done,
-}
-
-words!(RefundState {
-    Requested => "requested",
-    Done => "done",
-});
-
-/// How a payer's bank took money back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Reversal {
-    /// The transfer was reversed.
-    Reversed,
-    /// The card's holder disputes the payment.
-    ChargedBack,
-}
-
-words!(Reversal {
-    Reversed => "reversed",
-    ChargedBack => "charged_back",
-});
-
-/// What a learner shows for a bank transfer: a link, or the host's id of an upload.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct ProofOfPayment(String);
-
-/// Why a text cannot be a proof of payment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a proof of payment is a link or an id: 1 to 500 printable ASCII characters, no spaces")]
-pub struct ProofError;
-
-impl ProofOfPayment {
-    /// Takes a link or an id.
-    ///
-    /// # Errors
-    /// [`ProofError`] unless it is 1 to 500 printable ASCII characters without spaces.
-    pub fn new(text: impl Into<String>) -> Result<Self, ProofError> {
-        let text = text.into();
-        let fits = (1..=500).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
-        fits.then_some(Self(text)).ok_or(ProofError)
-    }
-
-    /// The link or id. A learner chose it: do not follow it without a look.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for ProofOfPayment {
-    type Error = ProofError;
-
-    fn try_from(text: String) -> Result<Self, ProofError> {
-        Self::new(text)
-    }
-}
-
-impl From<ProofOfPayment> for String {
-    fn from(proof: ProofOfPayment) -> Self {
-        proof.0
-    }
-}
-
-impl fmt::Debug for ProofOfPayment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ProofOfPayment({} bytes)", self.0.len())
     }
 }
 

@@ -1,6 +1,8 @@
 //! One fact that happened: who, what, why, when. History, audit and notification
 //! are the same records.
 
+mod actor;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -10,58 +12,13 @@ use crate::audit::{ConcernKey, ConcernKind};
 use crate::detect::Detection;
 use crate::enrollment::{Status, Transition, Version};
 use crate::evidence::Evidence;
-use crate::ids::{CourseId, EnrollmentId, GrantId, LearnerId, PersonId, RecordId, Reference};
+use crate::ids::{CourseId, EnrollmentId, GrantId, LearnerId, RecordId, Reference};
 use crate::money::Money;
 use crate::payment::{AttemptStatus, Method, Reversal, Standing};
-use crate::reason::{HoldReason, Note, Severity, words};
+use crate::reason::{HoldReason, Note, Severity};
 use crate::webhook::{DeliveryKey, VerifyError};
 
-/// Who did it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "actor", content = "id")]
-#[non_exhaustive]
-pub enum Actor {
-    /// The fast track for cards.
-    SystemCardPayment,
-    /// The handling of EFT payments.
-    SystemEftPayment,
-    /// Anything else the system does by itself.
-    System,
-    /// The learner.
-    Learner(LearnerId),
-    /// A person with the right to decide.
-    Admin(PersonId),
-}
-
-/// By which way it came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum Source {
-    /// The learner's own request.
-    LearnerRequest,
-    /// A callback about a card payment.
-    WebhookCardPayment,
-    /// A callback about an EFT.
-    WebhookEftPayment,
-    /// A callback about a payment of unknown method.
-    WebhookUnknownPayment,
-    /// The provider's answer, asked without a callback.
-    ProviderStatus,
-    /// An admin's decision.
-    AdminApproval,
-    /// The system itself.
-    SystemAutomatic,
-}
-
-words!(Source {
-    LearnerRequest => "learner_request",
-    WebhookCardPayment => "webhook_card_payment",
-    WebhookEftPayment => "webhook_eft_payment",
-    WebhookUnknownPayment => "webhook_unknown_payment",
-    ProviderStatus => "provider_status",
-    AdminApproval => "admin_approval",
-    SystemAutomatic => "system_automatic",
-});
+pub use actor::{Actor, Source};
 
 /// What a decision about a payment rested on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,0 +1,51 @@
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{LearnerId, PersonId};
+use crate::reason::words;
+
+/// Who did it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "actor", content = "id")]
+#[non_exhaustive]
+pub enum Actor {
+    /// The fast track for cards.
+    SystemCardPayment,
+    /// The handling of EFT payments.
+    SystemEftPayment,
+    /// Anything else the system does by itself.
+    System,
+    /// The learner.
+    Learner(LearnerId),
+    /// A person with the right to decide.
+    Admin(PersonId),
+}
+
+/// By which way it came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Source {
+    /// The learner's own request.
+    LearnerRequest,
+    /// A callback about a card payment.
+    WebhookCardPayment,
+    /// A callback about an EFT.
+    WebhookEftPayment,
+    /// A callback about a payment of unknown method.
+    WebhookUnknownPayment,
+    /// The provider's answer, asked without a callback.
+    ProviderStatus,
+    /// An admin's decision.
+    AdminApproval,
+    /// The system itself.
+    SystemAutomatic,
+}
+
+words!(Source {
+    LearnerRequest => "learner_request",
+    WebhookCardPayment => "webhook_card_payment",
+    WebhookEftPayment => "webhook_eft_payment",
+    WebhookUnknownPayment => "webhook_unknown_payment",
+    ProviderStatus => "provider_status",
+    AdminApproval => "admin_approval",
+    SystemAutomatic => "system_automatic",
+});
