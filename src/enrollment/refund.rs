@@ -200,10 +200,6 @@ impl Attempt {
     }
 
     fn returned_already(&self, repayment: &Repayment) -> bool {
-        // What the provider was asked for is done once it is recorded, however often.
-        if self.requested().is_some() {
-            return false;
-        }
         let all_is_gone = repayment.amount.is_none() && self.payment.is_some() && self.left() == 0;
         let same = |refund: &Refund| {
             refund.state == RefundState::Done

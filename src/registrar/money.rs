@@ -224,6 +224,8 @@ impl Admin<'_> {
             self.forget_refund_request(payment, "").await?;
             return Err(Error::NotFound("pay link"));
         };
+        // Two equal refunds are two: each has a proof of its own.
+        let number = attempt.map_or(0, |attempt| attempt.refunds.len());
         let request = RefundRequest {
             pay_link: link.id.clone(),
             amount: asked_for.amount,
@@ -231,7 +233,7 @@ impl Admin<'_> {
         };
         match provider.refund(&request).await {
             Ok(()) => {
-                let proof = Note::from("Given back by the provider, which was asked to.");
+                let proof = Note::new(format!("Given back by the provider, refund {number}."));
                 self.give_back(payment, Some(request.amount), proof).await
             }
             // The money may be gone.

@@ -242,8 +242,13 @@ impl Provider {
         health.failed += 1;
         health.failed_at = Some(now);
         health.failures_in_a_row = health.failures_in_a_row.saturating_add(1);
-        let was_trying = health.circuit == Circuit::HalfOpen;
-        if was_trying || health.failures_in_a_row >= self.limits.failures {
+        // Calls that were under way when it was opened do not open it again, for longer.
+        let opens = match health.circuit {
+            Circuit::HalfOpen => true,
+            Circuit::Closed => health.failures_in_a_row >= self.limits.failures,
+            Circuit::Open { .. } => false,
+        };
+        if opens {
             let until = now + state.pause;
             state.health.circuit = Circuit::Open { until };
             state.pause = (state.pause * 2).min(LONGEST_PAUSE.max(self.limits.pause));

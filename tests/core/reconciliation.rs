@@ -835,3 +835,32 @@ async fn without_a_gateway_nothing_is_asked_and_the_rest_goes_on() {
     let left = store.claim(claim).await.unwrap();
     assert_eq!(left.len(), 1, "the daily audit, and nothing else: {left:?}");
 }
+
+#[tokio::test]
+async fn calls_that_fail_at_once_open_the_circuit_once() {
+    let world = World::new();
+    let (_, reference, _) = world.attempt("thandi", Method::Card).await;
+    let (_, registrar) = counting(&world);
+    world.simulator.set_down(true);
+    let calls: Vec<_> = (0..20)
+        .map(|_| {
+            let (registrar, reference) = (registrar.clone(), reference.clone());
+            tokio::spawn(async move { registrar.confirm(&reference).await })
+        })
+        .collect();
+    for call in calls {
+        assert!(call.await.unwrap().is_err());
+    }
+    let health = registrar.provider_health().unwrap();
+    assert_eq!(health.calls, 20, "all were under way");
+    let until = world.clock.now() + chrono::Duration::seconds(30);
+    assert_eq!(health.circuit, Circuit::Open { until });
+    // And the next time it is left alone for twice as long, not for ever longer.
+    world.advance(30);
+    registrar.confirm(&reference).await.unwrap_err();
+    let until = world.clock.now() + chrono::Duration::seconds(60);
+    assert_eq!(
+        registrar.provider_health().unwrap().circuit,
+        Circuit::Open { until }
+    );
+}

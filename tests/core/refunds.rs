@@ -397,6 +397,9 @@ async fn a_refund_whose_answer_is_lost_is_not_asked_for_again() {
     desk.record_partial_refund(&reference, cents(100), "dashboard R-9")
         .await
         .unwrap();
+    desk.record_partial_refund(&reference, cents(100), "dashboard R-9")
+        .await
+        .unwrap();
     let attempt = world.case(enrollment).await.attempts[0].clone();
     assert_eq!((attempt.refunds.len(), attempt.returned()), (1, 100));
     assert!(attempt.requested().is_none());
