@@ -89,6 +89,14 @@ fn check_link(text: &str, what: &'static str, limit: usize) -> Result<(), IdErro
     }
 }
 
+fn check_channel(text: &str, what: &'static str, limit: usize) -> Result<(), IdError> {
+    check_link(text, what, limit)?;
+    match text.bytes().position(|b| b.is_ascii_uppercase()) {
+        Some(at) => Err(IdError::BadCharacter { what, at }),
+        None => Ok(()),
+    }
+}
+
 fn check_email(text: &str, what: &'static str, limit: usize) -> Result<(), IdError> {
     check(text, what, limit)?;
     match text.split_once('@') {
@@ -230,6 +238,25 @@ impl fmt::Display for PayLinkId {
 }
 
 impl fmt::Display for CourseId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+text!(
+    /// The name of a way to tell people something, such as `mail`: 1 to 32 lower-case
+    /// letters, digits, `_` and `-`.
+    ChannelName, "the channel's name", 32, check_channel, shown
+);
+
+impl ChannelName {
+    /// The list in the app, which is always there.
+    pub fn in_app() -> Self {
+        Self(Arc::from("in_app"))
+    }
+}
+
+impl fmt::Display for ChannelName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }

@@ -63,6 +63,7 @@ pub mod enrollment;
 pub mod evidence;
 #[cfg(feature = "live")]
 pub mod live;
+pub mod notice;
 pub mod payment;
 pub mod port;
 pub mod reason;
@@ -78,8 +79,8 @@ mod secret;
 
 pub use config::{BankDetails, Config, OnUnverified, ProviderLimits, Site, UrlError};
 pub use ids::{
-    CourseId, Email, EnrollmentId, GrantId, IdError, IdRun, LearnerId, MAX_ID_LEN, PayLinkId,
-    PersonId, RecordId, Reference, Title,
+    ChannelName, CourseId, Email, EnrollmentId, GrantId, IdError, IdRun, LearnerId, MAX_ID_LEN,
+    PayLinkId, PersonId, RecordId, Reference, Title,
 };
 pub use money::{Currency, MAX_MINOR, Money, MoneyError};
 pub use registrar::{Error, ErrorKind, Registrar};

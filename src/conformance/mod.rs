@@ -13,6 +13,7 @@
 
 mod commits;
 mod lists;
+mod notices;
 mod queues;
 mod reads;
 mod timers;
@@ -44,6 +45,7 @@ use lists::{
     a_concern_stands_until_its_enrollment_changes, a_row_is_imported_once_and_decided_once,
     everything_can_be_walked_through, money_that_goes_back_is_kept,
 };
+use notices::{notices_are_claimed_by_themselves, notices_are_listed_and_read};
 use queues::{
     a_claim_is_no_larger_than_asked, held_money_stays_in_sight, parked_deliveries_wake,
     the_inbox_is_leased, the_outbox_keeps_order, the_queue_is_paged,
@@ -110,6 +112,8 @@ where
         a_concern_stands_until_its_enrollment_changes,
         a_row_is_imported_once_and_decided_once,
         everything_can_be_walked_through,
+        notices_are_listed_and_read,
+        notices_are_claimed_by_themselves,
         payments_are_found,
         figures_add_up,
     );

@@ -8,6 +8,7 @@ use crate::access::Grant;
 use crate::audit::Concern;
 use crate::evidence::SignedBy;
 use crate::ids::{EnrollmentId, PayLinkId, Reference};
+use crate::notice::Preferences;
 use crate::payment::Attempt;
 use crate::reason::{Note, words};
 use crate::record::Record;
@@ -34,6 +35,8 @@ pub struct Change {
     pub concerns: Vec<Concern>,
     /// Rows of bank statements: new ones, and known ones that are settled now.
     pub statement: Vec<StatementEntry>,
+    /// What an admin chose to be told of.
+    pub preferences: Option<Preferences>,
     /// What happened, in order.
     pub records: Vec<Record>,
     /// Whether the records are queued for the publisher.
@@ -67,6 +70,7 @@ impl Change {
             && self.timers.is_empty()
             && self.concerns.is_empty()
             && self.statement.is_empty()
+            && self.preferences.is_none()
             && self.records.is_empty()
     }
 }

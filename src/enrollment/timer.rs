@@ -1,6 +1,6 @@
 use chrono::{DateTime, Utc};
 
-use crate::ids::{EnrollmentId, GrantId, Reference};
+use crate::ids::{EnrollmentId, GrantId, RecordId, Reference};
 use crate::reason::words;
 
 /// What falls due by itself.
@@ -13,6 +13,8 @@ pub enum TimerKey {
     Enrollment(EnrollmentId),
     /// This grant, apart from any enrollment, has expired.
     Grant(GrantId),
+    /// This record has to be told to people.
+    Notice(RecordId),
     /// A job for the whole installation.
     Job(Job),
 }

@@ -11,6 +11,7 @@ use super::Hub;
 use crate::enrollment::{Status, Version};
 use crate::ids::{CourseId, EnrollmentId, PersonId};
 use crate::money::Money;
+use crate::notice::NoticeKind;
 use crate::payment::AttemptStatus;
 use crate::port::PageRequest;
 use crate::reason::{HoldReason, Severity};
@@ -38,6 +39,8 @@ pub struct AdminEvent {
     pub decided: bool,
     /// How an attempt to pay now stands.
     pub payment: Option<AttemptStatus>,
+    /// What kind of notice it is, if people are told of it.
+    pub notice: Option<NoticeKind>,
     /// How urgently somebody should look.
     pub severity: Severity,
     /// When it happened.
@@ -179,6 +182,7 @@ fn event(record: &Record) -> AdminEvent {
         pending,
         decided,
         payment,
+        notice: NoticeKind::of(&record.fact),
         severity: record.fact.severity(),
         at: record.at,
     }

@@ -1,6 +1,7 @@
-//! What a host may replace: the store, the payment gateway, the event publisher and
-//! the clock. Small, object safe, and each says whether it is a test double.
+//! What a host may replace: the store, the payment gateway, the event publisher, the ways to
+//! tell people something, and the clock. Small, object safe, and each says whether it is a test double.
 
+mod channel;
 mod clock;
 mod figures;
 mod gateway;
@@ -10,6 +11,9 @@ mod publisher;
 mod records;
 mod store;
 
+pub use channel::{
+    ChannelError, NoticeFilter, NoticeItem, NoticeKey, Notification, NotificationChannel, Recipient,
+};
 pub use clock::{Clock, Sleep, SystemClock};
 pub use figures::{CourseFigures, DayFigures, Figures, Period, Sum};
 pub use gateway::{

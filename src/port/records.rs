@@ -2,6 +2,7 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 
+use super::channel::{NoticeFilter, NoticeItem, NoticeKey};
 use super::figures::{CourseFigures, DayFigures, Period};
 use super::page::{Page, PageRequest};
 use super::payments::{AwkwardMoney, PaymentFilter, PaymentItem, PaymentKey};
@@ -10,6 +11,7 @@ use crate::access::Grant;
 use crate::audit::{Concern, ConcernKey};
 use crate::enrollment::{Case, Enrollment, InboxEntry};
 use crate::ids::{CourseId, EnrollmentId, GrantId, RecordId, Reference};
+use crate::notice::Preferences;
 use crate::payment::Attempt;
 use crate::record::Record;
 use crate::statement::{RowChecksum, RowKey, StatementEntry};
@@ -173,6 +175,28 @@ pub trait Records: Debug + Send + Sync + 'static {
         period: Period,
         page: PageRequest<CourseId>,
     ) -> Result<Page<CourseFigures, CourseId>, StoreError>;
+
+    /// One record.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn record(&self, id: RecordId) -> Result<Option<Record>, StoreError>;
+
+    /// Notices, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn notices(
+        &self,
+        filter: &NoticeFilter,
+        page: PageRequest<NoticeKey>,
+    ) -> Result<Page<NoticeItem, NoticeKey>, StoreError>;
+
+    /// What every admin who chose it is told of, by name.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn preferences(&self) -> Result<Vec<Preferences>, StoreError>;
 
     /// One delivery.
     ///

@@ -6,7 +6,9 @@ use chrono::{DateTime, Utc};
 
 use crate::access::Grant;
 use crate::enrollment::{Case, Change, DueTimer, InboxEntry, InboxState, TimerKey};
-use crate::ids::{CourseId, EnrollmentId, GrantId, LearnerId, PayLinkId, RecordId, Reference};
+use crate::ids::{
+    CourseId, EnrollmentId, GrantId, LearnerId, PayLinkId, PersonId, RecordId, Reference,
+};
 use crate::record::Record;
 use crate::webhook::DeliveryKey;
 
@@ -101,8 +103,10 @@ pub enum WorkKind {
     Inbox,
     /// Records to publish: for each enrollment the oldest unpublished ones.
     Outbox,
-    /// Timers that fell due.
+    /// Timers that fell due, but for those of notices.
     Timers,
+    /// Timers of notices that fell due.
+    Notices,
 }
 
 /// A claim on due work.
@@ -152,6 +156,13 @@ pub enum Settlement {
     },
     /// A timer is done with. Says nothing when it was set anew meanwhile.
     Over(DueTimer),
+    /// A person has read these notices.
+    Read {
+        /// Who.
+        person: PersonId,
+        /// Which.
+        notices: Vec<RecordId>,
+    },
     /// A timer is set unless it is there already.
     Ensure {
         /// Of what.

@@ -12,7 +12,7 @@ use crate::audit::{ConcernKey, ConcernKind};
 use crate::detect::Detection;
 use crate::enrollment::{Status, Transition, Version};
 use crate::evidence::Evidence;
-use crate::ids::{CourseId, EnrollmentId, GrantId, LearnerId, RecordId, Reference};
+use crate::ids::{ChannelName, CourseId, EnrollmentId, GrantId, LearnerId, RecordId, Reference};
 use crate::money::Money;
 use crate::payment::{AttemptStatus, Method, Reversal, Standing};
 use crate::reason::{HoldReason, Note, Severity};
@@ -247,6 +247,15 @@ pub enum Fact {
         /// The delivery.
         key: DeliveryKey,
     },
+    /// An admin chose what they are told of.
+    PreferencesChosen,
+    /// A channel did not take a notice for too long; it stays in the app.
+    NoticeUndelivered {
+        /// The record that the notice is.
+        notice: RecordId,
+        /// The channel.
+        channel: ChannelName,
+    },
     /// A delivery was refused before anything of it was read.
     DeliveryRefused {
         /// Why.
@@ -293,6 +302,8 @@ impl Fact {
             Self::DeliveryParked { .. } => "delivery_parked",
             Self::DeliveryDead { .. } => "delivery_dead",
             Self::DeliveryReplayed { .. } => "delivery_replayed",
+            Self::PreferencesChosen => "preferences_chosen",
+            Self::NoticeUndelivered { .. } => "notice_undelivered",
             Self::DeliveryRefused { .. } => "security_event",
         }
     }
@@ -316,7 +327,7 @@ impl Fact {
             Self::ConcernRaised { kind, .. } => kind.severity(),
             Self::RefundFailed { .. } | Self::PaymentReversed { .. } => Severity::Warning,
             Self::DeliveryOverdue { .. } => Severity::Error,
-            Self::DeliveryParked { .. } => Severity::Warning,
+            Self::DeliveryParked { .. } | Self::NoticeUndelivered { .. } => Severity::Warning,
             Self::DeliveryDead { .. } => Severity::Error,
             Self::DeliveryRefused { .. } => Severity::Warning,
             _ => Severity::Info,

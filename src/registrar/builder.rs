@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +13,10 @@ use crate::config::{Config, UrlError};
 use crate::detect::{Detect, Detector, RuleSet, RuleSetError};
 use crate::enrollment::{Proposal, Schedule, TransitionGuard};
 use crate::evidence::Grade;
-use crate::ids::CourseId;
-use crate::port::{Clock, EventPublisher, PaymentGateway, Records, Store, SystemClock};
+use crate::ids::{ChannelName, CourseId};
+use crate::port::{
+    Clock, EventPublisher, NotificationChannel, PaymentGateway, Records, Store, SystemClock,
+};
 use crate::reason::Note;
 use crate::webhook::{Verifier, VerifierError};
 
@@ -45,6 +48,9 @@ pub enum BuildError {
     /// A number that cannot work.
     #[error("{0}")]
     Rule(&'static str),
+    /// Two channels have one name, or one has the app's.
+    #[error("two notification channels are called {0}; give each a name of its own")]
+    ChannelTwice(ChannelName),
     /// A callback would time out before it could be stored.
     #[error("provider_wait must be below deadline, so that a delivery can still be stored")]
     WaitTooLong,
@@ -57,6 +63,7 @@ pub struct RegistrarBuilder {
     records: Arc<dyn Records>,
     gateway: Option<Arc<dyn PaymentGateway>>,
     publisher: Option<Arc<dyn EventPublisher>>,
+    channels: Vec<Arc<dyn NotificationChannel>>,
     clock: Arc<dyn Clock>,
     detector: Option<Arc<dyn Detect>>,
     policy: Arc<dyn ApprovalPolicy>,
@@ -75,6 +82,7 @@ impl Registrar {
             store,
             gateway: None,
             publisher: None,
+            channels: Vec::new(),
             clock: Arc::new(SystemClock),
             detector: None,
             policy: Arc::new(StandardPolicy::default()),
@@ -105,6 +113,14 @@ impl RegistrarBuilder {
     #[must_use]
     pub fn publisher(mut self, publisher: impl EventPublisher) -> Self {
         self.publisher = Some(Arc::new(publisher));
+        self
+    }
+
+    /// Tells people by this channel too: admins who chose it, and learners if it reaches
+    /// them. Call it once for each channel.
+    #[must_use]
+    pub fn channel(mut self, channel: impl NotificationChannel) -> Self {
+        self.channels.push(Arc::new(channel));
         self
     }
 
@@ -211,6 +227,12 @@ impl RegistrarBuilder {
             Some(detector) => detector,
             None => Arc::new(Detector::new(RuleSet::standard())?),
         };
+        let mut names = BTreeSet::from([ChannelName::in_app()]);
+        for channel in &self.channels {
+            if !names.insert(channel.name()) {
+                return Err(BuildError::ChannelTwice(channel.name()));
+            }
+        }
         let provider = self
             .gateway
             .map(|gateway| Provider::new(gateway, config.provider, self.clock.clone()));
@@ -223,6 +245,7 @@ impl RegistrarBuilder {
                 records: self.records,
                 provider,
                 publisher: self.publisher,
+                channels: self.channels,
                 clock: self.clock,
                 detector,
                 policy: self.policy,

@@ -1,6 +1,6 @@
 use crate::config::UrlError;
 use crate::enrollment::CaseError;
-use crate::ids::{CourseId, EnrollmentId};
+use crate::ids::{ChannelName, CourseId, EnrollmentId};
 use crate::port::{GatewayError, StoreError};
 
 /// Why a use case failed.
@@ -10,6 +10,9 @@ pub enum Error {
     /// The host does not offer this course.
     #[error("the course {0} is not offered")]
     UnknownCourse(CourseId),
+    /// No such notification channel was given to the builder.
+    #[error("there is no notification channel {0}")]
+    UnknownChannel(ChannelName),
     /// Nothing has this id or reference.
     #[error("there is no such {0}")]
     NotFound(&'static str),
@@ -70,7 +73,7 @@ impl Error {
     /// What kind of error it is.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::UnknownCourse(_) => ErrorKind::Invalid,
+            Self::UnknownCourse(_) | Self::UnknownChannel(_) => ErrorKind::Invalid,
             Self::NotFound(_) => ErrorKind::NotFound,
             Self::NoBank | Self::NoGateway | Self::Url(_) => ErrorKind::Setup,
             Self::Refused(CaseError::UnknownAttempt | CaseError::UnknownGrant) => {

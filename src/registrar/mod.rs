@@ -14,6 +14,7 @@ mod explanation;
 mod inbox;
 mod link;
 mod money;
+mod notices;
 mod payment;
 mod provider;
 mod receipt;
@@ -36,7 +37,7 @@ use crate::detect::Detect;
 use crate::enrollment::TransitionGuard;
 use crate::evidence::Grade;
 use crate::ids::CourseId;
-use crate::port::{Clock, EventPublisher, Records, Store};
+use crate::port::{Clock, EventPublisher, NotificationChannel, Records, Store};
 use crate::webhook::Verifier;
 
 pub use admin::{Admin, BulkItem, BulkOutcome, NewGrant};
@@ -69,6 +70,7 @@ struct Inner {
     records: Arc<dyn Records>,
     provider: Option<provider::Provider>,
     publisher: Option<Arc<dyn EventPublisher>>,
+    channels: Vec<Arc<dyn NotificationChannel>>,
     clock: Arc<dyn Clock>,
     detector: Arc<dyn Detect>,
     policy: Arc<dyn ApprovalPolicy>,

@@ -208,6 +208,7 @@ impl Registrar {
         watch: &mut Stopwatch,
     ) -> Result<Committed, Error> {
         change.publish &= self.inner.publisher.is_some();
+        self.queue_notices(&mut change);
         let committed = self.inner.store.commit(change).await?;
         watch.lap(|timings| &mut timings.update);
         if committed == Committed::Done {

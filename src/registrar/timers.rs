@@ -30,7 +30,7 @@ const VETOED: Duration = Duration::from_secs(24 * 3600);
 const ASKED_BEFORE_EXPIRY: usize = 10;
 
 /// What is to become of a timer.
-enum Next {
+pub(super) enum Next {
     At(DateTime<Utc>, Option<String>),
     Never,
 }
@@ -53,6 +53,8 @@ impl Worker {
                 TimerKey::Enrollment(id) => self.expire(*id, pass).await,
                 TimerKey::Grant(id) => self.expire_grant(*id, pass).await,
                 TimerKey::Job(job) => self.work_on(*job, timer.cursor.as_deref(), pass).await,
+                // Claimed by themselves: a channel that is slow delays nothing else.
+                TimerKey::Notice(_) => continue,
             };
             match next {
                 Ok(next) => self.settle(timer, next).await?,
@@ -64,7 +66,7 @@ impl Worker {
         Ok(full)
     }
 
-    async fn settle(&self, timer: DueTimer, next: Next) -> Result<(), Error> {
+    pub(super) async fn settle(&self, timer: DueTimer, next: Next) -> Result<(), Error> {
         let settlement = match next {
             Next::Never => Settlement::Over(timer),
             Next::At(next_at, cursor) => Settlement::Again {

@@ -55,6 +55,8 @@ pub struct Pass {
     pub expired: usize,
     /// Turns of the daily jobs.
     pub jobs: usize,
+    /// People who were told something.
+    pub told: usize,
 }
 
 /// A kind of work with a loop of its own.
@@ -63,6 +65,7 @@ enum Lane {
     Inbox,
     Outbox,
     Timers,
+    Notices,
 }
 
 type Running<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
@@ -79,7 +82,7 @@ impl Registrar {
 impl Worker {
     /// Works until `shutdown` is ready, and ends what it is in the middle of: whenever
     /// something was committed here, and once a second to see what others left. A slow
-    /// provider holds up neither what is published nor the callbacks that wait.
+    /// provider or mail server holds up neither what is published nor the callbacks that wait.
     pub async fn run(&self, shutdown: impl Future<Output = ()> + Send) {
         let stop = Signal::default();
         let mut shutdown = pin!(shutdown);
@@ -87,6 +90,7 @@ impl Worker {
             Some(Box::pin(self.lane(Lane::Inbox, &stop))),
             Some(Box::pin(self.lane(Lane::Outbox, &stop))),
             Some(Box::pin(self.lane(Lane::Timers, &stop))),
+            Some(Box::pin(self.lane(Lane::Notices, &stop))),
         ];
         poll_fn(|context| {
             if stop.count() == 0 && shutdown.as_mut().poll(context).is_ready() {
@@ -148,6 +152,7 @@ impl Worker {
         match lane {
             Lane::Inbox => self.inbox(pass).await,
             Lane::Timers => self.timers(pass).await,
+            Lane::Notices => self.notices(pass).await,
             Lane::Outbox => match self.registrar.inner.publisher.clone() {
                 Some(publisher) => self.outbox(publisher.as_ref(), pass).await,
                 None => Ok(false),
@@ -162,7 +167,7 @@ impl Worker {
     pub async fn pass(&self) -> Result<Pass, Error> {
         let mut pass = Pass::default();
         self.ensure_jobs().await?;
-        for lane in [Lane::Inbox, Lane::Timers, Lane::Outbox] {
+        for lane in [Lane::Inbox, Lane::Timers, Lane::Outbox, Lane::Notices] {
             self.turn(lane, &mut pass).await?;
         }
         Ok(pass)

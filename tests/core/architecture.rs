@@ -15,6 +15,7 @@ const DECISIONS: &[&str] = &[
     "enrollment",
     "access",
     "record",
+    "notice",
     "statement",
 ];
 

@@ -29,6 +29,7 @@ mod live;
 mod mix;
 mod mixes;
 mod no_secrets;
+mod notices;
 mod policy;
 mod races;
 mod reconciliation;

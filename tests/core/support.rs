@@ -235,6 +235,10 @@ macro_rules! records_by {
                 -> Page<port::PaymentItem, port::PaymentKey>;
             days(port::Period, Option<&CourseId>) -> Vec<port::DayFigures>;
             courses(port::Period, PageRequest<CourseId>) -> Page<port::CourseFigures, CourseId>;
+            record(RecordId) -> Option<record::Record>;
+            notices(&port::NoticeFilter, PageRequest<port::NoticeKey>)
+                -> Page<port::NoticeItem, port::NoticeKey>;
+            preferences() -> Vec<coursegate::notice::Preferences>;
             delivery(&DeliveryKey) -> Option<enrollment::InboxEntry>;
         );
     };

@@ -1,5 +1,6 @@
 use std::cmp::Reverse;
 use std::ops::Bound;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -9,9 +10,11 @@ use crate::access::Grant;
 use crate::audit::{Concern, ConcernKey};
 use crate::enrollment::{Case, InboxEntry, InboxState};
 use crate::ids::{CourseId, EnrollmentId, GrantId, RecordId, Reference};
+use crate::notice::{Notice, NoticeKind, Preferences};
 use crate::port::{
-    AwkwardMoney, CourseFigures, DayFigures, InboxFilter, Page, PageRequest, PaymentFilter,
-    PaymentItem, PaymentKey, PendingItem, Period, Records, RowFilter, StoreError,
+    AwkwardMoney, CourseFigures, DayFigures, InboxFilter, NoticeFilter, NoticeItem, NoticeKey,
+    Page, PageRequest, PaymentFilter, PaymentItem, PaymentKey, PendingItem, Period, Records,
+    RowFilter, StoreError,
 };
 use crate::record::Record;
 use crate::statement::{RowChecksum, RowKey, RowState, StatementEntry};
@@ -285,6 +288,40 @@ impl Records for MemoryStore {
             .map(|(course, figures)| CourseFigures { course, figures })
             .collect();
         Ok(Page::cut(items, size, |item| item.course.clone()))
+    }
+
+    async fn record(&self, id: RecordId) -> Result<Option<Record>, StoreError> {
+        let state = self.lock();
+        let found = state.records().find(|record| record.id == id);
+        Ok(found.map(|record| record.as_ref().clone()))
+    }
+
+    async fn notices(
+        &self,
+        filter: &NoticeFilter,
+        request: PageRequest<NoticeKey>,
+    ) -> Result<Page<NoticeItem, NoticeKey>, StoreError> {
+        let size = request.size();
+        let state = self.lock();
+        let item = |record: &Arc<Record>| {
+            let kind = NoticeKind::of(&record.fact)?;
+            let wanted =
+                filter.kinds.contains(&kind) && filter.since.is_none_or(|since| record.at >= since);
+            let read = wanted && state.read.contains(&(filter.person.clone(), record.id));
+            (wanted && !(filter.unread && read)).then_some(NoticeItem {
+                notice: Notice::of(record)?,
+                read,
+            })
+        };
+        let mut items: Vec<NoticeItem> = state.records().filter_map(item).collect();
+        items.retain(|item| request.after.is_none_or(|after| item.key() < after));
+        items.sort_unstable_by_key(|item| Reverse(item.key()));
+        items.truncate(size + 1);
+        Ok(Page::cut(items, size, NoticeItem::key))
+    }
+
+    async fn preferences(&self) -> Result<Vec<Preferences>, StoreError> {
+        Ok(self.lock().preferences.values().cloned().collect())
     }
 
     async fn delivery(&self, key: &DeliveryKey) -> Result<Option<InboxEntry>, StoreError> {

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -8,7 +8,10 @@ use super::timers::{Kept as KeptTimer, Timers};
 use crate::access::Grant;
 use crate::audit::{Concern, ConcernKey};
 use crate::enrollment::{Case, Change, Enrollment, InboxEntry, Status};
-use crate::ids::{CourseId, EnrollmentId, GrantId, LearnerId, PayLinkId, RecordId, Reference};
+use crate::ids::{
+    CourseId, EnrollmentId, GrantId, LearnerId, PayLinkId, PersonId, RecordId, Reference,
+};
+use crate::notice::Preferences;
 use crate::payment::Attempt;
 use crate::port::{AwkwardMoney, Committed, KnownDelivery, Loaded, Lookup, StoreError};
 use crate::record::Record;
@@ -34,6 +37,9 @@ pub(super) struct State {
     pub(super) concerns: BTreeMap<ConcernKey, Concern>,
     pub(super) statement: HashMap<RowChecksum, StatementEntry>,
     pub(super) timers: Timers,
+    pub(super) preferences: BTreeMap<PersonId, Preferences>,
+    /// Notices that somebody has read.
+    pub(super) read: HashSet<(PersonId, RecordId)>,
     pub(super) inbox: HashMap<DeliveryKey, Box<Kept>>,
     /// Deliveries that are not settled.
     pub(super) unsettled: BTreeSet<DeliveryKey>,
@@ -190,6 +196,10 @@ impl State {
         }
         for entry in change.statement {
             self.statement.insert(entry.row.checksum.clone(), entry);
+        }
+        if let Some(preferences) = change.preferences {
+            self.preferences
+                .insert(preferences.person.clone(), preferences);
         }
         for record in change.records {
             self.write_record(record, change.publish);
@@ -391,5 +401,11 @@ impl State {
                 self.unassigned.insert(record.id, record);
             }
         }
+    }
+
+    /// Every record there is, in no order.
+    pub(super) fn records(&self) -> impl Iterator<Item = &Arc<Record>> {
+        let of_rows = self.rows.values().flat_map(|row| &row.records);
+        of_rows.chain(self.unassigned.values())
     }
 }

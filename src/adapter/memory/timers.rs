@@ -9,12 +9,16 @@ use chrono::{DateTime, Utc};
 use super::state::State;
 use crate::enrollment::{DueTimer, Timer, TimerKey};
 use crate::ids::EnrollmentId;
-use crate::port::{Claim, Work};
+use crate::port::{Claim, Work, WorkKind};
+
+type Due = BinaryHeap<Reverse<(DateTime<Utc>, TimerKey)>>;
 
 /// When to look at which timer.
 #[derive(Default)]
 pub(super) struct Timers {
-    heap: BinaryHeap<Reverse<(DateTime<Utc>, TimerKey)>>,
+    heap: Due,
+    /// The same for notices.
+    notices: Due,
     /// Timers of nothing that has a row.
     loose: HashMap<TimerKey, Kept>,
 }
@@ -23,6 +27,19 @@ pub(super) struct Timers {
 pub(super) struct Kept {
     timer: DueTimer,
     leased_until: Option<DateTime<Utc>>,
+}
+
+impl Timers {
+    fn due(&mut self, notices: bool) -> &mut Due {
+        match notices {
+            true => &mut self.notices,
+            false => &mut self.heap,
+        }
+    }
+}
+
+fn is_notice(key: &TimerKey) -> bool {
+    matches!(key, TimerKey::Notice(_))
 }
 
 impl State {
@@ -51,7 +68,7 @@ impl State {
     fn keep_timer(&mut self, timer: DueTimer) {
         self.take_timer(&timer.key);
         let place = Reverse((timer.due_at, timer.key.clone()));
-        self.timers.heap.push(place);
+        self.timers.due(is_notice(&timer.key)).push(place);
         let kept = Kept {
             timer,
             leased_until: None,
@@ -87,7 +104,7 @@ impl State {
         let id = match key {
             TimerKey::Attempt(reference) => *self.by_reference.get(reference)?,
             TimerKey::Enrollment(id) => *id,
-            TimerKey::Grant(_) | TimerKey::Job(_) => return None,
+            TimerKey::Grant(_) | TimerKey::Notice(_) | TimerKey::Job(_) => return None,
         };
         Some(&mut self.rows.get_mut(&id)?.timers)
     }
@@ -95,10 +112,11 @@ impl State {
     pub(super) fn claim_timers(&mut self, claim: &Claim) -> Vec<Work> {
         let mut work = Vec::new();
         let until = claim.now + claim.lease;
+        let notices = claim.kind == WorkKind::Notices;
         while work.len() < claim.limit
-            && let Some(Reverse((at, _))) = self.timers.heap.peek()
+            && let Some(Reverse((at, _))) = self.timers.due(notices).peek()
             && *at <= claim.now
-            && let Some(Reverse((at, key))) = self.timers.heap.pop()
+            && let Some(Reverse((at, key))) = self.timers.due(notices).pop()
         {
             let Some(kept) = self.timer(&key) else {
                 continue;
@@ -109,7 +127,7 @@ impl State {
             }
             kept.leased_until = Some(until);
             work.push(Work::Timer(kept.timer.clone()));
-            self.timers.heap.push(Reverse((until, key)));
+            self.timers.due(notices).push(Reverse((until, key)));
         }
         work
     }

@@ -70,6 +70,10 @@ impl State {
                     cursor,
                 } => self.renew(timer, *next_at, cursor.as_deref()),
                 Settlement::Over(timer) => self.finish(timer),
+                Settlement::Read { person, notices } => {
+                    let read = notices.iter().map(|notice| (person.clone(), *notice));
+                    self.read.extend(read);
+                }
                 Settlement::Ensure { key, due_at } => self.ensure(key, *due_at),
                 Settlement::Later { record, next_at } => {
                     let queued = self

@@ -10,17 +10,19 @@ use sqlx::types::Type;
 
 use super::error::CallError;
 use super::rows::{
-    AwkwardRow, CaseRow, ConcernRow, FiguresRow, GrantRow, InboxRow, PaymentRow, PendingRow,
-    RecordRow, StatementRowRow,
+    AwkwardRow, CaseRow, ConcernRow, FiguresRow, GrantRow, InboxRow, NoticeRow, PaymentRow,
+    PendingRow, PreferencesRow, RecordRow, StatementRowRow,
 };
 use super::{PgStore, all, arguments};
 use crate::access::Grant;
 use crate::audit::{Concern, ConcernKey};
 use crate::enrollment::{Case, InboxEntry};
 use crate::ids::{CourseId, EnrollmentId, GrantId, RecordId, Reference};
+use crate::notice::{NoticeKind, Preferences};
 use crate::port::{
-    AwkwardMoney, CourseFigures, DayFigures, InboxFilter, Page, PageRequest, PaymentFilter,
-    PaymentItem, PaymentKey, PendingItem, Period, Prefix, Records, RowFilter, StoreError,
+    AwkwardMoney, CourseFigures, DayFigures, InboxFilter, NoticeFilter, NoticeItem, NoticeKey,
+    Page, PageRequest, PaymentFilter, PaymentItem, PaymentKey, PendingItem, Period, Prefix,
+    Records, RowFilter, StoreError,
 };
 use crate::record::Record;
 use crate::statement::{RowChecksum, RowKey, StatementEntry};
@@ -201,6 +203,39 @@ impl Records for PgStore {
         let rows = self.ask(&self.statements.courses, arguments).await?;
         let items = all::<FiguresRow<CourseId>, CourseFigures>(&rows)?;
         Ok(Page::cut(items, page.size(), |item| item.course.clone()))
+    }
+
+    async fn record(&self, id: RecordId) -> Result<Option<Record>, StoreError> {
+        let arguments = arguments![id.as_uuid()];
+        let rows = self.ask(&self.statements.record, arguments).await?;
+        Ok(all::<RecordRow, Record>(&rows)?.pop())
+    }
+
+    async fn notices(
+        &self,
+        filter: &NoticeFilter,
+        page: PageRequest<NoticeKey>,
+    ) -> Result<Page<NoticeItem, NoticeKey>, StoreError> {
+        let kinds: Vec<&str> = filter.kinds.iter().map(NoticeKind::as_str).collect();
+        let arguments = arguments![
+            filter.person.as_str(),
+            &kinds,
+            filter.unread,
+            filter.since,
+            page.after.map(|key| key.at),
+            page.after.map(|key| key.id.as_uuid()),
+            beyond(&page),
+        ];
+        let rows = self.ask(&self.statements.notices, arguments).await?;
+        let items = all::<NoticeRow, NoticeItem>(&rows)?;
+        Ok(Page::cut(items, page.size(), NoticeItem::key))
+    }
+
+    async fn preferences(&self) -> Result<Vec<Preferences>, StoreError> {
+        let rows = self
+            .ask(&self.statements.preferences, Ok(PgArguments::default()))
+            .await?;
+        Ok(all::<PreferencesRow, Preferences>(&rows)?)
     }
 
     async fn delivery(&self, key: &DeliveryKey) -> Result<Option<InboxEntry>, StoreError> {

@@ -17,10 +17,14 @@ pub(super) struct Statements {
     pub(super) claim_inbox: Arc<str>,
     pub(super) claim_outbox: Arc<str>,
     pub(super) claim_timers: Arc<str>,
+    pub(super) claim_notices: Arc<str>,
     pub(super) settle: Arc<str>,
     pub(super) settle_timers: Arc<str>,
     pub(super) record: Arc<str>,
     pub(super) notify: Arc<str>,
+    pub(super) notices: Arc<str>,
+    pub(super) preferences: Arc<str>,
+    pub(super) read: Arc<str>,
     pub(super) pending: Arc<str>,
     pub(super) awkward_money: Arc<str>,
     pub(super) concerns: Arc<str>,
@@ -109,12 +113,8 @@ impl Statements {
                      WHERE o.record = mine.record RETURNING o.record)
                  SELECT row_to_json(r) FROM leased
                  JOIN coursegate.records AS r ON r.id = leased.record"),
-            claim_timers: own("UPDATE coursegate.timers AS due SET leased_until = $2
-                 FROM (SELECT kind, name FROM coursegate.timers
-                       WHERE due_at <= $1 AND (leased_until IS NULL OR leased_until <= $1)
-                       ORDER BY due_at, kind, name LIMIT $3 FOR UPDATE SKIP LOCKED) AS free
-                 WHERE due.kind = free.kind AND due.name = free.name
-                 RETURNING row_to_json(due)"),
+            claim_timers: own(&claim_timers_text("kind <> 'notice'")),
+            claim_notices: own(&claim_timers_text("kind = 'notice'")),
             // A timer that was set anew meanwhile is due at another time, and is left alone.
             settle_timers: own("WITH over AS (
                      DELETE FROM coursegate.timers AS t
@@ -135,6 +135,21 @@ impl Statements {
                  FROM unnest($2::uuid[], $3::timestamptz[]) AS later (record, next_at)
                  WHERE o.record = later.record"),
             record: own("SELECT row_to_json(r) FROM coursegate.records AS r WHERE id = $1"),
+            // The newest of each kind, and of these the newest.
+            notices: own("SELECT json_build_object('record', row_to_json(n), 'read', n.read)
+                 FROM unnest($2::text[]) AS wanted (kind) CROSS JOIN LATERAL (
+                     SELECT r.*, EXISTS (SELECT FROM coursegate.read_notices AS seen
+                                         WHERE seen.person = $1 AND seen.notice = r.id) AS read
+                     FROM coursegate.records AS r
+                     WHERE r.notice = wanted.kind AND ($4::timestamptz IS NULL OR r.at >= $4)
+                       AND ($5::timestamptz IS NULL OR (r.at, r.id) < ($5, $6))
+                       AND NOT ($3 AND EXISTS (SELECT FROM coursegate.read_notices AS seen
+                                               WHERE seen.person = $1 AND seen.notice = r.id))
+                     ORDER BY r.at DESC, r.id DESC LIMIT $7) AS n
+                 ORDER BY n.at DESC, n.id DESC LIMIT $7"),
+            preferences: own("SELECT row_to_json(p) FROM coursegate.preferences AS p ORDER BY person"),
+            read: own("INSERT INTO coursegate.read_notices
+                 SELECT $1, unnest($2::uuid[]) ON CONFLICT DO NOTHING"),
             notify: own("SELECT pg_notify($1, $2)"),
             pending: own(
                 "SELECT json_build_object('enrollment', row_to_json(e), 'attempts',
@@ -207,6 +222,18 @@ impl Statements {
 fn awkward_reasons() -> String {
     let words = AwkwardMoney::REASONS.map(|reason| format!("'{reason}'"));
     words.join(", ")
+}
+
+/// Takes due timers of some kinds.
+fn claim_timers_text(kinds: &str) -> String {
+    format!(
+        "UPDATE coursegate.timers AS due SET leased_until = $2
+         FROM (SELECT kind, name FROM coursegate.timers
+               WHERE {kinds} AND due_at <= $1 AND (leased_until IS NULL OR leased_until <= $1)
+               ORDER BY due_at, kind, name LIMIT $3 FOR UPDATE SKIP LOCKED) AS free
+         WHERE due.kind = free.kind AND due.name = free.name
+         RETURNING row_to_json(due)"
+    )
 }
 
 /// One consistent read: everything around the enrollment that `found` gives.

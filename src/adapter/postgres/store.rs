@@ -12,7 +12,7 @@ use super::rows::{
 use super::{PgStore, all, arguments};
 use crate::access::Grant;
 use crate::enrollment::{Case, Change, DueTimer, InboxEntry, TimerKey};
-use crate::ids::{CourseId, LearnerId};
+use crate::ids::{CourseId, LearnerId, RecordId};
 use crate::port::{
     Claim, Committed, Loaded, Lookup, Settlement, Store, StoreError, Work, WorkKind,
 };
@@ -105,8 +105,12 @@ impl Store for PgStore {
                 due.sort_by_key(|record| (record.version, record.id));
                 Ok(due.into_iter().map(Box::new).map(Work::Message).collect())
             }
-            WorkKind::Timers => {
-                let rows = self.ask(&self.statements.claim_timers, arguments).await?;
+            WorkKind::Timers | WorkKind::Notices => {
+                let text = match claim.kind {
+                    WorkKind::Notices => &self.statements.claim_notices,
+                    _ => &self.statements.claim_timers,
+                };
+                let rows = self.ask(text, arguments).await?;
                 let mut due = all::<TimerRow, DueTimer>(&rows)?;
                 due.sort_by(|a, b| (a.due_at, &a.key).cmp(&(b.due_at, &b.key)));
                 Ok(due.into_iter().map(Work::Timer).collect())
@@ -137,6 +141,11 @@ impl Store for PgStore {
                     timers.again_seen.push(timer.due_at);
                     timers.next.push(*next_at);
                     timers.cursors.push(cursor.clone());
+                }
+                Settlement::Read { person, notices } => {
+                    let notices: Vec<Uuid> = notices.iter().map(RecordId::as_uuid).collect();
+                    let arguments = arguments![person.as_str(), &notices];
+                    self.ask(&self.statements.read, arguments).await?;
                 }
                 Settlement::Ensure { key, due_at } => {
                     timers.ensure.push(key);

@@ -6,6 +6,7 @@ mod concern;
 mod enrollment;
 mod grant;
 mod inbox;
+mod notice;
 mod reads;
 mod record;
 mod statement;
@@ -23,6 +24,7 @@ pub(super) use concern::ConcernRow;
 pub(super) use enrollment::EnrollmentRow;
 pub(super) use grant::GrantRow;
 pub(super) use inbox::{InboxRow, KnownRow};
+pub(super) use notice::{NoticeRow, PreferencesRow};
 pub(super) use reads::{AwkwardRow, CaseRow, FiguresRow, PaymentRow, PendingRow};
 pub(super) use record::RecordRow;
 pub(super) use statement::StatementRowRow;
@@ -65,6 +67,8 @@ pub(super) struct ChangeRow {
     concerns: Vec<ConcernRow>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     statement: Vec<StatementRowRow>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    preferences: Option<PreferencesRow>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     records: Vec<RecordRow>,
     publish: bool,
@@ -106,6 +110,7 @@ impl From<Change> for ChangeRow {
                 .into_iter()
                 .map(StatementRowRow::from)
                 .collect(),
+            preferences: from.preferences.map(PreferencesRow::from),
             records: from.records.into_iter().map(RecordRow::from).collect(),
             publish: from.publish,
         }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use super::BadRow;
 use crate::enrollment::Version;
 use crate::ids::{EnrollmentId, LearnerId, PersonId, RecordId};
+use crate::notice::NoticeKind;
 use crate::reason::{Note, Severity};
 use crate::record::{Actor, Basis, Fact, Record, Source};
 
@@ -14,6 +15,8 @@ pub(in super::super) struct RecordRow {
     version: u64,
     #[serde(skip_deserializing)]
     event: &'static str,
+    #[serde(skip_deserializing)]
+    notice: Option<NoticeKind>,
     #[serde(skip_deserializing)]
     severity: Option<Severity>,
     fact: Fact,
@@ -70,6 +73,7 @@ impl From<Record> for RecordRow {
             enrollment: from.enrollment,
             version: from.version.0,
             event: from.fact.event(),
+            notice: NoticeKind::of(&from.fact),
             severity: Some(from.fact.severity()),
             fact: from.fact,
             who: from.who.into(),

@@ -36,6 +36,7 @@ impl From<&TimerKey> for TimerKeyRow {
             TimerKey::Attempt(reference) => ("attempt", reference.as_str().to_owned()),
             TimerKey::Enrollment(id) => ("enrollment", id.to_string()),
             TimerKey::Grant(id) => ("grant", id.to_string()),
+            TimerKey::Notice(id) => ("notice", id.to_string()),
             TimerKey::Job(job) => ("job", job.as_str().to_owned()),
         };
         Self {
@@ -55,6 +56,7 @@ impl TryFrom<TimerRow> for DueTimer {
             "attempt" => TimerKey::Attempt(Reference::new(name).map_err(|_| bad())?),
             "enrollment" => TimerKey::Enrollment(name.parse().map_err(|_| bad())?),
             "grant" => TimerKey::Grant(name.parse().map_err(|_| bad())?),
+            "notice" => TimerKey::Notice(name.parse().map_err(|_| bad())?),
             "job" => TimerKey::Job(name.parse().map_err(|_| bad())?),
             _ => return Err(bad()),
         };

@@ -8,7 +8,8 @@
 -- pay for it is one row of `attempts`; each source of access is one row of `grants`; each
 -- webhook is one row of `inbox`; and each thing that happened is one row of `records`, which
 -- only grows. A record that somebody has to hear of is also in `outbox` until they have. What
--- falls due by itself is a row of `timers`; what a person has to look into is one of `concerns`;
+-- falls due by itself, a notice to send among them, is a row of `timers`; what an admin chose to
+-- be told of is one of `preferences`, what they have read one of `read_notices`; what a person has to look into is one of `concerns`;
 -- and each line of an imported bank statement is one of `statement_rows`.
 -- The function `commit` writes one decision, all of it or nothing.
 --
@@ -182,6 +183,7 @@ CREATE TABLE coursegate.records (
     enrollment uuid,
     version    bigint NOT NULL,           -- the enrollment's, right after
     event      text NOT NULL,
+    notice     text,                      -- what kind of notice it is, if people are told of it
     severity   coursegate.severity NOT NULL,
     fact       jsonb NOT NULL,
     actor      text NOT NULL,
@@ -192,6 +194,7 @@ CREATE TABLE coursegate.records (
     at         timestamptz NOT NULL
 );
 CREATE INDEX records_by_enrollment ON coursegate.records (enrollment, version, id);
+CREATE INDEX records_told ON coursegate.records (notice, at, id) WHERE notice IS NOT NULL;
 CREATE INDEX records_unassigned ON coursegate.records (id) WHERE enrollment IS NULL;
 
 CREATE FUNCTION coursegate.records_only_grow() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -216,7 +219,7 @@ CREATE INDEX outbox_due ON coursegate.outbox (due_at);
 -- expires, a job for the whole installation. A table of its own, so that setting one anew
 -- touches no index of what it is about.
 CREATE TABLE coursegate.timers (
-    kind         text COLLATE "C" NOT NULL,   -- attempt, enrollment, grant or job
+    kind         text COLLATE "C" NOT NULL,   -- attempt, enrollment, grant, notice or job
     name         text COLLATE "C" NOT NULL,   -- which one
     due_at       timestamptz NOT NULL,
     cursor       text,                        -- where a job that takes several turns left off
@@ -224,6 +227,19 @@ CREATE TABLE coursegate.timers (
     PRIMARY KEY (kind, name)
 );
 CREATE INDEX timers_due ON coursegate.timers (due_at, kind, name);
+
+-- What an admin chose to be told of: the channels by which each kind of notice comes.
+CREATE TABLE coursegate.preferences (
+    person   text COLLATE "C" PRIMARY KEY,
+    channels jsonb NOT NULL
+);
+
+-- Notices that an admin has read.
+CREATE TABLE coursegate.read_notices (
+    person text COLLATE "C" NOT NULL,
+    notice uuid NOT NULL,
+    PRIMARY KEY (person, notice)
+);
 
 -- What a person has to look into. One about an enrollment stands as long as that keeps the
 -- version it was seen in.
@@ -411,6 +427,12 @@ BEGIN
         IF changed < jsonb_array_length(change -> 'statement') THEN
             RAISE EXCEPTION 'a row is known, or decided, already' USING ERRCODE = 'CG002';
         END IF;
+    END IF;
+
+    IF change ? 'preferences' THEN
+        INSERT INTO coursegate.preferences
+            SELECT * FROM jsonb_populate_record(NULL::coursegate.preferences, change -> 'preferences')
+            ON CONFLICT (person) DO UPDATE SET channels = excluded.channels;
     END IF;
 
     IF change ? 'records' THEN

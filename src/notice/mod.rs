@@ -1,0 +1,172 @@
+//! What people are told of: which records are worth telling, to whom, and by which channel.
+//!
+//! A [`Notice`] is a record seen from the side of somebody who should hear of it. It is
+//! read off the record and never stored beside it, so that neither can be there without the
+//! other. Admins choose by [`Preferences`] what reaches them, and how.
+
+mod preferences;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::enrollment::Status;
+use crate::ids::{EnrollmentId, RecordId, Reference};
+use crate::payment::Standing;
+use crate::reason::{HoldReason, Note, Severity, words};
+use crate::record::{Fact, Record};
+
+pub use preferences::Preferences;
+
+/// What a notice is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum NoticeKind {
+    /// An enrollment waits for a person: a bank transfer, an EFT, or a payment that is not
+    /// certain.
+    ApprovalNeeded,
+    /// An enrollment was approved.
+    Approved,
+    /// An enrollment was rejected.
+    Rejected,
+    /// Money has to go back.
+    RefundDue,
+    /// Something is wrong, and only a person can mend it.
+    Alert,
+}
+
+words!(NoticeKind {
+    ApprovalNeeded => "approval_needed",
+    Approved => "approved",
+    Rejected => "rejected",
+    RefundDue => "refund_due",
+    Alert => "alert",
+});
+
+impl NoticeKind {
+    /// What kind of notice this fact is, if it is one.
+    pub fn of(fact: &Fact) -> Option<Self> {
+        match fact {
+            Fact::EnrollmentMoved { to, .. } => match to {
+                Status::AwaitingApproval { .. } => Some(Self::ApprovalNeeded),
+                Status::Approved { .. } => Some(Self::Approved),
+                Status::Rejected { .. } => Some(Self::Rejected),
+                Status::AwaitingPayment | Status::Expired | Status::Withdrawn => None,
+            },
+            Fact::PaymentCompleted {
+                standing: Standing::RefundDue(_),
+                ..
+            }
+            | Fact::PaymentRestated {
+                standing: Standing::RefundDue(_),
+                ..
+            } => Some(Self::RefundDue),
+            Fact::PaymentReversed { .. }
+            | Fact::RefundFailed { .. }
+            | Fact::PaymentDoubted { .. }
+            | Fact::ConcernRaised { .. }
+            | Fact::DeliveryDead { .. }
+            | Fact::DeliveryOverdue { .. }
+            | Fact::NoticeUndelivered { .. } => Some(Self::Alert),
+            _ => None,
+        }
+    }
+
+    /// Whether the learner is told of it too.
+    pub fn is_for_learner(&self) -> bool {
+        matches!(self, Self::Approved | Self::Rejected)
+    }
+}
+
+/// One thing that people should hear of. It names an enrollment, and nobody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Notice {
+    /// The record it was read off: the same notice always has the same id.
+    pub id: RecordId,
+    /// What it is about.
+    pub kind: NoticeKind,
+    /// The record's event name, such as `enrollment_updated`.
+    pub event: String,
+    /// How urgently somebody should look.
+    pub severity: Severity,
+    /// The enrollment, if it is about one.
+    pub enrollment: Option<EnrollmentId>,
+    /// The payment, if it is about one.
+    pub payment: Option<Reference>,
+    /// Why the enrollment waits, or the money goes back.
+    pub reason: Option<HoldReason>,
+    /// What a person wrote about it, such as the reason of a rejection.
+    pub note: Option<Note>,
+    /// When it happened.
+    pub at: DateTime<Utc>,
+}
+
+impl Notice {
+    /// The notice that a record is, if it is one.
+    pub fn of(record: &Record) -> Option<Self> {
+        let kind = NoticeKind::of(&record.fact)?;
+        let (payment, reason) = match &record.fact {
+            Fact::EnrollmentMoved {
+                to: Status::AwaitingApproval { reason },
+                ..
+            } => (None, Some(*reason)),
+            Fact::PaymentCompleted {
+                reference,
+                standing: Standing::RefundDue(reason),
+                ..
+            }
+            | Fact::PaymentRestated {
+                reference,
+                standing: Standing::RefundDue(reason),
+            }
+            | Fact::PaymentDoubted { reference, reason } => (Some(reference), Some(*reason)),
+            Fact::PaymentReversed { reference, .. } | Fact::RefundFailed { reference, .. } => {
+                (Some(reference), None)
+            }
+            _ => (None, None),
+        };
+        let about = match &record.fact {
+            Fact::ConcernRaised { about, .. } => *about,
+            _ => None,
+        };
+        Some(Self {
+            id: record.id,
+            kind,
+            event: record.fact.event().to_owned(),
+            severity: record.fact.severity(),
+            enrollment: record.enrollment.or(about),
+            payment: payment.cloned(),
+            reason,
+            note: match &record.fact {
+                Fact::EnrollmentMoved {
+                    to: Status::Rejected { reason },
+                    ..
+                } => Some(reason.clone()),
+                _ => record.note.clone(),
+            },
+            at: record.at,
+        })
+    }
+
+    /// What happened, in one sentence.
+    pub fn headline(&self) -> &'static str {
+        match (self.kind, self.event.as_str()) {
+            (NoticeKind::ApprovalNeeded, _) => match self.reason {
+                Some(HoldReason::BankTransfer) => "A bank transfer waits for approval.",
+                Some(HoldReason::InstantEft) => "An instant EFT waits for approval.",
+                _ => "A payment needs a person to look at it.",
+            },
+            (NoticeKind::Approved, _) => "An enrolment was approved.",
+            (NoticeKind::Rejected, _) => "An enrolment was rejected.",
+            (NoticeKind::RefundDue, _) => "Money has to go back.",
+            (NoticeKind::Alert, "payment_reversed") => "A bank took a payment back.",
+            (NoticeKind::Alert, "refund_failed") => "The provider did not give money back.",
+            (NoticeKind::Alert, "payment_doubted") => "A payment does not fit its enrolment.",
+            (NoticeKind::Alert, "concern_raised") => "Money and access do not agree.",
+            (NoticeKind::Alert, "delivery_dead") => "A callback was given up on.",
+            (NoticeKind::Alert, "delivery_overdue") => "A callback has matched nothing for long.",
+            (NoticeKind::Alert, "notice_undelivered") => "A notice could not be delivered.",
+            (NoticeKind::Alert, _) => "Something needs a person.",
+        }
+    }
+}

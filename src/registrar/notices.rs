@@ -1,0 +1,351 @@
+//! Telling people what happened: the list in the app, and the channels that leave it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::admin::Admin;
+use super::timers::{LEASE, Next};
+use super::worker::{Pass, Worker};
+use super::{Error, Registrar, deadline};
+use crate::enrollment::{Change, Enrollment, Status, Timer, TimerKey};
+use crate::ids::{ChannelName, IdRun, PersonId, RecordId};
+use crate::notice::{Notice, NoticeKind, Preferences};
+use crate::port::{
+    ChannelError, Lookup, NoticeFilter, NoticeItem, NoticeKey, Notification, NotificationChannel,
+    Page, PageRequest, Recipient, Settlement, Work, WorkKind,
+};
+use crate::record::{Actor, Fact, Record, Source};
+
+/// Notices taken at once.
+const BATCH: usize = 8;
+/// How long one notification may take to send.
+const SEND_WAIT: Duration = Duration::from_secs(10);
+/// Wait before a notification is sent again; four times as long after each failure.
+const FIRST_DELAY: Duration = Duration::from_secs(10);
+/// The longest of these waits.
+const LONGEST_DELAY: Duration = Duration::from_secs(6 * 3600);
+/// How often a notification is tried in all: for about a day and a half.
+const TRIES: u32 = 12;
+/// What nobody has read for so long does not count as unread any more.
+const FRESH: chrono::Duration = chrono::Duration::days(30);
+
+/// Who is still to be told of a notice, kept as its timer's cursor.
+#[derive(Serialize, Deserialize)]
+struct Sending {
+    tries: u32,
+    left: Vec<Address>,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+struct Address {
+    channel: ChannelName,
+    /// Which admin; `None` is the learner.
+    admin: Option<PersonId>,
+}
+
+/// What became of one notification.
+enum Sent {
+    Done,
+    Later,
+    Never,
+}
+
+impl Registrar {
+    /// The channels that admins can choose from: the list in the app, and those that the
+    /// builder was given.
+    pub fn channels(&self) -> Vec<ChannelName> {
+        let given = self.inner.channels.iter().map(|channel| channel.name());
+        std::iter::once(ChannelName::in_app())
+            .chain(given)
+            .collect()
+    }
+
+    /// Sets a timer for each record that somebody may have to be told of.
+    pub(super) fn queue_notices(&self, change: &mut Change) {
+        if self.inner.channels.is_empty() {
+            return;
+        }
+        let told = |record: &&Record| {
+            NoticeKind::of(&record.fact).is_some()
+                // Through the channel that does not work? It is in the app.
+                && !matches!(record.fact, Fact::NoticeUndelivered { .. })
+        };
+        let timers = change.records.iter().filter(told).map(|record| Timer {
+            key: TimerKey::Notice(record.id),
+            due_at: Some(record.at),
+        });
+        change.timers.extend(timers);
+    }
+
+    fn channel(&self, name: &ChannelName) -> Option<&dyn NotificationChannel> {
+        let mut channels = self.inner.channels.iter();
+        let found = channels.find(|channel| channel.name() == *name)?;
+        Some(found.as_ref())
+    }
+}
+
+impl Admin<'_> {
+    /// What this person is told of, and by which channels.
+    ///
+    /// # Errors
+    /// The store's errors.
+    pub async fn preferences(&self) -> Result<Preferences, Error> {
+        let everybody = self
+            .registrar
+            .within(async { Ok(self.registrar.inner.records.preferences().await?) })
+            .await?;
+        let own = everybody
+            .into_iter()
+            .find(|preferences| preferences.person == *self.person());
+        Ok(own.unwrap_or_else(|| Preferences::standard(self.person().clone())))
+    }
+
+    /// Chooses what this person is told of: by which channels each kind comes.
+    ///
+    /// # Errors
+    /// [`Error::UnknownChannel`], or the store's errors.
+    pub async fn choose_channels(
+        &self,
+        channels: BTreeMap<NoticeKind, BTreeSet<ChannelName>>,
+    ) -> Result<Preferences, Error> {
+        let known = self.registrar.channels();
+        if let Some(unknown) = channels
+            .values()
+            .flatten()
+            .find(|name| !known.contains(name))
+        {
+            return Err(Error::UnknownChannel(unknown.clone()));
+        }
+        let preferences = Preferences {
+            person: self.person().clone(),
+            channels,
+        };
+        let record = self.record(Fact::PreferencesChosen, self.registrar.now());
+        let mut change = Change::records_only(vec![record]);
+        change.preferences = Some(preferences.clone());
+        self.registrar.within(self.registrar.commit(change)).await?;
+        Ok(preferences)
+    }
+
+    /// This person's list in the app, newest first: the kinds they chose for it. What is
+    /// unread is looked for among the last 30 days.
+    ///
+    /// # Errors
+    /// The store's errors.
+    pub async fn notices(
+        &self,
+        unread: bool,
+        page: PageRequest<NoticeKey>,
+    ) -> Result<Page<NoticeItem, NoticeKey>, Error> {
+        let preferences = self.preferences().await?;
+        let filter = NoticeFilter {
+            kinds: preferences.kinds(&ChannelName::in_app()),
+            person: preferences.person,
+            unread,
+            since: unread.then(|| self.registrar.now() - FRESH),
+        };
+        self.registrar
+            .within(async { Ok(self.registrar.inner.records.notices(&filter, page).await?) })
+            .await
+    }
+
+    /// Notes that this person has read these notices.
+    ///
+    /// # Errors
+    /// The store's errors.
+    pub async fn read_notices(&self, notices: &[RecordId]) -> Result<(), Error> {
+        let read = Settlement::Read {
+            person: self.person().clone(),
+            notices: notices.to_vec(),
+        };
+        let store = &self.registrar.inner.store;
+        self.registrar
+            .within(async { Ok(store.settle(&[read]).await?) })
+            .await
+    }
+}
+
+impl Worker {
+    /// Tells people what is due to be told; `true` when there may be more.
+    pub(super) async fn notices(&self, pass: &mut Pass) -> Result<bool, Error> {
+        if self.registrar.inner.channels.is_empty() {
+            return Ok(false);
+        }
+        let claimed = self.claim(WorkKind::Notices, BATCH, LEASE).await?;
+        let full = claimed.len() == BATCH;
+        let held_until = self.held_until(LEASE);
+        for work in claimed {
+            if self.registrar.now() > held_until {
+                break;
+            }
+            let Work::Timer(timer) = work else {
+                continue;
+            };
+            let TimerKey::Notice(record) = timer.key else {
+                continue;
+            };
+            match self.tell(record, timer.cursor.as_deref(), pass).await {
+                Ok(next) => self.settle(timer, next).await?,
+                Err(error) => {
+                    tracing::error!(%error, "a notice could not be handled; its lease will end");
+                }
+            }
+        }
+        Ok(full)
+    }
+
+    /// Tells those who are still to be told.
+    async fn tell(
+        &self,
+        id: RecordId,
+        cursor: Option<&str>,
+        pass: &mut Pass,
+    ) -> Result<Next, Error> {
+        let registrar = &self.registrar;
+        let inner = &registrar.inner;
+        let record = registrar
+            .within(async { Ok(inner.records.record(id).await?) })
+            .await?;
+        let Some(notice) = record.as_ref().and_then(Notice::of) else {
+            return Ok(Next::Never);
+        };
+        let enrollment = match notice.enrollment {
+            None => None,
+            Some(id) => {
+                let load = async { Ok(inner.store.load(Lookup::Enrollment(id)).await?.case) };
+                registrar.within(load).await?.map(|case| case.enrollment)
+            }
+        };
+        let mut sending = match cursor.and_then(|cursor| serde_json::from_str(cursor).ok()) {
+            Some(sending) => sending,
+            None => Sending {
+                tries: 0,
+                left: self.addresses(notice.kind).await?,
+            },
+        };
+        let mut left = Vec::new();
+        let mut failed = BTreeSet::new();
+        for address in sending.left {
+            // One wait for a channel that does not answer is enough.
+            let sent = match failed.contains(&address.channel) {
+                true => Sent::Later,
+                false => self.send(&notice, enrollment.as_ref(), &address).await,
+            };
+            match sent {
+                Sent::Done => pass.told += 1,
+                Sent::Never => self.give_up(&notice, &address).await?,
+                Sent::Later => {
+                    failed.insert(address.channel.clone());
+                    left.push(address);
+                }
+            }
+        }
+        sending = Sending {
+            tries: sending.tries + 1,
+            left,
+        };
+        if sending.left.is_empty() {
+            return Ok(Next::Never);
+        }
+        if sending.tries >= TRIES {
+            for address in &sending.left {
+                self.give_up(&notice, address).await?;
+            }
+            return Ok(Next::Never);
+        }
+        let delay = FIRST_DELAY * 4_u32.pow((sending.tries - 1).min(8));
+        let cursor = serde_json::to_string(&sending).ok();
+        Ok(Next::At(registrar.now() + delay.min(LONGEST_DELAY), cursor))
+    }
+
+    /// Everybody who is to be told of this kind, by channels that leave the app.
+    async fn addresses(&self, kind: NoticeKind) -> Result<Vec<Address>, Error> {
+        let registrar = &self.registrar;
+        let everybody = registrar
+            .within(async { Ok(registrar.inner.records.preferences().await?) })
+            .await?;
+        let mut addresses = Vec::new();
+        for channel in &registrar.inner.channels {
+            let name = channel.name();
+            if channel.reaches_learners() && kind.is_for_learner() {
+                addresses.push(Address {
+                    channel: name.clone(),
+                    admin: None,
+                });
+            }
+            let who_want = everybody.iter().filter(|person| person.wants(kind, &name));
+            addresses.extend(who_want.map(|preferences| Address {
+                channel: name.clone(),
+                admin: Some(preferences.person.clone()),
+            }));
+        }
+        Ok(addresses)
+    }
+
+    async fn send(
+        &self,
+        notice: &Notice,
+        enrollment: Option<&Enrollment>,
+        address: &Address,
+    ) -> Sent {
+        let registrar = &self.registrar;
+        let Some(channel) = registrar.channel(&address.channel) else {
+            // It is not there any more.
+            return Sent::Done;
+        };
+        let to = match (&address.admin, enrollment) {
+            (Some(person), _) => Recipient::Admin(person.clone()),
+            // A learner is told what still holds, and nothing that is over.
+            (None, Some(now)) if still_holds(notice.kind, &now.status) => {
+                Recipient::Learner(now.learner.clone(), now.email.clone())
+            }
+            (None, _) => return Sent::Done,
+        };
+        let notification = Notification::new(notice.clone(), to, enrollment.cloned());
+        let clock = registrar.inner.clock.as_ref();
+        let sent = deadline::within(clock, SEND_WAIT, channel.send(&notification)).await;
+        let unavailable = || ChannelError::Unavailable("it did not answer in time".to_owned());
+        match sent.unwrap_or_else(|| Err(unavailable())) {
+            Ok(()) => Sent::Done,
+            Err(error) => {
+                tracing::warn!(%error, channel = %address.channel, notice = %notice.id, "not told");
+                match error {
+                    ChannelError::Unavailable(_) => Sent::Later,
+                    ChannelError::Refused(_) => Sent::Never,
+                }
+            }
+        }
+    }
+
+    /// Leaves a record, which shows in the app, that a notice did not reach somebody.
+    async fn give_up(&self, notice: &Notice, address: &Address) -> Result<(), Error> {
+        let registrar = &self.registrar;
+        let now = registrar.now();
+        let fact = Fact::NoticeUndelivered {
+            notice: notice.id,
+            channel: address.channel.clone(),
+        };
+        let record = Record::new(
+            IdRun::new(now).record(),
+            fact,
+            Actor::System,
+            Source::SystemAutomatic,
+            now,
+        );
+        let mut change = Change::records_only(vec![record]);
+        change.publish = true;
+        registrar.within(registrar.commit(change)).await?;
+        Ok(())
+    }
+}
+
+/// Whether an enrollment is still where the notice says it went.
+fn still_holds(kind: NoticeKind, now: &Status) -> bool {
+    match kind {
+        NoticeKind::Approved => matches!(now, Status::Approved { .. }),
+        NoticeKind::Rejected => matches!(now, Status::Rejected { .. }),
+        NoticeKind::ApprovalNeeded | NoticeKind::RefundDue | NoticeKind::Alert => true,
+    }
+}
