@@ -43,12 +43,16 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/sign-in", web::post().to(sign_in))
         .route("/enrol", web::post().to(enrol_form))
         .route("/returned/{reference}", web::get().to(returned))
+        .route("/failed/{reference}", web::get().to(failed))
         .route("/lessons/{course}", web::get().to(lesson_page))
-        .route("/admin", web::get().to(admin_page))
+        .route("/admin", web::get().to(queue_page))
+        .route("/admin/enrollment/{id}", web::get().to(enrollment_page))
         .route("/admin/approve", web::post().to(approve_form))
         .route("/admin/reject", web::post().to(reject_form))
-        .route("/admin/refund", web::post().to(refund_form))
+        .route("/admin/choose", web::post().to(choose_form))
         .route("/admin/act", web::post().to(act_form))
+        .route("/admin/{page}", web::get().to(desk_page))
+        .route("/style.css", web::get().to(style))
         .route("/proof", web::post().to(proof_form))
         .route("/api/enrol", web::post().to(enrol_json))
         .route("/api/access", web::get().to(access_json))
@@ -62,8 +66,8 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/api/live", web::get().to(learner_stream))
         .route("/api/admin/live", web::get().to(admin_stream))
         .route(
-            "/live.js",
-            web::get().to(async || script(common::live::SCRIPT)),
+            "/page.js",
+            web::get().to(async || script(common::live::PAGE)),
         )
         .route(
             "/coursegate.js",
@@ -179,7 +183,11 @@ async fn enrol_form(app: Data<App>, user: SignedIn, wish: Form<common::Wish>) ->
 }
 
 async fn returned(app: Data<App>, reference: Path<String>) -> Answer {
-    Answer(app.clone(), app.returned(&reference).await)
+    Answer(app.clone(), app.returned(&reference, true).await)
+}
+
+async fn failed(app: Data<App>, reference: Path<String>) -> Answer {
+    Answer(app.clone(), app.returned(&reference, false).await)
 }
 
 async fn lesson_page(app: Data<App>, visitor: Visitor, course: Path<String>) -> Answer {
@@ -189,8 +197,32 @@ async fn lesson_page(app: Data<App>, visitor: Visitor, course: Path<String>) -> 
     )
 }
 
-async fn admin_page(app: Data<App>, visitor: Visitor) -> Answer {
-    Answer(app.clone(), app.admin_page(visitor.0.as_ref()).await)
+async fn queue_page(app: Data<App>, visitor: Visitor, query: Query<common::DeskQuery>) -> Answer {
+    let page = app.desk_page(visitor.0.as_ref(), "", &query).await;
+    Answer(app, page)
+}
+
+async fn desk_page(
+    app: Data<App>,
+    visitor: Visitor,
+    name: Path<String>,
+    query: Query<common::DeskQuery>,
+) -> Answer {
+    let page = app.desk_page(visitor.0.as_ref(), &name, &query).await;
+    Answer(app, page)
+}
+
+async fn enrollment_page(app: Data<App>, visitor: Visitor, id: Path<String>) -> Answer {
+    let name = format!("enrollment/{id}");
+    let query = common::DeskQuery::default();
+    let page = app.desk_page(visitor.0.as_ref(), &name, &query).await;
+    Answer(app, page)
+}
+
+async fn style() -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("text/css")
+        .body(common::STYLE)
 }
 
 async fn approve_form(app: Data<App>, user: SignedIn, form: Form<common::Verdict>) -> Answer {
@@ -201,8 +233,12 @@ async fn reject_form(app: Data<App>, user: SignedIn, form: Form<common::Verdict>
     Answer(app.clone(), app.reject_form(&user.0, &form).await)
 }
 
-async fn refund_form(app: Data<App>, user: SignedIn, form: Form<common::Refund>) -> Answer {
-    Answer(app.clone(), app.refund_form(&user.0, &form).await)
+async fn choose_form(
+    app: Data<App>,
+    user: SignedIn,
+    fields: Form<std::collections::HashMap<String, String>>,
+) -> Answer {
+    Answer(app.clone(), app.choose_form(&user.0, &fields).await)
 }
 
 async fn act_form(app: Data<App>, user: SignedIn, form: Form<common::Act>) -> Answer {

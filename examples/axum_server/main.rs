@@ -29,12 +29,16 @@ fn router(app: App) -> Router {
         .route("/sign-in", post(sign_in))
         .route("/enrol", post(enrol_form))
         .route("/returned/{reference}", get(returned))
+        .route("/failed/{reference}", get(failed))
         .route("/lessons/{course}", get(lesson_page))
-        .route("/admin", get(admin_page))
+        .route("/admin", get(queue_page))
+        .route("/admin/{page}", get(desk_page))
+        .route("/admin/enrollment/{id}", get(enrollment_page))
         .route("/admin/approve", post(approve_form))
         .route("/admin/reject", post(reject_form))
-        .route("/admin/refund", post(refund_form))
+        .route("/admin/choose", post(choose_form))
         .route("/admin/act", post(act_form))
+        .route("/style.css", get(style))
         .route("/proof", post(proof_form))
         .route("/api/enrol", post(enrol_json))
         .route("/api/access", get(access_json))
@@ -53,7 +57,7 @@ fn live_routes() -> Router<App> {
     Router::new()
         .route("/api/live", get(learner_stream))
         .route("/api/admin/live", get(admin_stream))
-        .route("/live.js", get(async || script(common::live::SCRIPT)))
+        .route("/page.js", get(async || script(common::live::PAGE)))
         .route("/coursegate.js", get(async || script(common::live::MODULE)))
 }
 
@@ -141,7 +145,11 @@ async fn enrol_form(
 }
 
 async fn returned(State(app): State<App>, Path(reference): Path<String>) -> Answer {
-    Answer(app.clone(), app.returned(&reference).await)
+    Answer(app.clone(), app.returned(&reference, true).await)
+}
+
+async fn failed(State(app): State<App>, Path(reference): Path<String>) -> Answer {
+    Answer(app.clone(), app.returned(&reference, false).await)
 }
 
 async fn lesson_page(
@@ -152,8 +160,38 @@ async fn lesson_page(
     Answer(app.clone(), app.lesson_page(user.as_ref(), &course).await)
 }
 
-async fn admin_page(State(app): State<App>, Visitor(user): Visitor) -> Answer {
-    Answer(app.clone(), app.admin_page(user.as_ref()).await)
+async fn queue_page(
+    State(app): State<App>,
+    Visitor(user): Visitor,
+    Query(query): Query<common::DeskQuery>,
+) -> Answer {
+    let page = app.desk_page(user.as_ref(), "", &query).await;
+    Answer(app, page)
+}
+
+async fn desk_page(
+    State(app): State<App>,
+    Visitor(user): Visitor,
+    Path(name): Path<String>,
+    Query(query): Query<common::DeskQuery>,
+) -> Answer {
+    let page = app.desk_page(user.as_ref(), &name, &query).await;
+    Answer(app, page)
+}
+
+async fn enrollment_page(
+    State(app): State<App>,
+    Visitor(user): Visitor,
+    Path(id): Path<String>,
+) -> Answer {
+    let name = format!("enrollment/{id}");
+    let query = common::DeskQuery::default();
+    let page = app.desk_page(user.as_ref(), &name, &query).await;
+    Answer(app, page)
+}
+
+async fn style() -> Response {
+    ([(header::CONTENT_TYPE, "text/css")], common::STYLE).into_response()
 }
 
 async fn approve_form(
@@ -172,12 +210,12 @@ async fn reject_form(
     Answer(app.clone(), app.reject_form(&user, &form).await)
 }
 
-async fn refund_form(
+async fn choose_form(
     State(app): State<App>,
     SignedIn(user): SignedIn,
-    Form(form): Form<common::Refund>,
+    Form(fields): Form<std::collections::HashMap<String, String>>,
 ) -> Answer {
-    Answer(app.clone(), app.refund_form(&user, &form).await)
+    Answer(app.clone(), app.choose_form(&user, &fields).await)
 }
 
 async fn act_form(

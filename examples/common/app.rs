@@ -13,7 +13,6 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
-use super::desk::Desk;
 use super::pages;
 
 /// A course of the demo school. Prices come from here, never from a request.
@@ -23,7 +22,7 @@ pub struct Course {
     pub cents: i64,
 }
 
-pub const COURSES: [Course; 3] = [
+pub const COURSES: [Course; 4] = [
     Course {
         id: "rust-101",
         title: "Rust from the start",
@@ -38,6 +37,11 @@ pub const COURSES: [Course; 3] = [
         id: "baking",
         title: "Thabo's bread & cakes",
         cents: 12_550,
+    },
+    Course {
+        id: "safe-html",
+        title: "Safe HTML: what <script>document.title = 'taken over'</script> must not do",
+        cents: 20_000,
     },
 ];
 
@@ -81,6 +85,9 @@ pub struct Approval {
     pub note: String,
     #[serde(default)]
     pub dry_run: bool,
+    /// Answers item by item even when there is only one.
+    #[serde(default)]
+    pub bulk: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -138,7 +145,8 @@ impl App {
     /// Where pages may send forms: here, and to the pay page.
     pub fn content_policy(&self) -> String {
         format!(
-            "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'unsafe-inline'; form-action 'self' {}; frame-ancestors 'none'",
+            "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src data:; \
+             form-action 'self' {}; frame-ancestors 'none'; base-uri 'none'",
             self.pay_origin
         )
     }
@@ -264,6 +272,9 @@ impl App {
     }
 
     pub async fn enrol_form(&self, user: &User, wish: &Wish) -> Reply {
+        let User::Learner(learner) = user else {
+            return Reply::Page(403, pages::problem("Sign in as a learner first."));
+        };
         match self.wish(user, wish).await {
             Ok(Enrolled {
                 next: NextStep::Pay { url, .. },
@@ -279,7 +290,7 @@ impl App {
                 ..
             }) => Reply::Page(
                 200,
-                pages::transfer(&wish.course, &reference, amount, &bank),
+                pages::transfer(learner, &wish.course, &reference, amount, &bank),
             ),
             Ok(_) => Reply::To("/".to_owned()),
             Err(Reply::Json(status, body)) => Reply::Page(
@@ -291,12 +302,13 @@ impl App {
     }
 
     /// Where the provider sends the payer back to. The visit proves nothing: ask.
-    pub async fn returned(&self, reference: &str) -> Reply {
+    pub async fn returned(&self, reference: &str, paid: bool) -> Reply {
         if let Ok(reference) = Reference::new(reference) {
             // An error only means that the answer comes later, from the callback.
             let _ = self.registrar.confirm(&reference).await;
         }
-        Reply::Page(200, pages::returned())
+        // The page's script shows that the payment is being confirmed, until it is.
+        Reply::To(if paid { "/?paid" } else { "/" }.to_owned())
     }
 
     /// May the learner open a lesson of this course?
@@ -325,7 +337,7 @@ impl App {
             let Ok(id) = CourseId::new(course.id) else {
                 continue;
             };
-            match self.registrar.learner_card(learner, &id).await {
+            match self.registrar.course_card(learner, &id).await {
                 Ok(card) => cards.push((course, card)),
                 Err(error) => {
                     return failed_page(&error);
@@ -344,33 +356,7 @@ impl App {
             Ok(coursegate::access::AccessDecision::Deny { reason }) => {
                 Reply::Page(403, pages::problem(&reason.to_string()))
             }
-            Ok(_) => Reply::Page(200, pages::lesson(&course)),
-            Err(error) => failed_page(&error),
-        }
-    }
-
-    pub async fn admin_page(&self, user: Option<&User>) -> Reply {
-        let Some(User::Admin(person)) = user else {
-            return Reply::Page(200, pages::sign_in("admin", None));
-        };
-        let desk = self.registrar.admin(person.clone());
-        let queue = match desk.pending(PageRequest::first(100)).await {
-            Ok(queue) => queue,
-            Err(error) => {
-                return failed_page(&error);
-            }
-        };
-        let mut rows = Vec::new();
-        for item in queue.items {
-            match desk.explain(item.enrollment.id).await {
-                Ok(explanation) => rows.push(explanation),
-                Err(error) => {
-                    return failed_page(&error);
-                }
-            }
-        }
-        match Desk::look(&desk).await {
-            Ok(queues) => Reply::Page(200, pages::admin(person, &rows, &queues)),
+            Ok(_) => Reply::Page(200, pages::lesson(learner, &course)),
             Err(error) => failed_page(&error),
         }
     }
@@ -387,47 +373,6 @@ impl App {
         match self.registrar.attach_proof(learner, &course, proof).await {
             Ok(()) => Reply::To("/".to_owned()),
             Err(error) => failed_page(&error),
-        }
-    }
-
-    pub async fn approve_form(&self, user: &User, verdict: &Verdict) -> Reply {
-        let User::Admin(person) = user else {
-            return Reply::Page(403, pages::problem("Only admins may do this."));
-        };
-        match self
-            .registrar
-            .admin(person.clone())
-            .approve(verdict.enrollment, verdict.reason.as_str())
-            .await
-        {
-            Ok(_) => Reply::To("/admin".to_owned()),
-            Err(error) => failed_page(&error),
-        }
-    }
-
-    pub async fn reject_form(&self, user: &User, verdict: &Verdict) -> Reply {
-        let User::Admin(person) = user else {
-            return Reply::Page(403, pages::problem("Only admins may do this."));
-        };
-        match self
-            .registrar
-            .admin(person.clone())
-            .reject(verdict.enrollment, verdict.reason.as_str())
-            .await
-        {
-            Ok(_) => Reply::To("/admin".to_owned()),
-            Err(error) => failed_page(&error),
-        }
-    }
-
-    pub async fn refund_form(&self, user: &User, refund: &Refund) -> Reply {
-        match self.refund_json(user, refund).await {
-            Reply::Json(200, _) => Reply::To("/admin".to_owned()),
-            Reply::Json(status, body) => Reply::Page(
-                status,
-                pages::problem(body["error"].as_str().unwrap_or("failed")),
-            ),
-            reply => reply,
         }
     }
 
@@ -493,10 +438,12 @@ impl App {
         };
         let desk = self.registrar.admin(person.clone());
         let items = match wanted.enrollments.as_slice() {
-            [one] if !wanted.dry_run => match desk.approve(*one, wanted.note.as_str()).await {
-                Ok(status) => return Reply::Json(200, json!({ "status": status })),
-                Err(error) => return failed(&error),
-            },
+            [one] if !wanted.dry_run && !wanted.bulk => {
+                match desk.approve(*one, wanted.note.as_str()).await {
+                    Ok(status) => return Reply::Json(200, json!({ "status": status })),
+                    Err(error) => return failed(&error),
+                }
+            }
             many => {
                 desk.approve_all(many, wanted.note.as_str(), wanted.dry_run)
                     .await

@@ -9,19 +9,23 @@
 // Events on `window`:
 //   coursegate:card    { course, version, card, optimistic }   what a course's button shows now
 //   coursegate:event   the admins' stream: an update as the server sent it
-//   coursegate:status  { connected, leader }
+//   coursegate:status  { connected, leader, refused }         refused: the server answered, and said no
 //
 // It decides nothing about access: a card is for show, and the server asks again at every door.
 
 const CHANNEL = 'coursegate';
 
-/** Follows a stream. `who` keeps what one person saw from the next one on the same browser. */
-export function follow(url, { who = '' } = {}) {
+/**
+ * Follows a stream. `who` keeps what one person saw from the next one on the same browser; `cards` are those that
+ * the page was made with: what an earlier page has seen is not shown in their place.
+ */
+export function follow(url, { who = '', cards: made = [] } = {}) {
   const name = `${CHANNEL}:${url}:${who}`;
   const tabs = 'BroadcastChannel' in window ? new BroadcastChannel(name) : null;
-  const cards = new Map();
+  const cards = new Map(made.map((card) => [card.course, card]));
   const hopes = new Map();
   let source = null;
+  let leads = false;
   let stopped = false;
   let release = () => {};
 
@@ -41,11 +45,12 @@ export function follow(url, { who = '' } = {}) {
     }
   };
 
-  /** Shows a card, unless a newer one was shown. */
-  const show = (card) => {
+  /** Shows a card, unless a newer one was shown; one that is `old` only if it is newer after all. */
+  const show = (card, old = false) => {
     const known = cards.get(card.course);
     // Another enrollment is another story: the school's data was made anew.
-    const older = known && known.enrollment === card.enrollment && known.version > card.version;
+    const same = known?.enrollment === card.enrollment;
+    const older = known && (same ? known.version >= card.version + (old ? 0 : 1) : old);
     if (older || JSON.stringify(known) === JSON.stringify(card)) return;
     cards.set(card.course, card);
     const hope = hopes.get(card.course);
@@ -54,13 +59,14 @@ export function follow(url, { who = '' } = {}) {
   };
 
   const take = (update) => {
-    if (Array.isArray(update.cards)) update.cards.forEach(show);
+    if (Array.isArray(update.cards)) update.cards.forEach((card) => show(card));
     else tell('event', update);
   };
 
   /** The leader hears from the server, and tells the other tabs. */
   const lead = () => {
     if (stopped) return;
+    leads = true;
     const since = read().token;
     const query = since ? `${url.includes('?') ? '&' : '?'}since=${encodeURIComponent(since)}` : '';
     source = new EventSource(url + query);
@@ -74,25 +80,38 @@ export function follow(url, { who = '' } = {}) {
     source.addEventListener('admin', heard);
     source.onopen = () => tell('status', { connected: true, leader: true });
     source.onerror = () => {
-      tell('status', { connected: false, leader: true });
       // The browser tries again by itself, unless the server said no for good.
-      if (source?.readyState === EventSource.CLOSED) again(3000);
+      const refused = source?.readyState === EventSource.CLOSED;
+      tell('status', { connected: false, leader: true, refused });
+      if (refused) again(3000);
     };
   };
   const again = (wait) => {
     source?.close();
     source = null;
-    setTimeout(() => !source && lead(), wait);
+    setTimeout(() => !source && navigator.onLine && lead(), wait);
   };
 
   if (tabs) tabs.onmessage = ({ data }) => take(data);
+  const showKept = () => {
+    const { cards: kept = [], at = 0 } = read();
+    kept.forEach((card) => show(card, at < performance.timeOrigin));
+  };
   // Where tabs cannot speak to each other, storage tells that another one heard something.
-  const stored = ({ key }) => key === name && !tabs && (read().cards ?? []).forEach(show);
-  const online = () => source && again(0);
+  const stored = ({ key }) => key === name && !tabs && showKept();
+  // A connection that looks open may be dead: close it when the network goes, and open it when it comes.
+  const offline = () => {
+    if (!leads) return;
+    source?.close();
+    source = null;
+    tell('status', { connected: false, leader: true });
+  };
+  const online = () => leads && again(0);
   addEventListener('storage', stored);
   addEventListener('online', online);
+  addEventListener('offline', offline);
 
-  (read().cards ?? []).forEach(show);
+  showKept();
   if (navigator.locks) {
     // Whoever holds the lock leads; when its tab is closed, the next one does.
     navigator.locks.request(name, () => new Promise((done) => {
@@ -129,6 +148,7 @@ export function follow(url, { who = '' } = {}) {
       tabs?.close();
       removeEventListener('storage', stored);
       removeEventListener('online', online);
+      removeEventListener('offline', offline);
       release();
     },
   };

@@ -1,18 +1,122 @@
-//! The admin's queues beside approvals, and what one can do about them.
+//! The admin's desk: what its pages show, and what a click on them does.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use chrono::{DateTime, Days, FixedOffset, NaiveDate, Offset, TimeZone, Utc};
 use coursegate::audit::Concern;
 use coursegate::enrollment::InboxEntry;
+use coursegate::notice::NoticeKind;
 use coursegate::payment::Reversal;
-use coursegate::port::{InboxFilter, PageRequest, RowFilter};
-use coursegate::registrar::{Admin, AwkwardItem};
+use coursegate::port::{
+    Figures, InboxFilter, PageRequest, PaymentFilter, PaymentKey, Period, Prefix, RowFilter,
+};
+use coursegate::registrar::Admin;
 use coursegate::statement::{StatementEntry, StatementRow, Suggestion};
-use coursegate::{Error, Reference};
-use serde::Deserialize;
+use coursegate::{ChannelName, CourseId, EnrollmentId, Error, Money, RecordId, Reference};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
-use super::app::{App, Reply, User, failed_page};
-use super::pages;
+use super::app::{App, Reply, User, Verdict, failed_page};
+use super::pages::{self, Counts};
 
-/// One click on the admin page: what to do, with what, and what the person wrote.
+/// Enrolments on one page of the queue.
+const QUEUE: usize = 25;
+/// Rows on one page of any other list.
+const ROWS: usize = 50;
+/// Days in the plots.
+const DAYS: u64 = 14;
+
+/// South Africa is two hours ahead of UTC, all year.
+fn zone() -> FixedOffset {
+    FixedOffset::east_opt(2 * 3600).unwrap_or_else(|| Utc.fix())
+}
+
+/// A time as it is written on the pages.
+pub fn when(at: DateTime<Utc>) -> String {
+    at.with_timezone(&zone())
+        .format("%Y-%m-%d %H:%M")
+        .to_string()
+}
+
+/// What an address of the desk asks for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct DeskQuery {
+    pub q: String,
+    pub course: String,
+    pub status: String,
+    pub method: String,
+    pub from: String,
+    pub until: String,
+    /// Where the page before ended.
+    pub after: String,
+}
+
+impl DeskQuery {
+    /// The page of a list that it asks for.
+    fn page<K: DeserializeOwned>(&self, size: usize) -> PageRequest<K> {
+        match serde_json::from_str(&self.after) {
+            Ok(key) => PageRequest::after(key, size),
+            Err(_) => PageRequest::first(size),
+        }
+    }
+
+    /// The address of the page after it.
+    fn more<K: Serialize>(&self, path: &str, next: Option<K>) -> Option<String> {
+        let after = serde_json::to_string(&next?).ok()?;
+        let fields = [
+            ("q", self.q.as_str()),
+            ("course", &self.course),
+            ("status", &self.status),
+            ("method", &self.method),
+            ("from", &self.from),
+            ("until", &self.until),
+            ("after", &after),
+        ];
+        let given = fields.into_iter().filter(|(_, value)| !value.is_empty());
+        let url = reqwest::Url::parse_with_params("http://desk", given).ok()?;
+        Some(format!("{path}?{}", url.query()?))
+    }
+
+    fn filter(&self) -> PaymentFilter {
+        let begin = |text: &str| {
+            let day: NaiveDate = text.parse().ok()?;
+            zone()
+                .from_local_datetime(&day.and_hms_opt(0, 0, 0)?)
+                .earliest()
+        };
+        let after = |text: &str| begin(text)?.checked_add_days(Days::new(1));
+        let wanted = self.q.trim();
+        PaymentFilter {
+            learner: None,
+            course: CourseId::new(&self.course).ok(),
+            status: self.status.parse().ok(),
+            method: self.method.parse().ok(),
+            from: begin(&self.from).map(|at| at.to_utc()),
+            until: after(&self.until).map(|at| at.to_utc()),
+            prefix: match wanted.to_uppercase() {
+                empty if empty.is_empty() => None,
+                reference if reference.starts_with("CG-") => Some(Prefix::Reference(reference)),
+                _ => Some(Prefix::Email(wanted.to_owned())),
+            },
+        }
+    }
+}
+
+/// Money and access that do not agree, and callbacks that came to nothing.
+pub struct Problems {
+    pub concerns: Vec<Concern>,
+    pub dead: Vec<InboxEntry>,
+    pub parked: Vec<InboxEntry>,
+}
+
+/// Rows of bank statements, and what they may pay for.
+pub struct Bank {
+    pub rows: Vec<StatementEntry>,
+    pub suggestions: Vec<Suggestion>,
+}
+
+/// One click on the desk: what to do, with what, and what the person wrote.
 #[derive(Debug, Deserialize)]
 pub struct Act {
     pub action: String,
@@ -22,81 +126,305 @@ pub struct Act {
     pub other: String,
     #[serde(default)]
     pub text: String,
+    #[serde(default)]
+    pub back: String,
 }
 
 impl App {
-    /// Everything an admin can click besides approving and rejecting.
+    /// One of the desk's pages. An empty name is the approval queue.
+    pub async fn desk_page(&self, user: Option<&User>, name: &str, query: &DeskQuery) -> Reply {
+        let Some(User::Admin(person)) = user else {
+            return Reply::Page(200, pages::sign_in("admin", None));
+        };
+        let desk = self.registrar.admin(person.clone());
+        match self.show(&desk, person, name, query).await {
+            Ok(Some(page)) => Reply::Page(200, page),
+            Ok(None) => Reply::Page(404, pages::problem("There is no such page.")),
+            Err(error) => failed_page(&error),
+        }
+    }
+
+    async fn show(
+        &self,
+        desk: &Admin<'_>,
+        person: &coursegate::PersonId,
+        name: &str,
+        query: &DeskQuery,
+    ) -> Result<Option<String>, Error> {
+        let counts = counts(desk).await?;
+        Ok(Some(match name {
+            "" => {
+                let queue = desk.pending(query.page(QUEUE)).await?;
+                let mut rows = Vec::new();
+                for item in &queue.items {
+                    rows.push(desk.explain(item.enrollment.id).await?);
+                }
+                let more = query.more("/admin", queue.next);
+                pages::queue(person, &counts, &rows, more.as_deref())
+            }
+            "payments" => {
+                let request: PageRequest<PaymentKey> = query.page(ROWS);
+                let found = desk.payments(&query.filter(), request).await?;
+                let more = query.more("/admin/payments", found.next);
+                pages::payments(person, &counts, query, &found.items, more.as_deref())
+            }
+            "money" => {
+                let items = desk.awkward_money(PageRequest::first(100)).await?.items;
+                pages::money(person, &counts, &items)
+            }
+            "problems" => {
+                let problems = Problems {
+                    concerns: desk.concerns(PageRequest::first(100)).await?.items,
+                    dead: desk
+                        .inbox(InboxFilter::Dead, PageRequest::first(100))
+                        .await?
+                        .items,
+                    parked: desk
+                        .inbox(InboxFilter::Parked, PageRequest::first(100))
+                        .await?
+                        .items,
+                };
+                pages::problems(person, &counts, &problems)
+            }
+            "statement" => {
+                let rows = desk
+                    .statement(RowFilter::Open, PageRequest::first(100))
+                    .await?;
+                let bank = Bank {
+                    rows: rows.items,
+                    suggestions: desk.suggestions().await?,
+                };
+                pages::statement(person, &counts, &bank)
+            }
+            "day" => {
+                let period = last_days();
+                let days = every_day(&period, desk.days(period, None).await?);
+                let courses = desk.courses(period, PageRequest::first(100)).await?;
+                pages::day(person, &counts, &days, &courses.items)
+            }
+            "notices" => {
+                let found = desk.notices(false, query.page(ROWS)).await?;
+                let more = query.more("/admin/notices", found.next);
+                let chosen = desk.preferences().await?;
+                let channels = self.registrar.channels();
+                let choice = (&chosen, channels.as_slice());
+                pages::notices(person, &counts, &found.items, more.as_deref(), choice)
+            }
+            _ => match name
+                .strip_prefix("enrollment/")
+                .map(str::parse::<EnrollmentId>)
+            {
+                Some(Ok(id)) => match desk.explain(id).await {
+                    Ok(row) => pages::timeline(person, &counts, &row),
+                    Err(Error::NotFound(_)) => return Ok(None),
+                    Err(error) => return Err(error),
+                },
+                _ => return Ok(None),
+            },
+        }))
+    }
+
+    pub async fn approve_form(&self, user: &User, verdict: &Verdict) -> Reply {
+        self.on_desk(user, "", async |desk| {
+            let done = desk
+                .approve(verdict.enrollment, verdict.reason.as_str())
+                .await;
+            Ok(done.map(drop)?)
+        })
+        .await
+    }
+
+    pub async fn reject_form(&self, user: &User, verdict: &Verdict) -> Reply {
+        self.on_desk(user, "", async |desk| {
+            let done = desk
+                .reject(verdict.enrollment, verdict.reason.as_str())
+                .await;
+            Ok(done.map(drop)?)
+        })
+        .await
+    }
+
+    /// Chooses what the person is told of: one field for each kind and channel that is ticked.
+    pub async fn choose_form(&self, user: &User, fields: &HashMap<String, String>) -> Reply {
+        self.on_desk(user, "/admin/notices", async |desk| {
+            let mut channels: BTreeMap<NoticeKind, BTreeSet<ChannelName>> = BTreeMap::new();
+            for name in fields.keys() {
+                let pair = name.split_once(':').and_then(|(kind, channel)| {
+                    Some((kind.parse().ok()?, ChannelName::new(channel).ok()?))
+                });
+                let (kind, channel) =
+                    pair.ok_or(Failure::Invalid("Tick what you want to be told of.".into()))?;
+                channels.entry(kind).or_default().insert(channel);
+            }
+            Ok(desk.choose_channels(channels).await.map(drop)?)
+        })
+        .await
+    }
+
+    /// Everything else that can be clicked on the desk.
     pub async fn act_form(&self, user: &User, act: &Act) -> Reply {
+        self.on_desk(user, &act.back, async |desk| {
+            perform(&self.registrar, desk, act).await
+        })
+        .await
+    }
+
+    /// Does something as an admin, and goes back to one of the desk's pages.
+    async fn on_desk(
+        &self,
+        user: &User,
+        back: &str,
+        work: impl AsyncFnOnce(&Admin<'_>) -> Result<(), Failure>,
+    ) -> Reply {
         let User::Admin(person) = user else {
             return Reply::Page(403, pages::problem("Only admins may do this."));
         };
-        let desk = self.registrar.admin(person.clone());
-        let note = act.text.as_str();
-        let done = match act.action.as_str() {
-            "refund" | "charged_back" | "reinstate" => match Reference::new(&act.subject) {
-                Err(error) => return Reply::Page(422, pages::problem(&error.to_string())),
-                Ok(payment) => match act.action.as_str() {
-                    "refund" => desk.record_refund(&payment, note).await.map(drop),
-                    "reinstate" => desk.record_reinstatement(&payment, note).await.map(drop),
-                    _ => desk
-                        .record_reversal(&payment, Reversal::ChargedBack, note)
-                        .await
-                        .map(drop),
-                },
-            },
-            "replay" => desk.replay(&act.subject.as_str().into()).await,
-            "close_concern" => desk.close_concern(&act.subject.as_str().into(), note).await,
-            "close_row" => desk.close_row(&act.subject.as_str().into(), note).await,
-            "approve_row" => {
-                let Ok(payment) = Reference::new(&act.other) else {
-                    return Reply::Page(422, pages::problem("Name a payment."));
-                };
-                let pair = [(act.subject.as_str().into(), payment)];
-                let done = desk.approve_rows(&pair, "seen on the bank statement").await;
-                match done.into_iter().find_map(|item| item.problem) {
-                    Some(problem) => return Reply::Page(409, pages::problem(&problem)),
-                    None => Ok(()),
-                }
-            }
-            "audit" => audit(&desk).await,
-            "statement" => match rows_of(note) {
-                Ok(rows) => desk.import_statement(rows).await.map(drop),
-                Err(problem) => return Reply::Page(422, pages::problem(&problem)),
-            },
-            _ => return Reply::Page(422, pages::problem("There is no such action.")),
-        };
-        match done {
+        match work(&self.registrar.admin(person.clone())).await {
+            // Nobody is sent anywhere else.
+            Ok(()) if back.starts_with("/admin/") => Reply::To(back.to_owned()),
             Ok(()) => Reply::To("/admin".to_owned()),
-            Err(error) => failed_page(&error),
+            Err(Failure::Invalid(what)) => Reply::Page(422, pages::problem(&what)),
+            Err(Failure::Conflict(what)) => Reply::Page(409, pages::problem(&what)),
+            Err(Failure::Of(error)) => failed_page(&error),
         }
     }
 }
 
-/// What an admin looks at besides the approval queue.
-pub struct Desk {
-    pub awkward: Vec<AwkwardItem>,
-    pub concerns: Vec<Concern>,
-    pub dead: Vec<InboxEntry>,
-    pub rows: Vec<StatementEntry>,
-    pub suggestions: Vec<Suggestion>,
+/// Why a click came to nothing.
+enum Failure {
+    Invalid(String),
+    Conflict(String),
+    Of(Error),
 }
 
-impl Desk {
-    pub(super) async fn look(desk: &Admin<'_>) -> Result<Self, Error> {
-        let rows = desk
-            .statement(RowFilter::Open, PageRequest::first(100))
-            .await?;
-        Ok(Self {
-            awkward: desk.awkward_money(PageRequest::first(100)).await?.items,
-            concerns: desk.concerns(PageRequest::first(100)).await?.items,
-            dead: desk
-                .inbox(InboxFilter::Dead, PageRequest::first(100))
-                .await?
-                .items,
-            suggestions: desk.suggestions().await?,
-            rows: rows.items,
-        })
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Of(error)
     }
+}
+
+async fn perform(
+    registrar: &coursegate::Registrar,
+    desk: &Admin<'_>,
+    act: &Act,
+) -> Result<(), Failure> {
+    let note = act.text.as_str();
+    let reference =
+        |text: &str| Reference::new(text).map_err(|error| Failure::Invalid(error.to_string()));
+    match act.action.as_str() {
+        "refund" => {
+            let payment = reference(&act.subject)?;
+            match act.other.trim() {
+                "" => desk.record_refund(&payment, note).await?,
+                sum => {
+                    desk.record_partial_refund(&payment, rand(sum)?, note)
+                        .await?
+                }
+            };
+        }
+        "charged_back" => {
+            let payment = reference(&act.subject)?;
+            desk.record_reversal(&payment, Reversal::ChargedBack, note)
+                .await?;
+        }
+        "reinstate" => {
+            desk.record_reinstatement(&reference(&act.subject)?, note)
+                .await?;
+        }
+        "ask" => {
+            registrar.confirm(&reference(&act.subject)?).await?;
+        }
+        "replay" => desk.replay(&act.subject.as_str().into()).await?,
+        "close_concern" => {
+            desk.close_concern(&act.subject.as_str().into(), note)
+                .await?;
+        }
+        "close_row" => desk.close_row(&act.subject.as_str().into(), note).await?,
+        "approve_row" => {
+            let pair = [(act.subject.as_str().into(), reference(&act.other)?)];
+            let done = desk.approve_rows(&pair, "seen on the bank statement").await;
+            if let Some(problem) = done.into_iter().find_map(|item| item.problem) {
+                return Err(Failure::Conflict(problem));
+            }
+        }
+        "audit" => audit(desk).await?,
+        "read" => {
+            let notices = act.subject.split(',').filter_map(|id| id.parse().ok());
+            let notices: Vec<RecordId> = notices.take(ROWS).collect();
+            desk.read_notices(&notices).await?;
+        }
+        "statement" => {
+            let rows = rows_of(note).map_err(Failure::Invalid)?;
+            desk.import_statement(rows).await?;
+        }
+        _ => return Err(Failure::Invalid("There is no such action.".to_owned())),
+    }
+    Ok(())
+}
+
+/// A sum such as `120` or `120.50`, without a way through floating point.
+fn rand(text: &str) -> Result<Money, Failure> {
+    let (rand, cents) = text.split_once('.').unwrap_or((text, "00"));
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let cents: Option<i64> = (digits(rand) && digits(cents) && cents.len() == 2)
+        .then(|| format!("{rand}{cents}").parse().ok())
+        .flatten();
+    cents
+        .and_then(|cents| Money::zar(cents).ok())
+        .ok_or_else(|| {
+            Failure::Invalid("Write the sum in rand and cents, such as 120.50.".to_owned())
+        })
+}
+
+/// How much waits: what is more than a page holds is "99+".
+async fn counts(desk: &Admin<'_>) -> Result<Counts, Error> {
+    let shown = |items: usize| match items {
+        0..100 => items.to_string(),
+        _ => "99+".to_owned(),
+    };
+    Ok(Counts {
+        approvals: shown(desk.pending(PageRequest::first(100)).await?.items.len()),
+        notices: shown(
+            desk.notices(true, PageRequest::first(100))
+                .await?
+                .items
+                .len(),
+        ),
+    })
+}
+
+/// The last days, today's among them, as the school counts them.
+fn last_days() -> Period {
+    let today = Utc::now().with_timezone(&zone()).date_naive();
+    let start = |day: NaiveDate| {
+        let midnight = day.and_hms_opt(0, 0, 0).unwrap_or_default();
+        midnight.and_utc() - chrono::Duration::hours(2)
+    };
+    Period {
+        from: start(today - Days::new(DAYS - 1)),
+        until: start(today + Days::new(1)),
+        offset: zone(),
+    }
+}
+
+/// Days on which nothing happened are missing from the figures, and shown as empty.
+fn every_day(
+    period: &Period,
+    figures: Vec<coursegate::port::DayFigures>,
+) -> Vec<coursegate::port::DayFigures> {
+    let mut known: HashMap<NaiveDate, Figures> = figures
+        .into_iter()
+        .map(|day| (day.day, day.figures))
+        .collect();
+    let first = period.from.with_timezone(&period.offset).date_naive();
+    first
+        .iter_days()
+        .take(usize::try_from(DAYS).unwrap_or(1))
+        .map(|day| coursegate::port::DayFigures {
+            day,
+            figures: known.remove(&day).unwrap_or_default(),
+        })
+        .collect()
 }
 
 /// Compares money and access in everything there is.

@@ -18,23 +18,7 @@ const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 /// The module that keeps tabs in step; any page can use it.
 pub const MODULE: &str = include_str!("coursegate.js");
-
-/// This demo's part: it shows the page anew when something changed.
-pub const SCRIPT: &str = "import { follow } from '/coursegate.js';
-const anew = async () => {
-  const typing = [...document.querySelectorAll('input[name=text],input[name=reason]')].some((field) => field.value);
-  if (typing) return;
-  const answer = await fetch(location.href);
-  const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
-  document.querySelector('main').replaceWith(page.querySelector('main'));
-};
-let due;
-const soon = () => { clearTimeout(due); due = setTimeout(anew, 30); };
-addEventListener('coursegate:card', soon);
-addEventListener('coursegate:event', soon);
-const { live, who } = document.body.dataset;
-window.coursegate = follow(live, { who });
-";
+pub use super::pages::SCRIPT as PAGE;
 
 /// Where a stream goes on: what the browser says when it comes back by itself, or what the
 /// module asks for.

@@ -9,6 +9,7 @@
 
 mod app;
 mod callbacks;
+mod channel;
 mod desk;
 #[cfg(feature = "live")]
 pub mod live;
@@ -28,7 +29,8 @@ use coursegate::{AppId, BankDetails, Config, Registrar, Secret, Site};
 )]
 pub use app::problem;
 pub use app::{App, Approval, Proof, Refund, Reply, SignIn, User, Verdict, Wish};
-pub use desk::Act;
+pub use desk::{Act, DeskQuery};
+pub use pages::STYLE;
 #[allow(unused_imports, reason = "actix brings its own server")]
 pub use serve::serve;
 
@@ -136,7 +138,7 @@ impl Demo {
         let site = Site {
             callback_url: format!("{here}{WEBHOOK_PATH}"),
             success_url: format!("{here}/returned/{{reference}}"),
-            failure_url: format!("{here}/returned/{{reference}}"),
+            failure_url: format!("{here}/failed/{{reference}}"),
             cancel_url: None,
             requester_url: here.clone(),
         };
@@ -175,7 +177,8 @@ impl Demo {
         };
         let registrar = registrar
             .gateway(gateway(&simulator, &app_id, &secret, &there)?)
-            .courses(app::offers);
+            .courses(app::offers)
+            .channel(channel::Console);
         let registrar = registrar.build()?;
 
         let worker = registrar.worker();

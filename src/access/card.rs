@@ -3,7 +3,7 @@ use serde::Serialize;
 use super::question::{AccessDecision, DenyReason};
 use crate::enrollment::Status;
 use crate::payment::{Attempt, AttemptStatus, Method, Standing};
-use crate::reason::{HoldReason, words};
+use crate::reason::{HoldReason, Note, words};
 
 /// What the button on a course card says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -68,6 +68,8 @@ pub struct LearnerCard {
     pub reason: &'static str,
     /// Why it is so, in one sentence for the learner.
     pub message: &'static str,
+    /// What the school wrote about it: the reason of a rejection.
+    pub note: Option<Note>,
 }
 
 /// What a card is drawn from.
@@ -91,6 +93,7 @@ pub fn learner_card(view: &CardView<'_>) -> LearnerCard {
         disabled: action == CardAction::Wait,
         reason,
         message,
+        note: None,
     };
     if !view.signed_in {
         return card(
@@ -170,12 +173,15 @@ pub fn learner_card(view: &CardView<'_>) -> LearnerCard {
                 "Your access does not include this here and now.",
             ),
         },
-        Status::Rejected { .. } => card(
-            CardText::RetryPayment,
-            CardAction::Enroll,
-            "rejected",
-            "Your enrolment was not approved. You can try again or contact the school.",
-        ),
+        Status::Rejected { reason } => LearnerCard {
+            note: (!reason.is_empty()).then(|| reason.clone()),
+            ..card(
+                CardText::RetryPayment,
+                CardAction::Enroll,
+                "rejected",
+                "Your enrolment was not approved. You can try again or contact the school.",
+            )
+        },
         Status::Expired => card(
             CardText::EnrollNow,
             CardAction::Enroll,
@@ -203,6 +209,7 @@ fn awaiting_payment(attempts: &[Attempt]) -> LearnerCard {
             disabled: false,
             reason: "refund_due",
             message: "Your payment did not match the price and will be given back. Please pay again.",
+            note: None,
         };
     }
     let failed = attempts
@@ -231,6 +238,7 @@ fn awaiting_payment(attempts: &[Attempt]) -> LearnerCard {
         disabled: false,
         reason,
         message,
+        note: None,
     }
 }
 

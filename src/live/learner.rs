@@ -10,6 +10,7 @@ use super::Hub;
 use crate::access::LearnerCard;
 use crate::enrollment::Version;
 use crate::ids::{CourseId, LearnerId};
+use crate::reason::Note;
 use crate::registrar::{CourseCard, Error, Registrar};
 
 /// What a learner's stream says.
@@ -183,14 +184,24 @@ impl LearnerStream {
     }
 
     async fn read(&self, course: &CourseId) -> Result<CourseCard, Error> {
-        self.registrar.course_card(&self.learner, course).await
+        self.registrar
+            .course_card(Some(&self.learner), course)
+            .await
     }
 }
 
 /// Tells one card from another.
 fn digest(card: &LearnerCard) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (card.text.as_str(), card.reason, card.message, card.disabled).hash(&mut hasher);
+    let note = card.note.as_ref().map(Note::as_str);
+    (
+        card.text.as_str(),
+        card.reason,
+        card.message,
+        card.disabled,
+        note,
+    )
+        .hash(&mut hasher);
     hasher.finish()
 }
 

@@ -2,6 +2,7 @@
 //! are the same records.
 
 mod actor;
+mod plain;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};

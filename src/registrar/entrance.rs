@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{Error, Registrar};
 use crate::access::{
-    AccessDecision, CardView, LearnerCard, Question, ResourceKind, decide, learner_card,
+    AccessDecision, CardView, DenyReason, LearnerCard, Question, ResourceKind, decide, learner_card,
 };
 use crate::enrollment::Version;
 use crate::ids::{CourseId, EnrollmentId, LearnerId};
@@ -56,34 +56,35 @@ impl Registrar {
         learner: Option<&LearnerId>,
         course: &CourseId,
     ) -> Result<LearnerCard, Error> {
-        self.within(async {
-            let denied = AccessDecision::Deny {
-                reason: crate::access::DenyReason::NoGrant,
-            };
-            let Some(learner) = learner else {
-                let view = CardView {
-                    signed_in: false,
-                    enrollment: None,
-                    confirming: false,
-                    access: &denied,
-                };
-                return Ok(learner_card(&view));
-            };
-            Ok(self.card_now(learner, course).await?.card)
-        })
-        .await
+        Ok(self.course_card(learner, course).await?.card)
     }
 
-    /// The same for a learner who is signed in, with the enrollment it was read from.
+    /// The same, with the enrollment it was read from.
     ///
     /// # Errors
     /// [`Error::Store`] or [`Error::DeadlineExceeded`].
     pub async fn course_card(
         &self,
-        learner: &LearnerId,
+        learner: Option<&LearnerId>,
         course: &CourseId,
     ) -> Result<CourseCard, Error> {
-        self.within(self.card_now(learner, course)).await
+        if let Some(learner) = learner {
+            return self.within(self.card_now(learner, course)).await;
+        }
+        let access = AccessDecision::Deny {
+            reason: DenyReason::NoGrant,
+        };
+        Ok(CourseCard {
+            course: course.clone(),
+            enrollment: None,
+            version: Version::default(),
+            card: learner_card(&CardView {
+                signed_in: false,
+                enrollment: None,
+                confirming: false,
+                access: &access,
+            }),
+        })
     }
 
     async fn card_now(&self, learner: &LearnerId, course: &CourseId) -> Result<CourseCard, Error> {

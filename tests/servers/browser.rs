@@ -74,6 +74,14 @@ pub async fn sign_in(window: &Client, page: &str, name: &str) {
     button.click().await.unwrap();
 }
 
+/// Fills what a learner or an admin sees into a file, where a folder for it is named.
+pub async fn picture(window: &Client, name: &str) {
+    if let Ok(folder) = std::env::var("COURSEGATE_SCREENSHOTS") {
+        let png = window.screenshot().await.unwrap();
+        std::fs::write(format!("{folder}/{name}.png"), png).unwrap();
+    }
+}
+
 /// Waits until the page shows this text, and says how long that took.
 pub async fn until(window: &Client, text: &str) -> Duration {
     let begun = Instant::now();

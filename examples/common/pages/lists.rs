@@ -1,0 +1,417 @@
+use coursegate::audit::ConcernKind;
+use coursegate::enrollment::InboxState;
+use coursegate::notice::NoticeKind;
+use coursegate::payment::{Attempt, AttemptStatus, Method};
+use coursegate::port::{NoticeItem, PaymentItem};
+use coursegate::reason::{MoneyOutcome, Severity};
+use coursegate::record::Actor;
+use coursegate::registrar::{AwkwardItem, Explanation};
+use coursegate::{ChannelName, PersonId};
+
+use super::admin::explanation;
+use super::{Act, Counts, admins, plain, text};
+use crate::common::app::COURSES;
+use crate::common::desk::{Bank, DeskQuery, Problems, when};
+
+/// A choice; each option has the value that is sent and the text that is shown.
+fn select(name: &str, label: &str, chosen: &str, options: &[(String, String)]) -> String {
+    let options: String = options
+        .iter()
+        .map(|(value, shown)| {
+            let selected = if value == chosen { " selected" } else { "" };
+            format!(
+                "<option value=\"{}\"{selected}>{shown}</option>",
+                text(value)
+            )
+        })
+        .collect();
+    format!(
+        "<select name=\"{name}\" aria-label=\"{label}\"><option value=\"\">{label}</option>{options}</select>"
+    )
+}
+
+/// Payments, made and tried: search, filters, one page.
+pub fn payments(
+    person: &PersonId,
+    counts: &Counts,
+    query: &DeskQuery,
+    items: &[PaymentItem],
+    more: Option<&str>,
+) -> String {
+    let courses = COURSES.map(|course| (course.id.to_owned(), text(course.title)));
+    let words = |words: Vec<&str>| -> Vec<(String, String)> {
+        let options = words.into_iter();
+        options
+            .map(|word| (word.to_owned(), plain(&word)))
+            .collect()
+    };
+    let statuses = words(
+        AttemptStatus::ALL
+            .iter()
+            .map(AttemptStatus::as_str)
+            .collect(),
+    );
+    let methods = words(Method::ALL.iter().map(Method::as_str).collect());
+    let filters = format!(
+        "<form method=\"get\" action=\"/admin/payments\" role=\"search\"><input type=\"search\" id=\"q\" name=\"q\" value=\"{}\" \
+         placeholder=\"Reference or e-mail begins with\" aria-label=\"Reference or e-mail begins with\">{}{}{}\
+         <label>From <input type=\"date\" name=\"from\" value=\"{}\"></label>\
+         <label>to <input type=\"date\" name=\"until\" value=\"{}\"></label><button>Search</button></form>",
+        text(&query.q),
+        select("course", "Every course", &query.course, &courses),
+        select("status", "Every status", &query.status, &statuses),
+        select("method", "Every method", &query.method, &methods),
+        text(&query.from),
+        text(&query.until)
+    );
+    let rows: String = items
+        .iter()
+        .map(|item| {
+            let attempt = &item.attempt;
+            format!(
+                "<tr><td data-label=\"Started\">{}</td><td data-label=\"Reference\"><a href=\"/admin/enrollment/{}\">{}</a></td>\
+                 <td data-label=\"Course\">{}</td><td data-label=\"Learner\">{}<br><small>{}</small></td>\
+                 <td class=\"sum\" data-label=\"Sum\">{}</td><td data-label=\"Method\">{}</td><td data-label=\"Payment\">{}</td>\
+                 <td data-label=\"Enrolment\">{}</td></tr>",
+                when(attempt.created_at),
+                attempt.enrollment,
+                text(attempt.reference.as_str()),
+                text(item.title.as_str()),
+                text(attempt.learner.as_str()),
+                text(item.email.as_str()),
+                attempt.paid().unwrap_or(attempt.amount),
+                plain(&attempt.payment.map_or(attempt.declared, |payment| payment.method)),
+                plain(&attempt.status),
+                plain(&item.enrollment.wire()),
+            )
+        })
+        .collect();
+    let table = match items.is_empty() {
+        true => "<p>No payment is like that. Take a filter away, or write less of the name.</p>"
+            .to_owned(),
+        false => format!(
+            "<table><thead><tr><th>Started</th><th>Reference</th><th>Course</th><th>Learner</th><th class=\"sum\">Sum</th>\
+             <th>Method</th><th>Payment</th><th>Enrolment</th></tr></thead><tbody>{rows}</tbody></table>"
+        ),
+    };
+    let more = more.map_or_else(String::new, |more| {
+        format!("<p><a href=\"{}\">More</a></p>", text(more))
+    });
+    let body = filters + &table + &more;
+    admins("Payments", person, counts, "/admin/payments", &body)
+}
+
+/// Everything about one enrollment: what happened, by whom and why, and what to do with its money.
+pub fn timeline(person: &PersonId, counts: &Counts, row: &Explanation) -> String {
+    let enrollment = &row.case.enrollment;
+    let here = format!("/admin/enrollment/{}", enrollment.id);
+    let attempts: String = row
+        .case
+        .attempts
+        .iter()
+        .map(|attempt| payment_article(attempt, &here))
+        .collect();
+    let history: String = row
+        .history
+        .iter()
+        .map(|record| {
+            let who = match &record.who {
+                Actor::Learner(id) => format!("the learner {}", text(id.as_str())),
+                Actor::Admin(id) => text(id.as_str()),
+                _ => "the system".to_owned(),
+            };
+            let note = record.note.as_ref().map_or_else(String::new, |note| {
+                format!("<br>\u{201c}{}\u{201d}", text(note.as_str()))
+            });
+            format!(
+                "<li>{}{note}<br><small>{}, by {who} ({})</small></li>",
+                text(&record.fact.sentence()),
+                when(record.at),
+                plain(&record.source)
+            )
+        })
+        .collect();
+    let advice = row
+        .advice
+        .map_or_else(String::new, |advice| format!("<p>{advice}</p>"));
+    let body = format!(
+        "<dl><dt>Course</dt><dd>{}</dd><dt>Learner</dt><dd>{}</dd><dt>Price</dt><dd>{}</dd><dt>Status</dt><dd>{}</dd></dl>\
+         {advice}{}<h2>Payments</h2>{attempts}<h2>What happened</h2><ol class=\"history\">{history}</ol>",
+        text(enrollment.title.as_str()),
+        text(enrollment.learner.as_str()),
+        enrollment.price,
+        plain(&enrollment.status),
+        explanation(row),
+    );
+    admins("One enrolment", person, counts, "", &body)
+}
+
+fn payment_article(attempt: &Attempt, here: &str) -> String {
+    let reference = attempt.reference.as_str();
+    let left = attempt.left();
+    let mut acts = String::new();
+    if attempt.holds_money() {
+        let sum = format!(
+            "<input id=\"sum-{reference}\" name=\"other\" inputmode=\"decimal\" pattern=\"[0-9]+([.][0-9]{{2}})?\" required \
+             value=\"{}.{:02}\" aria-label=\"Sum in rand\">",
+            left / 100,
+            left % 100
+        );
+        let refund =
+            Act::new("refund", reference, "Record a refund", here).ask("Dashboard reference");
+        acts.push_str(&refund.with(&sum).replacen(
+            "<input type=\"hidden\" name=\"other\" value=\"\">",
+            "",
+            1,
+        ));
+        acts.push_str(
+            &Act::new("charged_back", reference, "Record a chargeback", here)
+                .ask("Bank's reference")
+                .html(),
+        );
+    }
+    if attempt.status == AttemptStatus::Reversed {
+        acts.push_str(
+            &Act::new("reinstate", reference, "The money came again", here)
+                .ask("Bank's reference")
+                .html(),
+        );
+    }
+    if attempt.is_open() && attempt.link.is_some() {
+        acts.push_str(&Act::new("ask", reference, "Ask the provider now", here).html());
+    }
+    let returned = match attempt.returned() {
+        0 => String::new(),
+        cents => format!(", of which R {}.{:02} went back", cents / 100, cents % 100),
+    };
+    format!(
+        "<article><div class=\"row\"><h3>{}</h3><span class=\"pill\">{}</span></div><p>{}{returned}, {}, {}</p>{acts}</article>",
+        text(reference),
+        plain(&attempt.status),
+        attempt.paid().unwrap_or(attempt.amount),
+        plain(
+            &attempt
+                .payment
+                .map_or(attempt.declared, |payment| payment.method)
+        ),
+        when(attempt.created_at),
+    )
+}
+
+/// Money that does not fit: what it is, and a way to record that it went back.
+pub fn money(person: &PersonId, counts: &Counts, items: &[AwkwardItem]) -> String {
+    let mut body: String = items.iter().map(awkward).collect();
+    if items.is_empty() {
+        body.push_str("<p>All money fits.</p>");
+    }
+    admins(
+        "Money that does not fit",
+        person,
+        counts,
+        "/admin/money",
+        &body,
+    )
+}
+
+fn awkward(item: &AwkwardItem) -> String {
+    let head = match item.outcome() {
+        MoneyOutcome::RefundDue => "Refund due",
+        _ => "Money to decide about",
+    };
+    match item {
+        AwkwardItem::Payment(money) => {
+            let attempt = &money.attempt;
+            let why = attempt.held_back().map_or("", |reason| reason.advice());
+            let sum = attempt.paid().unwrap_or(attempt.amount);
+            let reference = attempt.reference.as_str();
+            format!(
+                "<article class=\"warning\" tabindex=\"0\"><h2>{head}: {sum}</h2>\
+                 <p><a href=\"/admin/enrollment/{}\">{}</a></p><p>{why}</p>{}</article>",
+                attempt.enrollment,
+                text(reference),
+                Act::new("refund", reference, "Record the refund", "/admin/money")
+                    .ask("Dashboard reference")
+                    .html()
+            )
+        }
+        AwkwardItem::Orphan(concern) => {
+            let sum = concern
+                .amount
+                .map_or_else(String::new, |sum| sum.to_string());
+            let link = concern.pay_link.as_ref().map_or("", |link| link.as_str());
+            format!(
+                "<article class=\"error\" tabindex=\"0\"><h2>{head}: {sum}</h2><p>Pay link {}</p><p>{}</p>{}</article>",
+                text(link),
+                concern.kind.advice(),
+                Act::new(
+                    "close_concern",
+                    concern.key.as_str(),
+                    "Close",
+                    "/admin/money"
+                )
+                .ask("What it was")
+                .html()
+            )
+        }
+        _ => String::new(),
+    }
+}
+
+/// Money and access that do not agree, and callbacks that were given up on or match nothing.
+pub fn problems(person: &PersonId, counts: &Counts, problems: &Problems) -> String {
+    const HERE: &str = "/admin/problems";
+    let mut body = Act::new("audit", "", "Compare money and access now", HERE).html();
+    for concern in &problems.concerns {
+        if concern.kind == ConcernKind::OrphanMoney {
+            continue;
+        }
+        let about = concern.enrollment.map_or_else(String::new, |id| {
+            format!("<p><a href=\"/admin/enrollment/{id}\">The enrolment</a></p>")
+        });
+        body.push_str(&format!(
+            "<article class=\"error\" tabindex=\"0\"><h2>{}</h2><p>{}</p>{about}{}</article>",
+            plain(&concern.kind),
+            concern.kind.advice(),
+            Act::new("close_concern", concern.key.as_str(), "Close", HERE)
+                .ask("What it was")
+                .html()
+        ));
+    }
+    for entry in problems.dead.iter().chain(&problems.parked) {
+        let (head, why) = match &entry.state {
+            InboxState::Dead { cause } => ("A callback was given up on", cause.as_str()),
+            _ => (
+                "A callback names no payment that we know",
+                "It is looked at again by itself.",
+            ),
+        };
+        let again = Act::new("replay", entry.key.as_str(), "Try again", HERE).html();
+        body.push_str(&format!(
+            "<article class=\"error\" tabindex=\"0\"><h2>{head}</h2><p>{}</p><p><small>Came {}, tried {} times</small></p>{again}</article>",
+            text(why),
+            when(entry.received_at),
+            entry.tries
+        ));
+    }
+    if problems.concerns.is_empty() && problems.dead.is_empty() && problems.parked.is_empty() {
+        body.push_str("<p>Nothing is wrong.</p>");
+    }
+    admins("Problems", person, counts, HERE, &body)
+}
+
+/// Rows of bank statements that nobody has decided about, and a way to import more.
+pub fn statement(person: &PersonId, counts: &Counts, bank: &Bank) -> String {
+    const HERE: &str = "/admin/statement";
+    let mut body = String::from(
+        "<article><h2>Import</h2><form method=\"post\" action=\"/admin/act\"><input type=\"hidden\" name=\"action\" \
+         value=\"statement\"><input type=\"hidden\" name=\"back\" value=\"/admin/statement\">\
+         <textarea id=\"csv\" name=\"text\" rows=\"4\" required aria-label=\"Statement as CSV\">date,amount,reference\n</textarea>\
+         <button class=\"main\">Import</button></form></article>",
+    );
+    for entry in &bank.rows {
+        let row = &entry.row;
+        let checksum = row.checksum.as_str();
+        let fits = bank
+            .suggestions
+            .iter()
+            .filter(|fit| fit.row == row.checksum);
+        let approve: String = fits
+            .map(|fit| {
+                let label = format!("Approve {} ({:.0} %)", fit.payment, fit.score * 100.0);
+                let act = Act::new("approve_row", checksum, &label, HERE);
+                Act {
+                    other: fit.payment.as_str(),
+                    ..act
+                }
+                .html()
+            })
+            .collect();
+        body.push_str(&format!(
+            "<article tabindex=\"0\"><p>{} <strong>{}</strong> {}</p>{approve}{}</article>",
+            row.date,
+            row.amount,
+            text(row.reference.as_str()),
+            Act::new("close_row", checksum, "Not for a course", HERE)
+                .ask("What it is")
+                .html()
+        ));
+    }
+    if bank.rows.is_empty() {
+        body.push_str("<p>Every row is settled.</p>");
+    }
+    admins("Bank statement", person, counts, HERE, &body)
+}
+
+/// What the person has to know, and by which channels they want to know it.
+pub fn notices(
+    person: &PersonId,
+    counts: &Counts,
+    items: &[NoticeItem],
+    more: Option<&str>,
+    (chosen, channels): (&coursegate::notice::Preferences, &[ChannelName]),
+) -> String {
+    const HERE: &str = "/admin/notices";
+    let unread: Vec<String> = items
+        .iter()
+        .filter(|item| !item.read)
+        .map(|item| item.notice.id.to_string())
+        .collect();
+    let mut body = String::new();
+    if unread.is_empty() {
+        body.push_str("<p>Nothing is unread on this page.</p>");
+    } else {
+        body.push_str(&Act::new("read", &unread.join(","), "Mark these as read", HERE).html());
+    }
+    for item in items {
+        let notice = &item.notice;
+        let class = match (item.read, notice.severity) {
+            (true, _) => "",
+            (false, Severity::Error) => "error",
+            (false, Severity::Warning) => "warning",
+            (false, Severity::Info) => "todo",
+        };
+        let about = notice.enrollment.map_or_else(String::new, |id| {
+            format!(" <a href=\"/admin/enrollment/{id}\">The enrolment</a>")
+        });
+        let note = notice.note.as_ref().map_or_else(String::new, |note| {
+            format!("<br>\u{201c}{}\u{201d}", text(note.as_str()))
+        });
+        let reason = notice.reason.map_or_else(String::new, |reason| {
+            format!(" <span class=\"pill\">{}</span>", plain(&reason))
+        });
+        body.push_str(&format!(
+            "<article class=\"{class}\" tabindex=\"0\"><p>{}{reason}{note}<br><small>{}</small>{about}</p></article>",
+            notice.headline(),
+            when(notice.at)
+        ));
+    }
+    if let Some(more) = more {
+        body.push_str(&format!("<p><a href=\"{}\">Older</a></p>", text(more)));
+    }
+    let boxes: String = NoticeKind::ALL
+        .iter()
+        .map(|kind| {
+            let boxes: String = channels
+                .iter()
+                .map(|channel| {
+                    let checked = if chosen.wants(*kind, channel) { " checked" } else { "" };
+                    format!(
+                        "<td data-label=\"{channel}\"><input type=\"checkbox\" name=\"{kind}:{channel}\" value=\"on\" \
+                         aria-label=\"{} by {channel}\"{checked}></td>",
+                        plain(&kind)
+                    )
+                })
+                .collect();
+            format!("<tr><td data-label=\"About\">{}</td>{boxes}</tr>", plain(&kind))
+        })
+        .collect();
+    let heads: String = channels
+        .iter()
+        .map(|channel| format!("<th>{}</th>", plain(&channel)))
+        .collect();
+    body.push_str(&format!(
+        "<h2>What you are told</h2><form method=\"post\" action=\"/admin/choose\"><table><thead><tr><th>About</th>{heads}</tr>\
+         </thead><tbody>{boxes}</tbody></table><button class=\"main\">Keep this choice</button></form>"
+    ));
+    admins("Notices", person, counts, HERE, &body)
+}
