@@ -49,6 +49,22 @@ impl Driver {
         driver
     }
 
+    /// Tells the browser itself something, by its own protocol.
+    pub async fn tell(&self, window: &Client, command: &str, parameters: serde_json::Value) {
+        let session = window.session_id().await.unwrap().unwrap();
+        let url = format!("{}/session/{session}/goog/cdp/execute", self.address);
+        let answer = reqwest::Client::builder()
+            .no_proxy()
+            .build()
+            .unwrap()
+            .post(url)
+            .json(&json!({ "cmd": command, "params": parameters }))
+            .send()
+            .await
+            .unwrap();
+        assert!(answer.status().is_success(), "{command}");
+    }
+
     /// A window of its own, without a screen.
     pub async fn window(&self) -> Client {
         let options = json!({
@@ -80,6 +96,43 @@ pub async fn picture(window: &Client, name: &str) {
         let png = window.screenshot().await.unwrap();
         std::fs::write(format!("{folder}/{name}.png"), png).unwrap();
     }
+}
+
+/// Clicks on what a selector finds.
+pub async fn click(window: &Client, selector: &str) {
+    let begun = Instant::now();
+    loop {
+        let found = window.wait().for_element(Locator::Css(selector)).await;
+        match found.unwrap().click().await {
+            Ok(()) => return,
+            // It was made anew between the look and the click.
+            Err(error) => assert!(begun.elapsed() < Duration::from_secs(5), "{error}"),
+        }
+    }
+}
+
+/// Writes into the field that a selector finds, as it is now: a page that follows what happens
+/// may have been made anew since it was looked at.
+pub async fn write(window: &Client, selector: &str, text: &str) {
+    let script = "const field = document.querySelector(arguments[0]); field.focus(); field.value = arguments[1]";
+    until_true(
+        window,
+        &format!("document.querySelector({selector:?}) !== null"),
+    )
+    .await;
+    let arguments = vec![json!(selector), json!(text)];
+    window.execute(script, arguments).await.unwrap();
+}
+
+/// Waits until a script gives `true`.
+pub async fn until_true(window: &Client, what: &str) -> Duration {
+    let begun = Instant::now();
+    let script = format!("return ({what}) === true");
+    while window.execute(&script, vec![]).await.unwrap() != true {
+        assert!(begun.elapsed() < Duration::from_secs(20), "never: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    begun.elapsed()
 }
 
 /// Waits until the page shows this text, and says how long that took.

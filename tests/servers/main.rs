@@ -38,6 +38,13 @@ impl Drop for Server {
     }
 }
 
+/// A port that nobody listens on; the server that takes it may be started again.
+#[cfg(feature = "live")]
+fn free_port() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port().to_string()
+}
+
 /// Cargo builds examples with the tests, two folders above the test binary.
 fn binary(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
@@ -56,6 +63,10 @@ impl Server {
     }
 
     fn start_with(name: &str, args: &[&str], database: Option<&str>) -> Self {
+        Self::start_as(name, args, database, "test-secret-for-the-demos-cookies")
+    }
+
+    fn start_as(name: &str, args: &[&str], database: Option<&str>, key: &str) -> Self {
         let mut child = Command::new(binary(name))
             .args(if args.contains(&"--port") {
                 &[]
@@ -65,7 +76,7 @@ impl Server {
             .args(["--simulator-port", "0"])
             .args(args)
             .env_remove("DATABASE_URL")
-            .env("COURSEGATE_DEMO_KEY", "test-secret-for-the-demos-cookies")
+            .env("COURSEGATE_DEMO_KEY", key)
             .envs(database.map(|url| ("DATABASE_URL", url)))
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -825,6 +836,332 @@ async fn the_pages_fit_a_desk_and_a_phone() {
         }
     }
     window.close().await.unwrap();
+}
+
+/// What a newcomer does, with the mouse alone: two tabs and the desk, a card payment, a
+/// transfer, an approval, and a server that is killed and comes back with nothing.
+#[cfg(feature = "live")]
+#[tokio::test]
+async fn a_newcomer_never_sees_a_wrong_button() {
+    let driver = browser::Driver::start().await;
+    let port = free_port();
+    let arguments = ["--port", port.as_str()];
+    let server = Server::start_with("axum_server", &arguments, None);
+    let window = driver.window().await;
+    browser::sign_in(&window, &server.app, "thandi").await;
+    let first = window.window().await.unwrap();
+    let second = window.new_window(true).await.unwrap().handle;
+    let desk = window.new_window(true).await.unwrap().handle;
+    window.switch_to_window(desk.clone()).await.unwrap();
+    browser::sign_in(&window, &format!("{}/admin", server.app), "nomsa").await;
+    browser::until(&window, "Nothing waits for approval").await;
+    window.switch_to_window(second.clone()).await.unwrap();
+    window.goto(&server.app).await.unwrap();
+
+    // By card, in the second tab; the first one shows it too.
+    let card = "article[data-course=rust-101]";
+    browser::click(&window, &format!("{card} form button")).await;
+    browser::click(&window, "button[value=card]").await;
+    let opens = |course: &str| {
+        format!("!document.querySelector('article[data-course={course}] [data-part=open]').hidden")
+    };
+    browser::until_true(&window, "location.pathname === '/'").await;
+    browser::until_true(&window, &opens("rust-101")).await;
+    window.switch_to_window(first.clone()).await.unwrap();
+    browser::until_true(&window, &opens("rust-101")).await;
+
+    // By transfer, in the first tab.
+    let choose =
+        "document.querySelector('article[data-course=baking] select').value = 'bank_transfer'";
+    window.execute(choose, vec![]).await.unwrap();
+    browser::click(&window, "article[data-course=baking] form button").await;
+    browser::until(&window, "Transfer the money with this reference").await;
+    browser::click(&window, "main a[href='/']").await;
+    browser::until(&window, "Pending Approval").await;
+    window.switch_to_window(second.clone()).await.unwrap();
+    browser::until(&window, "Pending Approval").await;
+    window.switch_to_window(desk.clone()).await.unwrap();
+    browser::until(&window, "Thabo's bread & cakes").await;
+    browser::click(&window, "form[action='/admin/approve'] button").await;
+    browser::until(&window, "Nothing waits for approval").await;
+    for tab in [&first, &second] {
+        window.switch_to_window(tab.clone()).await.unwrap();
+        browser::until_true(&window, &opens("baking")).await;
+    }
+
+    // Killed. What was kept in memory is gone, and so is every open course.
+    drop(server);
+    let begun = Instant::now();
+    let server = Server::start_with("axum_server", &arguments, None);
+    for tab in [&first, &second] {
+        window.switch_to_window(tab.clone()).await.unwrap();
+        browser::until_true(&window, &format!("!({})", opens("baking"))).await;
+        browser::until_true(&window, &format!("!({})", opens("rust-101"))).await;
+    }
+    assert!(
+        begun.elapsed() < Duration::from_secs(6),
+        "{:?}",
+        begun.elapsed()
+    );
+    window.close().await.unwrap();
+    drop(server);
+}
+
+/// The server comes back with another key: nobody is signed in, and no button says otherwise.
+#[cfg(feature = "live")]
+#[tokio::test]
+async fn whoever_is_signed_out_by_the_server_sees_it() {
+    let driver = browser::Driver::start().await;
+    let port = free_port();
+    let start = |key| Server::start_as("axum_server", &["--port", &port], None, key);
+    let server = start("test-secret-the-first-key");
+    let window = driver.window().await;
+    browser::sign_in(&window, &server.app, "thandi").await;
+    let thandi = server.sign_in("thandi", "").await;
+    thandi.enrol("baking", "bank_transfer").await;
+    browser::until(&window, "Pending Approval").await;
+    drop(server);
+    let begun = Instant::now();
+    let server = start("test-secret-the-second-key");
+    browser::until(&window, "Register To Enroll").await;
+    assert!(
+        begun.elapsed() < Duration::from_secs(6),
+        "{:?}",
+        begun.elapsed()
+    );
+    window.close().await.unwrap();
+    drop(server);
+}
+
+/// The network goes and comes back; what happened meanwhile shows.
+#[cfg(feature = "live")]
+#[tokio::test]
+async fn offline_and_back() {
+    let driver = browser::Driver::start().await;
+    let server = Server::start("actix_server");
+    let window = driver.window().await;
+    browser::sign_in(&window, &server.app, "thandi").await;
+    let thandi = server.sign_in("thandi", "").await;
+    let enrolled = thandi.enrol("baking", "bank_transfer").await;
+    browser::until(&window, "Pending Approval").await;
+    driver.tell(&window, "Network.enable", json!({})).await;
+    let network = |offline: bool| json!({ "offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1 });
+    let conditions = "Network.emulateNetworkConditions";
+    driver.tell(&window, conditions, network(true)).await;
+    browser::until_true(&window, "!document.getElementById('offline').hidden").await;
+    let nomsa = server.sign_in("nomsa", "admin").await;
+    let approval = json!({ "enrollments": [enrolled["enrollment"]] });
+    nomsa.post("/api/admin/approve", approval).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let shown = window.find(fantoccini::Locator::Css("main")).await.unwrap();
+    assert!(shown.text().await.unwrap().contains("Pending Approval"));
+    driver.tell(&window, conditions, network(false)).await;
+    let back = browser::until(&window, "Continue Course").await;
+    assert!(back < Duration::from_secs(5), "{back:?}");
+    browser::until_true(&window, "document.getElementById('offline').hidden").await;
+    window.close().await.unwrap();
+}
+
+/// A title and a reason that are scripts are shown, and never run.
+#[cfg(feature = "live")]
+#[tokio::test]
+async fn scripts_stay_text() {
+    let driver = browser::Driver::start().await;
+    let server = Server::start("axum_server");
+    let window = driver.window().await;
+    browser::sign_in(&window, &server.app, "thandi").await;
+    browser::sign_in(&window, &format!("{}/admin", server.app), "nomsa").await;
+    let thandi = server.sign_in("thandi", "").await;
+    let enrolled = thandi.enrol("safe-html", "bank_transfer").await;
+    let script = "<script>document.title = 'taken over'</script>";
+    browser::until(&window, script).await;
+    let reason = "<img src=x onerror=\"document.title = 'taken over'\">no money came";
+    browser::write(&window, "input[name=reason]", reason).await;
+    browser::click(&window, "form[action='/admin/reject'] button").await;
+    browser::until(&window, "Nothing waits for approval").await;
+    let enrollment = enrolled["enrollment"].as_str().unwrap();
+    for path in [
+        "/",
+        "/admin/payments",
+        &format!("/admin/enrollment/{enrollment}"),
+        "/admin/notices",
+    ] {
+        window.goto(&format!("{}{path}", server.app)).await.unwrap();
+        if path != "/admin/notices" {
+            browser::until(&window, script).await;
+        }
+        if !path.ends_with("payments") && path != "/admin/notices" {
+            browser::until(&window, reason).await;
+        }
+        let safe = "document.title !== 'taken over' && document.querySelectorAll('main script, main img').length === 0";
+        browser::until_true(&window, safe).await;
+    }
+    // Live, too.
+    window.goto(&server.app).await.unwrap();
+    thandi.enrol("safe-html", "bank_transfer").await;
+    browser::until(&window, "Pending Approval").await;
+    let nomsa = server.sign_in("nomsa", "admin").await;
+    let reject = json!({ "enrollment": enrolled["enrollment"], "reason": reason });
+    nomsa.post("/api/admin/reject", reject).await;
+    browser::until(&window, reason).await;
+    browser::until_true(&window, "document.title !== 'taken over'").await;
+    window.close().await.unwrap();
+}
+
+/// Many at once with progress and an answer for each; by keyboard; and what is being written
+/// survives what happens meanwhile.
+#[cfg(feature = "live")]
+#[tokio::test]
+async fn the_desk_works_through_a_queue() {
+    let driver = browser::Driver::start().await;
+    for name in ["axum_server", "actix_server"] {
+        let server = Server::start(name);
+        let window = driver.window().await;
+        browser::sign_in(&window, &format!("{}/admin", server.app), "nomsa").await;
+        browser::until(&window, "Nothing waits for approval").await;
+        for number in 0..6 {
+            let learner = server.sign_in(&format!("learner-{number}"), "").await;
+            learner.enrol("baking", "bank_transfer").await;
+        }
+        browser::until_true(
+            &window,
+            "document.querySelectorAll('main article').length === 6",
+        )
+        .await;
+        browser::write(&window, "#bulk-note", "seen on the statement").await;
+        browser::click(&window, "#everything").await;
+        // Somebody else comes while this is being written.
+        let learner = server.sign_in("learner-6", "").await;
+        learner.enrol("baking", "bank_transfer").await;
+        browser::until_true(
+            &window,
+            "document.querySelectorAll('main article').length === 7",
+        )
+        .await;
+        let kept = "document.getElementById('bulk-note').value === 'seen on the statement'
+            && document.querySelectorAll('main input[data-enrollment]:checked').length === 6";
+        browser::until_true(&window, kept).await;
+
+        // One of them is not there any more.
+        let spoil = "document.querySelector('main input[data-enrollment]').dataset.enrollment
+            = '00000000-0000-7000-8000-000000000000'";
+        window.execute(spoil, vec![]).await.unwrap();
+        browser::click(&window, "#bulk button[value=try]").await;
+        let results = |word: &str, count: usize| {
+            format!(
+                "[...document.querySelectorAll('#results li')].filter((line) => line.textContent.includes('{word}')).length === {count}
+                 && document.querySelector('#results progress').value === 6"
+            )
+        };
+        browser::until_true(&window, &results(": would be approved", 5)).await;
+        browser::until_true(&window, &results("there is no such enrollment", 1)).await;
+        browser::click(&window, "#bulk button[value=approve]").await;
+        browser::until_true(&window, &results(": approved", 5)).await;
+        let said =
+            "document.getElementById('said').textContent === 'Approval of 6: 5 fine, 1 not.'";
+        browser::until_true(&window, said).await;
+        browser::until_true(
+            &window,
+            "document.querySelectorAll('main article').length === 2",
+        )
+        .await;
+
+        // By keyboard: to the first one, approve; to the next, a reason, reject.
+        let body = window.find(fantoccini::Locator::Css("body")).await.unwrap();
+        window
+            .execute("document.activeElement.blur()", vec![])
+            .await
+            .unwrap();
+        body.send_keys("j").await.unwrap();
+        browser::until_true(&window, "document.activeElement.matches('main article')").await;
+        let article = window.active_element().await.unwrap();
+        article.send_keys("a").await.unwrap();
+        browser::until_true(
+            &window,
+            "document.querySelectorAll('main article').length === 1",
+        )
+        .await;
+        window
+            .execute("document.activeElement.blur()", vec![])
+            .await
+            .unwrap();
+        let body = window.find(fantoccini::Locator::Css("body")).await.unwrap();
+        body.send_keys("j").await.unwrap();
+        window
+            .active_element()
+            .await
+            .unwrap()
+            .send_keys("r")
+            .await
+            .unwrap();
+        browser::until_true(&window, "document.activeElement.name === 'reason'").await;
+        let field = window.active_element().await.unwrap();
+        field.send_keys("no money came").await.unwrap();
+        browser::click(&window, "form[action='/admin/reject'] button").await;
+        browser::until(&window, "Nothing waits for approval").await;
+
+        // Search, a timeline, a refund of a part, the figures, the notices.
+        browser::click(&window, "nav a[href='/admin/payments']").await;
+        browser::until(&window, "Every course").await;
+        browser::write(&window, "#q", "learner-learner3").await;
+        browser::click(&window, "form[role=search] button").await;
+        browser::until_true(
+            &window,
+            "document.querySelectorAll('main tbody tr').length === 1",
+        )
+        .await;
+        browser::click(&window, "main tbody a").await;
+        browser::until(&window, "seen on the statement").await;
+        let sum = "input[name=other]:not([type=hidden])";
+        browser::write(&window, sum, "25.50").await;
+        browser::write(&window, "input[id^=refund]", "dashboard R-9").await;
+        let refund = "[...document.querySelectorAll('main button')].find((button) => button.textContent === 'Record a refund').click()";
+        window.execute(refund, vec![]).await.unwrap();
+        browser::until(&window, "of which R 25.50 went back").await;
+        // What cannot be says why, and keeps what was written.
+        browser::until_true(
+            &window,
+            "document.getElementById('said').textContent === 'Done.'",
+        )
+        .await;
+        let too_much = "const sum = document.querySelector('input[name=other]:not([type=hidden])');
+            sum.value = '900.00'; document.querySelector('input[id^=refund]').value = 'R-10';
+            [...document.querySelectorAll('main button')].find((button) => button.textContent === 'Record a refund').click()";
+        window.execute(too_much, vec![]).await.unwrap();
+        browser::until_true(
+            &window,
+            "document.getElementById('said').className === 'bad'
+            && document.querySelector('input[id^=refund]').value === 'R-10'",
+        )
+        .await;
+        browser::click(&window, "nav a[href='/admin/day']").await;
+        browser::until(&window, "Money in, less what went back").await;
+        browser::until_true(
+            &window,
+            "document.querySelectorAll('main svg rect').length === 70",
+        )
+        .await;
+        browser::click(&window, "nav a[href='/admin/notices']").await;
+        browser::until(&window, "A bank transfer waits for approval.").await;
+        browser::click(&window, "form[action='/admin/act'] button").await;
+        browser::until(&window, "Nothing is unread on this page").await;
+        browser::click(&window, "input[name='alert:console']").await;
+        browser::click(&window, "form[action='/admin/choose'] button").await;
+        browser::until_true(
+            &window,
+            "document.getElementById('said').textContent === 'Done.'",
+        )
+        .await;
+        window.refresh().await.unwrap();
+        browser::until_true(
+            &window,
+            "document.querySelector(\"input[name='alert:console']\").checked",
+        )
+        .await;
+        window.back().await.unwrap();
+        browser::until_true(&window, "location.pathname.startsWith('/admin')").await;
+        window.close().await.unwrap();
+    }
 }
 
 /// The server dies and comes back: the page goes on by itself, and misses nothing.

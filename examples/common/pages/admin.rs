@@ -100,11 +100,11 @@ fn article(row: &Explanation) -> String {
          <dl><dt>Learner</dt><dd>{learner}</dd><dt>Sum and reference</dt><dd>{price}, {reference}</dd>\
          <dt>Waits since</dt><dd>{since}</dd>{proof}<dt>Evidence</dt><dd>{evidence}</dd>\
          <dt>What to do</dt><dd>{advice}</dd></dl>{explanation}\
-         <form method=\"post\" action=\"/admin/approve\"><input type=\"hidden\" name=\"enrollment\" value=\"{id}\">\
+         <div class=\"acts\"><form method=\"post\" action=\"/admin/approve\"><input type=\"hidden\" name=\"enrollment\" value=\"{id}\">\
          <button class=\"main\">Approve</button></form>\
          <form method=\"post\" action=\"/admin/reject\"><input type=\"hidden\" name=\"enrollment\" value=\"{id}\">\
          <input id=\"reason-{id}\" name=\"reason\" required maxlength=\"200\" placeholder=\"Reason for the learner\" \
-         aria-label=\"Reason for the learner\"><button>Reject</button></form>\
+         aria-label=\"Reason for the learner\"><button>Reject</button></form></div>\
          <p><a href=\"/admin/enrollment/{id}\">Everything that happened</a></p></article>",
         title = text(enrollment.title.as_str()),
         learner = text(enrollment.learner.as_str()),

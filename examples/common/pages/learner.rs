@@ -60,7 +60,7 @@ fn article(course: &Course, now: &CourseCard) -> String {
 /// How far the payment is. The script has the same table.
 fn steps(now: &CourseCard) -> String {
     let at = match now.card.reason {
-        "awaiting_payment" | "payment_failed" | "refund_due" => 1,
+        "awaiting_payment" | "payment_failed" | "refund_due" | "bank_transfer" => 1,
         "access" => 4,
         _ if now.card.action == CardAction::Wait => 2,
         _ => 0,

@@ -70,7 +70,7 @@ pub fn payments(
             let attempt = &item.attempt;
             format!(
                 "<tr><td data-label=\"Started\">{}</td><td data-label=\"Reference\"><a href=\"/admin/enrollment/{}\">{}</a></td>\
-                 <td data-label=\"Course\">{}</td><td data-label=\"Learner\">{}<br><small>{}</small></td>\
+                 <td data-label=\"Course\">{}</td><td data-label=\"Learner\"><span>{}<br><small>{}</small></span></td>\
                  <td class=\"sum\" data-label=\"Sum\">{}</td><td data-label=\"Method\">{}</td><td data-label=\"Payment\">{}</td>\
                  <td data-label=\"Enrolment\">{}</td></tr>",
                 when(attempt.created_at),
@@ -150,7 +150,11 @@ fn payment_article(attempt: &Attempt, here: &str) -> String {
     let reference = attempt.reference.as_str();
     let left = attempt.left();
     let mut acts = String::new();
-    if attempt.holds_money() {
+    let arrived = matches!(
+        attempt.status,
+        AttemptStatus::Paid | AttemptStatus::Refunded
+    );
+    if arrived && left > 0 {
         let sum = format!(
             "<input id=\"sum-{reference}\" name=\"other\" inputmode=\"decimal\" pattern=\"[0-9]+([.][0-9]{{2}})?\" required \
              value=\"{}.{:02}\" aria-label=\"Sum in rand\">",
@@ -164,6 +168,8 @@ fn payment_article(attempt: &Attempt, here: &str) -> String {
             "",
             1,
         ));
+    }
+    if attempt.holds_money() {
         acts.push_str(
             &Act::new("charged_back", reference, "Record a chargeback", here)
                 .ask("Bank's reference")

@@ -35,13 +35,18 @@ function restore({ fields, open, focus }) {
   if (focus) document.getElementById(focus)?.focus({ preventScroll: true });
 }
 
-/** Puts what the server sent in the place of what is shown. */
+/** What the server sent last, part by part. */
+const sent = {};
+
+/** Puts what the server sent in the place of what is shown; what is the same stays as it is. */
 function swap(html, keep) {
   const page = new DOMParser().parseFromString(html, 'text/html');
   const before = keep && remember();
   for (const part of ['main', 'nav', 'header']) {
     const [old, fresh] = [document.querySelector(part), page.querySelector(part)];
-    if (old && fresh) old.replaceWith(fresh);
+    if (!old || !fresh || (keep && sent[part] === fresh.outerHTML)) continue;
+    sent[part] = fresh.outerHTML;
+    old.replaceWith(fresh);
   }
   document.title = page.title;
   if (before) restore(before);
@@ -50,6 +55,11 @@ function swap(html, keep) {
     location.reload();
   }
 }
+
+// A click is over where it began.
+let pressed = false;
+addEventListener('pointerdown', () => { pressed = true; });
+for (const end of ['pointerup', 'pointercancel']) addEventListener(end, () => { pressed = false; });
 
 let busy = false;
 let wanted = false;
@@ -64,6 +74,7 @@ async function anew() {
       const here = location.href;
       const answer = await fetch(here);
       const html = await answer.text();
+      if (pressed) await new Promise((done) => addEventListener('pointerup', () => setTimeout(done), { once: true }));
       if (answer.ok && here === location.href && !working) swap(html, true);
     } catch {
       // Not reachable: the stream says when it is again.
@@ -117,7 +128,7 @@ function show({ course, card, version, optimistic }) {
   for (const label of all('[data-text]', place)) label.textContent = card.text;
   part('message').textContent = card.message ?? '';
   part('note').textContent = card.note ? `The school wrote: ${card.note}` : '';
-  const step = { not_enrolled: 0, awaiting_payment: 1, payment_failed: 1, refund_due: 1, access: 4 }[card.reason]
+  const step = { not_enrolled: 0, awaiting_payment: 1, payment_failed: 1, refund_due: 1, bank_transfer: 1, access: 4 }[card.reason]
     ?? (card.action === 'wait' ? 2 : 0);
   all('.steps li', place).forEach((item, at) => {
     item.className = at < step ? 'done' : at === step ? 'now' : '';
@@ -237,9 +248,11 @@ function admin(live, who) {
     if (!form.closest('main')) return;
     event.preventDefault();
     const fields = new URLSearchParams(new FormData(form, event.submitter));
+    // Not form.action: a field of that name would hide it.
+    const action = form.getAttribute('action');
     if (form.id === 'bulk') bulk(form, event.submitter.value === 'try');
-    else if (form.method === 'get') go(`${form.action}?${fields}`);
-    else go(form.action, { request: { method: 'POST', body: fields } });
+    else if (form.getAttribute('method') === 'get') go(`${action}?${fields}`);
+    else go(action, { request: { method: 'POST', body: fields } });
   });
   document.addEventListener('change', ({ target }) => {
     if (target.id === 'everything') all('main input[data-enrollment]').forEach((box) => { box.checked = target.checked; });
