@@ -25,6 +25,7 @@ mod mixes;
 mod pooler;
 mod races;
 mod reads;
+mod relay;
 mod school;
 #[path = "../core/support.rs"]
 #[allow(dead_code, unused_macros, unused_imports)]
