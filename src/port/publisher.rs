@@ -28,16 +28,3 @@ pub trait EventPublisher: Debug + Send + Sync + 'static {
     /// Whether it is meant for tests only.
     fn is_test_double(&self) -> bool;
 }
-
-/// Two publishers: the second hears of a record once the first has taken it.
-#[async_trait]
-impl<A: EventPublisher, B: EventPublisher> EventPublisher for (A, B) {
-    async fn publish(&self, record: &Record) -> Result<(), PublishError> {
-        self.0.publish(record).await?;
-        self.1.publish(record).await
-    }
-
-    fn is_test_double(&self) -> bool {
-        self.0.is_test_double() || self.1.is_test_double()
-    }
-}

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::deadline::Signal;
 use super::provider::Provider;
+use super::relay::Subscriber;
 use super::security::{HintLimit, RefusalLog};
 use super::{CourseCatalog, Inner, Registrar};
 use crate::access::{AccessPolicy, StandardAccess};
@@ -62,7 +63,7 @@ pub struct RegistrarBuilder {
     store: Arc<dyn Store>,
     records: Arc<dyn Records>,
     gateway: Option<Arc<dyn PaymentGateway>>,
-    publisher: Option<Arc<dyn EventPublisher>>,
+    publishers: Vec<Arc<dyn EventPublisher>>,
     channels: Vec<Arc<dyn NotificationChannel>>,
     clock: Arc<dyn Clock>,
     detector: Option<Arc<dyn Detect>>,
@@ -81,7 +82,7 @@ impl Registrar {
             records: store.clone(),
             store,
             gateway: None,
-            publisher: None,
+            publishers: Vec::new(),
             channels: Vec::new(),
             clock: Arc::new(SystemClock),
             detector: None,
@@ -109,10 +110,11 @@ impl RegistrarBuilder {
         self
     }
 
-    /// Publishes what was committed.
+    /// Publishes what was committed. Call it once for each publisher: one that fails holds up
+    /// no other.
     #[must_use]
     pub fn publisher(mut self, publisher: impl EventPublisher) -> Self {
-        self.publisher = Some(Arc::new(publisher));
+        self.publishers.push(Arc::new(publisher));
         self
     }
 
@@ -244,7 +246,7 @@ impl RegistrarBuilder {
                 store: self.store,
                 records: self.records,
                 provider,
-                publisher: self.publisher,
+                subscribers: self.publishers.into_iter().map(Subscriber::new).collect(),
                 channels: self.channels,
                 clock: self.clock,
                 detector,

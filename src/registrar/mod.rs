@@ -18,6 +18,7 @@ mod notices;
 mod payment;
 mod provider;
 mod receipt;
+mod relay;
 mod security;
 mod statement;
 mod sweep;
@@ -37,7 +38,7 @@ use crate::detect::Detect;
 use crate::enrollment::TransitionGuard;
 use crate::evidence::Grade;
 use crate::ids::CourseId;
-use crate::port::{Clock, EventPublisher, NotificationChannel, Records, Store};
+use crate::port::{Clock, NotificationChannel, Records, Store};
 use crate::webhook::Verifier;
 
 pub use admin::{Admin, BulkItem, BulkOutcome, NewGrant};
@@ -69,7 +70,7 @@ struct Inner {
     store: Arc<dyn Store>,
     records: Arc<dyn Records>,
     provider: Option<provider::Provider>,
-    publisher: Option<Arc<dyn EventPublisher>>,
+    subscribers: Vec<relay::Subscriber>,
     channels: Vec<Arc<dyn NotificationChannel>>,
     clock: Arc<dyn Clock>,
     detector: Arc<dyn Detect>,
@@ -134,9 +135,9 @@ impl Registrar {
         );
         note(
             inner
-                .publisher
-                .as_ref()
-                .is_some_and(|publisher| publisher.is_test_double()),
+                .subscribers
+                .iter()
+                .any(relay::Subscriber::is_test_double),
             "publisher",
         );
         note(inner.clock.is_test_double(), "clock");

@@ -207,7 +207,7 @@ impl Registrar {
         mut change: Change,
         watch: &mut Stopwatch,
     ) -> Result<Committed, Error> {
-        change.publish &= self.inner.publisher.is_some();
+        change.publish &= !self.inner.subscribers.is_empty();
         self.queue_notices(&mut change);
         let committed = self.inner.store.commit(change).await?;
         watch.lap(|timings| &mut timings.update);

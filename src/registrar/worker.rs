@@ -1,7 +1,6 @@
 //! Work that is due: deliveries that wait, records to publish. Any number of workers
 //! may run, in any number of processes.
 
-use std::collections::HashSet;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::Poll;
@@ -12,20 +11,13 @@ use chrono::{DateTime, Utc};
 use super::deadline::Signal;
 use super::inbox::LEASE;
 use super::receipt::{Outcome, Stopwatch};
-use super::{Error, Registrar, deadline};
+use super::{Error, Registrar};
 use crate::enrollment::InboxEntry;
-use crate::port::{Claim, EventPublisher, Settlement, Work, WorkKind};
-use crate::record::Record;
+use crate::port::{Claim, Work, WorkKind};
 use crate::webhook::Verified;
 
 /// Deliveries taken in one pass.
 const INBOX_BATCH: usize = 64;
-/// Records taken in one pass.
-const OUTBOX_BATCH: usize = 256;
-/// Wait before a record is published again.
-const PUBLISH_DELAY: Duration = Duration::from_secs(1);
-/// How long one record may take to publish.
-const PUBLISH_WAIT: Duration = Duration::from_secs(5);
 /// How often a worker looks when nothing wakes it.
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -68,7 +60,28 @@ enum Lane {
     Notices,
 }
 
-type Running<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+pub(super) type Running<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+/// Runs all of these side by side, until each has ended.
+pub(super) async fn together(running: Vec<Running<'_>>) {
+    let mut running: Vec<Option<Running<'_>>> = running.into_iter().map(Some).collect();
+    poll_fn(|context| {
+        for one in &mut running {
+            if one
+                .as_mut()
+                .is_some_and(|running| running.as_mut().poll(context).is_ready())
+            {
+                *one = None;
+            }
+        }
+        if running.iter().all(Option::is_none) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
+}
 
 impl Registrar {
     /// A worker. Run one in each process at least.
@@ -86,29 +99,17 @@ impl Worker {
     pub async fn run(&self, shutdown: impl Future<Output = ()> + Send) {
         let stop = Signal::default();
         let mut shutdown = pin!(shutdown);
-        let mut lanes: Vec<Option<Running<'_>>> = vec![
-            Some(Box::pin(self.lane(Lane::Inbox, &stop))),
-            Some(Box::pin(self.lane(Lane::Outbox, &stop))),
-            Some(Box::pin(self.lane(Lane::Timers, &stop))),
-            Some(Box::pin(self.lane(Lane::Notices, &stop))),
-        ];
+        let lanes = [Lane::Inbox, Lane::Outbox, Lane::Timers, Lane::Notices];
+        let mut lanes = pin!(together(
+            lanes
+                .map(|lane| Box::pin(self.lane(lane, &stop)) as Running<'_>)
+                .into()
+        ));
         poll_fn(|context| {
             if stop.count() == 0 && shutdown.as_mut().poll(context).is_ready() {
                 stop.raise();
             }
-            for lane in &mut lanes {
-                if lane
-                    .as_mut()
-                    .is_some_and(|running| running.as_mut().poll(context).is_ready())
-                {
-                    *lane = None;
-                }
-            }
-            if lanes.iter().all(Option::is_none) {
-                Poll::Ready(())
-            } else {
-                Poll::Pending
-            }
+            lanes.as_mut().poll(context)
         })
         .await;
     }
@@ -153,10 +154,7 @@ impl Worker {
             Lane::Inbox => self.inbox(pass).await,
             Lane::Timers => self.timers(pass).await,
             Lane::Notices => self.notices(pass).await,
-            Lane::Outbox => match self.registrar.inner.publisher.clone() {
-                Some(publisher) => self.outbox(publisher.as_ref(), pass).await,
-                None => Ok(false),
-            },
+            Lane::Outbox => self.outbox(pass).await,
         }
     }
 
@@ -203,50 +201,6 @@ impl Worker {
         let mut watch = Stopwatch::start();
         let handled = registrar.handle(&verified, registrar.now(), true, &mut watch);
         Ok(registrar.within(handled).await?.outcome)
-    }
-
-    async fn outbox(&self, publisher: &dyn EventPublisher, pass: &mut Pass) -> Result<bool, Error> {
-        let clock = self.registrar.inner.clock.as_ref();
-        let mut settlements = Vec::new();
-        let mut stuck = HashSet::new();
-        let claimed = self.claim(WorkKind::Outbox, OUTBOX_BATCH, LEASE).await?;
-        let full = claimed.len() == OUTBOX_BATCH;
-        let held_until = self.held_until(LEASE);
-        for work in claimed {
-            if self.registrar.now() > held_until {
-                break;
-            }
-            let Work::Message(record) = work else {
-                continue;
-            };
-            let Record { id, enrollment, .. } = *record;
-            // What follows a record that is stuck waits for it.
-            let blocked = enrollment.is_some_and(|enrollment| stuck.contains(&enrollment));
-            let published = !blocked
-                && matches!(
-                    deadline::within(clock, PUBLISH_WAIT, publisher.publish(&record)).await,
-                    Some(Ok(()))
-                );
-            if published {
-                pass.published += 1;
-                settlements.push(Settlement::Published(id));
-            } else {
-                pass.unpublished += 1;
-                stuck.extend(enrollment);
-                let next_at = self.registrar.now() + PUBLISH_DELAY;
-                settlements.push(Settlement::Later {
-                    record: id,
-                    next_at,
-                });
-            }
-        }
-        if !settlements.is_empty() {
-            let inner = &self.registrar.inner;
-            self.registrar
-                .within(async { Ok(inner.store.settle(&settlements).await?) })
-                .await?;
-        }
-        Ok(full && stuck.is_empty())
     }
 
     /// Until when claimed work is begun: what is left over comes back with the end of its

@@ -1,13 +1,14 @@
 //! Streams of what changed: complete, in order, for whom they are, and for nobody else.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use coursegate::access::{CardText, Terms};
 use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::live::{AdminStream, AdminUpdate, Hub, LearnerStream, LearnerToken, LearnerUpdate};
 use coursegate::payment::Method;
-use coursegate::port::EventPublisher;
+use coursegate::port::{EventPublisher, PublishError, Records, SystemClock};
 use coursegate::reason::HoldReason;
+use coursegate::record::Record;
 use coursegate::registrar::{CourseCard, NewGrant};
 use coursegate::{CourseId, PayLinkId};
 
@@ -205,7 +206,7 @@ async fn a_thousand_interleavings_skip_nothing() {
         while read(&mut last, &mut shown, seed).await {}
         let truth = world
             .registrar
-            .course_card(&learner("thandi"), &course())
+            .course_card(Some(&learner("thandi")), &course())
             .await
             .unwrap();
         assert_eq!(shown.as_ref(), Some(&truth), "seed {seed}");
@@ -346,28 +347,86 @@ async fn streams_that_are_dropped_leave_nothing_behind() {
 }
 
 #[tokio::test]
-async fn two_publishers_hear_of_everything() {
-    let hub = Hub::new();
-    let (world, _) = world();
-    let recorded = world.publisher.clone();
-    let both = (recorded.clone(), hub.clone());
-    assert!(both.is_test_double());
-    let world = World::with(Settings::new(2), config(), |builder| {
-        builder.publisher(both)
-    });
+async fn a_publisher_that_is_down_holds_up_no_other() {
+    let (world, hub) = world();
     let mut stream = open(&world, &hub, "thandi", None).await;
     soon(&mut stream).await.unwrap();
-    world
+    world.publisher.set_down(true);
+    let enrolled = world
         .registrar
         .enrol(request("thandi", Method::BankTransfer))
         .await
         .unwrap();
-    recorded.set_down(true);
-    world.pass().await;
-    assert_eq!(soon(&mut stream).await, None, "the first did not take it");
-    recorded.set_down(false);
-    world.advance(2);
     world.pass().await;
     assert!(soon(&mut stream).await.is_some());
-    assert_eq!(recorded.published().len(), 3);
+    // What follows in the same enrollment waits for the next round, a second later, at most.
+    let desk = world.registrar.admin(admin());
+    desk.approve(enrolled.enrollment, "").await.unwrap();
+    world.advance(1);
+    world.pass().await;
+    let update = soon(&mut stream).await.unwrap();
+    assert_eq!(update.cards()[0].card.text, CardText::ContinueCourse);
+    for _ in 0..100 {
+        world.advance(2);
+        world.pass().await;
+    }
+    assert!(world.publisher.published().is_empty());
+    assert_eq!(soon(&mut stream).await, None, "the hub is not told again");
+
+    // Back again, it hears of everything, once and in order.
+    world.publisher.set_down(false);
+    world.advance(60);
+    world.pass().await;
+    let told = world.publisher.published();
+    let timeline = world.store.timeline(enrolled.enrollment).await.unwrap();
+    assert_eq!(told, timeline);
+}
+
+/// Never answers.
+#[derive(Debug)]
+struct Silent;
+
+#[async_trait::async_trait]
+impl EventPublisher for Silent {
+    async fn publish(&self, _: &Record) -> Result<(), PublishError> {
+        std::future::pending().await
+    }
+
+    fn is_test_double(&self) -> bool {
+        true
+    }
+}
+
+#[tokio::test]
+async fn a_publisher_that_never_answers_costs_the_others_a_moment() {
+    let hub = Hub::new();
+    let publisher = hub.clone();
+    let world = World::with(Settings::new(1), config(), |builder| {
+        builder
+            .clock(SystemClock)
+            .publisher(Silent)
+            .publisher(publisher)
+    });
+    let worker = world.registrar.worker();
+    let working = tokio::spawn(async move { worker.run(std::future::pending()).await });
+    let mut stream = open(&world, &hub, "thandi", None).await;
+    stream.next().await.unwrap();
+    for number in 0..4 {
+        let begun = Instant::now();
+        let wish = request("thandi", Method::BankTransfer);
+        let id = world.registrar.enrol(wish).await.unwrap().enrollment;
+        stream.next().await.unwrap();
+        let desk = world.registrar.admin(admin());
+        desk.reject(id, format!("no money came, {number}"))
+            .await
+            .unwrap();
+        stream.next().await.unwrap();
+        // Asked once more, it is waited for once: two seconds, and no more than two of them.
+        assert!(
+            begun.elapsed() < Duration::from_secs(5),
+            "{:?}",
+            begun.elapsed()
+        );
+    }
+    working.abort();
 }

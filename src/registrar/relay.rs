@@ -1,0 +1,197 @@
+//! What was committed, handed to the publishers: at least once, in order within one
+//! enrollment, and to each publisher at its own pace.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::inbox::LEASE;
+use super::worker::{Pass, Running, Worker, together};
+use super::{Error, deadline};
+use crate::ids::{EnrollmentId, RecordId};
+use crate::port::{EventPublisher, Settlement, Work, WorkKind};
+use crate::record::Record;
+
+/// Records taken in one pass.
+const BATCH: usize = 256;
+/// Wait before a record is published again.
+const DELAY: Duration = Duration::from_secs(1);
+/// How long one record may take to publish: a publisher that does not answer delays the others
+/// by this once, and then each time that it is asked again.
+const WAIT: Duration = Duration::from_secs(2);
+/// Records in a row that a publisher may fail before it is left alone for a while.
+const FAILURES: u32 = 3;
+/// The longest such while; the first is a second.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// Records that a publisher has taken while others have not, as far as is remembered.
+const REMEMBERED: usize = 65_536;
+
+/// A publisher, and how it does.
+pub(super) struct Subscriber {
+    publisher: Arc<dyn EventPublisher>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Records that it has taken and others have not yet.
+    taken: HashSet<RecordId>,
+    /// Failures in a row.
+    failures: u32,
+    /// Not asked before.
+    paused_until: Option<DateTime<Utc>>,
+}
+
+impl Subscriber {
+    pub(super) fn new(publisher: Arc<dyn EventPublisher>) -> Self {
+        Self {
+            publisher,
+            state: Mutex::default(),
+        }
+    }
+
+    pub(super) fn is_test_double(&self) -> bool {
+        self.publisher.is_test_double()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_paused(&self, now: DateTime<Utc>) -> bool {
+        self.state().paused_until.is_some_and(|until| now < until)
+    }
+
+    fn has_taken(&self, record: RecordId) -> bool {
+        self.state().taken.contains(&record)
+    }
+
+    fn took(&self, record: RecordId) {
+        let mut state = self.state();
+        (state.failures, state.paused_until) = (0, None);
+        if state.taken.len() >= REMEMBERED {
+            // Told again what it knows: it is by id that it tells.
+            state.taken.clear();
+        }
+        state.taken.insert(record);
+    }
+
+    /// One that did not answer at all is left alone at once.
+    fn failed(&self, answered: bool, now: DateTime<Utc>) {
+        let mut state = self.state();
+        state.failures = match answered {
+            true => state.failures + 1,
+            false => state.failures.max(FAILURES - 1) + 1,
+        };
+        if state.failures >= FAILURES {
+            let doubled = DELAY * 2_u32.pow((state.failures - FAILURES).min(5));
+            state.paused_until = Some(now + doubled.min(LONGEST_PAUSE));
+        }
+    }
+
+    fn forget(&self, records: &HashSet<RecordId>) {
+        self.state().taken.retain(|id| !records.contains(id));
+    }
+}
+
+impl fmt::Debug for Subscriber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.publisher.fmt(f)
+    }
+}
+
+impl Worker {
+    /// Publishes what is due; `true` when there may be more.
+    pub(super) async fn outbox(&self, pass: &mut Pass) -> Result<bool, Error> {
+        let inner = &self.registrar.inner;
+        if inner.subscribers.is_empty() {
+            return Ok(false);
+        }
+        let claimed = self.claim(WorkKind::Outbox, BATCH, LEASE).await?;
+        let full = claimed.len() == BATCH;
+        let held_until = self.held_until(LEASE);
+        let records: Vec<Record> = claimed
+            .into_iter()
+            .filter_map(|work| match work {
+                Work::Message(record) => Some(*record),
+                Work::Delivery(_) | Work::Timer(_) => None,
+            })
+            .collect();
+        let left = Mutex::new(HashSet::new());
+        let handing = inner.subscribers.iter().map(|subscriber| {
+            let (records, left) = (&records, &left);
+            let done = async move {
+                let not_taken = self.hand_over(subscriber, records, held_until).await;
+                let mut left = left.lock().unwrap_or_else(PoisonError::into_inner);
+                left.extend(not_taken);
+            };
+            Box::pin(done) as Running<'_>
+        });
+        together(handing.collect()).await;
+        let left = left.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let next_at = self.registrar.now() + DELAY;
+        let settle = |record: &Record| match left.contains(&record.id) {
+            false => Settlement::Published(record.id),
+            true => Settlement::Later {
+                record: record.id,
+                next_at,
+            },
+        };
+        let settlements: Vec<Settlement> = records.iter().map(settle).collect();
+        pass.published += records.len() - left.len();
+        pass.unpublished += left.len();
+        if !settlements.is_empty() {
+            self.registrar
+                .within(async { Ok(inner.store.settle(&settlements).await?) })
+                .await?;
+        }
+        let published = records.iter().map(|record| record.id);
+        let published: HashSet<RecordId> = published.filter(|id| !left.contains(id)).collect();
+        for subscriber in &inner.subscribers {
+            subscriber.forget(&published);
+        }
+        Ok(full && left.is_empty())
+    }
+
+    /// Hands records to one publisher, and gives those that it has not taken.
+    async fn hand_over(
+        &self,
+        subscriber: &Subscriber,
+        records: &[Record],
+        held_until: DateTime<Utc>,
+    ) -> Vec<RecordId> {
+        let clock = self.registrar.inner.clock.as_ref();
+        let mut stuck: HashSet<EnrollmentId> = HashSet::new();
+        let mut left = Vec::new();
+        for record in records {
+            if subscriber.has_taken(record.id) {
+                continue;
+            }
+            let now = self.registrar.now();
+            // What follows a record that is stuck waits for it.
+            let blocked = record.enrollment.is_some_and(|id| stuck.contains(&id));
+            if blocked || now > held_until || subscriber.is_paused(now) {
+                stuck.extend(record.enrollment);
+                left.push(record.id);
+                continue;
+            }
+            let publishing = subscriber.publisher.publish(record);
+            let (error, answered) = match deadline::within(clock, WAIT, publishing).await {
+                Some(Ok(())) => {
+                    subscriber.took(record.id);
+                    continue;
+                }
+                Some(Err(error)) => (error.to_string(), true),
+                None => ("it did not answer in time".to_owned(), false),
+            };
+            tracing::warn!(error, publisher = ?subscriber, "not published; it is tried again");
+            subscriber.failed(answered, self.registrar.now());
+            stuck.extend(record.enrollment);
+            left.push(record.id);
+        }
+        left
+    }
+}
