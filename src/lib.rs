@@ -44,11 +44,12 @@
 //! | `postgres` | the store in Postgres, `adapter::postgres` |
 //! | `conformance` | the suite every [`Store`](port::Store) must pass |
 //! | `live` | streams of what changed, for learners and admins, in `live` |
+//! | `nats` | records on NATS JetStream, `adapter::nats` |
 //! | `statements` | bank statements from CSV files, in [`statement`] |
 //! | `regex` | the `regex` condition in detection rules |
 //!
 //! None is on by default. The library needs no async runtime of its own: its futures run
-//! on any, but for the features `postgres` and `ikhokha`, which need Tokio.
+//! on any, but for the features `postgres`, `nats` and `ikhokha`, which need Tokio.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 

@@ -3,6 +3,8 @@
 #[cfg(feature = "ikhokha")]
 pub mod ikhokha;
 pub mod memory;
+#[cfg(feature = "nats")]
+pub mod nats;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(feature = "simulator")]

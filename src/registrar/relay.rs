@@ -22,6 +22,8 @@ const DELAY: Duration = Duration::from_secs(1);
 /// How long one record may take to publish: a publisher that does not answer delays the others
 /// by this once, and then each time that it is asked again.
 const WAIT: Duration = Duration::from_secs(2);
+/// A failure that took so long holds the others up.
+const SLOW: Duration = Duration::from_millis(500);
 /// Records in a row that a publisher may fail before it is left alone for a while.
 const FAILURES: u32 = 3;
 /// The longest such while; the first is a second.
@@ -79,12 +81,12 @@ impl Subscriber {
         state.taken.insert(record);
     }
 
-    /// One that did not answer at all is left alone at once.
-    fn failed(&self, answered: bool, now: DateTime<Utc>) {
+    /// One that takes long to fail is left alone at once.
+    fn failed(&self, slow: bool, now: DateTime<Utc>) {
         let mut state = self.state();
-        state.failures = match answered {
-            true => state.failures + 1,
-            false => state.failures.max(FAILURES - 1) + 1,
+        state.failures = match slow {
+            true => state.failures.max(FAILURES - 1) + 1,
+            false => state.failures + 1,
         };
         if state.failures >= FAILURES {
             let doubled = DELAY * 2_u32.pow((state.failures - FAILURES).min(5));
@@ -179,16 +181,18 @@ impl Worker {
                 continue;
             }
             let publishing = subscriber.publisher.publish(record);
-            let (error, answered) = match deadline::within(clock, WAIT, publishing).await {
+            let error = match deadline::within(clock, WAIT, publishing).await {
                 Some(Ok(())) => {
                     subscriber.took(record.id);
                     continue;
                 }
-                Some(Err(error)) => (error.to_string(), true),
-                None => ("it did not answer in time".to_owned(), false),
+                Some(Err(error)) => error.to_string(),
+                None => "it did not answer in time".to_owned(),
             };
             tracing::warn!(error, publisher = ?subscriber, "not published; it is tried again");
-            subscriber.failed(answered, self.registrar.now());
+            let failed_at = self.registrar.now();
+            let slow = (failed_at - now).to_std().is_ok_and(|taken| taken >= SLOW);
+            subscriber.failed(slow, failed_at);
             stuck.extend(record.enrollment);
             left.push(record.id);
         }

@@ -10,6 +10,9 @@ mod cluster;
 #[allow(unreachable_pub)]
 mod browser;
 
+#[cfg(all(feature = "live", feature = "nats"))]
+mod nats;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
