@@ -838,6 +838,14 @@ async fn the_pages_fit_a_desk_and_a_phone() {
             browser::picture(&window, &format!("{name}-{device}")).await;
         }
     }
+    let dark = json!({ "features": [{ "name": "prefers-color-scheme", "value": "dark" }] });
+    driver
+        .tell(&window, "Emulation.setEmulatedMedia", dark)
+        .await;
+    window.goto(&format!("{}/admin", server.app)).await.unwrap();
+    let paper = "getComputedStyle(document.body).backgroundColor === 'rgb(16, 22, 28)'";
+    browser::until_true(&window, paper).await;
+    browser::picture(&window, "approvals-dark").await;
     window.close().await.unwrap();
 }
 
