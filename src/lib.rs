@@ -67,6 +67,7 @@ pub mod live;
 pub mod notice;
 pub mod payment;
 pub mod port;
+pub mod readiness;
 pub mod reason;
 pub mod record;
 pub mod registrar;
@@ -78,7 +79,10 @@ mod ids;
 mod money;
 mod secret;
 
-pub use config::{BankDetails, Config, OnUnverified, ProviderLimits, Site, UrlError};
+pub use config::{
+    BankDetails, Config, ConfigError, ConfigProblem, Environment, Mode, OnUnverified,
+    ProviderLimits, Setting, Site, UrlError,
+};
 pub use ids::{
     ChannelName, CourseId, Email, EnrollmentId, GrantId, IdError, IdRun, LearnerId, MAX_ID_LEN,
     PayLinkId, PersonId, RecordId, Reference, Title,

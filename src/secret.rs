@@ -54,6 +54,10 @@ impl Secret {
         Ok(Self(SecretString::from(kept.to_owned())))
     }
 
+    pub(crate) fn text(&self) -> &str {
+        self.0.expose_secret()
+    }
+
     pub(crate) fn bytes(&self) -> &[u8] {
         self.0.expose_secret().as_bytes()
     }

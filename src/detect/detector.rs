@@ -23,6 +23,8 @@ pub struct Detector {
     fallback: Fallback,
     fields: Vec<Field>,
     rules: Vec<CompiledRule>,
+    /// Rules that read a field of the callback, and which.
+    reads: Vec<(String, String)>,
     metadata: MetadataFields,
 }
 
@@ -93,7 +95,14 @@ impl Detector {
         if !problems.is_empty() {
             return Err(RuleSetError { problems });
         }
+        let of_callback = rules
+            .rules
+            .iter()
+            .filter(|rule| !rule.field.starts_with('@'));
         Ok(Self {
+            reads: of_callback
+                .map(|rule| (rule.id.clone(), rule.field.clone()))
+                .collect(),
             version: rules.version.into(),
             thresholds: rules.thresholds,
             fallback: rules.fallback,
@@ -110,6 +119,14 @@ impl Detector {
 }
 
 impl Detect for Detector {
+    fn reads(&self) -> Vec<(String, String)> {
+        self.reads.clone()
+    }
+
+    fn takes_unknown_for_card(&self) -> bool {
+        self.fallback == Fallback::AssumeCard
+    }
+
     fn detect(&self, clues: &Clues<'_>) -> Detection {
         let values: Vec<Option<Value<'_>>> =
             self.fields.iter().map(|field| field.read(clues)).collect();

@@ -32,6 +32,17 @@ pub use rule::{
 pub trait Detect: Send + Sync + 'static {
     /// Looks at what is known and says which method it points to.
     fn detect(&self, clues: &Clues<'_>) -> Detection;
+
+    /// The rules that read a field of the callback, and which field: what the provider never
+    /// sends can never match.
+    fn reads(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
+    /// Whether a payment of unknown method passes for a card.
+    fn takes_unknown_for_card(&self) -> bool {
+        false
+    }
 }
 
 impl<F> Detect for F

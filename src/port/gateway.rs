@@ -25,6 +25,8 @@ pub struct Capabilities {
     pub history: bool,
     /// Whether it can give money back by a call. iKhokha's API cannot.
     pub refunds: bool,
+    /// The fields that its callbacks have, if that is known: a rule on any other never matches.
+    pub callback_fields: Option<&'static [&'static str]>,
     /// Whether no real money moves.
     pub is_test_double: bool,
 }
@@ -38,6 +40,12 @@ impl Capabilities {
             signed_time: None,
             history: true,
             refunds: false,
+            callback_fields: Some(&[
+                "paylinkID",
+                "status",
+                "externalTransactionID",
+                "responseCode",
+            ]),
             is_test_double: false,
         }
     }

@@ -10,6 +10,7 @@ mod payments;
 mod publisher;
 mod records;
 mod store;
+mod web;
 
 pub use channel::{
     ChannelError, NoticeFilter, NoticeItem, NoticeKey, Notification, NotificationChannel, Recipient,
@@ -24,5 +25,7 @@ pub use payments::{AwkwardMoney, PaymentFilter, PaymentItem, PaymentKey, Prefix}
 pub use publisher::{EventPublisher, PublishError};
 pub use records::{InboxFilter, PendingItem, Records, RowFilter};
 pub use store::{
-    Claim, Committed, KnownDelivery, Loaded, Lookup, Settlement, Store, StoreError, Work, WorkKind,
+    Claim, Committed, KnownDelivery, Loaded, Lookup, Settlement, Store, StoreError, StoreReport,
+    Work, WorkKind,
 };
+pub use web::{WebError, WebProbe};

@@ -35,6 +35,15 @@ impl StoreError {
     }
 }
 
+/// What a store says of itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StoreReport {
+    /// Its clock, if it has one of its own.
+    pub now: Option<DateTime<Utc>>,
+    /// What is missing: tables, constraints, steps of the schema.
+    pub defects: Vec<String>,
+}
+
 /// What is looked for.
 #[derive(Debug, Clone, Copy)]
 pub enum Lookup<'a> {
@@ -227,6 +236,15 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// # Errors
     /// [`StoreError`].
     async fn settle(&self, settlements: &[Settlement]) -> Result<(), StoreError>;
+
+    /// Looks whether everything is there that keeps money and access right. A store that has
+    /// nothing to look at says so by the empty report.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn inspect(&self) -> Result<StoreReport, StoreError> {
+        Ok(StoreReport::default())
+    }
 
     /// Whether it forgets everything when the process ends.
     fn is_test_double(&self) -> bool;

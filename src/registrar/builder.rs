@@ -52,6 +52,11 @@ pub enum BuildError {
     /// Two channels have one name, or one has the app's.
     #[error("two notification channels are called {0}; give each a name of its own")]
     ChannelTwice(ChannelName),
+    /// Every part is real: this is no trial.
+    #[error(
+        "every part is real: make a report with `check` or `probe`, and build with `production`"
+    )]
+    ForProduction,
     /// A callback would time out before it could be stored.
     #[error("provider_wait must be below deadline, so that a delivery can still be stored")]
     WaitTooLong,
@@ -59,14 +64,14 @@ pub enum BuildError {
 
 /// Puts a [`Registrar`] together.
 pub struct RegistrarBuilder {
-    config: Config,
-    store: Arc<dyn Store>,
+    pub(super) config: Config,
+    pub(super) store: Arc<dyn Store>,
     records: Arc<dyn Records>,
-    gateway: Option<Arc<dyn PaymentGateway>>,
-    publishers: Vec<Arc<dyn EventPublisher>>,
+    pub(super) gateway: Option<Arc<dyn PaymentGateway>>,
+    pub(super) publishers: Vec<Arc<dyn EventPublisher>>,
     channels: Vec<Arc<dyn NotificationChannel>>,
-    clock: Arc<dyn Clock>,
-    detector: Option<Arc<dyn Detect>>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) detector: Option<Arc<dyn Detect>>,
     policy: Arc<dyn ApprovalPolicy>,
     guard: Arc<dyn TransitionGuard>,
     access: Arc<dyn AccessPolicy>,
@@ -168,11 +173,40 @@ impl RegistrarBuilder {
         self
     }
 
-    /// Checks everything and builds.
+    /// Checks everything and builds, for trying things out and for tests: a part at least has
+    /// to be a test double. For real money there is [`production`](Self::production).
     ///
     /// # Errors
-    /// [`BuildError`] when the settings contradict themselves or the parts.
+    /// [`BuildError`] when the settings contradict themselves or the parts, or when no part
+    /// is a test double.
     pub fn build(self) -> Result<Registrar, BuildError> {
+        if self.test_doubles().is_empty() {
+            return Err(BuildError::ForProduction);
+        }
+        self.assemble()
+    }
+
+    /// The names of the parts that are meant for tests only.
+    pub(super) fn test_doubles(&self) -> Vec<&'static str> {
+        let gateway = self.gateway.as_ref();
+        let mut publishers = self.publishers.iter();
+        let parts = [
+            ("store", self.store.is_test_double()),
+            (
+                "gateway",
+                gateway.is_some_and(|gateway| gateway.capabilities().is_test_double),
+            ),
+            (
+                "publisher",
+                publishers.any(|publisher| publisher.is_test_double()),
+            ),
+            ("clock", self.clock.is_test_double()),
+        ];
+        let doubles = parts.into_iter().filter(|(_, is_double)| *is_double);
+        doubles.map(|(name, _)| name).collect()
+    }
+
+    pub(super) fn assemble(self) -> Result<Registrar, BuildError> {
         let mut config = self.config;
         config.site.check()?;
         check_rules(&config)?;

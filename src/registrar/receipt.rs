@@ -35,6 +35,8 @@ pub enum Outcome {
     Dead,
     /// It is not from the provider; nothing of it is kept.
     Refused(VerifyError),
+    /// A probe of our own: it arrived, and changed nothing.
+    Probe,
     /// Nothing could be stored: the sender has to try again.
     Unavailable,
 }
@@ -54,6 +56,7 @@ impl Outcome {
             Self::Unreadable => "unreadable",
             Self::Dead => "dead",
             Self::Refused(_) => "refused",
+            Self::Probe => "probe",
             Self::Unavailable => "unavailable",
         }
     }

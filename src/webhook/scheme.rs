@@ -53,6 +53,13 @@ impl KeyRing {
         self.0.first().map(|(_, secret)| secret)
     }
 
+    /// The labels and the secrets themselves, for those who judge them.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .iter()
+            .map(|(label, secret)| (label.as_ref(), secret.text()))
+    }
+
     pub(super) fn checked(&self) -> Result<&[(Arc<str>, Secret)], VerifierError> {
         match self.0.len() {
             0 => return Err(VerifierError::NoKey),

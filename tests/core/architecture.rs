@@ -91,7 +91,8 @@ fn allowed(file: &str, import: &str) -> bool {
         top if DECISIONS.contains(&top) => decisions,
         "port" => ports,
         "config" => decisions,
-        "registrar" => ports || import == "config" || import == "registrar",
+        "readiness" => ports || import == "config",
+        "registrar" => ports || ["config", "readiness", "registrar"].contains(&import),
         "adapter" => {
             let own = file.split('/').take(2).collect::<Vec<_>>().join("/");
             ports || own.trim_end_matches(".rs") == import

@@ -1,9 +1,10 @@
 use std::collections::HashSet;
 
 use coursegate::access::Terms;
-use coursegate::adapter::simulator::Choice;
+use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::enrollment::Status;
 use coursegate::payment::Method;
+use coursegate::port::SystemClock;
 use coursegate::registrar::NextStep;
 use coursegate::{
     CourseId, Email, Error, ErrorKind, IdError, LearnerId, Money, MoneyError, Secret,
@@ -22,7 +23,10 @@ async fn a_double_click_gives_the_same_enrollment_and_pay_link() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sixty_four_clicks_at_once_give_one_enrollment() {
-    let world = World::new();
+    // A click that finds another one asking for the link waits for it: time has to pass.
+    let world = World::with(Settings::new(1), config(), |builder| {
+        builder.clock(SystemClock)
+    });
     let clicks: Vec<_> = (0..64)
         .map(|_| {
             let registrar = world.registrar.clone();

@@ -15,8 +15,6 @@ use crate::reason::Note;
 pub(super) const MAX_ANSWER: usize = 64 * 1024;
 /// Largest list of payments that is read, in bytes.
 pub(super) const MAX_HISTORY: usize = 8 * 1024 * 1024;
-/// How often a look-up is tried in all.
-const TRIES: u32 = 4;
 /// The first pause between two tries, on average; each one after it is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// Longest quotation of what the provider says, in bytes.
@@ -91,7 +89,7 @@ impl IkhokhaClient {
             // Between half and one and a half times the pause.
             let [spread, ..] = *Uuid::new_v4().as_bytes();
             let wait = asked.unwrap_or(pause / 2 + pause * u32::from(spread) / 255);
-            if attempt == TRIES || Instant::now() + wait >= end {
+            if attempt == self.tries || Instant::now() + wait >= end {
                 return Err(failure.once_sent());
             }
             Delay::new(wait).await;

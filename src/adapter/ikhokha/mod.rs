@@ -22,6 +22,7 @@
 //! a look-up gives, and anything else in it is counted as unreadable.
 
 mod call;
+mod probe;
 mod wire;
 
 use std::fmt;
@@ -42,6 +43,8 @@ use crate::webhook::Signer;
 
 use call::{Answer, MAX_ANSWER, MAX_HISTORY, Sent, encoded};
 use wire::{Create, Created, Refund, Refunded, StatusAnswer};
+
+pub use probe::HttpProbe;
 
 /// Where the API lives.
 const BASE: &str = "https://api.ikhokha.com/public-api/v1/api";
@@ -75,6 +78,8 @@ pub struct IkhokhaClient {
     status_timeout: Duration,
     history_timeout: Duration,
     refunds: bool,
+    /// How often a look-up is tried in all.
+    tries: u32,
 }
 
 impl IkhokhaClient {
@@ -104,6 +109,7 @@ impl IkhokhaClient {
             status_timeout: Self::STATUS_TIMEOUT,
             history_timeout: Self::HISTORY_TIMEOUT,
             refunds: false,
+            tries: 4,
         })
     }
 
@@ -153,6 +159,14 @@ impl IkhokhaClient {
     #[must_use]
     pub fn history_timeout(mut self, limit: Duration) -> Self {
         self.history_timeout = limit;
+        self
+    }
+
+    /// Sets how often a look-up that failed is tried again (3 times unless set), as long as
+    /// there is time.
+    #[must_use]
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.tries = retries.saturating_add(1);
         self
     }
 

@@ -6,7 +6,7 @@ use super::schema::Schema;
 use crate::port::StoreError;
 
 /// The steps, oldest first. One that was released is never edited.
-const STEPS: &[(&str, &str)] = &[(
+pub(super) const STEPS: &[(&str, &str)] = &[(
     "0001_coursegate",
     include_str!("schema/0001_coursegate.sql"),
 )];
@@ -145,6 +145,13 @@ async fn run_missing(
         }
     }
     Ok(Ok(()))
+}
+
+/// Whether a step ran with this text.
+pub(super) fn is_known(ran: &[(i32, String)], number: i32, text: &str) -> bool {
+    let sha256 = base16ct::lower::encode_string(&Sha256::digest(text));
+    ran.iter()
+        .any(|(step, found)| *step == number && *found == sha256)
 }
 
 /// `IF NOT EXISTS` can still collide with another process that creates the same thing.

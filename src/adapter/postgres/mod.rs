@@ -48,6 +48,7 @@
 
 mod announce;
 mod error;
+mod inspect;
 mod migrate;
 mod records;
 mod rows;

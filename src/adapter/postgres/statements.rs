@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use super::inspect::OBJECTS;
 use super::schema::Schema;
 use crate::port::AwkwardMoney;
 
@@ -21,6 +22,7 @@ pub(super) struct Statements {
     pub(super) settle: Arc<str>,
     pub(super) settle_timers: Arc<str>,
     pub(super) record: Arc<str>,
+    pub(super) objects: Arc<str>,
     pub(super) notify: Arc<str>,
     pub(super) notices: Arc<str>,
     pub(super) preferences: Arc<str>,
@@ -150,6 +152,7 @@ impl Statements {
             preferences: own("SELECT row_to_json(p) FROM coursegate.preferences AS p ORDER BY person"),
             read: own("INSERT INTO coursegate.read_notices
                  SELECT $1, unnest($2::uuid[]) ON CONFLICT DO NOTHING"),
+            objects: Arc::from(OBJECTS),
             notify: own("SELECT pg_notify($1, $2)"),
             pending: own(
                 "SELECT json_build_object('enrollment', row_to_json(e), 'attempts',

@@ -14,7 +14,7 @@ use crate::access::Grant;
 use crate::enrollment::{Case, Change, DueTimer, InboxEntry, TimerKey};
 use crate::ids::{CourseId, LearnerId, RecordId};
 use crate::port::{
-    Claim, Committed, Loaded, Lookup, Settlement, Store, StoreError, Work, WorkKind,
+    Claim, Committed, Loaded, Lookup, Settlement, Store, StoreError, StoreReport, Work, WorkKind,
 };
 use crate::record::Record;
 
@@ -174,6 +174,10 @@ impl Store for PgStore {
             self.ask(&self.statements.settle_timers, arguments).await?;
         }
         Ok(())
+    }
+
+    async fn inspect(&self) -> Result<StoreReport, StoreError> {
+        self.look().await
     }
 
     fn is_test_double(&self) -> bool {

@@ -1,13 +1,20 @@
 //! How an installation is set up.
 
+mod environment;
+mod settings;
+
 use std::fmt;
 use std::time::Duration;
 
 use crate::enrollment::HouseRules;
 use crate::evidence::Grade;
 use crate::ids::Reference;
+use crate::reason::words;
 use crate::secret::{AppId, Secret};
 use crate::webhook::{KeyRing, Verifier};
+
+pub use environment::Environment;
+pub use settings::{ConfigError, ConfigProblem, Setting};
 
 /// Why a web address was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -115,6 +122,26 @@ pub enum OnUnverified {
     AskProvider,
 }
 
+words!(OnUnverified {
+    Refuse => "refuse",
+    AskProvider => "ask_provider",
+});
+
+/// Whether real money moves. The provider itself has no test mode that works: only the
+/// simulator does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// It does.
+    Live,
+    /// It does not: for trying things out. Never ready for production.
+    Test,
+}
+
+words!(Mode {
+    Live => "live",
+    Test => "test",
+});
+
 /// How often the provider is asked, and when it is left alone. Its own limits are not
 /// published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,6 +156,8 @@ pub struct ProviderLimits {
     pub per_second: Option<u32>,
     /// Calls a second that nobody waits for: reconciliation and the history sweep (default 5).
     pub background_per_second: u32,
+    /// How often a look-up that failed is tried again (default 3); give it to the client.
+    pub retries: u32,
 }
 
 impl Default for ProviderLimits {
@@ -138,6 +167,7 @@ impl Default for ProviderLimits {
             pause: Duration::from_secs(30),
             per_second: None,
             background_per_second: 5,
+            retries: 3,
         }
     }
 }
@@ -169,6 +199,10 @@ pub struct Config {
     pub keys: KeyRing,
     /// The host's pages.
     pub site: Site,
+    /// Where the provider's API is; give it to the client. Default: [`Config::API_URL`].
+    pub api_url: String,
+    /// Whether real money moves (default: it does).
+    pub mode: Mode,
     /// The evidence an approval needs at least. Default: [`Grade::Confirmed`] with a
     /// gateway, [`Grade::Signed`] without.
     pub minimum_evidence: Option<Grade>,
@@ -216,10 +250,23 @@ impl Config {
     /// [`UrlError`] when one of the site's addresses cannot be right.
     pub fn new(app_id: AppId, secret: Secret, site: Site) -> Result<Self, UrlError> {
         site.check()?;
-        Ok(Self {
+        Ok(Self::with_keys(
             app_id,
-            keys: KeyRing::new("primary", secret),
+            KeyRing::new("primary", secret),
             site,
+        ))
+    }
+
+    /// The provider's API (official example repository `ikhokha/ik-pay-api-examples`).
+    pub const API_URL: &'static str = "https://api.ikhokha.com/public-api/v1/api";
+
+    fn with_keys(app_id: AppId, keys: KeyRing, site: Site) -> Self {
+        Self {
+            app_id,
+            keys,
+            site,
+            api_url: Self::API_URL.to_owned(),
+            mode: Mode::Live,
             minimum_evidence: None,
             max_body: Verifier::DEFAULT_MAX_BODY,
             deadline: Duration::from_secs(5),
@@ -237,7 +284,7 @@ impl Config {
             retry_delay: Duration::from_secs(2),
             retry_delay_max: Duration::from_secs(3600),
             retry_limit: 12,
-        })
+        }
     }
 
     /// Accepts one more secret on callbacks: the next one before a rotation, or the

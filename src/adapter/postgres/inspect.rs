@@ -1,0 +1,100 @@
+//! Is everything there that the schema file makes?
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use sqlx::types::Json;
+use sqlx::{AssertSqlSafe, Row};
+
+use super::error::CallError;
+use super::migrate::{STEPS, is_known};
+use super::{PgStore, arguments};
+use crate::port::{StoreError, StoreReport};
+
+/// Every object of the schema by kind and name, and the clock. A constraint that was not
+/// validated, a trigger that is switched off and an index that is not valid do not count.
+pub(super) const OBJECTS: &str = "SELECT clock_timestamp() AS now, (
+     SELECT coalesce(json_agg(kind || ' ' || name), '[]') FROM (
+         SELECT 'table' AS kind, c.relname::text AS name FROM pg_class AS c
+             WHERE c.relnamespace = n.oid AND c.relkind = 'r'
+         UNION SELECT 'index', c.relname FROM pg_class AS c JOIN pg_index AS i ON i.indexrelid = c.oid
+             WHERE c.relnamespace = n.oid AND i.indisvalid
+         UNION SELECT 'constraint', conname FROM pg_constraint
+             WHERE connamespace = n.oid AND convalidated
+         UNION SELECT 'trigger', tgname FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid
+             WHERE c.relnamespace = n.oid AND tgenabled IN ('O', 'A')
+         UNION SELECT 'function', proname FROM pg_proc WHERE pronamespace = n.oid
+         UNION SELECT 'domain', typname FROM pg_type WHERE typnamespace = n.oid AND typtype = 'd'
+     ) AS found) AS objects
+     FROM (SELECT (SELECT oid FROM pg_namespace WHERE nspname = $1) AS oid) AS n";
+
+impl PgStore {
+    pub(super) async fn look(&self) -> Result<StoreReport, StoreError> {
+        let rows = self
+            .ask(&self.statements.objects, arguments![self.schema.name()])
+            .await?;
+        let row = rows.first().ok_or_else(|| {
+            StoreError::Unusable("the database does not list its objects".to_owned())
+        })?;
+        let now: DateTime<Utc> = row.try_get("now").map_err(CallError::from)?;
+        let Json(found): Json<BTreeSet<String>> =
+            row.try_get("objects").map_err(CallError::from)?;
+        let mut defects: Vec<String> = STEPS
+            .iter()
+            .flat_map(|(_, text)| made_by(text))
+            .filter(|object| !found.contains(object))
+            .map(|object| format!("{object} is missing"))
+            .collect();
+        if found.contains("table migrations") {
+            let list =
+                "SELECT step, sha256 FROM coursegate.migrations WHERE step > 0 ORDER BY step";
+            let list = self.schema.sql(list);
+            let ran: Vec<(i32, String)> = sqlx::query_as(AssertSqlSafe(list))
+                .persistent(false)
+                .fetch_all(&self.pool)
+                .await
+                .map_err(CallError::from)?;
+            let steps = (1..).zip(STEPS);
+            defects.extend(
+                steps
+                    .filter(|(number, (_, text))| !is_known(&ran, *number, text))
+                    .map(|(_, (name, _))| format!("step {name} did not run as it is here")),
+            );
+        } else {
+            defects.push("the schema was never made".to_owned());
+        }
+        Ok(StoreReport {
+            now: Some(now),
+            defects,
+        })
+    }
+}
+
+/// The objects that a step of the schema makes, by kind and name.
+fn made_by(text: &str) -> Vec<String> {
+    let code = text
+        .lines()
+        .map(|line| line.split("--").next().unwrap_or_default());
+    let code: Vec<&str> = code.collect();
+    let code = code.join("\n");
+    let words: Vec<&str> = code
+        .split(|c: char| c.is_whitespace() || c == '(' || c == ',')
+        .filter(|word| !word.is_empty())
+        .collect();
+    let mut objects = Vec::new();
+    for (at, word) in words.iter().enumerate() {
+        let next = |by: usize| words.get(at + by).copied().unwrap_or_default();
+        let (kind, name) = match (*word, next(1)) {
+            ("CREATE", "TABLE") => ("table", next(2)),
+            ("CREATE", "INDEX") => ("index", next(2)),
+            ("CREATE", "TRIGGER") => ("trigger", next(2)),
+            ("CREATE", "FUNCTION") => ("function", next(2)),
+            ("CREATE", "DOMAIN") => ("domain", next(2)),
+            ("CONSTRAINT", name) => ("constraint", name),
+            _ => continue,
+        };
+        let name = name.strip_prefix("coursegate.").unwrap_or(name);
+        objects.push(format!("{kind} {name}"));
+    }
+    objects
+}

@@ -1,0 +1,97 @@
+//! What a credential looks like.
+
+use std::collections::BTreeSet;
+
+use sha2::{Digest, Sha256};
+
+use super::report::Finding;
+use super::rule::Rule;
+
+/// SHA-256 of credentials that stand in public code.
+const LEAKED: [&str; 2] = [
+    "390fe7a9113d9413e5ba08082a304e22a807136801602ad48b3f1162d2d43442",
+    "37fc93f93a26103599740d71c2fa66f1b0551ce32a80093d6ac401a2aa822001",
+];
+/// The provider's secrets (ikhokha/ik-pay-api-examples and its help pages).
+const SECRET_LENGTH: usize = 32;
+/// Shorter ones can be guessed, or were cut off.
+const SHORTEST: usize = 24;
+/// Different characters that 32 random ones of 62 have at least: fewer than 15 come up once in
+/// a thousand million.
+const FEWEST_CHARACTERS: usize = 12;
+/// Long enough not to come up in a random secret.
+const WORDS: [&str; 12] = [
+    "changeme",
+    "placeholder",
+    "example",
+    "secret",
+    "password",
+    "sample",
+    "qwerty",
+    "123456",
+    "abcdef",
+    "xxxxxx",
+    "insert",
+    "replace",
+];
+/// Short words, which a random secret may hold: these count only beside a separator.
+const SHORT_WORDS: [&str; 8] = [
+    "test", "demo", "fake", "dummy", "your", "dev", "local", "todo",
+];
+
+/// What is wrong with a secret.
+pub(super) fn secret(text: &str, subject: &str) -> Vec<Finding> {
+    let found = |rule| Finding::new(rule).about(subject);
+    let mut findings = Vec::new();
+    if is_leaked(text) {
+        findings.push(found(Rule::SecretLeaked));
+    }
+    if is_placeholder(text) {
+        findings.push(found(Rule::SecretPlaceholder));
+    }
+    if text.len() < SHORTEST {
+        findings.push(found(Rule::SecretShort));
+    }
+    let characters: BTreeSet<u8> = text.bytes().collect();
+    if characters.len() < FEWEST_CHARACTERS && text.len() >= SHORTEST {
+        findings.push(found(Rule::SecretUniform));
+    }
+    let usual = text.len() == SECRET_LENGTH && text.bytes().all(|b| b.is_ascii_alphanumeric());
+    if !usual && findings.is_empty() {
+        findings.push(found(Rule::SecretShape));
+    }
+    findings
+}
+
+/// What is wrong with an application id.
+pub(super) fn app_id(text: &str, subject: &str) -> Vec<Finding> {
+    let found = |rule| vec![Finding::new(rule).about(subject)];
+    if is_leaked(text) {
+        return found(Rule::SecretLeaked);
+    }
+    if text.starts_with("IKTEST") || is_placeholder(text) {
+        return found(Rule::SecretPlaceholder);
+    }
+    let rest = text.strip_prefix("IK").unwrap_or_default();
+    let fits = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit();
+    if rest.len() == 30 && rest.bytes().all(fits) {
+        Vec::new()
+    } else {
+        found(Rule::AppIdShape)
+    }
+}
+
+fn is_leaked(text: &str) -> bool {
+    let digest = base16ct::lower::encode_string(&Sha256::digest(text));
+    LEAKED.contains(&digest.as_str())
+}
+
+fn is_placeholder(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    let parts: Vec<&str> = lower
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|part| !part.is_empty())
+        .collect();
+    WORDS.iter().any(|word| lower.contains(word))
+        || (parts.len() > 1 && parts.iter().any(|part| SHORT_WORDS.contains(part)))
+}

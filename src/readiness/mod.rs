@@ -1,0 +1,261 @@
+//! Whether an installation may handle real money, and what to do about what stands in the way.
+//!
+//! [`check`] looks at the settings and the environment, and asks nobody. A
+//! [`RegistrarBuilder`](crate::registrar::RegistrarBuilder) also knows the parts: its `check`
+//! and `probe` make the report that its `production` wants, and a registrar without test doubles
+//! is made in no other way.
+//!
+//! ```
+//! use coursegate::{Config, Environment, readiness};
+//!
+//! let environment = Environment::of_process();
+//! let report = match Config::from_environment(&environment) {
+//!     Ok(config) => readiness::check(&config, &environment),
+//!     Err(error) => readiness::unusable(&error, &environment),
+//! };
+//! println!("{report}");
+//! assert!(!report.ready, "no settings are set here");
+//! ```
+//!
+#![doc = include_str!("rules.md")]
+
+mod address;
+mod keys;
+mod report;
+mod rule;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use crate::config::{Config, ConfigError, Environment, Mode, OnUnverified, Setting};
+use crate::evidence::Grade;
+
+pub use report::{Finding, Report};
+pub use rule::{About, Category, Level, Rule};
+
+use report::Fingerprint;
+
+/// Build tools copy variables that begin like this into pages.
+const EXPOSED: [&str; 9] = [
+    "VITE_",
+    "NEXT_PUBLIC_",
+    "REACT_APP_",
+    "PUBLIC_",
+    "NUXT_PUBLIC_",
+    "EXPO_PUBLIC_",
+    "VUE_APP_",
+    "GATSBY_",
+    "STORYBOOK_",
+];
+/// Variables that begin like settings, and are something else of ours.
+const OTHERS: [&str; 1] = ["COURSEGATE_DEMO_KEY"];
+
+/// Looks at the settings and the environment they came from; asks nobody.
+pub fn check(config: &Config, environment: &Environment) -> Report {
+    let findings = findings(config, environment);
+    Report::new(findings, Some(fingerprint(config)))
+}
+
+/// The report of settings that could not be read at all.
+pub fn unusable(error: &ConfigError, environment: &Environment) -> Report {
+    let wrong = error.problems.iter().map(|problem| {
+        Finding::new(Rule::SettingWrong)
+            .about(&problem.setting)
+            .saying(format_args!(
+                "It {}; expected: {}.",
+                problem.what, problem.expected
+            ))
+            .doing(&problem.remedy)
+    });
+    let mut findings: Vec<Finding> = wrong.collect();
+    findings.extend(variables(environment, &[]));
+    findings.extend(checklist());
+    Report::new(findings, None)
+}
+
+/// What is found without knowing the parts.
+pub(crate) fn findings(config: &Config, environment: &Environment) -> Vec<Finding> {
+    let mut findings = credentials(config);
+    let secrets: Vec<&str> = config.keys.texts().map(|(_, secret)| secret).collect();
+    findings.extend(variables(environment, &secrets));
+    if config.mode == Mode::Test {
+        findings.push(Finding::new(Rule::TestMode).about("COURSEGATE_MODE"));
+    }
+    findings.extend(address::findings(config));
+    findings.extend(settings(config));
+    findings.extend(checklist());
+    findings
+}
+
+fn credentials(config: &Config) -> Vec<Finding> {
+    let mut findings = keys::app_id(config.app_id.as_str(), "IKHOKHA_APP_ID");
+    for (label, secret) in config.keys.texts() {
+        let subject = match label {
+            "primary" => "IKHOKHA_APP_SECRET".to_owned(),
+            label => format!("IKHOKHA_WEBHOOK_SECRETS, {label}"),
+        };
+        findings.extend(keys::secret(secret, &subject));
+    }
+    let overlap = config.keys.texts().count() > 1;
+    findings.push(Finding::new(match overlap {
+        true => Rule::SecretsOverlap,
+        false => Rule::SecretShared,
+    }));
+    findings
+}
+
+/// Variables that should not be there, or not like that.
+fn variables(environment: &Environment, secrets: &[&str]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (name, value) in environment.iter() {
+        let value = value.unwrap_or_default();
+        let trimmed = value.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+        let upper = name.to_ascii_uppercase();
+        let exposed = EXPOSED.iter().any(|prefix| upper.starts_with(prefix));
+        let named = upper.contains("IKHOKHA") && upper.contains("SECRET");
+        if exposed && !trimmed.is_empty() && (named || secrets.contains(&trimmed)) {
+            findings.push(Finding::new(Rule::SecretExposed).about(shown(name)));
+        }
+        let ours = name.starts_with("IKHOKHA_") || name.starts_with("COURSEGATE_");
+        if !ours || OTHERS.contains(&name) {
+            continue;
+        }
+        match Setting::ALL.iter().find(|setting| setting.variable == name) {
+            Some(_) if value != trimmed && !trimmed.is_empty() => {
+                findings.push(Finding::new(Rule::ValuePadded).about(name));
+            }
+            Some(_) => {}
+            None => {
+                let finding = Finding::new(Rule::VariableUnknown).about(shown(name));
+                findings.push(match nearest(name) {
+                    Some(near) => finding.doing(format!("Did you mean {near}?")),
+                    None => finding,
+                });
+            }
+        }
+    }
+    findings
+}
+
+/// A name that somebody else chose: it may be long, or hold anything.
+fn shown(name: &str) -> String {
+    let plain = name
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || *c == '_');
+    plain.take(64).collect()
+}
+
+/// The setting whose name is at most three letters away.
+fn nearest(name: &str) -> Option<&'static str> {
+    let name = name.as_bytes();
+    let distance = |setting: &Setting| {
+        let other = setting.variable.as_bytes();
+        let mut row: Vec<usize> = (0..=other.len()).collect();
+        for (i, a) in name.iter().enumerate() {
+            let mut before = row[0];
+            row[0] = i + 1;
+            for (j, b) in other.iter().enumerate() {
+                let change = before + usize::from(a != b);
+                before = row[j + 1];
+                row[j + 1] = change.min(row[j] + 1).min(before + 1);
+            }
+        }
+        row[other.len()]
+    };
+    if name.len() > 64 {
+        return None;
+    }
+    let best = Setting::ALL
+        .iter()
+        .min_by_key(|setting| distance(setting))?;
+    (distance(best) <= 3).then_some(best.variable)
+}
+
+/// Settings that work, and are not wise.
+fn settings(config: &Config) -> Vec<Finding> {
+    let usual = Duration::from_secs(10)..=Duration::from_secs(60);
+    let broken = [
+        (
+            !usual.contains(&config.link_wait),
+            Rule::TimeoutOdd,
+            "COURSEGATE_TIMEOUT_MS",
+        ),
+        (
+            config.deadline > Duration::from_secs(10),
+            Rule::DeadlineLong,
+            "COURSEGATE_DEADLINE_MS",
+        ),
+        (
+            config.provider.retries == 0,
+            Rule::RetriesOff,
+            "COURSEGATE_RETRIES",
+        ),
+        (
+            config.max_body > 256 * 1024,
+            Rule::BodyLarge,
+            "COURSEGATE_MAX_BODY_BYTES",
+        ),
+        (
+            config.audit_every.is_none(),
+            Rule::AuditOff,
+            "COURSEGATE_AUDIT_EVERY_HOURS",
+        ),
+        (
+            config.sweep_every.is_none(),
+            Rule::SweepOff,
+            "COURSEGATE_SWEEP_EVERY_HOURS",
+        ),
+        (
+            config.bank.is_none(),
+            Rule::BankMissing,
+            "COURSEGATE_BANK_HOLDER",
+        ),
+        (
+            config
+                .minimum_evidence
+                .is_some_and(|grade| grade < Grade::Confirmed),
+            Rule::SignatureAlone,
+            "COURSEGATE_MINIMUM_EVIDENCE",
+        ),
+        (
+            config.on_unverified == OnUnverified::AskProvider,
+            Rule::UnverifiedAsks,
+            "COURSEGATE_ON_UNVERIFIED",
+        ),
+    ];
+    let broken = broken.into_iter().filter(|(broken, ..)| *broken);
+    broken
+        .map(|(_, rule, subject)| Finding::new(rule).about(subject))
+        .collect()
+}
+
+/// What no program can see.
+fn checklist() -> [Finding; 4] {
+    [
+        Rule::BeforeDeployment,
+        Rule::DuringDeployment,
+        Rule::AfterDeployment,
+        Rule::Rollback,
+    ]
+    .map(Finding::new)
+}
+
+/// Which settings a report was made for.
+pub(crate) fn fingerprint(config: &Config) -> Fingerprint {
+    let mut digest = Sha256::new();
+    let mut add = |text: &str| {
+        digest.update(text.len().to_le_bytes());
+        digest.update(text);
+    };
+    add(config.app_id.as_str());
+    let labels: BTreeSet<(&str, &str)> = config.keys.texts().collect();
+    for (label, secret) in labels {
+        add(label);
+        add(secret);
+    }
+    // Everything else has a `Debug` that shows it; credentials and bank details hide themselves.
+    add(&format!("{config:?}"));
+    digest.finalize().into()
+}

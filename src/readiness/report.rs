@@ -1,0 +1,135 @@
+use std::fmt;
+
+use serde::Serialize;
+
+use super::rule::{Category, Level, Rule};
+
+/// One thing that a report says. It holds no secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Finding {
+    /// Which rule.
+    pub rule: Rule,
+    /// How much it stands in the way.
+    pub level: Level,
+    /// What it is about.
+    pub category: Category,
+    /// The setting or the part that it is about.
+    pub subject: Option<String>,
+    /// Why it matters, and what was found.
+    pub explanation: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+impl Finding {
+    pub(crate) fn new(rule: Rule) -> Self {
+        let about = rule.about();
+        Self {
+            rule,
+            level: about.level,
+            category: about.category,
+            subject: None,
+            explanation: about.explanation.to_owned(),
+            remedy: about.remedy.to_owned(),
+        }
+    }
+
+    pub(crate) fn about(mut self, subject: impl Into<String>) -> Self {
+        self.subject = Some(subject.into());
+        self
+    }
+
+    pub(crate) fn saying(mut self, more: impl fmt::Display) -> Self {
+        self.explanation = format!("{} {more}", self.explanation);
+        self
+    }
+
+    pub(crate) fn doing(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = remedy.into();
+        self
+    }
+}
+
+/// What the settings a report was made for come to; it tells one report from another.
+pub(crate) type Fingerprint = [u8; 32];
+
+/// Whether an installation may handle real money, and what stands in the way.
+///
+/// `Display` is a table for people, `Serialize` is for programs.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Report {
+    /// Whether nothing critical stands.
+    pub ready: bool,
+    /// What was found, the most urgent first.
+    pub findings: Vec<Finding>,
+    #[serde(skip)]
+    made_for: Option<Fingerprint>,
+}
+
+impl Report {
+    pub(crate) fn new(mut findings: Vec<Finding>, made_for: Option<Fingerprint>) -> Self {
+        findings.sort_by(|a, b| {
+            let order = |finding: &Finding| (std::cmp::Reverse(finding.level), finding.category);
+            order(a).cmp(&order(b)).then_with(|| a.rule.cmp(&b.rule))
+        });
+        Self {
+            ready: findings
+                .iter()
+                .all(|finding| finding.level < Level::Critical),
+            findings,
+            made_for,
+        }
+    }
+
+    /// What stands in the way of real money.
+    pub fn criticals(&self) -> impl Iterator<Item = &Finding> {
+        let critical = |finding: &&Finding| finding.level == Level::Critical;
+        self.findings.iter().filter(critical)
+    }
+
+    /// Whether a rule is broken.
+    pub fn has(&self, rule: Rule) -> bool {
+        self.findings.iter().any(|finding| finding.rule == rule)
+    }
+
+    pub(crate) fn is_for(&self, made_for: &Fingerprint) -> bool {
+        self.made_for.as_ref() == Some(made_for)
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for finding in &self.findings {
+            let subject = finding.subject.as_deref().unwrap_or("");
+            writeln!(
+                f,
+                "{:<9} {:<14} {:<22} {subject}",
+                finding.level.as_str().to_uppercase(),
+                finding.category.as_str(),
+                finding.rule.as_str()
+            )?;
+            writeln!(f, "          {}", finding.explanation)?;
+            writeln!(f, "          -> {}", finding.remedy)?;
+        }
+        let count = |level| {
+            let found = self.findings.iter();
+            found.filter(|finding| finding.level == level).count()
+        };
+        let (critical, warnings) = (count(Level::Critical), count(Level::Warning));
+        match self.ready {
+            true => write!(f, "READY, with {warnings} warnings"),
+            false => write!(f, "NOT READY: {critical} critical, {warnings} warnings"),
+        }
+    }
+}
+
+impl fmt::Debug for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Report")
+            .field("ready", &self.ready)
+            .field("findings", &self.findings)
+            .finish_non_exhaustive()
+    }
+}

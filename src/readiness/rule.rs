@@ -1,0 +1,225 @@
+use serde::Serialize;
+
+use crate::reason::words;
+
+/// How much stands in the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Level {
+    /// Worth knowing.
+    Info,
+    /// Should be mended soon.
+    Warning,
+    /// No real money before it is mended.
+    Critical,
+}
+
+words!(Level {
+    Info => "info",
+    Warning => "warning",
+    Critical => "critical",
+});
+
+/// What a rule is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Category {
+    /// Keys and the application id.
+    Credentials,
+    /// Variables and the machine.
+    Environment,
+    /// Who may do what, and see what.
+    Security,
+    /// Settings, rules and parts.
+    Configuration,
+    /// What to do before, during and after going live, and to go back.
+    Deployment,
+}
+
+words!(Category {
+    Credentials => "credentials",
+    Environment => "environment",
+    Security => "security",
+    Configuration => "configuration",
+    Deployment => "deployment",
+});
+
+/// What a rule says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct About {
+    /// How much it stands in the way when it is broken.
+    pub level: Level,
+    /// What it is about.
+    pub category: Category,
+    /// Why it matters.
+    pub explanation: &'static str,
+    /// What to do.
+    pub remedy: &'static str,
+}
+
+macro_rules! rules {
+    ($($(#[$doc:meta])* $name:ident $word:literal $level:ident $category:ident $explanation:literal $remedy:literal;)*) => {
+        /// A rule of the report. Its word stays the same from version to version.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[non_exhaustive]
+        pub enum Rule {
+            $(#[doc = $explanation] $name),*
+        }
+
+        words!(Rule { $($name => $word),* });
+
+        impl Rule {
+            /// What the rule says of itself.
+            pub fn about(&self) -> About {
+                match self {
+                    $(Self::$name => About {
+                        level: Level::$level,
+                        category: Category::$category,
+                        explanation: $explanation,
+                        remedy: $remedy,
+                    }),*
+                }
+            }
+        }
+    };
+}
+
+rules! {
+    SecretShort "secret_short" Critical Credentials
+        "The secret is so short that it can be guessed: the provider's have 32 characters."
+        "Copy the whole application secret from the provider's dashboard.";
+    SecretUniform "secret_uniform" Critical Credentials
+        "The secret repeats a few characters: no generated one does."
+        "Copy the application secret from the provider's dashboard.";
+    SecretPlaceholder "secret_placeholder" Critical Credentials
+        "The credential is a placeholder, or from an example."
+        "Copy your own from the provider's dashboard.";
+    SecretLeaked "secret_leaked" Critical Credentials
+        "The credential is published in somebody's code: anybody can sign callbacks with it."
+        "Make a new application in the provider's dashboard, and use its secret.";
+    SecretShape "secret_shape" Warning Credentials
+        "The provider's secrets are 32 letters and digits in mixed case; this one is not."
+        "Compare it with the dashboard; a character may have been lost.";
+    AppIdShape "app_id_shape" Warning Credentials
+        "The provider's application ids are IK and 30 upper-case letters or digits; this one is not."
+        "Compare it with the dashboard; a character may have been lost.";
+    SecretShared "secret_shared" Info Credentials
+        "One secret signs calls and callbacks. With this provider that is how it is."
+        "Nothing: but whoever has it can do both, so keep it well.";
+    SecretsOverlap "secrets_overlap" Info Credentials
+        "More than one secret is accepted on callbacks: a rotation is under way."
+        "Drop the old one once no callback has been signed with it for a day.";
+    OldSecretUsed "old_secret_used" Warning Credentials
+        "Callbacks are still signed with a secret that is not the current one."
+        "Wait until links made with the old secret are paid before you drop it.";
+    SettingWrong "setting_wrong" Critical Environment
+        "A setting is missing or wrong."
+        "Set it as the finding says.";
+    SecretExposed "secret_exposed" Critical Environment
+        "A secret stands in a variable that build tools copy into pages: every visitor can read it."
+        "Take it out, build the pages again, and make a new secret: this one is no secret any more.";
+    TestMode "test_mode" Critical Environment
+        "The mode is test: no real money moves."
+        "Set COURSEGATE_MODE to live, or unset it.";
+    ValuePadded "value_padded" Warning Environment
+        "A value has white space around it. It is ignored here, but other programs may not ignore it."
+        "Set the variable again without it.";
+    VariableUnknown "variable_unknown" Warning Environment
+        "A variable looks like a setting, and is none: it changes nothing."
+        "Compare its name with the list of settings.";
+    ClockSkewed "clock_skewed" Warning Environment
+        "This machine's clock and the database's differ by more than five seconds."
+        "Synchronise both clocks, with NTP for example.";
+    ClockWrong "clock_wrong" Critical Environment
+        "This machine's clock and the database's differ by more than a minute: expiry and leases go wrong."
+        "Synchronise both clocks, with NTP for example.";
+    PlainHttp "plain_http" Critical Security
+        "An address is plain http: anybody on the way can read and change what is sent."
+        "Use https.";
+    ApiHostOther "api_host_other" Critical Security
+        "The API address is not the provider's host, exactly: payments would be asked of somebody else."
+        "Unset IKHOKHA_API_URL, or set it to https://api.ikhokha.com/public-api/v1/api.";
+    CallbackNotPublic "callback_not_public" Critical Security
+        "The callback address cannot be reached from outside: no payment would ever be heard of."
+        "Set it to your site's public name.";
+    CallbackWithQuery "callback_with_query" Critical Security
+        "The callback address has a query, which the provider does not sign."
+        "Put what you need into the path.";
+    PageElsewhere "page_elsewhere" Warning Security
+        "A page that learners come back to is on another site than yours."
+        "Check that it is yours; prefer the same site.";
+    UnverifiedAsks "unverified_asks" Warning Security
+        "Callbacks with a wrong signature lead to questions to the provider, which strangers can cause."
+        "Find out what breaks the signatures, mend it, and set COURSEGATE_ON_UNVERIFIED to refuse.";
+    SignatureAlone "signature_alone" Warning Security
+        "A signature alone approves: whoever has the secret can let anybody in."
+        "Unset COURSEGATE_MINIMUM_EVIDENCE and give the builder a gateway.";
+    UnknownApproved "unknown_approved" Warning Security
+        "The rules take a payment of unknown method for a card: it may be approved without a person."
+        "Use the fallback `hold`, unless this is what you want.";
+    TimeoutOdd "timeout_odd" Warning Configuration
+        "A pay link may take less than ten seconds or more than a minute: learners see errors, or wait for long."
+        "Unset COURSEGATE_TIMEOUT_MS for the usual 45 seconds.";
+    DeadlineLong "deadline_long" Warning Configuration
+        "A callback may take longer than ten seconds to answer: the sender may have given up by then."
+        "Unset COURSEGATE_DEADLINE_MS for the usual 5 seconds.";
+    RetriesOff "retries_off" Warning Configuration
+        "A look-up at the provider that fails is not tried again."
+        "Unset COURSEGATE_RETRIES for the usual 3.";
+    BodyLarge "body_large" Warning Configuration
+        "Strangers may make this server read large bodies: the provider's callbacks have less than 1 KiB."
+        "Unset COURSEGATE_MAX_BODY_BYTES for the usual 64 KiB.";
+    AuditOff "audit_off" Warning Configuration
+        "Money and access are never compared: a learner who paid and has no access is not found."
+        "Unset COURSEGATE_AUDIT_EVERY_HOURS for once a day.";
+    SweepOff "sweep_off" Warning Configuration
+        "The provider's history is never looked through: money by lost links is not found."
+        "Unset COURSEGATE_SWEEP_EVERY_HOURS for once a day.";
+    BankMissing "bank_missing" Info Configuration
+        "Bank transfers are not offered."
+        "Set the four COURSEGATE_BANK_ settings to offer them.";
+    RuleDead "rule_dead" Warning Configuration
+        "A detection rule reads a field that the provider never sends: it can never match."
+        "Take the rule out, or read another field.";
+    TestDouble "test_double" Critical Configuration
+        "A part is meant for tests only."
+        "Give the builder a real one: PgStore, IkhokhaClient, the system's clock.";
+    GatewayMissing "gateway_missing" Warning Configuration
+        "There is no gateway: pay links cannot be made, nor payments confirmed."
+        "Give the builder an IkhokhaClient.";
+    PublisherMissing "publisher_missing" Info Configuration
+        "Nothing is published: pages do not change by themselves."
+        "Give the builder a hub, the store's announcer or a NatsBus.";
+    NotProbed "not_probed" Warning Configuration
+        "Nothing outside was tried: the database, the provider and the callback address may be out of reach."
+        "Make the report with `probe` instead of `check`.";
+    StoreUnreachable "store_unreachable" Critical Configuration
+        "The database does not answer."
+        "Start it, and compare the address, the user and the password.";
+    StoreDefective "store_defective" Critical Configuration
+        "Something is missing in the database that keeps money and access right."
+        "Run `PgStore::migrate`; if it is still missing, somebody dropped it: restore it from the schema file.";
+    ProviderUnreachable "provider_unreachable" Critical Configuration
+        "The provider does not answer."
+        "Check that this machine may make https calls to it, and try again.";
+    ProviderRefuses "provider_refuses" Critical Credentials
+        "The provider answers, and refuses these credentials."
+        "Compare the application id and the secret with the dashboard.";
+    CallbackUnreachable "callback_unreachable" Critical Configuration
+        "A signed callback to your own address does not arrive: no payment would be heard of."
+        "Open the address from outside; compare the route, the proxy and the certificate.";
+    CallbackUnchecked "callback_unchecked" Critical Security
+        "Your callback address accepts a wrong signature: whatever answers there is not this crate."
+        "Route the address to `Registrar::receive` with the raw body.";
+    BeforeDeployment "before_deployment" Info Deployment
+        "Before: back up the database, run `migrate`, keep the last version and its settings at hand."
+        "Do it, and note who did.";
+    DuringDeployment "during_deployment" Info Deployment
+        "During: start one new instance, make this report with `probe` there, then replace the others one by one."
+        "Old and new instances may share the database while you do.";
+    AfterDeployment "after_deployment" Info Deployment
+        "After: pay a real course of R 5 by card and one by EFT, see them open, refund them, and look at the desk's problems."
+        "The provider has no test mode: real money is the only test.";
+    Rollback "rollback" Info Deployment
+        "To go back: start the last version with its settings. Callbacks that come meanwhile wait in the inbox or are asked for."
+        "Keep accepting the last secret until no link made with it is open.";
+}

@@ -1,0 +1,224 @@
+//! The way to real money: a report, and a registrar that is only made when it is good.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::builder::{BuildError, RegistrarBuilder};
+use super::{Registrar, deadline};
+use crate::config::Environment;
+use crate::ids::Reference;
+use crate::port::{GatewayError, StatusQuery, StoreError, WebProbe};
+use crate::readiness::{Finding, Level, Report, Rule, findings, fingerprint};
+use crate::webhook::Signer;
+
+/// How long each probe may take.
+const WAIT: Duration = Duration::from_secs(10);
+/// Clocks this far apart are worth a warning; and this far are wrong.
+const SKEWED: i64 = 5;
+const WRONG: i64 = 60;
+/// How the body of a probe begins. Only who has the secret can sign one, and the provider
+/// sends none.
+pub(super) const PROBE: &[u8] = b"{\"coursegate_probe\":";
+
+/// Why a production registrar was not made.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotReady {
+    /// Something critical stands.
+    #[error("not ready for real money: {}", named(.0))]
+    Critical(Vec<Finding>),
+    /// The report was made for other settings.
+    #[error(
+        "the report was made for other settings; make one with this builder's `check` or `probe`"
+    )]
+    OtherSettings,
+    /// The settings contradict themselves or the parts.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+}
+
+fn named(findings: &[Finding]) -> String {
+    let each = findings.iter().map(|finding| match &finding.subject {
+        Some(subject) => format!("{} ({subject}): {}", finding.rule, finding.remedy),
+        None => format!("{}: {}", finding.rule, finding.remedy),
+    });
+    each.collect::<Vec<_>>().join("; ")
+}
+
+impl RegistrarBuilder {
+    /// Looks at settings, environment and parts, and asks nobody.
+    pub fn check(&self, environment: &Environment) -> Report {
+        let mut found = self.look(environment);
+        found.push(Finding::new(Rule::NotProbed));
+        Report::new(found, Some(fingerprint(&self.config)))
+    }
+
+    /// The same, and asks the store whether everything is there that it needs, and the
+    /// provider whether it takes the credentials: by a look-up of a payment that does not
+    /// exist. Nothing is written or paid.
+    pub async fn probe(&self, environment: &Environment) -> Report {
+        let mut found = self.look(environment);
+        found.extend(self.probe_store().await);
+        found.extend(self.probe_provider().await);
+        Report::new(found, Some(fingerprint(&self.config)))
+    }
+
+    /// Builds a registrar for real money. A registrar without test doubles is made in no
+    /// other way.
+    ///
+    /// # Errors
+    /// [`NotReady`] names what is critical in the report, or what does not fit together.
+    pub fn production(self, report: &Report) -> Result<Registrar, NotReady> {
+        if !report.is_for(&fingerprint(&self.config)) {
+            return Err(NotReady::OtherSettings);
+        }
+        // The parts may have changed since the report was made.
+        let mut critical: Vec<Finding> = report.criticals().cloned().collect();
+        let parts = self.parts().into_iter();
+        critical.extend(parts.filter(|finding| finding.level == Level::Critical));
+        critical.dedup();
+        if !critical.is_empty() {
+            return Err(NotReady::Critical(critical));
+        }
+        Ok(self.assemble()?)
+    }
+
+    fn look(&self, environment: &Environment) -> Vec<Finding> {
+        let mut found = findings(&self.config, environment);
+        found.extend(self.parts());
+        found
+    }
+
+    /// What the parts themselves say.
+    fn parts(&self) -> Vec<Finding> {
+        let doubles = self.test_doubles().into_iter();
+        let mut found: Vec<Finding> = doubles
+            .map(|part| Finding::new(Rule::TestDouble).about(part))
+            .collect();
+        if self.gateway.is_none() {
+            found.push(Finding::new(Rule::GatewayMissing));
+        }
+        if self.publishers.is_empty() {
+            found.push(Finding::new(Rule::PublisherMissing));
+        }
+        let Some(detector) = &self.detector else {
+            return found;
+        };
+        if detector.takes_unknown_for_card() {
+            found.push(Finding::new(Rule::UnknownApproved));
+        }
+        let capabilities = self.gateway.as_ref().map(|gateway| gateway.capabilities());
+        if let Some(fields) = capabilities.and_then(|capabilities| capabilities.callback_fields) {
+            for (rule, field) in detector.reads() {
+                if !fields.contains(&field.as_str()) {
+                    let finding = Finding::new(Rule::RuleDead).about(rule);
+                    found.push(finding.saying(format_args!("The field is {field}.")));
+                }
+            }
+        }
+        found
+    }
+
+    async fn probe_store(&self) -> Vec<Finding> {
+        let before = self.clock.now();
+        let inspected = deadline::within(self.clock.as_ref(), WAIT, self.store.inspect()).await;
+        let report = match inspected {
+            Some(Ok(report)) => report,
+            None => {
+                let finding = Finding::new(Rule::StoreUnreachable);
+                return vec![finding.saying("It did not answer in time.")];
+            }
+            Some(Err(StoreError::Unavailable(_))) => {
+                return vec![Finding::new(Rule::StoreUnreachable)];
+            }
+            // The texts of the others are made for operators, and name no value.
+            Some(Err(error)) => return vec![Finding::new(Rule::StoreDefective).saying(error)],
+        };
+        let mut found: Vec<Finding> = report
+            .defects
+            .iter()
+            .map(|defect| Finding::new(Rule::StoreDefective).about(defect))
+            .collect();
+        if let Some(now) = report.now {
+            let asked = (self.clock.now() - before) / 2;
+            let apart = (now - (before + asked)).num_seconds().abs();
+            let rule = match apart {
+                0..=SKEWED => None,
+                _ if apart <= WRONG => Some(Rule::ClockSkewed),
+                _ => Some(Rule::ClockWrong),
+            };
+            let says = format!("They are {apart} seconds apart.");
+            found.extend(rule.map(|rule| Finding::new(rule).saying(says)));
+        }
+        found
+    }
+
+    async fn probe_provider(&self) -> Vec<Finding> {
+        let Some(gateway) = &self.gateway else {
+            return Vec::new();
+        };
+        let reference = Reference::random();
+        let asked = gateway.status(StatusQuery::Reference(&reference));
+        let rule = match deadline::within(self.clock.as_ref(), WAIT, asked).await {
+            Some(Ok(_)) => return Vec::new(),
+            Some(Err(GatewayError::Refused { reason })) => {
+                let finding = Finding::new(Rule::ProviderRefuses);
+                return vec![finding.saying(format_args!("It says: {reason}."))];
+            }
+            Some(Err(GatewayError::Unreadable)) => {
+                let finding = Finding::new(Rule::ProviderUnreachable);
+                return vec![finding.saying("What answers there cannot be read.")];
+            }
+            Some(Err(_)) | None => Rule::ProviderUnreachable,
+        };
+        vec![Finding::new(rule)]
+    }
+}
+
+impl Registrar {
+    /// Sends signed probes to this installation's own callback address, from outside: one
+    /// that has to arrive and be recognised, and one with a wrong signature that has to be
+    /// refused. Neither changes anything. Empty when all is well.
+    pub async fn probe_callbacks(&self, web: &dyn WebProbe) -> Vec<Finding> {
+        let config = &self.inner.config;
+        let Some(secret) = config.keys.current() else {
+            return vec![Finding::new(Rule::CallbackUnreachable)];
+        };
+        let mut body = PROBE.to_vec();
+        body.extend(format!("\"{}\"}}", Uuid::new_v4().simple()).into_bytes());
+        let signature = Signer::new(secret).sign(config.site.callback_path(), &body);
+        let right = signature.to_hex();
+        let wrong: String = right
+            .chars()
+            .map(|c| if c == '0' { '1' } else { '0' })
+            .collect();
+        let knock = async |signature: String| {
+            let headers = [
+                ("content-type", "application/json".to_owned()),
+                ("ik-appid", config.app_id.as_str().to_owned()),
+                ("ik-sign", signature),
+            ];
+            let url = &config.site.callback_url;
+            let posted = web.post(url, &headers, body.clone());
+            deadline::within(self.inner.clock.as_ref(), WAIT, posted).await
+        };
+        let unreachable = Finding::new(Rule::CallbackUnreachable);
+        match knock(right).await {
+            Some(Ok(200)) => {}
+            Some(Ok(status)) => {
+                return vec![unreachable.saying(format_args!("It answers {status}."))];
+            }
+            Some(Err(error)) => return vec![unreachable.saying(format_args!("{error}."))],
+            None => return vec![unreachable.saying("It did not answer in time.")],
+        }
+        match knock(wrong).await {
+            Some(Ok(401)) => Vec::new(),
+            Some(Ok(status)) => {
+                let finding = Finding::new(Rule::CallbackUnchecked);
+                vec![finding.saying(format_args!("It answers {status} instead of 401."))]
+            }
+            Some(Err(_)) | None => vec![unreachable],
+        }
+    }
+}

@@ -1,0 +1,686 @@
+//! Every rule with a case that breaks it and one that does not, and the only way to a
+//! registrar for real money.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+
+use coursegate::adapter::memory::{MemoryStore, TestClock};
+use coursegate::adapter::simulator::{Settings, Simulator};
+use coursegate::detect::{Condition, Detector, Fallback, Operand, Rule as DetectionRule, RuleSet};
+use coursegate::evidence::Confirmation;
+use coursegate::payment::{Method, PayLink};
+use coursegate::port::{
+    Capabilities, Claim, Committed, GatewayError, LinkRequest, Loaded, Lookup, PaymentGateway,
+    Settlement, StatusQuery, Store, StoreError, StoreReport, WebError, WebProbe, Work,
+};
+use coursegate::readiness::{self, Category, Level, Report, Rule};
+use coursegate::registrar::{BuildError, NotReady, Outcome, RegistrarBuilder};
+use coursegate::webhook::Delivery;
+use coursegate::{
+    AppId, Config, CourseId, Environment, LearnerId, OnUnverified, Registrar, Secret,
+};
+
+use crate::configuration::{environment, good};
+use crate::support::{self, records_by, start};
+
+fn config() -> Config {
+    Config::from_environment(&environment(&good())).unwrap()
+}
+
+fn rules(report: &Report) -> BTreeSet<Rule> {
+    report.findings.iter().map(|finding| finding.rule).collect()
+}
+
+/// A store that is real as far as it says, and says what it is told to.
+#[derive(Debug, Clone)]
+struct Shelf {
+    inner: MemoryStore,
+    says: Result<StoreReport, StoreError>,
+}
+
+impl Shelf {
+    fn new() -> Self {
+        Self {
+            inner: MemoryStore::new(),
+            says: Ok(StoreReport::default()),
+        }
+    }
+
+    fn saying(says: Result<StoreReport, StoreError>) -> Self {
+        Self {
+            says,
+            ..Self::new()
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl Store for Shelf {
+    async fn load(&self, lookup: Lookup<'_>) -> Result<Loaded, StoreError> {
+        self.inner.load(lookup).await
+    }
+
+    async fn commit(
+        &self,
+        change: coursegate::enrollment::Change,
+    ) -> Result<Committed, StoreError> {
+        self.inner.commit(change).await
+    }
+
+    async fn grants(
+        &self,
+        learner: &LearnerId,
+        course: &CourseId,
+    ) -> Result<Vec<coursegate::access::Grant>, StoreError> {
+        self.inner.grants(learner, course).await
+    }
+
+    async fn claim(&self, claim: Claim) -> Result<Vec<Work>, StoreError> {
+        self.inner.claim(claim).await
+    }
+
+    async fn settle(&self, settlements: &[Settlement]) -> Result<(), StoreError> {
+        self.inner.settle(settlements).await
+    }
+
+    async fn inspect(&self) -> Result<StoreReport, StoreError> {
+        self.says.clone()
+    }
+
+    fn is_test_double(&self) -> bool {
+        false
+    }
+}
+
+records_by!(Shelf, this => Err(StoreError::Unavailable(format!("{:?} has no lists", this.inner))));
+
+/// A provider that is real as far as it says.
+#[derive(Debug)]
+struct Bank(Mutex<Result<(), GatewayError>>);
+
+impl Bank {
+    fn new() -> Self {
+        Self(Mutex::new(Ok(())))
+    }
+
+    fn failing(error: GatewayError) -> Self {
+        Self(Mutex::new(Err(error)))
+    }
+}
+
+#[async_trait::async_trait]
+impl PaymentGateway for Bank {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::ikhokha()
+    }
+
+    async fn create_link(&self, _: &LinkRequest) -> Result<PayLink, GatewayError> {
+        Err(GatewayError::Unreachable)
+    }
+
+    async fn status(&self, query: StatusQuery<'_>) -> Result<Option<Confirmation>, GatewayError> {
+        assert!(
+            matches!(query, StatusQuery::Reference(_)),
+            "no payment of anybody is asked about"
+        );
+        self.0.lock().unwrap().clone().map(|()| None)
+    }
+
+    async fn history(
+        &self,
+        _: chrono::NaiveDate,
+        _: chrono::NaiveDate,
+    ) -> Result<coursegate::port::History, GatewayError> {
+        Err(GatewayError::NotSupported)
+    }
+
+    async fn refund(&self, _: &coursegate::port::RefundRequest) -> Result<(), GatewayError> {
+        Err(GatewayError::NotSupported)
+    }
+}
+
+fn builder(config: Config) -> RegistrarBuilder {
+    Registrar::builder(config, Shelf::new())
+        .gateway(Bank::new())
+        .publisher(Silence)
+}
+
+#[derive(Debug)]
+struct Silence;
+
+#[async_trait::async_trait]
+impl coursegate::port::EventPublisher for Silence {
+    async fn publish(
+        &self,
+        _: &coursegate::record::Record,
+    ) -> Result<(), coursegate::port::PublishError> {
+        Ok(())
+    }
+
+    fn is_test_double(&self) -> bool {
+        false
+    }
+}
+
+/// What is true of a good installation: nothing stands in the way.
+const ALWAYS: [Rule; 6] = [
+    Rule::SecretShared,
+    Rule::BankMissing,
+    Rule::BeforeDeployment,
+    Rule::DuringDeployment,
+    Rule::AfterDeployment,
+    Rule::Rollback,
+];
+
+/// The rules that these variables break, beyond what is always said.
+fn broken(changes: &[(&'static str, &str)]) -> BTreeSet<Rule> {
+    let mut variables = good();
+    for (name, value) in changes {
+        variables.insert(name, (*value).to_owned());
+    }
+    let environment = environment(&variables);
+    let report = match Config::from_environment(&environment) {
+        Ok(config) => readiness::check(&config, &environment),
+        Err(error) => readiness::unusable(&error, &environment),
+    };
+    let always = BTreeSet::from(ALWAYS);
+    rules(&report).difference(&always).copied().collect()
+}
+
+#[test]
+fn rules_about_settings_and_variables() {
+    assert_eq!(broken(&[]), BTreeSet::new());
+    let secret = "IKHOKHA_APP_SECRET";
+    let cases: &[(&[(&'static str, &str)], Rule)] = &[
+        (&[(secret, "h8Kq2ZrVt5Wm9Xc3Bn7Ld4")], Rule::SecretShort),
+        (
+            &[(secret, "aB1aB1aB1aB1aB1aB1aB1aB1aB1aB1aB")],
+            Rule::SecretUniform,
+        ),
+        (
+            &[(secret, "test-secret-h8Kq2ZrVt5Wm9Xc3Bn7L")],
+            Rule::SecretPlaceholder,
+        ),
+        (
+            &[(secret, "your-h8Kq2ZrVt5Wm9Xc3Bn7Ld4Fs6Gj1")],
+            Rule::SecretPlaceholder,
+        ),
+        (
+            &[(secret, "CHANGEMEh8Kq2ZrVt5Wm9Xc3Bn7Ld4Fs")],
+            Rule::SecretPlaceholder,
+        ),
+        (
+            &[(secret, "h8Kq2ZrVt5Wm9Xc3Bn7Ld4Fs6Gj1Py0A!")],
+            Rule::SecretShape,
+        ),
+        (
+            &[("IKHOKHA_APP_ID", "IKTESTAPPLICATION")],
+            Rule::SecretPlaceholder,
+        ),
+        (&[("IKHOKHA_APP_ID", "IK7QX4")], Rule::AppIdShape),
+        (
+            &[(
+                "IKHOKHA_WEBHOOK_SECRETS",
+                "old=g7Kq2ZrVt5Wm9Xc3Bn7Ld4Fs6Gj1Py0B",
+            )],
+            Rule::SecretsOverlap,
+        ),
+        (&[("COURSEGATE_RETRIES", "many")], Rule::SettingWrong),
+        (
+            &[("VITE_PAYMENT_KEY", "h8Kq2ZrVt5Wm9Xc3Bn7Ld4Fs6Gj1Py0A")],
+            Rule::SecretExposed,
+        ),
+        (
+            &[("NEXT_PUBLIC_IKHOKHA_SECRET", "whatever")],
+            Rule::SecretExposed,
+        ),
+        (
+            &[("REACT_APP_X", " h8Kq2ZrVt5Wm9Xc3Bn7Ld4Fs6Gj1Py0A ")],
+            Rule::SecretExposed,
+        ),
+        (
+            &[("PUBLIC_X", "h8Kq2ZrVt5Wm9Xc3Bn7Ld4Fs6Gj1Py0A")],
+            Rule::SecretExposed,
+        ),
+        (&[("COURSEGATE_MODE", "test")], Rule::TestMode),
+        (&[("COURSEGATE_RETRIES", " 3")], Rule::ValuePadded),
+        (&[("COURSEGATE_RETRYS", "3")], Rule::VariableUnknown),
+        (
+            &[("COURSEGATE_CALLBACK_URL", "http://pay.school.co.za/hook")],
+            Rule::PlainHttp,
+        ),
+        (
+            &[("COURSEGATE_CANCEL_URL", "http://school.co.za/cancelled")],
+            Rule::PlainHttp,
+        ),
+        (
+            &[("IKHOKHA_API_URL", "https://api.ikhokha.com.evil.example/v1")],
+            Rule::ApiHostOther,
+        ),
+        (
+            &[("IKHOKHA_API_URL", "https://evil.example/api.ikhokha.com")],
+            Rule::ApiHostOther,
+        ),
+        (
+            &[("IKHOKHA_API_URL", "https://xapi.ikhokha.com/v1")],
+            Rule::ApiHostOther,
+        ),
+        (
+            &[("COURSEGATE_CALLBACK_URL", "https://localhost/hook")],
+            Rule::CallbackNotPublic,
+        ),
+        (
+            &[("COURSEGATE_CALLBACK_URL", "https://10.0.0.7:8443/hook")],
+            Rule::CallbackNotPublic,
+        ),
+        (
+            &[("COURSEGATE_CALLBACK_URL", "https://[fd00::1]/hook")],
+            Rule::CallbackNotPublic,
+        ),
+        (
+            &[("COURSEGATE_CALLBACK_URL", "https://school.internal./hook")],
+            Rule::CallbackNotPublic,
+        ),
+        (
+            &[("COURSEGATE_CALLBACK_URL", "https://school/hook")],
+            Rule::CallbackNotPublic,
+        ),
+        (
+            &[("COURSEGATE_SUCCESS_URL", "https://evilschool.co.za/paid")],
+            Rule::PageElsewhere,
+        ),
+        (
+            &[("COURSEGATE_FAILURE_URL", "https://school.co.za.evil.org/x")],
+            Rule::PageElsewhere,
+        ),
+        (
+            &[("COURSEGATE_ON_UNVERIFIED", "ask_provider")],
+            Rule::UnverifiedAsks,
+        ),
+        (
+            &[("COURSEGATE_MINIMUM_EVIDENCE", "signed")],
+            Rule::SignatureAlone,
+        ),
+        (&[("COURSEGATE_TIMEOUT_MS", "5000")], Rule::TimeoutOdd),
+        (&[("COURSEGATE_TIMEOUT_MS", "90000")], Rule::TimeoutOdd),
+        (&[("COURSEGATE_DEADLINE_MS", "20000")], Rule::DeadlineLong),
+        (&[("COURSEGATE_RETRIES", "0")], Rule::RetriesOff),
+        (&[("COURSEGATE_MAX_BODY_BYTES", "1048576")], Rule::BodyLarge),
+        (&[("COURSEGATE_AUDIT_EVERY_HOURS", "0")], Rule::AuditOff),
+        (&[("COURSEGATE_SWEEP_EVERY_HOURS", "0")], Rule::SweepOff),
+    ];
+    for (changes, rule) in cases {
+        assert_eq!(broken(changes), BTreeSet::from([*rule]), "{changes:?}");
+    }
+    // The same, as it should be.
+    for changes in [
+        [(
+            "COURSEGATE_CALLBACK_URL",
+            "https://pay.school.co.za:8443/hook",
+        )],
+        [("COURSEGATE_CALLBACK_URL", "https://41.0.0.1/hook")],
+        [("COURSEGATE_SUCCESS_URL", "https://www.school.co.za/paid")],
+        [("IKHOKHA_API_URL", "https://API.ikhokha.com:443/v2")],
+        [("VITE_APP_ID", "IK7QX47QX47QX47QX47QX47QX47QX47QX4")],
+        [("PATH", "/usr/bin ")],
+    ] {
+        assert_eq!(broken(&changes), BTreeSet::new(), "{changes:?}");
+    }
+    // A callback address that the program itself set.
+    let mut odd = config();
+    odd.site.callback_url.push_str("?course=7");
+    assert!(readiness::check(&odd, &Environment::default()).has(Rule::CallbackWithQuery));
+    // Bank details make the hint go away.
+    let banked = config().bank(coursegate::BankDetails {
+        account_holder: "School".into(),
+        bank: "Bank".into(),
+        account_number: "1".into(),
+        branch_code: "1".into(),
+    });
+    assert!(!readiness::check(&banked, &Environment::default()).has(Rule::BankMissing));
+}
+
+#[test]
+fn a_variable_that_was_mistyped_is_named_as_it_should_be() {
+    let report = {
+        let mut variables = good();
+        variables.insert("COURSEGATE_RETRYS", "3".to_owned());
+        let environment = environment(&variables);
+        readiness::check(
+            &Config::from_environment(&environment).unwrap(),
+            &environment,
+        )
+    };
+    let finding = report
+        .findings
+        .iter()
+        .find(|finding| finding.rule == Rule::VariableUnknown);
+    assert_eq!(finding.unwrap().remedy, "Did you mean COURSEGATE_RETRIES?");
+}
+
+#[tokio::test]
+async fn rules_about_parts() {
+    let environment = environment(&good());
+    let found = |builder: &RegistrarBuilder| {
+        let report = builder.check(&environment);
+        let always = BTreeSet::from(ALWAYS);
+        let rules = rules(&report);
+        rules.difference(&always).copied().collect::<BTreeSet<_>>()
+    };
+    assert_eq!(found(&builder(config())), BTreeSet::from([Rule::NotProbed]));
+    let report = builder(config()).probe(&environment).await;
+    assert!(report.ready && !report.has(Rule::NotProbed), "{report}");
+
+    let with = |rule| BTreeSet::from([rule, Rule::NotProbed]);
+    let bare = Registrar::builder(config(), Shelf::new()).publisher(Silence);
+    assert_eq!(found(&bare), with(Rule::GatewayMissing));
+    let silent = Registrar::builder(config(), Shelf::new()).gateway(Bank::new());
+    assert_eq!(found(&silent), with(Rule::PublisherMissing));
+    for double in [
+        Registrar::builder(config(), MemoryStore::new())
+            .gateway(Bank::new())
+            .publisher(Silence),
+        builder(config()).clock(TestClock::at(start())),
+        builder(config()).publisher(coursegate::adapter::memory::RecordingPublisher::new()),
+        builder(config()).gateway(simulator().gateway()),
+    ] {
+        assert_eq!(found(&double), with(Rule::TestDouble));
+    }
+
+    let mut rules = RuleSet::standard();
+    rules.rules.retain(|rule| rule.field.starts_with('@'));
+    rules.fallback = Fallback::AssumeCard;
+    let assumes = builder(config()).detector(Detector::new(rules.clone()).unwrap());
+    assert_eq!(found(&assumes), with(Rule::UnknownApproved));
+    rules.fallback = Fallback::ManualApproval;
+    let holds = builder(config()).detector(Detector::new(rules.clone()).unwrap());
+    assert_eq!(found(&holds), BTreeSet::from([Rule::NotProbed]));
+    let reads = |field: &str| {
+        let mut rules = rules.clone();
+        rules.rules.push(DetectionRule {
+            id: "brand".to_owned(),
+            method: Method::Card,
+            field: field.to_owned(),
+            condition: Condition::Equals,
+            value: Some(Operand::Text("00".to_owned())),
+            weight: 0.5,
+            ..rules.rules[0].clone()
+        });
+        builder(config()).detector(Detector::new(rules).unwrap())
+    };
+    assert_eq!(found(&reads("cardBrand")), with(Rule::RuleDead));
+    assert_eq!(
+        found(&reads("responseCode")),
+        BTreeSet::from([Rule::NotProbed])
+    );
+}
+
+fn simulator() -> Simulator {
+    let secret = Secret::new(support::SECRET).unwrap();
+    Simulator::new(
+        AppId::new(support::APP_ID).unwrap(),
+        secret,
+        Settings::new(1),
+    )
+}
+
+#[tokio::test]
+async fn probes_of_the_store_and_the_provider() {
+    let environment = environment(&good());
+    let now = chrono::Utc::now();
+    let clock = |apart: i64| {
+        Ok(StoreReport {
+            now: Some(now + chrono::Duration::seconds(apart)),
+            defects: Vec::new(),
+        })
+    };
+    let defects = vec!["constraint one_grant_per_payment is missing".to_owned()];
+    let lacking = Ok(StoreReport { now: None, defects });
+    let stores = [
+        (clock(0), None),
+        (clock(30), Some(Rule::ClockSkewed)),
+        (clock(-30), Some(Rule::ClockSkewed)),
+        (clock(-90), Some(Rule::ClockWrong)),
+        (lacking, Some(Rule::StoreDefective)),
+        (
+            Err(StoreError::Unavailable("down".into())),
+            Some(Rule::StoreUnreachable),
+        ),
+        (
+            Err(StoreError::Unusable("no schema".into())),
+            Some(Rule::StoreDefective),
+        ),
+    ];
+    let always: BTreeSet<Rule> = ALWAYS.into();
+    for (says, rule) in stores {
+        let builder = Registrar::builder(config(), Shelf::saying(says.clone()))
+            .gateway(Bank::new())
+            .publisher(Silence);
+        let report = builder.probe(&environment).await;
+        let found: BTreeSet<Rule> = rules(&report).difference(&always).copied().collect();
+        assert_eq!(found, rule.into_iter().collect(), "{says:?}");
+    }
+    let refused = GatewayError::Refused {
+        reason: "HTTP 401".to_owned(),
+    };
+    for (error, rule) in [
+        (refused, Rule::ProviderRefuses),
+        (GatewayError::Unreachable, Rule::ProviderUnreachable),
+        (GatewayError::TimedOut, Rule::ProviderUnreachable),
+        (GatewayError::Unreadable, Rule::ProviderUnreachable),
+    ] {
+        let builder = Registrar::builder(config(), Shelf::new())
+            .gateway(Bank::failing(error))
+            .publisher(Silence);
+        let report = builder.probe(&environment).await;
+        let found: BTreeSet<Rule> = rules(&report).difference(&always).copied().collect();
+        assert_eq!(found, BTreeSet::from([rule]));
+    }
+}
+
+#[tokio::test]
+async fn only_a_good_report_leads_to_real_money() {
+    let environment = environment(&good());
+    // Every part is real: it is not to be had otherwise.
+    assert_eq!(
+        builder(config()).build().unwrap_err(),
+        BuildError::ForProduction
+    );
+    let report = builder(config()).probe(&environment).await;
+    let registrar = builder(config()).production(&report).unwrap();
+    assert!(registrar.test_doubles().is_empty());
+
+    // A report of other settings, or with something critical, is no good.
+    let mut other = config();
+    other.on_unverified = OnUnverified::AskProvider;
+    assert_eq!(
+        builder(other).production(&report).unwrap_err(),
+        NotReady::OtherSettings
+    );
+    let unprobed = readiness::check(&config(), &environment);
+    assert!(
+        builder(config()).production(&unprobed).is_ok(),
+        "probes are opt-in"
+    );
+    let mut exposed = good();
+    exposed.insert("VITE_KEY", good()["IKHOKHA_APP_SECRET"].clone());
+    let report = builder(config()).check(&crate::configuration::environment(&exposed));
+    let error = builder(config()).production(&report).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("secret_exposed (VITE_KEY)"), "{text}");
+    assert!(!text.contains(good()["IKHOKHA_APP_SECRET"].as_str()));
+    // Parts that were exchanged after the report are seen.
+    let report = builder(config()).check(&environment);
+    let swapped = builder(config()).gateway(simulator().gateway());
+    let error = swapped.production(&report).unwrap_err();
+    assert!(
+        error.to_string().contains("test_double (gateway)"),
+        "{error}"
+    );
+    // A report cannot be written by hand: nothing makes one but the checks.
+    let unusable = Config::from_environment(&Environment::default()).unwrap_err();
+    let report = readiness::unusable(&unusable, &Environment::default());
+    assert!(!report.ready);
+    assert_eq!(
+        builder(config()).production(&report).unwrap_err(),
+        NotReady::OtherSettings
+    );
+}
+
+/// The internet, as far as one registrar is in it.
+#[derive(Debug)]
+struct Internet {
+    registrar: Option<Registrar>,
+    answers: Option<u16>,
+}
+
+#[async_trait::async_trait]
+impl WebProbe for Internet {
+    async fn post(
+        &self,
+        url: &str,
+        headers: &[(&'static str, String)],
+        body: Vec<u8>,
+    ) -> Result<u16, WebError> {
+        assert_eq!(url, "https://school.example/payments/ikhokha");
+        match (&self.registrar, self.answers) {
+            (_, Some(answer)) => Ok(answer),
+            (None, None) => Err(WebError("no connection".to_owned())),
+            (Some(registrar), None) => {
+                let headers = headers.iter().map(|(name, value)| (*name, value.as_str()));
+                let delivery = Delivery::new(support::PATH, headers, body);
+                let receipt = registrar.receive(delivery).await;
+                Ok(receipt.http_status())
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_probe_of_the_callback_address_changes_nothing() {
+    let world = support::World::new();
+    let internet = |registrar: Option<&Registrar>, answers| Internet {
+        registrar: registrar.cloned(),
+        answers,
+    };
+    let registrar = &world.registrar;
+    assert_eq!(
+        registrar
+            .probe_callbacks(&internet(Some(registrar), None))
+            .await,
+        []
+    );
+    use coursegate::port::{InboxFilter, PageRequest, Records};
+    for filter in [InboxFilter::Dead, InboxFilter::Parked, InboxFilter::Waiting] {
+        let inbox = world
+            .store
+            .inbox(filter, PageRequest::first(10))
+            .await
+            .unwrap();
+        assert!(inbox.items.is_empty());
+    }
+    let found = async |web: Internet| {
+        let found = registrar.probe_callbacks(&web).await;
+        found.iter().map(|finding| finding.rule).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        found(internet(None, None)).await,
+        [Rule::CallbackUnreachable]
+    );
+    assert_eq!(
+        found(internet(None, Some(404))).await,
+        [Rule::CallbackUnreachable]
+    );
+    assert_eq!(
+        found(internet(None, Some(200))).await,
+        [Rule::CallbackUnchecked]
+    );
+    // Only who has the secret can make a probe.
+    let body = br#"{"coursegate_probe":"1"}"#;
+    let forged = world
+        .registrar
+        .receive(support::with_signature(body, &"0".repeat(64)))
+        .await;
+    assert!(matches!(forged.outcome, Outcome::Refused(_)));
+    let signed = world.registrar.receive(support::signed_bytes(body)).await;
+    assert_eq!(
+        (signed.outcome.clone(), signed.http_status()),
+        (Outcome::Probe, 200)
+    );
+}
+
+#[test]
+fn the_report_is_a_table_and_json() {
+    let report = builder(config()).check(&environment(&good()));
+    let text = report.to_string();
+    assert!(
+        text.contains("WARNING   configuration  not_probed"),
+        "{text}"
+    );
+    assert!(text.contains("-> Make the report with `probe` instead of `check`."));
+    assert!(text.ends_with("READY, with 1 warnings"), "{text}");
+    let json = serde_json::to_value(&report).unwrap();
+    assert_eq!(json["ready"], true);
+    assert_eq!(json["findings"][0]["rule"], "not_probed");
+    let findings = json["findings"].as_array().unwrap();
+    let keys = [
+        "rule",
+        "level",
+        "category",
+        "subject",
+        "explanation",
+        "remedy",
+    ];
+    assert!(
+        findings
+            .iter()
+            .all(|finding| keys.iter().all(|key| finding.get(key).is_some()))
+    );
+    let levels: Vec<Level> = report
+        .findings
+        .iter()
+        .map(|finding| finding.level)
+        .collect();
+    assert!(levels.is_sorted_by(|a, b| a >= b), "the most urgent first");
+}
+
+/// The table of rules in the documentation is written from the code.
+#[test]
+fn rules_words_and_documentation_agree() {
+    let mut table = String::from(
+        "# Rules\n| rule | level | category | what it says | what to do |\n|---|---|---|---|---|\n",
+    );
+    let mut words = BTreeMap::new();
+    for rule in Rule::ALL {
+        let about = rule.about();
+        table.push_str(&format!(
+            "| `{rule}` | {} | {} | {} | {} |\n",
+            about.level, about.category, about.explanation, about.remedy
+        ));
+        assert_eq!(words.insert(rule.as_str(), rule), None);
+        assert_eq!(rule.as_str().parse(), Ok(*rule));
+        assert!(
+            about.explanation.ends_with('.') && about.remedy.ends_with('.'),
+            "{rule}"
+        );
+        let checklist = about.category == Category::Deployment;
+        assert!(!checklist || about.level == Level::Info);
+    }
+    table.push_str("\n# Settings\n| variable | key in a file | expected | default | what for |\n|---|---|---|---|---|\n");
+    for setting in coursegate::Setting::ALL {
+        table.push_str(&format!(
+            "| `{}` | `{}` | {} | {} | {} |\n",
+            setting.variable,
+            setting.key,
+            setting.expected,
+            setting.default.unwrap_or("**required**"),
+            setting.about
+        ));
+    }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/readiness/rules.md");
+    if std::env::var_os("COURSEGATE_WRITE_TABLE").is_some() {
+        std::fs::write(path, &table).unwrap();
+    }
+    let written = std::fs::read_to_string(path).unwrap();
+    assert_eq!(written, table, "COURSEGATE_WRITE_TABLE=1 writes it anew");
+}
