@@ -82,8 +82,12 @@ pub(super) fn app_id(text: &str, subject: &str) -> Vec<Finding> {
 }
 
 fn is_leaked(text: &str) -> bool {
+    is_among(text, &LEAKED)
+}
+
+fn is_among(text: &str, digests: &[&str]) -> bool {
     let digest = base16ct::lower::encode_string(&Sha256::digest(text));
-    LEAKED.contains(&digest.as_str())
+    digests.contains(&digest.as_str())
 }
 
 fn is_placeholder(text: &str) -> bool {
@@ -94,4 +98,20 @@ fn is_placeholder(text: &str) -> bool {
         .collect();
     WORDS.iter().any(|word| lower.contains(word))
         || (parts.len() > 1 && parts.iter().any(|part| SHORT_WORDS.contains(part)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LEAKED, is_among};
+
+    #[test]
+    fn a_published_credential_is_known_by_its_digest() {
+        // SHA-256 of "abc" (FIPS 180-2, appendix B.1).
+        let abc = ["ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"];
+        assert!(is_among("abc", &abc));
+        assert!(!is_among("abd", &abc));
+        let is_digest =
+            |text: &&str| text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        assert!(LEAKED.iter().all(is_digest));
+    }
 }

@@ -32,6 +32,17 @@ use sha2::{Digest, Sha256};
 use crate::config::{Config, ConfigError, Environment, Mode, OnUnverified, Setting};
 use crate::evidence::Grade;
 
+/// What may be asked for a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Probe {
+    /// The store: whether it answers, has everything that it needs, and the right time.
+    Store,
+    /// The provider: whether it answers and takes the credentials, by a look-up of a payment
+    /// that does not exist.
+    Provider,
+}
+
 pub use report::{Finding, Report};
 pub use rule::{About, Category, Level, Rule};
 

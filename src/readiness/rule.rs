@@ -190,8 +190,8 @@ rules! {
         "Nothing is published: pages do not change by themselves."
         "Give the builder a hub, the store's announcer or a NatsBus.";
     NotProbed "not_probed" Warning Configuration
-        "Nothing outside was tried: the database, the provider and the callback address may be out of reach."
-        "Make the report with `probe` instead of `check`.";
+        "It was not tried: it may be out of reach, or lack something."
+        "Make the report with `probe`, and let it try everything.";
     StoreUnreachable "store_unreachable" Critical Configuration
         "The database does not answer."
         "Start it, and compare the address, the user and the password.";

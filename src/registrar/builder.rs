@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::deadline::Signal;
+use super::key_use::KeyLog;
 use super::provider::Provider;
 use super::relay::Subscriber;
 use super::security::{HintLimit, RefusalLog};
@@ -246,6 +247,8 @@ impl RegistrarBuilder {
         if config.provider_wait >= config.deadline {
             return Err(BuildError::WaitTooLong);
         }
+        let labels: Vec<&str> = config.keys.texts().map(|(label, _)| label).collect();
+        let keys = KeyLog::new(&labels);
         let mut verifier = Verifier::new(
             config.app_id.clone(),
             &config.keys,
@@ -290,6 +293,7 @@ impl RegistrarBuilder {
                 courses: self.courses,
                 refused: RefusalLog::default(),
                 hints: HintLimit::default(),
+                keys,
                 wake: Signal::default(),
             }),
         })

@@ -12,6 +12,7 @@ mod entrance;
 mod error;
 mod explanation;
 mod inbox;
+mod key_use;
 mod link;
 mod money;
 mod notices;
@@ -49,6 +50,7 @@ pub use checkout::{EnrolRequest, Enrolled, NextStep};
 pub use entrance::CourseCard;
 pub use error::{Error, ErrorKind};
 pub use explanation::Explanation;
+pub use key_use::KeyUse;
 pub use money::{AwkwardItem, AwkwardKey};
 pub use payment::Confirmed;
 pub use production::NotReady;
@@ -82,6 +84,7 @@ struct Inner {
     courses: Arc<dyn CourseCatalog>,
     refused: security::RefusalLog,
     hints: security::HintLimit,
+    keys: key_use::KeyLog,
     wake: deadline::Signal,
 }
 

@@ -9,7 +9,7 @@ use super::{Registrar, deadline};
 use crate::config::Environment;
 use crate::ids::Reference;
 use crate::port::{GatewayError, StatusQuery, StoreError, WebProbe};
-use crate::readiness::{Finding, Level, Report, Rule, findings, fingerprint};
+use crate::readiness::{Finding, Level, Probe, Report, Rule, findings, fingerprint};
 use crate::webhook::Signer;
 
 /// How long each probe may take.
@@ -49,18 +49,35 @@ fn named(findings: &[Finding]) -> String {
 impl RegistrarBuilder {
     /// Looks at settings, environment and parts, and asks nobody.
     pub fn check(&self, environment: &Environment) -> Report {
-        let mut found = self.look(environment);
-        found.push(Finding::new(Rule::NotProbed));
-        Report::new(found, Some(fingerprint(&self.config)))
+        self.report(environment, &[], Vec::new())
     }
 
-    /// The same, and asks the store whether everything is there that it needs, and the
-    /// provider whether it takes the credentials: by a look-up of a payment that does not
-    /// exist. Nothing is written or paid.
-    pub async fn probe(&self, environment: &Environment) -> Report {
-        let mut found = self.look(environment);
-        found.extend(self.probe_store().await);
-        found.extend(self.probe_provider().await);
+    /// The same, and asks those outside. Nothing is written or paid. What can only be asked
+    /// while the server runs is [`Registrar::probe_callbacks`].
+    pub async fn probe(&self, environment: &Environment, probes: &[Probe]) -> Report {
+        let mut found = Vec::new();
+        if probes.contains(&Probe::Store) {
+            found.extend(self.probe_store().await);
+        }
+        if probes.contains(&Probe::Provider) {
+            found.extend(self.probe_provider().await);
+        }
+        self.report(environment, probes, found)
+    }
+
+    fn report(
+        &self,
+        environment: &Environment,
+        probes: &[Probe],
+        mut found: Vec<Finding>,
+    ) -> Report {
+        found.extend(findings(&self.config, environment));
+        found.extend(self.parts());
+        for (probe, name) in [(Probe::Store, "store"), (Probe::Provider, "provider")] {
+            if !probes.contains(&probe) {
+                found.push(Finding::new(Rule::NotProbed).about(name));
+            }
+        }
         Report::new(found, Some(fingerprint(&self.config)))
     }
 
@@ -82,12 +99,6 @@ impl RegistrarBuilder {
             return Err(NotReady::Critical(critical));
         }
         Ok(self.assemble()?)
-    }
-
-    fn look(&self, environment: &Environment) -> Vec<Finding> {
-        let mut found = findings(&self.config, environment);
-        found.extend(self.parts());
-        found
     }
 
     /// What the parts themselves say.

@@ -39,7 +39,10 @@ impl Registrar {
                 let verified = self.inner.verifier.verify(&delivery, now);
                 watch.lap(|timings| &mut timings.security);
                 match verified {
-                    Ok(verified) => self.handle(&verified, now, false, &mut watch).await,
+                    Ok(verified) => {
+                        self.note_key(verified.key(), now);
+                        self.handle(&verified, now, false, &mut watch).await
+                    }
                     Err(error) => Ok(self.refuse(error, &delivery, now).await),
                 }
             });

@@ -15,11 +15,11 @@ pub fn good() -> BTreeMap<&'static str, String> {
     BTreeMap::from([
         (
             "IKHOKHA_APP_ID",
-            format!("IK{}", "7QX4".repeat(8)[..30].to_owned()),
+            "IKMADEUPAPPLICATIONFORREADINESS1".to_owned(),
         ),
         (
             "IKHOKHA_APP_SECRET",
-            "h8Kq2ZrVt5Wm9Xc3Bn7Ld4Fs6Gj1Py0A".to_owned(),
+            "ThisIsNoRealKeyButOnlyForTesting".to_owned(),
         ),
         (
             "COURSEGATE_CALLBACK_URL",
@@ -118,7 +118,7 @@ fn every_setting_does_something() {
         ("IKHOKHA_API_URL", "https://api.ikhokha.example/v1"),
         (
             "IKHOKHA_WEBHOOK_SECRETS",
-            "old=g7Kq2ZrVt5Wm9Xc3Bn7Ld4Fs6Gj1Py0B",
+            "old=AnotherMadeUpKeyNobodyEverUsed12",
         ),
     ];
     for (name, value) in others {
@@ -239,7 +239,7 @@ fn each_variable_unset_empty_padded_no_text_and_absurd() {
 
 #[test]
 fn secrets_for_a_rotation() {
-    let list = "g7Kq2ZrVt5Wm9Xc3Bn7Ld4Fs6Gj1Py0B, next=f6Kq2ZrVt5Wm9Xc3Bn7Ld4Fs6Gj1Py0C";
+    let list = "AnotherMadeUpKeyNobodyEverUsed12, next=OneMoreMadeUpKeyNobodyEverUsed34";
     let config = Config::from_environment(&environment(&with("IKHOKHA_WEBHOOK_SECRETS", list)));
     assert!(format!("{:?}", config.unwrap().keys).contains("next"));
     for (list, says) in [
@@ -262,8 +262,8 @@ fn secrets_for_a_rotation() {
 #[test]
 fn the_same_from_a_file() {
     let file = r#"{
-        "app_id": "IK7QX47QX47QX47QX47QX47QX47QX47QX4", "app_secret": "h8Kq2ZrVt5Wm9Xc3Bn7Ld4Fs6Gj1Py0A",
-        "webhook_secrets": ["old=g7Kq2ZrVt5Wm9Xc3Bn7Ld4Fs6Gj1Py0B", "f6Kq2ZrVt5Wm9Xc3Bn7Ld4Fs6Gj1Py0C"],
+        "app_id": "IKMADEUPAPPLICATIONFORREADINESS1", "app_secret": "ThisIsNoRealKeyButOnlyForTesting",
+        "webhook_secrets": ["old=AnotherMadeUpKeyNobodyEverUsed12", "OneMoreMadeUpKeyNobodyEverUsed34"],
         "callback_url": "https://pay.school.co.za/payments/ikhokha", "success_url": "https://school.co.za/paid",
         "failure_url": "https://school.co.za/failed", "site_url": "https://school.co.za",
         "timeout_ms": 30000, "minimum_evidence": "confirmed"
@@ -315,7 +315,7 @@ proptest! {
         };
         let report = format!("{report} {report:?} {} {environment:?}", serde_json::to_string(&report).unwrap());
         assert!(!report.contains("canary-"), "{report}");
-        assert!(!report.contains("h8Kq2ZrVt5Wm9Xc3Bn7Ld4Fs6Gj1Py0A"));
-        assert!(!said.contains("h8Kq2ZrVt5Wm9Xc3Bn7Ld4Fs6Gj1Py0A"));
+        assert!(!report.contains("ThisIsNoRealKeyButOnlyForTesting"));
+        assert!(!said.contains("ThisIsNoRealKeyButOnlyForTesting"));
     }
 }

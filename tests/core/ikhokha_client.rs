@@ -645,3 +645,52 @@ async fn one_fault(fault: Fault) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
+
+/// Probes over real HTTP: to an address that hands callbacks to a registrar, to one that takes
+/// whatever comes, and to one where nobody is.
+#[tokio::test]
+async fn a_callback_address_is_probed_over_http() {
+    use axum::{Router, body::Bytes, extract::State, http::StatusCode, routing::post};
+    use coursegate::adapter::ikhokha::HttpProbe;
+    use coursegate::readiness::Rule;
+
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let here = format!("http://{}", listener.local_addr().unwrap());
+    let world = |path: &str| {
+        let mut config = crate::support::config();
+        config.site.callback_url = format!("{here}{path}");
+        crate::support::World::with(Settings::new(1), config, |builder| builder).registrar
+    };
+    let ours = world("/payments/ikhokha");
+    let receive = async |State(registrar): State<coursegate::Registrar>,
+                         headers: axum::http::HeaderMap,
+                         body: Bytes| {
+        let delivery =
+            coursegate::webhook::Delivery::new("/payments/ikhokha", headers.iter(), body);
+        let status = registrar.receive(delivery).await.http_status();
+        StatusCode::from_u16(status).unwrap()
+    };
+    let router = Router::new()
+        .route("/payments/ikhokha", post(receive))
+        .route("/open", post(async || StatusCode::OK))
+        .with_state(ours.clone());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let probe = HttpProbe::new().unwrap();
+    assert_eq!(ours.probe_callbacks(&probe).await, []);
+    let rules = async |path: &str| -> Vec<Rule> {
+        let found = world(path).probe_callbacks(&probe).await;
+        found.into_iter().map(|finding| finding.rule).collect()
+    };
+    assert_eq!(rules("/open").await, [Rule::CallbackUnchecked]);
+    assert_eq!(rules("/nowhere").await, [Rule::CallbackUnreachable]);
+    let mut config = crate::support::config();
+    config.site.callback_url = "http://127.0.0.1:9/hook".into();
+    let nobody = crate::support::World::with(Settings::new(1), config, |builder| builder);
+    let found = nobody.registrar.probe_callbacks(&probe).await;
+    assert_eq!(found[0].rule, Rule::CallbackUnreachable);
+    assert!(
+        found[0].explanation.contains("no connection"),
+        "{}",
+        found[0].explanation
+    );
+}

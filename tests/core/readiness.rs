@@ -13,7 +13,7 @@ use coursegate::port::{
     Capabilities, Claim, Committed, GatewayError, LinkRequest, Loaded, Lookup, PaymentGateway,
     Settlement, StatusQuery, Store, StoreError, StoreReport, WebError, WebProbe, Work,
 };
-use coursegate::readiness::{self, Category, Level, Report, Rule};
+use coursegate::readiness::{self, Category, Level, Probe, Report, Rule};
 use coursegate::registrar::{BuildError, NotReady, Outcome, RegistrarBuilder};
 use coursegate::webhook::Delivery;
 use coursegate::{
@@ -162,6 +162,8 @@ impl coursegate::port::EventPublisher for Silence {
     }
 }
 
+const BOTH: [Probe; 2] = [Probe::Store, Probe::Provider];
+
 /// What is true of a good installation: nothing stands in the way.
 const ALWAYS: [Rule; 6] = [
     Rule::SecretShared,
@@ -192,25 +194,25 @@ fn rules_about_settings_and_variables() {
     assert_eq!(broken(&[]), BTreeSet::new());
     let secret = "IKHOKHA_APP_SECRET";
     let cases: &[(&[(&'static str, &str)], Rule)] = &[
-        (&[(secret, "h8Kq2ZrVt5Wm9Xc3Bn7Ld4")], Rule::SecretShort),
+        (&[(secret, "ThisIsNoRealKeyButOn12")], Rule::SecretShort),
         (
             &[(secret, "aB1aB1aB1aB1aB1aB1aB1aB1aB1aB1aB")],
             Rule::SecretUniform,
         ),
         (
-            &[(secret, "test-secret-h8Kq2ZrVt5Wm9Xc3Bn7L")],
+            &[(secret, "test-secret-0123456789abcdefghij")],
             Rule::SecretPlaceholder,
         ),
         (
-            &[(secret, "your-h8Kq2ZrVt5Wm9Xc3Bn7Ld4Fs6Gj1")],
+            &[(secret, "your-NoRealKeyButOnlyForReadiness")],
             Rule::SecretPlaceholder,
         ),
         (
-            &[(secret, "CHANGEMEh8Kq2ZrVt5Wm9Xc3Bn7Ld4Fs")],
+            &[(secret, "CHANGEMENoRealKeyButOnlyForAll12")],
             Rule::SecretPlaceholder,
         ),
         (
-            &[(secret, "h8Kq2ZrVt5Wm9Xc3Bn7Ld4Fs6Gj1Py0A!")],
+            &[(secret, "ThisIsNoRealKeyButOnlyForTesting!")],
             Rule::SecretShape,
         ),
         (
@@ -221,13 +223,13 @@ fn rules_about_settings_and_variables() {
         (
             &[(
                 "IKHOKHA_WEBHOOK_SECRETS",
-                "old=g7Kq2ZrVt5Wm9Xc3Bn7Ld4Fs6Gj1Py0B",
+                "old=AnotherMadeUpKeyNobodyEverUsed12",
             )],
             Rule::SecretsOverlap,
         ),
         (&[("COURSEGATE_RETRIES", "many")], Rule::SettingWrong),
         (
-            &[("VITE_PAYMENT_KEY", "h8Kq2ZrVt5Wm9Xc3Bn7Ld4Fs6Gj1Py0A")],
+            &[("VITE_PAYMENT_KEY", "ThisIsNoRealKeyButOnlyForTesting")],
             Rule::SecretExposed,
         ),
         (
@@ -235,11 +237,11 @@ fn rules_about_settings_and_variables() {
             Rule::SecretExposed,
         ),
         (
-            &[("REACT_APP_X", " h8Kq2ZrVt5Wm9Xc3Bn7Ld4Fs6Gj1Py0A ")],
+            &[("REACT_APP_X", " ThisIsNoRealKeyButOnlyForTesting ")],
             Rule::SecretExposed,
         ),
         (
-            &[("PUBLIC_X", "h8Kq2ZrVt5Wm9Xc3Bn7Ld4Fs6Gj1Py0A")],
+            &[("PUBLIC_X", "ThisIsNoRealKeyButOnlyForTesting")],
             Rule::SecretExposed,
         ),
         (&[("COURSEGATE_MODE", "test")], Rule::TestMode),
@@ -321,7 +323,7 @@ fn rules_about_settings_and_variables() {
         [("COURSEGATE_CALLBACK_URL", "https://41.0.0.1/hook")],
         [("COURSEGATE_SUCCESS_URL", "https://www.school.co.za/paid")],
         [("IKHOKHA_API_URL", "https://API.ikhokha.com:443/v2")],
-        [("VITE_APP_ID", "IK7QX47QX47QX47QX47QX47QX47QX47QX4")],
+        [("VITE_APP_ID", "IKMADEUPAPPLICATIONFORREADINESS1")],
         [("PATH", "/usr/bin ")],
     ] {
         assert_eq!(broken(&changes), BTreeSet::new(), "{changes:?}");
@@ -368,7 +370,7 @@ async fn rules_about_parts() {
         rules.difference(&always).copied().collect::<BTreeSet<_>>()
     };
     assert_eq!(found(&builder(config())), BTreeSet::from([Rule::NotProbed]));
-    let report = builder(config()).probe(&environment).await;
+    let report = builder(config()).probe(&environment, &BOTH).await;
     assert!(report.ready && !report.has(Rule::NotProbed), "{report}");
 
     let with = |rule| BTreeSet::from([rule, Rule::NotProbed]);
@@ -456,7 +458,7 @@ async fn probes_of_the_store_and_the_provider() {
         let builder = Registrar::builder(config(), Shelf::saying(says.clone()))
             .gateway(Bank::new())
             .publisher(Silence);
-        let report = builder.probe(&environment).await;
+        let report = builder.probe(&environment, &BOTH).await;
         let found: BTreeSet<Rule> = rules(&report).difference(&always).copied().collect();
         assert_eq!(found, rule.into_iter().collect(), "{says:?}");
     }
@@ -472,7 +474,7 @@ async fn probes_of_the_store_and_the_provider() {
         let builder = Registrar::builder(config(), Shelf::new())
             .gateway(Bank::failing(error))
             .publisher(Silence);
-        let report = builder.probe(&environment).await;
+        let report = builder.probe(&environment, &BOTH).await;
         let found: BTreeSet<Rule> = rules(&report).difference(&always).copied().collect();
         assert_eq!(found, BTreeSet::from([rule]));
     }
@@ -486,7 +488,7 @@ async fn only_a_good_report_leads_to_real_money() {
         builder(config()).build().unwrap_err(),
         BuildError::ForProduction
     );
-    let report = builder(config()).probe(&environment).await;
+    let report = builder(config()).probe(&environment, &BOTH).await;
     let registrar = builder(config()).production(&report).unwrap();
     assert!(registrar.test_doubles().is_empty());
 
@@ -609,16 +611,57 @@ async fn a_probe_of_the_callback_address_changes_nothing() {
     );
 }
 
+/// A secret is exchanged while links made with the old one are still open: no callback is
+/// lost, and it shows which secret is in use.
+#[tokio::test]
+async fn a_rotation_loses_no_callback() {
+    let old = Secret::new(support::SECRET).unwrap();
+    let new = Secret::new("test-secret-fedcba9876543210").unwrap();
+    let site = support::config().site;
+    let rotated = Config::new(AppId::new(support::APP_ID).unwrap(), new, site).unwrap();
+    let world = support::World::with(
+        Settings::new(1),
+        rotated.also_accept("old", old),
+        |builder| builder,
+    );
+    let used = |world: &support::World| -> Vec<(String, bool, u64)> {
+        let keys = world.registrar.key_use().into_iter();
+        keys.map(|key| (key.label.to_string(), key.current, key.callbacks))
+            .collect()
+    };
+    assert_eq!(
+        used(&world),
+        [("primary".into(), true, 0), ("old".into(), false, 0)]
+    );
+    // The simulated provider still signs with the old secret.
+    let (_, _, link) = world.attempt("thandi", Method::Card).await;
+    let receipts = world
+        .pay(&link, coursegate::adapter::simulator::Choice::Card)
+        .await;
+    assert!(receipts.iter().all(|receipt| receipt.http_status() == 200));
+    assert!(world.may_enter("thandi").await);
+    assert_eq!(used(&world)[1], ("old".into(), false, 1));
+    let findings = world.registrar.running_findings();
+    assert_eq!(findings.len(), 1);
+    assert_eq!(
+        (findings[0].rule, findings[0].subject.as_deref()),
+        (Rule::OldSecretUsed, Some("old"))
+    );
+    // A day later nobody uses it, and it can go.
+    world.advance(25 * 3600);
+    assert_eq!(world.registrar.running_findings(), []);
+}
+
 #[test]
 fn the_report_is_a_table_and_json() {
     let report = builder(config()).check(&environment(&good()));
     let text = report.to_string();
     assert!(
-        text.contains("WARNING   configuration  not_probed"),
+        text.contains("WARNING   configuration  not_probed             store\n"),
         "{text}"
     );
-    assert!(text.contains("-> Make the report with `probe` instead of `check`."));
-    assert!(text.ends_with("READY, with 1 warnings"), "{text}");
+    assert!(text.contains("-> Make the report with `probe`, and let it try everything."));
+    assert!(text.ends_with("READY, with 2 warnings"), "{text}");
     let json = serde_json::to_value(&report).unwrap();
     assert_eq!(json["ready"], true);
     assert_eq!(json["findings"][0]["rule"], "not_probed");

@@ -15,6 +15,7 @@ mod conformance;
 mod crash;
 mod cut;
 mod hostile;
+mod inspection;
 #[cfg(feature = "live")]
 mod live;
 mod migrations;

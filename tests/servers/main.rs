@@ -1384,6 +1384,99 @@ async fn a_bank_statement_on_the_admin_page() {
     }
 }
 
+/// An operator who follows nothing but the remedies of the report gets to a ready one.
+#[cfg(all(feature = "postgres", feature = "ikhokha"))]
+#[test]
+fn from_a_failing_report_to_a_ready_one() {
+    let cluster = cluster::Cluster::start();
+    let database = cluster.url();
+    let mut variables: Vec<(String, String)> = vec![
+        ("DATABASE_URL".into(), database),
+        // What a hurried deployment starts with.
+        ("IKHOKHA_APP_ID".into(), "IKTESTAPPLICATION".into()),
+        (
+            "IKHOKHA_APP_SECRET".into(),
+            "test-secret-0123456789abcdef".into(),
+        ),
+        (
+            "VITE_IKHOKHA_SECRET".into(),
+            "test-secret-0123456789abcdef".into(),
+        ),
+        ("COURSEGATE_MODE".into(), "test".into()),
+        ("COURSEGATE_TIMEOUT_MS".into(), "45 s".into()),
+        (
+            "COURSEGATE_CALLBACK_URL".into(),
+            "http://localhost:8080/payments/ikhokha".into(),
+        ),
+        (
+            "IKHOKHA_API_URL".into(),
+            "https://api.ikhokha.com.evil.example/v1".into(),
+        ),
+    ];
+    let mut migrate = false;
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..12 {
+        let mut command = Command::new(binary("readiness"));
+        command
+            .args(["--json", "--offline"])
+            .env_clear()
+            .envs(variables.iter().cloned());
+        if migrate {
+            command.arg("--migrate");
+        }
+        let output = command.output().unwrap();
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let all = format!("{}{}", report, String::from_utf8_lossy(&output.stderr));
+        assert!(
+            !all.contains("test-secret-0123456789abcdef")
+                && !all.contains("ThisIsNoRealKeyButOnlyForTesting")
+        );
+        assert_eq!(
+            output.status.code(),
+            Some(i32::from(report["ready"] != true))
+        );
+        if report["ready"] == true {
+            for rule in [
+                "setting_wrong",
+                "secret_placeholder",
+                "secret_exposed",
+                "test_mode",
+                "plain_http",
+                "callback_not_public",
+                "api_host_other",
+                "store_defective",
+            ] {
+                assert!(seen.contains(rule), "{rule} was never reported: {seen:?}");
+            }
+            return;
+        }
+        let critical = report["findings"].as_array().unwrap().iter();
+        for finding in critical.filter(|finding| finding["level"] == "critical") {
+            let text = |key: &str| finding[key].as_str().unwrap_or_default().to_owned();
+            let (rule, subject) = (text("rule"), text("subject"));
+            seen.insert(rule.clone());
+            if rule == "store_defective" {
+                assert!(text("remedy").contains("PgStore::migrate"));
+                migrate = true;
+                continue;
+            }
+            // The remedy is about this variable: it is unset where the default will do.
+            variables.retain(|(name, _)| *name != subject);
+            let right = match subject.as_str() {
+                "IKHOKHA_APP_ID" => "IKMADEUPAPPLICATIONFORREADINESS1",
+                "IKHOKHA_APP_SECRET" => "ThisIsNoRealKeyButOnlyForTesting",
+                "COURSEGATE_CALLBACK_URL" => "https://school.co.za/payments/ikhokha",
+                "COURSEGATE_SUCCESS_URL" | "COURSEGATE_FAILURE_URL" | "COURSEGATE_SITE_URL" => {
+                    "https://school.co.za"
+                }
+                _ => continue,
+            };
+            variables.push((subject, right.to_owned()));
+        }
+    }
+    panic!("never ready; seen: {seen:?}");
+}
+
 /// Whoever comes back from the pay page gets in, whatever becomes of the callback.
 #[tokio::test]
 async fn callbacks_that_are_lost_or_doubled_keep_nobody_out() {

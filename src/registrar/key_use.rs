@@ -1,0 +1,102 @@
+//! Which secrets callbacks are signed with: a rotation is over when the old one is silent.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::Registrar;
+use crate::readiness::{Finding, Rule};
+
+/// For how long a secret counts as in use after it was last used.
+const IN_USE: chrono::Duration = chrono::Duration::days(1);
+/// How often a log line says that an old secret is in use, in seconds.
+const SAID_EVERY: i64 = 3600;
+
+/// How one secret was used since this process started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct KeyUse {
+    /// The secret's label.
+    pub label: Arc<str>,
+    /// Whether it is the current one.
+    pub current: bool,
+    /// Callbacks that were signed with it.
+    pub callbacks: u64,
+    /// When the last of them came.
+    pub last: Option<DateTime<Utc>>,
+}
+
+/// The current secret first.
+#[derive(Debug)]
+pub(super) struct KeyLog(Vec<Key>);
+
+#[derive(Debug)]
+struct Key {
+    label: Arc<str>,
+    callbacks: AtomicU64,
+    /// Seconds since 1970; 0 is never.
+    last: AtomicI64,
+    said: AtomicI64,
+}
+
+impl KeyLog {
+    pub(super) fn new(labels: &[&str]) -> Self {
+        let key = |label: &&str| Key {
+            label: Arc::from(*label),
+            callbacks: AtomicU64::new(0),
+            last: AtomicI64::new(0),
+            said: AtomicI64::new(0),
+        };
+        Self(labels.iter().map(key).collect())
+    }
+}
+
+impl Registrar {
+    /// Which secrets callbacks were signed with since this process started.
+    pub fn key_use(&self) -> Vec<KeyUse> {
+        let keys = self.inner.keys.0.iter().enumerate();
+        keys.map(|(at, key)| {
+            let last = key.last.load(Ordering::Relaxed);
+            KeyUse {
+                label: key.label.clone(),
+                current: at == 0,
+                callbacks: key.callbacks.load(Ordering::Relaxed),
+                last: (last > 0)
+                    .then(|| DateTime::from_timestamp(last, 0))
+                    .flatten(),
+            }
+        })
+        .collect()
+    }
+
+    /// What only shows while callbacks come: secrets that are being rotated out and still in
+    /// use.
+    pub fn running_findings(&self) -> Vec<Finding> {
+        let since = self.now() - IN_USE;
+        let old = self.key_use().into_iter().filter(|key| !key.current);
+        let used = old.filter(|key| key.last.is_some_and(|last| last >= since));
+        used.map(|key| {
+            let says = format!("{} callbacks so far, in this process.", key.callbacks);
+            Finding::new(Rule::OldSecretUsed)
+                .about(key.label.as_ref())
+                .saying(says)
+        })
+        .collect()
+    }
+
+    pub(super) fn note_key(&self, label: &Arc<str>, now: DateTime<Utc>) {
+        let mut keys = self.inner.keys.0.iter().enumerate();
+        let Some((at, key)) = keys.find(|(_, key)| key.label == *label) else {
+            return;
+        };
+        let now = now.timestamp();
+        key.callbacks.fetch_add(1, Ordering::Relaxed);
+        key.last.fetch_max(now, Ordering::Relaxed);
+        if at > 0 && now - key.said.load(Ordering::Relaxed) >= SAID_EVERY {
+            key.said.store(now, Ordering::Relaxed);
+            tracing::warn!(key = %label, "a callback is signed with a secret that is not the current one");
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Whether everything is there that keeps money and access right.
+
+use std::collections::BTreeSet;
+
+use coursegate::adapter::postgres::{PgStore, pool_options};
+use coursegate::port::Store;
+use sqlx::AssertSqlSafe;
+
+use crate::cluster::{fresh_schema, pool, url};
+
+async fn store() -> (String, PgStore) {
+    let schema = fresh_schema();
+    let pool = pool_options().connect(url()).await.unwrap();
+    let store = PgStore::new(pool).schema(&schema).unwrap();
+    (schema, store)
+}
+
+#[tokio::test]
+async fn a_database_says_what_is_missing() {
+    let (schema, store) = store().await;
+    let never = store.inspect().await.unwrap();
+    assert!(
+        never
+            .defects
+            .contains(&"the schema was never made".to_owned())
+    );
+    assert!(
+        never
+            .defects
+            .contains(&"table enrollments is missing".to_owned())
+    );
+    store.migrate().await.unwrap();
+    let whole = store.inspect().await.unwrap();
+    assert_eq!(whole.defects, Vec::<String>::new());
+    let apart = (whole.now.unwrap() - chrono::Utc::now())
+        .num_seconds()
+        .abs();
+    assert!(apart <= 5, "{apart}");
+
+    // Each of these is taken away by itself, and missed.
+    for (spoil, missed) in [
+        (
+            "ALTER TABLE grants DROP CONSTRAINT one_grant_per_payment",
+            "constraint one_grant_per_payment is missing",
+        ),
+        (
+            "ALTER TABLE records DISABLE TRIGGER records_only_grow",
+            "trigger records_only_grow is missing",
+        ),
+        (
+            "ALTER DOMAIN minor_units DROP CONSTRAINT an_amount_is_positive",
+            "constraint an_amount_is_positive is missing",
+        ),
+        ("DROP INDEX inbox_due", "index inbox_due is missing"),
+        ("DROP FUNCTION commit(jsonb)", "function commit is missing"),
+        ("DROP TABLE read_notices", "table read_notices is missing"),
+        (
+            "UPDATE migrations SET sha256 = 'x' WHERE step = 1",
+            "step 0001_coursegate did not run as it is here",
+        ),
+        (
+            "ALTER TABLE grants DROP CONSTRAINT an_end_has_a_reason,
+                 ADD CONSTRAINT an_end_has_a_reason CHECK (ended_at IS NULL OR true) NOT VALID",
+            "constraint an_end_has_a_reason is missing",
+        ),
+    ] {
+        let (schema, store) = self::store().await;
+        store.migrate().await.unwrap();
+        let text = format!("SET search_path TO {schema}; {spoil}");
+        let mut connection = pool().await.acquire().await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(text))
+            .execute(&mut *connection)
+            .await
+            .unwrap();
+        connection.close_on_drop();
+        let found: BTreeSet<String> = store.inspect().await.unwrap().defects.into_iter().collect();
+        assert_eq!(found, BTreeSet::from([missed.to_owned()]), "{spoil}");
+    }
+    drop(schema);
+}
