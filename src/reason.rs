@@ -68,6 +68,34 @@ pub(crate) use words;
 #[error("this word is no {0}")]
 pub struct UnknownWord(pub(crate) &'static str);
 
+/// What a person may do at the desk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Permission {
+    /// See queues, payments, timelines and figures, and choose what to be told of.
+    View,
+    /// Approve and reject, one by one, in bulk or by rows of a bank statement.
+    Approve,
+    /// Record and request refunds, reversals and their end.
+    Refund,
+    /// Give and take access apart from any payment.
+    Override,
+    /// Have things handled again: callbacks, questions to the provider, audits, concerns.
+    Replay,
+    /// Change how the installation works. Nothing here needs it: ask for it on pages of your
+    /// own that do.
+    Configure,
+}
+
+words!(Permission {
+    View => "view",
+    Approve => "approve",
+    Refund => "refund",
+    Override => "override",
+    Replay => "replay",
+    Configure => "configure",
+});
+
 /// Why a payment or an enrollment waits for a person.
 ///
 /// The order is a precedence: when several reasons hold, the greatest is shown,

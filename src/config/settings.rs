@@ -18,6 +18,8 @@ use crate::webhook::KeyRing;
 
 const HOUR: u64 = 3600;
 const DAY: u64 = 24 * HOUR;
+/// A sum that is above all sums.
+const NEVER: u64 = u64::MAX;
 
 /// One setting: what it is called, and what may stand there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -107,6 +109,8 @@ settings! {
         "when a bank transfer that never came expires";
     REFUND "COURSEGATE_REFUND_KEEPING_ACCESS" "refund_keeping_access" Some("0"), "0 to 99 (percent)",
         "how much of a payment may go back before access ends";
+    FOUR_EYES "COURSEGATE_FOUR_EYES_ABOVE" "four_eyes_above" Some("never"), "0 to 100000000 (cents)",
+        "enrollments that cost more are approved by two people";
     PATIENCE "COURSEGATE_PATIENCE_HOURS" "patience_hours" Some("72"), "1 to 720 (hours)",
         "how long an enrollment may wait for a person before the auditor says so";
     PARKED "COURSEGATE_PARKED_ALERT_MINUTES" "parked_alert_minutes" Some("60"), "1 to 43200 (minutes)",
@@ -294,7 +298,10 @@ where
                 default
             }
             _ => {
-                let remedy = format!("The default is {default}.");
+                let remedy = match setting.default {
+                    Some(default) => format!("The default is {default}."),
+                    None => "Write one in range.".to_owned(),
+                };
                 self.wrong(setting, "is out of range", remedy);
                 default
             }
@@ -402,6 +409,7 @@ fn read<'f>(
     let unpaid = reader.every(&UNPAID, 3650, 7, DAY);
     let transfer = reader.every(&TRANSFER, 3650, 30, DAY);
     let keeping = reader.number(&REFUND, 0..=99, 0);
+    let four_eyes = reader.number(&FOUR_EYES, 0..=100_000_000, NEVER);
     let patience = reader.number(&PATIENCE, 1..=720, 72);
     let parked = reader.number(&PARKED, 1..=43_200, 60);
     let audit_every = reader.every(&AUDIT, 720, 24, HOUR);
@@ -433,6 +441,7 @@ fn read<'f>(
     config.rules.unpaid_expiry = unpaid;
     config.rules.transfer_expiry = transfer;
     config.rules.refund_keeping_access = u8::try_from(keeping).unwrap_or_default();
+    config.rules.four_eyes_above = i64::try_from(four_eyes).ok();
     config.patience = Duration::from_secs(patience * HOUR);
     config.parked_alert = Duration::from_secs(parked * 60);
     config.audit_every = audit_every;

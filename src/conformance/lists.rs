@@ -21,6 +21,42 @@ async fn reload<S: Store>(store: &S, case: &Case) -> Result<Case, Failed> {
     Ok(found.case.ok_or("the case is gone")?)
 }
 
+/// What every enrollment of a school is held to where two people approve.
+fn with_two<T>(
+    apply: impl FnOnce(&crate::enrollment::Step<'_>) -> Result<T, crate::enrollment::CaseError>,
+) -> Result<T, crate::enrollment::CaseError> {
+    let mut rules = RULES.clone();
+    rules.four_eyes_above = Some(0);
+    with_step(|step| {
+        apply(&crate::enrollment::Step {
+            rules: &rules,
+            ..*step
+        })
+    })
+}
+
+pub(super) async fn one_approval_of_two_is_kept<S: Store + Records>(store: &S) -> Checked {
+    let Applied { change, case, .. } = open("learner", "REF-1", Method::BankTransfer)?;
+    store.commit(change).await?;
+    let (first, second) = (PersonId::new("nomsa")?, PersonId::new("sipho")?);
+    let cause = ApprovalCause::ManualAdminApproval;
+    let Applied { change, case, .. } = with_two(|step| case.approve(&first, cause, step))?;
+    store.commit(change).await?;
+    ensure_same(store, &case).await?;
+    ensure!(
+        case.enrollment.first_approver.as_ref() == Some(&first),
+        "nobody has approved"
+    );
+    let Applied { change, case, .. } = with_two(|step| case.approve(&second, cause, step))?;
+    store.commit(change).await?;
+    ensure_same(store, &case).await?;
+    ensure!(
+        case.enrollment.first_approver.is_none() && case.grants.len() == 1,
+        "two approvals do not approve"
+    );
+    Ok(())
+}
+
 /// An approved bank transfer.
 async fn approved<S: Store>(store: &S) -> Result<Case, Failed> {
     let Applied { change, case, .. } = open("learner", "REF-1", Method::BankTransfer)?;

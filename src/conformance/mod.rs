@@ -43,7 +43,7 @@ use commits::{
 };
 use lists::{
     a_concern_stands_until_its_enrollment_changes, a_row_is_imported_once_and_decided_once,
-    everything_can_be_walked_through, money_that_goes_back_is_kept,
+    everything_can_be_walked_through, money_that_goes_back_is_kept, one_approval_of_two_is_kept,
 };
 use notices::{notices_are_claimed_by_themselves, notices_are_listed_and_read};
 use queues::{
@@ -109,6 +109,7 @@ where
         timers_fall_due_and_are_leased,
         a_timer_is_settled_as_it_was_claimed,
         money_that_goes_back_is_kept,
+        one_approval_of_two_is_kept,
         a_concern_stands_until_its_enrollment_changes,
         a_row_is_imported_once_and_decided_once,
         everything_can_be_walked_through,

@@ -59,6 +59,7 @@ impl Case {
             declared,
             terms,
             status: Status::AwaitingPayment,
+            first_approver: None,
             counted: None,
             version: Version::default(),
             created_at: step.now,
@@ -185,10 +186,10 @@ impl Case {
         Ok(draft.finish(effect))
     }
 
-    /// A person approves.
+    /// A person approves; where two have to, the first of them changes nothing but that.
     ///
     /// # Errors
-    /// [`CaseError::Refused`] or [`CaseError::Vetoed`].
+    /// [`CaseError::Refused`], [`CaseError::Vetoed`] or [`CaseError::SecondPersonNeeded`].
     pub fn approve(
         self,
         by: &PersonId,
@@ -196,6 +197,9 @@ impl Case {
         step: &Step<'_>,
     ) -> Result<Applied, CaseError> {
         let mut draft = self.draft(step);
+        if draft.is_first_of_two(by, cause)? {
+            return Ok(draft.finish(Effect::Changed));
+        }
         let Ruling::Move(..) = draft.rule(&Command::Approve(cause))? else {
             return Ok(draft.finish(Effect::Nothing));
         };
@@ -212,7 +216,8 @@ impl Case {
     ///
     /// # Errors
     /// [`CaseError::UnknownAttempt`], [`CaseError::NoTransfer`] when nobody waits for that
-    /// transfer any more, [`CaseError::Refused`] or [`CaseError::Vetoed`].
+    /// transfer any more, [`CaseError::Refused`], [`CaseError::Vetoed`] or
+    /// [`CaseError::SecondPersonNeeded`].
     pub fn approve_seen(
         self,
         by: &PersonId,
@@ -224,6 +229,9 @@ impl Case {
         let at = draft.index_of(payment)?;
         if !draft.case.attempts[at].is_open_transfer() {
             return Err(CaseError::NoTransfer);
+        }
+        if draft.is_first_of_two(by, cause)? {
+            return Ok(draft.finish(Effect::Changed));
         }
         let Ruling::Move(..) = draft.rule(&Command::Approve(cause))? else {
             return Err(CaseError::NoTransfer);

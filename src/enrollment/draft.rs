@@ -10,9 +10,9 @@ use super::status::Status;
 use super::step::{Applied, CaseError, Effect, Proposal, Step};
 use super::timer::{Timer, TimerKey};
 use crate::access::{EndReason, Grant, GrantSource, GrantState, Terms};
-use crate::ids::{IdRun, Reference};
+use crate::ids::{IdRun, PersonId, Reference};
 use crate::payment::{AttemptEvent, AttemptStatus, AttemptStep, PayLink, Payment, Standing};
-use crate::reason::{HoldReason, Note};
+use crate::reason::{ApprovalCause, HoldReason, Note};
 use crate::record::{Basis, Fact, Record};
 
 pub(super) struct Draft<'s> {
@@ -90,6 +90,7 @@ impl<'s> Draft<'s> {
                     .permits(&proposal)
                     .map_err(CaseError::Vetoed)?;
                 let from = std::mem::replace(&mut self.case.enrollment.status, to.clone());
+                self.case.enrollment.first_approver = None;
                 self.lend_or_end(&from, to);
                 self.record(Fact::EnrollmentMoved {
                     from,
@@ -326,6 +327,32 @@ impl<'s> Draft<'s> {
                 key: TimerKey::Attempt(attempt.reference.clone()),
                 due_at: Some(due_at),
             });
+        }
+    }
+
+    /// Whether this approval is the first of two that are needed; it is noted then.
+    pub(super) fn is_first_of_two(
+        &mut self,
+        by: &PersonId,
+        cause: ApprovalCause,
+    ) -> Result<bool, CaseError> {
+        let limit = self.rules().four_eyes_above;
+        let enrollment = &self.case.enrollment;
+        let moves = matches!(
+            enrollment.status.after(&Command::Approve(cause)),
+            Ruling::Move(..)
+        );
+        if !moves || limit.is_none_or(|limit| enrollment.price.minor() <= limit) {
+            return Ok(false);
+        }
+        match &enrollment.first_approver {
+            Some(first) if first == by => Err(CaseError::SecondPersonNeeded),
+            Some(_) => Ok(false),
+            None => {
+                self.case.enrollment.first_approver = Some(by.clone());
+                self.record(Fact::FirstApproval);
+                Ok(true)
+            }
         }
     }
 

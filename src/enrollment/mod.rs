@@ -32,7 +32,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::access::Terms;
-use crate::ids::{CourseId, Email, EnrollmentId, LearnerId, Reference, Title};
+use crate::ids::{CourseId, Email, EnrollmentId, LearnerId, PersonId, Reference, Title};
 use crate::money::Money;
 use crate::payment::Method;
 
@@ -85,6 +85,8 @@ pub struct Enrollment {
     pub terms: Terms,
     /// Where it stands.
     pub status: Status,
+    /// Who has approved it already, where two people have to.
+    pub first_approver: Option<PersonId>,
     /// The attempt whose money carries the approval.
     pub counted: Option<Reference>,
     /// Counts its changes.

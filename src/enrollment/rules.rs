@@ -33,6 +33,9 @@ pub struct HouseRules {
     /// How much of a payment may go back, in percent, before the access it gave ends
     /// (default 0: any refund ends it). What is left above the price never counts.
     pub refund_keeping_access: u8,
+    /// Enrollments that cost more than this, in minor units (cents), are approved by two
+    /// different people (default: by one). What is approved by itself is not touched by this.
+    pub four_eyes_above: Option<i64>,
 }
 
 impl Default for HouseRules {
@@ -44,6 +47,7 @@ impl Default for HouseRules {
             transfer_expiry: Some(DAY * 30),
             money: MoneyRules::default(),
             refund_keeping_access: 0,
+            four_eyes_above: None,
         }
     }
 }

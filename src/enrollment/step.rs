@@ -99,6 +99,9 @@ pub enum CaseError {
         "a refund was requested and its outcome is not known; look in the provider's dashboard, then record it"
     )]
     RefundUnknown,
+    /// The same person cannot be both.
+    #[error("you have approved this already; it costs so much that a second person has to")]
+    SecondPersonNeeded,
     /// Nobody waits for a bank transfer here.
     #[error("the enrollment has no open bank transfer to prove")]
     NoTransfer,

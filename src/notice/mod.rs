@@ -52,6 +52,7 @@ impl NoticeKind {
                 Status::Rejected { .. } => Some(Self::Rejected),
                 Status::AwaitingPayment | Status::Expired | Status::Withdrawn => None,
             },
+            Fact::FirstApproval => Some(Self::ApprovalNeeded),
             Fact::PaymentCompleted {
                 standing: Standing::RefundDue(_),
                 ..
@@ -151,6 +152,7 @@ impl Notice {
     /// What happened, in one sentence.
     pub fn headline(&self) -> &'static str {
         match (self.kind, self.event.as_str()) {
+            (NoticeKind::ApprovalNeeded, "first_approval") => "A second person has to approve.",
             (NoticeKind::ApprovalNeeded, _) => match self.reason {
                 Some(HoldReason::BankTransfer) => "A bank transfer waits for approval.",
                 Some(HoldReason::InstantEft) => "An instant EFT waits for approval.",

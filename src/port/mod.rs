@@ -7,6 +7,7 @@ mod figures;
 mod gateway;
 mod page;
 mod payments;
+mod permissions;
 mod publisher;
 mod records;
 mod store;
@@ -22,6 +23,7 @@ pub use gateway::{
 };
 pub use page::{Page, PageRequest};
 pub use payments::{AwkwardMoney, PaymentFilter, PaymentItem, PaymentKey, Prefix};
+pub use permissions::Permissions;
 pub use publisher::{EventPublisher, PublishError};
 pub use records::{InboxFilter, PendingItem, Records, RowFilter};
 pub use store::{

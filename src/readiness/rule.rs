@@ -153,6 +153,9 @@ rules! {
     SignatureAlone "signature_alone" Warning Security
         "A signature alone approves: whoever has the secret can let anybody in."
         "Unset COURSEGATE_MINIMUM_EVIDENCE and give the builder a gateway.";
+    RolesMissing "roles_missing" Warning Security
+        "Whoever the host makes an admin may do everything: approve, refund, and give access."
+        "Give the builder `permissions` that say who may do what.";
     UnknownApproved "unknown_approved" Warning Security
         "The rules take a payment of unknown method for a card: it may be approved without a person."
         "Use the fallback `hold`, unless this is what you want.";

@@ -16,7 +16,7 @@ use crate::evidence::Evidence;
 use crate::ids::{ChannelName, CourseId, EnrollmentId, GrantId, LearnerId, RecordId, Reference};
 use crate::money::Money;
 use crate::payment::{AttemptStatus, Method, Reversal, Standing};
-use crate::reason::{HoldReason, Note, Severity};
+use crate::reason::{HoldReason, Note, Permission, Severity};
 use crate::webhook::{DeliveryKey, VerifyError};
 
 pub use actor::{Actor, Source};
@@ -248,6 +248,15 @@ pub enum Fact {
         /// The delivery.
         key: DeliveryKey,
     },
+    /// One of two people who have to approve has done so.
+    FirstApproval,
+    /// Somebody tried what they may not do.
+    ActionRefused {
+        /// The permission that they lack.
+        permission: Permission,
+        /// How many more such tries were not recorded since the last.
+        unrecorded: u64,
+    },
     /// An admin chose what they are told of.
     PreferencesChosen,
     /// A channel did not take a notice for too long; it stays in the app.
@@ -303,6 +312,8 @@ impl Fact {
             Self::DeliveryParked { .. } => "delivery_parked",
             Self::DeliveryDead { .. } => "delivery_dead",
             Self::DeliveryReplayed { .. } => "delivery_replayed",
+            Self::FirstApproval => "first_approval",
+            Self::ActionRefused { .. } => "action_refused",
             Self::PreferencesChosen => "preferences_chosen",
             Self::NoticeUndelivered { .. } => "notice_undelivered",
             Self::DeliveryRefused { .. } => "security_event",
@@ -330,7 +341,7 @@ impl Fact {
             Self::DeliveryOverdue { .. } => Severity::Error,
             Self::DeliveryParked { .. } | Self::NoticeUndelivered { .. } => Severity::Warning,
             Self::DeliveryDead { .. } => Severity::Error,
-            Self::DeliveryRefused { .. } => Severity::Warning,
+            Self::DeliveryRefused { .. } | Self::ActionRefused { .. } => Severity::Warning,
             _ => Severity::Info,
         }
     }

@@ -112,6 +112,10 @@ impl Fact {
                 "A callback has matched nothing for too long.".to_owned()
             }
             Self::DeliveryReplayed { .. } => "A callback was handled again.".to_owned(),
+            Self::FirstApproval => "Approved by one person; a second one has to.".to_owned(),
+            Self::ActionRefused { permission, .. } => {
+                format!("Tried what needs the permission to {permission}.")
+            }
             Self::PreferencesChosen => "Chose what to be told of.".to_owned(),
             Self::NoticeUndelivered { channel, .. } => {
                 format!("A notice could not be delivered by {channel}.")

@@ -11,7 +11,7 @@ use crate::enrollment::{
 };
 use crate::ids::{CourseId, EnrollmentId, GrantId, IdRun, LearnerId, PersonId};
 use crate::port::{Committed, Lookup};
-use crate::reason::{ApprovalCause, Note};
+use crate::reason::{ApprovalCause, Note, Permission};
 use crate::record::{Actor, Fact, Record, Source};
 use crate::webhook::DeliveryKey;
 
@@ -42,6 +42,8 @@ pub enum BulkOutcome {
     Approved,
     /// It was approved before.
     AlreadyApproved,
+    /// It is approved by one person now, or would be, and a second one has to.
+    AwaitsSecond,
     /// It could not be, and why.
     Failed(String),
 }
@@ -105,6 +107,39 @@ impl Admin<'_> {
         &self.who
     }
 
+    /// Whether this person may do that.
+    pub fn may(&self, what: Permission) -> bool {
+        let permissions = self.registrar.inner.permissions.as_ref();
+        permissions.is_none_or(|permissions| permissions.may(&self.person, what))
+    }
+
+    /// Goes on only with a permission; that somebody lacks it is recorded.
+    pub(super) async fn allow(
+        &self,
+        permission: Permission,
+        about: Option<EnrollmentId>,
+    ) -> Result<(), Error> {
+        if self.may(permission) {
+            return Ok(());
+        }
+        let now = self.registrar.now();
+        tracing::warn!(%permission, "an admin tried what they may not do");
+        if let Some(unrecorded) = self.registrar.inner.forbidden.admit(now) {
+            let fact = Fact::ActionRefused {
+                permission,
+                unrecorded,
+            };
+            let mut record = self.record(fact, now);
+            // It changes nothing about the enrollment, and does not belong to its history.
+            record.note = about.map(|id| Note::new(format!("enrollment {id}")));
+            let written = self.registrar.commit(Change::records_only(vec![record]));
+            if let Err(error) = self.registrar.within(written).await {
+                tracing::error!(%error, "the refusal could not be recorded");
+            }
+        }
+        Err(Error::Forbidden(permission))
+    }
+
     /// A record of something this person did.
     pub(super) fn record(&self, fact: Fact, now: DateTime<Utc>) -> Record {
         Record::new(
@@ -125,6 +160,7 @@ impl Admin<'_> {
         enrollment: EnrollmentId,
         note: impl Into<Note>,
     ) -> Result<Status, Error> {
+        self.allow(Permission::Approve, Some(enrollment)).await?;
         let note = note.into();
         let approved = self.approve_as(enrollment, ApprovalCause::ManualAdminApproval, note);
         Ok(self
@@ -158,6 +194,7 @@ impl Admin<'_> {
         enrollment: EnrollmentId,
         reason: impl Into<Note>,
     ) -> Result<Status, Error> {
+        self.allow(Permission::Approve, Some(enrollment)).await?;
         let reason = reason.into();
         let find = Lookup::Enrollment(enrollment);
         let rejected = self.change(find, reason.clone(), |case, step| {
@@ -182,6 +219,13 @@ impl Admin<'_> {
     ) -> Vec<BulkItem> {
         let note = note.into();
         let mut items = Vec::with_capacity(enrollments.len());
+        if let Err(error) = self.allow(Permission::Approve, None).await {
+            let failed = |enrollment: &EnrollmentId| BulkItem {
+                enrollment: *enrollment,
+                outcome: BulkOutcome::Failed(error.to_string()),
+            };
+            return enrollments.iter().map(failed).collect();
+        }
         for &enrollment in enrollments {
             let cause = ApprovalCause::BulkApproval;
             let result = match dry_run {
@@ -198,6 +242,7 @@ impl Admin<'_> {
             };
             let outcome = match result {
                 Ok(applied) if applied.effect == Effect::Approved => BulkOutcome::Approved,
+                Ok(applied) if applied.effect == Effect::Changed => BulkOutcome::AwaitsSecond,
                 Ok(_) => BulkOutcome::AlreadyApproved,
                 Err(error) => BulkOutcome::Failed(error.to_string()),
             };
@@ -235,6 +280,7 @@ impl Admin<'_> {
     /// # Errors
     /// [`Error::UnknownCourse`] or the store's errors.
     pub async fn grant(&self, new: NewGrant, note: impl Into<Note>) -> Result<Grant, Error> {
+        self.allow(Permission::Override, None).await?;
         if !self.registrar.inner.courses.offers(&new.course) {
             return Err(Error::UnknownCourse(new.course));
         }
@@ -300,6 +346,7 @@ impl Admin<'_> {
     /// # Errors
     /// [`Error::NotFound`] when there is no such live grant, or the store's errors.
     pub async fn revoke(&self, grant: GrantId, note: impl Into<Note>) -> Result<(), Error> {
+        self.allow(Permission::Override, None).await?;
         let note = note.into();
         self.registrar
             .within(async {
@@ -333,6 +380,7 @@ impl Admin<'_> {
     /// # Errors
     /// [`Error::NotFound`] when there is no such unsettled delivery, or the store's errors.
     pub async fn replay(&self, delivery: &DeliveryKey) -> Result<(), Error> {
+        self.allow(Permission::Replay, None).await?;
         self.registrar
             .within(async {
                 let found = self.registrar.inner.records.delivery(delivery).await?;

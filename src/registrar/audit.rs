@@ -10,7 +10,7 @@ use crate::audit::{Closing, Concern, ConcernKey, examine};
 use crate::enrollment::{Case, Change, Effect, TimerKey};
 use crate::ids::{EnrollmentId, GrantId};
 use crate::port::{Committed, Lookup, Page, PageRequest, Settlement};
-use crate::reason::Note;
+use crate::reason::{Note, Permission};
 use crate::record::{Actor, Fact, Source};
 
 /// Enrollments looked at in one turn of the job.
@@ -57,6 +57,7 @@ impl Admin<'_> {
         from: Option<AuditCursor>,
         limit: usize,
     ) -> Result<AuditReport, Error> {
+        self.allow(Permission::Replay, None).await?;
         self.registrar.audit(from, limit).await
     }
 
@@ -68,6 +69,7 @@ impl Admin<'_> {
         &self,
         page: PageRequest<ConcernKey>,
     ) -> Result<Page<Concern, ConcernKey>, Error> {
+        self.allow(Permission::View, None).await?;
         let records = &self.registrar.inner.records;
         self.registrar
             .within(async { Ok(records.concerns(page).await?) })
@@ -83,6 +85,7 @@ impl Admin<'_> {
         key: &ConcernKey,
         note: impl Into<Note>,
     ) -> Result<(), Error> {
+        self.allow(Permission::Replay, None).await?;
         let note = note.into();
         let registrar = self.registrar;
         let missing = || Error::NotFound("open concern");

@@ -17,7 +17,8 @@ use crate::enrollment::{Proposal, Schedule, TransitionGuard};
 use crate::evidence::Grade;
 use crate::ids::{ChannelName, CourseId};
 use crate::port::{
-    Clock, EventPublisher, NotificationChannel, PaymentGateway, Records, Store, SystemClock,
+    Clock, EventPublisher, NotificationChannel, PaymentGateway, Permissions, Records, Store,
+    SystemClock,
 };
 use crate::reason::Note;
 use crate::webhook::{Verifier, VerifierError};
@@ -77,6 +78,7 @@ pub struct RegistrarBuilder {
     guard: Arc<dyn TransitionGuard>,
     access: Arc<dyn AccessPolicy>,
     courses: Arc<dyn CourseCatalog>,
+    pub(super) permissions: Option<Arc<dyn Permissions>>,
 }
 
 impl Registrar {
@@ -96,6 +98,7 @@ impl Registrar {
             guard: Arc::new(permit_all),
             access: Arc::new(StandardAccess),
             courses: Arc::new(offer_all),
+            permissions: None,
         }
     }
 }
@@ -171,6 +174,14 @@ impl RegistrarBuilder {
     #[must_use]
     pub fn courses(mut self, courses: impl CourseCatalog) -> Self {
         self.courses = Arc::new(courses);
+        self
+    }
+
+    /// Says which people may do what at the desk. Without it, whoever the host makes an
+    /// [`Admin`](super::Admin) may do everything.
+    #[must_use]
+    pub fn permissions(mut self, permissions: impl Permissions) -> Self {
+        self.permissions = Some(Arc::new(permissions));
         self
     }
 
@@ -291,6 +302,8 @@ impl RegistrarBuilder {
                 guard: self.guard,
                 access: self.access,
                 courses: self.courses,
+                permissions: self.permissions,
+                forbidden: RefusalLog::default(),
                 refused: RefusalLog::default(),
                 hints: HintLimit::default(),
                 keys,
@@ -321,6 +334,10 @@ fn check_rules(config: &Config) -> Result<(), BuildError> {
         (
             rules.refund_keeping_access < 100,
             "rules.refund_keeping_access must be below 100: a payment that went back whole gives no access",
+        ),
+        (
+            rules.four_eyes_above.is_none_or(|limit| limit >= 0),
+            "rules.four_eyes_above must not be negative; `None` is never",
         ),
         (
             limits.failures > 0 && limits.background_per_second > 0 && limits.per_second != Some(0),

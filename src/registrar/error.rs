@@ -2,6 +2,7 @@ use crate::config::UrlError;
 use crate::enrollment::CaseError;
 use crate::ids::{ChannelName, CourseId, EnrollmentId};
 use crate::port::{GatewayError, StoreError};
+use crate::reason::Permission;
 
 /// Why a use case failed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -13,6 +14,12 @@ pub enum Error {
     /// No such notification channel was given to the builder.
     #[error("there is no notification channel {0}")]
     UnknownChannel(ChannelName),
+    /// One person has approved now; the row of the statement stays open for the second.
+    #[error("approved by you; a second person has to approve this row too")]
+    AwaitsSecond,
+    /// The person lacks the permission. It is recorded that they tried.
+    #[error("this needs the permission to {0}; ask whoever gives out roles")]
+    Forbidden(Permission),
     /// Nothing has this id or reference.
     #[error("there is no such {0}")]
     NotFound(&'static str),
@@ -57,6 +64,8 @@ pub enum Error {
 pub enum ErrorKind {
     /// The request cannot be carried out as it is. HTTP 422; do not retry.
     Invalid,
+    /// The person may not do this. HTTP 403; do not retry.
+    Forbidden,
     /// HTTP 404; do not retry.
     NotFound,
     /// The state of things does not permit it. HTTP 409; look again before retrying.
@@ -74,12 +83,13 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::UnknownCourse(_) | Self::UnknownChannel(_) => ErrorKind::Invalid,
+            Self::Forbidden(_) => ErrorKind::Forbidden,
             Self::NotFound(_) => ErrorKind::NotFound,
             Self::NoBank | Self::NoGateway | Self::Url(_) => ErrorKind::Setup,
             Self::Refused(CaseError::UnknownAttempt | CaseError::UnknownGrant) => {
                 ErrorKind::NotFound
             }
-            Self::Refused(_) | Self::Contended => ErrorKind::Conflict,
+            Self::Refused(_) | Self::Contended | Self::AwaitsSecond => ErrorKind::Conflict,
             Self::NoPayLink { .. } | Self::Gateway(_) => ErrorKind::Provider,
             Self::Store(_) | Self::DeadlineExceeded => ErrorKind::Unavailable,
         }
@@ -91,6 +101,7 @@ impl ErrorKind {
     pub fn http_status(&self) -> u16 {
         match self {
             Self::Invalid => 422,
+            Self::Forbidden => 403,
             Self::NotFound => 404,
             Self::Conflict => 409,
             Self::Provider => 502,

@@ -9,6 +9,7 @@ use crate::port::{
     CourseFigures, DayFigures, InboxFilter, Lookup, Page, PageRequest, PaymentFilter, PaymentItem,
     PaymentKey, PendingItem, Period,
 };
+use crate::reason::Permission;
 use crate::record::{Basis, Record};
 use crate::webhook::DeliveryKey;
 
@@ -39,6 +40,7 @@ impl Admin<'_> {
         &self,
         page: PageRequest<EnrollmentId>,
     ) -> Result<Page<PendingItem, EnrollmentId>, Error> {
+        self.allow(Permission::View, None).await?;
         self.registrar
             .within(async { Ok(self.registrar.inner.records.pending(page).await?) })
             .await
@@ -49,6 +51,7 @@ impl Admin<'_> {
     /// # Errors
     /// [`Error::NotFound`] or the store's errors.
     pub async fn explain(&self, enrollment: EnrollmentId) -> Result<Explanation, Error> {
+        self.allow(Permission::View, Some(enrollment)).await?;
         let inner = &self.registrar.inner;
         self.registrar
             .within(async {
@@ -90,6 +93,7 @@ impl Admin<'_> {
         filter: &PaymentFilter,
         page: PageRequest<PaymentKey>,
     ) -> Result<Page<PaymentItem, PaymentKey>, Error> {
+        self.allow(Permission::View, None).await?;
         self.registrar
             .within(async { Ok(self.registrar.inner.records.payments(filter, page).await?) })
             .await
@@ -104,6 +108,7 @@ impl Admin<'_> {
         period: Period,
         course: Option<&CourseId>,
     ) -> Result<Vec<DayFigures>, Error> {
+        self.allow(Permission::View, None).await?;
         self.registrar
             .within(async { Ok(self.registrar.inner.records.days(period, course).await?) })
             .await
@@ -118,6 +123,7 @@ impl Admin<'_> {
         period: Period,
         page: PageRequest<CourseId>,
     ) -> Result<Page<CourseFigures, CourseId>, Error> {
+        self.allow(Permission::View, None).await?;
         self.registrar
             .within(async { Ok(self.registrar.inner.records.courses(period, page).await?) })
             .await
@@ -132,6 +138,7 @@ impl Admin<'_> {
         filter: InboxFilter,
         page: PageRequest<DeliveryKey>,
     ) -> Result<Page<InboxEntry, DeliveryKey>, Error> {
+        self.allow(Permission::View, None).await?;
         self.registrar
             .within(async { Ok(self.registrar.inner.records.inbox(filter, page).await?) })
             .await
@@ -145,6 +152,7 @@ impl Admin<'_> {
         &self,
         page: PageRequest<RecordId>,
     ) -> Result<Page<Record, RecordId>, Error> {
+        self.allow(Permission::View, None).await?;
         self.registrar
             .within(async { Ok(self.registrar.inner.records.unassigned(page).await?) })
             .await

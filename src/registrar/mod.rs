@@ -40,7 +40,7 @@ use crate::detect::Detect;
 use crate::enrollment::TransitionGuard;
 use crate::evidence::Grade;
 use crate::ids::CourseId;
-use crate::port::{Clock, NotificationChannel, Records, Store};
+use crate::port::{Clock, NotificationChannel, Permissions, Records, Store};
 use crate::webhook::Verifier;
 
 pub use admin::{Admin, BulkItem, BulkOutcome, NewGrant};
@@ -82,6 +82,8 @@ struct Inner {
     guard: Arc<dyn TransitionGuard>,
     access: Arc<dyn AccessPolicy>,
     courses: Arc<dyn CourseCatalog>,
+    permissions: Option<Arc<dyn Permissions>>,
+    forbidden: security::RefusalLog,
     refused: security::RefusalLog,
     hints: security::HintLimit,
     keys: key_use::KeyLog,

@@ -13,7 +13,7 @@ use crate::payment::{ProofOfPayment, Reversal};
 use crate::port::{
     AwkwardMoney, GatewayError, Lookup, Page, PageRequest, PaymentFilter, PaymentKey, RefundRequest,
 };
-use crate::reason::{MoneyOutcome, Note};
+use crate::reason::{MoneyOutcome, Note, Permission};
 use crate::record::{Actor, Source};
 
 /// Money that arrived and does not fit.
@@ -79,6 +79,7 @@ impl Admin<'_> {
         &self,
         page: PageRequest<AwkwardKey>,
     ) -> Result<Page<AwkwardItem, AwkwardKey>, Error> {
+        self.allow(Permission::View, None).await?;
         let size = page.size();
         let (mut items, mut keys) = (Vec::new(), Vec::new());
         let mut orphans_after = None;
@@ -148,6 +149,7 @@ impl Admin<'_> {
         payment: &Reference,
         proof: impl Into<Note>,
     ) -> Result<Status, Error> {
+        self.allow(Permission::Refund, None).await?;
         self.give_back(payment, None, proof.into()).await
     }
 
@@ -163,6 +165,7 @@ impl Admin<'_> {
         amount: Money,
         proof: impl Into<Note>,
     ) -> Result<Status, Error> {
+        self.allow(Permission::Refund, None).await?;
         self.give_back(payment, Some(amount), proof.into()).await
     }
 
@@ -205,6 +208,7 @@ impl Admin<'_> {
         amount: Option<Money>,
         reason: impl Into<Note>,
     ) -> Result<Status, Error> {
+        self.allow(Permission::Refund, None).await?;
         let registrar = self.registrar;
         let provider = registrar.inner.provider.as_ref().ok_or(Error::NoGateway)?;
         if !provider.gateway().capabilities().refunds {
@@ -255,6 +259,7 @@ impl Admin<'_> {
         payment: &Reference,
         note: impl Into<Note>,
     ) -> Result<(), Error> {
+        self.allow(Permission::Refund, None).await?;
         let failed = self.change(Lookup::Reference(payment), note.into(), |case, step| {
             case.refund_failed(payment, step)
         });
@@ -273,6 +278,7 @@ impl Admin<'_> {
         how: Reversal,
         proof: impl Into<Note>,
     ) -> Result<Status, Error> {
+        self.allow(Permission::Refund, None).await?;
         let find = Lookup::Reference(payment);
         let reversed = self.change(find, proof.into(), |case, step| {
             case.reverse(payment, how, step)
@@ -291,6 +297,7 @@ impl Admin<'_> {
         payment: &Reference,
         proof: impl Into<Note>,
     ) -> Result<Status, Error> {
+        self.allow(Permission::Refund, None).await?;
         let find = Lookup::Reference(payment);
         let reinstated = self.change(find, proof.into(), |case, step| {
             case.reinstate(payment, step)
@@ -310,11 +317,15 @@ impl Admin<'_> {
         filter: &PaymentFilter,
         page: PageRequest<PaymentKey>,
     ) -> Result<Page<Confirmed, PaymentKey>, Error> {
+        self.allow(Permission::Replay, None).await?;
         let registrar = self.registrar;
         if registrar.inner.provider.is_none() {
             return Err(Error::NoGateway);
         }
-        let found = self.payments(filter, page).await?;
+        let records = &registrar.inner.records;
+        let found = registrar
+            .within(async { Ok(records.payments(filter, page).await?) })
+            .await?;
         let mut items = Vec::new();
         for item in found.items {
             let attempt = item.attempt;

@@ -16,6 +16,7 @@ use crate::port::{
     ChannelError, Lookup, NoticeFilter, NoticeItem, NoticeKey, Notification, NotificationChannel,
     Page, PageRequest, Recipient, Settlement, Work, WorkKind,
 };
+use crate::reason::Permission;
 use crate::record::{Actor, Fact, Record, Source};
 
 /// Notices taken at once.
@@ -92,6 +93,7 @@ impl Admin<'_> {
     /// # Errors
     /// The store's errors.
     pub async fn preferences(&self) -> Result<Preferences, Error> {
+        self.allow(Permission::View, None).await?;
         let everybody = self
             .registrar
             .within(async { Ok(self.registrar.inner.records.preferences().await?) })
@@ -110,6 +112,7 @@ impl Admin<'_> {
         &self,
         channels: BTreeMap<NoticeKind, BTreeSet<ChannelName>>,
     ) -> Result<Preferences, Error> {
+        self.allow(Permission::View, None).await?;
         let known = self.registrar.channels();
         if let Some(unknown) = channels
             .values()
@@ -139,6 +142,7 @@ impl Admin<'_> {
         unread: bool,
         page: PageRequest<NoticeKey>,
     ) -> Result<Page<NoticeItem, NoticeKey>, Error> {
+        self.allow(Permission::View, None).await?;
         let preferences = self.preferences().await?;
         let filter = NoticeFilter {
             kinds: preferences.kinds(&ChannelName::in_app()),
@@ -156,6 +160,7 @@ impl Admin<'_> {
     /// # Errors
     /// The store's errors.
     pub async fn read_notices(&self, notices: &[RecordId]) -> Result<(), Error> {
+        self.allow(Permission::View, None).await?;
         let read = Settlement::Read {
             person: self.person().clone(),
             notices: notices.to_vec(),

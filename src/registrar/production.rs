@@ -110,6 +110,9 @@ impl RegistrarBuilder {
         if self.gateway.is_none() {
             found.push(Finding::new(Rule::GatewayMissing));
         }
+        if self.permissions.is_none() {
+            found.push(Finding::new(Rule::RolesMissing));
+        }
         if self.publishers.is_empty() {
             found.push(Finding::new(Rule::PublisherMissing));
         }

@@ -28,7 +28,7 @@ struct Window {
 
 impl RefusalLog {
     /// Whether to write a record now, and how many were only counted since the last.
-    fn admit(&self, now: DateTime<Utc>) -> Option<u64> {
+    pub(super) fn admit(&self, now: DateTime<Utc>) -> Option<u64> {
         let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let minute = now.timestamp().div_euclid(60);
         if window.minute != minute {

@@ -9,7 +9,7 @@ use crate::enrollment::{Change, Effect, Step};
 use crate::ids::Reference;
 use crate::payment::Attempt;
 use crate::port::{Committed, Lookup, Page, PageRequest, RowFilter};
-use crate::reason::{ApprovalCause, Note};
+use crate::reason::{ApprovalCause, Note, Permission};
 use crate::record::{Fact, Source};
 use crate::statement::{
     RowChecksum, RowKey, RowState, StatementEntry, StatementRow, Suggestion, Waiting, suggest,
@@ -52,6 +52,7 @@ impl Admin<'_> {
     /// # Errors
     /// The store's errors; rows before the error are kept, and the import can be repeated.
     pub async fn import_statement(&self, rows: Vec<StatementRow>) -> Result<Imported, Error> {
+        self.allow(Permission::Approve, None).await?;
         let mut imported = Imported::default();
         for batch in rows.chunks(BATCH) {
             let added = self.registrar.within(self.import(batch)).await?;
@@ -100,6 +101,7 @@ impl Admin<'_> {
         filter: RowFilter,
         page: PageRequest<RowKey>,
     ) -> Result<Page<StatementEntry, RowKey>, Error> {
+        self.allow(Permission::View, None).await?;
         let records = &self.registrar.inner.records;
         self.registrar
             .within(async { Ok(records.statement(filter, page).await?) })
@@ -113,6 +115,7 @@ impl Admin<'_> {
     /// # Errors
     /// The store's errors.
     pub async fn suggestions(&self) -> Result<Vec<Suggestion>, Error> {
+        self.allow(Permission::View, None).await?;
         let (mut rows, mut next) = (Vec::new(), None);
         loop {
             let request = PageRequest {
@@ -162,9 +165,15 @@ impl Admin<'_> {
     ) -> Vec<RowApproval> {
         let note = note.into();
         let mut items = Vec::with_capacity(pairs.len());
+        let allowed = self.allow(Permission::Approve, None).await;
         for (row, payment) in pairs {
-            let approved = self.approve_row(row, payment, &note);
-            let problem = self.registrar.within(approved).await.err();
+            let problem = match &allowed {
+                Err(error) => Some(error.clone()),
+                Ok(()) => {
+                    let approved = self.approve_row(row, payment, &note);
+                    self.registrar.within(approved).await.err()
+                }
+            };
             items.push(RowApproval {
                 row: row.clone(),
                 payment: payment.clone(),
@@ -192,8 +201,18 @@ impl Admin<'_> {
             let cause = ApprovalCause::ManualAdminApproval;
             let seen = (payment, entry.row.amount);
             let applied = case.approve_seen(self.person(), cause, seen, &step)?;
-            if applied.effect != Effect::Approved {
-                return Err(Error::NotFound("enrollment that waits for a bank transfer"));
+            match applied.effect {
+                Effect::Approved => {}
+                // The row stays open for the second person.
+                Effect::Changed => {
+                    if registrar.commit(applied.change).await? == Committed::Done {
+                        return Err(Error::AwaitsSecond);
+                    }
+                    continue;
+                }
+                Effect::Nothing | Effect::Held(_) | Effect::Failed => {
+                    return Err(Error::NotFound("enrollment that waits for a bank transfer"));
+                }
             }
             let mut change = applied.change;
             entry.state = RowState::Matched {
@@ -214,6 +233,7 @@ impl Admin<'_> {
     /// # Errors
     /// [`Error::NotFound`] when there is no such open row, or the store's errors.
     pub async fn close_row(&self, row: &RowChecksum, note: impl Into<Note>) -> Result<(), Error> {
+        self.allow(Permission::Approve, None).await?;
         let note = note.into();
         let registrar = self.registrar;
         registrar

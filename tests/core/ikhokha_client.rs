@@ -14,11 +14,12 @@ use coursegate::port::{
     Store,
 };
 use coursegate::registrar::{NextStep, Outcome};
+use coursegate::webhook::Delivery;
 use coursegate::{AppId, Money, PayLinkId, Reference, Registrar, Secret, Title};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::support::{APP_ID, SECRET, config, delivery, request};
+use crate::support::{APP_ID, SECRET, World, config, delivery, request};
 
 #[path = "../../examples/common/callbacks.rs"]
 #[allow(dead_code, clippy::print_stderr)]
@@ -650,23 +651,21 @@ async fn one_fault(fault: Fault) {
 /// whatever comes, and to one where nobody is.
 #[tokio::test]
 async fn a_callback_address_is_probed_over_http() {
-    use axum::{Router, body::Bytes, extract::State, http::StatusCode, routing::post};
+    use axum::http::{HeaderMap, StatusCode};
+    use axum::{Router, body::Bytes, extract::State, routing::post};
     use coursegate::adapter::ikhokha::HttpProbe;
     use coursegate::readiness::Rule;
 
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let here = format!("http://{}", listener.local_addr().unwrap());
     let world = |path: &str| {
-        let mut config = crate::support::config();
+        let mut config = config();
         config.site.callback_url = format!("{here}{path}");
-        crate::support::World::with(Settings::new(1), config, |builder| builder).registrar
+        World::with(Settings::new(1), config, |builder| builder).registrar
     };
     let ours = world("/payments/ikhokha");
-    let receive = async |State(registrar): State<coursegate::Registrar>,
-                         headers: axum::http::HeaderMap,
-                         body: Bytes| {
-        let delivery =
-            coursegate::webhook::Delivery::new("/payments/ikhokha", headers.iter(), body);
+    let receive = async |State(registrar): State<Registrar>, headers: HeaderMap, body: Bytes| {
+        let delivery = Delivery::new("/payments/ikhokha", headers.iter(), body);
         let status = registrar.receive(delivery).await.http_status();
         StatusCode::from_u16(status).unwrap()
     };
@@ -683,9 +682,9 @@ async fn a_callback_address_is_probed_over_http() {
     };
     assert_eq!(rules("/open").await, [Rule::CallbackUnchecked]);
     assert_eq!(rules("/nowhere").await, [Rule::CallbackUnreachable]);
-    let mut config = crate::support::config();
+    let mut config = config();
     config.site.callback_url = "http://127.0.0.1:9/hook".into();
-    let nobody = crate::support::World::with(Settings::new(1), config, |builder| builder);
+    let nobody = World::with(Settings::new(1), config, |builder| builder);
     let found = nobody.registrar.probe_callbacks(&probe).await;
     assert_eq!(found[0].rule, Rule::CallbackUnreachable);
     assert!(

@@ -36,6 +36,7 @@ mod races;
 mod readiness;
 mod reconciliation;
 mod refunds;
+mod roles;
 mod simulator_faults;
 mod state_machine;
 #[cfg(feature = "statements")]

@@ -143,6 +143,11 @@ fn builder(config: Config) -> RegistrarBuilder {
     Registrar::builder(config, Shelf::new())
         .gateway(Bank::new())
         .publisher(Silence)
+        .permissions(everything)
+}
+
+fn everything(_: &coursegate::PersonId, _: coursegate::reason::Permission) -> bool {
+    true
 }
 
 #[derive(Debug)]
@@ -374,13 +379,22 @@ async fn rules_about_parts() {
     assert!(report.ready && !report.has(Rule::NotProbed), "{report}");
 
     let with = |rule| BTreeSet::from([rule, Rule::NotProbed]);
-    let bare = Registrar::builder(config(), Shelf::new()).publisher(Silence);
+    let bare = Registrar::builder(config(), Shelf::new())
+        .publisher(Silence)
+        .permissions(everything);
     assert_eq!(found(&bare), with(Rule::GatewayMissing));
-    let silent = Registrar::builder(config(), Shelf::new()).gateway(Bank::new());
+    let silent = Registrar::builder(config(), Shelf::new())
+        .gateway(Bank::new())
+        .permissions(everything);
     assert_eq!(found(&silent), with(Rule::PublisherMissing));
+    let rootless = Registrar::builder(config(), Shelf::new())
+        .gateway(Bank::new())
+        .publisher(Silence);
+    assert_eq!(found(&rootless), with(Rule::RolesMissing));
     for double in [
         Registrar::builder(config(), MemoryStore::new())
             .gateway(Bank::new())
+            .permissions(everything)
             .publisher(Silence),
         builder(config()).clock(TestClock::at(start())),
         builder(config()).publisher(coursegate::adapter::memory::RecordingPublisher::new()),
@@ -457,6 +471,7 @@ async fn probes_of_the_store_and_the_provider() {
     for (says, rule) in stores {
         let builder = Registrar::builder(config(), Shelf::saying(says.clone()))
             .gateway(Bank::new())
+            .permissions(everything)
             .publisher(Silence);
         let report = builder.probe(&environment, &BOTH).await;
         let found: BTreeSet<Rule> = rules(&report).difference(&always).copied().collect();
@@ -473,6 +488,7 @@ async fn probes_of_the_store_and_the_provider() {
     ] {
         let builder = Registrar::builder(config(), Shelf::new())
             .gateway(Bank::failing(error))
+            .permissions(everything)
             .publisher(Silence);
         let report = builder.probe(&environment, &BOTH).await;
         let found: BTreeSet<Rule> = rules(&report).difference(&always).copied().collect();

@@ -188,7 +188,8 @@ async function bulk(form, dry) {
       // It stays "failed", with what to do.
     }
     counts[result] = (counts[result] ?? 0) + 1;
-    const word = { approved: dry ? 'would be approved' : 'approved', already_approved: 'was approved before' }[result];
+    const word = { approved: dry ? 'would be approved' : 'approved', already_approved: 'was approved before',
+      awaits_second: `${dry ? 'would wait' : 'waits'} for a second person` }[result];
     line.textContent = `${name}: ${word ?? `not approved: ${why}`}`;
     line.className = word ? 'good' : 'bad';
     list.append(line);

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use super::BadRow;
 use crate::access::Terms;
 use crate::enrollment::{Enrollment, Status, StatusKind, Version};
-use crate::ids::{CourseId, Email, EnrollmentId, LearnerId, Reference, Title};
+use crate::ids::{CourseId, Email, EnrollmentId, LearnerId, PersonId, Reference, Title};
 use crate::money::{Currency, Money};
 use crate::payment::Method;
 use crate::reason::Note;
@@ -22,6 +22,7 @@ pub(in super::super) struct EnrollmentRow {
     terms: Terms,
     status: StatusKind,
     reason: Option<String>,
+    first_approver: Option<PersonId>,
     counted: Option<Reference>,
     version: u64,
     created_at: DateTime<Utc>,
@@ -49,6 +50,7 @@ impl From<Enrollment> for EnrollmentRow {
             terms: from.terms,
             status,
             reason,
+            first_approver: from.first_approver,
             counted: from.counted,
             version: from.version.0,
             created_at: from.created_at,
@@ -71,6 +73,7 @@ impl TryFrom<EnrollmentRow> for Enrollment {
             declared: row.declared,
             terms: row.terms,
             status: status(row.status, row.reason.as_deref())?,
+            first_approver: row.first_approver,
             counted: row.counted,
             version: Version(row.version),
             created_at: row.created_at,

@@ -59,6 +59,7 @@ CREATE TABLE coursegate.enrollments (
     terms       jsonb NOT NULL,           -- what access the money buys
     status      coursegate.enrollment_status NOT NULL,
     reason      text,                     -- why it is held, approved or rejected
+    first_approver text COLLATE "C",      -- who has approved it, where two people have to
     counted     text COLLATE "C",         -- the payment that carries it
     version     bigint NOT NULL,          -- one more with every change
     created_at  timestamptz NOT NULL,
@@ -310,7 +311,7 @@ BEGIN
             UPDATE coursegate.enrollments AS old SET
                 email = e.email, title = e.title, price = e.price, currency = e.currency,
                 declared = e.declared, terms = e.terms, status = e.status, reason = e.reason,
-                counted = e.counted, version = e.version, updated_at = e.updated_at,
+                first_approver = e.first_approver, counted = e.counted, version = e.version, updated_at = e.updated_at,
                 approved_at = CASE WHEN e.status = 'approved' AND old.status <> 'approved'
                               THEN e.updated_at ELSE old.approved_at END
                 WHERE id = e.id AND version = expected;

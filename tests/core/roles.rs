@@ -1,0 +1,323 @@
+//! Who may do what, that trying the rest leaves a record, and what takes two people.
+
+use std::collections::BTreeMap;
+
+use coursegate::access::Terms;
+use coursegate::adapter::simulator::{Choice, Settings};
+use coursegate::enrollment::Status;
+use coursegate::notice::NoticeKind;
+use coursegate::payment::{Method, Reversal};
+use coursegate::port::{InboxFilter, PageRequest, PaymentFilter, Records, RowFilter};
+use coursegate::reason::Permission;
+use coursegate::record::{Actor, Fact};
+use coursegate::registrar::{BulkOutcome, ErrorKind, NewGrant};
+use coursegate::{EnrollmentId, Error, GrantId, Money, PersonId, RecordId, Reference};
+
+use crate::support::{World, admin, config, course, learner};
+
+/// People with one permission each, named like it.
+fn world() -> World {
+    World::with(Settings::new(1), config(), |builder| {
+        builder.permissions(|person: &PersonId, what: Permission| {
+            person.as_str() == what.as_str() || person.as_str() == "nomsa"
+        })
+    })
+}
+
+fn person(name: &str) -> PersonId {
+    PersonId::new(name).unwrap()
+}
+
+/// Every call of the desk, and the permission that it needs.
+async fn try_everything(
+    world: &World,
+    who: &PersonId,
+) -> BTreeMap<&'static str, (Permission, bool)> {
+    let desk = world.registrar.admin(who.clone());
+    let id = EnrollmentId::from_uuid(uuid::Uuid::from_u128(1));
+    let payment = Reference::new("CG-NOBODYS").unwrap();
+    let grant = GrantId::from_uuid(uuid::Uuid::from_u128(2));
+    let period = coursegate::port::Period {
+        from: crate::support::start(),
+        until: crate::support::start(),
+        offset: chrono::FixedOffset::east_opt(7200).unwrap(),
+    };
+    let new = NewGrant {
+        learner: learner("thandi"),
+        course: course(),
+        terms: Terms::default(),
+        migrated: false,
+    };
+    let mut tried = BTreeMap::new();
+    macro_rules! attempt {
+        ($($permission:ident $name:literal $call:expr;)*) => {$(
+            let refused = matches!($call.await.map(drop), Err(Error::Forbidden(Permission::$permission)));
+            tried.insert($name, (Permission::$permission, !refused));
+        )*};
+    }
+    let first = 5;
+    attempt! {
+        View "pending" desk.pending(PageRequest::first(first));
+        View "explain" desk.explain(id);
+        View "payments" desk.payments(&PaymentFilter::default(), PageRequest::first(first));
+        View "days" desk.days(period, None);
+        View "courses" desk.courses(period, PageRequest::first(first));
+        View "inbox" desk.inbox(InboxFilter::Dead, PageRequest::first(first));
+        View "unassigned" desk.unassigned(PageRequest::first(first));
+        View "awkward_money" desk.awkward_money(PageRequest::first(first));
+        View "statement" desk.statement(RowFilter::Open, PageRequest::first(first));
+        View "suggestions" desk.suggestions();
+        View "concerns" desk.concerns(PageRequest::first(first));
+        View "preferences" desk.preferences();
+        View "choose_channels" desk.choose_channels(BTreeMap::new());
+        View "notices" desk.notices(true, PageRequest::first(first));
+        View "read_notices" desk.read_notices(&[RecordId::from_uuid(uuid::Uuid::from_u128(3))]);
+        Approve "approve" desk.approve(id, "");
+        Approve "reject" desk.reject(id, "no");
+        Approve "import_statement" desk.import_statement(Vec::new());
+        Approve "close_row" desk.close_row(&"x".into(), "");
+        Refund "record_refund" desk.record_refund(&payment, "");
+        Refund "record_partial_refund" desk.record_partial_refund(&payment, Money::zar(1).unwrap(), "");
+        Refund "request_refund" desk.request_refund(&payment, None, "");
+        Refund "forget_refund_request" desk.forget_refund_request(&payment, "");
+        Refund "record_reversal" desk.record_reversal(&payment, Reversal::Reversed, "");
+        Refund "record_reinstatement" desk.record_reinstatement(&payment, "");
+        Override "grant" desk.grant(new, "");
+        Override "revoke" desk.revoke(grant, "");
+        Replay "replay" desk.replay(&"x".into());
+        Replay "reconcile" desk.reconcile(&PaymentFilter::default(), PageRequest::first(first));
+        Replay "audit" desk.audit(None, first);
+        Replay "close_concern" desk.close_concern(&"x".into(), "");
+    }
+    let bulk = desk.approve_all(&[id], "", false).await;
+    let refused = |why: &str| why.contains("permission");
+    let bulk = matches!(&bulk[0].outcome, BulkOutcome::Failed(why) if refused(why));
+    tried.insert("approve_all", (Permission::Approve, !bulk));
+    let rows = desk.approve_rows(&[("x".into(), payment)], "").await;
+    let rows = rows[0].problem.as_deref().is_some_and(refused);
+    tried.insert("approve_rows", (Permission::Approve, !rows));
+    tried
+}
+
+#[tokio::test]
+async fn nobody_does_more_than_they_may() {
+    for permission in Permission::ALL {
+        let world = world();
+        let who = person(permission.as_str());
+        let tried = try_everything(&world, &who).await;
+        for (call, (needed, done)) in &tried {
+            assert_eq!(
+                *done,
+                needed == permission,
+                "{call} by somebody who may {permission}"
+            );
+        }
+        // Each refusal left a record of who tried what.
+        let records = world
+            .store
+            .unassigned(PageRequest::first(500))
+            .await
+            .unwrap();
+        let refusals = records.items.iter().filter(|record| {
+            matches!(record.fact, Fact::ActionRefused { .. })
+                && record.who == Actor::Admin(who.clone())
+        });
+        let refused = tried.values().filter(|(_, done)| !done).count();
+        assert_eq!(refusals.count(), refused, "{permission}");
+    }
+    // Every call of the desk is here.
+    let source: String = [
+        "admin",
+        "explanation",
+        "money",
+        "statement",
+        "audit",
+        "notices",
+    ]
+    .iter()
+    .map(|name| {
+        let path = format!("{}/src/registrar/{name}.rs", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(path).unwrap();
+        text.split("impl Admin<'_>").skip(1).collect::<String>()
+    })
+    .collect();
+    let calls = source.matches("    pub async fn ").count();
+    assert_eq!(calls, try_everything(&world(), &admin()).await.len());
+}
+
+#[tokio::test]
+async fn refusals_do_not_fill_the_store() {
+    let world = world();
+    let stranger = world.registrar.admin(person("stranger"));
+    for _ in 0..500 {
+        let error = stranger
+            .approve(EnrollmentId::from_uuid(uuid::Uuid::nil()), "")
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (error.kind(), error.kind().http_status()),
+            (ErrorKind::Forbidden, 403)
+        );
+        assert_eq!(
+            error.to_string(),
+            "this needs the permission to approve; ask whoever gives out roles"
+        );
+    }
+    let records = world
+        .store
+        .unassigned(PageRequest::first(500))
+        .await
+        .unwrap();
+    assert_eq!(records.items.len(), 60, "at most so many a minute");
+    world.advance(60);
+    stranger.replay(&"x".into()).await.unwrap_err();
+    let records = world
+        .store
+        .unassigned(PageRequest::first(500))
+        .await
+        .unwrap();
+    let last = &records.items.last().unwrap().fact;
+    assert!(matches!(
+        last,
+        Fact::ActionRefused {
+            permission: Permission::Replay,
+            unrecorded: 440
+        }
+    ));
+}
+
+fn careful(above: i64) -> World {
+    let mut config = config();
+    config.rules.four_eyes_above = Some(above);
+    World::with(Settings::new(1), config, |builder| builder)
+}
+
+#[tokio::test]
+async fn what_is_dear_is_approved_by_two() {
+    let world = careful(49_899);
+    let id = world.enrol("thandi", Method::BankTransfer).await.enrollment;
+    let (nomsa, sipho) = (
+        world.registrar.admin(admin()),
+        world.registrar.admin(person("sipho")),
+    );
+    world.advance(60);
+    let waiting = nomsa.approve(id, "seen on the statement").await.unwrap();
+    assert!(matches!(waiting, Status::AwaitingApproval { .. }));
+    assert!(!world.may_enter("thandi").await);
+    let again = nomsa.approve(id, "").await.unwrap_err();
+    assert_eq!(again.kind(), ErrorKind::Conflict);
+    assert!(
+        again.to_string().contains("a second person has to"),
+        "{again}"
+    );
+    let notices = sipho.notices(true, PageRequest::first(10)).await.unwrap();
+    assert_eq!(
+        notices.items[0].notice.headline(),
+        "A second person has to approve."
+    );
+    assert_eq!(notices.items[0].notice.kind, NoticeKind::ApprovalNeeded);
+    // In bulk, too; and a dry run changes nothing.
+    let dry = nomsa.approve_all(&[id], "", true).await;
+    assert!(matches!(&dry[0].outcome, BulkOutcome::Failed(_)));
+    let bulk = sipho.approve_all(&[id], "", true).await;
+    assert_eq!(bulk[0].outcome, BulkOutcome::Approved);
+    assert!(!world.may_enter("thandi").await);
+    assert!(matches!(
+        sipho.approve(id, "").await.unwrap(),
+        Status::Approved { .. }
+    ));
+    assert!(world.may_enter("thandi").await);
+    // Who approved what is in the history.
+    let timeline = world.store.timeline(id).await.unwrap();
+    let who: Vec<_> = timeline
+        .iter()
+        .filter(|record| {
+            matches!(record.fact, Fact::FirstApproval)
+                || matches!(
+                    &record.fact,
+                    Fact::EnrollmentMoved {
+                        to: Status::Approved { .. },
+                        ..
+                    }
+                )
+        })
+        .map(|record| record.who.clone())
+        .collect();
+    assert_eq!(who, [Actor::Admin(admin()), Actor::Admin(person("sipho"))]);
+}
+
+#[tokio::test]
+async fn one_approval_is_void_when_things_move_on() {
+    let world = careful(0);
+    let id = world.enrol("thandi", Method::BankTransfer).await.enrollment;
+    let (nomsa, sipho) = (
+        world.registrar.admin(admin()),
+        world.registrar.admin(person("sipho")),
+    );
+    nomsa.approve(id, "").await.unwrap();
+    sipho.reject(id, "no money came").await.unwrap();
+    world.enrol("thandi", Method::BankTransfer).await;
+    let bulk = sipho.approve_all(&[id], "", false).await;
+    assert_eq!(bulk[0].outcome, BulkOutcome::AwaitsSecond);
+    assert!(!world.may_enter("thandi").await);
+    nomsa.approve(id, "").await.unwrap();
+    assert!(world.may_enter("thandi").await);
+}
+
+#[tokio::test]
+async fn cheap_courses_and_cards_need_no_second_person() {
+    let world = careful(49_900);
+    let id = world.enrol("thandi", Method::BankTransfer).await.enrollment;
+    world
+        .registrar
+        .admin(admin())
+        .approve(id, "")
+        .await
+        .unwrap();
+    assert!(
+        world.may_enter("thandi").await,
+        "it costs no more than the limit"
+    );
+    let world = careful(0);
+    let (_, _, link) = world.attempt("sipho", Method::Card).await;
+    world.pay(&link, Choice::Card).await;
+    assert!(
+        world.may_enter("sipho").await,
+        "evidence approves, not a person"
+    );
+}
+
+#[cfg(feature = "statements")]
+#[tokio::test]
+async fn a_row_of_a_statement_stays_open_for_the_second_person() {
+    use coursegate::registrar::NextStep;
+    use coursegate::statement::{Mapping, parse_csv};
+
+    let world = careful(0);
+    let enrolled = world.enrol("thandi", Method::BankTransfer).await;
+    let NextStep::Transfer { reference, .. } = enrolled.next else {
+        panic!("no transfer")
+    };
+    let csv = format!("date,amount,reference\n2026-01-31,499.00,{reference}\n");
+    let rows = parse_csv(
+        csv.as_bytes(),
+        &Mapping::new("date", "amount").reference("reference"),
+    )
+    .unwrap();
+    let row = rows.rows[0].checksum.clone();
+    let (nomsa, sipho) = (
+        world.registrar.admin(admin()),
+        world.registrar.admin(person("sipho")),
+    );
+    nomsa.import_statement(rows.rows).await.unwrap();
+    let pair = [(row, reference)];
+    let first = nomsa.approve_rows(&pair, "").await;
+    assert_eq!(
+        first[0].problem.as_deref(),
+        Some("approved by you; a second person has to approve this row too")
+    );
+    assert!(!world.may_enter("thandi").await);
+    assert!(nomsa.approve_rows(&pair, "").await[0].problem.is_some());
+    assert_eq!(sipho.approve_rows(&pair, "").await[0].problem, None);
+    assert!(world.may_enter("thandi").await);
+}
