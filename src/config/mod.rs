@@ -233,6 +233,8 @@ pub struct Config {
     /// How often the worker looks through the provider's history for money that nobody here
     /// knows of (default once a day; `None` never).
     pub sweep_every: Option<Duration>,
+    /// How often new records are added to the chain (default every 5 s; `None` never).
+    pub seal_every: Option<Duration>,
     /// How many days back it looks (default 3).
     pub sweep_days: u32,
     /// Wait before an undecided delivery is tried again; doubles each time (default 2 s).
@@ -280,6 +282,7 @@ impl Config {
             patience: Duration::from_secs(3 * 24 * 3600),
             audit_every: Some(Duration::from_secs(24 * 3600)),
             sweep_every: Some(Duration::from_secs(24 * 3600)),
+            seal_every: Some(Duration::from_secs(5)),
             sweep_days: 3,
             retry_delay: Duration::from_secs(2),
             retry_delay_max: Duration::from_secs(3600),

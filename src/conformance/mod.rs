@@ -11,6 +11,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod chain;
 mod commits;
 mod lists;
 mod notices;
@@ -36,6 +37,7 @@ use crate::reason::Note;
 use crate::record::{Actor, Source};
 use crate::webhook::{DeliveryKey, SignedForm};
 
+use chain::the_chain_holds_every_record_once;
 use commits::{
     a_reference_belongs_to_one_enrollment, a_settled_delivery_is_a_duplicate,
     a_stale_version_writes_nothing, finds_what_was_written, grants_apart_from_enrollments,
@@ -115,6 +117,7 @@ where
         everything_can_be_walked_through,
         notices_are_listed_and_read,
         notices_are_claimed_by_themselves,
+        the_chain_holds_every_record_once,
         payments_are_found,
         figures_add_up,
     );

@@ -27,11 +27,14 @@ pub enum Job {
     Sweep,
     /// Comparing money and access.
     Audit,
+    /// Adding new records to the chain.
+    Seal,
 }
 
 words!(Job {
     Sweep => "sweep",
     Audit => "audit",
+    Seal => "seal",
 });
 
 /// Sets a timer, or stops it.

@@ -1,6 +1,7 @@
 use std::fmt::Debug;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
 use super::channel::{NoticeFilter, NoticeItem, NoticeKey};
 use super::figures::{CourseFigures, DayFigures, Period};
@@ -14,6 +15,7 @@ use crate::ids::{CourseId, EnrollmentId, GrantId, RecordId, Reference};
 use crate::notice::Preferences;
 use crate::payment::Attempt;
 use crate::record::Record;
+use crate::record::chain::ChainLink;
 use crate::statement::{RowChecksum, RowKey, StatementEntry};
 use crate::webhook::DeliveryKey;
 
@@ -175,6 +177,18 @@ pub trait Records: Debug + Send + Sync + 'static {
         period: Period,
         page: PageRequest<CourseId>,
     ) -> Result<Page<CourseFigures, CourseId>, StoreError>;
+
+    /// Links of the chain, in its order.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn chain(&self, page: PageRequest<u64>) -> Result<Page<ChainLink, u64>, StoreError>;
+
+    /// How many records from before a time are not in the chain.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn unsealed(&self, before: DateTime<Utc>) -> Result<u64, StoreError>;
 
     /// One record.
     ///

@@ -2,6 +2,7 @@
 //! are the same records.
 
 mod actor;
+pub mod chain;
 mod plain;
 
 use chrono::{DateTime, Utc};

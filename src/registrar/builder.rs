@@ -246,6 +246,7 @@ impl RegistrarBuilder {
             ("patience", config.patience),
             ("audit_every", config.audit_every.unwrap_or(LONGEST_WAIT)),
             ("sweep_every", config.sweep_every.unwrap_or(LONGEST_WAIT)),
+            ("seal_every", config.seal_every.unwrap_or(LONGEST_WAIT)),
             (
                 "rules.reconciliation.every",
                 config.rules.reconciliation.every,

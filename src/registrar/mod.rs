@@ -6,6 +6,7 @@
 mod admin;
 mod audit;
 mod builder;
+mod chain;
 mod checkout;
 mod deadline;
 mod entrance;
@@ -46,6 +47,7 @@ use crate::webhook::Verifier;
 pub use admin::{Admin, BulkItem, BulkOutcome, NewGrant};
 pub use audit::{AuditCursor, AuditReport};
 pub use builder::{BuildError, RegistrarBuilder};
+pub use chain::ChainReport;
 pub use checkout::{EnrolRequest, Enrolled, NextStep};
 pub use entrance::CourseCard;
 pub use error::{Error, ErrorKind};

@@ -230,6 +230,7 @@ impl Worker {
         let every = match job {
             Job::Sweep => config.sweep_every,
             Job::Audit => config.audit_every,
+            Job::Seal => config.seal_every,
         };
         let Some(every) = every else {
             return Ok(Next::Never);
@@ -253,6 +254,10 @@ impl Worker {
                 Err(error) => return Err(error),
             },
             Job::Audit => registrar.audit_on(cursor).await?,
+            Job::Seal => {
+                let done = registrar.seal_on(cursor).await?;
+                return Ok(Next::At(registrar.now() + every, Some(done)));
+            }
         };
         let now = registrar.now();
         Ok(match left_off {
@@ -272,6 +277,7 @@ impl Worker {
                 config.sweep_every.filter(|_| inner.provider.is_some()),
             ),
             (Job::Audit, config.audit_every),
+            (Job::Seal, config.seal_every),
         ];
         let now = registrar.now();
         let wanted: Vec<_> = jobs

@@ -68,6 +68,8 @@ async fn try_everything(
         View "statement" desk.statement(RowFilter::Open, PageRequest::first(first));
         View "suggestions" desk.suggestions();
         View "concerns" desk.concerns(PageRequest::first(first));
+        View "verify_records" desk.verify_records(None);
+        View "export_records" desk.export_records(PageRequest::first(first));
         View "preferences" desk.preferences();
         View "choose_channels" desk.choose_channels(BTreeMap::new());
         View "notices" desk.notices(true, PageRequest::first(first));
@@ -133,6 +135,7 @@ async fn nobody_does_more_than_they_may() {
         "statement",
         "audit",
         "notices",
+        "chain",
     ]
     .iter()
     .map(|name| {

@@ -235,6 +235,8 @@ macro_rules! records_by {
                 -> Page<port::PaymentItem, port::PaymentKey>;
             days(port::Period, Option<&CourseId>) -> Vec<port::DayFigures>;
             courses(port::Period, PageRequest<CourseId>) -> Page<port::CourseFigures, CourseId>;
+            chain(PageRequest<u64>) -> Page<record::chain::ChainLink, u64>;
+            unsealed(chrono::DateTime<chrono::Utc>) -> u64;
             record(RecordId) -> Option<record::Record>;
             notices(&port::NoticeFilter, PageRequest<port::NoticeKey>)
                 -> Page<port::NoticeItem, port::NoticeKey>;

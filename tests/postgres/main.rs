@@ -9,6 +9,7 @@
 )]
 
 mod broken;
+mod chain;
 mod claims;
 mod cluster;
 mod conformance;

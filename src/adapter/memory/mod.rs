@@ -14,6 +14,7 @@ mod work;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
 use crate::access::Grant;
 use crate::enrollment::Change;
@@ -84,6 +85,10 @@ impl Store for MemoryStore {
     async fn settle(&self, settlements: &[Settlement]) -> Result<(), StoreError> {
         self.lock().settle(settlements);
         Ok(())
+    }
+
+    async fn seal(&self, since: Option<DateTime<Utc>>, most: usize) -> Result<usize, StoreError> {
+        Ok(self.lock().seal(since, most))
     }
 
     fn is_test_double(&self) -> bool {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
+use super::state::text_of;
 use super::{MemoryStore, figures};
 use crate::access::Grant;
 use crate::audit::{Concern, ConcernKey};
@@ -17,6 +18,7 @@ use crate::port::{
     RowFilter, StoreError,
 };
 use crate::record::Record;
+use crate::record::chain::ChainLink;
 use crate::statement::{RowChecksum, RowKey, RowState, StatementEntry};
 use crate::webhook::DeliveryKey;
 
@@ -288,6 +290,36 @@ impl Records for MemoryStore {
             .map(|(course, figures)| CourseFigures { course, figures })
             .collect();
         Ok(Page::cut(items, size, |item| item.course.clone()))
+    }
+
+    async fn chain(&self, request: PageRequest<u64>) -> Result<Page<ChainLink, u64>, StoreError> {
+        let size = request.size();
+        let state = self.lock();
+        let after = request.after.unwrap_or_default();
+        let links = (1..)
+            .zip(&state.chain)
+            .filter(|(position, _)| *position > after);
+        let items = links
+            .take(size + 1)
+            .map(|(position, (id, hash))| {
+                let record = state.records().find(|record| record.id == *id);
+                ChainLink {
+                    position,
+                    record: *id,
+                    hash: hash.clone(),
+                    text: record.map(|record| text_of(record)),
+                }
+            })
+            .collect();
+        Ok(Page::cut(items, size, |link: &ChainLink| link.position))
+    }
+
+    async fn unsealed(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
+        let state = self.lock();
+        let old = state.records().filter(|record| record.at < before);
+        let sealed = |record: &&Arc<Record>| state.chain.iter().any(|(id, _)| *id == record.id);
+        let missing = old.filter(|record| !sealed(record)).count();
+        Ok(u64::try_from(missing).unwrap_or(u64::MAX))
     }
 
     async fn record(&self, id: RecordId) -> Result<Option<Record>, StoreError> {

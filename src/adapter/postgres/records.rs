@@ -1,16 +1,16 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use chrono::NaiveDate;
-use sqlx::Arguments;
+use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::encode::Encode;
 use sqlx::error::BoxDynError;
-use sqlx::postgres::{PgArguments, Postgres};
+use sqlx::postgres::{PgArguments, PgRow, Postgres};
 use sqlx::types::Type;
+use sqlx::{Arguments, Row};
 
 use super::error::CallError;
 use super::rows::{
-    AwkwardRow, CaseRow, ConcernRow, FiguresRow, GrantRow, InboxRow, NoticeRow, PaymentRow,
+    AwkwardRow, BadRow, CaseRow, ConcernRow, FiguresRow, GrantRow, InboxRow, NoticeRow, PaymentRow,
     PendingRow, PreferencesRow, RecordRow, StatementRowRow,
 };
 use super::{PgStore, all, arguments};
@@ -25,6 +25,7 @@ use crate::port::{
     Records, RowFilter, StoreError,
 };
 use crate::record::Record;
+use crate::record::chain::{ChainLink, LinkHash};
 use crate::statement::{RowChecksum, RowKey, StatementEntry};
 use crate::webhook::DeliveryKey;
 
@@ -203,6 +204,34 @@ impl Records for PgStore {
         let rows = self.ask(&self.statements.courses, arguments).await?;
         let items = all::<FiguresRow<CourseId>, CourseFigures>(&rows)?;
         Ok(Page::cut(items, page.size(), |item| item.course.clone()))
+    }
+
+    async fn chain(&self, page: PageRequest<u64>) -> Result<Page<ChainLink, u64>, StoreError> {
+        let after = i64::try_from(page.after.unwrap_or_default()).unwrap_or(i64::MAX);
+        let arguments = arguments![after, beyond(&page)];
+        let rows = self.ask(&self.statements.chain, arguments).await?;
+        let link = |row: &PgRow| -> Result<ChainLink, CallError> {
+            Ok(ChainLink {
+                position: u64::try_from(row.try_get::<i64, _>("position")?)
+                    .map_err(|_| BadRow("chain"))?,
+                record: RecordId::from_uuid(row.try_get("record")?),
+                hash: LinkHash::from_hex(row.try_get::<String, _>("hash")?),
+                text: row.try_get("text")?,
+            })
+        };
+        let items = rows.iter().map(link).collect::<Result<_, _>>()?;
+        Ok(Page::cut(items, page.size(), |link: &ChainLink| {
+            link.position
+        }))
+    }
+
+    async fn unsealed(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
+        let rows = self
+            .ask(&self.statements.unsealed, arguments![before])
+            .await?;
+        let row = rows.first().ok_or(CallError::Row(BadRow("records")))?;
+        let count: i64 = row.try_get(0).map_err(CallError::from)?;
+        Ok(u64::try_from(count).unwrap_or_default())
     }
 
     async fn record(&self, id: RecordId) -> Result<Option<Record>, StoreError> {

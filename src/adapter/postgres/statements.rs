@@ -22,6 +22,9 @@ pub(super) struct Statements {
     pub(super) settle: Arc<str>,
     pub(super) settle_timers: Arc<str>,
     pub(super) record: Arc<str>,
+    pub(super) seal: Arc<str>,
+    pub(super) chain: Arc<str>,
+    pub(super) unsealed: Arc<str>,
     pub(super) objects: Arc<str>,
     pub(super) notify: Arc<str>,
     pub(super) notices: Arc<str>,
@@ -152,6 +155,13 @@ impl Statements {
             preferences: own("SELECT row_to_json(p) FROM coursegate.preferences AS p ORDER BY person"),
             read: own("INSERT INTO coursegate.read_notices
                  SELECT $1, unnest($2::uuid[]) ON CONFLICT DO NOTHING"),
+            seal: own("SELECT coursegate.seal($1, $2)"),
+            chain: own("SELECT c.position, c.record, encode(c.hash, 'hex') AS hash,
+                     CASE WHEN r.id IS NOT NULL THEN coursegate.canonical(r) END AS text
+                 FROM coursegate.chain AS c LEFT JOIN coursegate.records AS r ON r.id = c.record
+                 WHERE c.position > $1 ORDER BY c.position LIMIT $2"),
+            unsealed: own("SELECT count(*) FROM coursegate.records AS r
+                 WHERE at < $1 AND NOT EXISTS (SELECT FROM coursegate.chain AS c WHERE c.record = r.id)"),
             objects: Arc::from(OBJECTS),
             notify: own("SELECT pg_notify($1, $2)"),
             pending: own(

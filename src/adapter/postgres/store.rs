@@ -176,6 +176,21 @@ impl Store for PgStore {
         Ok(())
     }
 
+    async fn seal(&self, since: Option<DateTime<Utc>>, most: usize) -> Result<usize, StoreError> {
+        // Ids begin with the time they were made.
+        let since = since.map_or(Uuid::nil(), |since| {
+            let millis = u64::try_from(since.timestamp_millis()).unwrap_or(0);
+            uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid()
+        });
+        let most = i32::try_from(most).unwrap_or(i32::MAX);
+        let rows = self
+            .ask(&self.statements.seal, arguments![since, most])
+            .await?;
+        let row = rows.first().ok_or(CallError::Row(BadRow("seal")))?;
+        let added: i32 = row.try_get(0).map_err(CallError::from)?;
+        Ok(usize::try_from(added).unwrap_or_default())
+    }
+
     async fn inspect(&self) -> Result<StoreReport, StoreError> {
         self.look().await
     }

@@ -7,7 +7,7 @@
 -- How it hangs together: a learner wanting a course is one row of `enrollments`; each try to
 -- pay for it is one row of `attempts`; each source of access is one row of `grants`; each
 -- webhook is one row of `inbox`; and each thing that happened is one row of `records`, which
--- only grows. A record that somebody has to hear of is also in `outbox` until they have. What
+-- only grows, and is sealed into `chain` soon after. A record that somebody has to hear of is also in `outbox` until they have. What
 -- falls due by itself, a notice to send among them, is a row of `timers`; what an admin chose to
 -- be told of is one of `preferences`, what they have read one of `read_notices`; what a person has to look into is one of `concerns`;
 -- and each line of an imported bank statement is one of `statement_rows`.
@@ -204,6 +204,50 @@ BEGIN
 END $$;
 CREATE TRIGGER records_only_grow BEFORE UPDATE OR DELETE OR TRUNCATE ON coursegate.records
     FOR EACH STATEMENT EXECUTE FUNCTION coursegate.records_only_grow();
+
+-- A record's text as the chain covers it: every column, in one form for ever.
+CREATE FUNCTION coursegate.canonical(r coursegate.records) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT jsonb_build_object(
+        'id', r.id, 'enrollment', r.enrollment, 'version', r.version, 'event', r.event, 'notice', r.notice,
+        'severity', r.severity, 'fact', r.fact, 'actor', r.actor, 'actor_id', r.actor_id, 'source', r.source,
+        'note', r.note, 'basis', r.basis,
+        'at', to_char(r.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))::text
+$$;
+
+-- The chain: each hash covers the record and the hash before it. Only added to.
+CREATE TABLE coursegate.chain (
+    position bigint PRIMARY KEY,
+    record   uuid NOT NULL,
+    hash     bytea NOT NULL,
+    CONSTRAINT a_record_is_sealed_once UNIQUE (record)
+);
+CREATE TRIGGER chain_only_grows BEFORE UPDATE OR DELETE OR TRUNCATE ON coursegate.chain
+    FOR EACH STATEMENT EXECUTE FUNCTION coursegate.records_only_grow();
+
+-- Adds records to the chain that are not in it, from an id on, and says how many. The lock
+-- lets one do it at a time; it does not keep anybody from reading, nor from writing records.
+CREATE FUNCTION coursegate.seal(since uuid, most integer) RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+    r coursegate.records;
+    place bigint;
+    last bytea;
+    added integer := 0;
+BEGIN
+    LOCK TABLE coursegate.chain IN SHARE ROW EXCLUSIVE MODE;
+    SELECT position, hash INTO place, last FROM coursegate.chain ORDER BY position DESC LIMIT 1;
+    place := coalesce(place, 0);
+    last := coalesce(last, decode(repeat('00', 32), 'hex'));
+    FOR r IN SELECT * FROM coursegate.records AS new
+        WHERE new.id >= since AND NOT EXISTS (SELECT FROM coursegate.chain AS c WHERE c.record = new.id)
+        ORDER BY new.id LIMIT most
+    LOOP
+        place := place + 1;
+        last := sha256(last || convert_to(coursegate.canonical(r), 'UTF8'));
+        INSERT INTO coursegate.chain VALUES (place, r.id, last);
+        added := added + 1;
+    END LOOP;
+    RETURN added;
+END $$;
 
 -- Records to publish. For each enrollment they leave in the order of (version, record); no
 -- order is read off a serial number, since lower numbers can commit later.

@@ -1,0 +1,88 @@
+//! The chain of records.
+
+use super::{Checked, ensure, open, start};
+use crate::enrollment::Applied;
+use crate::payment::Method;
+use crate::port::{PageRequest, Records, Store};
+use crate::record::chain::{Anchor, ChainCheck, ChainLink, verify_lines};
+
+async fn links<S: Store + Records>(
+    store: &S,
+) -> Result<Vec<ChainLink>, Box<dyn std::error::Error + Send + Sync>> {
+    let (mut links, mut request) = (Vec::new(), PageRequest::first(2));
+    loop {
+        let page = store.chain(request).await?;
+        links.extend(page.items);
+        match page.next {
+            Some(after) => request = PageRequest::after(after, 2),
+            None => return Ok(links),
+        }
+    }
+}
+
+pub(super) async fn the_chain_holds_every_record_once<S: Store + Records>(store: &S) -> Checked {
+    ensure!(links(store).await?.is_empty(), "a new store has links");
+    let later = start() + chrono::Duration::hours(1);
+    let mut expected = 0;
+    for number in 0..3 {
+        let name = format!("learner-{number}");
+        let Applied { change, .. } = open(&name, &format!("REF-{number}"), Method::BankTransfer)?;
+        expected += change.records.len();
+        store.commit(change).await?;
+        let left = store.unsealed(later).await?;
+        ensure!(left > 0, "what is not sealed is not counted");
+        // A few at a time; and what is sealed is not sealed again.
+        let mut added = 0;
+        loop {
+            match store.seal(None, 2).await? {
+                0 => break,
+                some => added += some,
+            }
+        }
+        ensure!(
+            added as u64 == left,
+            "{added} of {left} records were sealed"
+        );
+        ensure!(store.unsealed(later).await? == 0, "something is left out");
+    }
+    ensure!(
+        store.seal(Some(start()), 10).await? == 0,
+        "a record is sealed twice"
+    );
+    let links = links(store).await?;
+    ensure!(
+        links.len() == expected,
+        "the chain has {} links",
+        links.len()
+    );
+    let mut check = ChainCheck::new(None);
+    for link in &links {
+        check.next(link)?;
+        let record = store.record(link.record).await?;
+        let text = link.text.as_deref().unwrap_or_default();
+        let id = record.ok_or("a record is gone")?.id.to_string();
+        ensure!(text.contains(&id), "a link holds another record");
+    }
+    let newest = check.end()?;
+    let anchor = Anchor {
+        position: links[2].position,
+        hash: links[2].hash.clone(),
+    };
+    let lines: Vec<String> = links.iter().map(ChainLink::line).collect();
+    ensure!(
+        verify_lines(&lines, Some(anchor.clone()))? == newest,
+        "what is exported does not hold"
+    );
+    let short = verify_lines(&lines[..2], Some(anchor));
+    ensure!(short.is_err(), "a chain that was cut off passes");
+    // A record that is too late for the usual look is found by the whole one.
+    let Applied { change, .. } = open("late", "REF-LATE", Method::Card)?;
+    let late = change.records.len();
+    store.commit(change).await?;
+    ensure!(
+        store.seal(Some(later), 10).await? == 0,
+        "what is older than was asked is sealed"
+    );
+    ensure!(store.seal(None, 10).await? == late, "it is left out");
+    Ok(())
+}

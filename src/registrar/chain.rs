@@ -1,0 +1,118 @@
+//! The chain of records: kept up by the worker, checked and exported by people.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::admin::Admin;
+use super::{Error, Registrar};
+use crate::port::{Page, PageRequest};
+use crate::reason::Permission;
+use crate::record::chain::{Anchor, Broken, ChainCheck, ChainLink};
+
+/// Records added in one call.
+const BATCH: usize = 1000;
+/// Links read at once.
+const PAGE: usize = 500;
+/// What is older than this is not looked for at every turn: all of it is once a day.
+const RECENT: Duration = Duration::from_secs(3600);
+const DAY: chrono::Duration = chrono::Duration::days(1);
+/// A record that is not in the chain by then was left out.
+const OVERDUE: Duration = Duration::from_secs(300);
+
+/// What checking the chain came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ChainReport {
+    /// The newest link: note it somewhere else, and give it to the next check.
+    pub newest: Option<Anchor>,
+    /// The first link that does not hold, if there is one.
+    pub broken: Option<Broken>,
+    /// Records that should be in the chain, and are not.
+    pub left_out: u64,
+}
+
+impl ChainReport {
+    /// Whether nothing was tampered with, as far as the chain tells.
+    pub fn holds(&self) -> bool {
+        self.broken.is_none() && self.left_out == 0
+    }
+}
+
+impl Admin<'_> {
+    /// Checks every link of the chain, from the first on; with a link that was noted before,
+    /// also that it is there still.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], or the store's errors.
+    pub async fn verify_records(&self, noted: Option<Anchor>) -> Result<ChainReport, Error> {
+        self.allow(Permission::View, None).await?;
+        let registrar = self.registrar;
+        let records = &registrar.inner.records;
+        let mut check = ChainCheck::new(noted);
+        let mut request = PageRequest::first(PAGE);
+        let walked = loop {
+            let page = registrar
+                .within(async { Ok(records.chain(request).await?) })
+                .await?;
+            if let Err(broken) = page.items.iter().try_for_each(|link| check.next(link)) {
+                break Err(broken);
+            }
+            match page.next {
+                Some(after) => request = PageRequest::after(after, PAGE),
+                None => break check.end(),
+            }
+        };
+        let before = registrar.now() - OVERDUE;
+        let left_out = registrar
+            .within(async { Ok(records.unsealed(before).await?) })
+            .await?;
+        let (newest, broken) = match walked {
+            Ok(newest) => (Some(newest).filter(|newest| newest.position > 0), None),
+            Err(broken) => (None, Some(broken)),
+        };
+        Ok(ChainReport {
+            newest,
+            broken,
+            left_out,
+        })
+    }
+
+    /// Exports links as lines of JSON, from a position on. `record::chain::verify_lines`
+    /// checks them without the database.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], or the store's errors.
+    pub async fn export_records(&self, page: PageRequest<u64>) -> Result<Page<String, u64>, Error> {
+        self.allow(Permission::View, None).await?;
+        let records = &self.registrar.inner.records;
+        let page = self
+            .registrar
+            .within(async { Ok(records.chain(page).await?) })
+            .await?;
+        Ok(Page {
+            items: page.items.iter().map(ChainLink::line).collect(),
+            next: page.next,
+        })
+    }
+}
+
+impl Registrar {
+    /// One turn of the job: recent records, and once a day all of them. The cursor says when
+    /// that was last.
+    pub(super) async fn seal_on(&self, cursor: Option<&str>) -> Result<String, Error> {
+        let now = self.now();
+        let last: Option<DateTime<Utc>> = cursor.and_then(|text| text.parse().ok());
+        let whole = last.filter(|last| now - *last < DAY);
+        let since = whole.map(|_| now - RECENT);
+        while self.seal(since).await? == BATCH {}
+        Ok(whole.unwrap_or(now).to_rfc3339())
+    }
+
+    async fn seal(&self, since: Option<DateTime<Utc>>) -> Result<usize, Error> {
+        let store = &self.inner.store;
+        self.within(async { Ok(store.seal(since, BATCH).await?) })
+            .await
+    }
+}

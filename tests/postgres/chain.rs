@@ -1,0 +1,203 @@
+//! Tampering with any field of any record is found.
+
+use coursegate::adapter::postgres::{PgStore, pool_options};
+use coursegate::payment::Method;
+use coursegate::port::{PageRequest, Store};
+use coursegate::record::chain::verify_lines;
+use sqlx::{AssertSqlSafe, PgPool};
+
+use crate::cluster::{fresh_schema, pool, url};
+use crate::school::registrar;
+use crate::support::{admin, request};
+
+async fn run(pool: &PgPool, schema: &str, text: &str) {
+    let text = format!("SET search_path TO {schema}, public; {text}");
+    let mut connection = pool.acquire().await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(text))
+        .execute(&mut *connection)
+        .await
+        .unwrap();
+    connection.close_on_drop();
+}
+
+/// A school with some history, sealed.
+async fn school() -> (String, PgStore) {
+    let schema = fresh_schema();
+    let pool = pool_options().connect(url()).await.unwrap();
+    let store = PgStore::new(pool).schema(&schema).unwrap();
+    store.migrate().await.unwrap();
+    let registrar = registrar(store.clone());
+    let desk = registrar.admin(admin());
+    for name in ["thandi", "sipho"] {
+        let wish = request(name, Method::BankTransfer);
+        let id = registrar.enrol(wish).await.unwrap().enrollment;
+        desk.approve(id, "seen").await.unwrap();
+    }
+    while store.seal(None, 100).await.unwrap() > 0 {}
+    (schema, store)
+}
+
+#[tokio::test]
+async fn tampering_with_any_field_of_any_record_is_found() {
+    let (schema, store) = school().await;
+    let registrar = registrar(store.clone());
+    let desk = registrar.admin(admin());
+    let report = desk.verify_records(None).await.unwrap();
+    assert!(report.holds(), "{report:?}");
+    let newest = report.newest.unwrap();
+    assert!(newest.position >= 8);
+    assert!(
+        desk.verify_records(Some(newest.clone()))
+            .await
+            .unwrap()
+            .holds()
+    );
+
+    let onlooker = pool().await;
+    let columns: Vec<(String, String)> = sqlx::query_as(
+        "SELECT column_name::text, data_type::text FROM information_schema.columns
+         WHERE table_schema = $1 AND table_name = 'records'",
+    )
+    .bind(&schema)
+    .fetch_all(&onlooker)
+    .await
+    .unwrap();
+    assert_eq!(columns.len(), 13);
+    let off = "ALTER TABLE records DISABLE TRIGGER USER; ALTER TABLE chain DISABLE TRIGGER USER;";
+    for position in [1, newest.position / 2, newest.position] {
+        for (column, kind) in &columns {
+            let value = match (column.as_str(), kind.as_str()) {
+                ("id", _) => "gen_random_uuid()",
+                ("enrollment", _) => "gen_random_uuid()",
+                ("severity", _) => "CASE severity WHEN 'info' THEN 'error' ELSE 'info' END",
+                ("at", _) => "at + interval '1 microsecond'",
+                (_, "bigint") => "version + 1",
+                (_, "jsonb") => "coalesce(fact || '{\"x\": 1}', '{}')",
+                _ => "'somebody else'",
+            };
+            let row = format!("(SELECT record FROM chain WHERE position = {position})");
+            let keep = "CREATE TABLE kept AS SELECT * FROM records;";
+            run(
+                &onlooker,
+                &schema,
+                &format!("{keep} {off} UPDATE records SET {column} = {value} WHERE id = {row}"),
+            )
+            .await;
+            let report = desk.verify_records(None).await.unwrap();
+            let broken = report
+                .broken
+                .clone()
+                .unwrap_or_else(|| panic!("{column} at {position}"));
+            assert_eq!(broken.position, position, "{column}: {broken}");
+            // And by who has the export alone.
+            let page = desk.export_records(PageRequest::first(500)).await.unwrap();
+            assert_eq!(
+                verify_lines(&page.items, None).unwrap_err().position,
+                position
+            );
+            run(
+                &onlooker,
+                &schema,
+                "DELETE FROM records; INSERT INTO records SELECT * FROM kept; DROP TABLE kept",
+            )
+            .await;
+            assert!(desk.verify_records(None).await.unwrap().holds());
+        }
+    }
+    // Taken out, swapped, cut off, made anew.
+    let spoils = [
+        ("DELETE FROM records WHERE id = (SELECT record FROM chain WHERE position = 3)", Some(3)),
+        ("DELETE FROM chain WHERE position = 4", Some(4)),
+        (
+            "UPDATE chain AS a SET record = b.record FROM chain AS b
+             WHERE (a.position, b.position) IN ((2, 5), (5, 2))",
+            Some(2),
+        ),
+        ("UPDATE chain SET hash = decode(repeat('ab', 32), 'hex') WHERE position = 6", Some(6)),
+        ("INSERT INTO records SELECT gen_random_uuid(), enrollment, version, event, notice, severity, fact,
+            actor, actor_id, source, note, basis, at - interval '1 day' FROM records LIMIT 1", None),
+    ];
+    for (spoil, at) in spoils {
+        let (schema, store) = school().await;
+        let registrar = crate::school::registrar(store.clone());
+        let desk = registrar.admin(admin());
+        run(
+            &onlooker,
+            &schema,
+            "ALTER TABLE chain DROP CONSTRAINT a_record_is_sealed_once",
+        )
+        .await;
+        run(&onlooker, &schema, &format!("{off} {spoil}")).await;
+        let report = desk.verify_records(None).await.unwrap();
+        assert!(!report.holds(), "{spoil}");
+        assert_eq!(report.broken.map(|broken| broken.position), at, "{spoil}");
+    }
+    // Who rewrites everything is found by who noted a link.
+    let (schema, store) = school().await;
+    let registrar = crate::school::registrar(store.clone());
+    let desk = registrar.admin(admin());
+    let noted = desk.verify_records(None).await.unwrap().newest.unwrap();
+    let rewrite =
+        "UPDATE records SET note = 'never seen' WHERE note IS NOT NULL; DELETE FROM chain;";
+    run(&onlooker, &schema, &format!("{off} {rewrite}")).await;
+    while store.seal(None, 100).await.unwrap() > 0 {}
+    assert!(desk.verify_records(None).await.unwrap().holds());
+    let report = desk.verify_records(Some(noted)).await.unwrap();
+    assert_eq!(
+        report.broken.unwrap().what,
+        "it is not the link that was noted"
+    );
+}
+
+/// Several instances seal at once, while records are written: one chain, with everything.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_seal_one_chain() {
+    let (_, store) = school().await;
+    let registrar = registrar(store.clone());
+    let sealers: Vec<_> = (0..4)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                for _ in 0..40 {
+                    store.seal(None, 3).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for number in 0..30 {
+        let wish = request(&format!("learner-{number}"), Method::BankTransfer);
+        registrar.enrol(wish).await.unwrap();
+    }
+    for sealer in sealers {
+        sealer.await.unwrap();
+    }
+    while store.seal(None, 100).await.unwrap() > 0 {}
+    let report = registrar.admin(admin()).verify_records(None).await.unwrap();
+    assert!(report.holds(), "{report:?}");
+    assert!(report.newest.unwrap().position > 90);
+}
+
+/// The session's time zone and number formats change nothing.
+#[tokio::test]
+async fn the_chain_does_not_depend_on_the_session() {
+    let (schema, _) = school().await;
+    let options: sqlx::postgres::PgConnectOptions = url().parse().unwrap();
+    let odd = options.options([
+        ("TimeZone", "Pacific/Chatham"),
+        ("DateStyle", "German"),
+        ("extra_float_digits", "0"),
+        ("IntervalStyle", "sql_standard"),
+    ]);
+    let store = PgStore::new(pool_options().connect_with(odd).await.unwrap())
+        .schema(&schema)
+        .unwrap();
+    let registrar = registrar(store);
+    assert!(
+        registrar
+            .admin(admin())
+            .verify_records(None)
+            .await
+            .unwrap()
+            .holds()
+    );
+}
