@@ -64,6 +64,7 @@ pub mod enrollment;
 pub mod evidence;
 #[cfg(feature = "live")]
 pub mod live;
+pub mod monitor;
 pub mod notice;
 pub mod payment;
 pub mod port;

@@ -53,6 +53,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/admin/act", web::post().to(act_form))
         .route("/admin/{page}", web::get().to(desk_page))
         .route("/style.css", web::get().to(style))
+        .route("/health", web::get().to(health))
         .route("/proof", web::post().to(proof_form))
         .route("/api/enrol", web::post().to(enrol_json))
         .route("/api/access", web::get().to(access_json))
@@ -217,6 +218,10 @@ async fn enrollment_page(app: Data<App>, visitor: Visitor, id: Path<String>) -> 
     let query = common::DeskQuery::default();
     let page = app.desk_page(visitor.0.as_ref(), &name, &query).await;
     Answer(app, page)
+}
+
+async fn health(app: Data<App>) -> Answer {
+    Answer(app.clone(), app.health_json().await)
 }
 
 async fn style() -> HttpResponse {

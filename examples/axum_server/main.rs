@@ -39,6 +39,7 @@ fn router(app: App) -> Router {
         .route("/admin/choose", post(choose_form))
         .route("/admin/act", post(act_form))
         .route("/style.css", get(style))
+        .route("/health", get(health))
         .route("/proof", post(proof_form))
         .route("/api/enrol", post(enrol_json))
         .route("/api/access", get(access_json))
@@ -188,6 +189,10 @@ async fn enrollment_page(
     let query = common::DeskQuery::default();
     let page = app.desk_page(user.as_ref(), &name, &query).await;
     Answer(app, page)
+}
+
+async fn health(State(app): State<App>) -> Answer {
+    Answer(app.clone(), app.health_json().await)
 }
 
 async fn style() -> Response {

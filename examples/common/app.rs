@@ -376,6 +376,12 @@ impl App {
         }
     }
 
+    /// For a probe: how this installation does.
+    pub async fn health_json(&self) -> Reply {
+        let health = self.registrar.health().await;
+        Reply::Json(health.http_status(), json!(health))
+    }
+
     pub async fn pending_json(&self, user: &User) -> Reply {
         let User::Admin(person) = user else {
             return problem(403, "only admins may do this");

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use chrono::{DateTime, Days, FixedOffset, NaiveDate, Offset, TimeZone, Utc};
 use coursegate::audit::Concern;
 use coursegate::enrollment::InboxEntry;
+use coursegate::monitor::Alert;
 use coursegate::notice::NoticeKind;
 use coursegate::payment::Reversal;
 use coursegate::port::{
     Figures, InboxFilter, PageRequest, PaymentFilter, PaymentKey, Period, Prefix, RowFilter,
 };
-use coursegate::registrar::Admin;
+use coursegate::registrar::{Admin, Health};
 use coursegate::statement::{StatementEntry, StatementRow, Suggestion};
 use coursegate::{ChannelName, CourseId, EnrollmentId, Error, Money, RecordId, Reference};
 use serde::de::DeserializeOwned;
@@ -105,6 +106,8 @@ impl DeskQuery {
 
 /// Money and access that do not agree, and callbacks that came to nothing.
 pub struct Problems {
+    pub alerts: Vec<Alert>,
+    pub health: Health,
     pub concerns: Vec<Concern>,
     pub dead: Vec<InboxEntry>,
     pub parked: Vec<InboxEntry>,
@@ -174,6 +177,8 @@ impl App {
             }
             "problems" => {
                 let problems = Problems {
+                    alerts: self.registrar.alerts(),
+                    health: self.registrar.health().await,
                     concerns: desk.concerns(PageRequest::first(100)).await?.items,
                     dead: desk
                         .inbox(InboxFilter::Dead, PageRequest::first(100))

@@ -67,6 +67,7 @@ impl NoticeKind {
             | Fact::ConcernRaised { .. }
             | Fact::DeliveryDead { .. }
             | Fact::DeliveryOverdue { .. }
+            | Fact::AlertChanged { .. }
             | Fact::NoticeUndelivered { .. } => Some(Self::Alert),
             _ => None,
         }
@@ -167,6 +168,9 @@ impl Notice {
             (NoticeKind::Alert, "concern_raised") => "Money and access do not agree.",
             (NoticeKind::Alert, "delivery_dead") => "A callback was given up on.",
             (NoticeKind::Alert, "delivery_overdue") => "A callback has matched nothing for long.",
+            (NoticeKind::Alert, "alert_raised") => "An alert began.",
+            (NoticeKind::Alert, "alert_escalated") => "An alert stands for long.",
+            (NoticeKind::Alert, "alert_recovered") => "An alert is over.",
             (NoticeKind::Alert, "notice_undelivered") => "A notice could not be delivered.",
             (NoticeKind::Alert, _) => "Something needs a person.",
         }

@@ -10,6 +10,7 @@ mod payments;
 mod permissions;
 mod publisher;
 mod records;
+mod sink;
 mod store;
 mod web;
 
@@ -26,6 +27,7 @@ pub use payments::{AwkwardMoney, PaymentFilter, PaymentItem, PaymentKey, Prefix}
 pub use permissions::Permissions;
 pub use publisher::{EventPublisher, PublishError};
 pub use records::{InboxFilter, PendingItem, Records, RowFilter};
+pub use sink::{AlertSink, LogSink};
 pub use store::{
     Claim, Committed, KnownDelivery, Loaded, Lookup, Settlement, Store, StoreError, StoreReport,
     Work, WorkKind,

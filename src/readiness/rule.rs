@@ -137,7 +137,7 @@ rules! {
         "Use https.";
     ApiHostOther "api_host_other" Critical Security
         "The API address is not the provider's host, exactly: payments would be asked of somebody else."
-        "Unset IKHOKHA_API_URL, or set it to https://api.ikhokha.com/public-api/v1/api.";
+        "Unset IKHOKHA_API_URL, or set it to `https://api.ikhokha.com/public-api/v1/api`.";
     CallbackNotPublic "callback_not_public" Critical Security
         "The callback address cannot be reached from outside: no payment would ever be heard of."
         "Set it to your site's public name.";

@@ -16,6 +16,7 @@ use crate::enrollment::{Status, Transition, Version};
 use crate::evidence::Evidence;
 use crate::ids::{ChannelName, CourseId, EnrollmentId, GrantId, LearnerId, RecordId, Reference};
 use crate::money::Money;
+use crate::monitor::{AlertSeverity, AlertStage};
 use crate::payment::{AttemptStatus, Method, Reversal, Standing};
 use crate::reason::{HoldReason, Note, Permission, Severity};
 use crate::webhook::{DeliveryKey, VerifyError};
@@ -258,6 +259,15 @@ pub enum Fact {
         /// How many more such tries were not recorded since the last.
         unrecorded: u64,
     },
+    /// An alert began, escalated or ended.
+    AlertChanged {
+        /// Its rule.
+        rule: String,
+        /// What became of it.
+        stage: AlertStage,
+        /// How grave it is.
+        severity: AlertSeverity,
+    },
     /// An admin chose what they are told of.
     PreferencesChosen,
     /// A channel did not take a notice for too long; it stays in the app.
@@ -315,6 +325,11 @@ impl Fact {
             Self::DeliveryReplayed { .. } => "delivery_replayed",
             Self::FirstApproval => "first_approval",
             Self::ActionRefused { .. } => "action_refused",
+            Self::AlertChanged { stage, .. } => match stage {
+                AlertStage::Raised => "alert_raised",
+                AlertStage::Escalated => "alert_escalated",
+                AlertStage::Recovered => "alert_recovered",
+            },
             Self::PreferencesChosen => "preferences_chosen",
             Self::NoticeUndelivered { .. } => "notice_undelivered",
             Self::DeliveryRefused { .. } => "security_event",
@@ -338,6 +353,15 @@ impl Fact {
                 ..
             } => reason.severity(),
             Self::ConcernRaised { kind, .. } => kind.severity(),
+            Self::AlertChanged {
+                stage: AlertStage::Raised | AlertStage::Escalated,
+                severity,
+                ..
+            } => match severity {
+                AlertSeverity::Critical => Severity::Error,
+                AlertSeverity::Warning => Severity::Warning,
+                AlertSeverity::Business => Severity::Info,
+            },
             Self::RefundFailed { .. } | Self::PaymentReversed { .. } => Severity::Warning,
             Self::DeliveryOverdue { .. } => Severity::Error,
             Self::DeliveryParked { .. } | Self::NoticeUndelivered { .. } => Severity::Warning,

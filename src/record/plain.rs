@@ -116,6 +116,9 @@ impl Fact {
             Self::ActionRefused { permission, .. } => {
                 format!("Tried what needs the permission to {permission}.")
             }
+            Self::AlertChanged { rule, stage, .. } => {
+                format!("The alert {} {stage}.", words(rule))
+            }
             Self::PreferencesChosen => "Chose what to be told of.".to_owned(),
             Self::NoticeUndelivered { channel, .. } => {
                 format!("A notice could not be delivered by {channel}.")

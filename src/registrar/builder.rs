@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::deadline::Signal;
+use super::health::Pulse;
 use super::key_use::KeyLog;
 use super::provider::Provider;
 use super::relay::Subscriber;
 use super::security::{HintLimit, RefusalLog};
+use super::watch::Tower;
 use super::{CourseCatalog, Inner, Registrar};
 use crate::access::{AccessPolicy, StandardAccess};
 use crate::approval::{ApprovalPolicy, StandardPolicy};
@@ -16,9 +18,10 @@ use crate::detect::{Detect, Detector, RuleSet, RuleSetError};
 use crate::enrollment::{Proposal, Schedule, TransitionGuard};
 use crate::evidence::Grade;
 use crate::ids::{ChannelName, CourseId};
+use crate::monitor::{AlertRule, AlertRuleProblem, Watch};
 use crate::port::{
-    Clock, EventPublisher, NotificationChannel, PaymentGateway, Permissions, Records, Store,
-    SystemClock,
+    AlertSink, Clock, EventPublisher, LogSink, NotificationChannel, PaymentGateway, Permissions,
+    Records, Store, SystemClock,
 };
 use crate::reason::Note;
 use crate::webhook::{Verifier, VerifierError};
@@ -59,6 +62,9 @@ pub enum BuildError {
         "every part is real: make a report with `check` or `probe`, and build with `production`"
     )]
     ForProduction,
+    /// An alert rule cannot be one.
+    #[error(transparent)]
+    Alerts(#[from] AlertRuleProblem),
     /// A callback would time out before it could be stored.
     #[error("provider_wait must be below deadline, so that a delivery can still be stored")]
     WaitTooLong,
@@ -79,6 +85,8 @@ pub struct RegistrarBuilder {
     access: Arc<dyn AccessPolicy>,
     courses: Arc<dyn CourseCatalog>,
     pub(super) permissions: Option<Arc<dyn Permissions>>,
+    alert_rules: Vec<AlertRule>,
+    sinks: Vec<Arc<dyn AlertSink>>,
 }
 
 impl Registrar {
@@ -99,6 +107,8 @@ impl Registrar {
             access: Arc::new(StandardAccess),
             courses: Arc::new(offer_all),
             permissions: None,
+            alert_rules: AlertRule::standard(),
+            sinks: vec![Arc::new(LogSink)],
         }
     }
 }
@@ -174,6 +184,20 @@ impl RegistrarBuilder {
     #[must_use]
     pub fn courses(mut self, courses: impl CourseCatalog) -> Self {
         self.courses = Arc::new(courses);
+        self
+    }
+
+    /// Watches by these rules instead of [`AlertRule::standard`].
+    #[must_use]
+    pub fn alert_rules(mut self, rules: Vec<AlertRule>) -> Self {
+        self.alert_rules = rules;
+        self
+    }
+
+    /// Hands alerts to this sink too, beside the log. Call it once for each sink.
+    #[must_use]
+    pub fn alert_sink(mut self, sink: impl AlertSink) -> Self {
+        self.sinks.push(Arc::new(sink));
         self
     }
 
@@ -284,9 +308,10 @@ impl RegistrarBuilder {
                 return Err(BuildError::ChannelTwice(channel.name()));
             }
         }
-        let provider = self
-            .gateway
-            .map(|gateway| Provider::new(gateway, config.provider, self.clock.clone()));
+        let tower = Arc::new(Tower::new(Watch::new(self.alert_rules)?));
+        let provider = self.gateway.map(|gateway| {
+            Provider::new(gateway, config.provider, self.clock.clone(), tower.clone())
+        });
         Ok(Registrar {
             inner: Arc::new(Inner {
                 config,
@@ -308,6 +333,9 @@ impl RegistrarBuilder {
                 refused: RefusalLog::default(),
                 hints: HintLimit::default(),
                 keys,
+                pulse: Pulse::default(),
+                tower,
+                sinks: self.sinks,
                 wake: Signal::default(),
             }),
         })

@@ -108,7 +108,10 @@ impl Registrar {
             .create_link(&request, self.inner.config.link_wait)
             .await;
         match made {
-            Ok(link) => self.within(self.keep_link(attempt, link)).await,
+            Ok(link) => {
+                self.inner.pulse.link(self.now());
+                self.within(self.keep_link(attempt, link)).await
+            }
             Err(source) => {
                 tracing::warn!(error = %source, enrollment = %case.enrollment.id, "no pay link");
                 // Nothing was sent, so the attempt can be used again; or a link may exist.

@@ -12,6 +12,7 @@ mod deadline;
 mod entrance;
 mod error;
 mod explanation;
+mod health;
 mod inbox;
 mod key_use;
 mod link;
@@ -26,6 +27,7 @@ mod security;
 mod statement;
 mod sweep;
 mod timers;
+mod watch;
 mod webhook;
 mod worker;
 
@@ -41,7 +43,7 @@ use crate::detect::Detect;
 use crate::enrollment::TransitionGuard;
 use crate::evidence::Grade;
 use crate::ids::CourseId;
-use crate::port::{Clock, NotificationChannel, Permissions, Records, Store};
+use crate::port::{AlertSink, Clock, NotificationChannel, Permissions, Records, Store};
 use crate::webhook::Verifier;
 
 pub use admin::{Admin, BulkItem, BulkOutcome, NewGrant};
@@ -52,6 +54,7 @@ pub use checkout::{EnrolRequest, Enrolled, NextStep};
 pub use entrance::CourseCard;
 pub use error::{Error, ErrorKind};
 pub use explanation::Explanation;
+pub use health::{Condition, Health, PartHealth};
 pub use key_use::KeyUse;
 pub use money::{AwkwardItem, AwkwardKey};
 pub use payment::Confirmed;
@@ -89,6 +92,9 @@ struct Inner {
     refused: security::RefusalLog,
     hints: security::HintLimit,
     keys: key_use::KeyLog,
+    pulse: health::Pulse,
+    tower: Arc<watch::Tower>,
+    sinks: Vec<Arc<dyn AlertSink>>,
     wake: deadline::Signal,
 }
 

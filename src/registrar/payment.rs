@@ -11,8 +11,10 @@ use crate::detect::Clues;
 use crate::enrollment::{Applied, Case, CaseError, Change, Status, Step};
 use crate::evidence::{Confirmation, Evidence};
 use crate::ids::{EnrollmentId, Reference};
+use crate::monitor::Signal;
 use crate::payment::{Attempt, Method, ProviderStatus, Standing};
-use crate::port::{Committed, Lookup, StatusQuery};
+use crate::port::{Committed, Lookup, StatusQuery, StoreError};
+
 use crate::record::{Actor, Basis, Source};
 use crate::webhook::{Notification, Verified};
 
@@ -209,9 +211,24 @@ impl Registrar {
     ) -> Result<Committed, Error> {
         change.publish &= !self.inner.subscribers.is_empty();
         self.queue_notices(&mut change);
-        let committed = self.inner.store.commit(change).await?;
+        let facts = change.records.iter().map(|record| &record.fact);
+        let signals: Vec<Signal> = facts.filter_map(Signal::of).collect();
+        let committed = match self.inner.store.commit(change).await {
+            Ok(committed) => committed,
+            Err(error) => {
+                if matches!(error, StoreError::Unusable(_)) {
+                    self.inner
+                        .tower
+                        .count(Signal::ConfigurationWrong, self.now());
+                }
+                return Err(error.into());
+            }
+        };
         watch.lap(|timings| &mut timings.update);
         if committed == Committed::Done {
+            for signal in signals {
+                self.inner.tower.count(signal, self.now());
+            }
             self.inner.wake.raise();
             watch.lap(|timings| &mut timings.notification);
         }

@@ -7,8 +7,10 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 
 use super::deadline;
+use super::watch::Tower;
 use crate::config::ProviderLimits;
 use crate::evidence::Confirmation;
+use crate::monitor::Signal;
 use crate::payment::PayLink;
 use crate::port::{
     Clock, GatewayError, History, LinkRequest, PaymentGateway, RefundRequest, StatusQuery,
@@ -70,6 +72,7 @@ pub(super) struct Provider {
     gateway: Arc<dyn PaymentGateway>,
     limits: ProviderLimits,
     clock: Arc<dyn Clock>,
+    tower: Arc<Tower>,
     state: Mutex<State>,
 }
 
@@ -121,6 +124,7 @@ impl Provider {
         gateway: Arc<dyn PaymentGateway>,
         limits: ProviderLimits,
         clock: Arc<dyn Clock>,
+        tower: Arc<Tower>,
     ) -> Self {
         let now = clock.now();
         let state = State {
@@ -141,6 +145,7 @@ impl Provider {
             gateway,
             limits,
             clock,
+            tower,
             state: Mutex::new(state),
         }
     }
@@ -193,9 +198,13 @@ impl Provider {
         work: impl Future<Output = Result<T, GatewayError>>,
     ) -> Result<T, GatewayError> {
         let mut call = self.begin(urgency)?;
+        let before = self.clock.now();
         let done = deadline::within(self.clock.as_ref(), wait, work)
             .await
             .unwrap_or(Err(GatewayError::TimedOut));
+        let now = self.clock.now();
+        self.tower
+            .measure(Signal::PaymentLatency, now - before, now);
         call.failed = matches!(
             done,
             Err(GatewayError::Unreachable | GatewayError::TimedOut | GatewayError::Unreadable)

@@ -12,6 +12,7 @@ use super::inbox::LEASE;
 use super::worker::{Pass, Running, Worker, together};
 use super::{Error, deadline};
 use crate::ids::{EnrollmentId, RecordId};
+use crate::monitor::Signal;
 use crate::port::{EventPublisher, Settlement, Work, WorkKind};
 use crate::record::Record;
 
@@ -143,6 +144,13 @@ impl Worker {
             },
         };
         let settlements: Vec<Settlement> = records.iter().map(settle).collect();
+        let taken = records.iter().filter(|record| !left.contains(&record.id));
+        let newest = taken.map(|record| record.at).max();
+        let now = self.registrar.now();
+        inner.pulse.published(!left.is_empty(), newest, now);
+        if let Some(newest) = newest {
+            inner.tower.measure(Signal::SyncDelay, now - newest, now);
+        }
         pass.published += records.len() - left.len();
         pass.unpublished += left.len();
         if !settlements.is_empty() {

@@ -11,6 +11,7 @@ use super::{Error, Registrar};
 use crate::access::EndReason;
 use crate::enrollment::{CaseError, Change, DueTimer, Effect, Job, Timer, TimerKey};
 use crate::ids::{EnrollmentId, GrantId, IdRun, Reference};
+use crate::monitor::Signal;
 use crate::port::{Committed, GatewayError, Lookup, Settlement, Work, WorkKind};
 use crate::record::{Actor, Fact, Record, Source};
 
@@ -115,6 +116,8 @@ impl Worker {
             GatewayError::Throttled => now + spread,
             error if error.is_transient() => now + AFTER_FAILURE + spread,
             error => {
+                let tower = &self.registrar.inner.tower;
+                tower.count(Signal::ConfigurationWrong, now);
                 tracing::error!(%error, "the provider refuses to say where payments stand");
                 now + AFTER_REFUSAL
             }

@@ -15,6 +15,7 @@ use crate::config::OnUnverified;
 use crate::enrollment::{Applied, Case, Change, Effect, InboxEntry, InboxOutcome, InboxState};
 use crate::evidence::{Confirmation, Grade};
 use crate::ids::Reference;
+use crate::monitor::Signal;
 use crate::payment::ProviderStatus;
 use crate::port::{Committed, KnownDelivery, Lookup, StoreError};
 use crate::reason::{Note, Severity};
@@ -41,6 +42,7 @@ impl Registrar {
                 match verified {
                     Ok(verified) => {
                         self.note_key(verified.key(), now);
+                        self.inner.pulse.callback(now);
                         self.handle(&verified, now, false, &mut watch).await
                     }
                     Err(error) => Ok(self.refuse(error, &delivery, now).await),
@@ -52,6 +54,9 @@ impl Registrar {
             tracing::error!(%error, "webhook could not be stored");
             Receipt::new(Outcome::Unavailable)
         });
+        if matches!(receipt.outcome, Outcome::Unavailable | Outcome::Unreadable) {
+            self.inner.tower.count(Signal::WebhookFailed, now);
+        }
         receipt.timings = watch.finish();
         tracing::info!(
             outcome = receipt.outcome.as_str(),
@@ -63,6 +68,14 @@ impl Registrar {
     }
 
     async fn refuse(&self, error: VerifyError, delivery: &Delivery, now: DateTime<Utc>) -> Receipt {
+        let tower = &self.inner.tower;
+        tower.count(Signal::WebhookFailed, now);
+        if matches!(
+            error,
+            VerifyError::WrongSignature | VerifyError::WrongAppId | VerifyError::MalformedSignature
+        ) {
+            tower.count(Signal::SignatureFailed, now);
+        }
         self.record_refusal(error, now).await;
         if self.inner.config.on_unverified == OnUnverified::AskProvider {
             self.follow_hint(delivery, now).await;

@@ -58,6 +58,7 @@ enum Lane {
     Outbox,
     Timers,
     Notices,
+    Watch,
 }
 
 pub(super) type Running<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
@@ -99,7 +100,13 @@ impl Worker {
     pub async fn run(&self, shutdown: impl Future<Output = ()> + Send) {
         let stop = Signal::default();
         let mut shutdown = pin!(shutdown);
-        let lanes = [Lane::Inbox, Lane::Outbox, Lane::Timers, Lane::Notices];
+        let lanes = [
+            Lane::Inbox,
+            Lane::Outbox,
+            Lane::Timers,
+            Lane::Notices,
+            Lane::Watch,
+        ];
         let mut lanes = pin!(together(
             lanes
                 .map(|lane| Box::pin(self.lane(lane, &stop)) as Running<'_>)
@@ -124,6 +131,7 @@ impl Worker {
                 has_jobs = self.ensure_jobs().await.is_ok();
             }
             let seen = inner.wake.count();
+            inner.pulse.worked(inner.clock.now());
             let mut pass = Pass::default();
             let more = self.turn(lane, &mut pass).await;
             if pass != Pass::default() {
@@ -136,7 +144,9 @@ impl Worker {
             }
             let mut timer = inner.clock.sleep(INTERVAL);
             poll_fn(|context| {
-                let woken = inner.wake.poll(seen, context.waker()).is_ready();
+                // Alerts look back over hours: once a second is enough.
+                let woken = !matches!(lane, Lane::Watch)
+                    && inner.wake.poll(seen, context.waker()).is_ready();
                 let stopped = stop.poll(0, context.waker()).is_ready();
                 if woken || stopped || timer.as_mut().poll(context).is_ready() {
                     Poll::Ready(())
@@ -153,6 +163,7 @@ impl Worker {
         match lane {
             Lane::Inbox => self.inbox(pass).await,
             Lane::Timers => self.timers(pass).await,
+            Lane::Watch => self.watch().await.map(|()| false),
             Lane::Notices => self.notices(pass).await,
             Lane::Outbox => self.outbox(pass).await,
         }
@@ -164,8 +175,15 @@ impl Worker {
     /// The store's errors; what was claimed comes back when its lease is over.
     pub async fn pass(&self) -> Result<Pass, Error> {
         let mut pass = Pass::default();
+        self.registrar.inner.pulse.worked(self.registrar.now());
         self.ensure_jobs().await?;
-        for lane in [Lane::Inbox, Lane::Timers, Lane::Outbox, Lane::Notices] {
+        for lane in [
+            Lane::Inbox,
+            Lane::Timers,
+            Lane::Outbox,
+            Lane::Notices,
+            Lane::Watch,
+        ] {
             self.turn(lane, &mut pass).await?;
         }
         Ok(pass)

@@ -16,6 +16,7 @@ const DECISIONS: &[&str] = &[
     "access",
     "record",
     "notice",
+    "monitor",
     "statement",
 ];
 

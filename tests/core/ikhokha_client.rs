@@ -693,3 +693,57 @@ async fn a_callback_address_is_probed_over_http() {
         found[0].explanation
     );
 }
+
+/// An alert arrives as JSON; an address that refuses is an error, and its token is not shown.
+#[tokio::test]
+async fn alerts_are_posted() {
+    use axum::http::StatusCode;
+    use axum::{Router, body::Bytes, extract::State, routing::post};
+    use coursegate::adapter::ikhokha::WebhookSink;
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let here = format!("http://{}", listener.local_addr().unwrap());
+    let heard: Arc<std::sync::Mutex<Vec<serde_json::Value>>> = Arc::default();
+    let take = async |State(heard): State<Arc<std::sync::Mutex<Vec<serde_json::Value>>>>,
+                      body: Bytes| {
+        heard
+            .lock()
+            .unwrap()
+            .push(serde_json::from_slice(&body).unwrap());
+    };
+    let router = Router::new()
+        .route("/hook/test-secret-token", post(take))
+        .route("/closed", post(async || StatusCode::FORBIDDEN))
+        .with_state(heard.clone());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let sink = WebhookSink::new(&format!("{here}/hook/test-secret-token")).unwrap();
+    assert!(!format!("{sink:?}").contains("test-secret"));
+    let closed = WebhookSink::new(&format!("{here}/closed")).unwrap();
+    let world = World::with(Settings::new(1), config(), |builder| {
+        builder.alert_sink(closed).alert_sink(sink)
+    });
+    for _ in 0..3 {
+        world
+            .registrar
+            .receive(crate::support::with_signature(b"{}", "00"))
+            .await;
+    }
+    world.pass().await;
+    let heard = heard.lock().unwrap().clone();
+    assert_eq!(heard.len(), 1);
+    assert_eq!(
+        (&heard[0]["rule"], &heard[0]["stage"]),
+        (&"webhook_failures".into(), &"raised".into())
+    );
+    for address in [
+        "http://hooks.example/x",
+        "ftp://x",
+        "no address",
+        "https://user:pass@hooks.example/",
+    ] {
+        assert!(
+            matches!(WebhookSink::new(address), Err(ClientError::BadAddress)),
+            "{address}"
+        );
+    }
+}

@@ -11,6 +11,7 @@
 mod support;
 
 mod access;
+mod alerts;
 mod any_order;
 mod architecture;
 mod auditor;
@@ -22,6 +23,7 @@ mod detection;
 mod eft_approval;
 mod enrolling;
 mod gateway_failures;
+mod health;
 mod hostile_webhooks;
 #[cfg(feature = "ikhokha")]
 mod ikhokha_client;

@@ -732,7 +732,9 @@ fn rules_words_and_documentation_agree() {
             setting.variable,
             setting.key,
             setting.expected,
-            setting.default.unwrap_or("**required**"),
+            setting
+                .default
+                .map_or_else(|| "**required**".to_owned(), |text| format!("`{text}`")),
             setting.about
         ));
     }

@@ -290,6 +290,12 @@ async fn eft_and_approval(server: &Server) {
         StatusCode::UNAUTHORIZED
     );
     let nomsa = server.sign_in("nomsa", "admin").await;
+    let health = nomsa.get("/health").await;
+    assert_eq!(health.status(), StatusCode::OK);
+    let health: Value = health.json().await.unwrap();
+    assert_eq!(health["condition"], "ok", "{health}");
+    let problems = nomsa.get("/admin/problems").await.text().await.unwrap();
+    assert!(problems.contains("It looks at its work."));
     let page = nomsa.get("/admin").await.text().await.unwrap();
     assert!(
         page.contains("Mathematics, grade 12")

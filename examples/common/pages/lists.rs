@@ -5,7 +5,7 @@ use coursegate::payment::{Attempt, AttemptStatus, Method};
 use coursegate::port::{NoticeItem, PaymentItem};
 use coursegate::reason::{MoneyOutcome, Severity};
 use coursegate::record::Actor;
-use coursegate::registrar::{AwkwardItem, Explanation};
+use coursegate::registrar::{AwkwardItem, Condition, Explanation};
 use coursegate::{ChannelName, PersonId};
 
 use super::admin::explanation;
@@ -266,7 +266,37 @@ fn awkward(item: &AwkwardItem) -> String {
 /// Money and access that do not agree, and callbacks that were given up on or match nothing.
 pub fn problems(person: &PersonId, counts: &Counts, problems: &Problems) -> String {
     const HERE: &str = "/admin/problems";
-    let mut body = Act::new("audit", "", "Compare money and access now", HERE).html();
+    let mut body = String::new();
+    for alert in &problems.alerts {
+        body.push_str(&format!(
+            "<article class=\"error\"><div class=\"row\"><h2>{}</h2><span class=\"pill\">{}</span></div>\
+             <p>{}</p><p><small>Since {}</small></p></article>",
+            plain(&alert.rule),
+            plain(&alert.severity),
+            text(&alert.message),
+            when(alert.since)
+        ));
+    }
+    let parts: String = problems
+        .health
+        .parts
+        .iter()
+        .map(|part| {
+            let class = match part.condition {
+                Condition::Well => "good",
+                Condition::Strained => "warn",
+                Condition::Failing => "bad",
+            };
+            format!(
+                "<dt>{} <span class=\"pill {class}\">{}</span></dt><dd>{}</dd>",
+                part.part,
+                part.condition,
+                text(&part.reason)
+            )
+        })
+        .collect();
+    body.push_str(&format!("<details id=\"health\" open><summary>How this server does</summary><dl>{parts}</dl></details>"));
+    body.push_str(&Act::new("audit", "", "Compare money and access now", HERE).html());
     for concern in &problems.concerns {
         if concern.kind == ConcernKind::OrphanMoney {
             continue;

@@ -44,7 +44,7 @@ use crate::webhook::Signer;
 use call::{Answer, MAX_ANSWER, MAX_HISTORY, Sent, encoded};
 use wire::{Create, Created, Refund, Refunded, StatusAnswer};
 
-pub use probe::HttpProbe;
+pub use probe::{HttpProbe, WebhookSink};
 
 /// Where the API lives.
 const BASE: &str = "https://api.ikhokha.com/public-api/v1/api";

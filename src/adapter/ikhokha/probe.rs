@@ -1,10 +1,12 @@
+use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::{Client, redirect::Policy};
+use reqwest::{Client, Url, redirect::Policy};
 
-use super::ClientError;
-use crate::port::{WebError, WebProbe};
+use super::{ClientError, is_loopback};
+use crate::monitor::Alert;
+use crate::port::{AlertSink, ChannelError, WebError, WebProbe};
 
 /// Posts over HTTP, as the provider does: with a check of the certificate, and following no
 /// redirect.
@@ -48,6 +50,52 @@ impl WebProbe for HttpProbe {
                 "no connection; compare name, port and certificate".to_owned(),
             )),
             Err(_) => Err(WebError("the call broke off".to_owned())),
+        }
+    }
+}
+
+/// Posts alerts as JSON to an address: a chat, a pager, a program of your own. The address may
+/// hold a token, and is never shown.
+#[derive(Clone)]
+pub struct WebhookSink {
+    probe: HttpProbe,
+    url: Url,
+}
+
+impl WebhookSink {
+    /// A sink that posts to this address: https, or http on this machine.
+    ///
+    /// # Errors
+    /// [`ClientError::BadAddress`] or [`ClientError::Setup`].
+    pub fn new(url: &str) -> Result<Self, ClientError> {
+        let url = Url::parse(url).map_err(|_| ClientError::BadAddress)?;
+        let safe = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
+        if !safe || !url.username().is_empty() || url.password().is_some() {
+            return Err(ClientError::BadAddress);
+        }
+        Ok(Self {
+            probe: HttpProbe::new()?,
+            url,
+        })
+    }
+}
+
+impl fmt::Debug for WebhookSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebhookSink").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl AlertSink for WebhookSink {
+    async fn alert(&self, alert: &Alert) -> Result<(), ChannelError> {
+        let body = serde_json::to_vec(alert)
+            .map_err(|_| ChannelError::Refused("it is no JSON".to_owned()))?;
+        let headers = [("content-type", "application/json".to_owned())];
+        match self.probe.post(self.url.as_str(), &headers, body).await {
+            Ok(200..300) => Ok(()),
+            Ok(status) => Err(ChannelError::Refused(format!("HTTP {status}"))),
+            Err(WebError(what)) => Err(ChannelError::Unavailable(what)),
         }
     }
 }

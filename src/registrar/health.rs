@@ -1,0 +1,306 @@
+//! How an installation does, as far as this process can tell: for a health probe and for whoever
+//! is woken at night.
+
+use std::fmt;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::{Circuit, Registrar, deadline};
+use crate::ids::EnrollmentId;
+use crate::port::{InboxFilter, Lookup, PageRequest};
+use crate::reason::words;
+
+/// How long the database may take to answer, and how long is slow.
+const DATABASE_WAIT: Duration = Duration::from_secs(2);
+const DATABASE_SLOW: chrono::Duration = chrono::Duration::milliseconds(500);
+/// Payments that were started without any callback since, and for how long, before that is
+/// remarkable.
+const UNANSWERED: u64 = 3;
+const SILENCE: chrono::Duration = chrono::Duration::minutes(30);
+/// A worker looks at its work once a second.
+const HEARTBEAT: chrono::Duration = chrono::Duration::seconds(60);
+/// Records that a publisher does not take, and time from a record to its publication.
+const STUCK: chrono::Duration = chrono::Duration::seconds(60);
+const LAG: chrono::Duration = chrono::Duration::seconds(5);
+/// Callbacks that wait at once before that is remarkable.
+const WAITING: usize = 100;
+
+/// How something does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Condition {
+    /// As it should.
+    Well,
+    /// It works, and somebody should look.
+    Strained,
+    /// It does not work.
+    Failing,
+}
+
+words!(Condition {
+    Well => "ok",
+    Strained => "degraded",
+    Failing => "down",
+});
+
+/// How one part does, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct PartHealth {
+    /// Which part: `database`, `provider`, `callbacks`, `inbox`, `outbox`, `live` or `worker`.
+    pub part: &'static str,
+    /// How it does.
+    pub condition: Condition,
+    /// Why, in one sentence. It names nobody.
+    pub reason: String,
+}
+
+/// How an installation does. `Serialize` is for a probe, `Display` for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Health {
+    /// The worst of its parts.
+    pub condition: Condition,
+    /// Its parts.
+    pub parts: Vec<PartHealth>,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+impl Health {
+    /// What a probe answers: 200, or 503 when a part does not work.
+    pub fn http_status(&self) -> u16 {
+        match self.condition {
+            Condition::Well | Condition::Strained => 200,
+            Condition::Failing => 503,
+        }
+    }
+}
+
+impl fmt::Display for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.condition)?;
+        for part in &self.parts {
+            write!(
+                f,
+                "\n{:<10} {:<9} {}",
+                part.part,
+                part.condition.as_str(),
+                part.reason
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// What this process has seen of itself; times in milliseconds since 1970, 0 is never.
+#[derive(Debug, Default)]
+pub(super) struct Pulse {
+    callback_at: AtomicI64,
+    /// Links made since the last callback, and when the first of them was.
+    unanswered: AtomicU64,
+    unanswered_since: AtomicI64,
+    worked_at: AtomicI64,
+    stuck_since: AtomicI64,
+    lag: AtomicI64,
+}
+
+fn time(millis: &AtomicI64) -> Option<DateTime<Utc>> {
+    let millis = millis.load(Ordering::Relaxed);
+    (millis > 0)
+        .then(|| DateTime::from_timestamp_millis(millis))
+        .flatten()
+}
+
+impl Pulse {
+    pub(super) fn callback(&self, now: DateTime<Utc>) {
+        self.callback_at
+            .store(now.timestamp_millis(), Ordering::Relaxed);
+        self.unanswered.store(0, Ordering::Relaxed);
+    }
+
+    pub(super) fn link(&self, now: DateTime<Utc>) {
+        if self.unanswered.fetch_add(1, Ordering::Relaxed) == 0 {
+            let now = now.timestamp_millis();
+            self.unanswered_since.store(now, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn worked(&self, now: DateTime<Utc>) {
+        self.worked_at
+            .store(now.timestamp_millis(), Ordering::Relaxed);
+    }
+
+    /// After a batch: whether records are left, and how old the last one was that was taken.
+    pub(super) fn published(&self, left: bool, newest: Option<DateTime<Utc>>, now: DateTime<Utc>) {
+        let millis = now.timestamp_millis();
+        if !left {
+            self.stuck_since.store(0, Ordering::Relaxed);
+        } else if self.stuck_since.load(Ordering::Relaxed) == 0 {
+            self.stuck_since.store(millis, Ordering::Relaxed);
+        }
+        if let Some(newest) = newest {
+            self.lag
+                .store(millis - newest.timestamp_millis(), Ordering::Relaxed);
+        }
+    }
+}
+
+fn part(part: &'static str, condition: Condition, reason: impl Into<String>) -> PartHealth {
+    PartHealth {
+        part,
+        condition,
+        reason: reason.into(),
+    }
+}
+
+impl Registrar {
+    /// How this installation does, as far as this process can tell. It asks the database, and
+    /// remembers the rest. It never fails: a database that does not answer is what it says.
+    pub async fn health(&self) -> Health {
+        let now = self.now();
+        let mut parts = vec![self.database_health(now).await];
+        parts.extend(self.inbox_health().await);
+        parts.push(self.provider_part(now));
+        parts.push(self.callback_part(now));
+        parts.push(self.outbox_part(now));
+        parts.push(self.live_part());
+        parts.push(self.worker_part(now));
+        let worst = parts.iter().map(|part| part.condition).max();
+        Health {
+            condition: worst.unwrap_or(Condition::Well),
+            parts,
+            at: now,
+        }
+    }
+
+    async fn database_health(&self, before: DateTime<Utc>) -> PartHealth {
+        const PART: &str = "database";
+        let nobody = Lookup::Enrollment(EnrollmentId::from_uuid(Uuid::nil()));
+        let clock = self.inner.clock.as_ref();
+        let asked = deadline::within(clock, DATABASE_WAIT, self.inner.store.load(nobody)).await;
+        let taken = self.now() - before;
+        match asked {
+            None => part(PART, Condition::Failing, "It does not answer in time."),
+            Some(Err(error)) => part(PART, Condition::Failing, format!("{error}.")),
+            Some(Ok(_)) if taken > DATABASE_SLOW => part(
+                PART,
+                Condition::Strained,
+                format!("It takes {} ms to answer.", taken.num_milliseconds()),
+            ),
+            Some(Ok(_)) => part(PART, Condition::Well, "It answers."),
+        }
+    }
+
+    /// Nothing when the database does not answer: that is said already.
+    async fn inbox_health(&self) -> Option<PartHealth> {
+        const PART: &str = "inbox";
+        let records = &self.inner.records;
+        let clock = self.inner.clock.as_ref();
+        let count = async |filter| {
+            let page = records.inbox(filter, PageRequest::first(WAITING));
+            let page = deadline::within(clock, DATABASE_WAIT, page).await?.ok()?;
+            Some(page.items.len())
+        };
+        let dead = count(InboxFilter::Dead).await?;
+        let waiting = count(InboxFilter::Waiting).await?;
+        let parked = count(InboxFilter::Parked).await?;
+        Some(if dead > 0 {
+            let reason = format!("{dead} callbacks were given up on: look at the desk's problems.");
+            part(PART, Condition::Strained, reason)
+        } else if waiting >= WAITING || parked >= WAITING {
+            let reason = format!("{waiting} callbacks wait, {parked} match nothing.");
+            part(PART, Condition::Strained, reason)
+        } else {
+            let reason = format!("{waiting} callbacks wait, {parked} match nothing.");
+            part(PART, Condition::Well, reason)
+        })
+    }
+
+    fn provider_part(&self, now: DateTime<Utc>) -> PartHealth {
+        const PART: &str = "provider";
+        let Some(health) = self.provider_health() else {
+            return part(PART, Condition::Well, "There is no gateway.");
+        };
+        let failures = health.failures_in_a_row;
+        match health.circuit {
+            Circuit::Open { until } if until > now => {
+                let reason = format!(
+                    "It failed {failures} times in a row and is left alone until {}.",
+                    until.format("%H:%M:%S UTC")
+                );
+                part(PART, Condition::Strained, reason)
+            }
+            _ if failures > 0 => {
+                let reason = format!("It failed {failures} times in a row.");
+                part(PART, Condition::Strained, reason)
+            }
+            _ => part(PART, Condition::Well, "It answers, as far as it was asked."),
+        }
+    }
+
+    fn callback_part(&self, now: DateTime<Utc>) -> PartHealth {
+        const PART: &str = "callbacks";
+        let pulse = &self.inner.pulse;
+        let unanswered = pulse.unanswered.load(Ordering::Relaxed);
+        let since = time(&pulse.unanswered_since).unwrap_or(now);
+        if unanswered >= UNANSWERED && now - since >= SILENCE {
+            let reason = format!(
+                "{unanswered} payments were started in {} minutes, and no callback came: compare the callback \
+                 address, and look for refused callbacks.",
+                (now - since).num_minutes()
+            );
+            return part(PART, Condition::Strained, reason);
+        }
+        let reason = match time(&pulse.callback_at) {
+            Some(last) => format!("The last one came {} s ago.", (now - last).num_seconds()),
+            None => "None came to this process yet.".to_owned(),
+        };
+        part(PART, Condition::Well, reason)
+    }
+
+    fn outbox_part(&self, now: DateTime<Utc>) -> PartHealth {
+        const PART: &str = "outbox";
+        match time(&self.inner.pulse.stuck_since) {
+            Some(since) if now - since >= STUCK => {
+                let seconds = (now - since).num_seconds();
+                let reason = format!("A publisher has not taken everything for {seconds} s.");
+                part(PART, Condition::Strained, reason)
+            }
+            _ => part(PART, Condition::Well, "What was committed is published."),
+        }
+    }
+
+    fn live_part(&self) -> PartHealth {
+        const PART: &str = "live";
+        let millis = self.inner.pulse.lag.load(Ordering::Relaxed);
+        let reason = format!("The last records took {millis} ms from commit to publication.");
+        let slow = millis > LAG.num_milliseconds();
+        let condition = if slow {
+            Condition::Strained
+        } else {
+            Condition::Well
+        };
+        part(PART, condition, reason)
+    }
+
+    fn worker_part(&self, now: DateTime<Utc>) -> PartHealth {
+        const PART: &str = "worker";
+        match time(&self.inner.pulse.worked_at) {
+            None => part(
+                PART,
+                Condition::Strained,
+                "None has run in this process: run `registrar.worker()` in one at least.",
+            ),
+            Some(last) if now - last >= HEARTBEAT => {
+                let seconds = (now - last).num_seconds();
+                let reason = format!("It has not looked at its work for {seconds} s.");
+                part(PART, Condition::Failing, reason)
+            }
+            Some(_) => part(PART, Condition::Well, "It looks at its work."),
+        }
+    }
+}

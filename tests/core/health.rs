@@ -1,0 +1,178 @@
+//! How an installation does: each part well, strained and failing, and why.
+
+use coursegate::adapter::simulator::{Choice, Settings};
+use coursegate::payment::Method;
+use coursegate::registrar::{Condition, Health};
+
+use crate::support::{World, body, config, signed};
+
+fn part<'h>(health: &'h Health, name: &str) -> (Condition, &'h str) {
+    let part = health.parts.iter().find(|part| part.part == name).unwrap();
+    (part.condition, part.reason.as_str())
+}
+
+#[tokio::test]
+async fn a_quiet_installation_is_well() {
+    let world = World::new();
+    let before = world.registrar.health().await;
+    assert_eq!(
+        part(&before, "worker").0,
+        Condition::Strained,
+        "none has run yet"
+    );
+    world.pass().await;
+    let health = world.registrar.health().await;
+    assert_eq!(
+        (health.condition, health.http_status()),
+        (Condition::Well, 200),
+        "{health}"
+    );
+    let names: Vec<&str> = health.parts.iter().map(|part| part.part).collect();
+    assert_eq!(
+        names,
+        [
+            "database",
+            "inbox",
+            "provider",
+            "callbacks",
+            "outbox",
+            "live",
+            "worker"
+        ]
+    );
+    let json = serde_json::to_value(&health).unwrap();
+    assert_eq!(
+        (&json["condition"], &json["parts"][0]["condition"]),
+        (&"ok".into(), &"ok".into())
+    );
+    assert!(
+        health
+            .to_string()
+            .starts_with("ok\ndatabase   ok        It answers."),
+        "{health}"
+    );
+}
+
+#[tokio::test]
+async fn a_worker_that_stands_still_is_down() {
+    let world = World::new();
+    world.pass().await;
+    world.advance(59);
+    assert_eq!(
+        part(&world.registrar.health().await, "worker").0,
+        Condition::Well
+    );
+    world.advance(1);
+    let health = world.registrar.health().await;
+    assert_eq!(
+        part(&health, "worker"),
+        (
+            Condition::Failing,
+            "It has not looked at its work for 60 s."
+        )
+    );
+    assert_eq!(
+        (health.condition, health.http_status()),
+        (Condition::Failing, 503)
+    );
+    world.pass().await;
+    assert_eq!(
+        part(&world.registrar.health().await, "worker").0,
+        Condition::Well
+    );
+}
+
+#[tokio::test]
+async fn payments_without_callbacks_are_remarkable() {
+    let world = World::new();
+    for name in ["thandi", "sipho"] {
+        world.enrol(name, Method::Card).await;
+    }
+    world.advance(3600);
+    let health = world.registrar.health().await;
+    assert_eq!(part(&health, "callbacks").0, Condition::Well, "two are few");
+    let (_, _, link) = world.attempt("zola", Method::Card).await;
+    let health = world.registrar.health().await;
+    let (condition, reason) = part(&health, "callbacks");
+    assert_eq!(condition, Condition::Strained);
+    assert!(
+        reason.starts_with("3 payments were started in 60 minutes, and no callback came"),
+        "{reason}"
+    );
+    world.pay(&link, Choice::Card).await;
+    let health = world.registrar.health().await;
+    assert_eq!(
+        part(&health, "callbacks"),
+        (Condition::Well, "The last one came 0 s ago.")
+    );
+    // A forged one is no callback.
+    world.advance(60);
+    world
+        .registrar
+        .receive(crate::support::with_signature(b"{}", &"0".repeat(64)))
+        .await;
+    let health = world.registrar.health().await;
+    assert_eq!(part(&health, "callbacks").1, "The last one came 60 s ago.");
+}
+
+#[tokio::test]
+async fn a_publisher_that_is_down_and_what_is_given_up_on_show() {
+    let world = World::new();
+    world.publisher.set_down(true);
+    world.enrol("thandi", Method::BankTransfer).await;
+    world.pass().await;
+    assert_eq!(
+        part(&world.registrar.health().await, "outbox").0,
+        Condition::Well,
+        "it may be a moment"
+    );
+    world.advance(61);
+    world.pass().await;
+    let health = world.registrar.health().await;
+    assert_eq!(part(&health, "outbox").0, Condition::Strained, "{health}");
+    world.publisher.set_down(false);
+    world.advance(31);
+    world.pass().await;
+    let health = world.registrar.health().await;
+    assert_eq!(part(&health, "outbox").0, Condition::Well);
+    let (condition, reason) = part(&health, "live");
+    assert_eq!(condition, Condition::Strained, "it took long: {reason}");
+    world.registrar.receive(signed("no json")).await;
+    let health = world.registrar.health().await;
+    assert_eq!(part(&health, "inbox").0, Condition::Strained);
+    assert!(
+        part(&health, "inbox")
+            .1
+            .starts_with("1 callbacks were given up on")
+    );
+}
+
+#[tokio::test]
+async fn a_provider_that_fails_shows() {
+    let world = World::with(Settings::new(1), config(), |builder| builder);
+    let (_, reference, link) = world.attempt("thandi", Method::Card).await;
+    world.simulator.set_down(true);
+    for _ in 0..5 {
+        let paid = signed(&body(link.as_str(), "SUCCESS", reference.as_str()));
+        world.registrar.receive(paid).await;
+    }
+    let health = world.registrar.health().await;
+    let (condition, reason) = part(&health, "provider");
+    assert_eq!(condition, Condition::Strained);
+    assert!(
+        reason.starts_with("It failed 5 times in a row and is left alone until"),
+        "{reason}"
+    );
+    assert_eq!(
+        health.http_status(),
+        200,
+        "enrollments by transfer still work"
+    );
+    world.simulator.set_down(false);
+    world.advance(31);
+    world.registrar.confirm(&reference).await.unwrap();
+    assert_eq!(
+        part(&world.registrar.health().await, "provider").0,
+        Condition::Well
+    );
+}
