@@ -70,6 +70,11 @@ words!(Signal {
 });
 
 impl Signal {
+    /// Its place among all signals, as a bit.
+    pub(crate) fn bit(self) -> u32 {
+        1 << self as u32
+    }
+
     /// What a fact counts as, if as anything.
     pub fn of(fact: &Fact) -> Option<Self> {
         Some(match fact {

@@ -211,8 +211,12 @@ impl Registrar {
     ) -> Result<Committed, Error> {
         change.publish &= !self.inner.subscribers.is_empty();
         self.queue_notices(&mut change);
+        // Which signals, before the change is handed over: a bit for each, since one change has
+        // each of them once at most.
         let facts = change.records.iter().map(|record| &record.fact);
-        let signals: Vec<Signal> = facts.filter_map(Signal::of).collect();
+        let signals = facts
+            .filter_map(Signal::of)
+            .fold(0, |bits, signal| bits | signal.bit());
         let committed = match self.inner.store.commit(change).await {
             Ok(committed) => committed,
             Err(error) => {
@@ -226,8 +230,8 @@ impl Registrar {
         };
         watch.lap(|timings| &mut timings.update);
         if committed == Committed::Done {
-            for signal in signals {
-                self.inner.tower.count(signal, self.now());
+            if signals != 0 {
+                self.inner.tower.count_all(signals, self.now());
             }
             self.inner.wake.raise();
             watch.lap(|timings| &mut timings.notification);

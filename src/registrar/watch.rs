@@ -34,6 +34,16 @@ impl Tower {
         self.lock().note(signal, 1, now);
     }
 
+    /// Several things happened at once; see [`Signal::bit`].
+    pub(super) fn count_all(&self, signals: u32, now: DateTime<Utc>) {
+        let mut watch = self.lock();
+        for signal in Signal::ALL {
+            if signals & signal.bit() != 0 {
+                watch.note(*signal, 1, now);
+            }
+        }
+    }
+
     /// Something took so long.
     pub(super) fn measure(&self, signal: Signal, taken: chrono::Duration, now: DateTime<Utc>) {
         self.lock().note(signal, taken.num_milliseconds(), now);
