@@ -45,6 +45,7 @@
 //! | `conformance` | the suite every [`Store`](port::Store) must pass |
 //! | `live` | streams of what changed, for learners and admins, in `live` |
 //! | `nats` | records on NATS JetStream, `adapter::nats` |
+//! | `metrics` | numbers for operators, through the `metrics` facade: [`monitor::Metric`] |
 //! | `statements` | bank statements from CSV files, in [`statement`] |
 //! | `regex` | the `regex` condition in detection rules |
 //!

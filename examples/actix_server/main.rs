@@ -54,6 +54,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/admin/{page}", web::get().to(desk_page))
         .route("/style.css", web::get().to(style))
         .route("/health", web::get().to(health))
+        .route("/metrics", web::get().to(metrics))
         .route("/proof", web::post().to(proof_form))
         .route("/api/enrol", web::post().to(enrol_json))
         .route("/api/access", web::get().to(access_json))
@@ -224,6 +225,11 @@ async fn health(app: Data<App>) -> Answer {
     Answer(app.clone(), app.health_json().await)
 }
 
+async fn metrics(app: Data<App>) -> Answer {
+    let text = app.metrics_text();
+    Answer(app, text)
+}
+
 async fn style() -> HttpResponse {
     HttpResponse::Ok()
         .content_type("text/css")
@@ -347,6 +353,9 @@ impl Responder for Answer {
                 .insert_header(policy)
                 .content_type("text/html; charset=utf-8")
                 .body(page),
+            Reply::Text(text) => HttpResponse::Ok()
+                .content_type("text/plain; charset=utf-8")
+                .body(text),
             Reply::Json(status, body) => HttpResponse::build(code(status))
                 .insert_header(policy)
                 .json(body),

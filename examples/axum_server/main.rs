@@ -40,6 +40,7 @@ fn router(app: App) -> Router {
         .route("/admin/act", post(act_form))
         .route("/style.css", get(style))
         .route("/health", get(health))
+        .route("/metrics", get(metrics))
         .route("/proof", post(proof_form))
         .route("/api/enrol", post(enrol_json))
         .route("/api/access", get(access_json))
@@ -195,6 +196,11 @@ async fn health(State(app): State<App>) -> Answer {
     Answer(app.clone(), app.health_json().await)
 }
 
+async fn metrics(State(app): State<App>) -> Answer {
+    let text = app.metrics_text();
+    Answer(app, text)
+}
+
 async fn style() -> Response {
     ([(header::CONTENT_TYPE, "text/css")], common::STYLE).into_response()
 }
@@ -342,6 +348,7 @@ impl IntoResponse for Answer {
         let mut response = match reply {
             Reply::Page(status, page) => (code(status), axum::response::Html(page)).into_response(),
             Reply::Json(status, body) => (code(status), Json(body)).into_response(),
+            Reply::Text(text) => text.into_response(),
             Reply::To(url) => (StatusCode::SEE_OTHER, [(header::LOCATION, url)]).into_response(),
             Reply::SignedIn { cookie, to } => (
                 StatusCode::SEE_OTHER,

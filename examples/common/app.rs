@@ -61,8 +61,13 @@ pub enum User {
 pub enum Reply {
     Page(u16, String),
     Json(u16, Value),
+    /// What Prometheus reads.
+    Text(String),
     To(String),
-    SignedIn { cookie: String, to: &'static str },
+    SignedIn {
+        cookie: String,
+        to: &'static str,
+    },
 }
 
 #[derive(Debug, Deserialize)]
@@ -119,6 +124,8 @@ pub struct App {
     signer: Signer,
     #[cfg(feature = "live")]
     pub hub: coursegate::live::Hub,
+    #[cfg(feature = "metrics")]
+    metrics: metrics_exporter_prometheus::PrometheusHandle,
 }
 
 impl App {
@@ -127,6 +134,7 @@ impl App {
         pay_origin: String,
         cookie_key: &Secret,
         #[cfg(feature = "live")] hub: coursegate::live::Hub,
+        #[cfg(feature = "metrics")] metrics: metrics_exporter_prometheus::PrometheusHandle,
     ) -> Self {
         Self {
             registrar,
@@ -134,6 +142,8 @@ impl App {
             signer: Signer::new(cookie_key),
             #[cfg(feature = "live")]
             hub,
+            #[cfg(feature = "metrics")]
+            metrics,
         }
     }
 
@@ -380,6 +390,15 @@ impl App {
     pub async fn health_json(&self) -> Reply {
         let health = self.registrar.health().await;
         Reply::Json(health.http_status(), json!(health))
+    }
+
+    /// Numbers for Prometheus.
+    pub fn metrics_text(&self) -> Reply {
+        #[cfg(feature = "metrics")]
+        let text = self.metrics.render();
+        #[cfg(not(feature = "metrics"))]
+        let text = "# Run the example with --features metrics.\n".to_owned();
+        Reply::Text(text)
     }
 
     pub async fn pending_json(&self, user: &User) -> Reply {

@@ -111,6 +111,9 @@ impl Demo {
     /// one line of JSON that scripts read.
     pub async fn start(options: Options) -> Result<Self, AnyError> {
         let listener = listen(options.port)?;
+        // Before anything is counted.
+        #[cfg(feature = "metrics")]
+        let metrics = metrics_exporter_prometheus::PrometheusBuilder::new().install_recorder()?;
         let simulator_listener = listen(options.simulator_port)?;
         let here = origin(listener.local_addr()?);
         let there = origin(simulator_listener.local_addr()?);
@@ -206,6 +209,8 @@ impl Demo {
                 &cookie_key,
                 #[cfg(feature = "live")]
                 hub,
+                #[cfg(feature = "metrics")]
+                metrics,
             ),
             listener,
         })

@@ -5,7 +5,10 @@
 //! leaves a record of each alert, which shows in the app and goes out by the channels that admins
 //! chose; sinks of the host's own get it too ([`AlertSink`](crate::port::AlertSink)). Several
 //! processes watch themselves, each on its own.
+//!
+#![doc = include_str!("metrics.md")]
 
+mod metrics;
 mod rule;
 
 use std::collections::VecDeque;
@@ -19,6 +22,7 @@ use crate::payment::AttemptStatus;
 use crate::reason::words;
 use crate::record::Fact;
 
+pub use metrics::Metric;
 pub use rule::{AlertCondition, AlertRule, AlertRuleProblem, AlertSeverity};
 
 /// Most occurrences that are remembered for one rule.

@@ -16,6 +16,7 @@ mod health;
 mod inbox;
 mod key_use;
 mod link;
+mod meter;
 mod money;
 mod notices;
 mod payment;

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 
 use super::provider::Urgency;
 use super::receipt::Stopwatch;
-use super::{Error, Registrar};
+use super::{Error, Registrar, meter};
 use crate::approval::{CheckReport, Dossier};
 use crate::detect::Clues;
 use crate::enrollment::{Applied, Case, CaseError, Change, Status, Step};
@@ -15,7 +15,7 @@ use crate::monitor::Signal;
 use crate::payment::{Attempt, Method, ProviderStatus, Standing};
 use crate::port::{Committed, Lookup, StatusQuery, StoreError};
 
-use crate::record::{Actor, Basis, Source};
+use crate::record::{Actor, Basis, Fact, Source};
 use crate::webhook::{Notification, Verified};
 
 /// Times a lost race is decided again.
@@ -217,6 +217,13 @@ impl Registrar {
         let signals = facts
             .filter_map(Signal::of)
             .fold(0, |bits, signal| bits | signal.bit());
+        let approved = change.records.iter().find_map(|record| match &record.fact {
+            Fact::EnrollmentMoved {
+                to: Status::Approved { cause },
+                ..
+            } => Some(*cause),
+            _ => None,
+        });
         let committed = match self.inner.store.commit(change).await {
             Ok(committed) => committed,
             Err(error) => {
@@ -232,6 +239,8 @@ impl Registrar {
         if committed == Committed::Done {
             if signals != 0 {
                 self.inner.tower.count_all(signals, self.now());
+                meter::committed(signals);
+                approved.into_iter().for_each(meter::approved);
             }
             self.inner.wake.raise();
             watch.lap(|timings| &mut timings.notification);

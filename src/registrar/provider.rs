@@ -6,8 +6,8 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 
-use super::deadline;
 use super::watch::Tower;
+use super::{deadline, meter};
 use crate::config::ProviderLimits;
 use crate::evidence::Confirmation;
 use crate::monitor::Signal;
@@ -209,6 +209,7 @@ impl Provider {
             done,
             Err(GatewayError::Unreachable | GatewayError::TimedOut | GatewayError::Unreadable)
         );
+        meter::provider(now - before, call.failed);
         done
     }
 

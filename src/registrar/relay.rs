@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 
 use super::inbox::LEASE;
 use super::worker::{Pass, Running, Worker, together};
-use super::{Error, deadline};
+use super::{Error, deadline, meter};
 use crate::ids::{EnrollmentId, RecordId};
 use crate::monitor::Signal;
 use crate::port::{EventPublisher, Settlement, Work, WorkKind};
@@ -148,6 +148,8 @@ impl Worker {
         let newest = taken.map(|record| record.at).max();
         let now = self.registrar.now();
         inner.pulse.published(!left.is_empty(), newest, now);
+        let lag = newest.map(|newest| now - newest);
+        meter::published(records.len() - left.len(), left.len(), lag);
         if let Some(newest) = newest {
             inner.tower.measure(Signal::SyncDelay, now - newest, now);
         }

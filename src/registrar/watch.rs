@@ -1,32 +1,53 @@
 //! Alerts: what happens is watched, and what somebody has to know is recorded and sent out.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
 use super::worker::Worker;
-use super::{Error, Registrar, deadline};
+use super::{Error, Registrar, deadline, meter};
 use crate::enrollment::Change;
 use crate::ids::IdRun;
 use crate::monitor::{Alert, Signal, Watch};
+use crate::port::{InboxFilter, PageRequest};
 use crate::reason::Note;
 use crate::record::{Actor, Fact, Record, Source};
 
+/// Most of a queue that is counted.
+const MOST: usize = 500;
 /// How long a sink may take.
 const SINK_WAIT: Duration = Duration::from_secs(10);
 
 /// The watch, shared by everything that has something to tell it.
 #[derive(Debug)]
-pub(super) struct Tower(Mutex<Watch>);
+pub(super) struct Tower {
+    watch: Mutex<Watch>,
+    /// When the queues were counted, in seconds since 1970.
+    counted_at: AtomicI64,
+}
 
 impl Tower {
     pub(super) fn new(watch: Watch) -> Self {
-        Self(Mutex::new(watch))
+        Self {
+            watch: Mutex::new(watch),
+            counted_at: AtomicI64::new(0),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Watch> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the queues are to be counted again.
+    fn is_minute_over(&self, now: DateTime<Utc>) -> bool {
+        let (now, last) = (now.timestamp(), self.counted_at.load(Ordering::Relaxed));
+        let is_over = now - last >= 60;
+        if is_over {
+            self.counted_at.store(now, Ordering::Relaxed);
+        }
+        is_over
     }
 
     /// Something happened.
@@ -63,6 +84,9 @@ impl Worker {
         let registrar = &self.registrar;
         let inner = &registrar.inner;
         let now = registrar.now();
+        if cfg!(feature = "metrics") && inner.tower.is_minute_over(now) {
+            self.count_queues(now).await;
+        }
         let alerts = inner.tower.lock().look(now);
         for alert in alerts {
             for sink in &inner.sinks {
@@ -73,6 +97,7 @@ impl Worker {
                     None => tracing::error!(?sink, "an alert was not taken in time"),
                 }
             }
+            meter::alert(alert.stage.as_str(), alert.severity.as_str());
             let fact = Fact::AlertChanged {
                 rule: alert.rule,
                 stage: alert.stage,
@@ -91,5 +116,26 @@ impl Worker {
             registrar.within(registrar.commit(change)).await?;
         }
         Ok(())
+    }
+
+    /// Counts what waits, for the metrics; what cannot be read now is left for the next time.
+    async fn count_queues(&self, now: DateTime<Utc>) {
+        let registrar = &self.registrar;
+        let records = &registrar.inner.records;
+        let counted = registrar.within(async {
+            let pending = records.pending(PageRequest::first(MOST)).await?.items;
+            let mut inbox = [("waiting", 0), ("parked", 0), ("dead", 0)];
+            let filters = [InboxFilter::Waiting, InboxFilter::Parked, InboxFilter::Dead];
+            for (count, filter) in inbox.iter_mut().zip(filters) {
+                let page = records.inbox(filter, PageRequest::first(MOST)).await?;
+                count.1 = page.items.len();
+            }
+            Ok((pending, inbox))
+        });
+        if let Ok((pending, inbox)) = counted.await {
+            let since = pending.iter().map(|item| item.enrollment.updated_at).min();
+            let oldest = since.and_then(|since| (now - since).to_std().ok());
+            meter::queues(pending.len(), oldest.unwrap_or_default(), inbox);
+        }
     }
 }

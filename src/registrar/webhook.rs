@@ -10,7 +10,7 @@ use super::payment::{Known, ROUNDS, is_decided};
 use super::production::PROBE;
 use super::provider::Urgency;
 use super::receipt::{Outcome, Receipt, Stopwatch};
-use super::{Error, Registrar};
+use super::{Error, Registrar, meter};
 use crate::config::OnUnverified;
 use crate::enrollment::{Applied, Case, Change, Effect, InboxEntry, InboxOutcome, InboxState};
 use crate::evidence::{Confirmation, Grade};
@@ -58,6 +58,7 @@ impl Registrar {
             self.inner.tower.count(Signal::WebhookFailed, now);
         }
         receipt.timings = watch.finish();
+        meter::webhook(&receipt.outcome, receipt.access_granted, &receipt.timings);
         tracing::info!(
             outcome = receipt.outcome.as_str(),
             enrollment = receipt.enrollment.map(tracing::field::display),

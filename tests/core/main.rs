@@ -29,6 +29,8 @@ mod hostile_webhooks;
 mod ikhokha_client;
 #[cfg(feature = "live")]
 mod live;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod mix;
 mod mixes;
 mod no_secrets;

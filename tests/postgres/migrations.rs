@@ -24,8 +24,9 @@ async fn tables(pool: &PgPool, schema: &str) -> Vec<String> {
     column(pool, text).await
 }
 
-const TABLES: [&str; 11] = [
+const TABLES: [&str; 14] = [
     "attempts",
+    "chain",
     "concerns",
     "enrollments",
     "grants",
@@ -33,6 +34,8 @@ const TABLES: [&str; 11] = [
     "migrations",
     "outbox",
     "pending",
+    "preferences",
+    "read_notices",
     "records",
     "statement_rows",
     "timers",

@@ -2,13 +2,14 @@
 
 use chrono::{DateTime, Duration, FixedOffset, Utc};
 use coursegate::adapter::postgres::{PgStore, pool_options};
+use coursegate::notice::NoticeKind;
 use coursegate::payment::{AttemptStatus, Method};
 use coursegate::port::{
-    Claim, InboxFilter, Lookup, PageRequest, PaymentFilter, Period, Prefix, Records, RowFilter,
-    Store, WorkKind,
+    Claim, InboxFilter, Lookup, NoticeFilter, PageRequest, PaymentFilter, Period, Prefix, Records,
+    RowFilter, Settlement, Store, WorkKind,
 };
 use coursegate::webhook::DeliveryKey;
-use coursegate::{CourseId, EnrollmentId, LearnerId, PayLinkId, Reference};
+use coursegate::{CourseId, EnrollmentId, LearnerId, PayLinkId, PersonId, Reference};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, PgPool};
 
@@ -173,6 +174,33 @@ async fn everything(store: &PgStore, rows: usize, number: usize) {
         .await
         .unwrap();
     store.unassigned(PageRequest::first(50)).await.unwrap();
+    let timeline = store.timeline(enrollment).await.unwrap();
+    assert!(store.record(timeline[0].id).await.unwrap().is_some());
+    let person = PersonId::new("nomsa").unwrap();
+    for unread in [true, false] {
+        let filter = NoticeFilter {
+            person: person.clone(),
+            kinds: NoticeKind::ALL.to_vec(),
+            unread,
+            since: None,
+        };
+        let page = store
+            .notices(&filter, PageRequest::first(50))
+            .await
+            .unwrap();
+        assert_eq!(page.items.len(), 50);
+        let next = PageRequest::after(page.next.unwrap(), 50);
+        assert_eq!(store.notices(&filter, next).await.unwrap().items.len(), 50);
+    }
+    let read: Vec<_> = timeline.iter().map(|record| record.id).collect();
+    let read = Settlement::Read {
+        person,
+        notices: read,
+    };
+    store.settle(&[read]).await.unwrap();
+    store.chain(PageRequest::first(50)).await.unwrap();
+    let recently = Utc::now() - Duration::hours(1);
+    store.seal(Some(recently), 100).await.unwrap();
     for filter in [InboxFilter::Waiting, InboxFilter::Parked, InboxFilter::Dead] {
         store.inbox(filter, PageRequest::first(50)).await.unwrap();
     }

@@ -23,7 +23,10 @@ struct Printer;
 #[async_trait::async_trait]
 impl EventPublisher for Printer {
     async fn publish(&self, record: &Record) -> Result<(), PublishError> {
-        let enrollment = record.enrollment.unwrap();
+        // An alert, perhaps: the clock is ahead.
+        let Some(enrollment) = record.enrollment else {
+            return Ok(());
+        };
         let line = format!("\nsaid {enrollment} {} {}\n", record.version.0, record.id);
         std::io::stdout().write_all(line.as_bytes()).unwrap();
         tokio::time::sleep(Duration::from_millis(1)).await;

@@ -7,7 +7,7 @@ SELECT ('019c0000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'learner-
        '{"level":"full","kinds":["full"],"seconds":null,"restrictions":[]}',
        CASE WHEN n % 100 = 7 THEN 'awaiting_approval' WHEN n % 5 = 0 THEN 'awaiting_payment' ELSE 'approved' END,
        CASE WHEN n % 100 = 7 THEN 'bank_transfer' WHEN n % 5 = 0 THEN NULL ELSE 'automatic_card_payment' END,
-       NULL, 2, begun, begun, CASE WHEN n % 100 = 7 OR n % 5 = 0 THEN NULL ELSE begun + interval '40 s' END
+       NULL, NULL, 2, begun, begun, CASE WHEN n % 100 = 7 OR n % 5 = 0 THEN NULL ELSE begun + interval '40 s' END
 FROM generate_series(1, :rows) AS n, LATERAL (SELECT timestamptz '2025-01-01 00:00Z' + n * interval '30 s' AS begun) AS t;
 
 INSERT INTO coursegate.attempts
@@ -37,10 +37,11 @@ SELECT link || '/SUCCESS/' || reference, paid_at, '/payments/ikhokha', '{}', 'pr
        reference, enrollment, 'settled', 'applied', 0
 FROM coursegate.attempts WHERE status = 'paid';
 
-INSERT INTO coursegate.records (id, enrollment, version, event, severity, fact, actor, source, at)
-SELECT gen_random_uuid(), e.id, v, 'enrollment_created', 'info',
-       jsonb_build_object('fact', 'enrollment_created', 'price', '{"minor":49900,"currency":"ZAR"}'::jsonb,
-                          'declared', 'card', 'learner', e.learner, 'course', e.course),
+INSERT INTO coursegate.records (id, enrollment, version, event, notice, severity, fact, actor, source, at)
+SELECT gen_random_uuid(), e.id, v, 'enrollment_created',
+       CASE WHEN v = 2 THEN 'approval_needed' END, 'info',
+       CASE WHEN v = 2 THEN '{"fact": "first_approval"}' ELSE jsonb_build_object('fact', 'enrollment_created', 'price', '{"minor":49900,"currency":"ZAR"}'::jsonb,
+                          'declared', 'card', 'learner', e.learner, 'course', e.course) END,
        'system', 'system_automatic', e.created_at
 FROM coursegate.enrollments AS e, generate_series(1, 2) AS v;
 

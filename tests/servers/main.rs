@@ -294,6 +294,11 @@ async fn eft_and_approval(server: &Server) {
     assert_eq!(health.status(), StatusCode::OK);
     let health: Value = health.json().await.unwrap();
     assert_eq!(health["condition"], "ok", "{health}");
+    #[cfg(feature = "metrics")]
+    {
+        let metrics = nomsa.get("/metrics").await.text().await.unwrap();
+        assert!(metrics.contains("coursegate_webhooks_total"), "{metrics}");
+    }
     let problems = nomsa.get("/admin/problems").await.text().await.unwrap();
     assert!(problems.contains("It looks at its work."));
     let page = nomsa.get("/admin").await.text().await.unwrap();

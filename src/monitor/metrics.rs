@@ -1,0 +1,58 @@
+use serde::Serialize;
+
+/// A number that operators can watch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Metric {
+    /// Its name.
+    pub name: &'static str,
+    /// `counter`, `gauge` or `histogram` (of seconds).
+    pub kind: &'static str,
+    /// Its labels; none has many values, and none names anybody.
+    pub labels: &'static [&'static str],
+    /// What it is.
+    pub about: &'static str,
+}
+
+macro_rules! metrics {
+    ($($name:literal $kind:literal [$($label:literal),*] $about:literal;)*) => {
+        impl Metric {
+            /// Every metric there is.
+            pub const ALL: &'static [Self] = &[$(Self {
+                name: $name,
+                kind: $kind,
+                labels: &[$($label),*],
+                about: $about,
+            }),*];
+        }
+    };
+}
+
+metrics! {
+    "coursegate_webhooks_total" "counter" ["outcome"]
+        "callbacks answered, by what became of them: applied, held, duplicate, refused, …";
+    "coursegate_webhook_seconds" "histogram" ["stage"]
+        "time of a callback by stage: security, detection, lookup, confirmation, approval, persistence, live, and total";
+    "coursegate_fast_track_seconds" "histogram" []
+        "time of a callback that opened a course, from its arrival to the answer";
+    "coursegate_events_total" "counter" ["event"]
+        "what was committed: enrolled, approved (the conversion is their ratio), payment_completed, payment_failed, …";
+    "coursegate_approvals_total" "counter" ["cause"]
+        "approvals, by what approved them";
+    "coursegate_provider_seconds" "histogram" ["outcome"]
+        "calls to the provider, answered or failed";
+    "coursegate_published_total" "counter" []
+        "records that every publisher took";
+    "coursegate_outbox_left" "gauge" []
+        "records of the last batch that a publisher did not take";
+    "coursegate_publish_lag_seconds" "histogram" []
+        "from commit to publication, of the newest record of a batch";
+    "coursegate_pending" "gauge" []
+        "enrollments that wait for a person; 500 is 500 or more";
+    "coursegate_pending_oldest_seconds" "gauge" []
+        "for how long the oldest of them has waited";
+    "coursegate_inbox" "gauge" ["state"]
+        "callbacks that are waiting, parked or dead; 500 is 500 or more";
+    "coursegate_alerts_total" "counter" ["stage", "severity"]
+        "alerts that were raised, escalated or recovered";
+}

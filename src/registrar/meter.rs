@@ -1,0 +1,116 @@
+//! Numbers for operators, through the facade of the crate `metrics`. Without the feature
+//! `metrics` nothing here does anything.
+
+use std::time::Duration;
+
+use super::receipt::{Outcome, Timings};
+use crate::monitor::Signal;
+use crate::reason::ApprovalCause;
+
+#[cfg(feature = "metrics")]
+macro_rules! counter {
+    ($name:literal, $count:expr $(, $label:literal => $value:expr)*) => {
+        ::metrics::counter!($name $(, $label => $value)*).increment($count)
+    };
+}
+#[cfg(feature = "metrics")]
+macro_rules! gauge {
+    ($name:literal, $value:expr $(, $label:literal => $text:expr)*) => {
+        ::metrics::gauge!($name $(, $label => $text)*).set($value)
+    };
+}
+#[cfg(feature = "metrics")]
+macro_rules! seconds {
+    ($name:literal, $time:expr $(, $label:literal => $value:expr)*) => {
+        ::metrics::histogram!($name $(, $label => $value)*).record($time.as_secs_f64())
+    };
+}
+#[cfg(not(feature = "metrics"))]
+macro_rules! counter {
+    ($name:literal, $count:expr $(, $label:literal => $value:expr)*) => {{
+        let _ = ($count, $($value,)*);
+    }};
+}
+#[cfg(not(feature = "metrics"))]
+macro_rules! gauge {
+    ($name:literal, $value:expr $(, $label:literal => $text:expr)*) => {{
+        let _ = ($value, $($text,)*);
+    }};
+}
+#[cfg(not(feature = "metrics"))]
+macro_rules! seconds {
+    ($name:literal, $time:expr $(, $label:literal => $value:expr)*) => {{
+        let _ = ($time, $($value,)*);
+    }};
+}
+
+/// A callback was answered.
+pub(super) fn webhook(outcome: &Outcome, granted: bool, timings: &Timings) {
+    counter!("coursegate_webhooks_total", 1, "outcome" => outcome.as_str());
+    let stages = [
+        ("security", timings.security),
+        ("detection", timings.detection),
+        ("lookup", timings.lookup),
+        ("confirmation", timings.confirmation),
+        ("approval", timings.routing),
+        ("persistence", timings.update),
+        ("live", timings.notification),
+        ("total", timings.total),
+    ];
+    for (stage, time) in stages {
+        seconds!("coursegate_webhook_seconds", time, "stage" => stage);
+    }
+    if granted {
+        seconds!("coursegate_fast_track_seconds", timings.total);
+    }
+}
+
+/// Something was committed that operators count.
+pub(super) fn committed(signals: u32) {
+    for signal in Signal::ALL {
+        if signals & signal.bit() != 0 {
+            counter!("coursegate_events_total", 1, "event" => signal.as_str());
+        }
+    }
+}
+
+/// An enrollment was approved.
+pub(super) fn approved(cause: ApprovalCause) {
+    counter!("coursegate_approvals_total", 1, "cause" => cause.as_str());
+}
+
+/// The provider was called.
+pub(super) fn provider(taken: chrono::Duration, failed: bool) {
+    let taken = taken.to_std().unwrap_or_default();
+    let outcome = if failed { "failed" } else { "answered" };
+    seconds!("coursegate_provider_seconds", taken, "outcome" => outcome);
+}
+
+/// Records were published, or not taken.
+pub(super) fn published(taken: usize, left: usize, lag: Option<chrono::Duration>) {
+    counter!("coursegate_published_total", taken as u64);
+    gauge!("coursegate_outbox_left", count(left));
+    if let Some(lag) = lag {
+        let lag = lag.to_std().unwrap_or_default();
+        seconds!("coursegate_publish_lag_seconds", lag);
+    }
+}
+
+/// What waits, as far as it was counted: 500 of a kind at most.
+pub(super) fn queues(pending: usize, oldest: Duration, inbox: [(&'static str, usize); 3]) {
+    gauge!("coursegate_pending", count(pending));
+    gauge!("coursegate_pending_oldest_seconds", oldest.as_secs_f64());
+    for (state, number) in inbox {
+        gauge!("coursegate_inbox", count(number), "state" => state);
+    }
+}
+
+/// An alert began, escalated or ended.
+pub(super) fn alert(stage: &'static str, severity: &'static str) {
+    counter!("coursegate_alerts_total", 1, "stage" => stage, "severity" => severity);
+}
+
+/// A number of things that is small.
+fn count(number: usize) -> f64 {
+    f64::from(u32::try_from(number).unwrap_or(u32::MAX))
+}
