@@ -26,6 +26,8 @@ const HEARTBEAT: chrono::Duration = chrono::Duration::seconds(60);
 /// Records that a publisher does not take, and time from a record to its publication.
 const STUCK: chrono::Duration = chrono::Duration::seconds(60);
 const LAG: chrono::Duration = chrono::Duration::seconds(5);
+/// What was published longer ago says nothing about now.
+const RECENT: chrono::Duration = chrono::Duration::minutes(5);
 /// Callbacks that wait at once before that is remarkable.
 const WAITING: usize = 100;
 
@@ -106,6 +108,7 @@ pub(super) struct Pulse {
     worked_at: AtomicI64,
     stuck_since: AtomicI64,
     lag: AtomicI64,
+    published_at: AtomicI64,
 }
 
 fn time(millis: &AtomicI64) -> Option<DateTime<Utc>> {
@@ -145,6 +148,7 @@ impl Pulse {
         if let Some(newest) = newest {
             self.lag
                 .store(millis - newest.timestamp_millis(), Ordering::Relaxed);
+            self.published_at.store(millis, Ordering::Relaxed);
         }
     }
 }
@@ -167,7 +171,7 @@ impl Registrar {
         parts.push(self.provider_part(now));
         parts.push(self.callback_part(now));
         parts.push(self.outbox_part(now));
-        parts.push(self.live_part());
+        parts.push(self.live_part(now));
         parts.push(self.worker_part(now));
         let worst = parts.iter().map(|part| part.condition).max();
         Health {
@@ -274,9 +278,18 @@ impl Registrar {
         }
     }
 
-    fn live_part(&self) -> PartHealth {
+    fn live_part(&self, now: DateTime<Utc>) -> PartHealth {
         const PART: &str = "live";
-        let millis = self.inner.pulse.lag.load(Ordering::Relaxed);
+        let pulse = &self.inner.pulse;
+        let recent = time(&pulse.published_at).is_some_and(|last| now - last < RECENT);
+        if !recent {
+            return part(
+                PART,
+                Condition::Well,
+                "Nothing was published in the last five minutes.",
+            );
+        }
+        let millis = pulse.lag.load(Ordering::Relaxed);
         let reason = format!("The last records took {millis} ms from commit to publication.");
         let slow = millis > LAG.num_milliseconds();
         let condition = if slow {

@@ -65,7 +65,11 @@ impl Subscriber {
     }
 
     fn is_paused(&self, now: DateTime<Utc>) -> bool {
-        self.state().paused_until.is_some_and(|until| now < until)
+        self.paused_until().is_some_and(|until| now < until)
+    }
+
+    fn paused_until(&self) -> Option<DateTime<Utc>> {
+        self.state().paused_until
     }
 
     fn has_taken(&self, record: RecordId) -> bool {
@@ -135,7 +139,17 @@ impl Worker {
         });
         together(handing.collect()).await;
         let left = left.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let next_at = self.registrar.now() + DELAY;
+        let soon = self.registrar.now() + DELAY;
+        // Few that are left come again soon, since others of their enrollments wait for them.
+        // Many wait until the publisher is asked again: they must not crowd out what is new.
+        let paused = inner
+            .subscribers
+            .iter()
+            .filter_map(Subscriber::paused_until);
+        let next_at = match full {
+            true => paused.fold(soon, DateTime::max),
+            false => soon,
+        };
         let settle = |record: &Record| match left.contains(&record.id) {
             false => Settlement::Published(record.id),
             true => Settlement::Later {
@@ -165,7 +179,7 @@ impl Worker {
         for subscriber in &inner.subscribers {
             subscriber.forget(&published);
         }
-        Ok(full && left.is_empty())
+        Ok(full)
     }
 
     /// Hands records to one publisher, and gives those that it has not taken.

@@ -430,3 +430,37 @@ async fn a_publisher_that_never_answers_costs_the_others_a_moment() {
     }
     working.abort();
 }
+
+/// A publisher is away for long, and much piles up for it: what is new still comes at once.
+#[tokio::test]
+async fn a_backlog_does_not_crowd_out_what_is_new() {
+    let (world, hub) = world();
+    world.publisher.set_down(true);
+    for number in 0..600 {
+        world
+            .enrol(&format!("learner-{number}"), Method::BankTransfer)
+            .await;
+    }
+    while world.pass().await.unpublished > 0 {}
+    let mut passes = 0;
+    for round in 0..5 {
+        let name = format!("new-{round}");
+        let mut stream = open(&world, &hub, &name, None).await;
+        soon(&mut stream).await.unwrap();
+        world.advance(1);
+        world.enrol(&name, Method::BankTransfer).await;
+        while soon(&mut stream).await.is_none() {
+            world.pass().await;
+            passes += 1;
+        }
+    }
+    // Eighteen hundred records are seven batches: most of the time they are not in the way.
+    assert!(passes <= 25, "{passes} batches until five were told");
+    // Nothing is lost by it.
+    world.publisher.set_down(false);
+    world.advance(60);
+    while world.pass().await.published > 0 {}
+    let told = world.publisher.published();
+    let of_enrollments = told.iter().filter(|record| record.enrollment.is_some());
+    assert_eq!(of_enrollments.count(), 605 * 3);
+}
