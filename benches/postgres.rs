@@ -38,7 +38,7 @@ const DUE: &str = "
 INSERT INTO coursegate.enrollments
 SELECT gen_random_uuid(), 'due-' || n, 'due-' || n || '@school.example', 'course-' || n % 200, 'Course', 49900, 'ZAR',
        'card', '{\"level\":\"full\",\"kinds\":[\"full\"],\"seconds\":null,\"restrictions\":[]}', 'awaiting_payment',
-       NULL, NULL, 2, now(), now(), NULL
+       NULL, NULL, NULL, 2, now(), now(), NULL
 FROM generate_series(:first, :last) AS n;
 INSERT INTO coursegate.attempts
     (reference, enrollment, number, learner, course, amount, currency, declared, link, link_url, status, created_at)
