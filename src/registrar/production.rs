@@ -93,8 +93,11 @@ impl RegistrarBuilder {
         // The parts may have changed since the report was made.
         let mut critical: Vec<Finding> = report.criticals().cloned().collect();
         let parts = self.parts().into_iter();
-        critical.extend(parts.filter(|finding| finding.level == Level::Critical));
-        critical.dedup();
+        for finding in parts.filter(|finding| finding.level == Level::Critical) {
+            if !critical.contains(&finding) {
+                critical.push(finding);
+            }
+        }
         if !critical.is_empty() {
             return Err(NotReady::Critical(critical));
         }

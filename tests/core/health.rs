@@ -99,6 +99,11 @@ async fn payments_without_callbacks_are_remarkable() {
         reason.starts_with("3 payments were started in 60 minutes, and no callback came"),
         "{reason}"
     );
+    // A probe of our own is no callback of the provider's.
+    let probe = signed(r#"{"coursegate_probe":"1"}"#);
+    world.registrar.receive(probe).await;
+    let health = world.registrar.health().await;
+    assert_eq!(part(&health, "callbacks").0, Condition::Strained);
     world.pay(&link, Choice::Card).await;
     let health = world.registrar.health().await;
     assert_eq!(
