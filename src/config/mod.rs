@@ -1,6 +1,9 @@
 //! How an installation is set up.
 
 mod environment;
+mod problem;
+mod reader;
+mod setting;
 mod settings;
 
 use std::fmt;
@@ -14,7 +17,8 @@ use crate::secret::{AppId, Secret};
 use crate::webhook::{KeyRing, Verifier};
 
 pub use environment::Environment;
-pub use settings::{ConfigError, ConfigProblem, Setting};
+pub use problem::{ConfigError, ConfigProblem};
+pub use setting::Setting;
 
 /// Why a web address was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -12,6 +12,7 @@ mod metrics;
 mod rule;
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -227,6 +228,17 @@ fn remember(seen: &mut Seen, value: i64, now: DateTime<Utc>) {
     seen.push_back((now, value));
 }
 
+/// A window and what it is compared with, once both have been watched.
+fn known(
+    began: DateTime<Utc>,
+    now: DateTime<Utc>,
+    within: Duration,
+    baseline: Duration,
+) -> Option<(chrono::Duration, chrono::Duration)> {
+    let (within, baseline) = (rule::span(within), rule::span(baseline));
+    (now - began >= within + baseline).then_some((within, baseline))
+}
+
 /// A share in percent, to the nearest.
 fn rounded(part: u64, whole: u64) -> u64 {
     (part * 100 + whole / 2) / whole.max(1)
@@ -312,10 +324,7 @@ impl Watched {
                 baseline,
                 at_least,
             } => {
-                let (within, baseline) = (rule::span(*within), rule::span(*baseline));
-                if now - began < within + baseline {
-                    return None;
-                }
+                let (within, baseline) = known(began, now, *within, *baseline)?;
                 let current = between(&self.seen, now, zero, within).count() as u64;
                 let before = between(&self.seen, now, within, within + baseline).count() as u64;
                 // Compared crosswise, so that nothing is rounded.
@@ -336,10 +345,7 @@ impl Watched {
                 at_least,
                 ..
             } => {
-                let (within, baseline) = (rule::span(*within), rule::span(*baseline));
-                if now - began < within + baseline {
-                    return None;
-                }
+                let (within, baseline) = known(began, now, *within, *baseline)?;
                 let count = |seen: &Seen, from, to| between(seen, now, from, to).count() as u64;
                 let part = count(&self.seen, zero, within);
                 let whole = count(&self.against, zero, within);

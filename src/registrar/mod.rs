@@ -24,6 +24,7 @@ mod production;
 mod provider;
 mod receipt;
 mod relay;
+mod roles;
 mod security;
 mod statement;
 mod sweep;

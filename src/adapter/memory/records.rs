@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::state::text_of;
+use super::chain::text_of;
 use super::{MemoryStore, figures};
 use crate::access::Grant;
 use crate::audit::{Concern, ConcernKey};
