@@ -46,6 +46,7 @@
 //! | `live` | streams of what changed, for learners and admins, in `live` |
 //! | `nats` | records on NATS JetStream, `adapter::nats` |
 //! | `metrics` | numbers for operators, through the `metrics` facade: [`monitor::Metric`] |
+//! | `encryption` | stored bodies of callbacks are encrypted, by [`webhook::BodyKeys`] |
 //! | `statements` | bank statements from CSV files, in [`statement`] |
 //! | `regex` | the `regex` condition in detection rules |
 //!

@@ -82,8 +82,8 @@ pub enum Permission {
     Override,
     /// Have things handled again: callbacks, questions to the provider, audits, concerns.
     Replay,
-    /// Change how the installation works. Nothing here needs it: ask for it on pages of your
-    /// own that do.
+    /// Change how the installation works, and erase learners. Ask for it on pages of your own
+    /// that do such things, too.
     Configure,
 }
 

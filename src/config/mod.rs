@@ -14,7 +14,7 @@ use crate::evidence::Grade;
 use crate::ids::Reference;
 use crate::reason::words;
 use crate::secret::{AppId, Secret};
-use crate::webhook::{KeyRing, Verifier};
+use crate::webhook::{BodyKeys, KeyRing, Verifier};
 
 pub use environment::Environment;
 pub use problem::{ConfigError, ConfigProblem};
@@ -239,6 +239,11 @@ pub struct Config {
     pub sweep_every: Option<Duration>,
     /// How often new records are added to the chain (default every 5 s; `None` never).
     pub seal_every: Option<Duration>,
+    /// What stored bodies of callbacks are encrypted with (default: they are kept as they came).
+    pub body_keys: BodyKeys,
+    /// How long the bodies of settled callbacks are kept (default: for ever). Everything else
+    /// about them stays.
+    pub keep_bodies: Option<Duration>,
     /// How many days back it looks (default 3).
     pub sweep_days: u32,
     /// Wait before an undecided delivery is tried again; doubles each time (default 2 s).
@@ -287,6 +292,8 @@ impl Config {
             audit_every: Some(Duration::from_secs(24 * 3600)),
             sweep_every: Some(Duration::from_secs(24 * 3600)),
             seal_every: Some(Duration::from_secs(5)),
+            body_keys: BodyKeys::default(),
+            keep_bodies: None,
             sweep_days: 3,
             retry_delay: Duration::from_secs(2),
             retry_delay_max: Duration::from_secs(3600),

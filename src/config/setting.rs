@@ -102,6 +102,11 @@ settings! {
         "how often money and access are compared";
     SWEEP "COURSEGATE_SWEEP_EVERY_HOURS" "sweep_every_hours" Some("24"), "0 to 720 (hours; 0 is never)",
         "how often the provider's history is looked through";
+    BODY_KEYS "COURSEGATE_BODY_KEYS" "body_keys" Some("none"),
+        "label=key, or several with commas between them; a key is 64 hexadecimal digits",
+        "encrypt the stored bodies of callbacks: the first key encrypts, all of them decrypt";
+    KEEP_BODIES "COURSEGATE_KEEP_BODIES_DAYS" "keep_bodies_days" Some("0"), "0 to 3650 (days; 0 is for ever)",
+        "how long the bodies of settled callbacks are kept";
     SWEEP_DAYS "COURSEGATE_SWEEP_DAYS" "sweep_days" Some("3"), "1 to 30 (days)",
         "how far back it is looked through";
 }

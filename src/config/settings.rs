@@ -11,15 +11,20 @@ use super::problem::ConfigError;
 use super::reader::{Reader, refused};
 use super::setting::{
     API_URL, APP_ID, APP_SECRET, AUDIT, BANK_ACCOUNT, BANK_BRANCH, BANK_HOLDER, BANK_NAME,
-    CALLBACK_URL, CANCEL_URL, DEADLINE, EVIDENCE, FAILURE_URL, FOUR_EYES, MAX_BODY, MODE, PARKED,
-    PATIENCE, PROVIDER_WAIT, REFUND, RETRIES, RETRY_DELAY, RETRY_LIMIT, SITE_URL, SUCCESS_URL,
-    SWEEP, SWEEP_DAYS, Setting, TIMEOUT, TRANSFER, UNPAID, UNVERIFIED, WEBHOOK_SECRETS,
+    BODY_KEYS, CALLBACK_URL, CANCEL_URL, DEADLINE, EVIDENCE, FAILURE_URL, FOUR_EYES, KEEP_BODIES,
+    MAX_BODY, MODE, PARKED, PATIENCE, PROVIDER_WAIT, REFUND, RETRIES, RETRY_DELAY, RETRY_LIMIT,
+    SITE_URL, SUCCESS_URL, SWEEP, SWEEP_DAYS, Setting, TIMEOUT, TRANSFER, UNPAID, UNVERIFIED,
+    WEBHOOK_SECRETS,
 };
 use super::{BankDetails, Config, Mode, OnUnverified, Site, UrlError};
 use crate::evidence::Grade;
 use crate::ids::Title;
 use crate::secret::AppId;
-use crate::webhook::KeyRing;
+#[cfg(feature = "encryption")]
+use crate::secret::Secret;
+#[cfg(feature = "encryption")]
+use crate::webhook::BodyError;
+use crate::webhook::{BodyKeys, KeyRing};
 
 const HOUR: u64 = 3600;
 const DAY: u64 = 24 * HOUR;
@@ -148,6 +153,8 @@ fn read<'f>(
     let parked = reader.number(&PARKED, 1..=43_200, 60);
     let audit_every = reader.every(&AUDIT, 720, 24, HOUR);
     let sweep_every = reader.every(&SWEEP, 720, 24, HOUR);
+    let body_keys = body_keys(&mut reader);
+    let keep_bodies = reader.every(&KEEP_BODIES, 3650, 0, DAY);
     let sweep_days = reader.number(&SWEEP_DAYS, 1..=30, 3);
 
     let problems = reader.problems;
@@ -180,8 +187,51 @@ fn read<'f>(
     config.parked_alert = Duration::from_secs(parked * 60);
     config.audit_every = audit_every;
     config.sweep_every = sweep_every;
+    config.body_keys = body_keys;
+    config.keep_bodies = keep_bodies;
     config.sweep_days = small(sweep_days);
     Ok(config)
+}
+
+/// What stored bodies are encrypted with.
+fn body_keys<'f, F>(reader: &mut Reader<'f, F>) -> BodyKeys
+where
+    F: Fn(&Setting) -> Option<Result<&'f str, &'static str>>,
+{
+    let mut keys = BodyKeys::default();
+    let Some(text) = reader.text(&BODY_KEYS) else {
+        return keys;
+    };
+    #[cfg(not(feature = "encryption"))]
+    {
+        let _ = (text, &mut keys);
+        let remedy = "Build with the feature `encryption` of coursegate, or unset it.";
+        reader.wrong(&BODY_KEYS, "needs a feature that is off", remedy);
+    }
+    #[cfg(feature = "encryption")]
+    for item in text.split(',') {
+        let (label, key) = item.split_once('=').unwrap_or_default();
+        let added = match Secret::new(key) {
+            Ok(key) => keys.clone().and(label.trim(), &key),
+            Err(_) => Err(BodyError::NotAKey),
+        };
+        match added {
+            Ok(more) => keys = more,
+            Err(BodyError::BadLabel) => {
+                let remedy = "A label is 1 to 32 letters, digits, - and _; each key has its own.";
+                reader.wrong(
+                    &BODY_KEYS,
+                    "has a label that cannot be one, or twice",
+                    remedy,
+                );
+            }
+            Err(_) => {
+                let remedy = "Make one with `openssl rand -hex 32`, and write label=key.";
+                reader.wrong(&BODY_KEYS, "holds something that is no key", remedy);
+            }
+        }
+    }
+    keys
 }
 
 /// The current secret, and those accepted beside it.

@@ -15,6 +15,7 @@ mod chain;
 mod commits;
 mod lists;
 mod notices;
+mod personal;
 mod queues;
 mod reads;
 mod timers;
@@ -35,7 +36,7 @@ use crate::payment::Method;
 use crate::port::{Records, Store};
 use crate::reason::Note;
 use crate::record::{Actor, Source};
-use crate::webhook::{DeliveryKey, SignedForm};
+use crate::webhook::{DeliveryKey, SignedForm, StoredBody};
 
 use chain::the_chain_holds_every_record_once;
 use commits::{
@@ -48,6 +49,7 @@ use lists::{
     everything_can_be_walked_through, money_that_goes_back_is_kept, one_approval_of_two_is_kept,
 };
 use notices::{notices_are_claimed_by_themselves, notices_are_listed_and_read};
+use personal::{a_learner_is_erased_and_the_chain_holds, bodies_go_once_they_are_settled};
 use queues::{
     a_claim_is_no_larger_than_asked, held_money_stays_in_sight, parked_deliveries_wake,
     the_inbox_is_leased, the_outbox_keeps_order, the_queue_is_paged,
@@ -118,6 +120,8 @@ where
         notices_are_listed_and_read,
         notices_are_claimed_by_themselves,
         the_chain_holds_every_record_once,
+        bodies_go_once_they_are_settled,
+        a_learner_is_erased_and_the_chain_holds,
         payments_are_found,
         figures_add_up,
     );
@@ -179,9 +183,10 @@ fn delivery(key: &str, state: InboxState) -> InboxEntry {
         key: "primary".into(),
         form: SignedForm::Raw,
     };
+    let body = StoredBody::Plain(b"{}".to_vec());
     InboxEntry {
         state,
-        ..InboxEntry::new(DeliveryKey::from(key), start(), "/hook", b"{}", signed_by)
+        ..InboxEntry::new(DeliveryKey::from(key), start(), "/hook", body, signed_by)
     }
 }
 

@@ -7,13 +7,13 @@ use super::{Enrollment, Timer, Version};
 use crate::access::Grant;
 use crate::audit::Concern;
 use crate::evidence::SignedBy;
-use crate::ids::{EnrollmentId, PayLinkId, Reference};
+use crate::ids::{EnrollmentId, LearnerId, PayLinkId, Reference};
 use crate::notice::Preferences;
 use crate::payment::Attempt;
 use crate::reason::{Note, words};
 use crate::record::Record;
 use crate::statement::StatementEntry;
-use crate::webhook::DeliveryKey;
+use crate::webhook::{DeliveryKey, StoredBody};
 
 /// Everything one decision writes: committed together or not at all.
 #[derive(Debug, Clone, Default)]
@@ -37,6 +37,9 @@ pub struct Change {
     pub statement: Vec<StatementEntry>,
     /// What an admin chose to be told of.
     pub preferences: Option<Preferences>,
+    /// What takes personal data out of the enrollment, or of grants apart from any. The first
+    /// of the records tells of it, and the store writes into it which records it changed.
+    pub erasure: Option<Erasure>,
     /// What happened, in order.
     pub records: Vec<Record>,
     /// Whether the records are queued for the publisher.
@@ -71,7 +74,32 @@ impl Change {
             && self.concerns.is_empty()
             && self.statement.is_empty()
             && self.preferences.is_none()
+            && self.erasure.is_none()
             && self.records.is_empty()
+    }
+}
+
+/// Takes a learner out of what is stored. The enrollment, its attempts and the grants of the
+/// same change name the pseudonym; bodies of deliveries for the enrollment go, as does what
+/// rows of bank statements that paid it say, and what people wrote about it. Deliveries that
+/// still waited are settled.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Erasure {
+    /// What the learner is called from now on.
+    pub pseudonym: LearnerId,
+    /// Records as they are from now on, instead of those with the same ids.
+    pub records: Vec<Record>,
+}
+
+impl Erasure {
+    /// Takes the learner out of these records.
+    pub(crate) fn of(pseudonym: LearnerId, records: &[Record]) -> Self {
+        let records = records.iter().filter_map(|it| it.erased(&pseudonym));
+        Self {
+            records: records.collect(),
+            pseudonym,
+        }
     }
 }
 
@@ -85,8 +113,8 @@ pub struct InboxEntry {
     pub received_at: DateTime<Utc>,
     /// The path it arrived at.
     pub path: String,
-    /// Its raw bytes.
-    pub body: Vec<u8>,
+    /// Its raw bytes, as they are kept.
+    pub body: StoredBody,
     /// Which key signed it, over which form.
     pub signed_by: SignedBy,
     /// The pay link it names.
@@ -107,14 +135,14 @@ impl InboxEntry {
         key: DeliveryKey,
         received_at: DateTime<Utc>,
         path: &str,
-        body: &[u8],
+        body: StoredBody,
         signed_by: SignedBy,
     ) -> Self {
         Self {
             key,
             received_at,
             path: path.to_owned(),
-            body: body.to_vec(),
+            body,
             signed_by,
             pay_link: None,
             reference: None,
@@ -133,7 +161,7 @@ impl fmt::Debug for InboxEntry {
             .field("key", &self.key)
             .field("state", &self.state)
             .field("tries", &self.tries)
-            .field("body_bytes", &self.body.len())
+            .field("body", &self.body)
             .finish_non_exhaustive()
     }
 }

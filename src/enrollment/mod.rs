@@ -18,6 +18,7 @@
 mod case;
 mod change;
 mod draft;
+mod erase;
 mod money;
 mod refund;
 mod repair;
@@ -37,7 +38,7 @@ use crate::money::Money;
 use crate::payment::Method;
 
 pub use case::Case;
-pub use change::{Change, InboxEntry, InboxOutcome, InboxState};
+pub use change::{Change, Erasure, InboxEntry, InboxOutcome, InboxState};
 pub use refund::Repayment;
 pub use rules::{HouseRules, MoneyRules, Schedule};
 pub use ruling::{Command, CommandKind, Refusal, Ruling, Stay, Transition};

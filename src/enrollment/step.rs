@@ -102,6 +102,11 @@ pub enum CaseError {
     /// The same person cannot be both.
     #[error("you have approved this already; it costs so much that a second person has to")]
     SecondPersonNeeded,
+    /// Something is to come yet: money, a decision, or access that lasts.
+    #[error(
+        "the enrollment is not over: withdraw or reject it, end its access, and settle its money first"
+    )]
+    NotOver,
     /// Nobody waits for a bank transfer here.
     #[error("the enrollment has no open bank transfer to prove")]
     NoTransfer,

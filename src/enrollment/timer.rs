@@ -29,12 +29,15 @@ pub enum Job {
     Audit,
     /// Adding new records to the chain.
     Seal,
+    /// Dropping the bodies of old deliveries.
+    Purge,
 }
 
 words!(Job {
     Sweep => "sweep",
     Audit => "audit",
     Seal => "seal",
+    Purge => "purge",
 });
 
 /// Sets a timer, or stops it.

@@ -26,10 +26,10 @@ pub use page::{Page, PageRequest};
 pub use payments::{AwkwardMoney, PaymentFilter, PaymentItem, PaymentKey, Prefix};
 pub use permissions::Permissions;
 pub use publisher::{EventPublisher, PublishError};
-pub use records::{InboxFilter, PendingItem, Records, RowFilter};
+pub use records::{InboxFilter, LearnerFile, PendingItem, Received, Records, RowFilter};
 pub use sink::{AlertSink, LogSink};
 pub use store::{
-    Claim, Committed, KnownDelivery, Loaded, Lookup, Settlement, Store, StoreError, StoreReport,
-    Work, WorkKind,
+    Claim, Committed, KnownDelivery, Loaded, Lookup, Purge, Purged, Settlement, Store, StoreError,
+    StoreReport, Work, WorkKind,
 };
 pub use web::{WebError, WebProbe};

@@ -11,7 +11,7 @@ use super::store::StoreError;
 use crate::access::Grant;
 use crate::audit::{Concern, ConcernKey};
 use crate::enrollment::{Case, Enrollment, InboxEntry};
-use crate::ids::{CourseId, EnrollmentId, GrantId, RecordId, Reference};
+use crate::ids::{CourseId, EnrollmentId, GrantId, LearnerId, RecordId, Reference};
 use crate::notice::Preferences;
 use crate::payment::Attempt;
 use crate::record::Record;
@@ -26,6 +26,26 @@ pub struct PendingItem {
     pub enrollment: Enrollment,
     /// Its attempts.
     pub attempts: Vec<Attempt>,
+}
+
+/// What is kept of one learner.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LearnerFile {
+    /// Their enrollments, oldest first.
+    pub enrollments: Vec<EnrollmentId>,
+    /// Grants apart from any enrollment, oldest first.
+    pub grants: Vec<Grant>,
+    /// Records about those grants, oldest first.
+    pub records: Vec<Record>,
+}
+
+/// What came from outside about one enrollment.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Received {
+    /// Callbacks.
+    pub deliveries: Vec<InboxEntry>,
+    /// Rows of bank statements that paid it.
+    pub rows: Vec<StatementEntry>,
 }
 
 /// Which rows of bank statements to list.
@@ -211,6 +231,18 @@ pub trait Records: Debug + Send + Sync + 'static {
     /// # Errors
     /// [`StoreError`].
     async fn preferences(&self) -> Result<Vec<Preferences>, StoreError>;
+
+    /// Everything that is kept of one learner, beside their enrollments' own.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn learner(&self, learner: &LearnerId) -> Result<LearnerFile, StoreError>;
+
+    /// What came from outside about one enrollment, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn received(&self, enrollment: EnrollmentId) -> Result<Received, StoreError>;
 
     /// One delivery.
     ///

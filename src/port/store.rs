@@ -44,6 +44,26 @@ pub struct StoreReport {
     pub defects: Vec<String>,
 }
 
+/// Which bodies of deliveries are not to be kept any longer.
+#[derive(Debug, Clone, Copy)]
+pub struct Purge<'a> {
+    /// Those that arrived before.
+    pub before: DateTime<Utc>,
+    /// Where the last call left off.
+    pub after: Option<&'a DeliveryKey>,
+    /// How many deliveries to look at.
+    pub limit: usize,
+}
+
+/// What became of bodies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Purged {
+    /// How many were dropped.
+    pub bodies: u64,
+    /// Where to go on; `None` at the end.
+    pub next: Option<DeliveryKey>,
+}
+
 /// What is looked for.
 #[derive(Debug, Clone, Copy)]
 pub enum Lookup<'a> {
@@ -247,6 +267,13 @@ pub trait Store: Debug + Send + Sync + 'static {
         let _ = (since, most);
         Ok(0)
     }
+
+    /// Walks on through the deliveries, so many at most, and drops the bodies of those that are
+    /// settled and arrived before a time. All else about them stays.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn purge(&self, purge: Purge<'_>) -> Result<Purged, StoreError>;
 
     /// Looks whether everything is there that keeps money and access right. A store that has
     /// nothing to look at says so by the empty report.

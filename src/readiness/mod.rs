@@ -125,7 +125,8 @@ fn variables(environment: &Environment, secrets: &[&str]) -> Vec<Finding> {
         let trimmed = value.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
         let upper = name.to_ascii_uppercase();
         let exposed = EXPOSED.iter().any(|prefix| upper.starts_with(prefix));
-        let named = upper.contains("IKHOKHA") && upper.contains("SECRET");
+        let named = upper.contains("IKHOKHA") && upper.contains("SECRET")
+            || upper.contains("COURSEGATE_BODY_KEY");
         if exposed && !trimmed.is_empty() && (named || secrets.contains(&trimmed)) {
             findings.push(Finding::new(Rule::SecretExposed).about(shown(name)));
         }
@@ -217,6 +218,21 @@ fn settings(config: &Config) -> Vec<Finding> {
             config.sweep_every.is_none(),
             Rule::SweepOff,
             "COURSEGATE_SWEEP_EVERY_HOURS",
+        ),
+        (
+            config.body_keys.is_empty(),
+            Rule::BodiesPlain,
+            "COURSEGATE_BODY_KEYS",
+        ),
+        (
+            config.body_keys.is_uniform(),
+            Rule::BodyKeyUniform,
+            "COURSEGATE_BODY_KEYS",
+        ),
+        (
+            config.keep_bodies.is_none(),
+            Rule::BodiesForever,
+            "COURSEGATE_KEEP_BODIES_DAYS",
         ),
         (
             config.bank.is_none(),

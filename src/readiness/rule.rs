@@ -156,6 +156,15 @@ rules! {
     RolesMissing "roles_missing" Warning Security
         "Whoever the host makes an admin may do everything: approve, refund, and give access."
         "Give the builder `permissions` that say who may do what.";
+    BodyKeyUniform "body_key_uniform" Critical Credentials
+        "A key for stored bodies repeats a few characters: no generated one does."
+        "Make one with `openssl rand -hex 32`, put it first, and keep the old one behind it.";
+    BodiesPlain "bodies_plain" Info Security
+        "Bodies of callbacks are stored as they came: whoever reads the database reads them."
+        "Set COURSEGATE_BODY_KEYS (feature `encryption`), unless the disk is encrypted and that is enough.";
+    BodiesForever "bodies_forever" Info Security
+        "Bodies of callbacks are kept for ever: the law may ask you to keep personal data no longer than needed."
+        "Set COURSEGATE_KEEP_BODIES_DAYS to as long as you may be asked about a payment.";
     UnknownApproved "unknown_approved" Warning Security
         "The rules take a payment of unknown method for a card: it may be approved without a person."
         "Use the fallback `hold`, unless this is what you want.";

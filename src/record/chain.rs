@@ -1,18 +1,26 @@
 //! Records in a chain: each link's hash covers its record and the hash before it, so that
 //! nothing can be changed, taken out or put in between without breaking every link after it.
 //!
+//! A record's own part of the link, its leaf, is salted. When a learner's personal data is
+//! erased, the records that told of it lose it, and the salt goes: the leaf stays, and the
+//! erasure, a record of the chain itself, vouches for each text as it is since then. So the
+//! chain holds, and what was erased cannot be guessed from it.
+//!
 //! Links are added shortly after the records, by one instance at a time: what was changed in
 //! the seconds between is not found. Who may rewrite the whole database can also rewrite the
 //! whole chain: note the newest hash somewhere else from time to time (see [`Anchor`]).
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
+use super::erased::ErasedRecord;
 use crate::ids::RecordId;
 
-/// A link's hash, in hexadecimal: SHA-256 over the 32 bytes of the hash before it (zeros for
-/// the first) and the UTF-8 text of the record.
+/// A SHA-256 of the chain, in hexadecimal: a leaf's or a link's.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct LinkHash(String);
@@ -28,13 +36,28 @@ impl LinkHash {
         Self(text.into())
     }
 
-    /// The hash of the link after this one.
+    /// A record's leaf: over its salt (hexadecimal) and the UTF-8 text.
+    pub fn leaf(salt: &str, text: &str) -> Self {
+        Self::over(&[&bytes(salt), text.as_bytes()])
+    }
+
+    /// The digest of a text without a salt, as an [`ErasedRecord`] has it.
+    pub fn digest(text: &str) -> Self {
+        Self::over(&[text.as_bytes()])
+    }
+
+    /// The hash of the link after this one: over the 32 bytes of this one (zeros before the
+    /// first) and the 32 bytes of the leaf.
     #[must_use]
-    pub fn then(&self, record: &str) -> Self {
+    pub fn then(&self, leaf: &Self) -> Self {
+        Self::over(&[&bytes(&self.0), &bytes(&leaf.0)])
+    }
+
+    fn over(parts: &[&[u8]]) -> Self {
         let mut digest = Sha256::new();
-        // What is no hexadecimal was tampered with, and leads to a hash that fits nothing.
-        digest.update(base16ct::lower::decode_vec(&self.0).unwrap_or_default());
-        digest.update(record);
+        for part in parts {
+            digest.update(part);
+        }
         Self(base16ct::lower::encode_string(&digest.finalize()))
     }
 
@@ -44,6 +67,11 @@ impl LinkHash {
     }
 }
 
+/// What is no hexadecimal was tampered with, and leads to a hash that fits nothing.
+fn bytes(hex: &str) -> Vec<u8> {
+    base16ct::lower::decode_vec(hex).unwrap_or_default()
+}
+
 /// One link, and the record as the store has it now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChainLink {
@@ -51,21 +79,33 @@ pub struct ChainLink {
     pub position: u64,
     /// The record.
     pub record: RecordId,
-    /// Its hash.
+    /// Random, in hexadecimal: without it nobody can guess what a leaf was made of. It goes
+    /// when the record's personal data is erased.
+    pub salt: Option<String>,
+    /// The hash of the salt and the record's text, as it was when it was added.
+    pub leaf: LinkHash,
+    /// The hash of the link before and the leaf.
     pub hash: LinkHash,
     /// The record's text, a JSON object; `None` when the record is gone.
     pub text: Option<String>,
 }
 
 impl ChainLink {
-    /// The link as a line for export: `{"position":…,"hash":…,"record":{…}}`. The text of
-    /// `record`, byte by byte, is what the hash covers.
+    /// The link as a line for export:
+    /// `{"position":…,"hash":"…","leaf":"…","salt":"…","record":{…}}`. The text of `record`,
+    /// byte by byte, is what the leaf covers. `salt` is null once personal data of the record
+    /// was erased.
     pub fn line(&self) -> String {
-        let record = self.text.as_deref().unwrap_or("null");
+        let salt = match &self.salt {
+            Some(salt) => format!("\"{salt}\""),
+            None => "null".to_owned(),
+        };
         format!(
-            "{{\"position\":{},\"hash\":\"{}\",\"record\":{record}}}",
+            "{{\"position\":{},\"hash\":\"{}\",\"leaf\":\"{}\",\"salt\":{salt},\"record\":{}}}",
             self.position,
-            self.hash.as_str()
+            self.hash.as_str(),
+            self.leaf.as_str(),
+            self.text.as_deref().unwrap_or("null"),
         )
     }
 }
@@ -89,11 +129,25 @@ pub struct Broken {
     pub what: &'static str,
 }
 
+/// What a whole chain came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Checked {
+    /// The newest link; position 0 when there is none.
+    pub newest: Anchor,
+    /// Records that hold no personal data any more. Who erased it, and when, is in the chain.
+    pub erased: u64,
+}
+
 /// Walks along a chain and checks each link.
 #[derive(Debug, Clone)]
 pub struct ChainCheck {
     last: Anchor,
     anchor: Option<Anchor>,
+    /// Records that are not what they were when they were added, in order: right if an erasure
+    /// further on says so.
+    changed: Vec<(u64, RecordId, LinkHash)>,
+    erased: HashMap<RecordId, LinkHash>,
 }
 
 impl ChainCheck {
@@ -103,7 +157,12 @@ impl ChainCheck {
             position: 0,
             hash: LinkHash::start(),
         };
-        Self { last, anchor }
+        Self {
+            last,
+            anchor,
+            changed: Vec::new(),
+            erased: HashMap::new(),
+        }
     }
 
     /// Checks the next link.
@@ -121,8 +180,8 @@ impl ChainCheck {
         let Some(text) = &link.text else {
             return Err(broken("the record is gone"));
         };
-        if self.last.hash.then(text) != link.hash {
-            return Err(broken("the record or the link was changed"));
+        if self.last.hash.then(&link.leaf) != link.hash {
+            return Err(broken("the link was changed"));
         }
         if let Some(anchor) = self
             .anchor
@@ -131,6 +190,13 @@ impl ChainCheck {
         {
             return Err(broken("it is not the link that was noted"));
         }
+        match &link.salt {
+            Some(salt) if LinkHash::leaf(salt, text) == link.leaf => self.note_erasure(text),
+            _ => {
+                let changed = (link.position, link.record, LinkHash::digest(text));
+                self.changed.push(changed);
+            }
+        }
         self.last = Anchor {
             position: link.position,
             hash: link.hash.clone(),
@@ -138,13 +204,53 @@ impl ChainCheck {
         Ok(())
     }
 
-    /// The last link, once there are no more.
+    /// What a record that is as it was says about others.
+    fn note_erasure(&mut self, text: &str) {
+        #[derive(Deserialize)]
+        struct Erasure {
+            fact: String,
+            records: Vec<ErasedRecord>,
+        }
+        /// Stores write a record's fact flat, or as an object of its own.
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Text {
+            Nested { fact: Erasure },
+            Flat(Erasure),
+        }
+        if !text.contains("\"personal_erased\"") {
+            return;
+        }
+        let Ok(Text::Nested { fact: erasure } | Text::Flat(erasure)) = serde_json::from_str(text)
+        else {
+            return;
+        };
+        if erasure.fact == "personal_erased" {
+            let records = erasure.records.into_iter();
+            self.erased
+                .extend(records.map(|erased| (erased.record, LinkHash(erased.digest))));
+        }
+    }
+
+    /// What it came to, once there are no more links.
     ///
     /// # Errors
-    /// [`Broken`] when the link that was noted did not come.
-    pub fn end(self) -> Result<Anchor, Broken> {
+    /// [`Broken`] when a record was changed otherwise than by an erasure that is in the chain,
+    /// or the link that was noted did not come.
+    pub fn end(self) -> Result<Checked, Broken> {
+        for (position, record, digest) in &self.changed {
+            if self.erased.get(record) != Some(digest) {
+                return Err(Broken {
+                    position: *position,
+                    what: "the record was changed",
+                });
+            }
+        }
         match self.anchor {
-            None => Ok(self.last),
+            None => Ok(Checked {
+                erased: self.changed.len() as u64,
+                newest: self.last,
+            }),
             Some(_) => Err(Broken {
                 position: self.last.position + 1,
                 what: "the link that was noted is gone",
@@ -153,32 +259,47 @@ impl ChainCheck {
     }
 }
 
-/// Checks exported lines, from the first on: what an accountant can do without the database.
+/// Checks exported lines, from the first to the last: what an accountant can do without the
+/// database.
 ///
 /// # Errors
 /// [`Broken`] at the first line that does not hold.
 pub fn verify_lines(
     lines: impl IntoIterator<Item = impl AsRef<str>>,
     anchor: Option<Anchor>,
-) -> Result<Anchor, Broken> {
+) -> Result<Checked, Broken> {
     #[derive(Deserialize)]
     struct Line<'l> {
         position: u64,
-        hash: String,
+        hash: LinkHash,
+        leaf: LinkHash,
+        salt: Option<String>,
         #[serde(borrow)]
         record: &'l RawValue,
     }
+    #[derive(Deserialize)]
+    struct Named {
+        id: RecordId,
+    }
     let mut check = ChainCheck::new(anchor);
     for line in lines {
-        let line: Line<'_> = serde_json::from_str(line.as_ref()).map_err(|_| Broken {
+        let unreadable = |_| Broken {
             position: check.last.position + 1,
             what: "the line cannot be read",
-        })?;
+        };
+        let line: Line<'_> = serde_json::from_str(line.as_ref()).map_err(unreadable)?;
+        let text = Some(line.record.get()).filter(|text| *text != "null");
+        let named: Option<Named> = text
+            .map(serde_json::from_str)
+            .transpose()
+            .map_err(unreadable)?;
         check.next(&ChainLink {
             position: line.position,
-            record: RecordId::from_uuid(uuid::Uuid::nil()),
-            hash: LinkHash::from_hex(line.hash),
-            text: Some(line.record.get().to_owned()).filter(|text| text != "null"),
+            record: named.map_or(RecordId::from_uuid(Uuid::nil()), |named| named.id),
+            salt: line.salt,
+            leaf: line.leaf,
+            hash: line.hash,
+            text: text.map(str::to_owned),
         })?;
     }
     check.end()

@@ -3,6 +3,7 @@
 
 mod actor;
 pub mod chain;
+mod erased;
 mod plain;
 
 use chrono::{DateTime, Utc};
@@ -22,6 +23,8 @@ use crate::reason::{HoldReason, Note, Permission, Severity};
 use crate::webhook::{DeliveryKey, VerifyError};
 
 pub use actor::{Actor, Source};
+pub use erased::ErasedRecord;
+pub(crate) use erased::erase_reason;
 
 /// What a decision about a payment rested on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -268,6 +271,20 @@ pub enum Fact {
         /// How grave it is.
         severity: AlertSeverity,
     },
+    /// A learner's personal data was erased.
+    PersonalErased {
+        /// The records that were changed by it.
+        records: Vec<ErasedRecord>,
+    },
+    /// What is kept of the learner was given out.
+    PersonalExported,
+    /// The bodies of old deliveries were dropped.
+    BodiesPurged {
+        /// How many.
+        bodies: u64,
+        /// Those that arrived before.
+        before: DateTime<Utc>,
+    },
     /// An admin chose what they are told of.
     PreferencesChosen,
     /// A channel did not take a notice for too long; it stays in the app.
@@ -330,6 +347,9 @@ impl Fact {
                 AlertStage::Escalated => "alert_escalated",
                 AlertStage::Recovered => "alert_recovered",
             },
+            Self::PersonalErased { .. } => "personal_data_erased",
+            Self::PersonalExported => "personal_data_exported",
+            Self::BodiesPurged { .. } => "bodies_purged",
             Self::PreferencesChosen => "preferences_chosen",
             Self::NoticeUndelivered { .. } => "notice_undelivered",
             Self::DeliveryRefused { .. } => "security_event",

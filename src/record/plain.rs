@@ -119,6 +119,17 @@ impl Fact {
             Self::AlertChanged { rule, stage, .. } => {
                 format!("The alert {} {stage}.", words(rule))
             }
+            Self::BodiesPurged { bodies, before } => format!(
+                "The bodies of {bodies} callbacks from before {} were dropped.",
+                before.format("%Y-%m-%d")
+            ),
+            Self::PersonalExported => "What is kept of the learner was given out.".to_owned(),
+            Self::PersonalErased { records } => {
+                format!(
+                    "Personal data was erased; {} records were changed by it.",
+                    records.len()
+                )
+            }
             Self::PreferencesChosen => "Chose what to be told of.".to_owned(),
             Self::NoticeUndelivered { channel, .. } => {
                 format!("A notice could not be delivered by {channel}.")

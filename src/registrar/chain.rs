@@ -9,7 +9,7 @@ use super::admin::Admin;
 use super::{Error, Registrar};
 use crate::port::{Page, PageRequest};
 use crate::reason::Permission;
-use crate::record::chain::{Anchor, Broken, ChainCheck, ChainLink};
+use crate::record::chain::{Anchor, Broken, ChainCheck, ChainLink, Checked};
 
 /// Records added in one call.
 const BATCH: usize = 1000;
@@ -27,6 +27,8 @@ const OVERDUE: Duration = Duration::from_secs(300);
 pub struct ChainReport {
     /// The newest link: note it somewhere else, and give it to the next check.
     pub newest: Option<Anchor>,
+    /// Records whose personal data was erased since; who did it is in the chain.
+    pub erased: u64,
     /// The first link that does not hold, if there is one.
     pub broken: Option<Broken>,
     /// Records that should be in the chain, and are not.
@@ -49,31 +51,25 @@ impl Admin<'_> {
     pub async fn verify_records(&self, noted: Option<Anchor>) -> Result<ChainReport, Error> {
         self.allow(Permission::View, None).await?;
         let registrar = self.registrar;
+        let mut walked = registrar.walk(noted.clone()).await?;
+        if walked.is_err() {
+            // Somebody may just have been erased: what vouches for that came behind us.
+            walked = registrar.walk(noted).await?;
+        }
         let records = &registrar.inner.records;
-        let mut check = ChainCheck::new(noted);
-        let mut request = PageRequest::first(PAGE);
-        let walked = loop {
-            let page = registrar
-                .within(async { Ok(records.chain(request).await?) })
-                .await?;
-            if let Err(broken) = page.items.iter().try_for_each(|link| check.next(link)) {
-                break Err(broken);
-            }
-            match page.next {
-                Some(after) => request = PageRequest::after(after, PAGE),
-                None => break check.end(),
-            }
-        };
         let before = registrar.now() - OVERDUE;
         let left_out = registrar
             .within(async { Ok(records.unsealed(before).await?) })
             .await?;
-        let (newest, broken) = match walked {
-            Ok(newest) => (Some(newest).filter(|newest| newest.position > 0), None),
+        let (checked, broken) = match walked {
+            Ok(checked) => (Some(checked), None),
             Err(broken) => (None, Some(broken)),
         };
         Ok(ChainReport {
-            newest,
+            erased: checked.as_ref().map_or(0, |checked| checked.erased),
+            newest: checked
+                .map(|checked| checked.newest)
+                .filter(|newest| newest.position > 0),
             broken,
             left_out,
         })
@@ -108,6 +104,33 @@ impl Registrar {
         let since = whole.map(|_| now - RECENT);
         while self.seal(since).await? == BATCH {}
         Ok(whole.unwrap_or(now).to_rfc3339())
+    }
+
+    /// Checks every link; the outer error is the store's.
+    async fn walk(&self, noted: Option<Anchor>) -> Result<Result<Checked, Broken>, Error> {
+        let records = &self.inner.records;
+        let mut check = ChainCheck::new(noted);
+        let mut request = PageRequest::first(PAGE);
+        loop {
+            let page = self
+                .within(async { Ok(records.chain(request).await?) })
+                .await?;
+            if let Err(broken) = page.items.iter().try_for_each(|link| check.next(link)) {
+                return Ok(Err(broken));
+            }
+            match page.next {
+                Some(after) => request = PageRequest::after(after, PAGE),
+                None => return Ok(check.end()),
+            }
+        }
+    }
+
+    /// Adds what is new to the chain now, if there is to be one.
+    pub(super) async fn seal_recent(&self) -> Result<(), Error> {
+        if self.inner.config.seal_every.is_some() {
+            while self.seal(Some(self.now() - RECENT)).await? == BATCH {}
+        }
+        Ok(())
     }
 
     async fn seal(&self, since: Option<DateTime<Utc>>) -> Result<usize, Error> {

@@ -1,8 +1,9 @@
 use crate::config::UrlError;
 use crate::enrollment::CaseError;
-use crate::ids::{ChannelName, CourseId, EnrollmentId};
+use crate::ids::{ChannelName, CourseId, EnrollmentId, GrantId};
 use crate::port::{GatewayError, StoreError};
 use crate::reason::Permission;
+use crate::webhook::BodyError;
 
 /// Why a use case failed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -23,6 +24,15 @@ pub enum Error {
     /// Nothing has this id or reference.
     #[error("there is no such {0}")]
     NotFound(&'static str),
+    /// These are not over yet: withdraw or reject them, end their access, and settle their
+    /// money before the learner is erased.
+    #[error("{} enrollments and {} grants of this learner are not over yet", .enrollments.len(), .grants.len())]
+    StillOpen {
+        /// The learner's enrollments that are not over.
+        enrollments: Vec<EnrollmentId>,
+        /// Grants apart from any enrollment that have not ended.
+        grants: Vec<GrantId>,
+    },
     /// Bank transfers are not set up.
     #[error("bank transfers are not offered; set the bank details in the configuration")]
     NoBank,
@@ -53,6 +63,9 @@ pub enum Error {
     /// The outer deadline passed.
     #[error("the deadline passed; it is not known whether anything was written")]
     DeadlineExceeded,
+    /// The body of a delivery cannot be encrypted, or not be read again.
+    #[error(transparent)]
+    Body(#[from] BodyError),
     /// An address cannot be right.
     #[error(transparent)]
     Url(#[from] UrlError),
@@ -89,8 +102,12 @@ impl Error {
             Self::Refused(CaseError::UnknownAttempt | CaseError::UnknownGrant) => {
                 ErrorKind::NotFound
             }
-            Self::Refused(_) | Self::Contended | Self::AwaitsSecond => ErrorKind::Conflict,
+            Self::Refused(_) | Self::Contended | Self::AwaitsSecond | Self::StillOpen { .. } => {
+                ErrorKind::Conflict
+            }
             Self::NoPayLink { .. } | Self::Gateway(_) => ErrorKind::Provider,
+            Self::Body(BodyError::Gone) => ErrorKind::NotFound,
+            Self::Body(_) => ErrorKind::Setup,
             Self::Store(_) | Self::DeadlineExceeded => ErrorKind::Unavailable,
         }
     }

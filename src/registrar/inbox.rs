@@ -14,13 +14,15 @@ use crate::payment::Attempt;
 use crate::port::{Committed, KnownDelivery};
 use crate::reason::Note;
 use crate::record::{Actor, Fact, Record, Source};
-use crate::webhook::{DeliveryKey, Notification, Verified};
+use crate::webhook::{BodyError, DeliveryKey, Notification, StoredBody, Verified};
 
 /// A delivery on its way through the pipeline.
 pub(super) struct Incoming<'d> {
     pub(super) verified: &'d Verified<'d>,
     pub(super) notification: &'d Notification<'d>,
     pub(super) key: DeliveryKey,
+    /// Its body, ready to be stored.
+    pub(super) body: StoredBody,
     pub(super) now: DateTime<Utc>,
     /// Whether this is a try that counts: the worker's, not the sender's.
     pub(super) counts: bool,
@@ -218,6 +220,33 @@ impl Registrar {
         Ok(incoming.receipt(outcome, case))
     }
 
+    /// A delivery whose stored body cannot be read: tried again, and given up on in the end.
+    pub(super) async fn put_off(
+        &self,
+        mut entry: InboxEntry,
+        why: &BodyError,
+    ) -> Result<(), Error> {
+        let now = self.now();
+        entry.tries += 1;
+        let mut record = None;
+        if entry.tries >= self.inner.config.retry_limit {
+            let cause = Note::new(format!("It cannot be read: {why}. Then replay this."));
+            let fact = Fact::DeliveryDead {
+                key: entry.key.clone(),
+                cause: cause.clone(),
+            };
+            record = Some(system_record(fact, now));
+            entry.state = InboxState::Dead { cause };
+        } else {
+            entry.state = InboxState::Waiting {
+                next_at: self.next_try(entry.tries, now),
+            };
+        }
+        tracing::error!(error = %why, "the body of a delivery cannot be read");
+        let change = publishing(Change::inbox_only(entry, record));
+        self.commit(change).await.map(drop)
+    }
+
     /// When to try again: the delay doubles with each try, and is spread by a quarter
     /// so that many that wait do not come back at once.
     fn next_try(&self, tries: u32, now: DateTime<Utc>) -> DateTime<Utc> {
@@ -239,7 +268,7 @@ impl Incoming<'_> {
             self.key.clone(),
             received_at,
             verified.path(),
-            verified.body(),
+            self.body.clone(),
             signed_by(verified),
         );
         // Most deliveries name what the case has names for already.

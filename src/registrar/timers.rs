@@ -19,6 +19,8 @@ use crate::record::{Actor, Fact, Record, Source};
 const BATCH: usize = 8;
 /// How long a claimed timer is kept from other workers.
 pub(super) const LEASE: Duration = Duration::from_secs(300);
+/// How often bodies are looked at that are not to be kept any longer.
+const DAILY: Duration = Duration::from_secs(24 * 3600);
 /// When to ask again after the provider failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(60);
 /// When to ask again after it refused, which somebody has to mend.
@@ -234,6 +236,7 @@ impl Worker {
             Job::Sweep => config.sweep_every,
             Job::Audit => config.audit_every,
             Job::Seal => config.seal_every,
+            Job::Purge => config.keep_bodies.map(|_| DAILY),
         };
         let Some(every) = every else {
             return Ok(Next::Never);
@@ -257,6 +260,7 @@ impl Worker {
                 Err(error) => return Err(error),
             },
             Job::Audit => registrar.audit_on(cursor).await?,
+            Job::Purge => registrar.purge_on(cursor).await?,
             Job::Seal => {
                 let done = registrar.seal_on(cursor).await?;
                 return Ok(Next::At(registrar.now() + every, Some(done)));
@@ -281,6 +285,7 @@ impl Worker {
             ),
             (Job::Audit, config.audit_every),
             (Job::Seal, config.seal_every),
+            (Job::Purge, config.keep_bodies.map(|_| DAILY)),
         ];
         let now = registrar.now();
         let wanted: Vec<_> = jobs

@@ -21,7 +21,7 @@ use crate::port::{Committed, KnownDelivery, Lookup, StoreError};
 use crate::reason::{Note, Severity};
 use crate::record::Fact;
 use crate::webhook::{
-    Delivery, DeliveryKey, Notification, NotificationError, Verified, VerifyError,
+    Delivery, DeliveryKey, Notification, NotificationError, StoredBody, Verified, VerifyError,
 };
 
 impl Registrar {
@@ -47,7 +47,7 @@ impl Registrar {
                     Ok(verified) => {
                         self.note_key(verified.key(), now);
                         self.inner.pulse.callback(now);
-                        self.handle(&verified, now, false, &mut watch).await
+                        self.handle(&verified, None, now, &mut watch).await
                     }
                     Err(error) => Ok(self.refuse(error, &delivery, now).await),
                 }
@@ -88,14 +88,19 @@ impl Registrar {
         Receipt::new(Outcome::Refused(error))
     }
 
-    /// Everything after the signature; also for deliveries that waited in the inbox.
+    /// Everything after the signature; also for deliveries that waited in the inbox, with
+    /// their bodies as they are kept: only those count as tries.
     pub(super) async fn handle(
         &self,
         verified: &Verified<'_>,
+        kept: Option<&StoredBody>,
         now: DateTime<Utc>,
-        counts: bool,
         watch: &mut Stopwatch,
     ) -> Result<Receipt, Error> {
+        let keep = |key: &DeliveryKey| match kept {
+            Some(body) => Ok(body.clone()),
+            None => self.inner.config.body_keys.seal(key, verified.body()),
+        };
         let parsed = Notification::parse(verified);
         watch.lap(|timings| &mut timings.detection);
         let mut receipt = match parsed {
@@ -104,13 +109,19 @@ impl Registrar {
                 let incoming = Incoming {
                     verified,
                     notification: &notification,
+                    body: keep(&key)?,
                     key,
                     now,
-                    counts,
+                    counts: kept.is_some(),
                 };
                 self.route(&incoming, watch).await?
             }
-            Err(error) => self.keep_unreadable(verified, &error, now).await?,
+            Err(error) => {
+                let key = DeliveryKey::of_unreadable(verified.body());
+                let body = keep(&key)?;
+                self.keep_unreadable(verified, key, body, &error, now)
+                    .await?
+            }
         };
         receipt.key = Some(verified.key().clone());
         receipt.form = Some(verified.form());
@@ -120,10 +131,11 @@ impl Registrar {
     async fn keep_unreadable(
         &self,
         verified: &Verified<'_>,
+        key: DeliveryKey,
+        body: StoredBody,
         error: &NotificationError,
         now: DateTime<Utc>,
     ) -> Result<Receipt, Error> {
-        let key = DeliveryKey::of_unreadable(verified.body());
         let lookup = Lookup::Delivery {
             key: &key,
             reference: None,
@@ -137,7 +149,7 @@ impl Registrar {
                 key.clone(),
                 known.map_or(now, |known| known.received_at),
                 verified.path(),
-                verified.body(),
+                body,
                 signed_by(verified),
             );
             let cause = Note::new(format!(

@@ -215,9 +215,23 @@ impl Worker {
     async fn retry(&self, entry: &InboxEntry) -> Result<Outcome, Error> {
         let registrar = &self.registrar;
         let signed_by = &entry.signed_by;
-        let verified = Verified::resumed(&entry.path, &entry.body, &signed_by.key, signed_by.form);
+        let body = match registrar
+            .inner
+            .config
+            .body_keys
+            .open(&entry.key, &entry.body)
+        {
+            Ok(body) => body,
+            Err(error) => {
+                let kept = registrar.put_off(entry.clone(), &error);
+                registrar.within(kept).await?;
+                return Ok(Outcome::Waiting);
+            }
+        };
+        let verified = Verified::resumed(&entry.path, &body, &signed_by.key, signed_by.form);
         let mut watch = Stopwatch::start();
-        let handled = registrar.handle(&verified, registrar.now(), true, &mut watch);
+        let kept = Some(&entry.body);
+        let handled = registrar.handle(&verified, kept, registrar.now(), &mut watch);
         Ok(registrar.within(handled).await?.outcome)
     }
 

@@ -20,6 +20,7 @@
 //! let forged = Notification::parse(&delivery);
 //! ```
 
+mod body;
 mod canonical;
 mod delivery;
 mod hint;
@@ -29,6 +30,7 @@ mod sign;
 mod value;
 mod verify;
 
+pub use body::{BodyError, BodyKeys, StoredBody};
 pub use delivery::{Delivery, DeliveryKey};
 pub(crate) use hint::hinted_reference;
 pub use notification::{Notification, NotificationError};

@@ -117,6 +117,11 @@ fn every_setting_does_something() {
         ("COURSEGATE_SWEEP_EVERY_HOURS", "12"),
         ("COURSEGATE_SWEEP_DAYS", "7"),
         ("IKHOKHA_API_URL", "https://api.ikhokha.example/v1"),
+        ("COURSEGATE_KEEP_BODIES_DAYS", "400"),
+        (
+            "COURSEGATE_BODY_KEYS",
+            "march=000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+        ),
         (
             "IKHOKHA_WEBHOOK_SECRETS",
             "old=AnotherMadeUpKeyNobodyEverUsed12",

@@ -266,6 +266,12 @@ impl Store for Stubborn {
     async fn settle(&self, settlements: &[Settlement]) -> Result<(), StoreError> {
         self.0.settle(settlements).await
     }
+    async fn purge(
+        &self,
+        purge: coursegate::port::Purge<'_>,
+    ) -> Result<coursegate::port::Purged, StoreError> {
+        self.0.purge(purge).await
+    }
     fn is_test_double(&self) -> bool {
         true
     }
@@ -295,6 +301,12 @@ impl Store for Broken {
         self.fail().await
     }
     async fn settle(&self, _: &[Settlement]) -> Result<(), StoreError> {
+        self.fail().await
+    }
+    async fn purge(
+        &self,
+        _: coursegate::port::Purge<'_>,
+    ) -> Result<coursegate::port::Purged, StoreError> {
         self.fail().await
     }
     fn is_test_double(&self) -> bool {

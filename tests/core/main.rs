@@ -35,6 +35,7 @@ mod mix;
 mod mixes;
 mod no_secrets;
 mod notices;
+mod personal;
 mod policy;
 mod races;
 mod readiness;

@@ -83,6 +83,12 @@ impl Store for Shelf {
         self.inner.settle(settlements).await
     }
 
+    async fn purge(
+        &self,
+        purge: coursegate::port::Purge<'_>,
+    ) -> Result<coursegate::port::Purged, StoreError> {
+        self.inner.purge(purge).await
+    }
     async fn inspect(&self) -> Result<StoreReport, StoreError> {
         self.says.clone()
     }
@@ -170,7 +176,9 @@ impl coursegate::port::EventPublisher for Silence {
 const BOTH: [Probe; 2] = [Probe::Store, Probe::Provider];
 
 /// What is true of a good installation: nothing stands in the way.
-const ALWAYS: [Rule; 6] = [
+const ALWAYS: [Rule; 8] = [
+    Rule::BodiesPlain,
+    Rule::BodiesForever,
     Rule::SecretShared,
     Rule::BankMissing,
     Rule::BeforeDeployment,
@@ -198,6 +206,9 @@ fn broken(changes: &[(&'static str, &str)]) -> BTreeSet<Rule> {
 fn rules_about_settings_and_variables() {
     assert_eq!(broken(&[]), BTreeSet::new());
     let secret = "IKHOKHA_APP_SECRET";
+    // Made up, as 32 bytes that count up would be.
+    let key = "march=000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+    let uniform = "march=0101010101010101010101010101010101010101010101010101010101010101";
     let cases: &[(&[(&'static str, &str)], Rule)] = &[
         (&[(secret, "ThisIsNoRealKeyButOn12")], Rule::SecretShort),
         (
@@ -315,6 +326,11 @@ fn rules_about_settings_and_variables() {
         (&[("COURSEGATE_MAX_BODY_BYTES", "1048576")], Rule::BodyLarge),
         (&[("COURSEGATE_AUDIT_EVERY_HOURS", "0")], Rule::AuditOff),
         (&[("COURSEGATE_SWEEP_EVERY_HOURS", "0")], Rule::SweepOff),
+        (&[("COURSEGATE_BODY_KEYS", uniform)], Rule::BodyKeyUniform),
+        (
+            &[("VITE_COURSEGATE_BODY_KEYS", "whatever")],
+            Rule::SecretExposed,
+        ),
     ];
     for (changes, rule) in cases {
         assert_eq!(broken(changes), BTreeSet::from([*rule]), "{changes:?}");
@@ -330,6 +346,8 @@ fn rules_about_settings_and_variables() {
         [("IKHOKHA_API_URL", "https://API.ikhokha.com:443/v2")],
         [("VITE_APP_ID", "IKMADEUPAPPLICATIONFORREADINESS1")],
         [("PATH", "/usr/bin ")],
+        [("COURSEGATE_BODY_KEYS", key)],
+        [("COURSEGATE_KEEP_BODIES_DAYS", "400")],
     ] {
         assert_eq!(broken(&changes), BTreeSet::new(), "{changes:?}");
     }
@@ -337,6 +355,14 @@ fn rules_about_settings_and_variables() {
     let mut odd = config();
     odd.site.callback_url.push_str("?course=7");
     assert!(readiness::check(&odd, &Environment::default()).has(Rule::CallbackWithQuery));
+    // Hints that go away.
+    let mut variables = good();
+    variables.insert("COURSEGATE_BODY_KEYS", key.to_owned());
+    variables.insert("COURSEGATE_KEEP_BODIES_DAYS", "400".to_owned());
+    let environment = environment(&variables);
+    let private = Config::from_environment(&environment).unwrap();
+    let report = readiness::check(&private, &environment);
+    assert!(!report.has(Rule::BodiesPlain) && !report.has(Rule::BodiesForever));
     // Bank details make the hint go away.
     let banked = config().bank(coursegate::BankDetails {
         account_holder: "School".into(),

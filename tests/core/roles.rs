@@ -86,6 +86,8 @@ async fn try_everything(
         Refund "record_reinstatement" desk.record_reinstatement(&payment, "");
         Override "grant" desk.grant(new, "");
         Override "revoke" desk.revoke(grant, "");
+        View "export_learner" desk.export_learner(&learner("thandi"));
+        Configure "erase_learner" desk.erase_learner(&learner("thandi"));
         Replay "replay" desk.replay(&"x".into());
         Replay "reconcile" desk.reconcile(&PaymentFilter::default(), PageRequest::first(first));
         Replay "audit" desk.audit(None, first);
@@ -136,6 +138,7 @@ async fn nobody_does_more_than_they_may() {
         "audit",
         "notices",
         "chain",
+        "personal",
     ]
     .iter()
     .map(|name| {

@@ -241,6 +241,8 @@ macro_rules! records_by {
             notices(&port::NoticeFilter, PageRequest<port::NoticeKey>)
                 -> Page<port::NoticeItem, port::NoticeKey>;
             preferences() -> Vec<coursegate::notice::Preferences>;
+            learner(&LearnerId) -> port::LearnerFile;
+            received(EnrollmentId) -> port::Received;
             delivery(&DeliveryKey) -> Option<enrollment::InboxEntry>;
         );
     };
@@ -254,7 +256,7 @@ macro_rules! records_by {
             #[allow(unused_imports)]
             use coursegate::statement::{RowChecksum, RowKey, StatementEntry};
             #[allow(unused_imports)]
-            use coursegate::{CourseId, EnrollmentId, GrantId, RecordId, Reference};
+            use coursegate::{CourseId, EnrollmentId, GrantId, LearnerId, RecordId, Reference};
             #[allow(unused_imports)]
             use coursegate::{access::Grant, enrollment, record, webhook::DeliveryKey};
 

@@ -85,7 +85,10 @@ macro_rules! store_by_steps {
             async fn settle(&self, settlements: &[Settlement]) -> Result<(), StoreError> {
                 self.0.settle(settlements).await
             }
-            fn is_test_double(&self) -> bool {
+async fn purge(&self, purge: coursegate::port::Purge<'_>) -> Result<coursegate::port::Purged, StoreError> {
+        self.0.purge(purge).await
+    }
+    fn is_test_double(&self) -> bool {
                 true
             }
         }

@@ -24,6 +24,7 @@ mod migrations;
 #[allow(dead_code)]
 mod mix;
 mod mixes;
+mod personal;
 mod pooler;
 mod races;
 mod reads;

@@ -4,11 +4,20 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 use super::state::State;
 use crate::ids::RecordId;
 use crate::record::Record;
 use crate::record::chain::LinkHash;
+
+/// A record in the chain.
+pub(super) struct Link {
+    pub(super) record: RecordId,
+    pub(super) salt: Option<String>,
+    pub(super) leaf: LinkHash,
+    pub(super) hash: LinkHash,
+}
 
 impl State {
     /// Every record there is, in no order.
@@ -19,7 +28,7 @@ impl State {
 
     /// Adds records to the chain that are not in it yet.
     pub(super) fn seal(&mut self, since: Option<DateTime<Utc>>, most: usize) -> usize {
-        let sealed: HashSet<RecordId> = self.chain.iter().map(|(id, _)| *id).collect();
+        let sealed: HashSet<RecordId> = self.chain.iter().map(|link| link.record).collect();
         let mut new: Vec<Arc<Record>> = self
             .records()
             .filter(|record| since.is_none_or(|since| record.at >= since))
@@ -29,9 +38,15 @@ impl State {
         new.sort_unstable_by_key(|record| record.id);
         new.truncate(most);
         for record in &new {
-            let last = self.chain.last().map(|(_, hash)| hash.clone());
-            let hash = last.unwrap_or_else(LinkHash::start).then(&text_of(record));
-            self.chain.push((record.id, hash));
+            let last = self.chain.last().map(|link| link.hash.clone());
+            let salt = Uuid::new_v4().simple().to_string();
+            let leaf = LinkHash::leaf(&salt, &text_of(record));
+            self.chain.push(Link {
+                record: record.id,
+                salt: Some(salt),
+                hash: last.unwrap_or_else(LinkHash::start).then(&leaf),
+                leaf,
+            });
         }
         new.len()
     }

@@ -5,6 +5,8 @@ use chrono::{DateTime, Utc};
 use super::state::{Kept, State};
 use crate::enrollment::{InboxEntry, InboxState};
 use crate::ids::PayLinkId;
+use crate::port::{Purge, Purged};
+use crate::webhook::{DeliveryKey, StoredBody};
 
 impl State {
     /// Parked deliveries that name this attempt are due at once.
@@ -27,6 +29,30 @@ impl State {
             if named && matches!(kept.entry.state, InboxState::Parked { .. }) {
                 kept.entry.state = InboxState::Parked { next_at: now };
             }
+        }
+    }
+
+    pub(super) fn purge(&mut self, purge: Purge<'_>) -> Purged {
+        let new = |key: &&DeliveryKey| purge.after.is_none_or(|after| *key > after);
+        let mut seen: Vec<DeliveryKey> = self.inbox.keys().filter(new).cloned().collect();
+        seen.sort_unstable();
+        seen.truncate(purge.limit);
+        let mut bodies = 0;
+        for key in &seen {
+            let Some(kept) = self.inbox.get_mut(key) else {
+                continue;
+            };
+            let entry = &mut kept.entry;
+            let is_over = entry.state.is_settled() && entry.received_at < purge.before;
+            if is_over && entry.body.is_kept() {
+                entry.body = StoredBody::Gone;
+                bodies += 1;
+            }
+        }
+        let is_full = seen.len() == purge.limit;
+        Purged {
+            bodies,
+            next: seen.pop().filter(|_| is_full),
         }
     }
 

@@ -6,6 +6,7 @@ mod clock;
 mod figures;
 mod id_map;
 mod inbox;
+mod personal;
 mod publisher;
 mod records;
 mod state;
@@ -21,7 +22,7 @@ use crate::access::Grant;
 use crate::enrollment::Change;
 use crate::ids::{CourseId, LearnerId};
 use crate::port::{
-    Claim, Committed, Loaded, Lookup, Settlement, Store, StoreError, Work, WorkKind,
+    Claim, Committed, Loaded, Lookup, Purge, Purged, Settlement, Store, StoreError, Work, WorkKind,
 };
 
 pub use clock::TestClock;
@@ -90,6 +91,10 @@ impl Store for MemoryStore {
 
     async fn seal(&self, since: Option<DateTime<Utc>>, most: usize) -> Result<usize, StoreError> {
         Ok(self.lock().seal(since, most))
+    }
+
+    async fn purge(&self, purge: Purge<'_>) -> Result<Purged, StoreError> {
+        Ok(self.lock().purge(purge))
     }
 
     fn is_test_double(&self) -> bool {

@@ -10,12 +10,12 @@ use super::{MemoryStore, figures};
 use crate::access::Grant;
 use crate::audit::{Concern, ConcernKey};
 use crate::enrollment::{Case, InboxEntry, InboxState};
-use crate::ids::{CourseId, EnrollmentId, GrantId, RecordId, Reference};
+use crate::ids::{CourseId, EnrollmentId, GrantId, LearnerId, RecordId, Reference};
 use crate::notice::{Notice, NoticeKind, Preferences};
 use crate::port::{
-    AwkwardMoney, CourseFigures, DayFigures, InboxFilter, NoticeFilter, NoticeItem, NoticeKey,
-    Page, PageRequest, PaymentFilter, PaymentItem, PaymentKey, PendingItem, Period, Records,
-    RowFilter, StoreError,
+    AwkwardMoney, CourseFigures, DayFigures, InboxFilter, LearnerFile, NoticeFilter, NoticeItem,
+    NoticeKey, Page, PageRequest, PaymentFilter, PaymentItem, PaymentKey, PendingItem, Period,
+    Received, Records, RowFilter, StoreError,
 };
 use crate::record::Record;
 use crate::record::chain::ChainLink;
@@ -301,12 +301,14 @@ impl Records for MemoryStore {
             .filter(|(position, _)| *position > after);
         let items = links
             .take(size + 1)
-            .map(|(position, (id, hash))| {
-                let record = state.records().find(|record| record.id == *id);
+            .map(|(position, link)| {
+                let record = state.records().find(|record| record.id == link.record);
                 ChainLink {
                     position,
-                    record: *id,
-                    hash: hash.clone(),
+                    record: link.record,
+                    salt: link.salt.clone(),
+                    leaf: link.leaf.clone(),
+                    hash: link.hash.clone(),
                     text: record.map(|record| text_of(record)),
                 }
             })
@@ -317,7 +319,8 @@ impl Records for MemoryStore {
     async fn unsealed(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
         let state = self.lock();
         let old = state.records().filter(|record| record.at < before);
-        let sealed = |record: &&Arc<Record>| state.chain.iter().any(|(id, _)| *id == record.id);
+        let sealed =
+            |record: &&Arc<Record>| state.chain.iter().any(|link| link.record == record.id);
         let missing = old.filter(|record| !sealed(record)).count();
         Ok(u64::try_from(missing).unwrap_or(u64::MAX))
     }
@@ -354,6 +357,14 @@ impl Records for MemoryStore {
 
     async fn preferences(&self) -> Result<Vec<Preferences>, StoreError> {
         Ok(self.lock().preferences.values().cloned().collect())
+    }
+
+    async fn learner(&self, learner: &LearnerId) -> Result<LearnerFile, StoreError> {
+        Ok(self.lock().learner(learner))
+    }
+
+    async fn received(&self, enrollment: EnrollmentId) -> Result<Received, StoreError> {
+        Ok(self.lock().received(enrollment))
     }
 
     async fn delivery(&self, key: &DeliveryKey) -> Result<Option<InboxEntry>, StoreError> {

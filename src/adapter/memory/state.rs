@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use super::chain::Link;
 use super::id_map::IdMap;
 use super::timers::{Kept as KeptTimer, Timers};
 use crate::access::Grant;
@@ -14,8 +15,7 @@ use crate::ids::{
 use crate::notice::Preferences;
 use crate::payment::Attempt;
 use crate::port::{AwkwardMoney, Committed, KnownDelivery, Loaded, Lookup, StoreError};
-use crate::record::Record;
-use crate::record::chain::LinkHash;
+use crate::record::{Fact, Record};
 use crate::statement::{RowChecksum, RowState, StatementEntry};
 use crate::webhook::DeliveryKey;
 
@@ -24,7 +24,7 @@ type Subject = (LearnerId, CourseId);
 #[derive(Default)]
 pub(super) struct State {
     pub(super) rows: IdMap<EnrollmentId, Box<Row>>,
-    by_subject: HashMap<Subject, EnrollmentId>,
+    pub(super) by_subject: HashMap<Subject, EnrollmentId>,
     pub(super) by_reference: HashMap<Reference, EnrollmentId>,
     by_link: HashMap<PayLinkId, EnrollmentId>,
     /// Grants apart from any enrollment.
@@ -38,8 +38,7 @@ pub(super) struct State {
     pub(super) concerns: BTreeMap<ConcernKey, Concern>,
     pub(super) statement: HashMap<RowChecksum, StatementEntry>,
     pub(super) timers: Timers,
-    /// Records in the chain, with their hashes.
-    pub(super) chain: Vec<(RecordId, LinkHash)>,
+    pub(super) chain: Vec<Link>,
     pub(super) preferences: BTreeMap<PersonId, Preferences>,
     /// Notices that somebody has read.
     pub(super) read: HashSet<(PersonId, RecordId)>,
@@ -204,7 +203,16 @@ impl State {
             self.preferences
                 .insert(preferences.person.clone(), preferences);
         }
-        for record in change.records {
+        let mut records = change.records;
+        if let Some(erasure) = change.erasure {
+            let erased = self.erase(touched, erasure);
+            if let Some(Fact::PersonalErased { records }) =
+                records.first_mut().map(|record| &mut record.fact)
+            {
+                *records = erased;
+            }
+        }
+        for record in records {
             self.write_record(record, change.publish);
         }
         if let Some(entry) = change.inbox {

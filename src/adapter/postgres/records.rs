@@ -17,12 +17,12 @@ use super::{PgStore, all, arguments};
 use crate::access::Grant;
 use crate::audit::{Concern, ConcernKey};
 use crate::enrollment::{Case, InboxEntry};
-use crate::ids::{CourseId, EnrollmentId, GrantId, RecordId, Reference};
+use crate::ids::{CourseId, EnrollmentId, GrantId, LearnerId, RecordId, Reference};
 use crate::notice::{NoticeKind, Preferences};
 use crate::port::{
-    AwkwardMoney, CourseFigures, DayFigures, InboxFilter, NoticeFilter, NoticeItem, NoticeKey,
-    Page, PageRequest, PaymentFilter, PaymentItem, PaymentKey, PendingItem, Period, Prefix,
-    Records, RowFilter, StoreError,
+    AwkwardMoney, CourseFigures, DayFigures, InboxFilter, LearnerFile, NoticeFilter, NoticeItem,
+    NoticeKey, Page, PageRequest, PaymentFilter, PaymentItem, PaymentKey, PendingItem, Period,
+    Prefix, Received, Records, RowFilter, StoreError,
 };
 use crate::record::Record;
 use crate::record::chain::{ChainLink, LinkHash};
@@ -215,6 +215,8 @@ impl Records for PgStore {
                 position: u64::try_from(row.try_get::<i64, _>("position")?)
                     .map_err(|_| BadRow("chain"))?,
                 record: RecordId::from_uuid(row.try_get("record")?),
+                salt: row.try_get("salt")?,
+                leaf: LinkHash::from_hex(row.try_get::<String, _>("leaf")?),
                 hash: LinkHash::from_hex(row.try_get::<String, _>("hash")?),
                 text: row.try_get("text")?,
             })
@@ -265,6 +267,46 @@ impl Records for PgStore {
             .ask(&self.statements.preferences, Ok(PgArguments::default()))
             .await?;
         Ok(all::<PreferencesRow, Preferences>(&rows)?)
+    }
+
+    async fn learner(&self, learner: &LearnerId) -> Result<LearnerFile, StoreError> {
+        let arguments = || arguments![learner.as_str()];
+        let statements = &self.statements;
+        let rows = self
+            .ask(&statements.learner_enrollments, arguments())
+            .await?;
+        let enrollments = rows
+            .iter()
+            .map(|row| Ok(EnrollmentId::from_uuid(row.try_get(0)?)))
+            .collect::<Result<_, sqlx::Error>>()
+            .map_err(CallError::from)?;
+        let rows = self.ask(&statements.learner_grants, arguments()).await?;
+        let grants = all::<GrantRow, Grant>(&rows)?;
+        let ids: Vec<String> = grants.iter().map(|grant| grant.id.to_string()).collect();
+        let records = match ids.is_empty() {
+            true => Vec::new(),
+            false => {
+                let rows = self
+                    .ask(&statements.grant_records, arguments![&ids])
+                    .await?;
+                all::<RecordRow, Record>(&rows)?
+            }
+        };
+        Ok(LearnerFile {
+            enrollments,
+            grants,
+            records,
+        })
+    }
+
+    async fn received(&self, enrollment: EnrollmentId) -> Result<Received, StoreError> {
+        let arguments = || arguments![enrollment.as_uuid()];
+        let deliveries = self.ask(&self.statements.deliveries, arguments()).await?;
+        let rows = self.ask(&self.statements.paying_rows, arguments()).await?;
+        Ok(Received {
+            deliveries: all::<InboxRow, InboxEntry>(&deliveries)?,
+            rows: all::<StatementRowRow, StatementEntry>(&rows)?,
+        })
     }
 
     async fn delivery(&self, key: &DeliveryKey) -> Result<Option<InboxEntry>, StoreError> {

@@ -23,7 +23,13 @@ pub(super) struct Statements {
     pub(super) settle_timers: Arc<str>,
     pub(super) record: Arc<str>,
     pub(super) seal: Arc<str>,
+    pub(super) purge: Arc<str>,
     pub(super) chain: Arc<str>,
+    pub(super) learner_enrollments: Arc<str>,
+    pub(super) learner_grants: Arc<str>,
+    pub(super) grant_records: Arc<str>,
+    pub(super) deliveries: Arc<str>,
+    pub(super) paying_rows: Arc<str>,
     pub(super) unsealed: Arc<str>,
     pub(super) objects: Arc<str>,
     pub(super) notify: Arc<str>,
@@ -155,8 +161,27 @@ impl Statements {
             preferences: own("SELECT row_to_json(p) FROM coursegate.preferences AS p ORDER BY person"),
             read: own("INSERT INTO coursegate.read_notices
                  SELECT $1, unnest($2::uuid[]) ON CONFLICT DO NOTHING"),
+            purge: own("WITH seen AS (
+                     SELECT key FROM coursegate.inbox WHERE key > $2 ORDER BY key LIMIT $3
+                 ), dropped AS (
+                     UPDATE coursegate.inbox AS i SET body = NULL, body_key = NULL FROM seen
+                     WHERE i.key = seen.key AND i.state = 'settled' AND i.received_at < $1
+                       AND i.body IS NOT NULL
+                     RETURNING 1
+                 )
+                 SELECT (SELECT count(*) FROM dropped), count(*), max(key) FROM seen"),
             seal: own("SELECT coursegate.seal($1, $2)"),
-            chain: own("SELECT c.position, c.record, encode(c.hash, 'hex') AS hash,
+            learner_enrollments: own("SELECT id FROM coursegate.enrollments WHERE learner = $1 ORDER BY id"),
+            learner_grants: own("SELECT row_to_json(g) FROM coursegate.grants AS g
+                 WHERE learner = $1 AND enrollment IS NULL ORDER BY id"),
+            grant_records: own("SELECT row_to_json(r) FROM coursegate.records AS r
+                 WHERE enrollment IS NULL AND fact ->> 'grant' = ANY($1) ORDER BY id"),
+            deliveries: own("SELECT row_to_json(i) FROM coursegate.deliveries($1) AS i"),
+            paying_rows: own("SELECT row_to_json(s) FROM coursegate.statement_rows AS s
+                 WHERE payment IN (SELECT reference FROM coursegate.attempts WHERE enrollment = $1)
+                 ORDER BY booked_on, checksum"),
+            chain: own("SELECT c.position, c.record, encode(c.salt, 'hex') AS salt,
+                     encode(c.leaf, 'hex') AS leaf, encode(c.hash, 'hex') AS hash,
                      CASE WHEN r.id IS NOT NULL THEN coursegate.canonical(r) END AS text
                  FROM coursegate.chain AS c LEFT JOIN coursegate.records AS r ON r.id = c.record
                  WHERE c.position > $1 ORDER BY c.position LIMIT $2"),

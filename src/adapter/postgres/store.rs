@@ -14,9 +14,11 @@ use crate::access::Grant;
 use crate::enrollment::{Case, Change, DueTimer, InboxEntry, TimerKey};
 use crate::ids::{CourseId, LearnerId, RecordId};
 use crate::port::{
-    Claim, Committed, Loaded, Lookup, Settlement, Store, StoreError, StoreReport, Work, WorkKind,
+    Claim, Committed, Loaded, Lookup, Purge, Purged, Settlement, Store, StoreError, StoreReport,
+    Work, WorkKind,
 };
 use crate::record::Record;
+use crate::webhook::DeliveryKey;
 
 #[async_trait]
 impl Store for PgStore {
@@ -189,6 +191,32 @@ impl Store for PgStore {
         let row = rows.first().ok_or(CallError::Row(BadRow("seal")))?;
         let added: i32 = row.try_get(0).map_err(CallError::from)?;
         Ok(usize::try_from(added).unwrap_or_default())
+    }
+
+    async fn purge(&self, purge: Purge<'_>) -> Result<Purged, StoreError> {
+        let after = purge.after.map_or("", DeliveryKey::as_str);
+        let limit = i64::try_from(purge.limit).unwrap_or(i64::MAX);
+        let rows = self
+            .ask(
+                &self.statements.purge,
+                arguments![purge.before, after, limit],
+            )
+            .await?;
+        let row = rows.first().ok_or(CallError::Row(BadRow("purge")))?;
+        let read = || -> Result<_, sqlx::Error> {
+            Ok((
+                row.try_get::<i64, _>(0)?,
+                row.try_get::<i64, _>(1)?,
+                row.try_get::<Option<String>, _>(2)?,
+            ))
+        };
+        let (bodies, seen, last) = read().map_err(CallError::from)?;
+        Ok(Purged {
+            bodies: u64::try_from(bodies).unwrap_or_default(),
+            next: last
+                .filter(|_| seen >= limit)
+                .map(|key| DeliveryKey::from(key.as_str())),
+        })
     }
 
     async fn inspect(&self) -> Result<StoreReport, StoreError> {

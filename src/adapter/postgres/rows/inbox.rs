@@ -9,7 +9,7 @@ use crate::evidence::SignedBy;
 use crate::ids::{EnrollmentId, PayLinkId, Reference};
 use crate::port::KnownDelivery;
 use crate::reason::Note;
-use crate::webhook::{DeliveryKey, SignedForm};
+use crate::webhook::{DeliveryKey, SignedForm, StoredBody};
 
 /// How far a delivery is, in the four columns that say it.
 #[derive(Serialize, Deserialize)]
@@ -59,7 +59,8 @@ pub(in super::super) struct InboxRow {
     received_at: DateTime<Utc>,
     path: String,
     /// As Postgres writes bytes: `\x` and two digits for each.
-    body: String,
+    body: Option<String>,
+    body_key: Option<Arc<str>>,
     signed_key: Arc<str>,
     signed_form: SignedForm,
     pay_link: Option<PayLinkId>,
@@ -72,11 +73,17 @@ pub(in super::super) struct InboxRow {
 
 impl From<InboxEntry> for InboxRow {
     fn from(from: InboxEntry) -> Self {
+        let (body_key, body) = match &from.body {
+            StoredBody::Plain(bytes) => (None, Some(bytes)),
+            StoredBody::Sealed { key, bytes } => (Some(key.clone()), Some(bytes)),
+            StoredBody::Gone => (None, None),
+        };
         Self {
             key: from.key.as_str().into(),
             received_at: from.received_at,
             path: from.path,
-            body: format!("\\x{}", base16ct::lower::encode_string(&from.body)),
+            body: body.map(|bytes| format!("\\x{}", base16ct::lower::encode_string(bytes))),
+            body_key,
             signed_key: from.signed_by.key,
             signed_form: from.signed_by.form,
             pay_link: from.pay_link,
@@ -92,17 +99,20 @@ impl TryFrom<InboxRow> for InboxEntry {
     type Error = BadRow;
 
     fn try_from(row: InboxRow) -> Result<Self, BadRow> {
-        let body = row
-            .body
-            .strip_prefix("\\x")
-            .and_then(|digits| base16ct::lower::decode_vec(digits).ok())
-            .ok_or(BadRow("inbox"))?;
+        let bytes = row.body.map(|text| {
+            let digits = text.strip_prefix("\\x").ok_or(BadRow("inbox"))?;
+            base16ct::lower::decode_vec(digits).map_err(|_| BadRow("inbox"))
+        });
+        let body = match (bytes.transpose()?, row.body_key) {
+            (None, _) => StoredBody::Gone,
+            (Some(bytes), None) => StoredBody::Plain(bytes),
+            (Some(bytes), Some(key)) => StoredBody::Sealed { key, bytes },
+        };
         let signed_by = SignedBy {
             key: row.signed_key,
             form: row.signed_form,
         };
         Ok(Self {
-            body,
             pay_link: row.pay_link,
             reference: row.reference,
             enrollment: row.enrollment,
@@ -112,7 +122,7 @@ impl TryFrom<InboxRow> for InboxEntry {
                 DeliveryKey::from(row.key.as_ref()),
                 row.received_at,
                 &row.path,
-                &[],
+                body,
                 signed_by,
             )
         })

@@ -26,7 +26,7 @@ pub(super) use grant::GrantRow;
 pub(super) use inbox::{InboxRow, KnownRow};
 pub(super) use notice::{NoticeRow, PreferencesRow};
 pub(super) use reads::{AwkwardRow, CaseRow, FiguresRow, PaymentRow, PendingRow};
-pub(super) use record::RecordRow;
+pub(super) use record::{ErasureRow, RecordRow};
 pub(super) use statement::StatementRowRow;
 pub(super) use timer::{TimerKeyRow, TimerRow};
 
@@ -69,6 +69,8 @@ pub(super) struct ChangeRow {
     statement: Vec<StatementRowRow>,
     #[serde(skip_serializing_if = "Option::is_none")]
     preferences: Option<PreferencesRow>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    erasure: Option<ErasureRow>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     records: Vec<RecordRow>,
     publish: bool,
@@ -111,6 +113,7 @@ impl From<Change> for ChangeRow {
                 .map(StatementRowRow::from)
                 .collect(),
             preferences: from.preferences.map(PreferencesRow::from),
+            erasure: from.erasure.map(ErasureRow::from),
             records: from.records.into_iter().map(RecordRow::from).collect(),
             publish: from.publish,
         }

@@ -2,7 +2,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::BadRow;
-use crate::enrollment::Version;
+use crate::enrollment::{Erasure, Version};
 use crate::ids::{EnrollmentId, LearnerId, PersonId, RecordId};
 use crate::notice::NoticeKind;
 use crate::reason::{Note, Severity};
@@ -81,6 +81,22 @@ impl From<Record> for RecordRow {
             note: from.note,
             basis: from.basis,
             at: from.at,
+        }
+    }
+}
+
+/// What takes a learner out of what is stored.
+#[derive(Serialize)]
+pub(in super::super) struct ErasureRow {
+    pseudonym: LearnerId,
+    records: Vec<RecordRow>,
+}
+
+impl From<Erasure> for ErasureRow {
+    fn from(from: Erasure) -> Self {
+        Self {
+            pseudonym: from.pseudonym,
+            records: from.records.into_iter().map(RecordRow::from).collect(),
         }
     }
 }

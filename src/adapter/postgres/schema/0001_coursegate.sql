@@ -155,7 +155,8 @@ CREATE TABLE coursegate.inbox (
     key          text COLLATE "C" PRIMARY KEY,
     received_at  timestamptz NOT NULL,
     path         text NOT NULL,
-    body         bytea NOT NULL,
+    body         bytea,                   -- until its time is over
+    body_key     text,                    -- label of the key it is encrypted with, if it is
     signed_key   text NOT NULL,           -- label of the key that signed it
     signed_form  text NOT NULL,
     pay_link     text COLLATE "C",
@@ -167,6 +168,7 @@ CREATE TABLE coursegate.inbox (
     cause        text,
     tries        integer NOT NULL,
     leased_until timestamptz,             -- a worker has it until then
+    CONSTRAINT a_body_is_kept_until_it_is_settled CHECK (body IS NOT NULL OR state = 'settled'),
     CONSTRAINT a_state_is_whole
         CHECK ((state IN ('waiting', 'parked')) = (next_at IS NOT NULL)
                AND (state = 'settled') = (outcome IS NOT NULL)
@@ -198,8 +200,12 @@ CREATE INDEX records_by_enrollment ON coursegate.records (enrollment, version, i
 CREATE INDEX records_told ON coursegate.records (notice, at, id) WHERE notice IS NOT NULL;
 CREATE INDEX records_unassigned ON coursegate.records (id) WHERE enrollment IS NULL;
 
+-- But for one thing: `commit` takes personal data out of them, and adds a record that says so.
 CREATE FUNCTION coursegate.records_only_grow() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    IF TG_OP = 'UPDATE' AND current_setting('cg.erasing', true) = 'on' THEN
+        RETURN NULL;
+    END IF;
     RAISE EXCEPTION 'records are only added' USING ERRCODE = 'CG004';
 END $$;
 CREATE TRIGGER records_only_grow BEFORE UPDATE OR DELETE OR TRUNCATE ON coursegate.records
@@ -214,10 +220,13 @@ CREATE FUNCTION coursegate.canonical(r coursegate.records) RETURNS text LANGUAGE
         'at', to_char(r.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))::text
 $$;
 
--- The chain: each hash covers the record and the hash before it. Only added to.
+-- The chain: a leaf covers the salt and the record's text, and each hash the hash before it and
+-- the leaf. Only added to; the salt goes when personal data of the record is erased.
 CREATE TABLE coursegate.chain (
     position bigint PRIMARY KEY,
     record   uuid NOT NULL,
+    salt     bytea,
+    leaf     bytea NOT NULL,
     hash     bytea NOT NULL,
     CONSTRAINT a_record_is_sealed_once UNIQUE (record)
 );
@@ -231,6 +240,8 @@ DECLARE
     r coursegate.records;
     place bigint;
     last bytea;
+    salt bytea;
+    leaf bytea;
     added integer := 0;
 BEGIN
     LOCK TABLE coursegate.chain IN SHARE ROW EXCLUSIVE MODE;
@@ -242,8 +253,10 @@ BEGIN
         ORDER BY new.id LIMIT most
     LOOP
         place := place + 1;
-        last := sha256(last || convert_to(coursegate.canonical(r), 'UTF8'));
-        INSERT INTO coursegate.chain VALUES (place, r.id, last);
+        salt := decode(replace(gen_random_uuid()::text, '-', ''), 'hex');
+        leaf := sha256(salt || convert_to(coursegate.canonical(r), 'UTF8'));
+        last := sha256(last || leaf);
+        INSERT INTO coursegate.chain VALUES (place, r.id, salt, leaf, last);
         added := added + 1;
     END LOOP;
     RETURN added;
@@ -328,6 +341,49 @@ CREATE TABLE coursegate.statement_rows (
     CONSTRAINT one_row_per_payment UNIQUE (payment)
 );
 CREATE INDEX statement_rows_by_day ON coursegate.statement_rows ((state = 'open'), booked_on DESC, checksum);
+
+-- The deliveries for an enrollment, oldest first: their keys begin with a pay link of it, or
+-- with none.
+CREATE FUNCTION coursegate.deliveries(about uuid) RETURNS SETOF coursegate.inbox LANGUAGE sql STABLE AS $$
+    SELECT i.* FROM (SELECT link FROM coursegate.attempts WHERE enrollment = about AND link IS NOT NULL
+                     UNION SELECT '') AS a
+        CROSS JOIN LATERAL (SELECT * FROM coursegate.inbox AS i
+                            WHERE i.key >= a.link || '/' AND i.key < a.link || '0' AND i.enrollment = about) AS i
+        ORDER BY i.received_at, i.key
+$$;
+
+-- Takes the learner out of what is stored of an enrollment, or of grants apart from any; gives
+-- which records it changed, and their digests from now on.
+CREATE FUNCTION coursegate.erase(about uuid, given jsonb, erasure jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+    pseudonym text := erasure ->> 'pseudonym';
+    changed jsonb;
+BEGIN
+    UPDATE coursegate.enrollments SET learner = pseudonym WHERE id = about;
+    UPDATE coursegate.attempts SET learner = pseudonym WHERE enrollment = about;
+    UPDATE coursegate.grants AS g SET learner = pseudonym
+        FROM jsonb_populate_recordset(NULL::coursegate.grants, given) AS new WHERE g.id = new.id;
+    UPDATE coursegate.inbox AS i SET body = NULL, body_key = NULL, state = 'settled',
+        outcome = coalesce(i.outcome, 'no_effect'), next_at = NULL, cause = NULL, leased_until = NULL
+        FROM coursegate.deliveries(about) AS d WHERE i.key = d.key;
+    UPDATE coursegate.statement_rows SET reference = '', description = ''
+        WHERE payment IN (SELECT reference FROM coursegate.attempts WHERE enrollment = about);
+    UPDATE coursegate.concerns SET note = NULL WHERE enrollment = about;
+    PERFORM set_config('cg.erasing', 'on', true);
+    UPDATE coursegate.records AS r SET fact = new.fact, actor_id = new.actor_id, note = new.note
+        FROM jsonb_populate_recordset(NULL::coursegate.records, erasure -> 'records') AS new
+        WHERE r.id = new.id;
+    UPDATE coursegate.chain AS c SET salt = NULL
+        FROM jsonb_populate_recordset(NULL::coursegate.records, erasure -> 'records') AS new
+        WHERE c.record = new.id;
+    PERFORM set_config('cg.erasing', 'off', true);
+    SELECT jsonb_agg(jsonb_build_object('record', r.id,
+               'digest', encode(sha256(convert_to(coursegate.canonical(r), 'UTF8')), 'hex')) ORDER BY r.id)
+        INTO changed
+        FROM coursegate.records AS r
+        WHERE r.id IN (SELECT id FROM jsonb_populate_recordset(NULL::coursegate.records, erasure -> 'records'));
+    RETURN coalesce(changed, '[]');
+END $$;
 
 -- Writes one decision. Says 'done', 'conflict' (the enrollment moved on, exists already, or a
 -- reference is taken) or 'duplicate' (the delivery is settled already); nothing is written
@@ -478,6 +534,11 @@ BEGIN
         INSERT INTO coursegate.preferences
             SELECT * FROM jsonb_populate_record(NULL::coursegate.preferences, change -> 'preferences')
             ON CONFLICT (person) DO UPDATE SET channels = excluded.channels;
+    END IF;
+
+    IF change ? 'erasure' THEN
+        change := jsonb_set(change, '{records,0,fact,records}',
+                            coursegate.erase(e.id, change -> 'grants', change -> 'erasure'));
     END IF;
 
     IF change ? 'records' THEN

@@ -1,0 +1,164 @@
+//! What is kept of one learner, and how it is erased.
+
+use std::sync::Arc;
+
+use super::chain::text_of;
+use super::state::State;
+use crate::access::Grant;
+use crate::enrollment::{Erasure, InboxEntry, InboxOutcome, InboxState};
+use crate::ids::{EnrollmentId, GrantId, LearnerId};
+use crate::port::{LearnerFile, Received};
+use crate::reason::Note;
+use crate::record::chain::LinkHash;
+use crate::record::{ErasedRecord, Fact, Record};
+use crate::statement::{RowState, StatementEntry};
+use crate::webhook::StoredBody;
+
+impl State {
+    pub(super) fn learner(&self, learner: &LearnerId) -> LearnerFile {
+        let own = self.by_subject.iter().filter(|((of, _), _)| of == learner);
+        let mut enrollments: Vec<EnrollmentId> = own.map(|(_, id)| *id).collect();
+        enrollments.sort_unstable();
+        let own = self.free_grants.iter().filter(|((of, _), _)| of == learner);
+        let free = own.flat_map(|(_, grants)| grants);
+        let mut grants: Vec<Grant> = free
+            .filter(|grant| grant.enrollment.is_none())
+            .cloned()
+            .collect();
+        grants.sort_unstable_by_key(|grant| grant.id);
+        let about = |record: &&Arc<Record>| {
+            grant_of(&record.fact).is_some_and(|id| grants.iter().any(|grant| grant.id == id))
+        };
+        let records = self.unassigned.values().filter(about);
+        LearnerFile {
+            enrollments,
+            records: records.map(|record| record.as_ref().clone()).collect(),
+            grants,
+        }
+    }
+
+    pub(super) fn received(&self, enrollment: EnrollmentId) -> Received {
+        let entries = self.inbox.values().map(|kept| &kept.entry);
+        let own = entries.filter(|entry| entry.enrollment == Some(enrollment));
+        let mut deliveries: Vec<InboxEntry> = own.cloned().collect();
+        deliveries.sort_unstable_by(|a, b| (a.received_at, &a.key).cmp(&(b.received_at, &b.key)));
+        let rows = self.statement.values();
+        let mut rows: Vec<StatementEntry> = rows
+            .filter(|entry| self.pays(entry, enrollment))
+            .cloned()
+            .collect();
+        rows.sort_unstable_by(|a, b| {
+            (a.row.date, &a.row.checksum).cmp(&(b.row.date, &b.row.checksum))
+        });
+        Received { deliveries, rows }
+    }
+
+    fn pays(&self, entry: &StatementEntry, enrollment: EnrollmentId) -> bool {
+        match &entry.state {
+            RowState::Matched { payment, .. } => {
+                self.by_reference.get(payment) == Some(&enrollment)
+            }
+            RowState::Open | RowState::Closed { .. } => false,
+        }
+    }
+
+    /// Takes the learner out; what the change itself carries is written already.
+    pub(super) fn erase(
+        &mut self,
+        enrollment: Option<EnrollmentId>,
+        erasure: Erasure,
+    ) -> Vec<ErasedRecord> {
+        let pseudonym = &erasure.pseudonym;
+        if let Some(id) = enrollment {
+            self.by_subject.retain(|_, known| *known != id);
+            if let Some(row) = self.rows.get_mut(&id) {
+                let course = row.enrollment.course.clone();
+                self.by_subject.insert((pseudonym.clone(), course), id);
+                row.waiting = 0;
+            }
+            for kept in self.inbox.values_mut() {
+                let entry = &mut kept.entry;
+                if entry.enrollment == Some(id) {
+                    entry.body = StoredBody::Gone;
+                    if !entry.state.is_settled() {
+                        let outcome = InboxOutcome::NoEffect;
+                        entry.state = InboxState::Settled { outcome };
+                        self.unsettled.remove(&entry.key);
+                    }
+                }
+            }
+            let paying: Vec<_> = self
+                .statement
+                .iter()
+                .filter(|(_, entry)| self.pays(entry, id))
+                .map(|(checksum, _)| checksum.clone())
+                .collect();
+            for checksum in paying {
+                if let Some(entry) = self.statement.get_mut(&checksum) {
+                    entry.row.reference = Note::new("");
+                    entry.row.description = Note::new("");
+                }
+            }
+            for concern in self.concerns.values_mut() {
+                if concern.enrollment == Some(id)
+                    && let Some(closed) = &mut concern.closed
+                {
+                    closed.note = Note::new("");
+                }
+            }
+        }
+        self.rename_free_grants(pseudonym);
+        let records = erasure.records.into_iter();
+        records.map(|record| self.overwrite(record)).collect()
+    }
+
+    /// Grants that were written under the pseudonym leave the learner's own list.
+    fn rename_free_grants(&mut self, pseudonym: &LearnerId) {
+        let under = |((learner, _), _): &(&(LearnerId, _), &Vec<Grant>)| learner == pseudonym;
+        let renamed: Vec<GrantId> = self
+            .free_grants
+            .iter()
+            .filter(under)
+            .flat_map(|(_, grants)| grants.iter().map(|grant| grant.id))
+            .collect();
+        for ((learner, _), grants) in &mut self.free_grants {
+            if learner != pseudonym {
+                grants.retain(|grant| !renamed.contains(&grant.id));
+            }
+        }
+        self.free_grants.retain(|_, grants| !grants.is_empty());
+    }
+
+    /// Writes a record in the place of the one with its id.
+    fn overwrite(&mut self, record: Record) -> ErasedRecord {
+        let record = Arc::new(record);
+        let id = record.id;
+        let row = record.enrollment.and_then(|id| self.rows.get_mut(&id));
+        let known = match row {
+            Some(row) => row.records.iter_mut().find(|known| known.id == id),
+            None => self.unassigned.get_mut(&id),
+        };
+        if let Some(known) = known {
+            *known = record.clone();
+        }
+        let queued = self.queued.get(&id).copied();
+        if let Some(queued) = queued.and_then(|at| self.outbox.get_mut(&at)) {
+            queued.record = record.clone();
+        }
+        if let Some(link) = self.chain.iter_mut().find(|link| link.record == id) {
+            link.salt = None;
+        }
+        ErasedRecord {
+            record: id,
+            digest: LinkHash::digest(&text_of(&record)).as_str().to_owned(),
+        }
+    }
+}
+
+/// The grant apart from any enrollment that a record is about.
+fn grant_of(fact: &Fact) -> Option<GrantId> {
+    match fact {
+        Fact::GrantGiven { grant, .. } | Fact::GrantTaken { grant, .. } => Some(*grant),
+        _ => None,
+    }
+}

@@ -1,0 +1,72 @@
+//! An enrollment without personal data.
+
+use super::case::Case;
+use super::change::Erasure;
+use super::status::Status;
+use super::step::{Applied, CaseError, Effect, Step};
+use crate::access::{Grant, GrantState};
+use crate::ids::{Email, LearnerId};
+use crate::payment::Attempt;
+use crate::record::{Fact, Record, erase_reason};
+
+/// What stands where an address was. Nothing can be sent there (RFC 2606).
+const NOWHERE: &str = "erased@erased.invalid";
+
+impl Case {
+    /// Whether nothing is to come any more: it is closed, or what it gave is over, and no money
+    /// of it waits for a person.
+    pub fn is_over(&self) -> bool {
+        let live = |grant: &Grant| !matches!(grant.state, GrantState::Ended { .. });
+        let own = |grant: &&Grant| grant.enrollment == Some(self.enrollment.id);
+        let waits = matches!(
+            self.enrollment.status,
+            Status::AwaitingPayment | Status::AwaitingApproval { .. }
+        );
+        let held = self.attempts.iter().any(|it| it.held_back().is_some());
+        !waits && !held && !self.grants.iter().filter(own).any(live)
+    }
+
+    /// Takes out what tells of the learner, here and in these records of it. Sums, methods,
+    /// dates, decisions and who made them stay.
+    ///
+    /// # Errors
+    /// [`CaseError::NotOver`].
+    pub fn erase(
+        self,
+        pseudonym: &LearnerId,
+        records: &[Record],
+        step: &Step<'_>,
+    ) -> Result<Applied, CaseError> {
+        if !self.is_over() {
+            return Err(CaseError::NotOver);
+        }
+        let mut draft = self.draft(step);
+        draft.record(Fact::PersonalErased {
+            records: Vec::new(),
+        });
+        let enrollment = &mut draft.case.enrollment;
+        enrollment.learner = pseudonym.clone();
+        if let Ok(nowhere) = Email::new(NOWHERE) {
+            enrollment.email = nowhere;
+        }
+        erase_reason(&mut enrollment.status);
+        let id = enrollment.id;
+        for attempt in &mut draft.case.attempts {
+            attempt.learner = pseudonym.clone();
+            attempt.proof = None;
+        }
+        draft
+            .case
+            .grants
+            .retain(|grant| grant.enrollment == Some(id));
+        for grant in &mut draft.case.grants {
+            grant.learner = pseudonym.clone();
+        }
+        let mut applied = draft.finish(Effect::Changed);
+        let all: &[Attempt] = &applied.case.attempts;
+        applied.change.attempts = all.to_vec();
+        applied.change.grants.clone_from(&applied.case.grants);
+        applied.change.erasure = Some(Erasure::of(pseudonym.clone(), records));
+        Ok(applied)
+    }
+}

@@ -1,0 +1,168 @@
+//! After an erasure no table holds anything of the learner, and the chain holds.
+
+use coursegate::adapter::postgres::{PgStore, pool_options};
+use coursegate::payment::{Method, ProofOfPayment};
+use coursegate::port::{PageRequest, Records, RowFilter, Store};
+use coursegate::registrar::{NewGrant, NextStep};
+use coursegate::statement::StatementRow;
+use coursegate::{CourseId, Money, access::Terms};
+use sqlx::{AssertSqlSafe, PgPool};
+
+use crate::cluster::{fresh_schema, pool, url};
+use crate::school::{enrol, registrar};
+use crate::support::{admin, course, learner, price, request, signed_bytes};
+
+/// What is known of nobody else.
+const MARKS: [&str; 5] = ["thandi", "0821234567", "fnb-app", "payer", "T MOKOENA"];
+
+/// Where in the whole schema one of the marks stands.
+async fn traces(onlooker: &PgPool, schema: &str) -> Vec<String> {
+    let tables: Vec<String> = sqlx::query_scalar(
+        "SELECT table_name::text FROM information_schema.tables WHERE table_schema = $1",
+    )
+    .bind(schema)
+    .fetch_all(onlooker)
+    .await
+    .unwrap();
+    assert!(tables.len() > 12);
+    let mut found = Vec::new();
+    for table in tables {
+        // Bodies are bytes: shown as text, so that marks in them are found as well.
+        let columns = match table.as_str() {
+            "inbox" => "t::text || coalesce(encode(t.body, 'escape'), '')",
+            _ => "t::text",
+        };
+        let query = format!("SELECT {columns} FROM {schema}.{table} AS t");
+        let rows: Vec<String> = sqlx::query_scalar(AssertSqlSafe(query))
+            .fetch_all(onlooker)
+            .await
+            .unwrap();
+        for row in rows {
+            let lower = row.to_lowercase();
+            let marks = MARKS
+                .iter()
+                .filter(|mark| lower.contains(&mark.to_lowercase()));
+            found.extend(marks.map(|mark| format!("{table}: {mark}")));
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn no_trace_of_an_erased_learner_is_left_in_any_table() {
+    let schema = fresh_schema();
+    let store = PgStore::new(pool_options().connect(url()).await.unwrap())
+        .schema(&schema)
+        .unwrap();
+    store.migrate().await.unwrap();
+    let registrar = registrar(store.clone());
+    let desk = registrar.admin(admin());
+
+    // A card payment with a talkative callback, and one that nobody can read.
+    let due = enrol(&registrar, &store, "thandi").await;
+    let callback = format!(
+        r#"{{"paylinkID":"{}","status":"SUCCESS","externalTransactionID":"{}","payer":"T MOKOENA"}}"#,
+        due.link.as_str(),
+        due.reference.as_str()
+    );
+    registrar.receive(signed_bytes(callback.as_bytes())).await;
+    // A bank transfer, with proof, notes and a row of the statement.
+    let mut wish = request("thandi", Method::BankTransfer);
+    wish.course = CourseId::new("rust-201").unwrap();
+    let transfer = registrar.enrol(wish.clone()).await.unwrap();
+    let NextStep::Transfer { reference, .. } = &transfer.next else {
+        panic!("no reference");
+    };
+    let proof = ProofOfPayment::new("fnb-app-0821234567").unwrap();
+    registrar
+        .attach_proof(&learner("thandi"), &wish.course, proof)
+        .await
+        .unwrap();
+    let day = chrono::NaiveDate::from_ymd_opt(2026, 2, 1).unwrap();
+    let said = format!("{} THANDI", reference.as_str());
+    let row = StatementRow::new(day, price(), &said, "T MOKOENA", 0);
+    desk.import_statement(vec![row.clone()]).await.unwrap();
+    let pair = [(row.checksum.clone(), reference.clone())];
+    let done = desk.approve_rows(&pair, "called her on 0821234567").await;
+    assert_eq!(done[0].problem, None, "{done:?}");
+    // One that was rejected in words, and a bursary.
+    let mut wish = request("thandi", Method::BankTransfer);
+    wish.course = CourseId::new("rust-301").unwrap();
+    let rejected = registrar.enrol(wish).await.unwrap();
+    desk.reject(rejected.enrollment, "thandi never paid")
+        .await
+        .unwrap();
+    let new = NewGrant {
+        learner: learner("thandi"),
+        course: course(),
+        terms: Terms::default(),
+        migrated: false,
+    };
+    let bursary = desk.grant(new, "thandi is a good one").await.unwrap();
+    desk.revoke(bursary.id, "told thandi").await.unwrap();
+    // And somebody else, who is to stay as they are.
+    let other = enrol(&registrar, &store, "sipho").await;
+    registrar.receive(other.callback("SUCCESS")).await;
+    while store.seal(None, 100).await.unwrap() > 0 {}
+    let noted = desk.verify_records(None).await.unwrap().newest.unwrap();
+
+    let onlooker = pool().await;
+    let before = traces(&onlooker, &schema).await;
+    for mark in MARKS {
+        assert!(
+            before.iter().any(|it| it.ends_with(mark)),
+            "{mark} in {before:?}"
+        );
+    }
+    let export = desk.export_learner(&learner("thandi")).await.unwrap();
+    let json = serde_json::to_string(&export).unwrap();
+    for mark in MARKS {
+        assert!(json.contains(mark), "{mark} is not given out");
+    }
+    assert_eq!(export.enrollments.len(), 3);
+    assert_eq!(export.grants.len(), 1);
+
+    for course in [course(), CourseId::new("rust-201").unwrap()] {
+        registrar
+            .withdraw(&learner("thandi"), &course)
+            .await
+            .unwrap();
+    }
+    let erased = desk.erase_learner(&learner("thandi")).await.unwrap();
+    assert_eq!((erased.enrollments, erased.grants), (3, 1));
+    assert_eq!(traces(&onlooker, &schema).await, Vec::<String>::new());
+
+    // The money is still there for the books, and the chain holds.
+    let rows = store
+        .statement(RowFilter::Settled, PageRequest::first(5))
+        .await
+        .unwrap();
+    assert_eq!(rows.items[0].row.amount, price());
+    let payments: i64 = sqlx::query_scalar(AssertSqlSafe(format!(
+        "SELECT sum(amount)::bigint FROM {schema}.attempts WHERE status = 'paid'"
+    )))
+    .fetch_one(&onlooker)
+    .await
+    .unwrap();
+    assert_eq!(
+        Money::zar(payments).unwrap(),
+        Money::zar(3 * 49_900).unwrap()
+    );
+    let report = desk.verify_records(Some(noted)).await.unwrap();
+    assert!(report.holds(), "{report:?}");
+    assert!(report.erased > 6, "{report:?}");
+    // What only looks like an erasure is found.
+    let off = format!(
+        "ALTER TABLE {schema}.records DISABLE TRIGGER USER;
+         ALTER TABLE {schema}.chain DISABLE TRIGGER USER;
+         UPDATE {schema}.chain SET salt = NULL WHERE position = 2;
+         UPDATE {schema}.records SET note = 'other' WHERE id =
+             (SELECT record FROM {schema}.chain WHERE position = 2)"
+    );
+    sqlx::raw_sql(AssertSqlSafe(off))
+        .execute(&onlooker)
+        .await
+        .unwrap();
+    let report = desk.verify_records(None).await.unwrap();
+    assert_eq!(report.broken.unwrap().position, 2);
+}
