@@ -68,6 +68,31 @@ pub(crate) use words;
 #[error("this word is no {0}")]
 pub struct UnknownWord(pub(crate) &'static str);
 
+/// What somebody does who means no good, or whose program is broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum SecurityEvent {
+    /// A callback with a signature that does not match.
+    BadSignature,
+    /// A callback for another application.
+    WrongAppId,
+    /// A callback that cannot be one of the provider's: without headers, too large, to another
+    /// path.
+    Malformed,
+    /// A callback that says paid, as it came long ago.
+    Replay,
+    /// Somebody at the desk tried what they may not do.
+    ActionRefused,
+}
+
+words!(SecurityEvent {
+    BadSignature => "bad_signature",
+    WrongAppId => "wrong_app_id",
+    Malformed => "malformed",
+    Replay => "replay",
+    ActionRefused => "action_refused",
+});
+
 /// What a person may do at the desk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -338,25 +363,21 @@ impl fmt::Debug for Note {
     }
 }
 
-/// Masks every run of 13 to 19 digits (spaces and dashes between them allowed):
-/// the lengths a card number has by ISO/IEC 7812. Any longer run is masked too.
+/// Masks every run of 13 or more digits, with spaces, dashes and dots of any kind between them:
+/// a card number has 13 to 19 (ISO/IEC 7812).
 pub(crate) fn mask_card_numbers(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut run = String::new();
     let flush = |run: &mut String, out: &mut String| {
-        let digits = run.bytes().filter(u8::is_ascii_digit).count();
-        if digits >= 13 {
-            out.extend(
-                run.chars()
-                    .map(|c| if c.is_ascii_digit() { '*' } else { c }),
-            );
+        if run.chars().filter(|c| c.is_numeric()).count() >= SHORTEST_CARD {
+            out.extend(run.chars().map(|c| if c.is_numeric() { '*' } else { c }));
         } else {
             out.push_str(run);
         }
         run.clear();
     };
     for c in text.chars() {
-        if c.is_ascii_digit() || (!run.is_empty() && (c == ' ' || c == '-')) {
+        if c.is_numeric() || (!run.is_empty() && is_separator(c)) {
             run.push(c);
         } else {
             flush(&mut run, &mut out);
@@ -367,9 +388,24 @@ pub(crate) fn mask_card_numbers(text: &str) -> String {
     out
 }
 
+/// Digits of the shortest card number.
+const SHORTEST_CARD: usize = 13;
+
+/// What people write between groups of digits.
+fn is_separator(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '-' | '.' | '\u{2010}'..='\u{2015}' | '\u{2212}')
+}
+
+/// Whether there is something in it that could be a card number.
+pub(crate) fn has_card_number(text: &str) -> bool {
+    // Hardly any text has so many digits: no need to look closer.
+    let digits = text.bytes().filter(|b| b.is_ascii_digit() || !b.is_ascii());
+    digits.count() >= SHORTEST_CARD && mask_card_numbers(text) != text
+}
+
 #[cfg(test)]
 mod tests {
-    use super::mask_card_numbers;
+    use super::{has_card_number, mask_card_numbers};
 
     #[test]
     fn masks_long_digit_runs_only() {
@@ -379,5 +415,15 @@ mod tests {
         );
         assert_eq!(mask_card_numbers("call 011-555-0199"), "call 011-555-0199");
         assert_eq!(mask_card_numbers("4111111111111111"), "****************");
+        for odd in [
+            "4111.1111.1111.1111",
+            "4111\u{a0}1111\u{a0}1111\u{a0}1111",
+            "4111–1111–1111–1111",
+            "４１１１１１１１１１１１１１１１",
+        ] {
+            assert!(!mask_card_numbers(odd).contains(char::is_numeric), "{odd}");
+            assert!(has_card_number(odd));
+        }
+        assert!(!has_card_number("CG-7K3M9QXDT4WZ paid 499.00"));
     }
 }

@@ -35,6 +35,8 @@ metrics! {
         "time of a callback by stage: security, detection, lookup, confirmation, approval, persistence, live, and total";
     "coursegate_fast_track_seconds" "histogram" []
         "time of a callback that opened a course, from its arrival to the answer";
+    "coursegate_security_events_total" "counter" ["event"]
+        "callbacks with a wrong signature or application id, replays, refused actions at the desk, …";
     "coursegate_events_total" "counter" ["event"]
         "what was committed: enrolled, approved (the conversion is their ratio), payment_completed, payment_failed, …";
     "coursegate_approvals_total" "counter" ["cause"]

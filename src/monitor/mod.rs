@@ -41,6 +41,10 @@ pub enum Signal {
     WebhookFailed,
     /// A callback was refused for its signature or its application id.
     SignatureFailed,
+    /// A callback that was settled long ago came again.
+    Replayed,
+    /// So many callbacks were refused or came again that not all of them are recorded.
+    Flooded,
     /// Something is not set up: the store or the provider refuses for good.
     ConfigurationWrong,
     /// How long the provider took to answer, in milliseconds.
@@ -64,6 +68,8 @@ words!(Signal {
     PaymentCompleted => "payment_completed",
     WebhookFailed => "webhook_failed",
     SignatureFailed => "signature_failed",
+    Replayed => "replayed",
+    Flooded => "flooded",
     ConfigurationWrong => "configuration_wrong",
     PaymentLatency => "payment_latency",
     SyncDelay => "sync_delay",
@@ -99,6 +105,7 @@ impl Signal {
             } => Self::PendingLong,
             Fact::ConcernRaised { .. } => Self::AuditFinding,
             Fact::DeliveryDead { .. } => Self::DeadLetter,
+            Fact::FloodBegan { .. } => Self::Flooded,
             _ => return None,
         })
     }

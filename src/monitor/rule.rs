@@ -126,8 +126,8 @@ pub struct AlertRuleProblem {
 
 impl AlertRule {
     /// The rules that hold unless the host sets others: five failed payments in five minutes,
-    /// three failed callbacks in two, one error of configuration, slow payments and slow
-    /// updates, half the usual payments, a conversion that fell by 30 %, and what waits for a
+    /// three failed callbacks in two, one error of configuration, wrong signatures,
+    /// replays and floods, slow payments and slow updates, half the usual payments, a conversion that fell by 30 %, and what waits for a
     /// person.
     pub fn standard() -> Vec<Self> {
         let rule = |id: &str, signal, condition, severity, minutes: u32| Self {
@@ -172,6 +172,14 @@ impl AlertRule {
                 Warning,
                 30,
             ),
+            rule(
+                "replays",
+                Signal::Replayed,
+                count(3, MINUTE * 10),
+                Warning,
+                30,
+            ),
+            rule("flood", Signal::Flooded, count(1, MINUTE * 5), Warning, 30),
             rule(
                 "payment_latency",
                 Signal::PaymentLatency,

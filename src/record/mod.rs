@@ -19,7 +19,7 @@ use crate::ids::{ChannelName, CourseId, EnrollmentId, GrantId, LearnerId, Record
 use crate::money::Money;
 use crate::monitor::{AlertSeverity, AlertStage};
 use crate::payment::{AttemptStatus, Method, Reversal, Standing};
-use crate::reason::{HoldReason, Note, Permission, Severity};
+use crate::reason::{HoldReason, Note, Permission, SecurityEvent, Severity};
 use crate::webhook::{DeliveryKey, VerifyError};
 
 pub use actor::{Actor, Source};
@@ -294,6 +294,18 @@ pub enum Fact {
         /// The channel.
         channel: ChannelName,
     },
+    /// A delivery that was settled long ago came again: it changed nothing.
+    DeliveryRepeated {
+        /// The delivery.
+        key: DeliveryKey,
+        /// How many more came since the last such record.
+        unrecorded: u64,
+    },
+    /// So much of it came within a minute that the rest of it is only counted.
+    FloodBegan {
+        /// Of what.
+        of: SecurityEvent,
+    },
     /// A delivery was refused before anything of it was read.
     DeliveryRefused {
         /// Why.
@@ -352,7 +364,9 @@ impl Fact {
             Self::BodiesPurged { .. } => "bodies_purged",
             Self::PreferencesChosen => "preferences_chosen",
             Self::NoticeUndelivered { .. } => "notice_undelivered",
-            Self::DeliveryRefused { .. } => "security_event",
+            Self::DeliveryRefused { .. }
+            | Self::DeliveryRepeated { .. }
+            | Self::FloodBegan { .. } => "security_event",
         }
     }
 
@@ -386,7 +400,10 @@ impl Fact {
             Self::DeliveryOverdue { .. } => Severity::Error,
             Self::DeliveryParked { .. } | Self::NoticeUndelivered { .. } => Severity::Warning,
             Self::DeliveryDead { .. } => Severity::Error,
-            Self::DeliveryRefused { .. } | Self::ActionRefused { .. } => Severity::Warning,
+            Self::DeliveryRefused { .. }
+            | Self::DeliveryRepeated { .. }
+            | Self::FloodBegan { .. }
+            | Self::ActionRefused { .. } => Severity::Warning,
             _ => Severity::Info,
         }
     }

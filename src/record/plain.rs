@@ -134,6 +134,15 @@ impl Fact {
             Self::NoticeUndelivered { channel, .. } => {
                 format!("A notice could not be delivered by {channel}.")
             }
+            Self::DeliveryRepeated { .. } => {
+                "A callback from long ago came again; it changed nothing.".to_owned()
+            }
+            Self::FloodBegan { of } => {
+                format!(
+                    "A flood began: {}. The rest of it is only counted.",
+                    words(of)
+                )
+            }
             Self::DeliveryRefused { error, .. } => format!("A callback was refused: {error}."),
         }
     }

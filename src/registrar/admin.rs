@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use tracing::Instrument;
 
 use super::payment::ROUNDS;
 use super::{Error, Registrar};
@@ -377,6 +378,11 @@ impl Admin<'_> {
     ) -> Result<Applied, Error> {
         let note = (!note.is_empty()).then_some(note);
         let registrar = self.registrar;
+        let enrollment = match &find {
+            Lookup::Enrollment(id) => Some(tracing::field::display(*id)),
+            _ => None,
+        };
+        let span = tracing::info_span!("coursegate.desk", enrollment);
         registrar
             .update(find, |case| {
                 apply(
@@ -384,6 +390,7 @@ impl Admin<'_> {
                     &registrar.step(&self.who, Source::AdminApproval, &note, registrar.now()),
                 )
             })
+            .instrument(span)
             .await
     }
 }

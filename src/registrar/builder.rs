@@ -8,7 +8,7 @@ use super::health::Pulse;
 use super::key_use::KeyLog;
 use super::provider::Provider;
 use super::relay::Subscriber;
-use super::security::{HintLimit, RefusalLog};
+use super::security::{EventLog, HintLimit};
 use super::watch::Tower;
 use super::{CourseCatalog, Inner, Registrar};
 use crate::access::{AccessPolicy, StandardAccess};
@@ -329,8 +329,9 @@ impl RegistrarBuilder {
                 access: self.access,
                 courses: self.courses,
                 permissions: self.permissions,
-                forbidden: RefusalLog::default(),
-                refused: RefusalLog::default(),
+                forbidden: EventLog::default(),
+                refused: EventLog::default(),
+                repeated: EventLog::default(),
                 hints: HintLimit::default(),
                 keys,
                 pulse: Pulse::default(),

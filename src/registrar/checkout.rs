@@ -1,5 +1,7 @@
 //! From "I want this course" to a pay link or a bank reference. The enrollment is
 //! durable before the learner is sent anywhere.
+use tracing::Instrument;
+use tracing::field::Empty;
 
 use super::payment::ROUNDS;
 use super::{Error, Registrar};
@@ -132,8 +134,22 @@ impl Registrar {
     /// cannot be sold this way; [`Error::NoPayLink`] when the provider fails: the
     /// enrollment is kept and the call can be repeated; the store's errors.
     pub async fn enrol(&self, request: EnrolRequest) -> Result<Enrolled, Error> {
+        let span = tracing::info_span!(
+            "coursegate.enrol",
+            course = ?request.course,
+            method = request.method.as_str(),
+            enrollment = Empty
+        );
+        let enrolled = self.enrol_now(&request).instrument(span.clone()).await;
+        if let Ok(enrolled) = &enrolled {
+            span.record("enrollment", tracing::field::display(enrolled.enrollment));
+        }
+        enrolled
+    }
+
+    async fn enrol_now(&self, request: &EnrolRequest) -> Result<Enrolled, Error> {
         if !self.inner.courses.offers(&request.course) {
-            return Err(Error::UnknownCourse(request.course));
+            return Err(Error::UnknownCourse(request.course.clone()));
         }
         match request.method {
             Method::BankTransfer if self.inner.config.bank.is_none() => return Err(Error::NoBank),
@@ -145,7 +161,7 @@ impl Registrar {
             _ => {}
         }
         for _ in 0..ROUNDS {
-            let Placed { case, fresh } = self.within(self.place(&request)).await?;
+            let Placed { case, fresh } = self.within(self.place(request)).await?;
             if let Some(next) = self.next_step(&case) {
                 return Ok(enrolled(&case, next));
             }

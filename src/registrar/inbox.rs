@@ -12,7 +12,7 @@ use crate::evidence::SignedBy;
 use crate::ids::IdRun;
 use crate::payment::Attempt;
 use crate::port::{Committed, KnownDelivery};
-use crate::reason::Note;
+use crate::reason::{Note, has_card_number};
 use crate::record::{Actor, Fact, Record, Source};
 use crate::webhook::{BodyError, DeliveryKey, Notification, StoredBody, Verified};
 
@@ -282,7 +282,15 @@ impl Incoming<'_> {
                 Some(attempt.reference.clone()),
                 attempt.link.as_ref().map(|link| link.id.clone()),
             ),
-            None => (self.notification.reference(), self.notification.pay_link()),
+            // What could be a card number is in the body alone.
+            None => (
+                self.notification
+                    .reference()
+                    .filter(|reference| !has_card_number(reference.as_str())),
+                self.notification
+                    .pay_link()
+                    .filter(|link| !has_card_number(link.as_str())),
+            ),
         };
         entry.tries = match known {
             // A replay starts over.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::receipt::{Outcome, Timings};
 use crate::monitor::Signal;
-use crate::reason::ApprovalCause;
+use crate::reason::{ApprovalCause, SecurityEvent};
 
 #[cfg(feature = "metrics")]
 macro_rules! counter {
@@ -63,6 +63,11 @@ pub(super) fn webhook(outcome: &Outcome, granted: bool, timings: &Timings) {
     if granted {
         seconds!("coursegate_fast_track_seconds", timings.total);
     }
+}
+
+/// Somebody means no good, or is broken.
+pub(super) fn security(event: SecurityEvent) {
+    counter!("coursegate_security_events_total", 1, "event" => event.as_str());
 }
 
 /// Something was committed that operators count.

@@ -2,6 +2,21 @@
 //!
 //! [`Registrar`] is the only code of the domain that awaits. Each use case is one
 //! file: `checkout`, `webhook`, `entrance`, `admin`, `worker`.
+//!
+//! # Spans
+//! For `tracing`. Their fields name enrollments, references and courses, and nobody.
+//!
+//! | span | level | fields |
+//! |---|---|---|
+//! | `coursegate.webhook` | info | `outcome`, `enrollment` |
+//! | `coursegate.enrol` | info | `course`, `method`, `enrollment` |
+//! | `coursegate.confirm` | info | `reference` |
+//! | `coursegate.desk` | info | `enrollment`: something a person decides |
+//! | `coursegate.retry` | info | `enrollment`: a callback that waited |
+//! | `coursegate.provider` | info | `call`: `create_link`, `status`, `history` or `refund` |
+//! | `coursegate.commit` | debug | `enrollment`, `records` |
+//! | `coursegate.timer` | debug | `key` |
+//! | `coursegate.worker` | debug | `lane` |
 
 mod admin;
 mod audit;
@@ -93,8 +108,9 @@ struct Inner {
     access: Arc<dyn AccessPolicy>,
     courses: Arc<dyn CourseCatalog>,
     permissions: Option<Arc<dyn Permissions>>,
-    forbidden: security::RefusalLog,
-    refused: security::RefusalLog,
+    forbidden: security::EventLog,
+    refused: security::EventLog,
+    repeated: security::EventLog,
     hints: security::HintLimit,
     keys: key_use::KeyLog,
     pulse: health::Pulse,

@@ -2,6 +2,7 @@
 //! and by the return page.
 
 use chrono::{DateTime, Utc};
+use tracing::Instrument;
 
 use super::provider::Urgency;
 use super::receipt::Stopwatch;
@@ -54,7 +55,9 @@ impl Registrar {
     /// [`Error::NotFound`] for an unknown reference, [`Error::NoGateway`],
     /// [`Error::Gateway`] when the provider cannot be asked, or the store's errors.
     pub async fn confirm(&self, reference: &Reference) -> Result<Confirmed, Error> {
+        let span = tracing::info_span!("coursegate.confirm", ?reference);
         self.within(self.confirm_now(reference, Urgency::Waited))
+            .instrument(span)
             .await
     }
 
@@ -224,7 +227,15 @@ impl Registrar {
             } => Some(*cause),
             _ => None,
         });
-        let committed = match self.inner.store.commit(change).await {
+        let span = tracing::debug_span!(
+            "coursegate.commit",
+            records = change.records.len(),
+            enrollment = change
+                .enrollment
+                .as_ref()
+                .map(|enrollment| tracing::field::display(enrollment.id)),
+        );
+        let committed = match self.inner.store.commit(change).instrument(span).await {
             Ok(committed) => committed,
             Err(error) => {
                 if matches!(error, StoreError::Unusable(_)) {

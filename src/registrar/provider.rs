@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
+use tracing::Instrument;
 
 use super::watch::Tower;
 use super::{deadline, meter};
@@ -164,7 +165,7 @@ impl Provider {
         wait: Duration,
     ) -> Result<PayLink, GatewayError> {
         let asked = self.gateway.create_link(request);
-        self.call(Urgency::Waited, wait, asked).await
+        self.call("create_link", Urgency::Waited, wait, asked).await
     }
 
     pub(super) async fn status(
@@ -174,7 +175,7 @@ impl Provider {
         urgency: Urgency,
     ) -> Result<Option<Confirmation>, GatewayError> {
         let asked = self.gateway.status(query);
-        self.call(urgency, wait, asked).await
+        self.call("status", urgency, wait, asked).await
     }
 
     pub(super) async fn history(
@@ -183,23 +184,27 @@ impl Provider {
         to: NaiveDate,
     ) -> Result<History, GatewayError> {
         let asked = self.gateway.history(from, to);
-        self.call(Urgency::Background, LONG_WAIT, asked).await
+        self.call("history", Urgency::Background, LONG_WAIT, asked)
+            .await
     }
 
     pub(super) async fn refund(&self, request: &RefundRequest) -> Result<(), GatewayError> {
         let asked = self.gateway.refund(request);
-        self.call(Urgency::Waited, LONG_WAIT, asked).await
+        self.call("refund", Urgency::Waited, LONG_WAIT, asked).await
     }
 
     async fn call<T>(
         &self,
+        name: &'static str,
         urgency: Urgency,
         wait: Duration,
         work: impl Future<Output = Result<T, GatewayError>>,
     ) -> Result<T, GatewayError> {
         let mut call = self.begin(urgency)?;
         let before = self.clock.now();
+        let span = tracing::info_span!("coursegate.provider", call = name);
         let done = deadline::within(self.clock.as_ref(), wait, work)
+            .instrument(span)
             .await
             .unwrap_or(Err(GatewayError::TimedOut));
         let now = self.clock.now();

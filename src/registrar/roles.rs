@@ -2,9 +2,8 @@
 
 use super::Error;
 use super::admin::Admin;
-use crate::enrollment::Change;
 use crate::ids::EnrollmentId;
-use crate::reason::{Note, Permission};
+use crate::reason::{Note, Permission, SecurityEvent};
 use crate::record::Fact;
 
 impl Admin<'_> {
@@ -25,7 +24,7 @@ impl Admin<'_> {
         }
         let now = self.registrar.now();
         tracing::warn!(%permission, "an admin tried what they may not do");
-        if let Some(unrecorded) = self.registrar.inner.forbidden.admit(now) {
+        let refused = |unrecorded| {
             let fact = Fact::ActionRefused {
                 permission,
                 unrecorded,
@@ -33,11 +32,12 @@ impl Admin<'_> {
             let mut record = self.record(fact, now);
             // It changes nothing about the enrollment, and does not belong to its history.
             record.note = about.map(|id| Note::new(format!("enrollment {id}")));
-            let written = self.registrar.commit(Change::records_only(vec![record]));
-            if let Err(error) = self.registrar.within(written).await {
-                tracing::error!(%error, "the refusal could not be recorded");
-            }
-        }
+            record
+        };
+        let admitted = self.registrar.inner.forbidden.admit(now);
+        self.registrar
+            .note_event(SecurityEvent::ActionRefused, admitted, now, refused)
+            .await;
         Err(Error::Forbidden(permission))
     }
 }

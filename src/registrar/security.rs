@@ -1,45 +1,66 @@
-//! Refused deliveries leave a record, but a flood of them must not fill the store.
+//! Who means no good, or is broken: counted, and recorded at a rate that cannot fill the store.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::enrollment::Change;
-use crate::ids::IdRun;
-use crate::payment::Attempt;
-use crate::port::Lookup;
-use crate::record::{Actor, Fact, Record, Source};
-use crate::webhook::{Delivery, VerifyError, hinted_reference};
+use super::inbox::system_record;
+use super::{Registrar, meter};
+use crate::enrollment::{Change, InboxState};
+use crate::monitor::Signal;
+use crate::payment::{Attempt, ProviderStatus};
+use crate::port::{KnownDelivery, Lookup};
+use crate::reason::SecurityEvent;
+use crate::record::{Fact, Record};
+use crate::webhook::{Delivery, DeliveryKey, VerifyError, hinted_reference};
 
-use super::Registrar;
-
-/// Records written per minute; what comes on top is only counted.
+/// Records written per minute of each kind; what comes on top is only counted.
 const PER_MINUTE: u32 = 60;
 
+/// From then on a payment that is told of again is no second try of the sender's.
+const REPLAY: Duration = Duration::from_secs(3600);
+
+/// How much of one kind came in this minute.
 #[derive(Debug, Default)]
-pub(super) struct RefusalLog(Mutex<Window>);
+pub(super) struct EventLog(Mutex<Window>);
 
 #[derive(Debug, Default)]
 struct Window {
     minute: i64,
     written: u32,
+    flooded: bool,
     unrecorded: u64,
 }
 
-impl RefusalLog {
-    /// Whether to write a record now, and how many were only counted since the last.
-    pub(super) fn admit(&self, now: DateTime<Utc>) -> Option<u64> {
+/// What is to be written about one event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Admission {
+    /// A record of it; so many before it were only counted.
+    Record { unrecorded: u64 },
+    /// That a flood begins.
+    Flood,
+    /// Nothing.
+    Counted,
+}
+
+impl EventLog {
+    pub(super) fn admit(&self, now: DateTime<Utc>) -> Admission {
         let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let minute = now.timestamp().div_euclid(60);
         if window.minute != minute {
-            (window.minute, window.written) = (minute, 0);
+            (window.minute, window.written, window.flooded) = (minute, 0, false);
         }
-        if window.written >= PER_MINUTE {
-            window.unrecorded = window.unrecorded.saturating_add(1);
-            return None;
+        if window.written < PER_MINUTE {
+            window.written += 1;
+            let unrecorded = std::mem::take(&mut window.unrecorded);
+            return Admission::Record { unrecorded };
         }
-        window.written += 1;
-        Some(std::mem::take(&mut window.unrecorded))
+        window.unrecorded = window.unrecorded.saturating_add(1);
+        match std::mem::replace(&mut window.flooded, true) {
+            true => Admission::Counted,
+            false => Admission::Flood,
+        }
     }
 }
 
@@ -95,28 +116,70 @@ impl Registrar {
         }
     }
 
-    /// Records a refusal. Nothing of the delivery itself is kept. That it could not be
-    /// recorded changes nothing for the sender.
-    pub(super) async fn record_refusal(&self, error: VerifyError, now: DateTime<Utc>) {
-        tracing::warn!(reason = %error, "webhook refused");
-        let Some(unrecorded) = self.inner.refused.admit(now) else {
-            return;
+    /// Counts a refused delivery. Nothing of the delivery itself is kept.
+    pub(super) async fn note_refusal(&self, error: VerifyError, now: DateTime<Utc>) {
+        let (event, signal) = match error {
+            VerifyError::WrongSignature => (SecurityEvent::BadSignature, true),
+            VerifyError::WrongAppId => (SecurityEvent::WrongAppId, true),
+            VerifyError::MalformedSignature => (SecurityEvent::Malformed, true),
+            _ => (SecurityEvent::Malformed, false),
         };
-        let fact = Fact::DeliveryRefused { error, unrecorded };
-        let record = Record::new(
-            IdRun::new(now).record(),
-            fact,
-            Actor::System,
-            Source::SystemAutomatic,
-            now,
-        );
-        if let Err(error) = self
-            .inner
-            .store
-            .commit(Change::records_only(vec![record]))
-            .await
-        {
-            tracing::error!(%error, "the refusal could not be recorded");
+        let tower = &self.inner.tower;
+        tower.count(Signal::WebhookFailed, now);
+        if signal {
+            tower.count(Signal::SignatureFailed, now);
+        }
+        tracing::warn!(reason = %error, "webhook refused");
+        let admitted = self.inner.refused.admit(now);
+        self.note_event(event, admitted, now, |unrecorded| {
+            system_record(Fact::DeliveryRefused { error, unrecorded }, now)
+        })
+        .await;
+    }
+
+    /// Counts a payment that was settled long ago, and is told of again. A failure may come
+    /// again: a card can be declined twice.
+    pub(super) async fn note_repeat(
+        &self,
+        key: &DeliveryKey,
+        known: &KnownDelivery,
+        status: &ProviderStatus,
+        now: DateTime<Utc>,
+    ) {
+        let is_settled = matches!(known.state, InboxState::Settled { .. });
+        let age = now.signed_duration_since(known.received_at).to_std();
+        let is_old = age.is_ok_and(|age| age >= REPLAY);
+        if !is_settled || !is_old || *status != ProviderStatus::Paid {
+            return;
+        }
+        self.inner.tower.count(Signal::Replayed, now);
+        tracing::warn!(delivery = ?key, "a webhook from long ago came again");
+        let admitted = self.inner.repeated.admit(now);
+        self.note_event(SecurityEvent::Replay, admitted, now, |unrecorded| {
+            let key = key.clone();
+            system_record(Fact::DeliveryRepeated { key, unrecorded }, now)
+        })
+        .await;
+    }
+
+    /// Writes what is to be written about an event. That it could not be changes nothing for
+    /// whoever caused it.
+    pub(super) async fn note_event(
+        &self,
+        event: SecurityEvent,
+        admitted: Admission,
+        now: DateTime<Utc>,
+        record: impl FnOnce(u64) -> Record,
+    ) {
+        meter::security(event);
+        let record = match admitted {
+            Admission::Record { unrecorded } => record(unrecorded),
+            Admission::Flood => system_record(Fact::FloodBegan { of: event }, now),
+            Admission::Counted => return,
+        };
+        let written = self.commit(Change::records_only(vec![record]));
+        if let Err(error) = self.within(written).await {
+            tracing::error!(%error, %event, "a security event could not be recorded");
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use tracing::Instrument;
 use uuid::Uuid;
 
 use super::provider::Urgency;
@@ -51,15 +52,18 @@ impl Worker {
             let Work::Timer(timer) = work else {
                 continue;
             };
-            let next = match &timer.key {
-                TimerKey::Attempt(reference) => self.look(reference, pass).await,
-                TimerKey::Enrollment(id) => self.expire(*id, pass).await,
-                TimerKey::Grant(id) => self.expire_grant(*id, pass).await,
-                TimerKey::Job(job) => self.work_on(*job, timer.cursor.as_deref(), pass).await,
-                // Claimed by themselves: a channel that is slow delays nothing else.
-                TimerKey::Notice(_) => continue,
+            let span = tracing::debug_span!("coursegate.timer", key = ?timer.key);
+            let handled = async {
+                match &timer.key {
+                    TimerKey::Attempt(reference) => self.look(reference, pass).await,
+                    TimerKey::Enrollment(id) => self.expire(*id, pass).await,
+                    TimerKey::Grant(id) => self.expire_grant(*id, pass).await,
+                    TimerKey::Job(job) => self.work_on(*job, timer.cursor.as_deref(), pass).await,
+                    // Claimed by themselves: a channel that is slow delays nothing else.
+                    TimerKey::Notice(_) => Ok(Next::At(timer.due_at, None)),
+                }
             };
-            match next {
+            match handled.instrument(span).await {
                 Ok(next) => self.settle(timer, next).await?,
                 Err(error) => {
                     tracing::error!(%error, "a timer could not be handled; its lease will end");

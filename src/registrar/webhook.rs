@@ -4,6 +4,8 @@
 use std::pin::pin;
 
 use chrono::{DateTime, Utc};
+use tracing::Instrument;
+use tracing::field::Empty;
 
 use super::inbox::{Incoming, Unsettled, publishing, signed_by, system_record};
 use super::payment::{Known, ROUNDS, is_decided};
@@ -32,12 +34,22 @@ impl Registrar {
     /// anything parsed it. If your framework drops a handler when its client goes away,
     /// run this in a task of its own: the provider is not known to call twice.
     pub async fn receive(&self, delivery: Delivery) -> Receipt {
+        let span = tracing::info_span!("coursegate.webhook", outcome = Empty, enrollment = Empty);
+        let receipt = self.receive_now(&delivery).instrument(span.clone()).await;
+        span.record("outcome", receipt.outcome.as_str());
+        if let Some(enrollment) = receipt.enrollment {
+            span.record("enrollment", tracing::field::display(enrollment));
+        }
+        receipt
+    }
+
+    async fn receive_now(&self, delivery: &Delivery) -> Receipt {
         let now = self.now();
         let mut watch = Stopwatch::start();
         let received = {
             // Pinned here: it is kilobytes, and is not to be moved from call to call.
             let received = pin!(async {
-                let verified = self.inner.verifier.verify(&delivery, now);
+                let verified = self.inner.verifier.verify(delivery, now);
                 watch.lap(|timings| &mut timings.security);
                 match verified {
                     // Our own, which says nothing about the provider's.
@@ -49,7 +61,7 @@ impl Registrar {
                         self.inner.pulse.callback(now);
                         self.handle(&verified, None, now, &mut watch).await
                     }
-                    Err(error) => Ok(self.refuse(error, &delivery, now).await),
+                    Err(error) => Ok(self.refuse(error, delivery, now).await),
                 }
             });
             self.within(received).await
@@ -73,15 +85,7 @@ impl Registrar {
     }
 
     async fn refuse(&self, error: VerifyError, delivery: &Delivery, now: DateTime<Utc>) -> Receipt {
-        let tower = &self.inner.tower;
-        tower.count(Signal::WebhookFailed, now);
-        if matches!(
-            error,
-            VerifyError::WrongSignature | VerifyError::WrongAppId | VerifyError::MalformedSignature
-        ) {
-            tower.count(Signal::SignatureFailed, now);
-        }
-        self.record_refusal(error, now).await;
+        self.note_refusal(error, now).await;
         if self.inner.config.on_unverified == OnUnverified::AskProvider {
             self.follow_hint(delivery, now).await;
         }
@@ -192,11 +196,11 @@ impl Registrar {
             };
             let loaded = self.inner.store.load(lookup).await?;
             watch.lap(|timings| &mut timings.lookup);
-            if let Some(KnownDelivery {
-                state: InboxState::Settled { outcome },
-                ..
-            }) = &loaded.delivery
+            if let Some(known) = &loaded.delivery
+                && let InboxState::Settled { outcome } = &known.state
             {
+                self.note_repeat(&incoming.key, known, &status, incoming.now)
+                    .await;
                 return Ok(incoming.receipt(Outcome::Duplicate(*outcome), loaded.case.as_ref()));
             }
             let mut entry = incoming.entry(loaded.delivery.as_ref(), loaded.case.as_ref());

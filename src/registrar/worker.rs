@@ -7,6 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use tracing::Instrument;
 
 use super::deadline::Signal;
 use super::inbox::LEASE;
@@ -160,6 +161,11 @@ impl Worker {
 
     /// Handles one batch; `true` when there may be more.
     async fn turn(&self, lane: Lane, pass: &mut Pass) -> Result<bool, Error> {
+        let span = tracing::debug_span!("coursegate.worker", ?lane);
+        self.turn_of(lane, pass).instrument(span).await
+    }
+
+    async fn turn_of(&self, lane: Lane, pass: &mut Pass) -> Result<bool, Error> {
         match lane {
             Lane::Inbox => self.inbox(pass).await,
             Lane::Timers => self.timers(pass).await,
@@ -232,7 +238,9 @@ impl Worker {
         let mut watch = Stopwatch::start();
         let kept = Some(&entry.body);
         let handled = registrar.handle(&verified, kept, registrar.now(), &mut watch);
-        Ok(registrar.within(handled).await?.outcome)
+        let enrollment = entry.enrollment.map(tracing::field::display);
+        let span = tracing::info_span!("coursegate.retry", enrollment);
+        Ok(registrar.within(handled).instrument(span).await?.outcome)
     }
 
     /// Until when claimed work is begun: what is left over comes back with the end of its

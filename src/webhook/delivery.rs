@@ -1,8 +1,11 @@
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+
+use crate::reason::{has_card_number, mask_card_numbers};
 
 /// A webhook exactly as it arrived: path, headers and raw bytes.
 ///
@@ -73,7 +76,8 @@ impl fmt::Debug for Delivery {
 /// What makes two deliveries the same one.
 ///
 /// iKhokha sends no event id and no time, and the body is constant per link and
-/// status, so the key is derived from pay link, status and our reference.
+/// status, so the key is derived from pay link, status and our reference; digits that could be
+/// a card number are masked in it.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct DeliveryKey(Arc<str>);
@@ -82,6 +86,7 @@ impl DeliveryKey {
     /// The key of a readable notification.
     pub(crate) fn of(pay_link: Option<&str>, status: &str, reference: Option<&str>) -> Self {
         let (link, reference) = (pay_link.unwrap_or(""), reference.unwrap_or(""));
+        let (link, status, reference) = (&safe(link), &safe(status), &safe(reference));
         let mut key = String::with_capacity(link.len() + status.len() + reference.len() + 2);
         // A pay-link id holds no '/', and the reference comes last: only a slash
         // in the status word could make two different deliveries look alike.
@@ -102,6 +107,14 @@ impl DeliveryKey {
     /// The key as text, for example `2zh1zj6y8xpb0g3/SUCCESS/CG-7K3M9QXDT4WZ`.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// No name of ours has so many digits, nor has any link that was seen so far.
+fn safe(text: &str) -> Cow<'_, str> {
+    match has_card_number(text) {
+        true => Cow::Owned(mask_card_numbers(text)),
+        false => Cow::Borrowed(text),
     }
 }
 

@@ -2,7 +2,7 @@ use coursegate::adapter::simulator::Choice;
 use coursegate::enrollment::InboxState;
 use coursegate::payment::Method;
 use coursegate::port::{InboxFilter, PageRequest, Records};
-use coursegate::reason::HoldReason;
+use coursegate::reason::{HoldReason, SecurityEvent};
 use coursegate::record::Fact;
 use coursegate::registrar::{Outcome, Receipt};
 use coursegate::webhook::KeyRing;
@@ -155,7 +155,13 @@ async fn a_flood_of_forgeries_does_not_fill_the_store() {
         .await
         .unwrap()
         .items;
-    assert_eq!(records.len(), 61);
+    // Sixty in one minute, one that a flood began, and one in the next.
+    assert_eq!(records.len(), 62);
+    let floods = records.iter().filter(|record| {
+        let of = SecurityEvent::BadSignature;
+        record.fact == Fact::FloodBegan { of }
+    });
+    assert_eq!(floods.count(), 1);
     let last = records.iter().max_by_key(|record| record.at).unwrap();
     assert!(matches!(
         last.fact,
@@ -164,6 +170,63 @@ async fn a_flood_of_forgeries_does_not_fill_the_store() {
             ..
         }
     ));
+}
+
+/// A genuine callback verifies for ever: whoever has one can send it again.
+#[tokio::test]
+async fn a_payment_that_is_told_of_again_long_after_is_a_replay() {
+    let Target { world, genuine } = target().await;
+    assert_eq!(world.receive(&genuine).await.outcome, Outcome::Applied);
+    let events = async || {
+        let page = world.store.unassigned(PageRequest::first(500)).await;
+        let records = page.unwrap().items.into_iter();
+        let told = records.filter(|record| {
+            matches!(
+                record.fact,
+                Fact::DeliveryRepeated { .. } | Fact::FloodBegan { .. }
+            )
+        });
+        told.map(|record| record.fact).collect::<Vec<_>>()
+    };
+    // Soon after it may be the sender's second try.
+    world.advance(3599);
+    for _ in 0..200 {
+        let again = world.receive(&genuine).await;
+        assert!(matches!(again.outcome, Outcome::Duplicate(_)));
+    }
+    assert_eq!(events().await, []);
+    world.advance(1);
+    for _ in 0..200 {
+        let again = world.receive(&genuine).await;
+        assert!(matches!(again.outcome, Outcome::Duplicate(_)));
+        assert_eq!(again.http_status(), 200);
+    }
+    let told = events().await;
+    assert_eq!(told.len(), 61, "at most so many a minute");
+    let of = SecurityEvent::Replay;
+    assert!(told.contains(&Fact::FloodBegan { of }));
+    world.advance(60);
+    world.receive(&genuine).await;
+    let Some(Fact::DeliveryRepeated { unrecorded, .. }) = events().await.pop() else {
+        panic!("not told again");
+    };
+    assert_eq!(unrecorded, 140);
+    // The desk sees both alerts.
+    world.pass().await;
+    let alerts = world.registrar.alerts();
+    let mut standing: Vec<&str> = alerts.iter().map(|alert| alert.rule.as_str()).collect();
+    standing.sort_unstable();
+    standing.retain(|rule| *rule != "sync_delay");
+    assert_eq!(standing, ["flood", "replays"]);
+
+    // A card may be declined twice, days apart.
+    let (_, reference, link) = world.attempt("sipho", Method::Card).await;
+    let declined = body(link.as_str(), "FAILURE", reference.as_str());
+    world.receive(&declined).await;
+    world.advance(7200);
+    let before = events().await.len();
+    world.receive(&declined).await;
+    assert_eq!(events().await.len(), before);
 }
 
 #[tokio::test]

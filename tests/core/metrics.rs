@@ -1,11 +1,12 @@
 //! Numbers for operators: every metric that is documented is there, and no other.
 
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 use coursegate::adapter::simulator::Choice;
 use coursegate::monitor::Metric;
 use coursegate::payment::Method;
-use metrics_exporter_prometheus::PrometheusBuilder;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 use crate::support::{World, admin, with_signature};
 
@@ -39,10 +40,15 @@ fn names_and_documentation_agree() {
     assert_eq!(written, table, "COURSEGATE_WRITE_TABLE=1 writes it anew");
 }
 
+/// For the whole process: tests only add to it.
+pub fn handle() -> &'static PrometheusHandle {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    HANDLE.get_or_init(|| PrometheusBuilder::new().install_recorder().unwrap())
+}
+
 #[tokio::test]
 async fn what_is_documented_is_measured() {
-    // For the whole process: other tests only add to it.
-    let handle = PrometheusBuilder::new().install_recorder().unwrap();
+    let handle = handle();
     let world = World::new();
     world.pass().await;
     let (_, _, link) = world.attempt("thandi@canary.example", Method::Card).await;

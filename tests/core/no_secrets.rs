@@ -22,7 +22,13 @@ const EMAIL: &str = "canary-mailbox@school.example";
 const ROTATED: &str = "test-secret-canary-rotated";
 
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    pub fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
 
 impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -186,7 +192,7 @@ async fn nothing_secret_or_personal_is_shown_anywhere() {
         serde_json::to_string(&desk.explain(transfer.enrollment).await.unwrap().history).unwrap();
     assert!(!rejected.contains(SPACED_CARD));
 
-    let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let logged = log.text();
     assert!(
         logged.contains("webhook refused") && logged.contains("applied"),
         "the log is really captured: {logged}"

@@ -174,7 +174,11 @@ async fn refusals_do_not_fill_the_store() {
         .unassigned(PageRequest::first(500))
         .await
         .unwrap();
-    assert_eq!(records.items.len(), 60, "at most so many a minute");
+    assert_eq!(
+        records.items.len(),
+        61,
+        "at most so many a minute, and that a flood began"
+    );
     world.advance(60);
     stranger.replay(&"x".into()).await.unwrap_err();
     let records = world
