@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::Hub;
 use crate::enrollment::{Status, Version};
-use crate::ids::{CourseId, EnrollmentId, PersonId};
+use crate::ids::{CourseId, EnrollmentId, PersonId, RecordId};
 use crate::money::Money;
 use crate::notice::NoticeKind;
 use crate::payment::AttemptStatus;
@@ -27,6 +27,8 @@ const SHOWN: usize = 100;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct AdminEvent {
+    /// The record it tells of.
+    pub id: RecordId,
     /// The record's event name, such as `payment_completed`.
     pub event: &'static str,
     /// The enrollment it is about.
@@ -84,10 +86,10 @@ pub enum AdminUpdate {
 
 /// An event and its place in this hub.
 #[derive(Debug, Clone)]
-struct Placed {
+pub(super) struct Placed {
     place: u64,
     /// `None` where some may be missing.
-    event: Option<Arc<AdminEvent>>,
+    pub(super) event: Option<Arc<AdminEvent>>,
 }
 
 pub(super) struct Admins {
@@ -140,6 +142,11 @@ impl Admins {
         let _ = self.sender.send(gap);
     }
 
+    /// Whatever happens from now on.
+    pub(super) fn subscribe(&self) -> Receiver<Placed> {
+        self.sender.subscribe()
+    }
+
     /// Listens from now on; and what came after a place, if all of it is still kept.
     fn listen(&self, since: Option<&str>) -> (Receiver<Placed>, u64, Option<VecDeque<Placed>>) {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -176,6 +183,7 @@ fn event(record: &Record) -> AdminEvent {
         _ => {}
     }
     AdminEvent {
+        id: record.id,
         event: record.fact.event(),
         enrollment: record.enrollment,
         version: record.version,

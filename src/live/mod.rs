@@ -37,6 +37,7 @@
 
 mod admins;
 mod learner;
+mod probe;
 
 use std::collections::HashMap;
 use std::fmt;

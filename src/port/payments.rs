@@ -1,6 +1,6 @@
 use std::fmt::{self, Debug};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::store::StoreError;
@@ -95,6 +95,58 @@ pub struct PaymentItem {
     pub title: Title,
     /// Where the enrollment stands.
     pub enrollment: Status,
+}
+
+impl PaymentItem {
+    /// What the columns of [`csv`](Self::csv) are. Sums are in cents.
+    pub const CSV_HEADER: &'static str = "started_at,reference,enrollment,learner,email,course,title,asked_cents,paid_cents,\
+        returned_cents,currency,method,payment,paid_at,standing,enrollment_status";
+
+    /// The payment as a line of CSV (RFC 4180), without the line's end. A cell that a
+    /// spreadsheet would take for a formula begins with an apostrophe.
+    pub fn csv(&self) -> String {
+        let attempt = &self.attempt;
+        let payment = attempt.payment.as_ref();
+        let time = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let standing = payment.map(|payment| match payment.standing {
+            Standing::Counted => "counted",
+            Standing::Held(_) => "held",
+            Standing::RefundDue(_) => "refund_due",
+            Standing::Returned => "returned",
+        });
+        let cells = [
+            time(attempt.created_at),
+            attempt.reference.as_str().to_owned(),
+            attempt.enrollment.to_string(),
+            attempt.learner.as_str().to_owned(),
+            self.email.as_str().to_owned(),
+            attempt.course.as_str().to_owned(),
+            self.title.as_str().to_owned(),
+            attempt.amount.minor().to_string(),
+            attempt
+                .paid()
+                .map_or_else(String::new, |paid| paid.minor().to_string()),
+            attempt.returned().to_string(),
+            attempt.amount.currency().to_string(),
+            payment
+                .map_or(attempt.declared, |payment| payment.method)
+                .to_string(),
+            attempt.status.to_string(),
+            payment.map_or_else(String::new, |payment| time(payment.at)),
+            standing.unwrap_or_default().to_owned(),
+            self.enrollment.kind().to_string(),
+        ];
+        cells.map(|cell| csv_cell(&cell)).join(",")
+    }
+}
+
+fn csv_cell(text: &str) -> String {
+    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let text = format!("{}{text}", if formula { "'" } else { "" });
+    match text.contains([',', '"', '\n', '\r']) {
+        true => format!("\"{}\"", text.replace('"', "\"\"")),
+        false => text,
+    }
 }
 
 /// Money that arrived and does not fit.

@@ -219,6 +219,9 @@ rules! {
     CallbackUnreachable "callback_unreachable" Critical Configuration
         "A signed callback to your own address does not arrive: no payment would be heard of."
         "Open the address from outside; compare the route, the proxy and the certificate.";
+    LiveSilent "live_silent" Warning Configuration
+        "What was committed does not arrive at the live streams: pages do not change by themselves."
+        "Run a worker, and give the builder the hub, or the announcer or bus that it hears.";
     CallbackUnchecked "callback_unchecked" Critical Security
         "Your callback address accepts a wrong signature: whatever answers there is not this crate."
         "Route the address to `Registrar::receive` with the raw body.";

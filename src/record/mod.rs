@@ -276,6 +276,8 @@ pub enum Fact {
         /// The records that were changed by it.
         records: Vec<ErasedRecord>,
     },
+    /// Somebody looks whether live updates arrive. It means nothing else.
+    LiveProbed,
     /// What is kept of the learner was given out.
     PersonalExported,
     /// The bodies of old deliveries were dropped.
@@ -360,6 +362,7 @@ impl Fact {
                 AlertStage::Recovered => "alert_recovered",
             },
             Self::PersonalErased { .. } => "personal_data_erased",
+            Self::LiveProbed => "live_probed",
             Self::PersonalExported => "personal_data_exported",
             Self::BodiesPurged { .. } => "bodies_purged",
             Self::PreferencesChosen => "preferences_chosen",

@@ -10,8 +10,14 @@ impl Fact {
     pub fn sentence(&self) -> String {
         match self {
             Self::EnrollmentCreated {
-                price, declared, ..
-            } => format!("Enrolled for {price}, to be paid by {}.", words(declared)),
+                price,
+                declared,
+                course,
+                ..
+            } => format!(
+                "Enrolled in {course} for {price}, to be paid by {}.",
+                words(declared)
+            ),
             Self::EnrollmentMoved { to, .. } => match to {
                 Status::AwaitingPayment => "Waits for the payment.".to_owned(),
                 Status::AwaitingApproval { reason } => {
@@ -123,6 +129,7 @@ impl Fact {
                 "The bodies of {bodies} callbacks from before {} were dropped.",
                 before.format("%Y-%m-%d")
             ),
+            Self::LiveProbed => "Live updates were tried.".to_owned(),
             Self::PersonalExported => "What is kept of the learner was given out.".to_owned(),
             Self::PersonalErased { records } => {
                 format!(

@@ -4,7 +4,7 @@ use super::Error;
 use super::admin::Admin;
 use crate::detect::Flip;
 use crate::enrollment::{Case, InboxEntry, Status};
-use crate::ids::{CourseId, EnrollmentId, RecordId};
+use crate::ids::{CourseId, EnrollmentId, LearnerId, RecordId};
 use crate::port::{
     CourseFigures, DayFigures, InboxFilter, Lookup, Page, PageRequest, PaymentFilter, PaymentItem,
     PaymentKey, PendingItem, Period,
@@ -97,6 +97,48 @@ impl Admin<'_> {
         self.registrar
             .within(async { Ok(self.registrar.inner.records.payments(filter, page).await?) })
             .await
+    }
+
+    /// The same as lines of CSV (RFC 4180): the first page begins with [`PaymentItem::CSV_HEADER`].
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], or the store's errors.
+    pub async fn export_payments(
+        &self,
+        filter: &PaymentFilter,
+        page: PageRequest<PaymentKey>,
+    ) -> Result<Page<String, PaymentKey>, Error> {
+        let header = page
+            .after
+            .is_none()
+            .then(|| PaymentItem::CSV_HEADER.to_owned());
+        let found = self.payments(filter, page).await?;
+        let lines = found.items.iter().map(PaymentItem::csv);
+        Ok(Page {
+            items: header.into_iter().chain(lines).collect(),
+            next: found.next,
+        })
+    }
+
+    /// Everything that happened to one learner, in all their courses, oldest first.
+    /// [`Fact::sentence`](crate::record::Fact::sentence) says each in plain words.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`]; [`Error::NotFound`] when nothing is kept of this learner; or the
+    /// store's errors.
+    pub async fn learner_timeline(&self, learner: &LearnerId) -> Result<Vec<Record>, Error> {
+        self.allow(Permission::View, None).await?;
+        let file = self.learner_file(learner).await?;
+        let records = &self.registrar.inner.records;
+        let mut history = file.records;
+        for id in file.enrollments {
+            let timeline = async { Ok(records.timeline(id).await?) };
+            history.extend(self.registrar.within(timeline).await?);
+        }
+        history.sort_unstable_by_key(|record| {
+            (record.at, record.enrollment, record.version, record.id)
+        });
+        Ok(history)
     }
 
     /// Figures for each day of a period, of one course or of all.

@@ -238,7 +238,7 @@ impl Admin<'_> {
         change
     }
 
-    async fn learner_file(&self, learner: &LearnerId) -> Result<LearnerFile, Error> {
+    pub(super) async fn learner_file(&self, learner: &LearnerId) -> Result<LearnerFile, Error> {
         let records = &self.registrar.inner.records;
         let file = self
             .registrar

@@ -5,11 +5,19 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::builder::{BuildError, RegistrarBuilder};
+#[cfg(feature = "live")]
+use super::inbox::{publishing, system_record};
 use super::{Registrar, deadline};
 use crate::config::Environment;
+#[cfg(feature = "live")]
+use crate::enrollment::Change;
+#[cfg(feature = "live")]
+use crate::ids::RecordId;
 use crate::ids::Reference;
 use crate::port::{GatewayError, StatusQuery, StoreError, WebProbe};
 use crate::readiness::{Finding, Level, Probe, Report, Rule, findings, fingerprint};
+#[cfg(feature = "live")]
+use crate::record::Fact;
 use crate::webhook::Signer;
 
 /// How long each probe may take.
@@ -236,6 +244,22 @@ impl Registrar {
                 vec![finding.saying(format_args!("It answers {status} instead of 401."))]
             }
             Some(Err(_)) | None => vec![unreachable],
+        }
+    }
+
+    /// Commits a record that means nothing, and waits until `hear` has heard of it.
+    #[cfg(feature = "live")]
+    pub(crate) async fn probe_live(&self, hear: impl AsyncFnOnce(RecordId)) -> Vec<Finding> {
+        let silent = Finding::new(Rule::LiveSilent);
+        let record = system_record(Fact::LiveProbed, self.now());
+        let id = record.id;
+        let change = publishing(Change::records_only(vec![record]));
+        if let Err(error) = self.within(self.commit(change)).await {
+            return vec![silent.saying(format_args!("{error}."))];
+        }
+        match deadline::within(self.inner.clock.as_ref(), WAIT, hear(id)).await {
+            Some(()) => Vec::new(),
+            None => vec![silent.saying("Nothing arrived within ten seconds.")],
         }
     }
 }

@@ -464,3 +464,37 @@ async fn a_backlog_does_not_crowd_out_what_is_new() {
     let of_enrollments = told.iter().filter(|record| record.enrollment.is_some());
     assert_eq!(of_enrollments.count(), 605 * 3);
 }
+
+#[tokio::test]
+async fn a_probe_says_whether_live_updates_arrive() {
+    let (world, hub) = world();
+    let worker = world.registrar.worker();
+    let task = tokio::spawn(async move { worker.run(std::future::pending()).await });
+    let mut stream = hub.admins(&world.registrar, admin(), None);
+    let before = world
+        .case(world.enrol("thandi", Method::Card).await.enrollment)
+        .await;
+    assert_eq!(hub.probe(&world.registrar).await, []);
+    // It is heard, and means nothing to anybody.
+    let heard = loop {
+        match event(&mut stream).await.unwrap() {
+            AdminUpdate::Event(event) if event.event == "live_probed" => break event,
+            _ => {}
+        }
+    };
+    assert_eq!((heard.enrollment, heard.notice), (None, None));
+    let after = world.case(before.enrollment.id).await;
+    assert_eq!(after, before);
+
+    // A hub that hears of nothing.
+    let deaf = Hub::new();
+    let (registrar, clock) = (world.registrar.clone(), world.clock.clone());
+    let probed = tokio::spawn(async move { deaf.probe(&registrar).await });
+    while !probed.is_finished() {
+        clock.advance(Duration::from_secs(1));
+        tokio::task::yield_now().await;
+    }
+    let found = probed.await.unwrap();
+    assert_eq!(found[0].rule, coursegate::readiness::Rule::LiveSilent);
+    task.abort();
+}

@@ -1,12 +1,13 @@
 //! Personal data: encrypted where it is stored, kept no longer than asked, given out, erased.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use coursegate::access::Terms;
 use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::enrollment::InboxState;
 use coursegate::payment::Method;
-use coursegate::port::{InboxFilter, PageRequest, Records, Store};
+use coursegate::port::{InboxFilter, PageRequest, PaymentFilter, PaymentItem, Records, Store};
 use coursegate::record::Fact;
 use coursegate::record::chain::verify_lines;
 use coursegate::registrar::{Error, ErrorKind, NewGrant, NextStep, Outcome};
@@ -441,4 +442,89 @@ async fn late_money_for_an_erased_learner_waits_for_a_person() {
         .unwrap();
     assert_ne!(again.enrollment, id);
     assert!(matches!(again.next, NextStep::Pay { .. }));
+}
+
+#[tokio::test]
+async fn one_learners_timeline_in_plain_words() {
+    let world = World::new();
+    let desk = world.registrar.admin(admin());
+    let (_, _, link) = world.attempt("thandi", Method::Card).await;
+    world.advance(60);
+    world.pay(&link, Choice::Card).await;
+    let mut wish = request("thandi", Method::BankTransfer);
+    wish.course = coursegate::CourseId::new("rust-201").unwrap();
+    world.advance(60);
+    let second = world.registrar.enrol(wish).await.unwrap();
+    world.advance(60);
+    desk.reject(second.enrollment, "no seat left")
+        .await
+        .unwrap();
+    world.enrol("sipho", Method::Card).await;
+    let history = desk.learner_timeline(&learner("thandi")).await.unwrap();
+    assert!(history.is_sorted_by_key(|record| record.at));
+    let told: Vec<String> = history.iter().map(|it| it.fact.sentence()).collect();
+    let told = told.join(" ");
+    assert!(
+        told.contains("Access was given") && told.contains("rust-201"),
+        "{told}"
+    );
+    let courses: HashSet<_> = history.iter().filter_map(|it| it.enrollment).collect();
+    assert_eq!(courses.len(), 2);
+    let nobody = desk.learner_timeline(&learner("nobody")).await.unwrap_err();
+    assert_eq!(nobody.kind(), ErrorKind::NotFound);
+}
+
+/// For accountants: every payment on a line that a spreadsheet reads as it is meant.
+#[tokio::test]
+async fn payments_as_csv() {
+    let world = World::new();
+    let desk = world.registrar.admin(admin());
+    let (_, reference, link) = world.attempt("=1+1", Method::Card).await;
+    world.pay(&link, Choice::Card).await;
+    for name in ["a\"b, c", "sipho", "zola"] {
+        world.advance(60);
+        let mut wish = request("anybody", Method::BankTransfer);
+        wish.learner = learner(name);
+        world.registrar.enrol(wish).await.unwrap();
+    }
+    let filter = PaymentFilter::default();
+    let (mut lines, mut request) = (Vec::new(), PageRequest::first(3));
+    loop {
+        let page = desk.export_payments(&filter, request).await.unwrap();
+        lines.extend(page.items);
+        match page.next {
+            Some(after) => request = PageRequest::after(after, 3),
+            None => break,
+        }
+    }
+    assert_eq!(lines.len(), 5, "the header stands once");
+    assert_eq!(lines[0], PaymentItem::CSV_HEADER);
+    let columns = lines[0].split(',').count();
+    let paid = &lines[4];
+    let expected = format!(
+        "2026-01-31T09:00:00Z,{},{},'=1+1,",
+        reference.as_str(),
+        world
+            .store
+            .load(coursegate::port::Lookup::Reference(&reference))
+            .await
+            .unwrap()
+            .case
+            .unwrap()
+            .enrollment
+            .id
+    );
+    assert!(paid.starts_with(&expected), "{paid}");
+    assert!(
+        paid.contains(",49900,49900,0,ZAR,card,paid,2026-01-31T09:00:00Z,counted,approved"),
+        "{paid}"
+    );
+    assert_eq!(paid.split(',').count(), columns);
+    assert!(lines[3].contains(",\"a\"\"b, c\","), "{}", lines[3]);
+    assert!(
+        lines[1].contains(",zola,")
+            && lines[1].contains(",bank_transfer,started,,,awaiting_approval"),
+        "{}",
+        lines[1]
+    );
 }

@@ -86,6 +86,8 @@ async fn try_everything(
         Refund "record_reinstatement" desk.record_reinstatement(&payment, "");
         Override "grant" desk.grant(new, "");
         Override "revoke" desk.revoke(grant, "");
+        View "export_payments" desk.export_payments(&PaymentFilter::default(), PageRequest::first(first));
+        View "learner_timeline" desk.learner_timeline(&learner("thandi"));
         View "export_learner" desk.export_learner(&learner("thandi"));
         Configure "erase_learner" desk.erase_learner(&learner("thandi"));
         Replay "replay" desk.replay(&"x".into());
