@@ -52,6 +52,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/admin/choose", web::post().to(choose_form))
         .route("/admin/act", web::post().to(act_form))
         .route("/admin/{page}", web::get().to(desk_page))
+        .route("/admin/file/{name}", web::get().to(file))
         .route("/style.css", web::get().to(style))
         .route("/health", web::get().to(health))
         .route("/metrics", web::get().to(metrics))
@@ -214,6 +215,16 @@ async fn desk_page(
     Answer(app, page)
 }
 
+async fn file(
+    app: Data<App>,
+    visitor: Visitor,
+    name: Path<String>,
+    query: Query<common::DeskQuery>,
+) -> Answer {
+    let file = app.file(visitor.0.as_ref(), &name, &query.learner).await;
+    Answer(app, file)
+}
+
 async fn enrollment_page(app: Data<App>, visitor: Visitor, id: Path<String>) -> Answer {
     let name = format!("enrollment/{id}");
     let query = common::DeskQuery::default();
@@ -356,6 +367,13 @@ impl Responder for Answer {
             Reply::Text(text) => HttpResponse::Ok()
                 .content_type("text/plain; charset=utf-8")
                 .body(text),
+            Reply::File { name, kind, body } => {
+                let disposition = format!("attachment; filename=\"{name}\"");
+                HttpResponse::Ok()
+                    .content_type(kind)
+                    .insert_header((header::CONTENT_DISPOSITION, disposition))
+                    .body(body)
+            }
             Reply::Json(status, body) => HttpResponse::build(code(status))
                 .insert_header(policy)
                 .json(body),

@@ -33,6 +33,7 @@ fn router(app: App) -> Router {
         .route("/lessons/{course}", get(lesson_page))
         .route("/admin", get(queue_page))
         .route("/admin/{page}", get(desk_page))
+        .route("/admin/file/{name}", get(file))
         .route("/admin/enrollment/{id}", get(enrollment_page))
         .route("/admin/approve", post(approve_form))
         .route("/admin/reject", post(reject_form))
@@ -179,6 +180,16 @@ async fn desk_page(
 ) -> Answer {
     let page = app.desk_page(user.as_ref(), &name, &query).await;
     Answer(app, page)
+}
+
+async fn file(
+    State(app): State<App>,
+    Visitor(user): Visitor,
+    Path(name): Path<String>,
+    Query(query): Query<common::DeskQuery>,
+) -> Answer {
+    let file = app.file(user.as_ref(), &name, &query.learner).await;
+    Answer(app, file)
 }
 
 async fn enrollment_page(
@@ -349,6 +360,17 @@ impl IntoResponse for Answer {
             Reply::Page(status, page) => (code(status), axum::response::Html(page)).into_response(),
             Reply::Json(status, body) => (code(status), Json(body)).into_response(),
             Reply::Text(text) => text.into_response(),
+            Reply::File { name, kind, body } => (
+                [
+                    (header::CONTENT_TYPE, kind.to_owned()),
+                    (
+                        header::CONTENT_DISPOSITION,
+                        format!("attachment; filename=\"{name}\""),
+                    ),
+                ],
+                body,
+            )
+                .into_response(),
             Reply::To(url) => (StatusCode::SEE_OTHER, [(header::LOCATION, url)]).into_response(),
             Reply::SignedIn { cookie, to } => (
                 StatusCode::SEE_OTHER,

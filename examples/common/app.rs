@@ -63,6 +63,12 @@ pub enum Reply {
     Json(u16, Value),
     /// What Prometheus reads.
     Text(String),
+    /// To be saved under a name.
+    File {
+        name: String,
+        kind: &'static str,
+        body: String,
+    },
     To(String),
     SignedIn {
         cookie: String,

@@ -13,12 +13,15 @@ use coursegate::port::{
 };
 use coursegate::registrar::{Admin, Health};
 use coursegate::statement::{StatementEntry, StatementRow, Suggestion};
-use coursegate::{ChannelName, CourseId, EnrollmentId, Error, Money, RecordId, Reference};
+use coursegate::{
+    ChannelName, CourseId, EnrollmentId, Error, LearnerId, Money, RecordId, Reference,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::app::{App, Reply, User, Verdict, failed_page};
 use super::pages::{self, Counts};
+use super::records;
 
 /// Enrolments on one page of the queue.
 const QUEUE: usize = 25;
@@ -49,6 +52,9 @@ pub struct DeskQuery {
     pub method: String,
     pub from: String,
     pub until: String,
+    /// A link of the chain that was noted before.
+    pub noted: String,
+    pub learner: String,
     /// Where the page before ended.
     pub after: String,
 }
@@ -207,6 +213,10 @@ impl App {
                 let courses = desk.courses(period, PageRequest::first(100)).await?;
                 pages::day(person, &counts, &days, &courses.items)
             }
+            "records" => {
+                let shown = records::records(desk, &query.noted, &query.learner).await?;
+                pages::records(person, &counts, &shown)
+            }
             "notices" => {
                 let found = desk.notices(false, query.page(ROWS)).await?;
                 let more = query.more("/admin/notices", found.next);
@@ -268,10 +278,8 @@ impl App {
 
     /// Everything else that can be clicked on the desk.
     pub async fn act_form(&self, user: &User, act: &Act) -> Reply {
-        self.on_desk(user, &act.back, async |desk| {
-            perform(&self.registrar, desk, act).await
-        })
-        .await
+        self.on_desk(user, &act.back, async |desk| perform(self, desk, act).await)
+            .await
     }
 
     /// Does something as an admin, and goes back to one of the desk's pages.
@@ -308,11 +316,7 @@ impl From<Error> for Failure {
     }
 }
 
-async fn perform(
-    registrar: &coursegate::Registrar,
-    desk: &Admin<'_>,
-    act: &Act,
-) -> Result<(), Failure> {
+async fn perform(app: &App, desk: &Admin<'_>, act: &Act) -> Result<(), Failure> {
     let note = act.text.as_str();
     let reference =
         |text: &str| Reference::new(text).map_err(|error| Failure::Invalid(error.to_string()));
@@ -337,7 +341,7 @@ async fn perform(
                 .await?;
         }
         "ask" => {
-            registrar.confirm(&reference(&act.subject)?).await?;
+            app.registrar.confirm(&reference(&act.subject)?).await?;
         }
         "replay" => desk.replay(&act.subject.as_str().into()).await?,
         "close_concern" => {
@@ -353,6 +357,24 @@ async fn perform(
             }
         }
         "audit" => audit(desk).await?,
+        #[cfg(feature = "live")]
+        "probe" => {
+            let found = app.hub.probe(&app.registrar).await;
+            if let Some(finding) = found.first() {
+                return Err(Failure::Conflict(finding.to_string()));
+            }
+        }
+        // Nothing brings them back: the name is asked for twice.
+        "erase" if act.subject != note => {
+            return Err(Failure::Invalid(
+                "Write the learner's name again.".to_owned(),
+            ));
+        }
+        "erase" => {
+            let learner =
+                LearnerId::new(note).map_err(|error| Failure::Invalid(error.to_string()))?;
+            desk.erase_learner(&learner).await?;
+        }
         "read" => {
             let notices = act.subject.split(',').filter_map(|id| id.parse().ok());
             let notices: Vec<RecordId> = notices.take(ROWS).collect();

@@ -14,6 +14,7 @@ mod desk;
 #[cfg(feature = "live")]
 pub mod live;
 mod pages;
+mod records;
 mod serve;
 
 use std::net::{SocketAddr, TcpListener};
@@ -110,6 +111,11 @@ impl Demo {
     /// Opens both ports, starts the simulator and the background work, and prints the
     /// one line of JSON that scripts read.
     pub async fn start(options: Options) -> Result<Self, AnyError> {
+        // What happens goes to the error output; the first line of the other is for scripts.
+        tracing_subscriber::fmt()
+            .with_writer(std::io::stderr)
+            .with_max_level(tracing_subscriber::filter::LevelFilter::INFO)
+            .try_init()?;
         let listener = listen(options.port)?;
         // Before anything is counted.
         #[cfg(feature = "metrics")]

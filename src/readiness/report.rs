@@ -51,6 +51,13 @@ impl Finding {
     }
 }
 
+/// What is wrong, and what to do.
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.explanation, self.remedy)
+    }
+}
+
 /// What the settings a report was made for come to; it tells one report from another.
 pub(crate) type Fingerprint = [u8; 32];
 

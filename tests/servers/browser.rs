@@ -88,6 +88,8 @@ pub async fn sign_in(window: &Client, page: &str, name: &str) {
     let button = Locator::Css("form[action='/sign-in'] button");
     let button = window.find(button).await.unwrap();
     button.click().await.unwrap();
+    // The next page may not be asked for before this one is left.
+    until_true(window, "!document.querySelector('input[name=name]')").await;
 }
 
 /// Fills what a learner or an admin sees into a file, where a folder for it is named.

@@ -10,6 +10,12 @@ mod cluster;
 #[allow(unreachable_pub)]
 mod browser;
 
+mod canaries;
+#[path = "../core/net.rs"]
+#[allow(dead_code, unreachable_pub)]
+mod net;
+mod records;
+
 #[cfg(all(feature = "live", feature = "nats"))]
 mod nats;
 
@@ -17,6 +23,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use coursegate::Secret;
@@ -31,13 +38,16 @@ struct Server {
     simulator: String,
     app_id: String,
     secret: Secret,
+    secret_text: String,
     webhook_path: String,
+    log: PathBuf,
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        let _ = std::fs::remove_file(&self.log);
     }
 }
 
@@ -70,6 +80,12 @@ impl Server {
     }
 
     fn start_as(name: &str, args: &[&str], database: Option<&str>, key: &str) -> Self {
+        let log = {
+            static NUMBER: AtomicU32 = AtomicU32::new(0);
+            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+            let file = format!("coursegate-{name}-{}-{number}.log", std::process::id());
+            std::env::temp_dir().join(file)
+        };
         let mut child = Command::new(binary(name))
             .args(if args.contains(&"--port") {
                 &[]
@@ -82,7 +98,7 @@ impl Server {
             .env("COURSEGATE_DEMO_KEY", key)
             .envs(database.map(|url| ("DATABASE_URL", url)))
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(std::fs::File::create(&log).unwrap())
             .spawn()
             .unwrap();
         let mut line = String::new();
@@ -98,8 +114,15 @@ impl Server {
             simulator: text("simulator"),
             app_id: text("app_id"),
             secret: Secret::new(text("app_secret")).unwrap(),
+            secret_text: text("app_secret"),
+            log,
             webhook_path: text("webhook_path"),
         }
+    }
+
+    /// What it wrote about what happens.
+    fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
     }
 
     fn address(&self) -> &str {
@@ -132,10 +155,12 @@ impl Server {
     }
 
     async fn callback(&self, body: &str, signature: &str) -> (u16, Value) {
-        let answer = Client::builder()
-            .no_proxy()
-            .build()
-            .unwrap()
+        let client = Client::builder().no_proxy().build().unwrap();
+        self.callback_by(&client, body, signature).await
+    }
+
+    async fn callback_by(&self, client: &Client, body: &str, signature: &str) -> (u16, Value) {
+        let answer = client
             .post(format!("{}{}", self.app, self.webhook_path))
             .header("IK-APPID", &self.app_id)
             .header("IK-SIGN", signature)
@@ -823,6 +848,10 @@ async fn the_pages_fit_a_desk_and_a_phone() {
             StatusCode::OK
         );
     }
+    // The worker adds records to the chain every few seconds.
+    while records::newest(&nomsa.get("/admin/records").await.text().await.unwrap()).is_empty() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     let enrollment = eft["enrollment"].as_str().unwrap();
     let one = format!("/admin/enrollment/{enrollment}");
     let pages = [
@@ -834,13 +863,18 @@ async fn the_pages_fit_a_desk_and_a_phone() {
         ("problems", "/admin/problems"),
         ("statement", "/admin/statement"),
         ("figures", "/admin/day"),
+        ("records", "/admin/records?learner=thandi"),
         ("notices", "/admin/notices"),
     ];
     for (width, height, device) in [(1280, 1000, "desk"), (500, 1000, "phone")] {
         window.set_window_size(width, height).await.unwrap();
         for (name, path) in pages {
             window.goto(&format!("{}{path}", server.app)).await.unwrap();
-            let script = "return [document.documentElement.scrollWidth, innerWidth]";
+            // The driver does not always wait for it.
+            let styled = "document.readyState === 'complete' && document.styleSheets.length > 0";
+            browser::until_true(&window, styled).await;
+            let script = "return [document.documentElement.scrollWidth, innerWidth, [...document.querySelectorAll('*')]\
+                .filter(it => it.getBoundingClientRect().right > innerWidth).map(it => it.outerHTML.slice(0, 200)).pop()]";
             let widths = window.execute(script, vec![]).await.unwrap();
             assert!(
                 widths[0].as_i64() <= widths[1].as_i64(),
@@ -1270,6 +1304,8 @@ async fn made_up_cookies_sign_nobody_in() {
 struct Events {
     answer: Response,
     text: String,
+    /// Everything so far.
+    heard: String,
     last: Option<String>,
 }
 
@@ -1286,6 +1322,7 @@ impl Events {
         Self {
             answer,
             text: String::new(),
+            heard: String::new(),
             last: None,
         }
     }
@@ -1310,7 +1347,9 @@ impl Events {
                     .await
                     .unwrap()
                     .expect("the stream ended");
-                self.text.push_str(std::str::from_utf8(&chunk).unwrap());
+                let chunk = std::str::from_utf8(&chunk).unwrap();
+                self.text.push_str(chunk);
+                self.heard.push_str(chunk);
             }
         };
         tokio::time::timeout(Duration::from_secs(5), reading)

@@ -20,6 +20,7 @@ impl Counts {
             ("/admin/problems", "Problems", ""),
             ("/admin/statement", "Bank statement", ""),
             ("/admin/day", "Figures", ""),
+            ("/admin/records", "Records", ""),
             ("/admin/notices", "Notices", self.notices.as_str()),
         ];
         let links: String = pages

@@ -297,6 +297,8 @@ pub fn problems(person: &PersonId, counts: &Counts, problems: &Problems) -> Stri
         .collect();
     body.push_str(&format!("<details id=\"health\" open><summary>How this server does</summary><dl>{parts}</dl></details>"));
     body.push_str(&Act::new("audit", "", "Compare money and access now", HERE).html());
+    #[cfg(feature = "live")]
+    body.push_str(&Act::new("probe", "", "Try whether live updates arrive", HERE).html());
     for concern in &problems.concerns {
         if concern.kind == ConcernKind::OrphanMoney {
             continue;

@@ -4,6 +4,7 @@ mod admin;
 mod day;
 mod learner;
 mod lists;
+mod records;
 
 use coursegate::{LearnerId, PersonId};
 
@@ -13,6 +14,7 @@ pub use admin::{Counts, queue};
 pub use day::day;
 pub use learner::{learner, lesson, transfer};
 pub use lists::{money, notices, payments, problems, statement, timeline};
+pub use records::records;
 
 /// How the pages look.
 pub const STYLE: &str = include_str!("style.css");

@@ -1,0 +1,90 @@
+use coursegate::PersonId;
+
+use super::{Act, Counts, admins, text};
+use crate::common::desk::when;
+use crate::common::records::{Records, anchor};
+
+/// Whether the records hold, files for accountants, and one learner's data.
+pub fn records(person: &PersonId, counts: &Counts, shown: &Records) -> String {
+    const HERE: &str = "/admin/records";
+    let report = &shown.report;
+    let newest = report.newest.as_ref().map_or_else(String::new, |newest| {
+        format!("{}:{}", newest.position, newest.hash.as_str())
+    });
+    let verdict = match &report.broken {
+        Some(broken) => format!("Somebody tampered with the records: {broken}."),
+        None if report.left_out > 0 => {
+            format!(
+                "{} records are not in the chain, and should be.",
+                report.left_out
+            )
+        }
+        None if newest.is_empty() => {
+            "No record is in the chain yet: they are added every few seconds.".to_owned()
+        }
+        None if !shown.noted.is_empty() && anchor(&shown.noted).is_none() => {
+            "That is no link: it is a number, a colon and 64 digits and letters.".to_owned()
+        }
+        None if shown.noted.is_empty() => "Every record is as it was written.".to_owned(),
+        None => "Every record is as it was written, and the link you noted is there.".to_owned(),
+    };
+    let class = if report.holds() { "" } else { "error" };
+    let erased = match report.erased {
+        0 => String::new(),
+        erased => format!("<p>{erased} of them hold no personal data any more.</p>"),
+    };
+    let newest = match newest.is_empty() {
+        true => newest,
+        false => format!(
+            "<p>The newest link: <code id=\"newest\">{}</code></p><p><small>Note it somewhere else from time to time.</small></p>",
+            text(&newest)
+        ),
+    };
+    let mut body = format!(
+        "<article class=\"{class}\"><h2>Do they hold?</h2><p>{verdict}</p>{erased}{newest}\
+         <form method=\"get\" action=\"{HERE}\"><input name=\"noted\" value=\"{}\" placeholder=\"A link that you noted\" \
+         aria-label=\"A link that you noted\"><button>Compare</button></form></article>\
+         <article><h2>Files</h2><p><a href=\"/admin/file/records.jsonl\">Every record, as lines of JSON</a></p>\
+         <p><a href=\"/admin/file/payments.csv\">Every payment, as CSV</a></p></article>",
+        text(&shown.noted),
+    );
+    body.push_str(&format!(
+        "<article><h2>One learner</h2><form method=\"get\" action=\"{HERE}\"><input name=\"learner\" value=\"{}\" \
+         required placeholder=\"Learner\" aria-label=\"Learner\"><button>Show</button></form>{}</article>",
+        text(&shown.learner),
+        learner(shown),
+    ));
+    admins("Records", person, counts, HERE, &body)
+}
+
+fn learner(shown: &Records) -> String {
+    if shown.learner.is_empty() {
+        return String::new();
+    }
+    if shown.history.is_empty() {
+        return "<p>Nothing is kept of a learner with this name.</p>".to_owned();
+    }
+    let history: String = shown
+        .history
+        .iter()
+        .map(|record| {
+            format!(
+                "<li>{}<br><small>{}</small></li>",
+                text(&record.fact.sentence()),
+                when(record.at)
+            )
+        })
+        .collect();
+    let query: String = shown.learner.bytes().map(|b| format!("%{b:02X}")).collect();
+    format!(
+        "<ol class=\"history\">{history}</ol><p><a href=\"/admin/file/learner.json?learner={query}\">Everything that is kept of them</a></p>{}",
+        Act::new(
+            "erase",
+            &shown.learner,
+            "Erase this learner",
+            "/admin/records"
+        )
+        .ask("Write the name again")
+        .html()
+    )
+}

@@ -1,0 +1,115 @@
+//! What an accountant, and a learner, may ask for: the records, whether they hold, and files.
+
+use coursegate::port::{PageRequest, PaymentFilter};
+use coursegate::record::Record;
+use coursegate::record::chain::{Anchor, LinkHash};
+use coursegate::registrar::{Admin, ChainReport};
+use coursegate::{Error, LearnerId};
+
+use super::app::{App, Reply, User, failed_page};
+use super::pages;
+
+/// Lines read at once.
+const PAGE: usize = 500;
+
+/// What the page about records shows.
+pub struct Records {
+    pub report: ChainReport,
+    /// The link that was noted before, as it was typed.
+    pub noted: String,
+    /// Whose history is asked for, and what it is, if there is any.
+    pub learner: String,
+    pub history: Vec<Record>,
+}
+
+/// A link as people note it: its place and its hash.
+pub fn anchor(text: &str) -> Option<Anchor> {
+    let (position, hash) = text.trim().split_once(':')?;
+    Some(Anchor {
+        position: position.parse().ok()?,
+        hash: LinkHash::from_hex(hash),
+    })
+}
+
+pub async fn records(desk: &Admin<'_>, noted: &str, name: &str) -> Result<Records, Error> {
+    let history = match LearnerId::new(name.trim()) {
+        Ok(learner) => match desk.learner_timeline(&learner).await {
+            Ok(history) => history,
+            Err(Error::NotFound(_)) => Vec::new(),
+            Err(error) => return Err(error),
+        },
+        Err(_) => Vec::new(),
+    };
+    Ok(Records {
+        report: desk.verify_records(anchor(noted)).await?,
+        noted: noted.to_owned(),
+        learner: name.trim().to_owned(),
+        history,
+    })
+}
+
+impl App {
+    /// A file to download. A school with millions of records streams it instead.
+    pub async fn file(&self, user: Option<&User>, name: &str, learner: &str) -> Reply {
+        let Some(User::Admin(person)) = user else {
+            return Reply::Page(401, pages::sign_in("admin", None));
+        };
+        let desk = self.registrar.admin(person.clone());
+        let made = match name {
+            "records.jsonl" => all_records(&desk)
+                .await
+                .map(|body| ("application/x-ndjson", body)),
+            "payments.csv" => all_payments(&desk)
+                .await
+                .map(|body| ("text/csv; charset=utf-8", body)),
+            "learner.json" => match LearnerId::new(learner.trim()) {
+                Ok(learner) => desk.export_learner(&learner).await.map(|export| {
+                    let body = serde_json::to_string_pretty(&export).unwrap_or_default();
+                    ("application/json", body)
+                }),
+                Err(error) => return Reply::Page(422, pages::problem(&error.to_string())),
+            },
+            _ => return Reply::Page(404, pages::problem("There is no such file.")),
+        };
+        match made {
+            Ok((kind, body)) => Reply::File {
+                name: name.to_owned(),
+                kind,
+                body,
+            },
+            Err(error) => failed_page(&error),
+        }
+    }
+}
+
+async fn all_records(desk: &Admin<'_>) -> Result<String, Error> {
+    let (mut body, mut request) = (String::new(), PageRequest::first(PAGE));
+    loop {
+        let page = desk.export_records(request).await?;
+        add_lines(&mut body, &page.items);
+        match page.next {
+            Some(after) => request = PageRequest::after(after, PAGE),
+            None => return Ok(body),
+        }
+    }
+}
+
+async fn all_payments(desk: &Admin<'_>) -> Result<String, Error> {
+    let filter = PaymentFilter::default();
+    let (mut body, mut request) = (String::new(), PageRequest::first(PAGE));
+    loop {
+        let page = desk.export_payments(&filter, request).await?;
+        add_lines(&mut body, &page.items);
+        match page.next {
+            Some(after) => request = PageRequest::after(after, PAGE),
+            None => return Ok(body),
+        }
+    }
+}
+
+fn add_lines(body: &mut String, lines: &[String]) {
+    for line in lines {
+        body.push_str(line);
+        body.push('\n');
+    }
+}
