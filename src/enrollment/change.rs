@@ -104,7 +104,7 @@ impl Erasure {
 }
 
 /// A verified delivery as it is kept. Bodies are stored, and never printed.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct InboxEntry {
     /// What makes it the same as another.

@@ -19,6 +19,7 @@ mod case;
 mod change;
 mod draft;
 mod erase;
+mod lending;
 mod money;
 mod refund;
 mod repair;

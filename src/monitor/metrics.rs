@@ -55,6 +55,10 @@ metrics! {
         "for how long the oldest of them has waited";
     "coursegate_inbox" "gauge" ["state"]
         "callbacks that are waiting, parked or dead; 500 is 500 or more";
+    "coursegate_inbox_oldest_seconds" "gauge" ["state"]
+        "for how long the oldest of them has been there";
+    "coursegate_alerts" "gauge" ["severity"]
+        "alerts that stand now";
     "coursegate_alerts_total" "counter" ["stage", "severity"]
         "alerts that were raised, escalated or recovered";
 }

@@ -42,6 +42,9 @@ pub struct StoreReport {
     pub now: Option<DateTime<Utc>>,
     /// What is missing: tables, constraints, steps of the schema.
     pub defects: Vec<String>,
+    /// Labels of the keys that bodies of deliveries are encrypted with which are still to be
+    /// read: those that are not settled.
+    pub body_keys: Vec<String>,
 }
 
 /// Which bodies of deliveries are not to be kept any longer.

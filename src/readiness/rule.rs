@@ -159,6 +159,9 @@ rules! {
     BodyKeyUniform "body_key_uniform" Critical Credentials
         "A key for stored bodies repeats a few characters: no generated one does."
         "Make one with `openssl rand -hex 32`, put it first, and keep the old one behind it.";
+    BodyKeyMissing "body_key_missing" Critical Credentials
+        "Callbacks that wait are encrypted with a key that is not configured: they cannot be handled."
+        "Add the key to COURSEGATE_BODY_KEYS, behind the one that is to encrypt.";
     BodiesPlain "bodies_plain" Info Security
         "Bodies of callbacks are stored as they came: whoever reads the database reads them."
         "Set COURSEGATE_BODY_KEYS (feature `encryption`), unless the disk is encrypted and that is enough.";

@@ -6,6 +6,9 @@
 //! erasure, a record of the chain itself, vouches for each text as it is since then. So the
 //! chain holds, and what was erased cannot be guessed from it.
 //!
+//! Whoever can write to the database can also add such an erasure, under somebody's name: a
+//! check says how many records were erased, and the records say by whom.
+//!
 //! Links are added shortly after the records, by one instance at a time: what was changed in
 //! the seconds between is not found. Who may rewrite the whole database can also rewrite the
 //! whole chain: note the newest hash somewhere else from time to time (see [`Anchor`]).

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::receipt::{Outcome, Timings};
-use crate::monitor::Signal;
+use crate::monitor::{AlertSeverity, Signal};
 use crate::reason::{ApprovalCause, SecurityEvent};
 
 #[cfg(feature = "metrics")]
@@ -102,11 +102,21 @@ pub(super) fn published(taken: usize, left: usize, lag: Option<chrono::Duration>
 }
 
 /// What waits, as far as it was counted: 500 of a kind at most.
-pub(super) fn queues(pending: usize, oldest: Duration, inbox: [(&'static str, usize); 3]) {
+pub(super) fn queues(pending: usize, oldest: Duration, inbox: &[(&'static str, usize, Duration)]) {
     gauge!("coursegate_pending", count(pending));
     gauge!("coursegate_pending_oldest_seconds", oldest.as_secs_f64());
-    for (state, number) in inbox {
-        gauge!("coursegate_inbox", count(number), "state" => state);
+    for (state, number, oldest) in inbox {
+        gauge!("coursegate_inbox", count(*number), "state" => *state);
+        gauge!("coursegate_inbox_oldest_seconds", oldest.as_secs_f64(), "state" => *state);
+    }
+}
+
+/// How many alerts stand.
+pub(super) fn alerts(standing: impl Iterator<Item = AlertSeverity>) {
+    let standing: Vec<AlertSeverity> = standing.collect();
+    for severity in AlertSeverity::ALL {
+        let number = standing.iter().filter(|it| *it == severity).count();
+        gauge!("coursegate_alerts", count(number), "severity" => severity.as_str());
     }
 }
 

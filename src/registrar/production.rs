@@ -165,6 +165,10 @@ impl RegistrarBuilder {
             .iter()
             .map(|defect| Finding::new(Rule::StoreDefective).about(defect))
             .collect();
+        let known: Vec<&str> = self.config.body_keys.labels().collect();
+        let missing = report.body_keys.iter();
+        let missing = missing.filter(|label| !known.contains(&label.as_str()));
+        found.extend(missing.map(|label| Finding::new(Rule::BodyKeyMissing).about(label)));
         if let Some(now) = report.now {
             let asked = (self.clock.now() - before) / 2;
             let apart = (now - (before + asked)).num_seconds().abs();

@@ -88,6 +88,10 @@ impl Worker {
             self.count_queues(now).await;
         }
         let alerts = inner.tower.lock().look(now);
+        if cfg!(feature = "metrics") {
+            let standing = registrar.alerts();
+            meter::alerts(standing.iter().map(|alert| alert.severity));
+        }
         for alert in alerts {
             for sink in &inner.sinks {
                 let told = deadline::within(inner.clock.as_ref(), SINK_WAIT, sink.alert(&alert));
@@ -124,18 +128,28 @@ impl Worker {
         let records = &registrar.inner.records;
         let counted = registrar.within(async {
             let pending = records.pending(PageRequest::first(MOST)).await?.items;
-            let mut inbox = [("waiting", 0), ("parked", 0), ("dead", 0)];
-            let filters = [InboxFilter::Waiting, InboxFilter::Parked, InboxFilter::Dead];
-            for (count, filter) in inbox.iter_mut().zip(filters) {
+            let filters = [
+                ("waiting", InboxFilter::Waiting),
+                ("parked", InboxFilter::Parked),
+                ("dead", InboxFilter::Dead),
+            ];
+            let mut inbox = Vec::with_capacity(filters.len());
+            for (state, filter) in filters {
                 let page = records.inbox(filter, PageRequest::first(MOST)).await?;
-                count.1 = page.items.len();
+                let oldest = page.items.iter().map(|entry| entry.received_at).min();
+                inbox.push((state, page.items.len(), age(oldest, now)));
             }
             Ok((pending, inbox))
         });
         if let Ok((pending, inbox)) = counted.await {
             let since = pending.iter().map(|item| item.enrollment.updated_at).min();
-            let oldest = since.and_then(|since| (now - since).to_std().ok());
-            meter::queues(pending.len(), oldest.unwrap_or_default(), inbox);
+            meter::queues(pending.len(), age(since, now), &inbox);
         }
     }
+}
+
+/// For how long something has waited, if anything has.
+fn age(since: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Duration {
+    let age = since.and_then(|since| (now - since).to_std().ok());
+    age.unwrap_or_default()
 }

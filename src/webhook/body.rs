@@ -4,13 +4,13 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Serialize, Serializer};
 
 use super::DeliveryKey;
 
-/// The body of a delivery where it is stored. It is never printed.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "kept", content = "body")]
+/// The body of a delivery where it is stored. It is never shown: neither `Debug` nor JSON has
+/// more of it than how it is kept.
+#[derive(Clone, PartialEq, Eq)]
 pub enum StoredBody {
     /// As it came.
     Plain(Vec<u8>),
@@ -29,6 +29,16 @@ impl StoredBody {
     /// Whether there is still something.
     pub fn is_kept(&self) -> bool {
         !matches!(self, Self::Gone)
+    }
+}
+
+impl Serialize for StoredBody {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.serialize_str(match self {
+            Self::Plain(_) => "plain",
+            Self::Sealed { .. } => "sealed",
+            Self::Gone => "gone",
+        })
     }
 }
 

@@ -230,6 +230,10 @@ async fn no_secret_and_no_card_number_comes_out() {
             "{filter:?}"
         );
         out.debug("the inbox", &page);
+        net.clean(
+            &serde_json::to_string(&page.items).unwrap(),
+            "the inbox as JSON",
+        );
         let listed: Vec<_> = page
             .items
             .iter()

@@ -473,17 +473,26 @@ async fn probes_of_the_store_and_the_provider() {
     let clock = |apart: i64| {
         Ok(StoreReport {
             now: Some(now + chrono::Duration::seconds(apart)),
-            defects: Vec::new(),
+            ..StoreReport::default()
         })
     };
     let defects = vec!["constraint one_grant_per_payment is missing".to_owned()];
-    let lacking = Ok(StoreReport { now: None, defects });
+    let lacking = Ok(StoreReport {
+        defects,
+        ..StoreReport::default()
+    });
+    // The key that callbacks wait for was dropped too early.
+    let locked = Ok(StoreReport {
+        body_keys: vec!["march".to_owned()],
+        ..StoreReport::default()
+    });
     let stores = [
         (clock(0), None),
         (clock(30), Some(Rule::ClockSkewed)),
         (clock(-30), Some(Rule::ClockSkewed)),
         (clock(-90), Some(Rule::ClockWrong)),
         (lacking, Some(Rule::StoreDefective)),
+        (locked.clone(), Some(Rule::BodyKeyMissing)),
         (
             Err(StoreError::Unavailable("down".into())),
             Some(Rule::StoreUnreachable),
@@ -503,6 +512,14 @@ async fn probes_of_the_store_and_the_provider() {
         let found: BTreeSet<Rule> = rules(&report).difference(&always).copied().collect();
         assert_eq!(found, rule.into_iter().collect(), "{says:?}");
     }
+    let mut with_key = config();
+    let key = Secret::new(format!("{:064x}", 7)).unwrap();
+    let keys = coursegate::webhook::BodyKeys::default().and("march", &key);
+    with_key.body_keys = keys.unwrap();
+    let report = Registrar::builder(with_key, Shelf::saying(locked))
+        .probe(&environment, &[Probe::Store])
+        .await;
+    assert!(!report.has(Rule::BodyKeyMissing));
     let refused = GatewayError::Refused {
         reason: "HTTP 401".to_owned(),
     };

@@ -6,7 +6,7 @@ use coursegate::adapter::postgres::{PgStore, pool_options};
 use coursegate::port::Store;
 use sqlx::AssertSqlSafe;
 
-use crate::cluster::{fresh_schema, pool, url};
+use crate::cluster::{fresh_schema, fresh_store, pool, url};
 
 async fn store() -> (String, PgStore) {
     let schema = fresh_schema();
@@ -77,4 +77,34 @@ async fn a_database_says_what_is_missing() {
         assert_eq!(found, BTreeSet::from([missed.to_owned()]), "{spoil}");
     }
     drop(schema);
+}
+
+/// The keys that are still needed are named.
+#[tokio::test]
+async fn keys_that_bodies_wait_for_are_named() {
+    use coursegate::enrollment::{Change, InboxEntry, InboxOutcome, InboxState};
+    use coursegate::evidence::SignedBy;
+    use coursegate::webhook::{SignedForm, StoredBody};
+
+    let store = fresh_store().await;
+    let settled = InboxState::Settled {
+        outcome: InboxOutcome::Applied,
+    };
+    let parked = InboxState::Parked {
+        next_at: crate::support::start(),
+    };
+    for (name, label, state) in [("a/x/1", "old", settled), ("b/x/2", "march", parked)] {
+        let body = StoredBody::Sealed {
+            key: label.into(),
+            bytes: vec![1, 2, 3],
+        };
+        let by = SignedBy {
+            key: "primary".into(),
+            form: SignedForm::Raw,
+        };
+        let mut entry = InboxEntry::new(name.into(), crate::support::start(), "/hook", body, by);
+        entry.state = state;
+        store.commit(Change::inbox_only(entry, None)).await.unwrap();
+    }
+    assert_eq!(store.inspect().await.unwrap().body_keys, ["march"]);
 }

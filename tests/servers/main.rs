@@ -14,6 +14,7 @@ mod canaries;
 #[path = "../core/net.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod net;
+#[allow(unreachable_pub)]
 mod records;
 
 #[cfg(all(feature = "live", feature = "nats"))]

@@ -4,6 +4,7 @@
 mod chain;
 mod clock;
 mod figures;
+mod grants;
 mod id_map;
 mod inbox;
 mod personal;

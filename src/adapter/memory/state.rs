@@ -4,6 +4,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::chain::Link;
+use super::grants::Home;
 use super::id_map::IdMap;
 use super::timers::{Kept as KeptTimer, Timers};
 use crate::access::Grant;
@@ -19,7 +20,7 @@ use crate::record::{Fact, Record};
 use crate::statement::{RowChecksum, RowState, StatementEntry};
 use crate::webhook::DeliveryKey;
 
-type Subject = (LearnerId, CourseId);
+pub(super) type Subject = (LearnerId, CourseId);
 
 #[derive(Default)]
 pub(super) struct State {
@@ -29,9 +30,9 @@ pub(super) struct State {
     by_link: HashMap<PayLinkId, EnrollmentId>,
     /// Grants apart from any enrollment.
     pub(super) free_grants: HashMap<Subject, Vec<Grant>>,
-    grant_homes: IdMap<GrantId, Home>,
+    pub(super) grant_homes: IdMap<GrantId, Home>,
     /// Payments whose grant lies elsewhere than in the payment's own row.
-    stray_payments: HashMap<Reference, GrantId>,
+    pub(super) stray_payments: HashMap<Reference, GrantId>,
     pub(super) pending: BTreeSet<EnrollmentId>,
     /// Payments that do not fit.
     pub(super) awkward: BTreeMap<Reference, EnrollmentId>,
@@ -49,12 +50,6 @@ pub(super) struct State {
     pub(super) outbox: BTreeMap<u64, Queued>,
     pub(super) queued: IdMap<RecordId, u64>,
     last_queued: u64,
-}
-
-/// Where a grant is kept.
-enum Home {
-    Row(EnrollmentId),
-    Free(Subject),
 }
 
 pub(super) struct Row {
@@ -140,28 +135,6 @@ impl State {
             grants,
             confirming: row.waiting > 0,
         })
-    }
-
-    fn grant(&self, id: GrantId) -> Option<&Grant> {
-        let grants = match self.grant_homes.get(&id)? {
-            Home::Row(enrollment) => &self.rows.get(enrollment)?.grants,
-            Home::Free(subject) => self.free_grants.get(subject)?,
-        };
-        grants.iter().find(|grant| grant.id == id)
-    }
-
-    pub(super) fn grants(&self, learner: &LearnerId, course: &CourseId) -> Vec<Grant> {
-        let subject = (learner.clone(), course.clone());
-        let row = self
-            .by_subject
-            .get(&subject)
-            .and_then(|enrollment| self.rows.get(enrollment));
-        let free = self.free_grants.get(&subject).into_iter().flatten();
-        row.into_iter()
-            .flat_map(|row| &row.grants)
-            .chain(free)
-            .cloned()
-            .collect()
     }
 
     /// Checks everything, then writes everything.
@@ -280,35 +253,6 @@ impl State {
         enrollment_is_current && references_are_free
     }
 
-    fn check_grants(&self, change: &Change) -> Result<(), StoreError> {
-        for grant in &change.grants {
-            let Some(payment) = grant.source.payment() else {
-                continue;
-            };
-            let row = self.paid_row(payment);
-            let near = row.into_iter().flat_map(|row| &row.grants);
-            let near = near.filter(|known| known.source.payment() == Some(payment));
-            let stray = self.stray_payments.get(payment).copied();
-            if near
-                .map(|known| known.id)
-                .chain(stray)
-                .any(|id| id != grant.id)
-            {
-                return Err(StoreError::Refused(
-                    "a payment is the source of one grant at most".to_owned(),
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    /// The enrollment that a payment was made for.
-    fn paid_row(&self, payment: &Reference) -> Option<&Row> {
-        self.rows
-            .get(self.by_reference.get(payment)?)
-            .map(Box::as_ref)
-    }
-
     fn write_enrollment(&mut self, enrollment: Option<Enrollment>) {
         let Some(enrollment) = enrollment else { return };
         let id = enrollment.id;
@@ -358,38 +302,6 @@ impl State {
             self.wake_parked(reference.as_str(), link.as_ref(), since);
             self.by_reference.insert(reference, enrollment);
             self.by_link.extend(link.map(|link| (link, enrollment)));
-        }
-    }
-
-    fn write_grant(&mut self, grant: Grant) {
-        if let Some(payment) = grant.source.payment()
-            && self
-                .paid_row(payment)
-                .is_none_or(|row| Some(row.enrollment.id) != grant.enrollment)
-        {
-            self.stray_payments.insert(payment.clone(), grant.id);
-        }
-        let row = grant
-            .enrollment
-            .and_then(|id| Some((id, self.rows.get_mut(&id)?)));
-        let (home, grants) = match row {
-            Some((enrollment, row)) => (Home::Row(enrollment), &mut row.grants),
-            None => {
-                let subject = (grant.learner.clone(), grant.course.clone());
-                (
-                    Home::Free(subject.clone()),
-                    self.free_grants.entry(subject).or_default(),
-                )
-            }
-        };
-        self.grant_homes.insert(grant.id, home);
-        match grants.iter_mut().find(|known| known.id == grant.id) {
-            Some(known) => *known = grant,
-            None => {
-                // Most have one: a vector would make room for four.
-                grants.reserve_exact(1);
-                grants.push(grant);
-            }
         }
     }
 

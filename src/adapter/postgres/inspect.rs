@@ -63,10 +63,28 @@ impl PgStore {
         } else {
             defects.push("the schema was never made".to_owned());
         }
+        let body_keys = match defects.is_empty() {
+            true => self.keys_needed().await?,
+            false => Vec::new(),
+        };
         Ok(StoreReport {
             now: Some(now),
             defects,
+            body_keys,
         })
+    }
+
+    /// The keys without which deliveries that wait cannot be read.
+    async fn keys_needed(&self) -> Result<Vec<String>, StoreError> {
+        let needed = "SELECT DISTINCT body_key FROM coursegate.inbox
+             WHERE state <> 'settled' AND body_key IS NOT NULL ORDER BY body_key";
+        let needed = self.schema.sql(needed);
+        let needed = sqlx::query_scalar(AssertSqlSafe(needed))
+            .persistent(false)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(CallError::from)?;
+        Ok(needed)
     }
 }
 

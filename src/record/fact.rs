@@ -1,0 +1,386 @@
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::erased::ErasedRecord;
+use crate::access::EndReason;
+use crate::audit::{ConcernKey, ConcernKind};
+use crate::enrollment::{Status, Transition};
+use crate::ids::{ChannelName, CourseId, EnrollmentId, GrantId, LearnerId, RecordId, Reference};
+use crate::money::Money;
+use crate::monitor::{AlertSeverity, AlertStage};
+use crate::payment::{AttemptStatus, Method, Reversal, Standing};
+use crate::reason::{HoldReason, Note, Permission, SecurityEvent, Severity};
+use crate::webhook::{DeliveryKey, VerifyError};
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "fact")]
+#[non_exhaustive]
+pub enum Fact {
+    /// An enrollment was made.
+    EnrollmentCreated {
+        /// Its price.
+        price: Money,
+        /// The declared method.
+        declared: Method,
+        /// Whose.
+        learner: LearnerId,
+        /// In which course.
+        course: CourseId,
+    },
+    /// An enrollment's status moved.
+    EnrollmentMoved {
+        /// From.
+        from: Status,
+        /// To.
+        to: Status,
+        /// By which transition.
+        transition: Transition,
+    },
+    /// The learner enrolled again at another price or by another method.
+    EnrollmentRevised {
+        /// The price from now on.
+        price: Money,
+        /// The declared method from now on.
+        declared: Method,
+    },
+    /// An attempt to pay was started.
+    AttemptStarted {
+        /// Its reference.
+        reference: Reference,
+        /// What was asked.
+        amount: Money,
+    },
+    /// An attempt moved without money.
+    AttemptMoved {
+        /// Its reference.
+        reference: Reference,
+        /// From.
+        from: AttemptStatus,
+        /// To.
+        to: AttemptStatus,
+    },
+    /// Money arrived.
+    PaymentCompleted {
+        /// The attempt's reference.
+        reference: Reference,
+        /// The sum the provider stated.
+        amount: Option<Money>,
+        /// The method the evidence pointed to.
+        method: Method,
+        /// What the money does.
+        standing: Standing,
+    },
+    /// Money that had arrived does something else now.
+    PaymentRestated {
+        /// The attempt's reference.
+        reference: Reference,
+        /// What it does now.
+        standing: Standing,
+    },
+    /// Money went back.
+    PaymentReturned {
+        /// The attempt's reference.
+        reference: Reference,
+        /// How much.
+        amount: Money,
+        /// Whether the access that rests on the payment ended with it.
+        ends_access: bool,
+    },
+    /// The provider was asked to give money back.
+    RefundRequested {
+        /// The attempt's reference.
+        reference: Reference,
+        /// How much.
+        amount: Money,
+    },
+    /// The provider did not give the money back that it was asked for.
+    RefundFailed {
+        /// The attempt's reference.
+        reference: Reference,
+        /// How much it was.
+        amount: Money,
+    },
+    /// The payer's bank took money back.
+    PaymentReversed {
+        /// The attempt's reference.
+        reference: Reference,
+        /// How.
+        how: Reversal,
+    },
+    /// Money that the payer's bank took back came again.
+    PaymentReinstated {
+        /// The attempt's reference.
+        reference: Reference,
+    },
+    /// The learner showed a proof of payment for a bank transfer.
+    ProofAttached {
+        /// The attempt's reference.
+        reference: Reference,
+    },
+    /// A payment names an enrollment that it does not fit; nothing was moved by it.
+    PaymentDoubted {
+        /// The attempt's reference.
+        reference: Reference,
+        /// What does not fit.
+        reason: HoldReason,
+    },
+    /// A grant began.
+    AccessGranted {
+        /// The grant.
+        grant: GrantId,
+        /// Until when.
+        until: Option<DateTime<Utc>>,
+    },
+    /// A grant apart from any enrollment began.
+    GrantGiven {
+        /// The grant.
+        grant: GrantId,
+        /// Whose.
+        learner: LearnerId,
+        /// To which course.
+        course: CourseId,
+        /// Until when.
+        until: Option<DateTime<Utc>>,
+    },
+    /// A grant apart from any enrollment ended.
+    GrantTaken {
+        /// The grant.
+        grant: GrantId,
+        /// Whose.
+        learner: LearnerId,
+        /// To which course.
+        course: CourseId,
+        /// Why.
+        why: EndReason,
+    },
+    /// A grant now rests on this payment.
+    AccessRebased {
+        /// The grant.
+        grant: GrantId,
+        /// The payment.
+        payment: Reference,
+    },
+    /// A grant ended.
+    AccessEnded {
+        /// The grant.
+        grant: GrantId,
+        /// Why.
+        why: EndReason,
+    },
+    /// A grant does not count for now.
+    AccessSuspended {
+        /// The grant.
+        grant: GrantId,
+        /// Why.
+        why: Reversal,
+    },
+    /// A suspended grant counts again.
+    AccessResumed {
+        /// The grant.
+        grant: GrantId,
+    },
+    /// Something needs a person: money that nobody knows, or money and access that disagree.
+    ConcernRaised {
+        /// Which concern.
+        key: ConcernKey,
+        /// What is wrong.
+        kind: ConcernKind,
+        /// The enrollment it is about.
+        about: Option<EnrollmentId>,
+    },
+    /// A person closed a concern.
+    ConcernClosed {
+        /// Which concern.
+        key: ConcernKey,
+    },
+    /// Rows of a bank statement were imported.
+    StatementImported {
+        /// How many new rows.
+        rows: u64,
+    },
+    /// A row of a bank statement was settled without an enrollment.
+    StatementRowClosed {
+        /// Its checksum.
+        row: String,
+    },
+    /// A verified callback names no payment that we know.
+    DeliveryParked {
+        /// The delivery.
+        key: DeliveryKey,
+    },
+    /// A verified callback cannot be read, or could not be applied for too long.
+    DeliveryDead {
+        /// The delivery.
+        key: DeliveryKey,
+        /// Why.
+        cause: Note,
+    },
+    /// A parked delivery is still not matched after the time that the host set.
+    DeliveryOverdue {
+        /// The delivery.
+        key: DeliveryKey,
+    },
+    /// An admin asked for a delivery to be handled again.
+    DeliveryReplayed {
+        /// The delivery.
+        key: DeliveryKey,
+    },
+    /// One of two people who have to approve has done so.
+    FirstApproval,
+    /// Somebody tried what they may not do.
+    ActionRefused {
+        /// The permission that they lack.
+        permission: Permission,
+        /// How many more such tries were not recorded since the last.
+        unrecorded: u64,
+    },
+    /// An alert began, escalated or ended.
+    AlertChanged {
+        /// Its rule.
+        rule: String,
+        /// What became of it.
+        stage: AlertStage,
+        /// How grave it is.
+        severity: AlertSeverity,
+    },
+    /// A learner's personal data was erased.
+    PersonalErased {
+        /// The records that were changed by it.
+        records: Vec<ErasedRecord>,
+    },
+    /// Somebody looks whether live updates arrive. It means nothing else.
+    LiveProbed,
+    /// What is kept of the learner was given out.
+    PersonalExported,
+    /// The bodies of old deliveries were dropped.
+    BodiesPurged {
+        /// How many.
+        bodies: u64,
+        /// Those that arrived before.
+        before: DateTime<Utc>,
+    },
+    /// An admin chose what they are told of.
+    PreferencesChosen,
+    /// A channel did not take a notice for too long; it stays in the app.
+    NoticeUndelivered {
+        /// The record that the notice is.
+        notice: RecordId,
+        /// The channel.
+        channel: ChannelName,
+    },
+    /// A delivery that was settled long ago came again: it changed nothing.
+    DeliveryRepeated {
+        /// The delivery.
+        key: DeliveryKey,
+        /// How many more came since the last such record.
+        unrecorded: u64,
+    },
+    /// So much of it came within a minute that the rest of it is only counted.
+    FloodBegan {
+        /// Of what.
+        of: SecurityEvent,
+    },
+    /// A delivery was refused before anything of it was read.
+    DeliveryRefused {
+        /// Why.
+        error: VerifyError,
+        /// How many more were refused since the last such record.
+        unrecorded: u64,
+    },
+}
+
+impl Fact {
+    /// The event name that front ends of this kind use.
+    pub fn event(&self) -> &'static str {
+        match self {
+            Self::EnrollmentCreated { .. } => "enrollment_created",
+            Self::EnrollmentMoved {
+                transition: Transition::PersonApproved,
+                ..
+            } => "admin_approved",
+            Self::EnrollmentMoved { .. } | Self::EnrollmentRevised { .. } => "enrollment_updated",
+            Self::AttemptStarted { .. } => "payment_started",
+            Self::AttemptMoved {
+                to: AttemptStatus::Failed,
+                ..
+            } => "payment_failed",
+            Self::AttemptMoved { .. } | Self::PaymentRestated { .. } => "payment_updated",
+            Self::PaymentCompleted { .. } => "payment_completed",
+            Self::PaymentReturned { .. } => "payment_refunded",
+            Self::RefundRequested { .. } => "refund_requested",
+            Self::RefundFailed { .. } => "refund_failed",
+            Self::PaymentReversed { .. } => "payment_reversed",
+            Self::PaymentReinstated { .. } => "payment_reinstated",
+            Self::ProofAttached { .. } => "payment_proof_attached",
+            Self::AccessSuspended { .. } => "course_access_suspended",
+            Self::AccessResumed { .. } => "course_access_resumed",
+            Self::ConcernRaised { .. } => "concern_raised",
+            Self::ConcernClosed { .. } => "concern_closed",
+            Self::StatementImported { .. } => "statement_imported",
+            Self::StatementRowClosed { .. } => "statement_row_closed",
+            Self::DeliveryOverdue { .. } => "delivery_overdue",
+            Self::PaymentDoubted { .. } => "payment_doubted",
+            Self::AccessGranted { .. } | Self::GrantGiven { .. } => "course_access_granted",
+            Self::AccessRebased { .. } => "course_access_updated",
+            Self::AccessEnded { .. } | Self::GrantTaken { .. } => "course_access_ended",
+            Self::DeliveryParked { .. } => "delivery_parked",
+            Self::DeliveryDead { .. } => "delivery_dead",
+            Self::DeliveryReplayed { .. } => "delivery_replayed",
+            Self::FirstApproval => "first_approval",
+            Self::ActionRefused { .. } => "action_refused",
+            Self::AlertChanged { stage, .. } => match stage {
+                AlertStage::Raised => "alert_raised",
+                AlertStage::Escalated => "alert_escalated",
+                AlertStage::Recovered => "alert_recovered",
+            },
+            Self::PersonalErased { .. } => "personal_data_erased",
+            Self::LiveProbed => "live_probed",
+            Self::PersonalExported => "personal_data_exported",
+            Self::BodiesPurged { .. } => "bodies_purged",
+            Self::PreferencesChosen => "preferences_chosen",
+            Self::NoticeUndelivered { .. } => "notice_undelivered",
+            Self::DeliveryRefused { .. }
+            | Self::DeliveryRepeated { .. }
+            | Self::FloodBegan { .. } => "security_event",
+        }
+    }
+
+    /// How urgently a person should look.
+    pub fn severity(&self) -> Severity {
+        match self {
+            Self::EnrollmentMoved {
+                to: Status::AwaitingApproval { reason },
+                ..
+            }
+            | Self::PaymentDoubted { reason, .. }
+            | Self::PaymentCompleted {
+                standing: Standing::Held(reason) | Standing::RefundDue(reason),
+                ..
+            }
+            | Self::PaymentRestated {
+                standing: Standing::Held(reason) | Standing::RefundDue(reason),
+                ..
+            } => reason.severity(),
+            Self::ConcernRaised { kind, .. } => kind.severity(),
+            Self::AlertChanged {
+                stage: AlertStage::Raised | AlertStage::Escalated,
+                severity,
+                ..
+            } => match severity {
+                AlertSeverity::Critical => Severity::Error,
+                AlertSeverity::Warning => Severity::Warning,
+                AlertSeverity::Business => Severity::Info,
+            },
+            Self::RefundFailed { .. } | Self::PaymentReversed { .. } => Severity::Warning,
+            Self::DeliveryOverdue { .. } => Severity::Error,
+            Self::DeliveryParked { .. } | Self::NoticeUndelivered { .. } => Severity::Warning,
+            Self::DeliveryDead { .. } => Severity::Error,
+            Self::DeliveryRefused { .. }
+            | Self::DeliveryRepeated { .. }
+            | Self::FloodBegan { .. }
+            | Self::ActionRefused { .. } => Severity::Warning,
+            _ => Severity::Info,
+        }
+    }
+}
