@@ -6,15 +6,18 @@
 use std::io::{BufRead, BufReader};
 use std::process::ExitCode;
 
-use coursegate::record::chain::{Anchor, LinkHash, verify_lines};
+use coursegate::record::chain::{Anchor, verify_lines};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let (file, noted) = match &arguments[..] {
         [file] => (file, None),
-        [file, noted] => match anchor(noted) {
-            Some(noted) => (file, Some(noted)),
-            None => return usage(),
+        [file, noted] => match noted.parse::<Anchor>() {
+            Ok(noted) => (file, Some(noted)),
+            Err(error) => {
+                eprintln!("{error}");
+                return ExitCode::from(2);
+            }
         },
         _ => return usage(),
     };
@@ -23,11 +26,8 @@ fn main() -> ExitCode {
     match lines.map(|lines| verify_lines(lines, noted)) {
         Ok(Ok(checked)) => {
             println!(
-                "{} records hold; {} of them without the personal data that was erased. The newest link is {}:{}",
-                checked.newest.position,
-                checked.erased,
-                checked.newest.position,
-                checked.newest.hash.as_str()
+                "{} records hold; {} of them without the personal data that was erased. The newest link is {}",
+                checked.newest.position, checked.erased, checked.newest
             );
             ExitCode::SUCCESS
         }
@@ -40,14 +40,6 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
-}
-
-fn anchor(text: &str) -> Option<Anchor> {
-    let (position, hash) = text.split_once(':')?;
-    Some(Anchor {
-        position: position.parse().ok()?,
-        hash: LinkHash::from_hex(hash),
-    })
 }
 
 fn usage() -> ExitCode {

@@ -2,7 +2,6 @@
 
 use coursegate::port::{PageRequest, PaymentFilter};
 use coursegate::record::Record;
-use coursegate::record::chain::{Anchor, LinkHash};
 use coursegate::registrar::{Admin, ChainReport};
 use coursegate::{Error, LearnerId};
 
@@ -22,15 +21,6 @@ pub struct Records {
     pub history: Vec<Record>,
 }
 
-/// A link as people note it: its place and its hash.
-pub fn anchor(text: &str) -> Option<Anchor> {
-    let (position, hash) = text.trim().split_once(':')?;
-    Some(Anchor {
-        position: position.parse().ok()?,
-        hash: LinkHash::from_hex(hash),
-    })
-}
-
 pub async fn records(desk: &Admin<'_>, noted: &str, name: &str) -> Result<Records, Error> {
     let history = match LearnerId::new(name.trim()) {
         Ok(learner) => match desk.learner_timeline(&learner).await {
@@ -41,7 +31,7 @@ pub async fn records(desk: &Admin<'_>, noted: &str, name: &str) -> Result<Record
         Err(_) => Vec::new(),
     };
     Ok(Records {
-        report: desk.verify_records(anchor(noted)).await?,
+        report: desk.verify_records(noted.parse().ok()).await?,
         noted: noted.to_owned(),
         learner: name.trim().to_owned(),
         history,

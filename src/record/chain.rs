@@ -14,6 +14,8 @@
 //! whole chain: note the newest hash somewhere else from time to time (see [`Anchor`]).
 
 use std::collections::HashMap;
+use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -120,6 +122,33 @@ pub struct Anchor {
     pub position: u64,
     /// Its hash.
     pub hash: LinkHash,
+}
+
+/// As people note it: `17:` and 64 hexadecimal digits.
+impl fmt::Display for Anchor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.position, self.hash.as_str())
+    }
+}
+
+/// A text is no link of a chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a link is noted as its position, a colon and 64 hexadecimal digits")]
+pub struct AnchorError;
+
+impl FromStr for Anchor {
+    type Err = AnchorError;
+
+    fn from_str(text: &str) -> Result<Self, AnchorError> {
+        let (position, hash) = text.trim().split_once(':').ok_or(AnchorError)?;
+        if hash.len() != 64 || !hash.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(AnchorError);
+        }
+        Ok(Self {
+            position: position.parse().map_err(|_| AnchorError)?,
+            hash: LinkHash(hash.to_ascii_lowercase()),
+        })
+    }
 }
 
 /// Where a chain is broken.

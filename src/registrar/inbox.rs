@@ -220,6 +220,14 @@ impl Registrar {
         Ok(incoming.receipt(outcome, case))
     }
 
+    /// A delivery that is kept under another key now is settled under this one.
+    pub(super) async fn follow(&self, mut entry: InboxEntry) -> Result<(), Error> {
+        entry.state = InboxState::Settled {
+            outcome: InboxOutcome::NoEffect,
+        };
+        self.commit(Change::inbox_only(entry, None)).await.map(drop)
+    }
+
     /// A delivery whose stored body cannot be read: tried again, and given up on in the end.
     pub(super) async fn put_off(
         &self,

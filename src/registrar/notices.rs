@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::admin::Admin;
-use super::timers::{LEASE, Next};
+use super::timers::Next;
 use super::worker::{Pass, Worker};
 use super::{Error, Registrar, deadline};
 use crate::enrollment::{Change, Enrollment, Status, Timer, TimerKey};
@@ -14,13 +14,11 @@ use crate::ids::{ChannelName, IdRun, PersonId, RecordId};
 use crate::notice::{Notice, NoticeKind, Preferences};
 use crate::port::{
     ChannelError, Lookup, NoticeFilter, NoticeItem, NoticeKey, Notification, NotificationChannel,
-    Page, PageRequest, Recipient, Settlement, Work, WorkKind,
+    Page, PageRequest, Recipient, Settlement, WorkKind,
 };
 use crate::reason::Permission;
 use crate::record::{Actor, Fact, Record, Source};
 
-/// Notices taken at once.
-const BATCH: usize = 8;
 /// How long one notification may take to send.
 const SEND_WAIT: Duration = Duration::from_secs(10);
 /// Wait before a notification is sent again; four times as long after each failure.
@@ -178,31 +176,11 @@ impl Worker {
         if self.registrar.inner.channels.is_empty() {
             return Ok(false);
         }
-        let claimed = self.claim(WorkKind::Notices, BATCH, LEASE).await?;
-        let full = claimed.len() == BATCH;
-        let held_until = self.held_until(LEASE);
-        for work in claimed {
-            if self.registrar.now() > held_until {
-                break;
-            }
-            let Work::Timer(timer) = work else {
-                continue;
-            };
-            let TimerKey::Notice(record) = timer.key else {
-                continue;
-            };
-            match self.tell(record, timer.cursor.as_deref(), pass).await {
-                Ok(next) => self.settle(timer, next).await?,
-                Err(error) => {
-                    tracing::error!(%error, "a notice could not be handled; its lease will end");
-                }
-            }
-        }
-        Ok(full)
+        self.timers(WorkKind::Notices, pass).await
     }
 
     /// Tells those who are still to be told.
-    async fn tell(
+    pub(super) async fn tell(
         &self,
         id: RecordId,
         cursor: Option<&str>,

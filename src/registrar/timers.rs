@@ -19,7 +19,7 @@ use crate::record::{Actor, Fact, Record, Source};
 /// Timers taken at once. Asking about each may take as long as the provider's wait.
 const BATCH: usize = 8;
 /// How long a claimed timer is kept from other workers.
-pub(super) const LEASE: Duration = Duration::from_secs(300);
+const LEASE: Duration = Duration::from_secs(300);
 /// How often bodies are looked at that are not to be kept any longer.
 const DAILY: Duration = Duration::from_secs(24 * 3600);
 /// When to ask again after the provider failed.
@@ -40,9 +40,10 @@ pub(super) enum Next {
 }
 
 impl Worker {
-    /// Handles timers that fell due; `true` when there may be more.
-    pub(super) async fn timers(&self, pass: &mut Pass) -> Result<bool, Error> {
-        let claimed = self.claim(WorkKind::Timers, BATCH, LEASE).await?;
+    /// Handles timers of a kind that fell due; `true` when there may be more. Those of notices
+    /// are claimed by themselves: a channel that is slow delays nothing else.
+    pub(super) async fn timers(&self, kind: WorkKind, pass: &mut Pass) -> Result<bool, Error> {
+        let claimed = self.claim(kind, BATCH, LEASE).await?;
         let full = claimed.len() == BATCH;
         let held_until = self.held_until(LEASE);
         for work in claimed {
@@ -59,8 +60,7 @@ impl Worker {
                     TimerKey::Enrollment(id) => self.expire(*id, pass).await,
                     TimerKey::Grant(id) => self.expire_grant(*id, pass).await,
                     TimerKey::Job(job) => self.work_on(*job, timer.cursor.as_deref(), pass).await,
-                    // Claimed by themselves: a channel that is slow delays nothing else.
-                    TimerKey::Notice(_) => Ok(Next::At(timer.due_at, None)),
+                    TimerKey::Notice(id) => self.tell(*id, timer.cursor.as_deref(), pass).await,
                 }
             };
             match handled.instrument(span).await {
@@ -73,7 +73,7 @@ impl Worker {
         Ok(full)
     }
 
-    pub(super) async fn settle(&self, timer: DueTimer, next: Next) -> Result<(), Error> {
+    async fn settle(&self, timer: DueTimer, next: Next) -> Result<(), Error> {
         let settlement = match next {
             Next::Never => Settlement::Over(timer),
             Next::At(next_at, cursor) => Settlement::Again {

@@ -92,18 +92,18 @@ impl Registrar {
         Receipt::new(Outcome::Refused(error))
     }
 
-    /// Everything after the signature; also for deliveries that waited in the inbox, with
-    /// their bodies as they are kept: only those count as tries.
+    /// Everything after the signature; also for deliveries that waited in the inbox: only those
+    /// count as tries.
     pub(super) async fn handle(
         &self,
         verified: &Verified<'_>,
-        kept: Option<&StoredBody>,
+        kept: Option<&InboxEntry>,
         now: DateTime<Utc>,
         watch: &mut Stopwatch,
     ) -> Result<Receipt, Error> {
         let keep = |key: &DeliveryKey| match kept {
-            Some(body) => Ok(body.clone()),
-            None => self.inner.config.body_keys.seal(key, verified.body()),
+            Some(entry) if entry.key == *key => Ok(entry.body.clone()),
+            _ => self.inner.config.body_keys.seal(key, verified.body()),
         };
         let parsed = Notification::parse(verified);
         watch.lap(|timings| &mut timings.detection);

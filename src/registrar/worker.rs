@@ -168,7 +168,7 @@ impl Worker {
     async fn turn_of(&self, lane: Lane, pass: &mut Pass) -> Result<bool, Error> {
         match lane {
             Lane::Inbox => self.inbox(pass).await,
-            Lane::Timers => self.timers(pass).await,
+            Lane::Timers => self.timers(WorkKind::Timers, pass).await,
             Lane::Watch => self.watch().await.map(|()| false),
             Lane::Notices => self.notices(pass).await,
             Lane::Outbox => self.outbox(pass).await,
@@ -236,11 +236,20 @@ impl Worker {
         };
         let verified = Verified::resumed(&entry.path, &body, &signed_by.key, signed_by.form);
         let mut watch = Stopwatch::start();
-        let kept = Some(&entry.body);
-        let handled = registrar.handle(&verified, kept, registrar.now(), &mut watch);
+        let handled = registrar.handle(&verified, Some(entry), registrar.now(), &mut watch);
         let enrollment = entry.enrollment.map(tracing::field::display);
         let span = tracing::info_span!("coursegate.retry", enrollment);
-        Ok(registrar.within(handled).instrument(span).await?.outcome)
+        let receipt = registrar.within(handled).instrument(span).await?;
+        if receipt
+            .delivery
+            .as_ref()
+            .is_some_and(|key| *key != entry.key)
+        {
+            // It could not be read before, and can be now: it goes by another key.
+            let followed = registrar.follow(entry.clone());
+            registrar.within(followed).await?;
+        }
+        Ok(receipt.outcome)
     }
 
     /// Until when claimed work is begun: what is left over comes back with the end of its

@@ -14,7 +14,6 @@ use coursegate::registrar::{NewGrant, NextStep};
 use coursegate::statement::StatementRow;
 use coursegate::webhook::BodyKeys;
 use coursegate::{BankDetails, Config, Environment, Money, Reference, Secret};
-use tracing_subscriber::fmt::format::FmtSpan;
 
 use crate::net::{Net, SECRETS, cards, written};
 use crate::no_secrets::Log;
@@ -61,13 +60,7 @@ async fn no_secret_and_no_card_number_comes_out() {
     let net = Net::new(&cards);
     #[cfg(feature = "metrics")]
     let metrics = crate::metrics::handle();
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_span_events(FmtSpan::CLOSE)
-        .with_writer(log.clone())
-        .finish();
-    let watched = tracing::subscriber::set_default(subscriber);
+    let log = Log::of_process();
 
     let mut rich = Settings::new(1);
     rich.rich = true;
@@ -323,7 +316,6 @@ async fn no_secret_and_no_card_number_comes_out() {
     let wrong: Result<Config, _> = serde_json::from_value(serde_json::to_value(&file).unwrap());
     net.clean(&wrong.unwrap_err().to_string(), "an error of a file");
 
-    drop(watched);
     let log = log.text();
     for span in [
         "webhook", "enrol", "confirm", "desk", "provider", "commit", "timer", "worker",

@@ -1,7 +1,7 @@
 //! Canaries in keys, e-mails and card numbers must not appear in logs, `Debug` or errors.
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::payment::Method;
@@ -10,6 +10,7 @@ use coursegate::registrar::NextStep;
 use coursegate::webhook::{KeyRing, Notification, Signer, Verifier};
 use coursegate::{AppId, BankDetails, Email, Secret};
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::FmtSpan;
 
 use crate::support::{
     APP_ID, PATH, SECRET, World, admin, body, config, request, signed, signed_bytes, start,
@@ -25,6 +26,21 @@ const ROTATED: &str = "test-secret-canary-rotated";
 pub struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
+    /// Of the whole process: what the other tests log is looked at as well.
+    pub fn of_process() -> &'static Self {
+        static LOG: OnceLock<Log> = OnceLock::new();
+        LOG.get_or_init(|| {
+            let log = Self::default();
+            let subscriber = tracing_subscriber::fmt()
+                .with_max_level(tracing::Level::TRACE)
+                .with_span_events(FmtSpan::CLOSE)
+                .with_writer(log.clone())
+                .finish();
+            tracing::subscriber::set_global_default(subscriber).unwrap();
+            log
+        })
+    }
+
     pub fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
@@ -68,13 +84,7 @@ fn assert_clean(text: &str, what: &str) {
 
 #[tokio::test]
 async fn nothing_secret_or_personal_is_shown_anywhere() {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(log.clone())
-        .finish();
-    // For the whole process: what the other tests log is looked at as well.
-    tracing::subscriber::set_global_default(subscriber).unwrap();
+    let log = Log::of_process();
 
     let settings = config()
         .also_accept("rotated", Secret::new(ROTATED).unwrap())

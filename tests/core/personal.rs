@@ -9,7 +9,7 @@ use coursegate::enrollment::InboxState;
 use coursegate::payment::Method;
 use coursegate::port::{InboxFilter, PageRequest, PaymentFilter, PaymentItem, Records, Store};
 use coursegate::record::Fact;
-use coursegate::record::chain::verify_lines;
+use coursegate::record::chain::{Anchor, AnchorError, verify_lines};
 use coursegate::registrar::{Error, ErrorKind, NewGrant, NextStep, Outcome};
 use coursegate::webhook::{BodyError, BodyKeys, DeliveryKey, StoredBody};
 use coursegate::{Config, Registrar, Secret};
@@ -389,9 +389,23 @@ async fn a_learner_is_erased_once_nothing_is_to_come() {
     assert_eq!(checked.erased, report.erased);
     // So does what was exported before, for who has it.
     assert_eq!(
-        verify_lines(&exported.items, Some(noted)).unwrap().erased,
+        verify_lines(&exported.items, Some(noted.clone()))
+            .unwrap()
+            .erased,
         0
     );
+    // People note it as one word.
+    assert_eq!(noted.to_string().parse(), Ok(noted.clone()));
+    for odd in [
+        "",
+        "1",
+        "1:",
+        "x:00",
+        ":",
+        &format!("-1:{}", noted.hash.as_str()),
+    ] {
+        assert_eq!(odd.parse::<Anchor>(), Err(AnchorError), "{odd}");
+    }
     // An erased record that is changed once more is found.
     let at = lines
         .iter()

@@ -1,14 +1,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use coursegate::Secret;
 use coursegate::adapter::memory::RecordingPublisher;
 use coursegate::adapter::simulator::{Choice, Settings};
+use coursegate::enrollment::{Change, InboxEntry, InboxState};
+use coursegate::evidence::SignedBy;
 use coursegate::payment::Method;
-use coursegate::port::{InboxFilter, PageRequest};
+use coursegate::port::{InboxFilter, PageRequest, Records, Store};
 use coursegate::registrar::Outcome;
+use coursegate::webhook::{BodyKeys, DeliveryKey, SignedForm, StoredBody};
 use tokio::sync::Notify;
 
-use crate::support::{World, admin, body, config};
+use crate::support::{PATH, World, admin, body, config, start};
 
 #[tokio::test]
 async fn a_callback_the_provider_confirms_later_is_applied_by_the_worker() {
@@ -126,12 +130,10 @@ async fn a_parked_callback_is_applied_when_its_attempt_appears() {
     let case = other
         .case(other.enrol("thandi", Method::Card).await.enrollment)
         .await;
-    let mut change = coursegate::enrollment::Change::default();
+    let mut change = Change::default();
     change.enrollment = Some(case.enrollment);
     change.attempts = case.attempts;
-    coursegate::port::Store::commit(&world.store, change)
-        .await
-        .unwrap();
+    world.store.commit(change).await.unwrap();
     let pass = late.worker().pass().await.unwrap();
     assert_eq!((pass.settled, pass.waiting), (1, 0));
     assert!(world.may_enter("thandi").await);
@@ -231,4 +233,37 @@ async fn a_replay_of_what_cannot_be_read_is_given_up_on_again() {
     world.advance(3600);
     let pass = world.pass().await;
     assert_eq!((pass.settled, pass.waiting), (0, 0));
+}
+
+/// A callback that an older version could not read was kept under a key made of its bytes.
+#[tokio::test]
+async fn what_could_not_be_read_before_is_applied_once_and_leaves_the_inbox() {
+    let secret = Secret::new(format!("{:064x}", 7)).unwrap();
+    let sealed = BodyKeys::default().and("march", &secret).unwrap();
+    for keys in [BodyKeys::default(), sealed] {
+        let mut settings = config();
+        settings.body_keys = keys;
+        let world = World::with(Settings::new(1), settings, |builder| builder);
+        let (_, reference, link) = world.attempt("thandi", Method::Card).await;
+        world.simulator.pay(&link, Choice::Card).unwrap();
+        world.simulator.take_callbacks();
+        let text = body(link.as_str(), "SUCCESS", reference.as_str());
+        let by = SignedBy {
+            key: "primary".into(),
+            form: SignedForm::Raw,
+        };
+        let key = DeliveryKey::from("unreadable/0123456789abcdef");
+        let kept = StoredBody::Plain(text.into_bytes());
+        let mut entry = InboxEntry::new(key.clone(), start(), PATH, kept, by);
+        entry.state = InboxState::Waiting { next_at: start() };
+        let change = Change::inbox_only(entry, None);
+        world.store.commit(change).await.unwrap();
+
+        assert_eq!(world.pass().await.settled, 1);
+        assert!(world.may_enter("thandi").await);
+        let old = world.store.delivery(&key).await.unwrap().unwrap();
+        assert!(old.state.is_settled(), "{old:?}");
+        world.advance(120);
+        assert_eq!(world.pass().await.settled, 0, "it comes again and again");
+    }
 }

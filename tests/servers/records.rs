@@ -90,7 +90,7 @@ async fn an_accountant_believes_it(server: &Server) {
         .text()
         .await
         .unwrap();
-    assert!(typo.contains("That is no link"), "{typo}");
+    assert!(typo.contains("a link is noted as"), "{typo}");
 
     // Who approved what, for whoever has the file alone.
     let lines = file(&nomsa, "records.jsonl", "application/x-ndjson").await;

@@ -1,16 +1,18 @@
 use coursegate::PersonId;
+use coursegate::record::chain::{Anchor, AnchorError};
 
 use super::{Act, Counts, admins, text};
 use crate::common::desk::when;
-use crate::common::records::{Records, anchor};
+use crate::common::records::Records;
 
 /// Whether the records hold, files for accountants, and one learner's data.
 pub fn records(person: &PersonId, counts: &Counts, shown: &Records) -> String {
     const HERE: &str = "/admin/records";
     let report = &shown.report;
-    let newest = report.newest.as_ref().map_or_else(String::new, |newest| {
-        format!("{}:{}", newest.position, newest.hash.as_str())
-    });
+    let newest = report
+        .newest
+        .as_ref()
+        .map_or_else(String::new, ToString::to_string);
     let verdict = match &report.broken {
         Some(broken) => format!("Somebody tampered with the records: {broken}."),
         None if report.left_out > 0 => {
@@ -22,8 +24,8 @@ pub fn records(person: &PersonId, counts: &Counts, shown: &Records) -> String {
         None if newest.is_empty() => {
             "No record is in the chain yet: they are added every few seconds.".to_owned()
         }
-        None if !shown.noted.is_empty() && anchor(&shown.noted).is_none() => {
-            "That is no link: it is a number, a colon and 64 digits and letters.".to_owned()
+        None if !shown.noted.is_empty() && shown.noted.parse::<Anchor>().is_err() => {
+            AnchorError.to_string()
         }
         None if shown.noted.is_empty() => "Every record is as it was written.".to_owned(),
         None => "Every record is as it was written, and the link you noted is there.".to_owned(),
