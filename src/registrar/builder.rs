@@ -332,6 +332,7 @@ impl RegistrarBuilder {
                 forbidden: EventLog::default(),
                 refused: EventLog::default(),
                 repeated: EventLog::default(),
+                doubled: EventLog::default(),
                 hints: HintLimit::default(),
                 keys,
                 pulse: Pulse::default(),

@@ -111,6 +111,7 @@ struct Inner {
     forbidden: security::EventLog,
     refused: security::EventLog,
     repeated: security::EventLog,
+    doubled: security::EventLog,
     hints: security::HintLimit,
     keys: key_use::KeyLog,
     pulse: health::Pulse,

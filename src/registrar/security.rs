@@ -137,8 +137,9 @@ impl Registrar {
         .await;
     }
 
-    /// Counts a payment that was settled long ago, and is told of again. A failure may come
-    /// again: a card can be declined twice.
+    /// Counts a payment that was settled, and is told of again. Soon after it that is a second
+    /// try of the sender's, unless there are very many. A failure may come again at any time: a
+    /// card can be declined twice.
     pub(super) async fn note_repeat(
         &self,
         key: &DeliveryKey,
@@ -149,12 +150,19 @@ impl Registrar {
         let is_settled = matches!(known.state, InboxState::Settled { .. });
         let age = now.signed_duration_since(known.received_at).to_std();
         let is_old = age.is_ok_and(|age| age >= REPLAY);
-        if !is_settled || !is_old || *status != ProviderStatus::Paid {
+        if !is_settled || *status != ProviderStatus::Paid {
             return;
         }
-        self.inner.tower.count(Signal::Replayed, now);
-        tracing::warn!(delivery = ?key, "a webhook from long ago came again");
-        let admitted = self.inner.repeated.admit(now);
+        let admitted = if is_old {
+            self.inner.tower.count(Signal::Replayed, now);
+            tracing::warn!(delivery = ?key, "a webhook from long ago came again");
+            self.inner.repeated.admit(now)
+        } else {
+            match self.inner.doubled.admit(now) {
+                Admission::Flood => Admission::Flood,
+                Admission::Record { .. } | Admission::Counted => return,
+            }
+        };
         self.note_event(SecurityEvent::Replay, admitted, now, |unrecorded| {
             let key = key.clone();
             system_record(Fact::DeliveryRepeated { key, unrecorded }, now)
