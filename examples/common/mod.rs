@@ -114,6 +114,7 @@ impl Demo {
         // What happens goes to the error output; the first line of the other is for scripts.
         tracing_subscriber::fmt()
             .with_writer(std::io::stderr)
+            .log_internal_errors(false)
             .with_max_level(tracing_subscriber::filter::LevelFilter::INFO)
             .try_init()?;
         let listener = listen(options.port)?;

@@ -14,6 +14,8 @@ mod canaries;
 #[path = "../core/net.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod net;
+#[cfg(all(feature = "postgres", feature = "ikhokha"))]
+mod production;
 #[allow(unreachable_pub)]
 mod records;
 

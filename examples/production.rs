@@ -1,0 +1,200 @@
+//! A server for real money, as small as it gets: settings from the environment, everything kept in
+//! Postgres, iKhokha itself as the provider. It prints the report of `readiness`, and does not start
+//! while something critical stands:
+//! `cargo run --example production --features postgres,ikhokha -- --port 8080`.
+//!
+//! It has the three routes that every school needs, and leaves yours to you: your pages call
+//! `registrar.enrol(..)` and `registrar.access(..)`, and your desk `registrar.admin(person)`. The
+//! database is named by `DATABASE_URL`; `--offline` leaves the provider alone in the report.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+use std::process::ExitCode;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::{IntoResponse, Json, Redirect, Response};
+use axum::routing::{get, post};
+use coursegate::adapter::ikhokha::IkhokhaClient;
+use coursegate::adapter::postgres::{PgStore, pool_options};
+use coursegate::readiness::{self, Probe};
+use coursegate::reason::Permission;
+use coursegate::webhook::Delivery;
+use coursegate::{Config, Environment, PersonId, Reference, Registrar};
+use serde_json::json;
+use tokio::sync::watch;
+
+type AnyError = Box<dyn std::error::Error>;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    // A log that nobody takes any more must not stop a payment.
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .log_internal_errors(false)
+        .with_max_level(tracing_subscriber::filter::LevelFilter::INFO)
+        .init();
+    match run().await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+async fn run() -> Result<ExitCode, AnyError> {
+    let (port, probes) = arguments()?;
+    let environment = Environment::of_process();
+    let config = match Config::from_environment(&environment) {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("{}", readiness::unusable(&error, &environment));
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    let callback_path = config.site.callback_path().to_owned();
+    let home = config.site.requester_url.clone();
+
+    let database = std::env::var("DATABASE_URL")
+        .map_err(|_| "set DATABASE_URL to the address of your Postgres database")?;
+    let store = PgStore::new(pool_options().connect_lazy(&database)?);
+    store.migrate().await?;
+    let secret = config.keys.current().ok_or("there is no secret")?;
+    let client = IkhokhaClient::new(config.app_id.clone(), secret)?
+        .base_url(&config.api_url)?
+        .link_timeout(config.link_wait)
+        .retries(config.provider.retries);
+    let builder = Registrar::builder(config, store.clone())
+        .gateway(client)
+        .publisher(store.announcer())
+        .permissions(may);
+    let report = builder.probe(&environment, probes).await;
+    eprintln!("{report}");
+    let registrar = match builder.production(&report) {
+        Ok(registrar) => registrar,
+        Err(error) => {
+            eprintln!("{error}");
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+
+    let (stop, stopped) = watch::channel(false);
+    tokio::spawn(async move {
+        until_told_to_stop().await;
+        let _ = stop.send(true);
+    });
+    let worker = registrar.worker();
+    let working = tokio::spawn({
+        let mut stopped = stopped.clone();
+        async move {
+            let stop = async move { drop(stopped.wait_for(|stop| *stop).await) };
+            worker.run(stop).await;
+        }
+    });
+
+    let app = App { registrar, home };
+    let router = Router::new()
+        .route(&callback_path, post(webhook))
+        .route("/paid/{reference}", get(paid))
+        // For your probes and operators: do not let the proxy pass these on.
+        .route("/health", get(health))
+        .route("/keys", get(keys))
+        .with_state(app);
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
+    println!(
+        "{}",
+        json!({ "app": format!("http://{}", listener.local_addr()?) })
+    );
+    let mut stopped = stopped;
+    axum::serve(listener, router)
+        .with_graceful_shutdown(async move { drop(stopped.wait_for(|stop| *stop).await) })
+        .await?;
+    working.await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn arguments() -> Result<(u16, &'static [Probe]), AnyError> {
+    let (mut port, mut probes) = (8080, &[Probe::Store, Probe::Provider][..]);
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--offline" => probes = &[Probe::Store],
+            "--port" => {
+                let number = arguments.next().ok_or("--port needs a number")?;
+                port = number.parse()?;
+            }
+            _ => return Err("use --port N and --offline".into()),
+        }
+    }
+    Ok((port, probes))
+}
+
+/// Who may do what at the desk: ask your own tables here.
+fn may(_: &PersonId, what: Permission) -> bool {
+    matches!(what, Permission::View | Permission::Approve)
+}
+
+/// Ctrl-C, or what a service manager sends.
+async fn until_told_to_stop() {
+    #[cfg(unix)]
+    let terminated = async {
+        use tokio::signal::unix::{SignalKind, signal};
+        match signal(SignalKind::terminate()) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminated = std::future::pending::<()>();
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminated => {}
+    }
+}
+
+#[derive(Clone)]
+struct App {
+    registrar: Registrar,
+    home: String,
+}
+
+/// The provider's callback: path, headers and raw bytes go in, a status comes out.
+async fn webhook(State(app): State<App>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    let path = uri.path_and_query().map_or(uri.path(), |it| it.as_str());
+    let headers = headers.iter().map(|(name, value)| (name, value.as_bytes()));
+    let delivery = Delivery::new(path, headers, body);
+    let registrar = app.registrar;
+    // A task of its own: a sender that goes away does not stop it halfway.
+    let received = tokio::spawn(async move { registrar.receive(delivery).await }).await;
+    let status = received.map_or(500, |receipt| receipt.http_status());
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    status.into_response()
+}
+
+/// Where learners come back to: set `COURSEGATE_SUCCESS_URL` to `…/paid/{reference}`. The visit
+/// proves nothing, so the provider is asked.
+async fn paid(State(app): State<App>, Path(reference): Path<String>) -> Redirect {
+    if let Ok(reference) = Reference::new(reference) {
+        // An error only means that the answer comes later, from the callback.
+        let _ = app.registrar.confirm(&reference).await;
+    }
+    Redirect::to(&app.home)
+}
+
+async fn health(State(app): State<App>) -> Response {
+    let health = app.registrar.health().await;
+    let status = StatusCode::from_u16(health.http_status());
+    (
+        status.unwrap_or(StatusCode::SERVICE_UNAVAILABLE),
+        Json(health),
+    )
+        .into_response()
+}
+
+/// Which secrets callbacks are signed with, and what to do about an old one.
+async fn keys(State(app): State<App>) -> Response {
+    let (keys, findings) = (app.registrar.key_use(), app.registrar.running_findings());
+    Json(json!({ "keys": keys, "findings": findings })).into_response()
+}
