@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::inbox::system_record;
+use super::inbox::{publishing, system_record};
 use super::{Registrar, meter};
 use crate::enrollment::{Change, InboxState};
 use crate::monitor::Signal;
@@ -180,12 +180,16 @@ impl Registrar {
         record: impl FnOnce(u64) -> Record,
     ) {
         meter::security(event);
-        let record = match admitted {
-            Admission::Record { unrecorded } => record(unrecorded),
-            Admission::Flood => system_record(Fact::FloodBegan { of: event }, now),
+        let change = match admitted {
+            Admission::Record { unrecorded } => Change::records_only(vec![record(unrecorded)]),
+            // Those who listen hear of the flood, and not of each drop.
+            Admission::Flood => {
+                let record = system_record(Fact::FloodBegan { of: event }, now);
+                publishing(Change::records_only(vec![record]))
+            }
             Admission::Counted => return,
         };
-        let written = self.commit(Change::records_only(vec![record]));
+        let written = self.commit(change);
         if let Err(error) = self.within(written).await {
             tracing::error!(%error, %event, "a security event could not be recorded");
         }

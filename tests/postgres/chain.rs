@@ -114,6 +114,9 @@ async fn tampering_with_any_field_of_any_record_is_found() {
             Some(2),
         ),
         ("UPDATE chain SET hash = decode(repeat('ab', 32), 'hex') WHERE position = 6", Some(6)),
+        ("UPDATE chain SET leaf = decode(repeat('ab', 32), 'hex') WHERE position = 3", Some(3)),
+        ("UPDATE chain SET salt = decode(repeat('ab', 16), 'hex') WHERE position = 4", Some(4)),
+        ("UPDATE chain SET salt = NULL WHERE position = 5", Some(5)),
         ("INSERT INTO records SELECT gen_random_uuid(), enrollment, version, event, notice, severity, fact,
             actor, actor_id, source, note, basis, at - interval '1 day' FROM records LIMIT 1", None),
     ];
