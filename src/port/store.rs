@@ -220,6 +220,9 @@ pub enum Settlement {
 ///   lease is over; an outbox record never before the older ones of its enrollment, and
 ///   what fell due earlier before what did later.
 /// - A commit of an inbox row ends the lease on it, and one of a timer that on the timer.
+/// - [`purge`](Self::purge) drops bodies of settled deliveries only; their keys stay known.
+/// - An erasure ([`Change::erasure`]) is part of its commit: after it nothing of the learner is
+///   left of the enrollment, its records, deliveries and rows of statements, and the chain holds.
 /// - A concern or a row of a statement that is open must be new, and one that is closed or
 ///   settled must be open in the store; else [`Committed::Conflict`].
 ///

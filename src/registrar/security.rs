@@ -131,10 +131,10 @@ impl Registrar {
         }
         tracing::warn!(reason = %error, "webhook refused");
         let admitted = self.inner.refused.admit(now);
-        self.note_event(event, admitted, now, |unrecorded| {
+        let noted = self.note_event(event, admitted, now, |unrecorded| {
             system_record(Fact::DeliveryRefused { error, unrecorded }, now)
-        })
-        .await;
+        });
+        Box::pin(noted).await;
     }
 
     /// Counts a payment that was settled, and is told of again. Soon after it that is a second
@@ -147,27 +147,38 @@ impl Registrar {
         status: &ProviderStatus,
         now: DateTime<Utc>,
     ) {
-        let is_settled = matches!(known.state, InboxState::Settled { .. });
-        let age = now.signed_duration_since(known.received_at).to_std();
-        let is_old = age.is_ok_and(|age| age >= REPLAY);
-        if !is_settled || *status != ProviderStatus::Paid {
+        let Some(admitted) = self.admit_repeat(key, known, status, now) else {
             return;
-        }
-        let admitted = if is_old {
-            self.inner.tower.count(Signal::Replayed, now);
-            tracing::warn!(delivery = ?key, "a webhook from long ago came again");
-            self.inner.repeated.admit(now)
-        } else {
-            match self.inner.doubled.admit(now) {
-                Admission::Flood => Admission::Flood,
-                Admission::Record { .. } | Admission::Counted => return,
-            }
         };
-        self.note_event(SecurityEvent::Replay, admitted, now, |unrecorded| {
+        // Rare, and on the heap: the way of every webhook is not to be larger for it.
+        let noted = self.note_event(SecurityEvent::Replay, admitted, now, |unrecorded| {
             let key = key.clone();
             system_record(Fact::DeliveryRepeated { key, unrecorded }, now)
-        })
-        .await;
+        });
+        Box::pin(noted).await;
+    }
+
+    fn admit_repeat(
+        &self,
+        key: &DeliveryKey,
+        known: &KnownDelivery,
+        status: &ProviderStatus,
+        now: DateTime<Utc>,
+    ) -> Option<Admission> {
+        let is_settled = matches!(known.state, InboxState::Settled { .. });
+        if !is_settled || *status != ProviderStatus::Paid {
+            return None;
+        }
+        let age = now.signed_duration_since(known.received_at).to_std();
+        if age.is_ok_and(|age| age >= REPLAY) {
+            self.inner.tower.count(Signal::Replayed, now);
+            tracing::warn!(delivery = ?key, "a webhook from long ago came again");
+            return Some(self.inner.repeated.admit(now));
+        }
+        match self.inner.doubled.admit(now) {
+            Admission::Flood => Some(Admission::Flood),
+            Admission::Record { .. } | Admission::Counted => None,
+        }
     }
 
     /// Writes what is to be written about an event. That it could not be changes nothing for

@@ -35,7 +35,9 @@ impl Registrar {
     /// run this in a task of its own: the provider is not known to call twice.
     pub async fn receive(&self, delivery: Delivery) -> Receipt {
         let span = tracing::info_span!("coursegate.webhook", outcome = Empty, enrollment = Empty);
-        let receipt = self.receive_now(&delivery).instrument(span.clone()).await;
+        // Kilobytes: pinned here, and not moved from call to call.
+        let received = pin!(self.receive_now(&delivery));
+        let receipt = received.instrument(span.clone()).await;
         span.record("outcome", receipt.outcome.as_str());
         if let Some(enrollment) = receipt.enrollment {
             span.record("enrollment", tracing::field::display(enrollment));
@@ -47,7 +49,6 @@ impl Registrar {
         let now = self.now();
         let mut watch = Stopwatch::start();
         let received = {
-            // Pinned here: it is kilobytes, and is not to be moved from call to call.
             let received = pin!(async {
                 let verified = self.inner.verifier.verify(delivery, now);
                 watch.lap(|timings| &mut timings.security);
