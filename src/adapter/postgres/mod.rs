@@ -50,6 +50,7 @@ mod announce;
 mod error;
 mod inspect;
 mod migrate;
+mod personal;
 mod records;
 mod rows;
 mod schema;

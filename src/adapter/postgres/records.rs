@@ -270,43 +270,11 @@ impl Records for PgStore {
     }
 
     async fn learner(&self, learner: &LearnerId) -> Result<LearnerFile, StoreError> {
-        let arguments = || arguments![learner.as_str()];
-        let statements = &self.statements;
-        let rows = self
-            .ask(&statements.learner_enrollments, arguments())
-            .await?;
-        let enrollments = rows
-            .iter()
-            .map(|row| Ok(EnrollmentId::from_uuid(row.try_get(0)?)))
-            .collect::<Result<_, sqlx::Error>>()
-            .map_err(CallError::from)?;
-        let rows = self.ask(&statements.learner_grants, arguments()).await?;
-        let grants = all::<GrantRow, Grant>(&rows)?;
-        let ids: Vec<String> = grants.iter().map(|grant| grant.id.to_string()).collect();
-        let records = match ids.is_empty() {
-            true => Vec::new(),
-            false => {
-                let rows = self
-                    .ask(&statements.grant_records, arguments![&ids])
-                    .await?;
-                all::<RecordRow, Record>(&rows)?
-            }
-        };
-        Ok(LearnerFile {
-            enrollments,
-            grants,
-            records,
-        })
+        self.learner_file(learner).await
     }
 
     async fn received(&self, enrollment: EnrollmentId) -> Result<Received, StoreError> {
-        let arguments = || arguments![enrollment.as_uuid()];
-        let deliveries = self.ask(&self.statements.deliveries, arguments()).await?;
-        let rows = self.ask(&self.statements.paying_rows, arguments()).await?;
-        Ok(Received {
-            deliveries: all::<InboxRow, InboxEntry>(&deliveries)?,
-            rows: all::<StatementRowRow, StatementEntry>(&rows)?,
-        })
+        self.all_received(enrollment).await
     }
 
     async fn delivery(&self, key: &DeliveryKey) -> Result<Option<InboxEntry>, StoreError> {

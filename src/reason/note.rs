@@ -1,0 +1,124 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A short text written by a person: a reject reason, a note, a proof reference.
+/// Control characters are taken out, the length is capped at 500 bytes, and runs
+/// of digits that could be a card number are masked.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub struct Note(String);
+
+impl Note {
+    /// Cleans and keeps the text; an empty note is allowed.
+    pub fn new(text: impl AsRef<str>) -> Self {
+        let mut clean: String = text.as_ref().chars().filter(|c| !c.is_control()).collect();
+        if clean.len() > 500 {
+            let cut = (0..=500)
+                .rev()
+                .find(|at| clean.is_char_boundary(*at))
+                .unwrap_or(0);
+            clean.truncate(cut);
+        }
+        Self(mask_card_numbers(clean.trim()))
+    }
+
+    /// The cleaned text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether nothing is left.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl From<String> for Note {
+    fn from(text: String) -> Self {
+        Self::new(text)
+    }
+}
+
+impl From<&str> for Note {
+    fn from(text: &str) -> Self {
+        Self::new(text)
+    }
+}
+
+impl From<Note> for String {
+    fn from(note: Note) -> Self {
+        note.0
+    }
+}
+
+impl fmt::Debug for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Note({} bytes)", self.0.len())
+    }
+}
+
+/// Masks every run of 13 or more digits, with spaces, dashes and dots of any kind between them:
+/// a card number has 13 to 19 (ISO/IEC 7812).
+pub(crate) fn mask_card_numbers(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut run = String::new();
+    let flush = |run: &mut String, out: &mut String| {
+        if run.chars().filter(|c| c.is_numeric()).count() >= SHORTEST_CARD {
+            out.extend(run.chars().map(|c| if c.is_numeric() { '*' } else { c }));
+        } else {
+            out.push_str(run);
+        }
+        run.clear();
+    };
+    for c in text.chars() {
+        if c.is_numeric() || (!run.is_empty() && is_separator(c)) {
+            run.push(c);
+        } else {
+            flush(&mut run, &mut out);
+            out.push(c);
+        }
+    }
+    flush(&mut run, &mut out);
+    out
+}
+
+/// Digits of the shortest card number.
+const SHORTEST_CARD: usize = 13;
+
+/// What people write between groups of digits.
+fn is_separator(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '-' | '.' | '\u{2010}'..='\u{2015}' | '\u{2212}')
+}
+
+/// Whether there is something in it that could be a card number.
+pub(crate) fn has_card_number(text: &str) -> bool {
+    // Hardly any text has so many digits: no need to look closer.
+    let digits = text.bytes().filter(|b| b.is_ascii_digit() || !b.is_ascii());
+    digits.count() >= SHORTEST_CARD && mask_card_numbers(text) != text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{has_card_number, mask_card_numbers};
+
+    #[test]
+    fn masks_long_digit_runs_only() {
+        assert_eq!(
+            mask_card_numbers("card 4111 1111 1111 1111 ok"),
+            "card **** **** **** **** ok"
+        );
+        assert_eq!(mask_card_numbers("call 011-555-0199"), "call 011-555-0199");
+        assert_eq!(mask_card_numbers("4111111111111111"), "****************");
+        for odd in [
+            "4111.1111.1111.1111",
+            "4111\u{a0}1111\u{a0}1111\u{a0}1111",
+            "4111–1111–1111–1111",
+            "４１１１１１１１１１１１１１１１",
+        ] {
+            assert!(!mask_card_numbers(odd).contains(char::is_numeric), "{odd}");
+            assert!(has_card_number(odd));
+        }
+        assert!(!has_card_number("CG-7K3M9QXDT4WZ paid 499.00"));
+    }
+}
