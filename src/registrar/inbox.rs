@@ -14,18 +14,16 @@ use crate::payment::Attempt;
 use crate::port::{Committed, KnownDelivery};
 use crate::reason::{Note, has_card_number};
 use crate::record::{Actor, Fact, Record, Source};
-use crate::webhook::{BodyError, DeliveryKey, Notification, StoredBody, Verified};
+use crate::webhook::{BodyError, BodyKeys, DeliveryKey, Notification, StoredBody, Verified};
 
 /// A delivery on its way through the pipeline.
 pub(super) struct Incoming<'d> {
     pub(super) verified: &'d Verified<'d>,
     pub(super) notification: &'d Notification<'d>,
     pub(super) key: DeliveryKey,
-    /// Its body, ready to be stored.
-    pub(super) body: StoredBody,
+    /// As it waited in the inbox: the worker's tries count, the sender's do not.
+    pub(super) kept: Option<&'d InboxEntry>,
     pub(super) now: DateTime<Utc>,
-    /// Whether this is a try that counts: the worker's, not the sender's.
-    pub(super) counts: bool,
 }
 
 /// Why a delivery cannot be settled now.
@@ -100,7 +98,8 @@ impl Registrar {
         entry.state = InboxState::Parked { next_at };
         // No try before this one was due later than the alert, so it is told once.
         let was_due = known.and_then(|known| known.state.due_at());
-        if was_due.is_some_and(|due| due <= alert_at) && alert_at <= now && incoming.counts {
+        if was_due.is_some_and(|due| due <= alert_at) && alert_at <= now && incoming.kept.is_some()
+        {
             tracing::error!("a webhook still names no payment that is known; somebody has to look");
             let fact = Fact::DeliveryOverdue {
                 key: incoming.key.clone(),
@@ -197,7 +196,7 @@ impl Registrar {
         why: &Unsettled,
         watch: &mut Stopwatch,
     ) -> Result<Receipt, Error> {
-        let entry = incoming.entry(known, None);
+        let entry = incoming.entry(&self.inner.config.body_keys, known, None)?;
         self.wait(incoming, entry, None, why, watch).await
     }
 
@@ -269,14 +268,19 @@ impl Registrar {
 }
 
 impl Incoming<'_> {
-    pub(super) fn entry(&self, known: Option<&KnownDelivery>, case: Option<&Case>) -> InboxEntry {
+    pub(super) fn entry(
+        &self,
+        keys: &BodyKeys,
+        known: Option<&KnownDelivery>,
+        case: Option<&Case>,
+    ) -> Result<InboxEntry, BodyError> {
         let received_at = known.map_or(self.now, |known| known.received_at);
         let verified = self.verified;
         let mut entry = InboxEntry::new(
             self.key.clone(),
             received_at,
             verified.path(),
-            self.body.clone(),
+            stored_body(keys, &self.key, verified, self.kept)?,
             signed_by(verified),
         );
         // Most deliveries name what the case has names for already.
@@ -308,8 +312,8 @@ impl Incoming<'_> {
                 ..
             }) => 0,
             Some(known) => known.tries,
-        } + u32::from(self.counts);
-        entry
+        } + u32::from(self.kept.is_some());
+        Ok(entry)
     }
 
     pub(super) fn receipt(&self, outcome: Outcome, case: Option<&Case>) -> Receipt {
@@ -319,6 +323,19 @@ impl Incoming<'_> {
             status: case.map(|case| case.enrollment.status.clone()),
             ..Receipt::new(outcome)
         }
+    }
+}
+
+/// The body of a delivery, ready to be stored: as it is stored already, if it is.
+pub(super) fn stored_body(
+    keys: &BodyKeys,
+    key: &DeliveryKey,
+    verified: &Verified<'_>,
+    kept: Option<&InboxEntry>,
+) -> Result<StoredBody, BodyError> {
+    match kept.filter(|entry| entry.key == *key) {
+        Some(entry) => Ok(entry.body.clone()),
+        None => keys.seal(key, verified.body()),
     }
 }
 

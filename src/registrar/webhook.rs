@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use tracing::Instrument;
 use tracing::field::Empty;
 
-use super::inbox::{Incoming, Unsettled, publishing, signed_by, system_record};
+use super::inbox::{Incoming, Unsettled, publishing, signed_by, stored_body, system_record};
 use super::payment::{Known, ROUNDS, is_decided};
 use super::production::PROBE;
 use super::provider::Urgency;
@@ -23,7 +23,7 @@ use crate::port::{Committed, KnownDelivery, Lookup, StoreError};
 use crate::reason::{Note, Severity};
 use crate::record::Fact;
 use crate::webhook::{
-    Delivery, DeliveryKey, Notification, NotificationError, StoredBody, Verified, VerifyError,
+    Delivery, DeliveryKey, Notification, NotificationError, Verified, VerifyError,
 };
 
 impl Registrar {
@@ -102,10 +102,6 @@ impl Registrar {
         now: DateTime<Utc>,
         watch: &mut Stopwatch,
     ) -> Result<Receipt, Error> {
-        let keep = |key: &DeliveryKey| match kept {
-            Some(entry) if entry.key == *key => Ok(entry.body.clone()),
-            _ => self.inner.config.body_keys.seal(key, verified.body()),
-        };
         let parsed = Notification::parse(verified);
         watch.lap(|timings| &mut timings.detection);
         let mut receipt = match parsed {
@@ -114,19 +110,13 @@ impl Registrar {
                 let incoming = Incoming {
                     verified,
                     notification: &notification,
-                    body: keep(&key)?,
                     key,
+                    kept,
                     now,
-                    counts: kept.is_some(),
                 };
                 self.route(&incoming, watch).await?
             }
-            Err(error) => {
-                let key = DeliveryKey::of_unreadable(verified.body());
-                let body = keep(&key)?;
-                self.keep_unreadable(verified, key, body, &error, now)
-                    .await?
-            }
+            Err(error) => self.keep_unreadable(verified, kept, &error, now).await?,
         };
         receipt.key = Some(verified.key().clone());
         receipt.form = Some(verified.form());
@@ -136,11 +126,11 @@ impl Registrar {
     async fn keep_unreadable(
         &self,
         verified: &Verified<'_>,
-        key: DeliveryKey,
-        body: StoredBody,
+        kept: Option<&InboxEntry>,
         error: &NotificationError,
         now: DateTime<Utc>,
     ) -> Result<Receipt, Error> {
+        let key = DeliveryKey::of_unreadable(verified.body());
         let lookup = Lookup::Delivery {
             key: &key,
             reference: None,
@@ -154,7 +144,7 @@ impl Registrar {
                 key.clone(),
                 known.map_or(now, |known| known.received_at),
                 verified.path(),
-                body,
+                stored_body(&self.inner.config.body_keys, &key, verified, kept)?,
                 signed_by(verified),
             );
             let cause = Note::new(format!(
@@ -204,7 +194,8 @@ impl Registrar {
                     .await;
                 return Ok(incoming.receipt(Outcome::Duplicate(*outcome), loaded.case.as_ref()));
             }
-            let mut entry = incoming.entry(loaded.delivery.as_ref(), loaded.case.as_ref());
+            let keys = &self.inner.config.body_keys;
+            let mut entry = incoming.entry(keys, loaded.delivery.as_ref(), loaded.case.as_ref())?;
             let Some(case) = loaded.case else {
                 return self
                     .park(incoming, entry, loaded.delivery.as_ref(), watch)
