@@ -41,8 +41,8 @@ SELECT gen_random_uuid(), 'due-' || n, 'due-' || n || '@school.example', 'course
        NULL, NULL, NULL, 2, now(), now(), NULL
 FROM generate_series(:first, :last) AS n;
 INSERT INTO coursegate.attempts
-    (reference, enrollment, number, learner, course, amount, currency, declared, link, link_url, status, created_at)
-SELECT 'DUE-' || substr(learner, 5), id, 1, learner, course, price, currency, declared, 'due' || substr(learner, 5),
+    (reference, enrollment, number, learner, course, amount, currency, title, terms, purpose, declared, link, link_url, status, created_at)
+SELECT 'DUE-' || substr(learner, 5), id, 1, learner, course, price, currency, title, terms, 'first', declared, 'due' || substr(learner, 5),
        'https://pay.example/', 'link_ready', created_at
 FROM coursegate.enrollments
 WHERE learner LIKE 'due-%' AND substr(learner, 5)::int BETWEEN :first AND :last;
@@ -71,7 +71,7 @@ ALTER FUNCTION coursegate.commit_for_real(jsonb) RENAME TO commit;
 const ONE_BY_ONE: [&str; 7] = [
     "SELECT version FROM coursegate.enrollments WHERE id = ($1::jsonb -> 'enrollment' ->> 'id')::uuid FOR UPDATE",
     "INSERT INTO coursegate.inbox SELECT * FROM jsonb_populate_record(NULL::coursegate.inbox, $1::jsonb -> 'inbox')",
-    "UPDATE coursegate.enrollments AS e SET status = n.status, reason = n.reason, counted = n.counted,
+    "UPDATE coursegate.enrollments AS e SET status = n.status, reason = n.reason, waits_for = n.waits_for,
         version = n.version, updated_at = n.updated_at, approved_at = n.updated_at
      FROM jsonb_populate_record(NULL::coursegate.enrollments, $1::jsonb -> 'enrollment') AS n WHERE e.id = n.id",
     "UPDATE coursegate.attempts AS a SET status = n.status, paid_at = n.paid_at, paid_amount = n.paid_amount,

@@ -183,11 +183,16 @@ fn detect(c: &mut Criterion) {
     );
     let reference = Reference::new("CG-7K3M9QXDT4WZ").unwrap();
     let now = chrono::Utc::now();
+    let offer = Offer {
+        price: Money::zar(49_900).unwrap(),
+        title: Title::new("Course").unwrap(),
+        terms: Terms::default(),
+    };
     let attempt = Attempt::new(
         reference,
         enrollment,
         subject,
-        Money::zar(49_900).unwrap(),
+        (offer, Purpose::First),
         Method::Card,
         now,
     );

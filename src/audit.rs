@@ -61,6 +61,8 @@ pub enum ConcernKind {
     ApprovedWithoutAccess,
     /// A grant gives another course, or another learner, than its payment was for.
     GrantDiffers,
+    /// A grant gives more than the offer that its payment was for.
+    GrantExceedsOffer,
     /// It has waited for a person for too long.
     PendingTooLong,
 }
@@ -71,6 +73,7 @@ words!(ConcernKind {
     AccessWithoutMoney => "access_without_money",
     ApprovedWithoutAccess => "approved_without_access",
     GrantDiffers => "grant_differs",
+    GrantExceedsOffer => "grant_exceeds_offer",
     PendingTooLong => "pending_too_long",
 });
 
@@ -100,6 +103,9 @@ impl ConcernKind {
             }
             Self::GrantDiffers => {
                 "Somebody changed the data by hand: end the grant and give the right one."
+            }
+            Self::GrantExceedsOffer => {
+                "Compare the grant with the offer that was paid for: end it and give what was bought, or record why the learner keeps it."
             }
             Self::PendingTooLong => "Approve or reject it: a learner has been waiting.",
         }
@@ -238,7 +244,6 @@ pub fn examine(case: &Case, patience: Duration, now: DateTime<Utc>) -> Vec<Conce
             .find(|attempt| attempt.reference == *reference)
     };
     for paid in case.attempts.iter().filter(|attempt| attempt.holds_money()) {
-        let carries = enrollment.counted.as_ref() == Some(&paid.reference);
         let counts = matches!(
             paid.payment.map(|payment| payment.standing),
             Some(Standing::Counted)
@@ -248,7 +253,7 @@ pub fn examine(case: &Case, patience: Duration, now: DateTime<Utc>) -> Vec<Conce
             .grants
             .iter()
             .any(|grant| grant.source.payment() == Some(&paid.reference));
-        if carries && counts && !has_grant {
+        if counts && !has_grant {
             found.push(Concern::about(case, ConcernKind::MoneyWithoutAccess, now).payment(paid));
         }
     }
@@ -275,6 +280,10 @@ pub fn examine(case: &Case, patience: Duration, now: DateTime<Utc>) -> Vec<Conce
         if !backed || lent {
             found.push(Concern::about(case, ConcernKind::AccessWithoutMoney, now).grant(grant));
         }
+        let paid = grant.source.payment().and_then(attempt);
+        if paid.is_some_and(|paid| !grant.is_within(&paid.terms)) {
+            found.push(Concern::about(case, ConcernKind::GrantExceedsOffer, now).grant(grant));
+        }
     }
     match &enrollment.status {
         Status::Approved { .. } => {
@@ -287,13 +296,16 @@ pub fn examine(case: &Case, patience: Duration, now: DateTime<Utc>) -> Vec<Conce
                 ));
             }
         }
-        Status::AwaitingApproval { .. } => {
-            let waited = now.signed_duration_since(enrollment.updated_at);
-            if waited.to_std().is_ok_and(|waited| waited > patience) {
-                found.push(Concern::about(case, ConcernKind::PendingTooLong, now));
-            }
-        }
-        Status::AwaitingPayment | Status::Rejected { .. } | Status::Expired | Status::Withdrawn => {
+        Status::AwaitingPayment
+        | Status::AwaitingApproval { .. }
+        | Status::Rejected { .. }
+        | Status::Expired
+        | Status::Withdrawn { .. } => {}
+    }
+    if enrollment.waits_for.is_some() {
+        let waited = now.signed_duration_since(enrollment.updated_at);
+        if waited.to_std().is_ok_and(|waited| waited > patience) {
+            found.push(Concern::about(case, ConcernKind::PendingTooLong, now));
         }
     }
     found

@@ -212,6 +212,10 @@ text!(
     PayLinkId, "the pay-link id", MAX_ID_LEN, check_link, shown
 );
 text!(
+    /// The name that another system has for a grant that is brought over from it.
+    ExternalKey, "the external key", MAX_ID_LEN, check, shown
+);
+text!(
     /// The host's name for a person who acts: an admin or an operator. Its
     /// `Debug` is hidden like a learner's.
     PersonId, "the person's id", MAX_ID_LEN, check, hidden

@@ -3,7 +3,7 @@ use serde::Serialize;
 use super::question::{AccessDecision, DenyReason};
 use crate::enrollment::Status;
 use crate::payment::{Attempt, AttemptStatus, Method, Standing};
-use crate::reason::{HoldReason, Note, words};
+use crate::reason::{HoldReason, Note, WithdrawReason, words};
 
 /// What the button on a course card says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -81,7 +81,9 @@ pub struct CardView<'a> {
     pub enrollment: Option<(&'a Status, &'a [Attempt])>,
     /// Whether a callback waits for the provider's confirmation.
     pub confirming: bool,
-    /// The answer to "may they open a lesson?".
+    /// The best that they may open, whatever kind of content it is (see [`best_access`]).
+    ///
+    /// [`best_access`]: super::best_access
     pub access: &'a AccessDecision,
 }
 
@@ -114,6 +116,32 @@ pub fn learner_card(view: &CardView<'_>) -> LearnerCard {
         }
         AccessDecision::Deny { reason } => *reason,
     };
+    match deny {
+        DenyReason::NotStarted { .. } => {
+            return card(
+                CardText::ContinueCourse,
+                CardAction::Wait,
+                "not_started",
+                "Your access has not started yet.",
+            );
+        }
+        DenyReason::KindNotCovered
+        | DenyReason::UnknownRestriction
+        | DenyReason::Restricted { .. } => {
+            return card(
+                CardText::ContinueCourse,
+                CardAction::Wait,
+                "restricted",
+                "Your access does not include this here and now.",
+            );
+        }
+        // What is open to a look is no reason not to sell the course.
+        DenyReason::LevelTooLow { .. }
+        | DenyReason::NoGrant
+        | DenyReason::Ended { .. }
+        | DenyReason::Suspended { .. }
+        | DenyReason::Expired { .. } => {}
+    }
     let Some((status, attempts)) = view.enrollment else {
         return card(
             CardText::EnrollNow,
@@ -122,12 +150,21 @@ pub fn learner_card(view: &CardView<'_>) -> LearnerCard {
             "Enrol to start this course.",
         );
     };
-    if view.confirming && !matches!(status, Status::Approved { .. }) {
+    if view.confirming {
         return card(
             CardText::Confirming,
             CardAction::Wait,
             "confirming",
             "Your payment arrived and is being confirmed. This takes a moment.",
+        );
+    }
+    let held = attempts.iter().filter(|attempt| attempt.is_held());
+    if let Some(reason) = held.filter_map(Attempt::held_back).max() {
+        return card(
+            CardText::PendingApproval,
+            CardAction::Wait,
+            reason.as_str(),
+            pending_message(reason),
         );
     }
     match status {
@@ -145,32 +182,17 @@ pub fn learner_card(view: &CardView<'_>) -> LearnerCard {
                 "expired",
                 "Your access has expired. Enrol again to continue.",
             ),
-            DenyReason::NotStarted { .. } => card(
-                CardText::ContinueCourse,
-                CardAction::Wait,
-                "not_started",
-                "Your access has not started yet.",
-            ),
             DenyReason::Suspended { .. } => card(
-                CardText::ContinueCourse,
-                CardAction::Wait,
+                CardText::RetryPayment,
+                CardAction::Enroll,
                 "suspended",
-                "Your payment was taken back. Please contact the school.",
+                "Your bank took your payment back, so your access is on hold. Pay again, or contact the school.",
             ),
-            DenyReason::Ended { .. } | DenyReason::NoGrant => card(
+            _ => card(
                 CardText::EnrollNow,
                 CardAction::Wait,
                 "ended",
                 "Your access was ended. Please contact the school.",
-            ),
-            DenyReason::KindNotCovered
-            | DenyReason::LevelTooLow { .. }
-            | DenyReason::UnknownRestriction
-            | DenyReason::Restricted { .. } => card(
-                CardText::ContinueCourse,
-                CardAction::Wait,
-                "restricted",
-                "Your access does not include this here and now.",
             ),
         },
         Status::Rejected { reason } => LearnerCard {
@@ -188,12 +210,26 @@ pub fn learner_card(view: &CardView<'_>) -> LearnerCard {
             "expired",
             "Your enrolment has expired. You can enrol again.",
         ),
-        Status::Withdrawn => card(
-            CardText::EnrollNow,
-            CardAction::Enroll,
-            "withdrawn",
-            "You left this course. You can enrol again.",
-        ),
+        Status::Withdrawn { why } => match why {
+            WithdrawReason::Left => card(
+                CardText::EnrollNow,
+                CardAction::Enroll,
+                "withdrawn",
+                "You left this course. You can enroll again.",
+            ),
+            WithdrawReason::MoneyBack => card(
+                CardText::EnrollNow,
+                CardAction::Enroll,
+                "money_back",
+                "Your payment went back, so your access ended. You can enroll again.",
+            ),
+            WithdrawReason::Revoked => card(
+                CardText::EnrollNow,
+                CardAction::Wait,
+                "ended",
+                "The school ended your access. Please contact the school.",
+            ),
+        },
     }
 }
 

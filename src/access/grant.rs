@@ -1,140 +1,12 @@
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::level::{AccessLevel, Kinds, ResourceKind};
 use super::restriction::Restriction;
-use crate::ids::{CourseId, EnrollmentId, GrantId, LearnerId, PersonId, Reference};
+use super::terms::{Terms, are_no_narrower};
+use crate::ids::{CourseId, EnrollmentId, ExternalKey, GrantId, LearnerId, PersonId, Reference};
 use crate::payment::Reversal;
 use crate::reason::words;
-
-/// How much of a course a grant opens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum AccessLevel {
-    /// Nothing.
-    None,
-    /// Lessons and resources that the host marks as preview.
-    Preview,
-    /// Lessons, resources and quizzes, without certificates.
-    Limited,
-    /// Everything.
-    Full,
-}
-
-words!(AccessLevel {
-    None => "none",
-    Preview => "preview",
-    Limited => "limited",
-    Full => "full",
-});
-
-/// What a learner wants to open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum ResourceKind {
-    /// A lesson.
-    Lesson,
-    /// A file or other material.
-    Resource,
-    /// A quiz or test.
-    Quiz,
-    /// The certificate.
-    Certificate,
-    /// The course as a whole.
-    Full,
-}
-
-words!(ResourceKind {
-    Lesson => "lesson",
-    Resource => "resource",
-    Quiz => "quiz",
-    Certificate => "certificate",
-    Full => "full",
-});
-
-/// The kinds a grant covers. A set with [`ResourceKind::Full`] covers every kind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "Vec<ResourceKind>", into = "Vec<ResourceKind>")]
-pub struct Kinds(u8);
-
-impl Kinds {
-    /// Every kind.
-    pub fn all() -> Self {
-        Self::only([ResourceKind::Full])
-    }
-
-    /// Only these.
-    pub fn only(kinds: impl IntoIterator<Item = ResourceKind>) -> Self {
-        Self(kinds.into_iter().fold(0, |set, kind| set | Self::bit(kind)))
-    }
-
-    /// Whether the set covers a kind.
-    pub fn cover(&self, kind: ResourceKind) -> bool {
-        self.0 & (Self::bit(ResourceKind::Full) | Self::bit(kind)) != 0
-    }
-
-    fn bit(kind: ResourceKind) -> u8 {
-        1 << kind as u8
-    }
-}
-
-impl From<Vec<ResourceKind>> for Kinds {
-    fn from(kinds: Vec<ResourceKind>) -> Self {
-        Self::only(kinds)
-    }
-}
-
-impl From<Kinds> for Vec<ResourceKind> {
-    fn from(kinds: Kinds) -> Self {
-        let named = |kind: &&ResourceKind| kinds.0 & Kinds::bit(**kind) != 0;
-        ResourceKind::ALL.iter().filter(named).copied().collect()
-    }
-}
-
-impl Default for Kinds {
-    fn default() -> Self {
-        Self::all()
-    }
-}
-
-/// What an approval of an enrollment gives.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Terms {
-    /// How much of the course.
-    pub level: AccessLevel,
-    /// Which kinds of content.
-    pub kinds: Kinds,
-    /// For how long, in seconds from the approval; `None` for ever.
-    pub seconds: Option<u64>,
-    /// Under which restrictions.
-    pub restrictions: Vec<Restriction>,
-}
-
-impl Default for Terms {
-    fn default() -> Self {
-        Self {
-            level: AccessLevel::Full,
-            kinds: Kinds::all(),
-            seconds: None,
-            restrictions: Vec::new(),
-        }
-    }
-}
-
-impl Terms {
-    /// Full access for a limited time.
-    pub fn lasting(term: Duration) -> Self {
-        Self {
-            seconds: Some(term.as_secs()),
-            ..Self::default()
-        }
-    }
-
-    pub(crate) fn expiry(&self, from: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let seconds = i64::try_from(self.seconds?).ok()?;
-        from.checked_add_signed(chrono::Duration::try_seconds(seconds)?)
-    }
-}
 
 /// Where a grant comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,6 +35,8 @@ pub enum GrantSource {
     Migration {
         /// Who ran the migration.
         by: PersonId,
+        /// The payment it rests on, if one was brought over with it.
+        payment: Option<Reference>,
     },
 }
 
@@ -171,8 +45,8 @@ impl GrantSource {
     pub fn payment(&self) -> Option<&Reference> {
         match self {
             Self::Payment { payment } => Some(payment),
-            Self::Approval { payment, .. } => payment.as_ref(),
-            Self::Provisional | Self::Admin { .. } | Self::Migration { .. } => None,
+            Self::Approval { payment, .. } | Self::Migration { payment, .. } => payment.as_ref(),
+            Self::Provisional | Self::Admin { .. } => None,
         }
     }
 }
@@ -186,6 +60,8 @@ pub enum EndReason {
     Revoked,
     /// Its payment was given back.
     Refunded,
+    /// Its payment was taken back by the payer's bank, for good.
+    Reversed,
     /// The learner left.
     Withdrawn,
     /// It was lent while a decision was pending, and the decision was made.
@@ -196,6 +72,7 @@ words!(EndReason {
     Expired => "expired",
     Revoked => "revoked",
     Refunded => "refunded",
+    Reversed => "reversed",
     Withdrawn => "withdrawn",
     Decided => "decided",
 });
@@ -213,7 +90,7 @@ pub enum GrantState {
         /// Why.
         why: Reversal,
     },
-    /// It ended, and never comes back.
+    /// It ended. One that rests on a payment begins anew if that is approved again.
     Ended {
         /// When.
         at: DateTime<Utc>,
@@ -248,17 +125,19 @@ pub struct Grant {
     pub expires_at: Option<DateTime<Utc>>,
     /// Whether it still counts.
     pub state: GrantState,
+    /// The host's own name for it, where it was brought over from another system.
+    pub key: Option<ExternalKey>,
 }
 
 impl Grant {
-    /// A live grant from `now`, on the given terms.
+    /// A live grant from a time on, on the given terms.
     pub fn new(
         id: GrantId,
         (learner, course): (LearnerId, CourseId),
         enrollment: Option<EnrollmentId>,
         source: GrantSource,
         terms: &Terms,
-        now: DateTime<Utc>,
+        start: DateTime<Utc>,
     ) -> Self {
         Self {
             id,
@@ -269,9 +148,10 @@ impl Grant {
             level: terms.level,
             kinds: terms.kinds,
             restrictions: terms.restrictions.clone(),
-            starts_at: now,
-            expires_at: terms.expiry(now),
+            starts_at: start,
+            expires_at: terms.expiry(start),
             state: GrantState::Live,
+            key: None,
         }
     }
 
@@ -300,6 +180,57 @@ impl Grant {
             self.state = GrantState::Live;
         }
         was_suspended
+    }
+
+    /// Makes an ended one begin anew, on the given terms.
+    pub(crate) fn revive(&mut self, terms: &Terms, start: DateTime<Utc>) {
+        self.level = terms.level;
+        self.kinds = terms.kinds;
+        self.restrictions.clone_from(&terms.restrictions);
+        self.starts_at = start;
+        self.expires_at = terms.expiry(start);
+        self.state = GrantState::Live;
+    }
+
+    /// Whether it gives all that terms give of one kind, as long as it counts. What is lent
+    /// while a decision is pending gives nothing in this sense.
+    pub(super) fn gives(&self, terms: &Terms, kind: ResourceKind) -> bool {
+        let lasts = match (self.expires_at, terms.seconds) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(end), Some(seconds)) => {
+                let lasting = end.signed_duration_since(self.starts_at).num_seconds();
+                u64::try_from(lasting).is_ok_and(|lasting| lasting >= seconds)
+            }
+        };
+        lasts
+            && self.source != GrantSource::Provisional
+            && self.level >= terms.level
+            && self.kinds.cover(kind)
+            && are_no_narrower(&self.restrictions, &terms.restrictions)
+    }
+
+    /// Whether it gives just what terms do.
+    pub(crate) fn is_on(&self, terms: &Terms) -> bool {
+        (self.level, self.kinds, &self.restrictions)
+            == (terms.level, terms.kinds, &terms.restrictions)
+            && self.expires_at == terms.expiry(self.starts_at)
+    }
+
+    /// Whether it gives no more than terms do.
+    pub(crate) fn is_within(&self, terms: &Terms) -> bool {
+        let lasts = match (self.expires_at, terms.seconds) {
+            (_, None) => true,
+            (None, Some(_)) => false,
+            (Some(end), Some(seconds)) => {
+                let lasting = end.signed_duration_since(self.starts_at).num_seconds();
+                u64::try_from(lasting).unwrap_or(0) <= seconds
+            }
+        };
+        lasts
+            && self.level <= terms.level
+            && terms.kinds.include(&self.kinds)
+            && are_no_narrower(&terms.restrictions, &self.restrictions)
     }
 
     /// Whether it counts at `now`.

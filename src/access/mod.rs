@@ -5,17 +5,22 @@
 //! know denies.
 
 mod card;
+mod cover;
 mod grant;
+mod level;
 mod network;
 mod question;
 mod restriction;
+mod terms;
 
 pub use card::{CardAction, CardText, CardView, LearnerCard, learner_card};
-pub use grant::{
-    AccessLevel, EndReason, Grant, GrantSource, GrantState, Kinds, ResourceKind, Terms,
-};
+pub use cover::{Cover, cover};
+pub use grant::{EndReason, Grant, GrantSource, GrantState};
+pub use level::{AccessLevel, Kinds, ResourceKind};
 pub use network::{Network, NetworkError};
 pub use question::{
-    AccessDecision, AccessPolicy, Context, DenyReason, Question, StandardAccess, decide,
+    AccessDecision, AccessPolicy, Context, DenyReason, Question, StandardAccess, Visitor,
+    best_access, decide,
 };
 pub use restriction::{Restriction, RestrictionKind};
+pub use terms::Terms;

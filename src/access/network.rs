@@ -40,6 +40,11 @@ impl Network {
                 shift => bits(address) >> shift == bits(self.base) >> shift,
             }
     }
+
+    /// Whether all of another network lies in it.
+    pub(super) fn holds(&self, other: &Self) -> bool {
+        self.prefix <= other.prefix && self.contains(other.base)
+    }
 }
 
 impl std::str::FromStr for Network {

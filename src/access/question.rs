@@ -3,7 +3,8 @@ use std::net::IpAddr;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::grant::{AccessLevel, EndReason, Grant, GrantState, ResourceKind};
+use super::grant::{EndReason, Grant, GrantState};
+use super::level::{AccessLevel, ResourceKind};
 use super::restriction::RestrictionKind;
 use crate::ids::{CourseId, GrantId, LearnerId};
 use crate::payment::Reversal;
@@ -60,6 +61,33 @@ pub struct Context {
     pub ip: Option<IpAddr>,
     /// The host's name for the feature, such as `download`.
     pub feature: Option<String>,
+}
+
+/// Who looks at a page, and from where.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Visitor {
+    /// Who looks. Take it from the host's own session.
+    pub learner: LearnerId,
+    /// From where: the same that the question of access is asked with.
+    pub context: Context,
+}
+
+impl Visitor {
+    /// A visitor of whose request nothing is known.
+    pub fn new(learner: LearnerId) -> Self {
+        Self {
+            learner,
+            context: Context::default(),
+        }
+    }
+
+    /// Adds what is known about the request.
+    #[must_use]
+    pub fn from(mut self, context: Context) -> Self {
+        self.context = context;
+        self
+    }
 }
 
 /// The answer, with its reason.
@@ -240,6 +268,27 @@ pub fn decide(
         }
     }
     AccessDecision::Deny { reason }
+}
+
+/// The best that a visitor may open of a course, whatever kind of content it is: what its card
+/// shows. Content that the host marks as preview does not count.
+pub fn best_access(
+    grants: &[Grant],
+    visitor: &Visitor,
+    course: &CourseId,
+    policy: &dyn AccessPolicy,
+    now: DateTime<Utc>,
+) -> AccessDecision {
+    let mut nearest = DenyReason::NoGrant;
+    for kind in ResourceKind::ALL {
+        let question = Question::new(visitor.learner.clone(), course.clone(), *kind)
+            .from(visitor.context.clone());
+        match decide(grants, &question, policy, now) {
+            AccessDecision::Deny { reason } => nearest = nearest.max(reason),
+            allow => return allow,
+        }
+    }
+    AccessDecision::Deny { reason: nearest }
 }
 
 fn alive(grant: &Grant, now: DateTime<Utc>) -> Result<(), DenyReason> {

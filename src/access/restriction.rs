@@ -93,6 +93,36 @@ impl<'de> Deserialize<'de> for Restriction {
 }
 
 impl Restriction {
+    /// Whether it lets everything through that another one lets through.
+    pub(super) fn is_no_narrower_than(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::Time { from, until },
+                Self::Time {
+                    from: from_there,
+                    until: until_there,
+                },
+            ) => {
+                from.is_none_or(|from| from_there.is_some_and(|there| from <= there))
+                    && until.is_none_or(|until| until_there.is_some_and(|there| there <= until))
+            }
+            (Self::Device(mine), Self::Device(others))
+            | (Self::Feature(mine), Self::Feature(others)) => others.is_subset(mine),
+            (Self::Ip(mine), Self::Ip(others)) => others
+                .iter()
+                .all(|other| mine.iter().any(|network| network.holds(other))),
+            (Self::Unknown(mine), Self::Unknown(other)) => mine == other,
+            (
+                Self::Time { .. }
+                | Self::Device(_)
+                | Self::Feature(_)
+                | Self::Ip(_)
+                | Self::Unknown(_),
+                _,
+            ) => false,
+        }
+    }
+
     /// Whether it lets this request through. What the context leaves out is not
     /// assumed: it denies.
     pub(super) fn check(&self, context: &Context, now: DateTime<Utc>) -> Result<(), DenyReason> {

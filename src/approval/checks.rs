@@ -1,7 +1,9 @@
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::enrollment::{Enrollment, Status};
+use crate::enrollment::{Case, Enrollment, Status};
 use crate::evidence::{Evidence, Finding};
+use crate::money::Money;
 use crate::payment::Attempt;
 use crate::reason::{HoldReason, words};
 
@@ -18,6 +20,8 @@ pub enum CheckName {
     Amount,
     /// The currency is the one that was asked.
     Currency,
+    /// What was asked for it then is not less than what the same access costs today.
+    Offer,
     /// The payment names this attempt and its pay link.
     Attempt,
     /// The enrollment can take this money now.
@@ -30,6 +34,7 @@ words!(CheckName {
     Course => "course",
     Amount => "amount",
     Currency => "currency",
+    Offer => "offer",
     Attempt => "attempt",
     Status => "status",
 });
@@ -54,21 +59,34 @@ pub struct Check {
     /// What it found.
     #[serde(flatten)]
     pub outcome: CheckOutcome,
+    /// The sums that were compared, where they differ.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sums: Option<Sums>,
+}
+
+/// Two sums that differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Sums {
+    /// What there is: what arrived, or what the attempt's offer asked.
+    pub is: Money,
+    /// What it is compared with: what the attempt's offer asked, or what is asked today.
+    pub asked: Money,
 }
 
 /// Every check of one payment: all of them, not the first that failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct CheckReport([Check; 7]);
+pub struct CheckReport([Check; 8]);
 
 impl CheckReport {
     /// Makes every check.
     pub fn of(
-        enrollment: &Enrollment,
+        case: &Case,
         attempt: &Attempt,
         evidence: &Evidence,
-        course_offered: bool,
+        (course_offered, now): (bool, DateTime<Utc>),
     ) -> Self {
+        let enrollment = &case.enrollment;
         let must = |holds: bool, reason| {
             if holds {
                 CheckOutcome::Passed
@@ -113,12 +131,34 @@ impl CheckReport {
                 found(evidence.currency, HoldReason::CurrencyDiffers),
             ),
             (
+                CheckName::Offer,
+                must(!is_old_price(enrollment, attempt), HoldReason::OldPrice),
+            ),
+            (
                 CheckName::Attempt,
                 found(evidence.attempt, HoldReason::WrongAttempt),
             ),
-            (CheckName::Status, status_allows(enrollment, attempt)),
+            (CheckName::Status, status_allows(case, attempt, now)),
         ];
-        Self(outcomes.map(|(name, outcome)| Check { name, outcome }))
+        Self(outcomes.map(|(name, outcome)| {
+            let failed = matches!(outcome, CheckOutcome::Failed(_));
+            let sums = match name {
+                CheckName::Amount => evidence.stated.map(|is| Sums {
+                    is,
+                    asked: attempt.amount,
+                }),
+                CheckName::Offer => Some(Sums {
+                    is: attempt.amount,
+                    asked: enrollment.price,
+                }),
+                _ => None,
+            };
+            Check {
+                name,
+                outcome,
+                sums: sums.filter(|_| failed),
+            }
+        }))
     }
 
     /// The checks, in a fixed order.
@@ -148,17 +188,22 @@ pub(crate) fn sum_differs(evidence: &Evidence, attempt: &Attempt) -> Option<Hold
     }
 }
 
-fn status_allows(enrollment: &Enrollment, attempt: &Attempt) -> CheckOutcome {
-    match &enrollment.status {
-        Status::AwaitingPayment | Status::AwaitingApproval { .. } => CheckOutcome::Passed,
-        // Approved ahead of any payment: this one is welcome.
-        Status::Approved { .. } => match &enrollment.counted {
-            Some(counted) if *counted != attempt.reference => {
-                CheckOutcome::Failed(HoldReason::DuplicateMoney)
-            }
-            _ => CheckOutcome::Passed,
-        },
-        Status::Rejected { .. } | Status::Expired | Status::Withdrawn => {
+/// Whether an attempt asks less than is asked today for as much access, or more.
+fn is_old_price(enrollment: &Enrollment, attempt: &Attempt) -> bool {
+    let (then, today) = (attempt.amount, enrollment.price);
+    let as_dear = then.currency() == today.currency() && then.minor() >= today.minor();
+    !as_dear && attempt.terms.is_at_least(&enrollment.terms)
+}
+
+fn status_allows(case: &Case, attempt: &Attempt, now: DateTime<Utc>) -> CheckOutcome {
+    if let Some(covering) = case.covering(attempt, now) {
+        return CheckOutcome::Failed(covering.reason());
+    }
+    match &case.enrollment.status {
+        Status::AwaitingPayment | Status::AwaitingApproval { .. } | Status::Approved { .. } => {
+            CheckOutcome::Passed
+        }
+        Status::Rejected { .. } | Status::Expired | Status::Withdrawn { .. } => {
             CheckOutcome::Failed(HoldReason::LateMoney)
         }
     }

@@ -17,7 +17,7 @@ use crate::payment::{Attempt, ProviderStatus};
 use crate::reason::{ApprovalCause, HoldReason};
 
 pub(crate) use checks::sum_differs;
-pub use checks::{Check, CheckName, CheckOutcome, CheckReport};
+pub use checks::{Check, CheckName, CheckOutcome, CheckReport, Sums};
 pub use standard::StandardPolicy;
 
 /// Everything a policy may look at.

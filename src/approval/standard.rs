@@ -12,6 +12,7 @@ use crate::reason::{ApprovalCause, HoldReason, MoneyOutcome};
 /// | the try failed | refuse: the attempt failed, the enrollment is unchanged |
 /// | a check failed (currency, attempt, learner, course) | hold |
 /// | less or more than was asked | as [`MoneyRules`](crate::enrollment::MoneyRules) say: hold |
+/// | paid by a link from when as much access cost less | as they say: hold |
 /// | paid after the enrollment was closed | as they say: hold |
 /// | a second payment | as they say: a refund is due |
 /// | card, confident enough, evidence at or above the minimum | approve |

@@ -44,14 +44,14 @@ pub(super) async fn one_approval_of_two_is_kept<S: Store + Records>(store: &S) -
     store.commit(change).await?;
     ensure_same(store, &case).await?;
     ensure!(
-        case.enrollment.first_approver.as_ref() == Some(&first),
+        case.enrollment.first_approval.as_ref().map(|it| &it.by) == Some(&first),
         "nobody has approved"
     );
     let Applied { change, case, .. } = with_two(|step| case.approve(&second, cause, step))?;
     store.commit(change).await?;
     ensure_same(store, &case).await?;
     ensure!(
-        case.enrollment.first_approver.is_none() && case.grants.len() == 1,
+        case.enrollment.first_approval.is_none() && case.grants.len() == 1,
         "two approvals do not approve"
     );
     Ok(())

@@ -24,7 +24,7 @@ use std::sync::LazyLock;
 
 use chrono::{DateTime, TimeZone, Utc};
 
-use crate::access::Terms;
+use crate::access::{Grant, Terms};
 use crate::enrollment::{
     Applied, Case, CaseError, HouseRules, InboxEntry, InboxOutcome, InboxState, Opening, Proposal,
     Step,
@@ -32,7 +32,7 @@ use crate::enrollment::{
 use crate::evidence::SignedBy;
 use crate::ids::{CourseId, Email, LearnerId, Reference, Title};
 use crate::money::Money;
-use crate::payment::Method;
+use crate::payment::{Method, Offer, Purpose};
 use crate::port::{Records, Store};
 use crate::reason::Note;
 use crate::record::{Actor, Source};
@@ -149,6 +149,7 @@ fn with_step<T>(apply: impl FnOnce(&Step<'_>) -> Result<T, CaseError>) -> Result
         note: &None,
         guard: &permit,
         rules: &RULES,
+        rehearsal: false,
     })
 }
 
@@ -161,10 +162,12 @@ fn opening(
         learner: LearnerId::new(learner)?,
         email: Email::new("learner@school.example")?,
         course: CourseId::new(course)?,
-        title: Title::new("Course")?,
-        price: Money::zar(10_000)?,
+        offer: Offer {
+            price: Money::zar(10_000)?,
+            title: Title::new("Course")?,
+            terms: Terms::default(),
+        },
         declared: method,
-        terms: Terms::default(),
     })
 }
 
@@ -175,7 +178,14 @@ fn open(
 ) -> Result<Applied, Box<dyn std::error::Error + Send + Sync>> {
     let opening = opening(learner, "course", method)?;
     let reference = Reference::new(reference)?;
-    Ok(with_step(|step| Case::open(opening, reference, step))?)
+    Ok(with_step(|step| {
+        Case::open(opening, first(), reference, step)
+    })?)
+}
+
+/// For a learner who has no access yet.
+fn first() -> (Vec<Grant>, Purpose) {
+    (Vec::new(), Purpose::First)
 }
 
 fn delivery(key: &str, state: InboxState) -> InboxEntry {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Duration, FixedOffset, NaiveDate, Utc};
 
-use super::{Checked, RULES, ensure, opening, permit, start};
+use super::{Checked, RULES, ensure, first, opening, permit, start};
 use crate::enrollment::{Applied, Case, Step};
 use crate::ids::{CourseId, Email, LearnerId, PersonId, Reference};
 use crate::money::Currency;
@@ -24,6 +24,7 @@ fn at(now: DateTime<Utc>) -> Step<'static> {
         note: &None,
         guard: &permit,
         rules: &RULES,
+        rehearsal: false,
     }
 }
 
@@ -42,7 +43,7 @@ async fn school<S: Store + Records>(store: &S) -> Checked {
         wish.email = Email::new(format!("{}@school.example", ["ann", "ben"][number / 3]))?;
         let begun = hours(10 * i64::try_from(number)?);
         let reference = Reference::new(format!("CG-{number}"))?;
-        let Applied { change, case, .. } = Case::open(wish, reference, &at(begun))?;
+        let Applied { change, case, .. } = Case::open(wish, first(), reference, &at(begun))?;
         store.commit(change).await?;
         if number % 2 == 1 && number < 5 {
             let person = PersonId::new("admin")?;

@@ -8,10 +8,9 @@ use super::{Enrollment, Version};
 use crate::access::{EndReason, Grant, GrantState};
 use crate::approval::{Decision, RefuseReason};
 use crate::evidence::Grade;
-use crate::ids::{GrantId, IdRun, PersonId, Reference};
-use crate::money::Money;
-use crate::payment::{Attempt, AttemptEvent, PayLink, ProviderStatus};
-use crate::reason::{ApprovalCause, Note};
+use crate::ids::{GrantId, IdRun, Reference};
+use crate::payment::{Attempt, AttemptEvent, Offer, PayLink, ProviderStatus, Purpose, Standing};
+use crate::reason::Note;
 use crate::record::{Basis, Fact};
 
 /// An enrollment with its attempts and the learner's grants for the course, as
@@ -29,38 +28,48 @@ pub struct Case {
 }
 
 impl Case {
-    /// Makes an enrollment with its first attempt. A bank transfer goes straight to
-    /// the queue.
+    /// Makes an enrollment with its first attempt, for a learner with these grants for the
+    /// course. A bank transfer goes straight to the queue.
     ///
     /// # Errors
     /// [`CaseError::Vetoed`] when the guard does not permit the hold.
     pub fn open(
         opening: Opening,
+        (grants, purpose): (Vec<Grant>, Purpose),
         reference: Reference,
         step: &Step<'_>,
     ) -> Result<Applied, CaseError> {
+        let mut draft = Self::new_draft(opening, grants, step);
+        draft.start_attempt(reference, purpose)?;
+        Ok(draft.finish(Effect::Changed))
+    }
+
+    /// The beginning of a new enrollment.
+    pub(super) fn new_draft<'s>(
+        opening: Opening,
+        grants: Vec<Grant>,
+        step: &'s Step<'s>,
+    ) -> Draft<'s> {
         let mut ids = IdRun::new(step.now);
-        let Opening {
-            learner,
-            email,
-            course,
-            title,
+        let Offer {
             price,
-            declared,
+            title,
             terms,
-        } = opening;
+        } = opening.offer;
+        let (learner, course) = (opening.learner.clone(), opening.course.clone());
+        let declared = opening.declared;
         let enrollment = Enrollment {
             id: ids.enrollment(),
-            learner,
-            email,
-            course,
+            learner: opening.learner,
+            email: opening.email,
+            course: opening.course,
             title,
             price,
             declared,
             terms,
             status: Status::AwaitingPayment,
-            first_approver: None,
-            counted: None,
+            waits_for: None,
+            first_approval: None,
             version: Version::default(),
             created_at: step.now,
             updated_at: step.now,
@@ -68,61 +77,57 @@ impl Case {
         let case = Self {
             enrollment,
             attempts: Vec::new(),
-            grants: Vec::new(),
+            grants,
             confirming: false,
         };
         let mut draft = Draft::new(case, step, ids, true);
-        let (learner, course) = (
-            draft.case.enrollment.learner.clone(),
-            draft.case.enrollment.course.clone(),
-        );
         draft.record(Fact::EnrollmentCreated {
             price,
             declared,
             learner,
             course,
         });
-        draft.start_attempt(reference)?;
-        Ok(draft.finish(Effect::Changed))
+        draft
     }
 
     pub(super) fn draft<'s>(self, step: &'s Step<'s>) -> Draft<'s> {
         Draft::new(self, step, IdRun::new(step.now), false)
     }
 
-    /// Starts another attempt, at the price and by the method of now; a closed
-    /// enrollment is reopened. Old attempts stay payable.
+    /// Starts another attempt, with the offer and by the method of now; a closed enrollment is
+    /// reopened. Old attempts stay payable, each for its own offer, and access that there is
+    /// stands.
     ///
     /// # Errors
-    /// [`CaseError::Refused`] when the enrollment is approved.
+    /// [`CaseError::Refused`] when the school ended the access, or for first access when there is
+    /// some; [`CaseError::TooManyAttempts`].
     pub fn retry(
         self,
         opening: Opening,
+        purpose: Purpose,
         reference: Reference,
         step: &Step<'_>,
     ) -> Result<Applied, CaseError> {
-        let now = step.now;
-        let lapsed = self.has_lapsed(now);
         let mut draft = self.draft(step);
-        if lapsed {
-            draft.end_grants(EndReason::Expired, |grant| {
-                grant.expires_at.is_some_and(|end| end <= now)
-            });
-            draft.rule(&Command::Expire)?;
+        draft.lapse()?;
+        // What is approved stays so: this is about more, or instead of what is suspended.
+        if !matches!(draft.case.enrollment.status, Status::Approved { .. }) {
+            draft.rule(&Command::Reopen)?;
         }
-        draft.rule(&Command::Reopen)?;
-        draft.case.enrollment.counted = None;
-        let enrollment = &mut draft.case.enrollment;
-        if (enrollment.price, enrollment.declared) != (opening.price, opening.declared) {
-            let Opening {
-                price, declared, ..
-            } = opening;
-            (enrollment.price, enrollment.declared) = (price, declared);
-            draft.record(Fact::EnrollmentRevised { price, declared });
-        }
-        draft.case.enrollment.terms = opening.terms;
-        draft.start_attempt(reference)?;
+        draft.ask_today(opening);
+        draft.start_attempt(reference, purpose)?;
         Ok(draft.finish(Effect::Changed))
+    }
+
+    /// Keeps the learner's newest address and the course's newest title. Neither changes what is
+    /// offered.
+    ///
+    /// # Errors
+    /// None: a step on a case gives a result.
+    pub fn rename(self, opening: &Opening, step: &Step<'_>) -> Result<Applied, CaseError> {
+        let mut draft = self.draft(step);
+        draft.rename(&opening.email, &opening.offer.title);
+        Ok(draft.finish_if_any())
     }
 
     /// Keeps the pay link the provider gave.
@@ -181,73 +186,31 @@ impl Case {
                 }
             }
             (ProviderStatus::Other(_), _) => Effect::Nothing,
-            (ProviderStatus::Paid, decision) => draft.paid(at, decision, basis, minimum)?,
+            (ProviderStatus::Paid, _) => draft.paid(at, basis, minimum)?,
         };
         Ok(draft.finish(effect))
     }
 
-    /// A person approves; where two have to, the first of them changes nothing but that.
-    ///
-    /// # Errors
-    /// [`CaseError::Refused`], [`CaseError::Vetoed`] or [`CaseError::SecondPersonNeeded`].
-    pub fn approve(
-        self,
-        by: &PersonId,
-        cause: ApprovalCause,
-        step: &Step<'_>,
-    ) -> Result<Applied, CaseError> {
-        let mut draft = self.draft(step);
-        if draft.is_first_of_two(by, cause)? {
-            return Ok(draft.finish(Effect::Changed));
-        }
-        let Ruling::Move(..) = draft.rule(&Command::Approve(cause))? else {
-            return Ok(draft.finish(Effect::Nothing));
-        };
-        let held = draft.held_money();
-        let chosen = held.or_else(|| draft.open_transfer());
-        if let (None, Some(at)) = (held, chosen) {
-            draft.vouch(at, draft.case.attempts[at].amount)?;
-        }
-        draft.let_in(by, chosen);
-        Ok(draft.finish(Effect::Approved))
-    }
-
-    /// A person approves, having seen the money of one bank transfer on a statement.
-    ///
-    /// # Errors
-    /// [`CaseError::UnknownAttempt`], [`CaseError::NoTransfer`] when nobody waits for that
-    /// transfer any more, [`CaseError::Refused`], [`CaseError::Vetoed`] or
-    /// [`CaseError::SecondPersonNeeded`].
-    pub fn approve_seen(
-        self,
-        by: &PersonId,
-        cause: ApprovalCause,
-        (payment, amount): (&Reference, Money),
-        step: &Step<'_>,
-    ) -> Result<Applied, CaseError> {
-        let mut draft = self.draft(step);
-        let at = draft.index_of(payment)?;
-        if !draft.case.attempts[at].is_open_transfer() {
-            return Err(CaseError::NoTransfer);
-        }
-        if draft.is_first_of_two(by, cause)? {
-            return Ok(draft.finish(Effect::Changed));
-        }
-        let Ruling::Move(..) = draft.rule(&Command::Approve(cause))? else {
-            return Err(CaseError::NoTransfer);
-        };
-        draft.vouch(at, amount)?;
-        draft.let_in(by, Some(at));
-        Ok(draft.finish(Effect::Approved))
-    }
-
-    /// A person says no. Money that is held stays held until it is refunded.
+    /// A person says no. Money that is held is to be given back. Where the learner has access,
+    /// that stands: only what came beside it is turned down.
     ///
     /// # Errors
     /// [`CaseError::Refused`] or [`CaseError::Vetoed`].
     pub fn reject(self, reason: Note, step: &Step<'_>) -> Result<Applied, CaseError> {
         let mut draft = self.draft(step);
-        draft.rule(&Command::Reject(reason))?;
+        let beside = matches!(draft.case.enrollment.status, Status::Approved { .. })
+            && draft.case.waits_for(step.now).is_some();
+        if !beside {
+            draft.rule(&Command::Reject(reason))?;
+        }
+        for at in 0..draft.case.attempts.len() {
+            let attempt = &draft.case.attempts[at];
+            if let Some(reason) = attempt.held_back() {
+                draft.restate(at, Standing::RefundDue(reason));
+            } else if beside && attempt.is_open_transfer() {
+                draft.move_attempt(at, AttemptEvent::Abandoned)?;
+            }
+        }
         Ok(draft.finish_if_any())
     }
 
@@ -259,10 +222,9 @@ impl Case {
         let mut draft = self.draft(step);
         if let Ruling::Move(..) = draft.rule(&Command::Withdraw)? {
             let id = draft.case.enrollment.id;
-            draft.case.enrollment.counted = None;
             draft.end_grants(EndReason::Withdrawn, |grant| grant.enrollment == Some(id));
         }
-        Ok(draft.finish(Effect::Changed))
+        Ok(draft.finish_if_any())
     }
 
     /// Ends what is due to end: grants whose time is over, and the enrollment when nobody
@@ -277,38 +239,55 @@ impl Case {
             .rules
             .unpaid_until(&self)
             .is_some_and(|until| until <= now);
-        let lapsed = self.has_lapsed(now);
         let mut draft = self.draft(step);
         draft.end_grants(EndReason::Expired, |grant| {
             grant.enrollment == Some(id)
                 && grant.state == GrantState::Live
                 && grant.expires_at.is_some_and(|end| end <= now)
         });
-        if unpaid || lapsed {
-            draft.rule(&Command::Expire)?;
+        draft.lapse()?;
+        if unpaid {
+            match draft.case.enrollment.status {
+                // A transfer for more that never came: what there is stands.
+                Status::Approved { .. } => {
+                    if let Some(at) = draft.open_transfer() {
+                        draft.move_attempt(at, AttemptEvent::Abandoned)?;
+                    }
+                }
+                _ => drop(draft.rule(&Command::Expire)?),
+            }
         }
         Ok(draft.finish_if_any())
     }
 
-    /// Ends one grant.
+    /// Ends one grant. The last of an enrollment takes it with it: by a decision of the school, or,
+    /// where it was suspended for a dispute, because the money is lost.
     ///
     /// # Errors
-    /// [`CaseError::UnknownGrant`].
+    /// [`CaseError::UnknownGrant`], or [`CaseError::Vetoed`].
     pub fn revoke(
         self,
         grant: GrantId,
         why: EndReason,
         step: &Step<'_>,
     ) -> Result<Applied, CaseError> {
-        if !self
-            .grants
-            .iter()
-            .any(|known| known.id == grant && !matches!(known.state, GrantState::Ended { .. }))
-        {
-            return Err(CaseError::UnknownGrant);
-        }
+        let known = self.grants.iter().find(|known| known.id == grant);
+        let lost = match known.map(|known| known.state) {
+            None | Some(GrantState::Ended { .. }) => return Err(CaseError::UnknownGrant),
+            Some(GrantState::Suspended { .. }) => true,
+            Some(GrantState::Live) => false,
+        };
+        let why = if lost { EndReason::Reversed } else { why };
         let mut draft = self.draft(step);
         draft.end_grants(why, |known| known.id == grant);
+        draft.reconsider()?;
+        let approved = matches!(draft.case.enrollment.status, Status::Approved { .. });
+        if approved && draft.is_bare() {
+            draft.close_bare(match lost {
+                true => Command::Refund,
+                false => Command::Revoke,
+            })?;
+        }
         Ok(draft.finish(Effect::Changed))
     }
 

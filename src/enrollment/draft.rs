@@ -6,11 +6,12 @@ use super::case::Case;
 use super::change::Change;
 use super::rules::HouseRules;
 use super::ruling::{Command, Ruling};
+use super::status::Status;
 use super::step::{Applied, CaseError, Effect, Proposal, Step};
 use super::timer::{Timer, TimerKey};
-use crate::ids::{IdRun, PersonId, Reference};
+use crate::ids::{IdRun, Reference};
 use crate::payment::{AttemptEvent, AttemptStatus, AttemptStep, PayLink, Payment, Standing};
-use crate::reason::{ApprovalCause, HoldReason, Note};
+use crate::reason::{HoldReason, Note};
 use crate::record::{Basis, Fact, Record};
 
 pub(super) struct Draft<'s> {
@@ -82,13 +83,16 @@ impl<'s> Draft<'s> {
                     transition: *transition,
                     to,
                     who: self.step.who,
+                    rehearsal: self.step.rehearsal,
                 };
-                self.step
-                    .guard
-                    .permits(&proposal)
-                    .map_err(CaseError::Vetoed)?;
+                if !matches!(command, Command::Approve(cause) if cause.is_past_everybody()) {
+                    self.step
+                        .guard
+                        .permits(&proposal)
+                        .map_err(CaseError::Vetoed)?;
+                }
                 let from = std::mem::replace(&mut self.case.enrollment.status, to.clone());
-                self.case.enrollment.first_approver = None;
+                self.case.enrollment.first_approval = None;
                 self.lend_or_end(&from, to);
                 self.record(Fact::EnrollmentMoved {
                     from,
@@ -196,16 +200,18 @@ impl<'s> Draft<'s> {
             return false;
         };
         match (payment.standing, standing) {
-            (Standing::Returned | Standing::Counted, _) => return false,
+            (Standing::Returned | Standing::Counted, _) | (Standing::Kept, Standing::Kept) => {
+                return false;
+            }
             (Standing::Held(known), Standing::Held(found))
             | (Standing::RefundDue(known), Standing::RefundDue(found))
                 if found <= known =>
             {
                 return false;
             }
-            // What is to be given back is not kept waiting again.
-            (Standing::RefundDue(_), Standing::Held(_)) => return false,
-            (Standing::Held(_) | Standing::RefundDue(_), _) => payment.standing = standing,
+            (Standing::Held(_) | Standing::RefundDue(_) | Standing::Kept, _) => {
+                payment.standing = standing;
+            }
         }
         let reference = attempt.reference.clone();
         self.touch_attempt(at);
@@ -216,15 +222,18 @@ impl<'s> Draft<'s> {
         true
     }
 
-    /// Makes one payment carry the enrollment; other held money becomes duplicate money.
+    /// Makes a payment count: access rests on it. Other held money that would give no more than
+    /// there is now becomes duplicate money.
     pub(super) fn count(&mut self, at: usize) {
         self.restate(at, Standing::Counted);
-        self.case.enrollment.counted = Some(self.case.attempts[at].reference.clone());
         for other in 0..self.case.attempts.len() {
-            let open = self.case.attempts[other]
+            let attempt = &self.case.attempts[other];
+            let open = attempt
                 .payment
                 .and_then(|payment| payment.standing.open_reason());
-            if let (true, Some(known)) = (other != at, open) {
+            if let (true, Some(known)) = (other != at, open)
+                && self.case.covering(attempt, self.step.now).is_some()
+            {
                 let reason = known.max(HoldReason::DuplicateMoney);
                 self.restate(other, self.step.rules.money.standing(reason));
             }
@@ -250,32 +259,6 @@ impl<'s> Draft<'s> {
         }
     }
 
-    /// Whether this approval is the first of two that are needed; it is noted then.
-    pub(super) fn is_first_of_two(
-        &mut self,
-        by: &PersonId,
-        cause: ApprovalCause,
-    ) -> Result<bool, CaseError> {
-        let limit = self.rules().four_eyes_above;
-        let enrollment = &self.case.enrollment;
-        let moves = matches!(
-            enrollment.status.after(&Command::Approve(cause)),
-            Ruling::Move(..)
-        );
-        if !moves || limit.is_none_or(|limit| enrollment.price.minor() <= limit) {
-            return Ok(false);
-        }
-        match &enrollment.first_approver {
-            Some(first) if first == by => Err(CaseError::SecondPersonNeeded),
-            Some(_) => Ok(false),
-            None => {
-                self.case.enrollment.first_approver = Some(by.clone());
-                self.record(Fact::FirstApproval);
-                Ok(true)
-            }
-        }
-    }
-
     pub(super) fn touch_attempt(&mut self, at: usize) {
         if !self.touched_attempts.contains(&at) {
             self.touched_attempts.push(at);
@@ -296,6 +279,8 @@ impl<'s> Draft<'s> {
     pub(super) fn finish(mut self, effect: Effect) -> Applied {
         let mut change = Change::default();
         if !self.records.is_empty() {
+            self.drop_stale_signature();
+            self.note_review();
             let enrollment = &mut self.case.enrollment;
             change.expected = (!self.is_new).then_some(enrollment.version);
             enrollment.version = enrollment.version.next();
@@ -330,6 +315,20 @@ impl<'s> Draft<'s> {
             case: self.case,
             effect,
             access_granted: self.granted,
+        }
+    }
+
+    /// Says that an enrollment which gives access waits for a person too, or no longer does. Where
+    /// the status says that itself, there is nothing to add.
+    fn note_review(&mut self) {
+        let waits = self.case.waits_for(self.step.now);
+        let before = std::mem::replace(&mut self.case.enrollment.waits_for, waits);
+        let told = self.records.iter().any(|record| {
+            let queued = |status: &Status| matches!(status, Status::AwaitingApproval { .. });
+            matches!(&record.fact, Fact::EnrollmentMoved { from, to, .. } if queued(from) || queued(to))
+        });
+        if before != waits && !told {
+            self.record(Fact::ReviewChanged { reason: waits });
         }
     }
 

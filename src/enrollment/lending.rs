@@ -1,13 +1,20 @@
 //! Grants of a change that is being written.
 
+use chrono::{DateTime, Utc};
+
 use super::draft::Draft;
+use super::ruling::Command;
 use super::status::Status;
+use super::step::CaseError;
 use crate::access::{EndReason, Grant, GrantSource, GrantState, Terms};
+use crate::ids::{GrantId, PersonId};
+use crate::payment::Purpose;
 use crate::reason::HoldReason;
 use crate::record::Fact;
 
 impl Draft<'_> {
-    /// A provisional grant lives exactly as long as the bank transfer waits.
+    /// A provisional grant lives exactly as long as the bank transfer waits, and is given once
+    /// until money is seen: whoever enrolls again and again borrows nothing more.
     pub(super) fn lend_or_end(&mut self, from: &Status, to: &Status) {
         let waits = |status: &Status| matches!(status, Status::AwaitingApproval { .. });
         if waits(from) && !waits(to) {
@@ -21,35 +28,77 @@ impl Draft<'_> {
                 reason: HoldReason::BankTransfer,
             },
         ) = (&self.step.rules.provisional, to)
+            && !self.has_borrowed()
         {
-            self.add_grant(GrantSource::Provisional, terms);
+            let start = self.now();
+            self.add_grant(GrantSource::Provisional, terms, start);
         }
     }
 
-    /// Gives access on the enrollment's terms, or lets the grant a person gave ahead
-    /// of any payment rest on this one.
-    pub(super) fn grant(&mut self, source: GrantSource) {
-        let waiting = self.case.grants.iter().position(|grant| {
-            grant.state == GrantState::Live
-                && grant.enrollment == Some(self.case.enrollment.id)
-                && matches!(grant.source, GrantSource::Approval { payment: None, .. })
+    /// Whether access was lent, and no money has come since.
+    fn has_borrowed(&self) -> bool {
+        let lent = self
+            .case
+            .grants
+            .iter()
+            .filter(|grant| grant.source == GrantSource::Provisional);
+        let Some(last) = lent.map(|grant| grant.starts_at).max() else {
+            return false;
+        };
+        let mut payments = self.case.attempts.iter().filter_map(|it| it.payment);
+        !payments.any(|payment| payment.at >= last)
+    }
+
+    /// Gives the access that an attempt buys, resting on its payment. A grant that rested on it
+    /// before begins anew.
+    pub(super) fn grant(&mut self, at: usize, source: GrantSource) {
+        let attempt = &self.case.attempts[at];
+        let (terms, purpose) = (attempt.terms.clone(), attempt.purpose);
+        let known = self.case.grants.iter().position(|grant| {
+            grant.enrollment == Some(self.case.enrollment.id)
+                && grant.source.payment() == Some(&attempt.reference)
         });
-        match (waiting, source.payment().cloned()) {
-            (Some(at), Some(payment)) => {
-                let grant = self.case.grants[at].id;
-                self.case.grants[at].source = source;
-                self.touch_grant(at);
-                self.record(Fact::AccessRebased { grant, payment });
-            }
-            (Some(_), None) => {}
-            (None, _) => {
-                let terms = self.case.enrollment.terms.clone();
-                self.add_grant(source, &terms);
-            }
+        let start = self.start(purpose, &terms);
+        let Some(known) = known else {
+            return self.add_grant(source, &terms, start);
+        };
+        let grant = &mut self.case.grants[known];
+        if matches!(grant.state, GrantState::Ended { .. }) {
+            grant.source = source;
+            grant.revive(&terms, start);
+            let (grant, until) = (grant.id, grant.expires_at);
+            self.touch_grant(known);
+            self.granted = true;
+            self.record(Fact::AccessGranted { grant, until });
         }
     }
 
-    fn add_grant(&mut self, source: GrantSource, terms: &Terms) {
+    /// Gives the access that is asked for today, ahead of any payment.
+    pub(super) fn grant_ahead(&mut self, by: PersonId) {
+        let (terms, start) = (self.case.enrollment.terms.clone(), self.now());
+        let source = GrantSource::Approval { by, payment: None };
+        self.add_grant(source, &terms, start);
+    }
+
+    /// When access begins that is bought now: a renewal follows the grant that it renews, and
+    /// what was given ahead of its payment has begun already.
+    fn start(&self, purpose: Purpose, terms: &Terms) -> DateTime<Utc> {
+        let now = self.now();
+        let live = |grant: &&Grant| grant.state == GrantState::Live;
+        let mut grants = self.case.grants.iter().filter(live);
+        match purpose {
+            Purpose::Renewal { of } => grants
+                .find(|grant| grant.id == of)
+                .and_then(|grant| grant.expires_at)
+                .map_or(now, |end| end.max(now)),
+            Purpose::First | Purpose::Upgrade | Purpose::Additional => grants
+                .filter(|grant| self.case.is_ahead(grant) && grant.is_live(now))
+                .find(|grant| grant.is_on(terms))
+                .map_or(now, |grant| grant.starts_at),
+        }
+    }
+
+    pub(super) fn add_grant(&mut self, source: GrantSource, terms: &Terms, start: DateTime<Utc>) {
         let enrollment = &self.case.enrollment;
         let subject = (enrollment.learner.clone(), enrollment.course.clone());
         let grant = Grant::new(
@@ -58,8 +107,13 @@ impl Draft<'_> {
             Some(enrollment.id),
             source,
             terms,
-            self.step.now,
+            start,
         );
+        self.put_grant(grant);
+    }
+
+    /// Adds a grant that is made.
+    pub(super) fn put_grant(&mut self, grant: Grant) {
         let fact = Fact::AccessGranted {
             grant: grant.id,
             until: grant.expires_at,
@@ -70,7 +124,7 @@ impl Draft<'_> {
         self.record(fact);
     }
 
-    /// Ends the live grants that fit.
+    /// Ends the grants that fit and have not ended.
     pub(super) fn end_grants(&mut self, why: EndReason, fits: impl Fn(&Grant) -> bool) {
         for at in 0..self.case.grants.len() {
             let grant = &mut self.case.grants[at];
@@ -83,6 +137,43 @@ impl Draft<'_> {
                 self.record(fact);
             }
         }
+    }
+
+    /// Lets the enrollment expire when the access it gave has run out, and nobody noticed yet.
+    pub(super) fn lapse(&mut self) -> Result<(), CaseError> {
+        let now = self.now();
+        if self.case.has_lapsed(now) {
+            let id = self.case.enrollment.id;
+            self.end_grants(EndReason::Expired, |grant| {
+                grant.enrollment == Some(id) && grant.expires_at.is_some_and(|end| end <= now)
+            });
+            self.rule(&Command::Expire)?;
+        }
+        Ok(())
+    }
+
+    /// Whether no grant of the enrollment is left but what was lent.
+    pub(super) fn is_bare(&self) -> bool {
+        !self.case.own_grants().any(|grant| {
+            grant.source != GrantSource::Provisional
+                && !matches!(grant.state, GrantState::Ended { .. })
+        })
+    }
+
+    /// Whether the school took the access that was there last.
+    pub(super) fn was_revoked(&self) -> bool {
+        let ended = self
+            .case
+            .own_grants()
+            .filter_map(|grant| match grant.state {
+                GrantState::Ended { at, why } if grant.source != GrantSource::Provisional => {
+                    Some((at, grant.id, why))
+                }
+                _ => None,
+            });
+        let last: Option<(DateTime<Utc>, GrantId, EndReason)> =
+            ended.max_by_key(|(at, id, _)| (*at, *id));
+        self.is_bare() && last.is_some_and(|(.., why)| why == EndReason::Revoked)
     }
 
     pub(super) fn touch_grant(&mut self, at: usize) {

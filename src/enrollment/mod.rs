@@ -15,11 +15,15 @@
 //!
 #![doc = include_str!("table.md")]
 
+mod approve;
+mod ask;
 mod case;
 mod change;
+mod cover;
 mod draft;
 mod erase;
 mod lending;
+mod migrate;
 mod money;
 mod refund;
 mod repair;
@@ -34,12 +38,17 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::access::Terms;
-use crate::ids::{CourseId, Email, EnrollmentId, LearnerId, PersonId, Reference, Title};
+use crate::ids::{CourseId, Email, EnrollmentId, LearnerId, Title};
 use crate::money::Money;
-use crate::payment::Method;
+use crate::payment::{Method, Offer};
+use crate::reason::HoldReason;
 
+pub use approve::{Approvable, FirstApproval};
+pub use ask::{Ask, Asked, Intent};
 pub use case::Case;
 pub use change::{Change, Erasure, InboxEntry, InboxOutcome, InboxState};
+pub use cover::Covering;
+pub use migrate::{MigratedPayment, Migration};
 pub use refund::Repayment;
 pub use rules::{HouseRules, MoneyRules, Schedule};
 pub use ruling::{Command, CommandKind, Refusal, Ruling, Stay, Transition};
@@ -77,24 +86,36 @@ pub struct Enrollment {
     pub email: Email,
     /// Which course.
     pub course: CourseId,
-    /// The course's title when the learner enrolled.
+    /// The course's title, as the learner saw it last.
     pub title: Title,
-    /// What it costs.
+    /// What it costs today. What a payment buys, and for how much, is its attempt's.
     pub price: Money,
-    /// What the learner said they would pay with.
+    /// What the learner said last they would pay with.
     pub declared: Method,
-    /// What an approval gives.
+    /// The access that is asked for today.
     pub terms: Terms,
     /// Where it stands.
     pub status: Status,
-    /// Who has approved it already, where two people have to.
-    pub first_approver: Option<PersonId>,
-    /// The attempt whose money carries the approval.
-    pub counted: Option<Reference>,
+    /// What waits for a person about it: the reason it is held for, or what came beside access
+    /// that it gives already. `None` when nobody has to decide.
+    pub waits_for: Option<HoldReason>,
+    /// Who has approved it already, and what exactly, where two people have to.
+    pub first_approval: Option<FirstApproval>,
     /// Counts its changes.
     pub version: Version,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// When it last changed.
     pub updated_at: DateTime<Utc>,
+}
+
+impl Enrollment {
+    /// What is offered for it today.
+    pub fn offer(&self) -> Offer {
+        Offer {
+            price: self.price,
+            title: self.title.clone(),
+            terms: self.terms.clone(),
+        }
+    }
 }

@@ -1,15 +1,15 @@
 //! What money does to an enrollment.
 
+use super::cover::Covering;
 use super::draft::Draft;
 use super::ruling::{Command, Ruling, Transition};
 use super::status::Status;
-use super::step::{CaseError, Effect};
-use crate::access::{GrantSource, GrantState};
+use super::step::{CaseError, Effect, Opening};
+use crate::access::{Grant, GrantSource, cover};
 use crate::approval::{Decision, sum_differs};
 use crate::evidence::{Finding, Grade};
-use crate::ids::{PersonId, Reference};
-use crate::money::Money;
-use crate::payment::{Attempt, Method, Payment, ProviderStatus, Standing};
+use crate::ids::{Email, PersonId, Reference, Title};
+use crate::payment::{Attempt, Method, Offer, Payment, ProviderStatus, Purpose, Standing};
 use crate::reason::{HoldReason, MoneyOutcome, Note, Severity};
 use crate::record::{Basis, Fact};
 
@@ -17,28 +17,69 @@ use crate::record::{Basis, Fact};
 const MAX_ATTEMPTS: usize = 100;
 
 impl Draft<'_> {
-    pub(super) fn start_attempt(&mut self, reference: Reference) -> Result<(), CaseError> {
+    /// Takes what the learner asks for as the offer of today.
+    pub(super) fn ask_today(&mut self, opening: Opening) {
+        let Opening {
+            email,
+            offer,
+            declared,
+            ..
+        } = opening;
+        self.rename(&email, &offer.title);
+        let Offer { price, terms, .. } = offer;
+        let enrollment = &mut self.case.enrollment;
+        let known = (enrollment.price, enrollment.declared, &enrollment.terms);
+        if known != (price, declared, &terms) {
+            (enrollment.price, enrollment.declared) = (price, declared);
+            enrollment.terms = terms.clone();
+            self.record(Fact::EnrollmentRevised {
+                price,
+                declared,
+                terms,
+            });
+        }
+    }
+
+    /// Keeps the newest address and title.
+    pub(super) fn rename(&mut self, email: &Email, title: &Title) {
+        let enrollment = &mut self.case.enrollment;
+        if (&enrollment.email, &enrollment.title) != (email, title) {
+            enrollment.email = email.clone();
+            enrollment.title = title.clone();
+            self.record(Fact::DetailsChanged);
+        }
+    }
+
+    /// Starts an attempt to pay for what is asked today.
+    pub(super) fn start_attempt(
+        &mut self,
+        reference: Reference,
+        purpose: Purpose,
+    ) -> Result<(), CaseError> {
         if self.case.attempts.len() >= MAX_ATTEMPTS {
             return Err(CaseError::TooManyAttempts(MAX_ATTEMPTS));
         }
         let enrollment = &self.case.enrollment;
-        let (price, declared) = (enrollment.price, enrollment.declared);
+        let declared = enrollment.declared;
         let subject = (enrollment.learner.clone(), enrollment.course.clone());
         let attempt = Attempt::new(
             reference.clone(),
             enrollment.id,
             subject,
-            price,
+            (enrollment.offer(), purpose),
             declared,
             self.now(),
         );
+        let fact = Fact::AttemptStarted {
+            reference,
+            amount: attempt.amount,
+            terms: attempt.terms.clone(),
+            purpose,
+        };
         self.case.attempts.push(attempt);
         self.touch_attempt(self.case.attempts.len() - 1);
         self.watch(self.case.attempts.len() - 1);
-        self.record(Fact::AttemptStarted {
-            reference,
-            amount: price,
-        });
+        self.record(fact);
         if declared == Method::BankTransfer {
             self.rule(&Command::Hold(HoldReason::BankTransfer))?;
         }
@@ -49,30 +90,28 @@ impl Draft<'_> {
     pub(super) fn paid(
         &mut self,
         at: usize,
-        decision: Decision,
         basis: Box<Basis>,
         minimum: Grade,
     ) -> Result<Effect, CaseError> {
         let attempt = &self.case.attempts[at];
         let reference = attempt.reference.clone();
-        if attempt.payment.is_some_and(|payment| {
-            matches!(payment.standing, Standing::Counted | Standing::Returned)
-        }) {
+        let settled = |payment: Payment| {
+            matches!(
+                payment.standing,
+                Standing::Counted | Standing::Kept | Standing::Returned
+            )
+        };
+        if attempt.payment.is_some_and(settled) {
             return Ok(Effect::Nothing);
         }
-        let evidence = &basis.evidence;
+        let (evidence, decision) = (&basis.evidence, basis.decision);
         let confirmed_paid = evidence
             .confirmation
             .as_ref()
             .is_some_and(|answer| answer.status == ProviderStatus::Paid);
         let proven =
             evidence.attempt != Finding::Differs && (confirmed_paid || evidence.grade >= minimum);
-        let taken = self
-            .case
-            .enrollment
-            .counted
-            .as_ref()
-            .is_some_and(|counted| *counted != reference);
+        let covering = self.case.covering(attempt, self.now());
         let payment = Payment {
             at: self.now(),
             amount: evidence.stated,
@@ -86,6 +125,7 @@ impl Draft<'_> {
             .and_then(|reason| money.outcome(reason))
             == Some(MoneyOutcome::Approve)
             && evidence.grade_whatever_the_sum() >= minimum;
+        let keeps = money.duplicate == MoneyOutcome::Approve;
         let mut veto = None;
         let mut reason = match decision {
             Decision::Approve(_) if evidence.grade < minimum && !taken_as_it_is => {
@@ -94,17 +134,28 @@ impl Draft<'_> {
             Decision::Approve(_) if evidence.attempt == Finding::Differs => {
                 HoldReason::WrongAttempt
             }
-            Decision::Approve(_) if taken && money.duplicate == MoneyOutcome::Approve => {
-                self.pay(at, payment, Some(basis))?;
+            Decision::Approve(_) if covering == Some(Covering::Paid) && keeps => {
+                let standing = Standing::Kept;
+                self.pay(
+                    at,
+                    Payment {
+                        standing,
+                        ..payment
+                    },
+                    Some(basis),
+                )?;
                 return Ok(Effect::Approved);
             }
-            Decision::Approve(_) if taken => HoldReason::DuplicateMoney,
+            Decision::Approve(_) if covering == Some(Covering::Paid) => HoldReason::DuplicateMoney,
+            Decision::Approve(_) if covering == Some(Covering::Given) && !keeps => {
+                HoldReason::AccessCovered
+            }
             Decision::Approve(cause) => match self.rule(&Command::PaymentConfirmed(cause)) {
                 Ok(Ruling::Move(Transition::LateMoneyHeld, _)) => HoldReason::LateMoney,
                 Ok(_) => {
                     self.pay(at, payment, Some(basis))?;
+                    self.grant(at, GrantSource::Payment { payment: reference });
                     self.count(at);
-                    self.grant(GrantSource::Payment { payment: reference });
                     return Ok(Effect::Approved);
                 }
                 Err(CaseError::Vetoed(note)) => {
@@ -116,13 +167,15 @@ impl Draft<'_> {
             Decision::Hold(reason) | Decision::Return(reason) => reason,
             Decision::Refuse(_) => HoldReason::HostPolicy,
         };
-        if taken {
-            reason = reason.max(HoldReason::DuplicateMoney);
-        }
+        reason = match covering {
+            Some(Covering::Paid) => reason.max(HoldReason::DuplicateMoney),
+            Some(Covering::Given) => reason.max(HoldReason::AccessCovered),
+            None => reason,
+        };
         if !proven {
             return self.doubt(&reference, reason, basis);
         }
-        let effect = self.hold(at, payment, reason, basis, decision)?;
+        let effect = self.hold(at, payment, reason, basis)?;
         if let Some(note) = veto {
             self.set_note(note);
         }
@@ -136,22 +189,18 @@ impl Draft<'_> {
         payment: Payment,
         reason: HoldReason,
         basis: Box<Basis>,
-        decision: Decision,
     ) -> Result<Effect, CaseError> {
+        let decision = basis.decision;
         let welcome = matches!(self.case.enrollment.status, Status::Approved { .. })
-            && self.case.enrollment.counted.is_none()
             && reason.severity() < Severity::Error
-            && !matches!(decision, Decision::Return(_))
-            && !matches!(decision, Decision::Refuse(_));
-        if welcome && let Some(by) = self.approver() {
+            && !matches!(decision, Decision::Return(_) | Decision::Refuse(_))
+            && reason < HoldReason::OldPrice;
+        if welcome && let Some(by) = self.approved_ahead(at) {
             // A person approved ahead of the money; this is the money.
             self.pay(at, payment, Some(basis))?;
+            let payment = Some(self.case.attempts[at].reference.clone());
+            self.grant(at, GrantSource::Approval { by, payment });
             self.count(at);
-            let reference = self.case.attempts[at].reference.clone();
-            self.grant(GrantSource::Approval {
-                by,
-                payment: Some(reference),
-            });
             return Ok(Effect::Approved);
         }
         let standing = match decision {
@@ -196,69 +245,21 @@ impl Draft<'_> {
         Ok(Effect::Held(reason))
     }
 
-    /// A guard cannot veto a hold away: the money would be out of sight.
-    pub(super) fn rule_hold(&mut self, reason: HoldReason) -> Result<(), CaseError> {
-        match self.rule(&Command::Hold(reason)) {
-            Ok(_) | Err(CaseError::Vetoed(_)) => Ok(()),
-            Err(other) => Err(other),
-        }
-    }
-
-    /// The payment to count when a person approves: held rather than to be given back, the
-    /// least grave, the oldest.
-    pub(super) fn held_money(&self) -> Option<usize> {
-        self.case
-            .attempts
-            .iter()
-            .enumerate()
-            .filter(|(_, attempt)| attempt.holds_money())
-            .filter_map(|(at, attempt)| match attempt.payment?.standing {
-                Standing::Held(reason) => Some((false, reason, at)),
-                Standing::RefundDue(reason) => Some((true, reason, at)),
-                Standing::Counted | Standing::Returned => None,
-            })
-            .min()
-            .map(|(_, _, at)| at)
-    }
-
-    /// The bank transfer a person vouches for when they approve: the newest.
-    pub(super) fn open_transfer(&self) -> Option<usize> {
-        let attempts = &self.case.attempts;
-        attempts.iter().rposition(Attempt::is_open_transfer)
-    }
-
-    /// Takes a person's word for a bank transfer: they saw the statement.
-    pub(super) fn vouch(&mut self, at: usize, amount: Money) -> Result<(), CaseError> {
-        let payment = Payment {
-            at: self.now(),
-            amount: Some(amount),
-            method: Method::BankTransfer,
-            grade: Grade::Unsigned,
-            standing: Standing::Counted,
+    /// Who gave the live access, ahead of any payment, that this attempt would pay for. Another
+    /// payment may not have come for it yet.
+    fn approved_ahead(&self, at: usize) -> Option<PersonId> {
+        let attempt = &self.case.attempts[at];
+        let now = self.now();
+        let ahead = |grant: &&Grant| {
+            self.case.is_ahead(grant)
+                && cover(std::iter::once(*grant), &attempt.terms, now).is_some()
         };
-        self.pay(at, payment, None)
-    }
-
-    /// Gives the access that a person approved, resting on a payment if there is one.
-    pub(super) fn let_in(&mut self, by: &PersonId, chosen: Option<usize>) {
-        if let Some(at) = chosen {
-            self.count(at);
+        if self.case.carrying().next().is_some() {
+            return None;
         }
-        let payment = chosen.map(|at| self.case.attempts[at].reference.clone());
-        self.grant(GrantSource::Approval {
-            by: by.clone(),
-            payment,
-        });
-    }
-
-    /// Who gave the live grant that rests on no payment yet.
-    fn approver(&self) -> Option<PersonId> {
-        self.case
-            .grants
-            .iter()
-            .find_map(|grant| match (&grant.source, grant.state) {
-                (GrantSource::Approval { by, payment: None }, GrantState::Live) => Some(by.clone()),
-                _ => None,
-            })
+        match &self.case.own_grants().find(ahead)?.source {
+            GrantSource::Approval { by, .. } => Some(by.clone()),
+            _ => None,
+        }
     }
 }

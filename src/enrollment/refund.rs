@@ -5,7 +5,7 @@ use super::draft::Draft;
 use super::ruling::{Command, Refusal};
 use super::status::Status;
 use super::step::{Applied, CaseError, Effect, Step};
-use crate::access::{EndReason, Grant};
+use crate::access::{EndReason, Grant, GrantSource, GrantState};
 use crate::ids::{PersonId, Reference};
 use crate::money::Money;
 use crate::payment::{
@@ -112,7 +112,7 @@ impl Case {
     }
 
     /// The payer's bank took the money back. The grant that rests on it is suspended until
-    /// somebody decides.
+    /// somebody decides. Money that was given back before can be taken back all the same.
     ///
     /// # Errors
     /// [`CaseError::UnknownAttempt`], or [`CaseError::Refused`] when no money arrived for it.
@@ -133,12 +133,14 @@ impl Case {
             how,
         });
         draft.suspend_grants(how, |grant| grant.source.payment() == Some(reference));
+        draft.reconsider()?;
         draft.release(held)?;
         Ok(draft.finish(Effect::Changed))
     }
 
     /// Money that the payer's bank took back came again. A grant that was suspended for it
-    /// counts again; without one, a person decides what the money is for.
+    /// counts again; where that gives no access, a person decides what the money is for, and
+    /// where other money gives the same, it is duplicate money.
     ///
     /// # Errors
     /// [`CaseError::UnknownAttempt`], or [`CaseError::Refused`] when it was not taken back.
@@ -151,12 +153,29 @@ impl Case {
         draft.record(Fact::PaymentReinstated {
             reference: reference.clone(),
         });
-        let resumed = draft.resume_grants(|grant| grant.source.payment() == Some(reference));
-        let counts = draft.case.enrollment.counted.as_ref() == Some(reference);
-        let standing = if resumed && counts {
-            Standing::Counted
-        } else {
-            Standing::Held(HoldReason::LateMoney)
+        if draft.case.attempts[at].left() == 0 {
+            // It was given back too: nothing of it is here.
+            draft.move_attempt(at, AttemptEvent::Refunded)?;
+            return Ok(draft.finish(Effect::Changed));
+        }
+        let rests = |grant: &Grant| grant.source.payment() == Some(reference);
+        let now = step.now;
+        let standing = match draft.case.covering(&draft.case.attempts[at], now) {
+            Some(covering) => {
+                draft.end_grants(EndReason::Reversed, rests);
+                draft.rules().money.standing(covering.reason())
+            }
+            None => {
+                draft.resume_grants(rests);
+                match draft
+                    .case
+                    .own_grants()
+                    .any(|it| rests(it) && it.is_live(now))
+                {
+                    true => Standing::Counted,
+                    false => Standing::Held(HoldReason::LateMoney),
+                }
+            }
         };
         if let Some(payment) = &mut draft.case.attempts[at].payment {
             payment.standing = standing;
@@ -214,7 +233,10 @@ impl Attempt {
 
     /// The sum that can go back of what was asked for.
     fn refundable(&self, asked: Option<Money>) -> Result<Money, CaseError> {
-        let arrived = matches!(self.status, AttemptStatus::Paid | AttemptStatus::Refunded);
+        let arrived = matches!(
+            self.status,
+            AttemptStatus::Paid | AttemptStatus::Refunded | AttemptStatus::Reversed
+        );
         let paid = self.paid().filter(|_| arrived);
         let paid = paid.ok_or(CaseError::Refused(Refusal::NoMoney))?;
         let left = self.left();
@@ -255,32 +277,75 @@ impl Draft<'_> {
         }
         let (left, returned) = (attempt.left(), attempt.returned());
         let small = returned * 100 <= (left + returned) * keeping;
-        let ends_access = left == 0 || (left < attempt.amount.minor() && !small);
+        let over = left == 0 || (left < attempt.amount.minor() && !small);
         self.touch_attempt(at);
-        let moved = ends_access && self.move_attempt(at, AttemptEvent::Refunded)?;
+        if over {
+            self.move_attempt(at, AttemptEvent::Refunded)?;
+        }
+        let rests = |grant: &Grant| grant.source.payment() == Some(&reference);
+        let lasts =
+            |grant: &Grant| rests(grant) && !matches!(grant.state, GrantState::Ended { .. });
+        let ends_access = over && self.case.own_grants().any(lasts);
         self.record(Fact::PaymentReturned {
             reference: reference.clone(),
             amount,
-            ends_access: moved,
+            ends_access,
         });
-        if !moved {
+        if !over {
             return Ok(());
         }
-        if self.case.enrollment.counted.as_ref() == Some(&reference) {
-            self.case.enrollment.counted = None;
-            self.rule(&Command::Refund)?;
-        } else {
-            self.release(held)?;
+        self.end_grants(EndReason::Refunded, rests);
+        self.reconsider()?;
+        let approved = matches!(self.case.enrollment.status, Status::Approved { .. });
+        if ends_access && approved && self.is_bare() {
+            return self.close_bare(Command::Refund);
         }
-        self.end_grants(EndReason::Refunded, |grant| {
-            grant.source.payment() == Some(&reference)
-        });
+        self.release(held)
+    }
+
+    /// Looks again at money that came beside some that is gone: what was kept takes its place, and
+    /// what was to be given back as a duplicate waits for a person, if it gives something now.
+    pub(super) fn reconsider(&mut self) -> Result<(), CaseError> {
+        for at in 0..self.case.attempts.len() {
+            let attempt = &self.case.attempts[at];
+            let Some(payment) = attempt.payment.filter(|_| attempt.holds_money()) else {
+                continue;
+            };
+            if self.case.covering(attempt, self.now()).is_some() {
+                continue;
+            }
+            match payment.standing {
+                Standing::Kept => {
+                    let payment = attempt.reference.clone();
+                    self.grant(at, GrantSource::Payment { payment });
+                    self.count(at);
+                }
+                Standing::RefundDue(
+                    reason @ (HoldReason::DuplicateMoney | HoldReason::AccessCovered),
+                ) => drop(self.restate(at, Standing::Held(reason))),
+                Standing::Counted
+                | Standing::Held(_)
+                | Standing::RefundDue(_)
+                | Standing::Returned => {}
+            }
+        }
         Ok(())
     }
 
+    /// Closes an approved enrollment that gives no access any more; when money is here that could
+    /// carry it, a person is asked instead.
+    pub(super) fn close_bare(&mut self, command: Command) -> Result<(), CaseError> {
+        self.rule(&command)?;
+        let held = self.case.attempts.iter().filter(|it| it.is_held());
+        match held.filter_map(Attempt::held_back).max() {
+            Some(reason) => self.rule_hold(reason),
+            None => Ok(()),
+        }
+    }
+
     /// Money is gone that the enrollment waited for a person because of: when it was the last,
-    /// the learner may pay again. What waits for something graver, or for a bank transfer
-    /// still to come, waits on.
+    /// the learner may pay again, unless the school ended what they had, or its money went back.
+    /// What waits for something graver, or for a bank transfer still to come, waits on.
     fn release(&mut self, held: Option<HoldReason>) -> Result<(), CaseError> {
         let Status::AwaitingApproval { reason } = self.case.enrollment.status else {
             return Ok(());
@@ -288,7 +353,23 @@ impl Draft<'_> {
         if held.is_none_or(|held| held < reason) || self.held_money().is_some() {
             return Ok(());
         }
-        self.rule(&Command::Refund)?;
+        let went_back = |grant: &Grant| {
+            matches!(
+                grant.state,
+                GrantState::Ended {
+                    why: EndReason::Refunded,
+                    ..
+                }
+            )
+        };
+        if self.was_revoked() {
+            self.rule(&Command::Release)?;
+            return self.rule(&Command::Revoke).map(drop);
+        }
+        if self.case.own_grants().any(went_back) && self.is_bare() {
+            return self.rule(&Command::Refund).map(drop);
+        }
+        self.rule(&Command::Release)?;
         if self.open_transfer().is_some() {
             self.rule_hold(HoldReason::BankTransfer)?;
         }
@@ -307,17 +388,14 @@ impl Draft<'_> {
         }
     }
 
-    fn resume_grants(&mut self, fits: impl Fn(&Grant) -> bool) -> bool {
-        let mut resumed = false;
+    fn resume_grants(&mut self, fits: impl Fn(&Grant) -> bool) {
         for at in 0..self.case.grants.len() {
             let grant = &mut self.case.grants[at];
             if fits(grant) && grant.resume() {
                 let grant = grant.id;
                 self.touch_grant(at);
                 self.record(Fact::AccessResumed { grant });
-                resumed = true;
             }
         }
-        resumed
     }
 }

@@ -41,30 +41,28 @@ impl Case {
         draft.suspend_grants(Reversal::Reversed, |grant| {
             status_of(&attempts, grant) == Some(AttemptStatus::Reversed)
         });
-        if let Some(payment) = draft.case.unserved(minimum) {
-            draft.grant(GrantSource::Payment { payment });
+        if let Some(at) = draft.case.unserved(minimum) {
+            let payment = draft.case.attempts[at].reference.clone();
+            draft.grant(at, GrantSource::Payment { payment });
         }
         Ok(draft.finish_if_any())
     }
 
-    /// The payment that carries an approved enrollment and never gave access.
-    fn unserved(&self, minimum: Grade) -> Option<Reference> {
-        let counted = self.enrollment.counted.as_ref()?;
+    /// A payment that counts for an approved enrollment and never gave access.
+    fn unserved(&self, minimum: Grade) -> Option<usize> {
         let approved = matches!(self.enrollment.status, Status::Approved { .. });
-        let paid = self
-            .attempts
-            .iter()
-            .find(|attempt| attempt.reference == *counted)?;
-        let proven = paid.holds_money()
-            && paid.payment.is_some_and(|payment| {
+        let subject = (&self.enrollment.learner, &self.enrollment.course);
+        let unserved = |paid: &Attempt| {
+            let proven = paid.payment.is_some_and(|payment| {
                 payment.standing == Standing::Counted && payment.grade >= minimum
-            })
-            && (&paid.learner, &paid.course) == (&self.enrollment.learner, &self.enrollment.course);
-        let served = self
-            .grants
-            .iter()
-            .any(|grant| grant.source.payment() == Some(counted));
-        (approved && proven && !served).then(|| counted.clone())
+            });
+            let served = self
+                .grants
+                .iter()
+                .any(|grant| grant.source.payment() == Some(&paid.reference));
+            paid.holds_money() && proven && !served && (&paid.learner, &paid.course) == subject
+        };
+        self.attempts.iter().position(unserved).filter(|_| approved)
     }
 
     /// The provider could not be brought to confirm a payment that a callback told of: a

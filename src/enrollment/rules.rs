@@ -111,7 +111,12 @@ pub struct MoneyRules {
     /// Paid after the enrollment expired (default: hold). Money for a rejected or withdrawn
     /// one waits for a person, unless it is to be given back.
     pub late: MoneyOutcome,
-    /// Paid again (default: refund due). Approved, it is kept and changes nothing.
+    /// Paid by a link from when the same access, or more, cost less (default: hold). Money for
+    /// less than is asked today is no such exception: it gives the less that it was paid for.
+    pub old_price: MoneyOutcome,
+    /// Paid again (default: refund due). Approved, it is kept, and takes the place of the other
+    /// payment if that goes back. Money for access that the learner has by a grant of the school
+    /// is held in any case but that.
     pub duplicate: MoneyOutcome,
     /// Less than was asked (default: hold).
     pub partial: MoneyOutcome,
@@ -126,6 +131,7 @@ impl Default for MoneyRules {
     fn default() -> Self {
         Self {
             late: MoneyOutcome::Hold,
+            old_price: MoneyOutcome::Hold,
             duplicate: MoneyOutcome::RefundDue,
             partial: MoneyOutcome::Hold,
             excess: MoneyOutcome::Hold,
@@ -139,6 +145,11 @@ impl MoneyRules {
     pub fn outcome(&self, reason: HoldReason) -> Option<MoneyOutcome> {
         match reason {
             HoldReason::LateMoney => Some(self.late),
+            HoldReason::OldPrice => Some(self.old_price),
+            HoldReason::AccessCovered if self.duplicate == MoneyOutcome::RefundDue => {
+                Some(MoneyOutcome::Hold)
+            }
+            HoldReason::AccessCovered => Some(self.duplicate),
             HoldReason::DuplicateMoney => Some(self.duplicate),
             HoldReason::PartialPayment => Some(self.partial),
             HoldReason::ExcessPayment => Some(self.excess),
@@ -178,6 +189,10 @@ impl HouseRules {
             Status::AwaitingApproval {
                 reason: HoldReason::BankTransfer,
             } if !vouched_for(&case.attempts) => self.transfer_expiry?,
+            // A transfer for more than the learner has.
+            Status::Approved { .. } if latest.is_open_transfer() && latest.proof.is_none() => {
+                self.transfer_expiry?
+            }
             _ => return None,
         };
         latest.created_at.checked_add_signed(chrono_of(term)?)

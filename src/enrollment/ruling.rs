@@ -1,4 +1,4 @@
-use crate::reason::{ApprovalCause, HoldReason, Note, words};
+use crate::reason::{ApprovalCause, HoldReason, Note, WithdrawReason, words};
 
 use super::status::Status;
 
@@ -19,8 +19,12 @@ pub enum Command {
     Expire,
     /// The learner leaves.
     Withdraw,
-    /// The money that carried it, or the last money it held, went back.
+    /// The money that carried it went back, and no other does.
     Refund,
+    /// The last money that it held went back.
+    Release,
+    /// The school ended the access it gave.
+    Revoke,
     /// The learner enrols again.
     Reopen,
 }
@@ -44,6 +48,10 @@ pub enum CommandKind {
     Withdraw,
     /// See [`Command::Refund`].
     Refund,
+    /// See [`Command::Release`].
+    Release,
+    /// See [`Command::Revoke`].
+    Revoke,
     /// See [`Command::Reopen`].
     Reopen,
 }
@@ -57,6 +65,8 @@ words!(CommandKind {
     Expire => "expire",
     Withdraw => "withdraw",
     Refund => "refund",
+    Release => "release",
+    Revoke => "revoke",
     Reopen => "reopen",
 });
 
@@ -72,6 +82,8 @@ impl Command {
             Self::Expire => CommandKind::Expire,
             Self::Withdraw => CommandKind::Withdraw,
             Self::Refund => CommandKind::Refund,
+            Self::Release => CommandKind::Release,
+            Self::Revoke => CommandKind::Revoke,
             Self::Reopen => CommandKind::Reopen,
         }
     }
@@ -116,6 +128,8 @@ pub enum Transition {
     HeldMoneyReturned,
     /// The money that carried it went back.
     MoneyReturned,
+    /// The school ended the access.
+    AccessRevoked,
     /// The learner enrolled again.
     Reopened,
 }
@@ -133,6 +147,7 @@ words!(Transition {
     Left => "left",
     HeldMoneyReturned => "held_money_returned",
     MoneyReturned => "money_returned",
+    AccessRevoked => "access_revoked",
     Reopened => "reopened",
 });
 
@@ -154,6 +169,8 @@ pub enum Stay {
     FailureNoted,
     /// The money went back; the status does not depend on it.
     RefundNoted,
+    /// The access ended; the status does not depend on it.
+    RevocationNoted,
 }
 
 words!(Stay {
@@ -164,6 +181,7 @@ words!(Stay {
     AlreadyOpen => "already_open",
     FailureNoted => "failure_noted",
     RefundNoted => "refund_noted",
+    RevocationNoted => "revocation_noted",
 });
 
 /// Why a command cannot be carried out.
@@ -178,6 +196,10 @@ pub enum Refusal {
     ClosedAlready,
     /// The learner left: they have to enrol again first.
     LearnerLeft,
+    /// The school ended the access: the learner cannot enroll again by themselves.
+    EndedBySchool,
+    /// The payment is disputed, and the access that rests on it suspended: settle that first.
+    Disputed,
     /// No money arrived that could go back.
     NoMoney,
 }
@@ -187,6 +209,8 @@ words!(Refusal {
     WaitsForAPerson => "waits_for_a_person",
     ClosedAlready => "closed_already",
     LearnerLeft => "learner_left",
+    EndedBySchool => "ended_by_school",
+    Disputed => "disputed",
     NoMoney => "no_money",
 });
 
@@ -203,7 +227,13 @@ impl Refusal {
             Self::ClosedAlready => {
                 "the enrollment is closed; approve it, or let the learner enrol again"
             }
-            Self::LearnerLeft => "the learner left; they have to enrol again first",
+            Self::LearnerLeft => "the learner left; they have to enroll again first",
+            Self::EndedBySchool => {
+                "the school ended this access; only the school can give it again, by approving"
+            }
+            Self::Disputed => {
+                "its payment is disputed and its access suspended; record the reinstatement, or revoke the grant, first"
+            }
             Self::NoMoney => "no money arrived that could go back",
         }
     }
@@ -234,8 +264,11 @@ impl Status {
                 Move(T::Held, S::AwaitingApproval { reason: *reason })
             }
             (S::AwaitingPayment, C::Expire) => Move(T::Unpaid, S::Expired),
-            (S::AwaitingPayment, C::Withdraw) => Move(T::Left, S::Withdrawn),
-            (S::AwaitingPayment, C::Refund) => Refuse(Refusal::NoMoney),
+            (S::AwaitingPayment, C::Withdraw) => Move(T::Left, withdrawn(WithdrawReason::Left)),
+            (S::AwaitingPayment, C::Refund | C::Release) => Refuse(Refusal::NoMoney),
+            (S::AwaitingPayment, C::Revoke) => {
+                Move(T::AccessRevoked, withdrawn(WithdrawReason::Revoked))
+            }
             (S::AwaitingPayment, C::Reopen) => Keep(Stay::AlreadyOpen),
 
             (S::AwaitingApproval { .. }, C::PaymentConfirmed(cause)) => {
@@ -263,10 +296,16 @@ impl Status {
                 C::Expire,
             ) => Move(T::Unpaid, S::Expired),
             (S::AwaitingApproval { .. }, C::Expire) => Refuse(Refusal::WaitsForAPerson),
-            (S::AwaitingApproval { .. }, C::Withdraw) => Move(T::Left, S::Withdrawn),
+            (S::AwaitingApproval { .. }, C::Withdraw) => {
+                Move(T::Left, withdrawn(WithdrawReason::Left))
+            }
             (S::AwaitingApproval { .. }, C::Refund) => {
+                Move(T::MoneyReturned, withdrawn(WithdrawReason::MoneyBack))
+            }
+            (S::AwaitingApproval { .. }, C::Release) => {
                 Move(T::HeldMoneyReturned, S::AwaitingPayment)
             }
+            (S::AwaitingApproval { .. }, C::Revoke) => Keep(Stay::RevocationNoted),
             (S::AwaitingApproval { .. }, C::Reopen) => Keep(Stay::AlreadyOpen),
 
             (S::Approved { cause }, C::PaymentConfirmed(higher)) if higher > cause => {
@@ -278,8 +317,14 @@ impl Status {
             (S::Approved { .. }, C::Reject(_)) => Refuse(Refusal::ApprovedAlready),
             (S::Approved { .. }, C::Hold(_)) => Keep(Stay::AlreadyApproved),
             (S::Approved { .. }, C::Expire) => Move(T::Lapsed, S::Expired),
-            (S::Approved { .. }, C::Withdraw) => Move(T::Left, S::Withdrawn),
-            (S::Approved { .. }, C::Refund) => Move(T::MoneyReturned, S::Withdrawn),
+            (S::Approved { .. }, C::Withdraw) => Move(T::Left, withdrawn(WithdrawReason::Left)),
+            (S::Approved { .. }, C::Refund) => {
+                Move(T::MoneyReturned, withdrawn(WithdrawReason::MoneyBack))
+            }
+            (S::Approved { .. }, C::Release) => Keep(Stay::RefundNoted),
+            (S::Approved { .. }, C::Revoke) => {
+                Move(T::AccessRevoked, withdrawn(WithdrawReason::Revoked))
+            }
             (S::Approved { .. }, C::Reopen) => Refuse(Refusal::ApprovedAlready),
 
             (S::Rejected { .. }, C::PaymentConfirmed(_)) => Move(
@@ -297,7 +342,8 @@ impl Status {
                 Move(T::Held, S::AwaitingApproval { reason: *reason })
             }
             (S::Rejected { .. }, C::Expire | C::Withdraw) => Keep(Stay::AlreadyClosed),
-            (S::Rejected { .. }, C::Refund) => Keep(Stay::RefundNoted),
+            (S::Rejected { .. }, C::Refund | C::Release) => Keep(Stay::RefundNoted),
+            (S::Rejected { .. }, C::Revoke) => Keep(Stay::RevocationNoted),
             (S::Rejected { .. }, C::Reopen) => Move(T::Reopened, S::AwaitingPayment),
 
             // The policy may approve money that came after expiry; by default it holds it.
@@ -311,24 +357,51 @@ impl Status {
             (S::Expired, C::Reject(_)) => Refuse(Refusal::ClosedAlready),
             (S::Expired, C::Hold(reason)) => Move(T::Held, S::AwaitingApproval { reason: *reason }),
             (S::Expired, C::Expire | C::Withdraw) => Keep(Stay::AlreadyClosed),
-            (S::Expired, C::Refund) => Keep(Stay::RefundNoted),
+            (S::Expired, C::Refund | C::Release) => Keep(Stay::RefundNoted),
+            (S::Expired, C::Revoke) => Keep(Stay::RevocationNoted),
             (S::Expired, C::Reopen) => Move(T::Reopened, S::AwaitingPayment),
 
-            (S::Withdrawn, C::PaymentConfirmed(_)) => Move(
+            (S::Withdrawn { .. }, C::PaymentConfirmed(_)) => Move(
                 T::LateMoneyHeld,
                 S::AwaitingApproval {
                     reason: HoldReason::LateMoney,
                 },
             ),
-            (S::Withdrawn, C::PaymentFailed) => Keep(Stay::FailureNoted),
-            (S::Withdrawn, C::Approve(_)) => Refuse(Refusal::LearnerLeft),
-            (S::Withdrawn, C::Reject(_)) => Refuse(Refusal::LearnerLeft),
-            (S::Withdrawn, C::Hold(reason)) => {
+            (S::Withdrawn { .. }, C::PaymentFailed) => Keep(Stay::FailureNoted),
+            (
+                S::Withdrawn {
+                    why: WithdrawReason::Left,
+                },
+                C::Approve(_),
+            ) => Refuse(Refusal::LearnerLeft),
+            // What the school took, or gave money back for, it may give again.
+            (S::Withdrawn { .. }, C::Approve(cause)) => {
+                Move(T::PersonApproved, S::Approved { cause: *cause })
+            }
+            (
+                S::Withdrawn {
+                    why: WithdrawReason::Left,
+                },
+                C::Reject(_),
+            ) => Refuse(Refusal::LearnerLeft),
+            (S::Withdrawn { .. }, C::Reject(_)) => Refuse(Refusal::ClosedAlready),
+            (S::Withdrawn { .. }, C::Hold(reason)) => {
                 Move(T::Held, S::AwaitingApproval { reason: *reason })
             }
-            (S::Withdrawn, C::Expire | C::Withdraw) => Keep(Stay::AlreadyClosed),
-            (S::Withdrawn, C::Refund) => Keep(Stay::RefundNoted),
-            (S::Withdrawn, C::Reopen) => Move(T::Reopened, S::AwaitingPayment),
+            (S::Withdrawn { .. }, C::Expire | C::Withdraw) => Keep(Stay::AlreadyClosed),
+            (S::Withdrawn { .. }, C::Refund | C::Release) => Keep(Stay::RefundNoted),
+            (S::Withdrawn { .. }, C::Revoke) => Keep(Stay::RevocationNoted),
+            (
+                S::Withdrawn {
+                    why: WithdrawReason::Revoked,
+                },
+                C::Reopen,
+            ) => Refuse(Refusal::EndedBySchool),
+            (S::Withdrawn { .. }, C::Reopen) => Move(T::Reopened, S::AwaitingPayment),
         }
     }
+}
+
+fn withdrawn(why: WithdrawReason) -> Status {
+    Status::Withdrawn { why }
 }

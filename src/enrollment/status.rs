@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::reason::{ApprovalCause, HoldReason, Note, words};
+use crate::reason::{ApprovalCause, HoldReason, Note, WithdrawReason, words};
 
 /// Where an enrollment stands. Payment and access have states of their own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,8 +27,11 @@ pub enum Status {
     },
     /// Nobody paid in time, or the access that was bought is over.
     Expired,
-    /// The learner left, or the money went back.
-    Withdrawn,
+    /// It was closed after it began: by the learner, by money that went back, or by the school.
+    Withdrawn {
+        /// Why.
+        why: WithdrawReason,
+    },
 }
 
 /// A status without its data.
@@ -66,7 +69,7 @@ impl Status {
             Self::Approved { .. } => StatusKind::Approved,
             Self::Rejected { .. } => StatusKind::Rejected,
             Self::Expired => StatusKind::Expired,
-            Self::Withdrawn => StatusKind::Withdrawn,
+            Self::Withdrawn { .. } => StatusKind::Withdrawn,
         }
     }
 
@@ -78,7 +81,7 @@ impl Status {
             Self::Approved { .. } => "approved",
             Self::Rejected { .. } => "rejected",
             Self::Expired => "expired",
-            Self::Withdrawn => "withdrawn",
+            Self::Withdrawn { .. } => "withdrawn",
         }
     }
 
@@ -87,7 +90,7 @@ impl Status {
     pub fn is_open(&self) -> bool {
         match self {
             Self::AwaitingPayment | Self::AwaitingApproval { .. } | Self::Approved { .. } => true,
-            Self::Rejected { .. } | Self::Expired | Self::Withdrawn => false,
+            Self::Rejected { .. } | Self::Expired | Self::Withdrawn { .. } => false,
         }
     }
 }
@@ -97,7 +100,8 @@ impl fmt::Display for Status {
         match self {
             Self::AwaitingApproval { reason } => write!(f, "awaiting_approval({reason})"),
             Self::Approved { cause } => write!(f, "approved({cause})"),
-            Self::AwaitingPayment | Self::Rejected { .. } | Self::Expired | Self::Withdrawn => {
+            Self::Withdrawn { why } => write!(f, "withdrawn({why})"),
+            Self::AwaitingPayment | Self::Rejected { .. } | Self::Expired => {
                 f.write_str(self.kind().as_str())
             }
         }

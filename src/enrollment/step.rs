@@ -8,10 +8,8 @@ use super::change::Change;
 use super::rules::HouseRules;
 use super::ruling::{Refusal, Transition};
 use super::status::Status;
-use crate::access::Terms;
-use crate::ids::{CourseId, Email, LearnerId, Title};
-use crate::money::Money;
-use crate::payment::Method;
+use crate::ids::{CourseId, Email, LearnerId};
+use crate::payment::{Method, Offer};
 use crate::reason::{HoldReason, Note};
 use crate::record::{Actor, Source};
 
@@ -30,6 +28,8 @@ pub struct Step<'a> {
     pub guard: &'a dyn TransitionGuard,
     /// What holds for every enrollment.
     pub rules: &'a HouseRules,
+    /// Whether it only asks what would happen: nothing of it is written.
+    pub rehearsal: bool,
 }
 
 impl std::fmt::Debug for Step<'_> {
@@ -42,6 +42,14 @@ impl std::fmt::Debug for Step<'_> {
 }
 
 /// Vetoes legal moves; it cannot allow an illegal one. A closure will do.
+///
+/// # Contract
+/// It may be called any number of times for one move: again when a race was lost, once for a
+/// rehearsal ([`Proposal::rehearsal`]) and once more for the real thing, and for a move that is
+/// then not written because the store was away. So an answer must not use anything up, unless
+/// that is kept by enrollment and asking again finds it; and a rehearsal must change nothing at
+/// all. What a move frees, hear of it as a publisher. `examples/cohort.rs` does this for a course
+/// with a number of seats.
 pub trait TransitionGuard: Send + Sync + 'static {
     /// Permits the move, or says why not.
     ///
@@ -70,6 +78,8 @@ pub struct Proposal<'a> {
     pub to: &'a Status,
     /// Who makes it.
     pub who: &'a Actor,
+    /// Whether somebody only asks what would happen: then nothing may be changed by the answer.
+    pub rehearsal: bool,
 }
 
 /// Why something could not be done to an enrollment.
@@ -110,6 +120,9 @@ pub enum CaseError {
     /// Nobody waits for a bank transfer here.
     #[error("the enrollment has no open bank transfer to prove")]
     NoTransfer,
+    /// The learner has all that this payment buys.
+    #[error("the learner has this access already; the money is a duplicate: give it back")]
+    Covered,
     /// The enrollment has no such grant, or it ended already.
     #[error("there is no grant with this id that has not ended")]
     UnknownGrant,
@@ -143,7 +156,7 @@ pub enum Effect {
     Nothing,
 }
 
-/// What a new enrollment is made of.
+/// What a learner asks for: the offer of today, and how they want to pay.
 #[derive(Debug, Clone)]
 pub struct Opening {
     /// Who wants the course.
@@ -152,12 +165,8 @@ pub struct Opening {
     pub email: Email,
     /// Which course.
     pub course: CourseId,
-    /// Its title.
-    pub title: Title,
-    /// Its price.
-    pub price: Money,
+    /// What is offered.
+    pub offer: Offer,
     /// The declared method.
     pub declared: Method,
-    /// What an approval gives.
-    pub terms: Terms,
 }

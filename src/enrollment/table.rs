@@ -1,6 +1,6 @@
 use super::ruling::{Command, CommandKind, Ruling};
 use super::status::{Status, StatusKind};
-use crate::reason::{ApprovalCause, HoldReason, Note};
+use crate::reason::{ApprovalCause, HoldReason, Note, WithdrawReason};
 
 /// Renders the law as a Markdown table, one row per status. Cells that depend on
 /// the data name each answer.
@@ -50,7 +50,10 @@ fn samples(status: StatusKind, command: CommandKind) -> Vec<(Status, Command)> {
             reason: note.clone(),
         }],
         StatusKind::Expired => vec![Status::Expired],
-        StatusKind::Withdrawn => vec![Status::Withdrawn],
+        StatusKind::Withdrawn => WithdrawReason::ALL
+            .iter()
+            .map(|why| Status::Withdrawn { why: *why })
+            .collect(),
     };
     let causes = |automatic| {
         ApprovalCause::ALL
@@ -67,6 +70,8 @@ fn samples(status: StatusKind, command: CommandKind) -> Vec<(Status, Command)> {
         CommandKind::Expire => vec![Command::Expire],
         CommandKind::Withdraw => vec![Command::Withdraw],
         CommandKind::Refund => vec![Command::Refund],
+        CommandKind::Release => vec![Command::Release],
+        CommandKind::Revoke => vec![Command::Revoke],
         CommandKind::Reopen => vec![Command::Reopen],
     };
     let pairs = |status: &Status| {

@@ -175,6 +175,10 @@ fn event(record: &Record) -> AdminEvent {
             }
             decided = waits(from) && !waits(to);
         }
+        Fact::ReviewChanged { reason } => {
+            pending = *reason;
+            decided = reason.is_none();
+        }
         Fact::AttemptMoved { to, .. } => payment = Some(*to),
         Fact::AttemptStarted { .. } => payment = Some(AttemptStatus::Started),
         Fact::PaymentCompleted { .. } => payment = Some(AttemptStatus::Paid),
@@ -274,16 +278,15 @@ impl AdminStream {
     async fn snapshot(&self) -> Result<AdminUpdate, Error> {
         let desk = self.registrar.admin(self.person.clone());
         let page = desk.pending(PageRequest::first(SHOWN)).await?;
-        let view = |item: crate::port::PendingItem| match item.enrollment.status {
-            Status::AwaitingApproval { reason } => Some(PendingView {
+        let view = |item: crate::port::PendingItem| {
+            Some(PendingView {
                 enrollment: item.enrollment.id,
                 course: item.enrollment.course,
                 price: item.enrollment.price,
-                reason,
+                reason: item.enrollment.waits_for?,
                 version: item.enrollment.version,
                 since: item.enrollment.updated_at,
-            }),
-            _ => None,
+            })
         };
         Ok(AdminUpdate::Snapshot {
             more: page.next.is_some(),

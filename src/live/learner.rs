@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use super::Hub;
-use crate::access::LearnerCard;
+use crate::access::{LearnerCard, Visitor};
 use crate::enrollment::Version;
-use crate::ids::{CourseId, LearnerId};
+use crate::ids::CourseId;
 use crate::reason::Note;
 use crate::registrar::{CourseCard, Error, Registrar};
 
@@ -79,7 +79,7 @@ enum First {
 pub struct LearnerStream {
     hub: Hub,
     registrar: Registrar,
-    learner: LearnerId,
+    visitor: Visitor,
     listener: Arc<Listener>,
     number: u64,
     seen: LearnerToken,
@@ -90,16 +90,16 @@ pub struct LearnerStream {
 }
 
 impl Hub {
-    /// Opens a stream of what these courses' cards show a learner. Take the learner from the
-    /// host's own session. With the token of an earlier stream it begins with what changed
-    /// since then.
+    /// Opens a stream of what these courses' cards show a visitor: with the same context that
+    /// the question of access is asked with. With the token of an earlier stream it begins with
+    /// what changed since then.
     ///
     /// # Errors
     /// The store's errors, from reading the cards.
     pub async fn learner(
         &self,
         registrar: &Registrar,
-        learner: LearnerId,
+        visitor: Visitor,
         courses: Vec<CourseId>,
         since: Option<LearnerToken>,
     ) -> Result<LearnerStream, Error> {
@@ -109,11 +109,11 @@ impl Hub {
         });
         // It listens before it reads, and knows its enrollments before it reads what is sent:
         // whatever is committed after that wakes it.
-        let number = self.topics().listen(&learner, listener.clone());
+        let number = self.topics().listen(&visitor.learner, listener.clone());
         let stream = LearnerStream {
             hub: self.clone(),
             registrar: registrar.clone(),
-            learner,
+            visitor,
             listener,
             number,
             seen: since.clone().unwrap_or_default(),
@@ -128,7 +128,7 @@ impl Hub {
             let card = stream.read(course).await?;
             if let Some(id) = card.enrollment {
                 let mut topics = stream.hub.topics();
-                topics.know(id, &stream.learner, course);
+                topics.know(id, &stream.visitor.learner, course);
             }
         }
         Ok(stream)
@@ -185,7 +185,7 @@ impl LearnerStream {
 
     async fn read(&self, course: &CourseId) -> Result<CourseCard, Error> {
         self.registrar
-            .course_card(Some(&self.learner), course)
+            .course_card(Some(&self.visitor), course)
             .await
     }
 }
@@ -207,7 +207,7 @@ fn digest(card: &LearnerCard) -> u64 {
 
 impl Drop for LearnerStream {
     fn drop(&mut self) {
-        self.hub.topics().leave(&self.learner, self.number);
+        self.hub.topics().leave(&self.visitor.learner, self.number);
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! ```
 //! # #[cfg(feature = "simulator")] {
-//! # use coursegate::{adapter::memory::MemoryStore, live::{Hub, LearnerUpdate}, *};
-//! # async fn example(config: Config, learner: LearnerId, courses: Vec<CourseId>) -> Result<(), Box<dyn std::error::Error>> {
+//! # use coursegate::{access::Visitor, adapter::memory::MemoryStore, live::{Hub, LearnerUpdate}, *};
+//! # async fn example(config: Config, visitor: Visitor, courses: Vec<CourseId>) -> Result<(), Box<dyn std::error::Error>> {
 //! let hub = Hub::new();
 //! let registrar = Registrar::builder(config, MemoryStore::new())
 //!     .publisher(hub.clone())
@@ -12,7 +12,7 @@
 //!     let worker = registrar.worker(); // it hands what was committed to the hub
 //!     async move { worker.run(std::future::pending()).await }
 //! });
-//! let mut stream = hub.learner(&registrar, learner, courses, None).await?;
+//! let mut stream = hub.learner(&registrar, visitor, courses, None).await?;
 //! while let Ok(update) = stream.next().await {
 //!     let event_id = stream.token(); // give it back to go on after a break
 //!     // … send `update` as a server-sent event

@@ -50,9 +50,11 @@ impl NoticeKind {
                 Status::AwaitingApproval { .. } => Some(Self::ApprovalNeeded),
                 Status::Approved { .. } => Some(Self::Approved),
                 Status::Rejected { .. } => Some(Self::Rejected),
-                Status::AwaitingPayment | Status::Expired | Status::Withdrawn => None,
+                Status::AwaitingPayment | Status::Expired | Status::Withdrawn { .. } => None,
             },
-            Fact::FirstApproval => Some(Self::ApprovalNeeded),
+            Fact::FirstApproval | Fact::ReviewChanged { reason: Some(_) } => {
+                Some(Self::ApprovalNeeded)
+            }
             Fact::PaymentCompleted {
                 standing: Standing::RefundDue(_),
                 ..
@@ -111,6 +113,9 @@ impl Notice {
             Fact::EnrollmentMoved {
                 to: Status::AwaitingApproval { reason },
                 ..
+            }
+            | Fact::ReviewChanged {
+                reason: Some(reason),
             } => (None, Some(*reason)),
             Fact::PaymentCompleted {
                 reference,

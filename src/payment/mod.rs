@@ -1,6 +1,7 @@
 //! Methods, attempts to pay, and the provider's status words.
 
 mod proof;
+mod purpose;
 mod refund;
 
 use std::fmt;
@@ -9,12 +10,14 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::access::Terms;
 use crate::evidence::Grade;
-use crate::ids::{CourseId, EnrollmentId, LearnerId, PayLinkId, Reference};
+use crate::ids::{CourseId, EnrollmentId, LearnerId, PayLinkId, Reference, Title};
 use crate::money::Money;
 use crate::reason::{HoldReason, words};
 
 pub use proof::{ProofError, ProofOfPayment};
+pub use purpose::{Offer, Purpose};
 pub use refund::{Refund, RefundState, Reversal};
 
 /// How a learner pays.
@@ -126,8 +129,11 @@ pub struct Payment {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "standing", content = "reason")]
 pub enum Standing {
-    /// It carries the approval.
+    /// Access rests on it.
     Counted,
+    /// It came beside money that gives the same, and the school keeps it: nothing rests on it
+    /// as long as that other money is there.
+    Kept,
     /// It waits for a person.
     Held(HoldReason),
     /// It is to be given back.
@@ -141,12 +147,13 @@ impl Standing {
     pub fn open_reason(&self) -> Option<HoldReason> {
         match self {
             Self::Held(reason) | Self::RefundDue(reason) => Some(*reason),
-            Self::Counted | Self::Returned => None,
+            Self::Counted | Self::Kept | Self::Returned => None,
         }
     }
 }
 
-/// One try to pay for an enrollment.
+/// One try to pay for an enrollment. What is bought by it, and for how much, is its own: a
+/// later try with another offer changes nothing about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Attempt {
@@ -158,8 +165,14 @@ pub struct Attempt {
     pub learner: LearnerId,
     /// The course it was made for; compared with the enrollment before approval.
     pub course: CourseId,
-    /// What was asked.
+    /// What was asked: the price of its offer.
     pub amount: Money,
+    /// The course's title in its offer.
+    pub title: Title,
+    /// The access that it buys.
+    pub terms: Terms,
+    /// What the learner buys it for.
+    pub purpose: Purpose,
     /// What the learner said they would pay with.
     pub declared: Method,
     /// The pay link, once the provider gave one.
@@ -182,7 +195,7 @@ impl Attempt {
         reference: Reference,
         enrollment: EnrollmentId,
         (learner, course): (LearnerId, CourseId),
-        amount: Money,
+        (offer, purpose): (Offer, Purpose),
         declared: Method,
         now: DateTime<Utc>,
     ) -> Self {
@@ -191,7 +204,10 @@ impl Attempt {
             enrollment,
             learner,
             course,
-            amount,
+            amount: offer.price,
+            title: offer.title,
+            terms: offer.terms,
+            purpose,
             declared,
             link: None,
             status: AttemptStatus::Started,
@@ -205,6 +221,22 @@ impl Attempt {
     /// Whether the provider may still say something new about it.
     pub fn is_open(&self) -> bool {
         self.payment.is_none() && self.declared != Method::BankTransfer
+    }
+
+    /// Whether it is for the same price, access and purpose, to be paid the same way. A title is
+    /// only a name.
+    pub fn is_for(&self, offer: &Offer, purpose: Purpose, declared: Method) -> bool {
+        (self.amount, &self.terms) == (offer.price, &offer.terms)
+            && (self.purpose, self.declared) == (purpose, declared)
+    }
+
+    /// Whether its money waits for a person, and is not to be given back.
+    pub fn is_held(&self) -> bool {
+        self.holds_money()
+            && matches!(
+                self.payment.map(|payment| payment.standing),
+                Some(Standing::Held(_))
+            )
     }
 
     /// Whether it is a bank transfer that nobody has seen yet.
@@ -248,7 +280,8 @@ impl Attempt {
 /// Failed  -> LinkReady | Paid          a link stays payable after a failed try
 /// Abandoned -> LinkReady | Paid         and after we stopped waiting
 /// Paid    -> Refunded | Reversed       never lowered by a failure
-/// Reversed -> Paid                     only when the school wins the money back
+/// Refunded -> Reversed                  the payer's bank may take back what was given back
+/// Reversed -> Paid                      only when the school wins the money back
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum AttemptStatus {
@@ -351,7 +384,9 @@ impl AttemptStatus {
                 Stay
             }
             (S::Refunded, E::Refunded) | (S::Reversed, E::Reversed) => Stay,
-            (S::Refunded, E::Reversed) | (S::Reversed, E::Refunded) => Refuse,
+            // Both can happen to one payment, in either order; that the bank took it is kept.
+            (S::Refunded, E::Reversed) => Move(S::Reversed),
+            (S::Reversed, E::Refunded) => Stay,
         }
     }
 }

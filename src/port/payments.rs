@@ -91,7 +91,7 @@ pub struct PaymentItem {
     pub attempt: Attempt,
     /// The learner's e-mail address.
     pub email: Email,
-    /// The course's title.
+    /// The course's newest title; the one that was paid for is the attempt's.
     pub title: Title,
     /// Where the enrollment stands.
     pub enrollment: Status,
@@ -110,6 +110,7 @@ impl PaymentItem {
         let time = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
         let standing = payment.map(|payment| match payment.standing {
             Standing::Counted => "counted",
+            Standing::Kept => "kept",
             Standing::Held(_) => "held",
             Standing::RefundDue(_) => "refund_due",
             Standing::Returned => "returned",
@@ -121,7 +122,7 @@ impl PaymentItem {
             attempt.learner.as_str().to_owned(),
             self.email.as_str().to_owned(),
             attempt.course.as_str().to_owned(),
-            self.title.as_str().to_owned(),
+            attempt.title.as_str().to_owned(),
             attempt.amount.minor().to_string(),
             attempt
                 .paid()
@@ -156,12 +157,16 @@ pub struct AwkwardMoney {
     pub attempt: Attempt,
     /// Where the enrollment stands.
     pub enrollment: Status,
+    /// Why the enrollment waits for a person, if it does.
+    pub waits_for: Option<HoldReason>,
 }
 
 impl AwkwardMoney {
     /// Reasons for which money is listed while its enrollment waits for a person.
-    pub const REASONS: [HoldReason; 6] = [
+    pub const REASONS: [HoldReason; 8] = [
+        HoldReason::OldPrice,
         HoldReason::LateMoney,
+        HoldReason::AccessCovered,
         HoldReason::DuplicateMoney,
         HoldReason::PartialPayment,
         HoldReason::ExcessPayment,
@@ -171,8 +176,8 @@ impl AwkwardMoney {
 
     /// Whether this money belongs in the list: it is to be given back, or is held for one of
     /// [`REASONS`](Self::REASONS), or is held while its enrollment waits for nobody.
-    pub(crate) fn is_awkward(attempt: &Attempt, enrollment: &Status) -> bool {
-        let waits = matches!(enrollment, Status::AwaitingApproval { .. });
+    pub(crate) fn is_awkward(attempt: &Attempt, waits_for: Option<HoldReason>) -> bool {
+        let waits = waits_for.is_some();
         attempt.held_back().is_some_and(|reason| {
             let standing = attempt.payment.map(|payment| payment.standing);
             !waits
@@ -184,7 +189,7 @@ impl AwkwardMoney {
     /// What becomes of it: a person decides, or it is to be given back.
     pub fn outcome(&self) -> MoneyOutcome {
         let standing = self.attempt.payment.map(|payment| payment.standing);
-        let waits = matches!(self.enrollment, Status::AwaitingApproval { .. });
+        let waits = self.waits_for.is_some();
         match standing {
             Some(Standing::RefundDue(_)) => MoneyOutcome::RefundDue,
             _ if waits => MoneyOutcome::Hold,

@@ -150,8 +150,12 @@ pub enum HoldReason {
     HostPolicy,
     /// The host's transition guard vetoed the approval.
     Vetoed,
+    /// Paid by a link from when the same access cost less.
+    OldPrice,
     /// Paid after the enrollment was closed; links never expire at the provider.
     LateMoney,
+    /// The learner has what was paid for already, by a grant that rests on no payment here.
+    AccessCovered,
     /// A second payment for the same enrollment: a refund is due.
     DuplicateMoney,
     /// Less arrived than was asked.
@@ -182,7 +186,9 @@ words!(HoldReason {
     WeakEvidence => "weak_evidence",
     HostPolicy => "host_policy",
     Vetoed => "vetoed",
+    OldPrice => "old_price",
     LateMoney => "late_money",
+    AccessCovered => "access_covered",
     DuplicateMoney => "duplicate_money",
     PartialPayment => "partial_payment",
     ExcessPayment => "excess_payment",
@@ -205,7 +211,9 @@ impl HoldReason {
             | Self::Unconfirmed
             | Self::HostPolicy
             | Self::Vetoed
+            | Self::OldPrice
             | Self::LateMoney
+            | Self::AccessCovered
             | Self::DuplicateMoney => Severity::Warning,
             Self::Investigate
             | Self::PartialPayment
@@ -236,6 +244,12 @@ impl HoldReason {
             }
             Self::HostPolicy | Self::Vetoed => {
                 "Your own rules held this back; see the explanation."
+            }
+            Self::OldPrice => {
+                "Paid by a link from when this cost less: approve it at the old price, or refund the money."
+            }
+            Self::AccessCovered => {
+                "The learner has this access already, by a grant: refund the money, or approve it knowingly."
             }
             Self::LateMoney => {
                 "Paid after the enrollment was closed: approve it or refund the money."
@@ -277,13 +291,32 @@ words!(MoneyOutcome {
     RefundDue => "refund_due",
 });
 
+/// Why an enrollment was withdrawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum WithdrawReason {
+    /// The learner left, or gave up enrolling.
+    Left,
+    /// The money that carried it went back, or was taken back for good.
+    MoneyBack,
+    /// The school ended the access.
+    Revoked,
+}
+
+words!(WithdrawReason {
+    Left => "left",
+    MoneyBack => "money_back",
+    Revoked => "revoked",
+});
+
 /// What approved an enrollment.
 ///
 /// The order is a precedence: the greater cause is kept when both are true.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum ApprovalCause {
-    /// An operator overrode the queue.
+    /// It was brought over from another system.
+    Migration,
+    /// An operator approved it past the host's guard and the second person.
     SystemOverride,
     /// An admin approved many at once.
     BulkApproval,
@@ -296,6 +329,7 @@ pub enum ApprovalCause {
 }
 
 words!(ApprovalCause {
+    Migration => "migration",
     SystemOverride => "system_override",
     BulkApproval => "bulk_approval",
     ManualAdminApproval => "manual_admin_approval",
@@ -307,5 +341,10 @@ impl ApprovalCause {
     /// Whether a payment approved it, rather than a person.
     pub fn is_automatic(&self) -> bool {
         matches!(self, Self::AutomaticCardPayment | Self::AutomaticEftPayment)
+    }
+
+    /// Whether neither the host's guard nor a second person is asked.
+    pub fn is_past_everybody(&self) -> bool {
+        matches!(self, Self::SystemOverride | Self::Migration)
     }
 }

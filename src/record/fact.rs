@@ -2,13 +2,13 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::erased::ErasedRecord;
-use crate::access::EndReason;
+use crate::access::{EndReason, Terms};
 use crate::audit::{ConcernKey, ConcernKind};
 use crate::enrollment::{Status, Transition};
 use crate::ids::{ChannelName, CourseId, EnrollmentId, GrantId, LearnerId, RecordId, Reference};
 use crate::money::Money;
 use crate::monitor::{AlertSeverity, AlertStage};
-use crate::payment::{AttemptStatus, Method, Reversal, Standing};
+use crate::payment::{AttemptStatus, Method, Purpose, Reversal, Standing};
 use crate::reason::{HoldReason, Note, Permission, SecurityEvent, Severity};
 use crate::webhook::{DeliveryKey, VerifyError};
 
@@ -37,12 +37,21 @@ pub enum Fact {
         /// By which transition.
         transition: Transition,
     },
-    /// The learner enrolled again at another price or by another method.
+    /// The learner enrolled again: at another price, for other access, or by another method.
     EnrollmentRevised {
         /// The price from now on.
         price: Money,
         /// The declared method from now on.
         declared: Method,
+        /// The access that is asked for from now on.
+        terms: Terms,
+    },
+    /// The learner's address or the course's title is another now.
+    DetailsChanged,
+    /// An enrollment that gives access waits for a person too, or no longer does.
+    ReviewChanged {
+        /// Why it waits.
+        reason: Option<HoldReason>,
     },
     /// An attempt to pay was started.
     AttemptStarted {
@@ -50,6 +59,10 @@ pub enum Fact {
         reference: Reference,
         /// What was asked.
         amount: Money,
+        /// The access that it buys.
+        terms: Terms,
+        /// What it is for.
+        purpose: Purpose,
     },
     /// An attempt moved without money.
     AttemptMoved {
@@ -153,13 +166,6 @@ pub enum Fact {
         course: CourseId,
         /// Why.
         why: EndReason,
-    },
-    /// A grant now rests on this payment.
-    AccessRebased {
-        /// The grant.
-        grant: GrantId,
-        /// The payment.
-        payment: Reference,
     },
     /// A grant ended.
     AccessEnded {
@@ -299,7 +305,10 @@ impl Fact {
                 transition: Transition::PersonApproved,
                 ..
             } => "admin_approved",
-            Self::EnrollmentMoved { .. } | Self::EnrollmentRevised { .. } => "enrollment_updated",
+            Self::EnrollmentMoved { .. }
+            | Self::EnrollmentRevised { .. }
+            | Self::DetailsChanged
+            | Self::ReviewChanged { .. } => "enrollment_updated",
             Self::AttemptStarted { .. } => "payment_started",
             Self::AttemptMoved {
                 to: AttemptStatus::Failed,
@@ -322,7 +331,6 @@ impl Fact {
             Self::DeliveryOverdue { .. } => "delivery_overdue",
             Self::PaymentDoubted { .. } => "payment_doubted",
             Self::AccessGranted { .. } | Self::GrantGiven { .. } => "course_access_granted",
-            Self::AccessRebased { .. } => "course_access_updated",
             Self::AccessEnded { .. } | Self::GrantTaken { .. } => "course_access_ended",
             Self::DeliveryParked { .. } => "delivery_parked",
             Self::DeliveryDead { .. } => "delivery_dead",
@@ -354,6 +362,9 @@ impl Fact {
                 ..
             }
             | Self::PaymentDoubted { reason, .. }
+            | Self::ReviewChanged {
+                reason: Some(reason),
+            }
             | Self::PaymentCompleted {
                 standing: Standing::Held(reason) | Standing::RefundDue(reason),
                 ..

@@ -3,6 +3,7 @@
 use super::Fact;
 use crate::enrollment::Status;
 use crate::payment::{AttemptStatus, Reversal, Standing};
+use crate::reason::WithdrawReason;
 
 impl Fact {
     /// What happened, in one sentence for a person. It names no learner; who did it stands
@@ -26,13 +27,39 @@ impl Fact {
                 Status::Approved { cause } => format!("Approved: {}.", words(cause)),
                 Status::Rejected { .. } => "Rejected.".to_owned(),
                 Status::Expired => "Expired.".to_owned(),
-                Status::Withdrawn => "Closed: the learner left, or the money went back.".to_owned(),
+                Status::Withdrawn { why } => match why {
+                    WithdrawReason::Left => "The learner left.".to_owned(),
+                    WithdrawReason::MoneyBack => "Closed: the money went back.".to_owned(),
+                    WithdrawReason::Revoked => "The school ended the access.".to_owned(),
+                },
             },
-            Self::EnrollmentRevised { price, declared } => {
+            Self::EnrollmentRevised {
+                price, declared, ..
+            } => {
                 format!("Enrolled again: {price}, by {}.", words(declared))
             }
-            Self::AttemptStarted { reference, amount } => {
-                format!("A payment of {amount} was started, {reference}.")
+            Self::DetailsChanged => {
+                "The learner's address or the course's title changed.".to_owned()
+            }
+            Self::ReviewChanged { reason } => match reason {
+                Some(reason) => {
+                    format!("Waits for a person, beside the access: {}.", words(reason))
+                }
+                None => "Waits for nobody any more.".to_owned(),
+            },
+            Self::AttemptStarted {
+                reference,
+                amount,
+                terms,
+                purpose,
+            } => {
+                let (level, purpose) = (terms.level, purpose.as_str());
+                let lasting = terms.seconds.map_or_else(String::new, |seconds| {
+                    format!(" for {}", duration_words(seconds))
+                });
+                format!(
+                    "A payment of {amount} was started, {reference}, for {level} access{lasting} ({purpose})."
+                )
             }
             Self::AttemptMoved { reference, to, .. } => match to {
                 AttemptStatus::LinkReady => {
@@ -90,9 +117,6 @@ impl Fact {
                 Some(until) => format!("Access was given until {}.", until.format("%Y-%m-%d")),
                 None => "Access was given.".to_owned(),
             },
-            Self::AccessRebased { payment, .. } => {
-                format!("The access rests on {payment} now.")
-            }
             Self::AccessEnded { why, .. } | Self::GrantTaken { why, .. } => {
                 format!("Access ended: {}.", words(why))
             }
@@ -158,6 +182,7 @@ impl Fact {
 fn standing_words(standing: &Standing) -> String {
     match standing {
         Standing::Counted => "it counts".to_owned(),
+        Standing::Kept => "it is kept beside other money".to_owned(),
         Standing::Held(reason) => format!("it is held: {}", words(reason)),
         Standing::RefundDue(reason) => format!("it has to go back: {}", words(reason)),
         Standing::Returned => "it went back".to_owned(),
@@ -167,4 +192,14 @@ fn standing_words(standing: &Standing) -> String {
 /// A word of the wire, as people write it.
 fn words(word: &impl ToString) -> String {
     word.to_string().replace('_', " ")
+}
+
+/// A time in the largest unit that it is a whole number of.
+fn duration_words(seconds: u64) -> String {
+    let (number, unit) = match seconds {
+        _ if seconds % 86_400 == 0 => (seconds / 86_400, "day"),
+        _ if seconds % 3600 == 0 => (seconds / 3600, "hour"),
+        _ => (seconds, "second"),
+    };
+    format!("{number} {unit}{}", if number == 1 { "" } else { "s" })
 }

@@ -8,7 +8,7 @@ use super::payment::ROUNDS;
 use super::{Error, Registrar};
 use crate::access::{EndReason, Grant, GrantSource, GrantState, Terms};
 use crate::enrollment::{
-    Applied, Case, CaseError, Change, Effect, InboxState, Status, Timer, TimerKey,
+    Applied, Case, CaseError, Change, Effect, InboxState, Status, Step, Timer, TimerKey,
 };
 use crate::ids::{CourseId, EnrollmentId, GrantId, IdRun, LearnerId, PersonId};
 use crate::port::{Committed, Lookup};
@@ -58,8 +58,6 @@ pub struct NewGrant {
     pub course: CourseId,
     /// On which terms.
     pub terms: Terms,
-    /// Whether it was brought over from another system.
-    pub migrated: bool,
 }
 
 impl Registrar {
@@ -119,10 +117,14 @@ impl Admin<'_> {
         )
     }
 
-    /// Approves one enrollment. A bank transfer's money counts as seen by this person.
+    /// Approves one enrollment. A bank transfer's money counts as seen by this person. Money that
+    /// is held gives what its own offer says; without any, the learner gets what is asked today.
+    ///
+    /// An `Ok` says that they have access by it: just now, or before already.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Refused`], or the store's errors.
+    /// [`Error::NotFound`]; [`Error::Refused`] when the law or the host's guard says no, as for an
+    /// enrollment whose payment is disputed, or that the learner left; or the store's errors.
     pub async fn approve(
         &self,
         enrollment: EnrollmentId,
@@ -131,6 +133,29 @@ impl Admin<'_> {
         self.allow(Permission::Approve, Some(enrollment)).await?;
         let note = note.into();
         let approved = self.approve_as(enrollment, ApprovalCause::ManualAdminApproval, note);
+        Ok(self
+            .registrar
+            .within(approved)
+            .await?
+            .case
+            .enrollment
+            .status)
+    }
+
+    /// Approves one enrollment past the host's guard and the second person. It is recorded as
+    /// `system_override`.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] without the permission to override; [`Error::NotFound`];
+    /// [`Error::Refused`] when the law says no; or the store's errors.
+    pub async fn approve_override(
+        &self,
+        enrollment: EnrollmentId,
+        note: impl Into<Note>,
+    ) -> Result<Status, Error> {
+        self.allow(Permission::Override, Some(enrollment)).await?;
+        let note = note.into();
+        let approved = self.approve_as(enrollment, ApprovalCause::SystemOverride, note);
         Ok(self
             .registrar
             .within(approved)
@@ -152,8 +177,9 @@ impl Admin<'_> {
         .await
     }
 
-    /// Rejects one enrollment, with a reason for the learner. Money that is held stays
-    /// in sight until it is refunded.
+    /// Rejects one enrollment, with a reason for the learner. Money that is held has to be given
+    /// back from then on. Access that the learner has stands: then only what came beside it is
+    /// turned down.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Refused`], or the store's errors.
@@ -234,16 +260,18 @@ impl Admin<'_> {
             .load(Lookup::Enrollment(enrollment))
             .await?;
         let case = found.case.ok_or(Error::NotFound("enrollment"))?;
-        let step = self.registrar.step(
-            &self.who,
-            Source::AdminApproval,
-            &None,
-            self.registrar.now(),
-        );
+        let now = self.registrar.now();
+        let step = Step {
+            rehearsal: true,
+            ..self
+                .registrar
+                .step(&self.who, Source::AdminApproval, &None, now)
+        };
         Ok(case.approve(&self.person, cause, &step)?)
     }
 
-    /// Gives access apart from any enrollment: a bursary, a staff member, a migration.
+    /// Gives access apart from any enrollment: a bursary, a staff member. It asks for the
+    /// permission to override, and for nobody else: neither the host's guard nor a second person.
     ///
     /// # Errors
     /// [`Error::UnknownCourse`] or the store's errors.
@@ -254,13 +282,8 @@ impl Admin<'_> {
         }
         let now = self.registrar.now();
         let mut ids = IdRun::new(now);
-        let source = match new.migrated {
-            true => GrantSource::Migration {
-                by: self.person.clone(),
-            },
-            false => GrantSource::Admin {
-                by: self.person.clone(),
-            },
+        let source = GrantSource::Admin {
+            by: self.person.clone(),
         };
         let grant = Grant::new(
             ids.grant(),
@@ -282,7 +305,7 @@ impl Admin<'_> {
         Ok(grant)
     }
 
-    async fn write_grant(
+    pub(super) async fn write_grant(
         &self,
         grant: &Grant,
         fact: Fact,
@@ -309,10 +332,13 @@ impl Admin<'_> {
         Ok(())
     }
 
-    /// Ends one grant; others are left alone.
+    /// Ends one grant; others are left alone. With the last one of an enrollment the school ends
+    /// that too, and the learner cannot enroll again by themselves: [`approve`](Self::approve)
+    /// gives the access anew. A grant that is suspended for a dispute ends because the money is
+    /// lost: then the learner may pay again.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when there is no such live grant, or the store's errors.
+    /// [`Error::NotFound`] when there is no such grant that has not ended, or the store's errors.
     pub async fn revoke(&self, grant: GrantId, note: impl Into<Note>) -> Result<(), Error> {
         self.allow(Permission::Override, None).await?;
         let note = note.into();
@@ -374,7 +400,7 @@ impl Admin<'_> {
         &self,
         find: Lookup<'_>,
         note: Note,
-        apply: impl Fn(Case, &crate::enrollment::Step<'_>) -> Result<Applied, CaseError>,
+        apply: impl Fn(Case, &Step<'_>) -> Result<Applied, CaseError>,
     ) -> Result<Applied, Error> {
         let note = (!note.is_empty()).then_some(note);
         let registrar = self.registrar;

@@ -1,21 +1,22 @@
 //! From "I want this course" to a pay link or a bank reference. The enrollment is
 //! durable before the learner is sent anywhere.
+use chrono::{DateTime, Utc};
 use tracing::Instrument;
 use tracing::field::Empty;
 
 use super::payment::ROUNDS;
 use super::{Error, Registrar};
-use crate::access::Terms;
+use crate::access::{Cover, Terms};
 use crate::config::BankDetails;
-use crate::enrollment::{Applied, Case, Opening, Status};
+use crate::enrollment::{Applied, Ask, Asked, Case, Effect, Intent, Opening, Status};
 use crate::ids::{CourseId, Email, EnrollmentId, LearnerId, Reference, Title};
 use crate::money::Money;
-use crate::payment::{Attempt, AttemptStatus, Method};
+use crate::payment::{Attempt, Method, Offer};
 use crate::port::{Committed, Lookup};
 use crate::reason::HoldReason;
 use crate::record::{Actor, Source};
 
-/// A learner's wish. Take the learner from the host's own session.
+/// A learner asks for a course. Take the learner from the host's own session.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct EnrolRequest {
@@ -31,12 +32,14 @@ pub struct EnrolRequest {
     pub price: Money,
     /// What the learner says they will pay with.
     pub method: Method,
-    /// What an approval gives (default: full access for ever).
+    /// The access that is offered for the price (default: full access for ever).
     pub terms: Terms,
+    /// What they want it for (default: the course, unless they have it).
+    pub intent: Intent,
 }
 
 impl EnrolRequest {
-    /// A wish for full access.
+    /// Asks for full access.
     pub fn new(
         learner: LearnerId,
         email: Email,
@@ -53,14 +56,41 @@ impl EnrolRequest {
             price,
             method,
             terms: Terms::default(),
+            intent: Intent::default(),
         }
     }
 
-    /// Sets what an approval gives.
+    /// Sets the access that is offered for the price.
     #[must_use]
     pub fn terms(mut self, terms: Terms) -> Self {
         self.terms = terms;
         self
+    }
+
+    /// Asks for more time, before the access that the learner has ends: it begins where that
+    /// ends. Who has no access that ends enrolls as otherwise.
+    ///
+    /// Put it behind a button of its own: a plain request answers
+    /// [`NextStep::Open`] with the end, so that a double click buys nothing twice.
+    #[must_use]
+    pub fn renew(mut self) -> Self {
+        self.intent = Intent::Renew;
+        self
+    }
+
+    /// Asks for it even if the learner has it already, by a bursary for example.
+    #[must_use]
+    pub fn buy_again(mut self) -> Self {
+        self.intent = Intent::BuyAgain;
+        self
+    }
+
+    fn offer(&self) -> Offer {
+        Offer {
+            price: self.price,
+            title: self.title.clone(),
+            terms: self.terms.clone(),
+        }
     }
 
     fn opening(&self) -> Opening {
@@ -68,22 +98,21 @@ impl EnrolRequest {
             learner: self.learner.clone(),
             email: self.email.clone(),
             course: self.course.clone(),
-            title: self.title.clone(),
-            price: self.price,
+            offer: self.offer(),
             declared: self.method,
-            terms: self.terms.clone(),
         }
     }
 }
 
-/// What came of the wish.
+/// What came of a request to enroll.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Enrolled {
-    /// The enrollment: the same for a double click, a second tab and a retry.
-    pub enrollment: EnrollmentId,
+    /// The enrollment: the same for a double click, a second tab and a retry. `None` for a
+    /// learner who has the access already, and never enrolled here.
+    pub enrollment: Option<EnrollmentId>,
     /// Where it stands.
-    pub status: Status,
+    pub status: Option<Status>,
     /// What the learner does next.
     pub next: NextStep,
 }
@@ -112,22 +141,38 @@ pub enum NextStep {
     Confirming,
     /// Wait for a person.
     Wait(HoldReason),
-    /// Open the course.
-    Open,
+    /// Open the course: they have all that was asked for.
+    Open {
+        /// Until when, `None` for ever.
+        until: Option<DateTime<Utc>>,
+    },
+    /// Speak to the school: it ended their access.
+    Ended,
 }
 
-/// How far a wish is in the store.
-struct Placed {
-    case: Case,
-    /// Whether this call started the attempt, so that nobody else asked for its link yet.
-    fresh: bool,
+/// How far a request is in the store.
+enum Placed {
+    /// It is answered.
+    Answered(Box<Enrolled>),
+    /// There is an attempt to pay with.
+    Attempt {
+        case: Box<Case>,
+        reference: Reference,
+        /// Whether this call started the attempt, so that nobody else asked for its link yet.
+        fresh: bool,
+    },
 }
 
 impl Registrar {
-    /// Enrols a learner, or finds their enrollment, and says how to pay. Idempotent per
+    /// Enrolls a learner, or finds their enrollment, and says how to pay. Idempotent per
     /// learner and course: double clicks, two tabs and retries give one enrollment. After a
     /// failure, a rejection or an expiry there is a new attempt on the same
-    /// enrollment; old pay links still count.
+    /// enrollment; old pay links still count, each for what it was made for.
+    ///
+    /// Whoever has all that is offered is told so ([`NextStep::Open`]), wherever they have it
+    /// from; see [`EnrolRequest::renew`] and [`EnrolRequest::buy_again`]. More than they have
+    /// (full access for who has limited access, a year for who has a month) is an ordinary
+    /// request: until it is paid, what they have stands.
     ///
     /// # Errors
     /// [`Error::UnknownCourse`], [`Error::NoBank`] or [`Error::NoGateway`] when this
@@ -141,8 +186,12 @@ impl Registrar {
             enrollment = Empty
         );
         let enrolled = self.enrol_now(&request).instrument(span.clone()).await;
-        if let Ok(enrolled) = &enrolled {
-            span.record("enrollment", tracing::field::display(enrolled.enrollment));
+        if let Ok(Enrolled {
+            enrollment: Some(enrollment),
+            ..
+        }) = &enrolled
+        {
+            span.record("enrollment", tracing::field::display(enrollment));
         }
         enrolled
     }
@@ -161,11 +210,18 @@ impl Registrar {
             _ => {}
         }
         for _ in 0..ROUNDS {
-            let Placed { case, fresh } = self.within(self.place(request)).await?;
-            if let Some(next) = self.next_step(&case) {
+            let (case, reference, fresh) = match self.within(self.place(request)).await? {
+                Placed::Answered(enrolled) => return Ok(*enrolled),
+                Placed::Attempt {
+                    case,
+                    reference,
+                    fresh,
+                } => (case, reference, fresh),
+            };
+            if let Some(next) = self.next_step(&case, &reference) {
                 return Ok(enrolled(&case, next));
             }
-            let Some(attempt) = case.latest_attempt().cloned() else {
+            let Some(attempt) = case.attempt(Some(reference.as_str()), None).cloned() else {
                 return Err(Error::NotFound("attempt"));
             };
             if !fresh && self.is_being_linked(&attempt) {
@@ -198,87 +254,150 @@ impl Registrar {
         Ok(applied.case.enrollment.status)
     }
 
-    /// Finds or makes the enrollment and an attempt to pay with.
+    /// Finds or makes the enrollment and an attempt to pay with, if one is needed.
     async fn place(&self, request: &EnrolRequest) -> Result<Placed, Error> {
         let who = Actor::Learner(request.learner.clone());
+        let store = &self.inner.store;
+        let (offer, opening) = (request.offer(), request.opening());
+        let ask = Ask {
+            offer: &offer,
+            declared: request.method,
+            intent: request.intent,
+        };
         for _ in 0..ROUNDS {
-            let step = self.step(&who, Source::LearnerRequest, &None, self.now());
-            let found = self
-                .inner
-                .store
-                .load(Lookup::Learner(&request.learner, &request.course))
-                .await?;
-            let Applied { change, case, .. } = match found.case {
-                None => Case::open(request.opening(), Reference::random(), &step)?,
-                Some(case) if can_go_on(&case, request, step.now) => {
-                    return Ok(Placed { case, fresh: false });
+            let now = self.now();
+            let step = self.step(&who, Source::LearnerRequest, &None, now);
+            let find = Lookup::Learner(&request.learner, &request.course);
+            let Some(case) = store.load(find).await?.case else {
+                let grants = store.grants(&request.learner, &request.course).await?;
+                let purpose = match ask.of_grants(&grants, now) {
+                    Asked::Start(purpose) => purpose,
+                    Asked::Open(cover) => return Ok(Placed::Answered(Box::new(open(cover)))),
+                    _ => return Err(Error::NotFound("enrollment")),
+                };
+                let reference = Reference::random();
+                let start = (grants, purpose);
+                let opened = Case::open(opening.clone(), start, reference.clone(), &step)?;
+                match self.placed(opened, reference, true).await? {
+                    Some(placed) => return Ok(placed),
+                    None => continue,
                 }
-                Some(case) => case.retry(request.opening(), Reference::random(), &step)?,
             };
-            if self.commit(change).await? == Committed::Done {
-                return Ok(Placed { case, fresh: true });
+            let next = match ask.of_case(&case, now) {
+                Asked::Start(purpose) => {
+                    let reference = Reference::random();
+                    let retried = case.retry(opening.clone(), purpose, reference.clone(), &step)?;
+                    match self.placed(retried, reference, true).await? {
+                        Some(placed) => return Ok(placed),
+                        None => continue,
+                    }
+                }
+                Asked::GoOn(reference) => {
+                    match self
+                        .placed(case.rename(&opening, &step)?, reference, false)
+                        .await?
+                    {
+                        Some(placed) => return Ok(placed),
+                        None => continue,
+                    }
+                }
+                Asked::Open(Cover { until }) => NextStep::Open { until },
+                Asked::Confirming => NextStep::Confirming,
+                Asked::Waits(reason) => NextStep::Wait(reason),
+                Asked::Ended => NextStep::Ended,
+            };
+            // The newest address and title are kept, whatever the answer.
+            let renamed = case.rename(&opening, &step)?;
+            let answer = enrolled(&renamed.case, next);
+            if renamed.change.is_empty() || self.commit(renamed.change).await? == Committed::Done {
+                return Ok(Placed::Answered(Box::new(answer)));
             }
         }
         Err(Error::Contended)
     }
 
-    /// `None` when a pay link has to be made first.
-    pub(super) fn next_step(&self, case: &Case) -> Option<NextStep> {
-        let latest = case.latest_attempt();
-        let payable = || {
-            let attempt = latest?;
-            let url = attempt.link.as_ref()?.url.as_ref()?;
-            Some(NextStep::Pay {
-                reference: attempt.reference.clone(),
-                url: url.to_string(),
-            })
-        };
-        match &case.enrollment.status {
-            Status::Approved { .. } => Some(NextStep::Open),
-            _ if case.confirming => Some(NextStep::Confirming),
-            Status::AwaitingApproval {
-                reason: HoldReason::BankTransfer,
-            } => match (latest, &self.inner.config.bank) {
-                (Some(attempt), Some(bank)) if attempt.declared == Method::BankTransfer => {
-                    Some(NextStep::Transfer {
-                        reference: attempt.reference.clone(),
-                        amount: attempt.amount,
-                        bank: bank.clone(),
-                    })
-                }
-                _ => payable(),
-            },
-            Status::AwaitingApproval { reason } => Some(NextStep::Wait(*reason)),
-            _ => payable(),
+    /// Commits a step that leads to an attempt; `None` when the race was lost.
+    async fn placed(
+        &self,
+        applied: Applied,
+        reference: Reference,
+        fresh: bool,
+    ) -> Result<Option<Placed>, Error> {
+        let Applied {
+            change,
+            case,
+            effect,
+            ..
+        } = applied;
+        if effect != Effect::Nothing && self.commit(change).await? != Committed::Done {
+            return Ok(None);
         }
+        Ok(Some(Placed::Attempt {
+            case: Box::new(case),
+            reference,
+            fresh,
+        }))
+    }
+
+    /// What a learner does about an attempt; `None` when a pay link has to be made first.
+    pub(super) fn next_step(&self, case: &Case, reference: &Reference) -> Option<NextStep> {
+        let attempt = case.attempt(Some(reference.as_str()), None)?;
+        if attempt.holds_money() {
+            return Some(match attempt.held_back() {
+                Some(reason) => NextStep::Wait(reason),
+                None => NextStep::Open {
+                    until: self.until(case, attempt),
+                },
+            });
+        }
+        if case.confirming {
+            return Some(NextStep::Confirming);
+        }
+        if let Status::AwaitingApproval { reason } = &case.enrollment.status
+            && *reason != HoldReason::BankTransfer
+        {
+            return Some(NextStep::Wait(*reason));
+        }
+        if attempt.declared == Method::BankTransfer {
+            return self
+                .inner
+                .config
+                .bank
+                .as_ref()
+                .map(|bank| NextStep::Transfer {
+                    reference: attempt.reference.clone(),
+                    amount: attempt.amount,
+                    bank: bank.clone(),
+                });
+        }
+        let url = attempt.link.as_ref()?.url.as_ref()?;
+        Some(NextStep::Pay {
+            reference: attempt.reference.clone(),
+            url: url.to_string(),
+        })
+    }
+
+    /// Until when the access lasts that an attempt bought.
+    fn until(&self, case: &Case, attempt: &Attempt) -> Option<DateTime<Utc>> {
+        let mut own = case.own_grants();
+        own.find(|grant| grant.source.payment() == Some(&attempt.reference))?
+            .expires_at
     }
 }
 
-/// Whether the learner can go on with what is there.
-fn can_go_on(case: &Case, request: &EnrolRequest, now: chrono::DateTime<chrono::Utc>) -> bool {
-    let usable = |attempt: &Attempt| {
-        matches!(
-            attempt.status,
-            AttemptStatus::Started | AttemptStatus::LinkReady
-        ) && (attempt.amount, attempt.declared) == (request.price, request.method)
-    };
-    let latest_usable = case.latest_attempt().is_some_and(usable);
-    match &case.enrollment.status {
-        Status::Approved { .. } => !case.has_lapsed(now),
-        // A payment that is being confirmed, or money that waits: do not ask to pay again.
-        Status::AwaitingPayment => case.confirming || latest_usable,
-        Status::AwaitingApproval {
-            reason: HoldReason::BankTransfer,
-        } => case.confirming || latest_usable,
-        Status::AwaitingApproval { .. } => true,
-        Status::Rejected { .. } | Status::Expired | Status::Withdrawn => false,
+/// The answer to who has the access, and no enrollment.
+fn open(cover: Cover) -> Enrolled {
+    Enrolled {
+        enrollment: None,
+        status: None,
+        next: NextStep::Open { until: cover.until },
     }
 }
 
 pub(super) fn enrolled(case: &Case, next: NextStep) -> Enrolled {
     Enrolled {
-        enrollment: case.enrollment.id,
-        status: case.enrollment.status.clone(),
+        enrollment: Some(case.enrollment.id),
+        status: Some(case.enrollment.status.clone()),
         next,
     }
 }

@@ -4,10 +4,11 @@ use serde::Serialize;
 
 use super::{Error, Registrar};
 use crate::access::{
-    AccessDecision, CardView, DenyReason, LearnerCard, Question, ResourceKind, decide, learner_card,
+    AccessDecision, CardView, DenyReason, LearnerCard, Question, Visitor, best_access, decide,
+    learner_card,
 };
 use crate::enrollment::Version;
-use crate::ids::{CourseId, EnrollmentId, LearnerId};
+use crate::ids::{CourseId, EnrollmentId};
 use crate::port::Lookup;
 
 /// What one course's card shows one learner.
@@ -47,16 +48,19 @@ impl Registrar {
         .await
     }
 
-    /// What the course card shows this learner; `None` for somebody who is not signed in.
+    /// What the course card shows this visitor; `None` for somebody who is not signed in.
+    ///
+    /// Give it the same context as the question of access, so that who is let in never sees a
+    /// grey button.
     ///
     /// # Errors
     /// [`Error::Store`] or [`Error::DeadlineExceeded`].
     pub async fn learner_card(
         &self,
-        learner: Option<&LearnerId>,
+        visitor: Option<&Visitor>,
         course: &CourseId,
     ) -> Result<LearnerCard, Error> {
-        Ok(self.course_card(learner, course).await?.card)
+        Ok(self.course_card(visitor, course).await?.card)
     }
 
     /// The same, with the enrollment it was read from.
@@ -65,11 +69,11 @@ impl Registrar {
     /// [`Error::Store`] or [`Error::DeadlineExceeded`].
     pub async fn course_card(
         &self,
-        learner: Option<&LearnerId>,
+        visitor: Option<&Visitor>,
         course: &CourseId,
     ) -> Result<CourseCard, Error> {
-        if let Some(learner) = learner {
-            return self.within(self.card_now(learner, course)).await;
+        if let Some(visitor) = visitor {
+            return self.within(self.card_now(visitor, course)).await;
         }
         let access = AccessDecision::Deny {
             reason: DenyReason::NoGrant,
@@ -87,26 +91,19 @@ impl Registrar {
         })
     }
 
-    async fn card_now(&self, learner: &LearnerId, course: &CourseId) -> Result<CourseCard, Error> {
-        let question = Question::new(learner.clone(), course.clone(), ResourceKind::Lesson);
-        let case = self
-            .inner
-            .store
-            .load(Lookup::Learner(learner, course))
-            .await?
-            .case;
-        let access = match &case {
-            Some(case) => decide(
-                &case.grants,
-                &question,
-                self.inner.access.as_ref(),
-                self.now(),
-            ),
+    async fn card_now(&self, visitor: &Visitor, course: &CourseId) -> Result<CourseCard, Error> {
+        let (store, now) = (&self.inner.store, self.now());
+        let find = Lookup::Learner(&visitor.learner, course);
+        let case = store.load(find).await?.case;
+        let loose;
+        let grants = match &case {
+            Some(case) => &case.grants,
             None => {
-                let grants = self.inner.store.grants(learner, course).await?;
-                decide(&grants, &question, self.inner.access.as_ref(), self.now())
+                loose = store.grants(&visitor.learner, course).await?;
+                &loose
             }
         };
+        let access = best_access(grants, visitor, course, self.inner.access.as_ref(), now);
         let card = learner_card(&CardView {
             signed_in: true,
             enrollment: case

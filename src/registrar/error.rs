@@ -54,8 +54,8 @@ pub enum Error {
     /// The provider could not be asked.
     #[error("the provider could not be asked")]
     Gateway(#[from] GatewayError),
-    /// The store did not do its part.
-    #[error("the store did not answer as needed")]
+    /// The store did not do its part: what exactly is its own text.
+    #[error(transparent)]
     Store(#[from] StoreError),
     /// Others changed the same enrollment again and again.
     #[error("the enrollment is being changed by others; try again")]

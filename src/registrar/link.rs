@@ -41,10 +41,11 @@ impl Registrar {
             let Some(case) = found.case else {
                 return Ok(None);
             };
-            if let Some(next) = self.next_step(&case) {
+            if let Some(next) = self.next_step(&case, &attempt.reference) {
                 return Ok(Some(enrolled(&case, next)));
             }
-            if case.latest_attempt().map(|latest| latest.status) != Some(attempt.status) {
+            let found = case.attempt(Some(attempt.reference.as_str()), None);
+            if found.map(|found| found.status) != Some(attempt.status) {
                 return Ok(None);
             }
         }
@@ -94,7 +95,7 @@ impl Registrar {
         let request = LinkRequest {
             reference: reference.clone(),
             amount: attempt.amount,
-            description: case.enrollment.title.clone(),
+            description: attempt.title.clone(),
             callback_url: site.callback_url.clone(),
             success_url: site.filled(&site.success_url, reference),
             failure_url: site.filled(&site.failure_url, reference),
@@ -156,7 +157,9 @@ impl Registrar {
                 }
                 case
             };
-            let next = self.next_step(&case).unwrap_or(NextStep::Confirming);
+            let next = self
+                .next_step(&case, &attempt.reference)
+                .unwrap_or(NextStep::Confirming);
             return Ok(enrolled(&case, next));
         }
         Err(Error::Contended)

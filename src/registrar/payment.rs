@@ -149,7 +149,7 @@ impl Registrar {
         watch.lap(|timings| &mut timings.detection);
 
         let offered = inner.courses.offers(&case.enrollment.course);
-        let checks = CheckReport::of(&case.enrollment, attempt, &evidence, offered);
+        let checks = CheckReport::of(&case, attempt, &evidence, (offered, now));
         let decision = inner.policy.decide(&Dossier {
             enrollment: &case.enrollment,
             attempt,
@@ -199,6 +199,7 @@ impl Registrar {
             note,
             guard: self.inner.guard.as_ref(),
             rules: &self.inner.config.rules,
+            rehearsal: false,
         }
     }
 
@@ -262,7 +263,10 @@ impl Registrar {
 
 /// Whether nothing the provider says can change this attempt any more.
 pub(super) fn is_decided(attempt: &Attempt) -> bool {
-    attempt
-        .payment
-        .is_some_and(|payment| matches!(payment.standing, Standing::Counted | Standing::Returned))
+    attempt.payment.is_some_and(|payment| {
+        matches!(
+            payment.standing,
+            Standing::Counted | Standing::Kept | Standing::Returned
+        )
+    })
 }

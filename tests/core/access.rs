@@ -10,7 +10,7 @@ use coursegate::payment::Method;
 use coursegate::registrar::NewGrant;
 use coursegate::{Error, IdRun};
 
-use crate::support::{World, admin, course, learner, start};
+use crate::support::{World, admin, course, learner, start, visitor};
 
 fn grant(terms: &Terms) -> Grant {
     let source = GrantSource::Admin { by: admin() };
@@ -254,7 +254,6 @@ async fn access_is_the_union_and_ending_one_grant_leaves_the_others() {
         learner: learner("thandi"),
         course: course(),
         terms,
-        migrated: false,
     };
     let bursary = desk.grant(new, "bursary").await.unwrap();
 
@@ -285,7 +284,6 @@ async fn a_grant_expires_by_the_clock() {
         learner: learner("thandi"),
         course: course(),
         terms,
-        migrated: true,
     };
     world
         .registrar
@@ -306,10 +304,10 @@ async fn a_grant_expires_by_the_clock() {
 async fn the_course_card_says_what_to_do_in_every_state() {
     let world = World::new();
     let text = async |name: Option<&str>| {
-        let learner = name.map(learner);
+        let visitor = name.map(visitor);
         let card = world
             .registrar
-            .learner_card(learner.as_ref(), &course())
+            .learner_card(visitor.as_ref(), &course())
             .await
             .unwrap();
         assert!(!card.message.is_empty() && !card.reason.is_empty());

@@ -35,7 +35,7 @@ async fn scene_with(method: Method, paid: &[usize], duplicate: MoneyOutcome) -> 
     let (enrollment, first, first_link) = world.attempt("thandi", method).await;
     let mut other_offer = request("thandi", method);
     other_offer.price = Money::zar(29_900).unwrap();
-    world.registrar.enrol(other_offer).await.unwrap();
+    world.ask(other_offer).await;
     let second = world.case(enrollment).await.attempts[1].clone();
     let attempts = vec![
         (first, first_link),
@@ -109,7 +109,7 @@ fn essence(case: &Case) -> String {
     format!(
         "{} {:?} {attempts:?} {sources:?}",
         case.enrollment.status,
-        case.enrollment.counted.is_some()
+        case.carrying().next().is_some()
     )
 }
 

@@ -80,7 +80,6 @@ async fn where_everything_agrees_there_is_nothing_to_say() {
         learner: learner("zanele"),
         course: course(),
         terms: Terms::default(),
-        migrated: true,
     };
     world
         .registrar

@@ -14,7 +14,7 @@ async fn a_second_payment_is_held_for_refund_and_access_is_not_affected() {
     let (enrollment, _, first) = world.attempt("thandi", Method::Card).await;
     let mut offer = request("thandi", Method::Card);
     offer.price = Money::zar(29_900).unwrap();
-    world.registrar.enrol(offer).await.unwrap();
+    world.ask(offer).await;
     let second = world.case(enrollment).await.attempts[1].clone();
     world.pay(&first, Choice::Card).await;
     let receipt = world

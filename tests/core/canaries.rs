@@ -17,7 +17,9 @@ use coursegate::{BankDetails, Config, Environment, Money, Reference, Secret};
 
 use crate::net::{Net, SECRETS, cards, written};
 use crate::no_secrets::Log;
-use crate::support::{World, admin, body, config, course, learner, signed, with_signature};
+use crate::support::{
+    World, admin, body, config, course, learner, signed, visitor, with_signature,
+};
 
 #[test]
 fn the_net_catches() {
@@ -176,7 +178,6 @@ async fn no_secret_and_no_card_number_comes_out() {
         learner: learner("sipho"),
         course: course(),
         terms: Terms::default(),
-        migrated: false,
     };
     out.debug("a grant", &new);
     let given = desk.grant(new, written_by(141)).await.unwrap();
@@ -352,7 +353,7 @@ struct Streams {
 impl Streams {
     async fn open(world: &World, hub: &coursegate::live::Hub) -> Self {
         let courses = vec![course()];
-        let learner = hub.learner(&world.registrar, learner("thandi"), courses, None);
+        let learner = hub.learner(&world.registrar, visitor("thandi"), courses, None);
         Self {
             learner: learner.await.unwrap(),
             admin: hub.admins(&world.registrar, admin(), None),

@@ -3,12 +3,12 @@ use coursegate::detect::{
     RuleSet,
 };
 use coursegate::evidence::Evidence;
-use coursegate::payment::{Attempt, Method};
+use coursegate::payment::{Attempt, Method, Purpose};
 use coursegate::webhook::{Delivery, KeyRing, Notification, Verified, Verifier};
 use coursegate::{AppId, EnrollmentId, Reference, Secret};
 use proptest::prelude::*;
 
-use crate::support::{APP_ID, PATH, SECRET, body, course, learner, price, signed, start};
+use crate::support::{APP_ID, PATH, SECRET, body, course, learner, offer, signed, start};
 
 fn attempt(declared: Method) -> Attempt {
     let enrollment: EnrollmentId = "019c0000-0000-7000-8000-000000000001".parse().unwrap();
@@ -16,7 +16,7 @@ fn attempt(declared: Method) -> Attempt {
         Reference::new("CG-1").unwrap(),
         enrollment,
         (learner("thandi"), course()),
-        price(),
+        (offer(), Purpose::First),
         declared,
         start(),
     )

@@ -7,7 +7,9 @@ use coursegate::reason::{ApprovalCause, HoldReason};
 use coursegate::registrar::{BulkOutcome, NextStep, Outcome};
 use coursegate::{Error, ErrorKind};
 
-use crate::support::{World, admin, config, course, learner, price};
+use coursegate::reason::WithdrawReason;
+
+use crate::support::{World, admin, config, course, price, visitor, withdrawn};
 
 #[tokio::test]
 async fn an_instant_eft_waits_for_a_person_and_then_opens_the_course() {
@@ -18,7 +20,7 @@ async fn an_instant_eft_waits_for_a_person_and_then_opens_the_course() {
     assert!(!receipts[0].access_granted && !world.may_enter("thandi").await);
     let card = world
         .registrar
-        .learner_card(Some(&learner("thandi")), &course())
+        .learner_card(Some(&visitor("thandi")), &course())
         .await
         .unwrap();
     assert_eq!(
@@ -111,7 +113,10 @@ async fn a_bank_transfer_gets_a_reference_and_goes_straight_to_the_queue() {
     let case = world.case(enrolled.enrollment).await;
     assert_eq!(
         (case.enrollment.status, case.attempts[0].status),
-        (Status::Withdrawn, AttemptStatus::Refunded)
+        (
+            withdrawn(WithdrawReason::MoneyBack),
+            AttemptStatus::Refunded
+        )
     );
     assert!(matches!(
         world.access("sipho").await,

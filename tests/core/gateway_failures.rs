@@ -125,7 +125,7 @@ async fn a_provider_that_fails_keeps_the_enrollment_and_a_retry_works() {
         .enrol(request("thandi", Method::Card))
         .await
         .unwrap();
-    assert_eq!(enrolled.enrollment, *enrollment);
+    assert_eq!(enrolled.enrollment, Some(*enrollment));
     assert!(matches!(enrolled.next, NextStep::Pay { url, .. } if url.ends_with("second")));
 }
 
@@ -150,7 +150,7 @@ async fn after_a_timeout_the_provider_is_asked_before_another_link_is_made() {
         .await
         .unwrap();
     let case = store
-        .load(Lookup::Enrollment(enrolled.enrollment))
+        .load(Lookup::Enrollment(enrolled.enrollment.unwrap()))
         .await
         .unwrap()
         .case
@@ -178,7 +178,7 @@ async fn after_a_timeout_the_provider_is_asked_before_another_link_is_made() {
         .await
         .unwrap();
     let case = store
-        .load(Lookup::Enrollment(enrolled.enrollment))
+        .load(Lookup::Enrollment(enrolled.enrollment.unwrap()))
         .await
         .unwrap()
         .case

@@ -115,7 +115,7 @@ async fn the_main_job_over_http() {
             panic!("no pay link")
         };
         let case = store
-            .load(Lookup::Enrollment(enrolled.enrollment))
+            .load(Lookup::Enrollment(enrolled.enrollment.unwrap()))
             .await
             .unwrap()
             .case;

@@ -12,7 +12,7 @@ use coursegate::record::Record;
 use coursegate::registrar::{CourseCard, NewGrant};
 use coursegate::{CourseId, PayLinkId};
 
-use crate::support::{World, admin, config, course, learner, request};
+use crate::support::{World, admin, config, course, learner, request, visitor};
 
 fn world() -> (World, Hub) {
     let hub = Hub::new();
@@ -25,9 +25,14 @@ fn world() -> (World, Hub) {
 
 async fn open(world: &World, hub: &Hub, name: &str, since: Option<LearnerToken>) -> LearnerStream {
     let courses = vec![course(), CourseId::new("other").unwrap()];
-    hub.learner(&world.registrar, learner(name), courses, since)
-        .await
-        .unwrap()
+    hub.learner(
+        &world.registrar,
+        visitor(name),
+        courses,
+        since,
+    )
+    .await
+    .unwrap()
 }
 
 /// What comes next, if anything does.
@@ -89,7 +94,6 @@ async fn a_learner_sees_the_button_change_and_nobody_elses() {
         learner: learner("sipho"),
         course: course(),
         terms: Terms::default(),
-        migrated: false,
     };
     let grant = desk.grant(given, "").await.unwrap();
     world.pass().await;
@@ -138,7 +142,6 @@ async fn a_stream_goes_on_where_it_broke_off() {
             learner: learner("thandi"),
             course: CourseId::new("other").unwrap(),
             terms: Terms::default(),
-            migrated: false,
         };
         let grant = desk.grant(given, "").await.unwrap();
         desk.revoke(grant.id, "").await.unwrap();
@@ -206,7 +209,7 @@ async fn a_thousand_interleavings_skip_nothing() {
         while read(&mut last, &mut shown, seed).await {}
         let truth = world
             .registrar
-            .course_card(Some(&learner("thandi")), &course())
+            .course_card(Some(&visitor("thandi")), &course())
             .await
             .unwrap();
         assert_eq!(shown.as_ref(), Some(&truth), "seed {seed}");
@@ -352,11 +355,7 @@ async fn a_publisher_that_is_down_holds_up_no_other() {
     let mut stream = open(&world, &hub, "thandi", None).await;
     soon(&mut stream).await.unwrap();
     world.publisher.set_down(true);
-    let enrolled = world
-        .registrar
-        .enrol(request("thandi", Method::BankTransfer))
-        .await
-        .unwrap();
+    let enrolled = world.ask(request("thandi", Method::BankTransfer)).await;
     world.pass().await;
     assert!(soon(&mut stream).await.is_some());
     // What follows in the same enrollment waits for the next round, a second later, at most.
@@ -414,7 +413,7 @@ async fn a_publisher_that_never_answers_costs_the_others_a_moment() {
     for number in 0..4 {
         let begun = Instant::now();
         let wish = request("thandi", Method::BankTransfer);
-        let id = world.registrar.enrol(wish).await.unwrap().enrollment;
+        let id = world.ask(wish).await.enrollment;
         stream.next().await.unwrap();
         let desk = world.registrar.admin(admin());
         desk.reject(id, format!("no money came, {number}"))

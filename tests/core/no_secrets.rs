@@ -108,7 +108,7 @@ async fn nothing_secret_or_personal_is_shown_anywhere() {
     let mut wish = request(EMAIL, Method::Card);
     wish.email = Email::new(EMAIL).unwrap();
     shown.push_str(&format!("{wish:?}"));
-    let enrolled = world.registrar.enrol(wish).await.unwrap();
+    let enrolled = world.ask(wish).await;
     shown.push_str(&format!("{enrolled:?}"));
     let NextStep::Pay { reference, .. } = &enrolled.next else {
         panic!("no link")

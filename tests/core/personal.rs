@@ -267,7 +267,6 @@ async fn a_learner_gets_everything_that_is_kept_of_them() {
         learner: learner("thandi"),
         course: course(),
         terms: Terms::default(),
-        migrated: false,
     };
     let bursary = desk.grant(new, "a bursary").await.unwrap();
     world.enrol("sipho", Method::BankTransfer).await;
@@ -312,7 +311,6 @@ async fn a_learner_is_erased_once_nothing_is_to_come() {
         learner: learner("thandi"),
         course: course(),
         terms: Terms::default(),
-        migrated: false,
     };
     let bursary = desk.grant(new, "thandi wrote to me").await.unwrap();
     let other = world.enrol("sipho", Method::BankTransfer).await;
@@ -449,11 +447,7 @@ async fn late_money_for_an_erased_learner_waits_for_a_person() {
     let awkward = desk.awkward_money(PageRequest::first(5)).await.unwrap();
     assert_eq!(awkward.items.len(), 1);
     // And the learner may come again, as somebody new.
-    let again = world
-        .registrar
-        .enrol(request("thandi", Method::Card))
-        .await
-        .unwrap();
+    let again = world.ask(request("thandi", Method::Card)).await;
     assert_ne!(again.enrollment, id);
     assert!(matches!(again.next, NextStep::Pay { .. }));
 }
@@ -468,7 +462,7 @@ async fn one_learners_timeline_in_plain_words() {
     let mut wish = request("thandi", Method::BankTransfer);
     wish.course = coursegate::CourseId::new("rust-201").unwrap();
     world.advance(60);
-    let second = world.registrar.enrol(wish).await.unwrap();
+    let second = world.ask(wish).await;
     world.advance(60);
     desk.reject(second.enrollment, "no seat left")
         .await
@@ -499,7 +493,7 @@ async fn payments_as_csv() {
         world.advance(60);
         let mut wish = request("anybody", Method::BankTransfer);
         wish.learner = learner(name);
-        world.registrar.enrol(wish).await.unwrap();
+        world.ask(wish).await;
     }
     let filter = PaymentFilter::default();
     let (mut lines, mut request) = (Vec::new(), PageRequest::first(3));

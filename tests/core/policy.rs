@@ -277,7 +277,7 @@ async fn money_the_policy_refuses_is_not_counted_even_when_a_person_approved_ahe
     let receipt = world.pay(&link, Choice::Card).await.remove(0);
     assert_eq!(receipt.outcome, Outcome::Held(HoldReason::HostPolicy));
     let case = world.case(enrollment).await;
-    assert_eq!(case.enrollment.counted, None);
+    assert_eq!(case.carrying().next(), None);
     assert!(case.attempts[0].held_back().is_some());
     assert!(world.may_enter("thandi").await, "the person's word stands");
 

@@ -395,7 +395,7 @@ async fn access_that_was_bought_for_a_time_ends_with_a_record() {
     let world = World::new();
     let mut wish = request("thandi", Method::Card);
     wish.terms = Terms::lasting(Duration::from_secs(30 * DAY));
-    let enrolled = world.registrar.enrol(wish.clone()).await.unwrap();
+    let enrolled = world.ask(wish.clone()).await;
     let link = world.case(enrolled.enrollment).await.attempts[0]
         .link
         .clone()
@@ -408,7 +408,6 @@ async fn access_that_was_bought_for_a_time_ends_with_a_record() {
         learner: learner("sipho"),
         course: course(),
         terms: Terms::lasting(Duration::from_secs(10 * DAY)),
-        migrated: false,
     };
     let free = desk.grant(given, "a trial").await.unwrap();
     assert!(world.may_enter("sipho").await);
@@ -437,7 +436,7 @@ async fn access_that_was_bought_for_a_time_ends_with_a_record() {
     assert_eq!(case.enrollment.status, Status::Expired);
     assert!(ended(case.grants[0].state));
     // It can be bought again.
-    let again = world.registrar.enrol(wish).await.unwrap();
+    let again = world.ask(wish).await;
     assert!(matches!(again.next, NextStep::Pay { .. }), "{again:?}");
 }
 

@@ -10,7 +10,9 @@ use coursegate::record::Fact;
 use coursegate::registrar::{AwkwardItem, NewGrant, Outcome};
 use coursegate::{EnrollmentId, Error, Money, Reference};
 
-use crate::support::{World, admin, config, course, learner, request};
+use coursegate::reason::WithdrawReason;
+
+use crate::support::{World, admin, config, course, learner, request, visitor, withdrawn};
 
 fn cents(cents: i64) -> Money {
     Money::zar(cents).unwrap()
@@ -48,7 +50,7 @@ async fn a_small_part_given_back_keeps_access_where_the_host_says_so() {
     part(1, "R-3").await.unwrap();
     assert!(!world.may_enter("thandi").await);
     let case = world.case(enrollment).await;
-    assert_eq!(case.enrollment.status, Status::Withdrawn);
+    assert_eq!(case.enrollment.status, withdrawn(WithdrawReason::MoneyBack));
     assert_eq!(case.attempts[0].status, AttemptStatus::Refunded);
     // The rest can still go back, and no cent more than came.
     let refused = part(39_920, "R-4").await;
@@ -71,7 +73,6 @@ async fn by_default_any_refund_ends_that_access_and_no_other() {
         learner: learner("thandi"),
         course: course(),
         terms: Terms::default(),
-        migrated: false,
     };
     let free = desk.grant(given, "a present").await.unwrap();
     desk.record_partial_refund(&reference, cents(1), "R-1")
@@ -151,10 +152,10 @@ async fn each_outcome_for_too_little_too_much_and_twice() {
             if *outcome == MoneyOutcome::RefundDue {
                 // The learner may try again with the right sum.
                 assert_eq!(case.enrollment.status, Status::AwaitingPayment);
-                let learner = learner("thandi");
+                let visitor = visitor("thandi");
                 let card = world
                     .registrar
-                    .learner_card(Some(&learner), &course())
+                    .learner_card(Some(&visitor), &course())
                     .await;
                 assert_eq!(card.unwrap().reason, "refund_due");
                 world.attempt("thandi", Method::Card).await;
@@ -168,7 +169,7 @@ async fn each_outcome_for_too_little_too_much_and_twice() {
         let (enrollment, _, first) = world.attempt("thandi", Method::Card).await;
         let mut offer = request("thandi", Method::Card);
         offer.price = cents(29_900);
-        world.registrar.enrol(offer).await.unwrap();
+        world.ask(offer).await;
         let second = world.case(enrollment).await.attempts[1]
             .link
             .clone()
@@ -235,7 +236,7 @@ async fn a_chargeback_suspends_its_grant_until_it_is_won_or_lost() {
         assert_eq!(reason, DenyReason::Suspended { why: *how });
         let card = world
             .registrar
-            .learner_card(Some(&learner("thandi")), &course())
+            .learner_card(Some(&visitor("thandi")), &course())
             .await;
         assert_eq!(card.unwrap().reason, "suspended");
         let case = world.case(enrollment).await;
@@ -378,6 +379,7 @@ async fn a_refund_whose_answer_is_lost_is_not_asked_for_again() {
         note: &None,
         guard: &permit,
         rules: &rules,
+        rehearsal: false,
     };
     let repayment = coursegate::enrollment::Repayment {
         amount: Some(cents(100)),

@@ -46,7 +46,6 @@ async fn try_everything(
         learner: learner("thandi"),
         course: course(),
         terms: Terms::default(),
-        migrated: false,
     };
     let mut tried = BTreeMap::new();
     macro_rules! attempt {

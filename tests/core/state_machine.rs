@@ -2,7 +2,7 @@ use std::collections::HashSet;
 
 use coursegate::enrollment::{Command, CommandKind, Ruling, Status, StatusKind, render_table};
 use coursegate::payment::{AttemptEvent, AttemptStatus, AttemptStep};
-use coursegate::reason::{ApprovalCause, HoldReason, Note};
+use coursegate::reason::{ApprovalCause, HoldReason, Note, WithdrawReason};
 use proptest::prelude::*;
 
 fn commands() -> impl Strategy<Value = Command> {
@@ -23,6 +23,8 @@ fn commands() -> impl Strategy<Value = Command> {
         Just(Command::Expire),
         Just(Command::Withdraw),
         Just(Command::Refund),
+        Just(Command::Release),
+        Just(Command::Revoke),
         Just(Command::Reopen),
     ]
 }
@@ -32,17 +34,23 @@ fn commands() -> impl Strategy<Value = Command> {
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Model {
     approved: Option<ApprovalCause>,
-    closed: Option<StatusKind>,
+    closed: Option<Closed>,
     held: Option<HoldReason>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Closed {
+    Rejected,
+    Expired,
+    Withdrawn(WithdrawReason),
 }
 
 impl Model {
     /// Takes a command; `false` when it is refused.
     fn take(&mut self, command: &Command) -> bool {
-        let closed_by_somebody = matches!(
-            self.closed,
-            Some(StatusKind::Rejected | StatusKind::Withdrawn)
-        );
+        use WithdrawReason::{Left, MoneyBack, Revoked};
+        let closed_by_somebody =
+            matches!(self.closed, Some(Closed::Rejected | Closed::Withdrawn(_)));
         match command {
             Command::PaymentFailed => {}
             Command::PaymentConfirmed(_) if closed_by_somebody => {
@@ -51,13 +59,12 @@ impl Model {
             Command::PaymentConfirmed(cause) => {
                 *self = Self::approving(self.approved.unwrap_or(*cause).max(*cause));
             }
-            Command::Approve(_) if self.closed == Some(StatusKind::Withdrawn) => return false,
+            // Who left has to come back by themselves; all else the school may give again.
+            Command::Approve(_) if self.closed == Some(Closed::Withdrawn(Left)) => return false,
             Command::Approve(cause) => *self = Self::approving(self.approved.unwrap_or(*cause)),
             Command::Reject(_) => match (self.approved, self.closed) {
-                (Some(_), _) | (_, Some(StatusKind::Expired | StatusKind::Withdrawn)) => {
-                    return false;
-                }
-                _ => *self = Self::closing(StatusKind::Rejected),
+                (Some(_), _) | (_, Some(Closed::Expired | Closed::Withdrawn(_))) => return false,
+                _ => *self = Self::closing(Closed::Rejected),
             },
             Command::Hold(_) if self.approved.is_some() => {}
             Command::Hold(reason) => {
@@ -65,19 +72,24 @@ impl Model {
             }
             Command::Expire => match (self.closed, self.held) {
                 (None, Some(reason)) if reason != HoldReason::BankTransfer => return false,
-                (None, _) => *self = Self::closing(StatusKind::Expired),
+                (None, _) => *self = Self::closing(Closed::Expired),
                 (Some(_), _) => {}
             },
             Command::Withdraw if self.closed.is_none() => {
-                *self = Self::closing(StatusKind::Withdrawn);
+                *self = Self::closing(Closed::Withdrawn(Left));
             }
             Command::Withdraw => {}
-            Command::Refund if self.approved.is_some() => {
-                *self = Self::closing(StatusKind::Withdrawn);
+            Command::Refund if self.approved.is_some() || self.held.is_some() => {
+                *self = Self::closing(Closed::Withdrawn(MoneyBack));
             }
-            Command::Refund if self.held.is_some() => *self = Self::default(),
+            Command::Release if self.held.is_some() => *self = Self::default(),
             Command::Refund => return self.closed.is_some(),
+            Command::Release => return self.closed.is_some() || self.approved.is_some(),
+            // Money that waits is looked at first; what is closed stays as it is.
+            Command::Revoke if self.held.is_some() || self.closed.is_some() => {}
+            Command::Revoke => *self = Self::closing(Closed::Withdrawn(Revoked)),
             Command::Reopen if self.approved.is_some() => return false,
+            Command::Reopen if self.closed == Some(Closed::Withdrawn(Revoked)) => return false,
             Command::Reopen => self.closed = None,
         }
         true
@@ -97,7 +109,7 @@ impl Model {
         }
     }
 
-    fn closing(kind: StatusKind) -> Self {
+    fn closing(kind: Closed) -> Self {
         Self {
             closed: Some(kind),
             ..Self::default()
@@ -109,9 +121,9 @@ impl Model {
             Status::Approved { cause } => self.approved == Some(*cause),
             Status::AwaitingApproval { reason } => self.held == Some(*reason),
             Status::AwaitingPayment => *self == Self::default(),
-            closed @ (Status::Rejected { .. } | Status::Expired | Status::Withdrawn) => {
-                self.closed == Some(closed.kind())
-            }
+            Status::Rejected { .. } => self.closed == Some(Closed::Rejected),
+            Status::Expired => self.closed == Some(Closed::Expired),
+            Status::Withdrawn { why } => self.closed == Some(Closed::Withdrawn(*why)),
         }
     }
 }
@@ -129,7 +141,7 @@ proptest! {
                     prop_assert!(accepted && to != status, "{command:?} moves {status} to {to}");
                     status = to;
                     prop_assert!(
-                        matches!(status.after(&command), Ruling::Stay(_) | Ruling::Move(..)) || command == Command::Refund,
+                        matches!(status.after(&command), Ruling::Stay(_) | Ruling::Move(..)) || matches!(command, Command::Refund | Command::Release),
                         "{command:?} cannot be repeated in {status}"
                     );
                 }
@@ -207,14 +219,24 @@ fn paid_is_only_left_by_money_going_back() {
             AttemptEvent::Reversed => assert_eq!(step, AttemptStep::Move(AttemptStatus::Reversed)),
             _ => assert_eq!(step, AttemptStep::Stay),
         }
-        for returned in [AttemptStatus::Refunded, AttemptStatus::Reversed] {
-            let won_back =
-                (returned, *event) == (AttemptStatus::Reversed, AttemptEvent::Reinstated);
-            assert_eq!(
-                matches!(returned.after(*event), AttemptStep::Move(_)),
-                won_back,
-                "{event:?} of {returned}"
-            );
+    }
+    // Money that went back comes again only when the school wins it; and that the bank took it is
+    // kept beside that it was given back.
+    for event in AttemptEvent::ALL {
+        let refunded = AttemptStatus::Refunded.after(*event);
+        match event {
+            AttemptEvent::Reversed => {
+                assert_eq!(refunded, AttemptStep::Move(AttemptStatus::Reversed));
+            }
+            AttemptEvent::Reinstated => assert_eq!(refunded, AttemptStep::Refuse),
+            _ => assert_eq!(refunded, AttemptStep::Stay),
+        }
+        let reversed = AttemptStatus::Reversed.after(*event);
+        match event {
+            AttemptEvent::Reinstated => {
+                assert_eq!(reversed, AttemptStep::Move(AttemptStatus::Paid));
+            }
+            _ => assert_eq!(reversed, AttemptStep::Stay),
         }
     }
     for unpaid in [

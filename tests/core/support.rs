@@ -1,12 +1,13 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeZone, Utc};
-use coursegate::access::{AccessDecision, Question, ResourceKind};
+use coursegate::access::{AccessDecision, Question, ResourceKind, Terms, Visitor};
 use coursegate::adapter::memory::{MemoryStore, RecordingPublisher, TestClock};
 use coursegate::adapter::simulator::{Callback, Choice, Settings, Simulator};
-use coursegate::enrollment::Case;
-use coursegate::payment::Method;
+use coursegate::enrollment::{Case, Status};
+use coursegate::payment::{Method, Offer};
 use coursegate::port::{Lookup, Store};
+use coursegate::reason::WithdrawReason;
 use coursegate::registrar::{EnrolRequest, Enrolled, NextStep, Receipt, RegistrarBuilder};
 use coursegate::webhook::{Delivery, Signer};
 use coursegate::{
@@ -42,6 +43,24 @@ pub fn config() -> Config {
         account_number: "000000001".into(),
         branch_code: "000001".into(),
     })
+}
+
+/// What came of a request that led to an enrollment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Enrollee {
+    pub enrollment: EnrollmentId,
+    pub status: Status,
+    pub next: NextStep,
+}
+
+impl From<Enrolled> for Enrollee {
+    fn from(enrolled: Enrolled) -> Self {
+        Self {
+            enrollment: enrolled.enrollment.expect("an enrollment"),
+            status: enrolled.status.expect("a status"),
+            next: enrolled.next,
+        }
+    }
 }
 
 /// A registrar on a memory store, with a simulated provider and a clock that stands still.
@@ -82,8 +101,13 @@ impl World {
         }
     }
 
-    pub async fn enrol(&self, name: &str, method: Method) -> Enrolled {
-        self.registrar.enrol(request(name, method)).await.unwrap()
+    pub async fn enrol(&self, name: &str, method: Method) -> Enrollee {
+        self.ask(request(name, method)).await
+    }
+
+    /// Enrolls, for who has nothing yet.
+    pub async fn ask(&self, request: EnrolRequest) -> Enrollee {
+        self.registrar.enrol(request).await.unwrap().into()
     }
 
     /// Enrols and gives the attempt's reference and pay link.
@@ -168,12 +192,34 @@ pub fn learner(name: &str) -> LearnerId {
     LearnerId::new(name).unwrap()
 }
 
+/// Who looks at a page, and nothing is known about their request.
+pub fn visitor(name: &str) -> Visitor {
+    Visitor::new(learner(name))
+}
+
+pub fn withdrawn(why: WithdrawReason) -> Status {
+    Status::Withdrawn { why }
+}
+
+/// The references of the payments that access rests on.
+pub fn carrying(case: &Case) -> Vec<Reference> {
+    case.carrying().map(|it| it.reference.clone()).collect()
+}
+
 pub fn course() -> CourseId {
     CourseId::new("rust-101").unwrap()
 }
 
 pub fn price() -> Money {
     Money::zar(49_900).unwrap()
+}
+
+pub fn offer() -> Offer {
+    Offer {
+        price: price(),
+        title: Title::new("Thabo's first course").unwrap(),
+        terms: Terms::default(),
+    }
 }
 
 pub fn admin() -> PersonId {

@@ -96,7 +96,6 @@ async fn no_trace_of_an_erased_learner_is_left_in_any_table() {
         learner: learner("thandi"),
         course: course(),
         terms: Terms::default(),
-        migrated: false,
     };
     let bursary = desk.grant(new, "thandi is a good one").await.unwrap();
     desk.revoke(bursary.id, "told thandi").await.unwrap();

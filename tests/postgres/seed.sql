@@ -7,14 +7,16 @@ SELECT ('019c0000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'learner-
        '{"level":"full","kinds":["full"],"seconds":null,"restrictions":[]}',
        CASE WHEN n % 100 = 7 THEN 'awaiting_approval' WHEN n % 5 = 0 THEN 'awaiting_payment' ELSE 'approved' END,
        CASE WHEN n % 100 = 7 THEN 'bank_transfer' WHEN n % 5 = 0 THEN NULL ELSE 'automatic_card_payment' END,
-       NULL, NULL, 2, begun, begun, CASE WHEN n % 100 = 7 OR n % 5 = 0 THEN NULL ELSE begun + interval '40 s' END
+       CASE WHEN n % 100 = 7 THEN 'bank_transfer' END, NULL, 2, begun, begun, CASE WHEN n % 100 = 7 OR n % 5 = 0 THEN NULL ELSE begun + interval '40 s' END
 FROM generate_series(1, :rows) AS n, LATERAL (SELECT timestamptz '2025-01-01 00:00Z' + n * interval '30 s' AS begun) AS t;
 
 INSERT INTO coursegate.attempts
-    (reference, enrollment, number, learner, course, amount, currency, declared, link, link_url, status,
+    (reference, enrollment, number, learner, course, amount, currency, title, terms, purpose, declared, link, link_url, status,
      paid_at, paid_method, grade, standing, created_at)
 SELECT 'SEED-' || n, ('019c0000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 1, 'learner-' || n,
-       'course-' || n % 200, 49900, 'ZAR', CASE WHEN n % 100 = 7 THEN 'bank_transfer' ELSE 'card' END,
+       'course-' || n % 200, 49900, 'ZAR', 'Course ' || n % 200,
+       '{"level":"full","kinds":["full"],"seconds":null,"restrictions":[]}', 'first',
+       CASE WHEN n % 100 = 7 THEN 'bank_transfer' ELSE 'card' END,
        'link' || n, 'https://pay.example/link' || n,
        CASE WHEN paid THEN 'paid' WHEN n % 1000 = 5 THEN 'failed' ELSE 'link_ready' END,
        CASE WHEN paid THEN begun + interval '40 s' END,

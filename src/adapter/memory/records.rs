@@ -66,6 +66,7 @@ impl Records for MemoryStore {
                 Some(AwkwardMoney {
                     attempt: attempt.clone(),
                     enrollment: row.enrollment.status.clone(),
+                    waits_for: row.enrollment.waits_for,
                 })
             })
             .take(size + 1)

@@ -9,7 +9,7 @@ use super::id_map::IdMap;
 use super::timers::{Kept as KeptTimer, Timers};
 use crate::access::Grant;
 use crate::audit::{Concern, ConcernKey};
-use crate::enrollment::{Case, Change, Enrollment, InboxEntry, Status};
+use crate::enrollment::{Case, Change, Enrollment, InboxEntry};
 use crate::ids::{
     CourseId, EnrollmentId, GrantId, LearnerId, PayLinkId, PersonId, RecordId, Reference,
 };
@@ -199,7 +199,7 @@ impl State {
             return;
         };
         for attempt in &row.attempts {
-            if AwkwardMoney::is_awkward(attempt, &row.enrollment.status) {
+            if AwkwardMoney::is_awkward(attempt, row.enrollment.waits_for) {
                 self.awkward.insert(attempt.reference.clone(), id);
             } else if !self.awkward.is_empty() {
                 self.awkward.remove(&attempt.reference);
@@ -256,7 +256,7 @@ impl State {
     fn write_enrollment(&mut self, enrollment: Option<Enrollment>) {
         let Some(enrollment) = enrollment else { return };
         let id = enrollment.id;
-        if matches!(enrollment.status, Status::AwaitingApproval { .. }) {
+        if enrollment.waits_for.is_some() {
             self.pending.insert(id);
         } else if !self.pending.is_empty() {
             self.pending.remove(&id);

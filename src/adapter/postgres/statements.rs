@@ -198,10 +198,11 @@ impl Statements {
                  JOIN coursegate.enrollments AS e ON e.id = p.enrollment ORDER BY e.id",
             ),
             awkward_money: own(
-                &"SELECT json_build_object('attempt', row_to_json(a), 'status', e.status, 'reason', e.reason)
+                &"SELECT json_build_object('attempt', row_to_json(a), 'status', e.status, 'reason', e.reason,
+                     'waits_for', e.waits_for)
                  FROM coursegate.attempts AS a JOIN coursegate.enrollments AS e ON e.id = a.enrollment
                  WHERE a.status = 'paid' AND a.standing IN ('held', 'refund_due')
-                   AND (a.standing = 'refund_due' OR e.status <> 'awaiting_approval'
+                   AND (a.standing = 'refund_due' OR e.waits_for IS NULL
                         OR a.held_reason IN (%s))
                    AND a.reference > $1 ORDER BY a.reference LIMIT $2"
                     .replace("%s", &awkward_reasons()),

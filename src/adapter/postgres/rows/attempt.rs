@@ -4,11 +4,12 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::BadRow;
+use crate::access::Terms;
 use crate::evidence::Grade;
-use crate::ids::{CourseId, EnrollmentId, LearnerId, PayLinkId, Reference};
+use crate::ids::{CourseId, EnrollmentId, GrantId, LearnerId, PayLinkId, Reference, Title};
 use crate::money::{Currency, Money};
 use crate::payment::{
-    Attempt, AttemptStatus, Method, PayLink, Payment, ProofOfPayment, Refund, Standing,
+    Attempt, AttemptStatus, Method, PayLink, Payment, ProofOfPayment, Purpose, Refund, Standing,
 };
 
 #[derive(Serialize, Deserialize)]
@@ -19,6 +20,10 @@ pub(in super::super) struct AttemptRow {
     course: CourseId,
     amount: i64,
     currency: Currency,
+    title: Title,
+    terms: Terms,
+    purpose: String,
+    renews: Option<GrantId>,
     declared: Method,
     link: Option<PayLinkId>,
     link_url: Option<Arc<str>>,
@@ -43,6 +48,7 @@ impl From<Attempt> for AttemptRow {
         let (standing, held_reason) = match payment.map(|payment| payment.standing) {
             None => (None, None),
             Some(Standing::Counted) => (Some("counted"), None),
+            Some(Standing::Kept) => (Some("kept"), None),
             Some(Standing::Held(reason)) => (Some("held"), Some(reason.as_str())),
             Some(Standing::RefundDue(reason)) => (Some("refund_due"), Some(reason.as_str())),
             Some(Standing::Returned) => (Some("returned"), None),
@@ -58,6 +64,13 @@ impl From<Attempt> for AttemptRow {
             course: from.course,
             amount: from.amount.minor(),
             currency: from.amount.currency(),
+            title: from.title,
+            terms: from.terms,
+            purpose: from.purpose.as_str().to_owned(),
+            renews: match from.purpose {
+                Purpose::Renewal { of } => Some(of),
+                Purpose::First | Purpose::Upgrade | Purpose::Additional => None,
+            },
             declared: from.declared,
             link,
             link_url,
@@ -85,6 +98,7 @@ impl TryFrom<AttemptRow> for Attempt {
         let standing = match (row.standing.as_deref(), row.held_reason) {
             (None, None) => None,
             (Some("counted"), None) => Some(Standing::Counted),
+            (Some("kept"), None) => Some(Standing::Kept),
             (Some("held"), Some(reason)) => {
                 Some(Standing::Held(reason.parse().map_err(|_| bad())?))
             }
@@ -111,12 +125,22 @@ impl TryFrom<AttemptRow> for Attempt {
             (None, None, None, None) => None,
             _ => return Err(bad()),
         };
+        let purpose = match (row.purpose.as_str(), row.renews) {
+            ("first", None) => Purpose::First,
+            ("upgrade", None) => Purpose::Upgrade,
+            ("additional", None) => Purpose::Additional,
+            ("renewal", Some(of)) => Purpose::Renewal { of },
+            _ => return Err(bad()),
+        };
         Ok(Self {
             reference: row.reference,
             enrollment: row.enrollment,
             learner: row.learner,
             course: row.course,
             amount: Money::new(row.amount, row.currency).map_err(|_| bad())?,
+            title: row.title,
+            terms: row.terms,
+            purpose,
             declared: row.declared,
             link: row.link.map(|id| PayLink {
                 id,

@@ -3,11 +3,11 @@ use serde::{Deserialize, Serialize};
 
 use super::BadRow;
 use crate::access::Terms;
-use crate::enrollment::{Enrollment, Status, StatusKind, Version};
-use crate::ids::{CourseId, Email, EnrollmentId, LearnerId, PersonId, Reference, Title};
+use crate::enrollment::{Enrollment, FirstApproval, Status, StatusKind, Version};
+use crate::ids::{CourseId, Email, EnrollmentId, LearnerId, Title};
 use crate::money::{Currency, Money};
 use crate::payment::Method;
-use crate::reason::Note;
+use crate::reason::{HoldReason, Note};
 
 #[derive(Serialize, Deserialize)]
 pub(in super::super) struct EnrollmentRow {
@@ -22,8 +22,8 @@ pub(in super::super) struct EnrollmentRow {
     terms: Terms,
     status: StatusKind,
     reason: Option<String>,
-    first_approver: Option<PersonId>,
-    counted: Option<Reference>,
+    waits_for: Option<HoldReason>,
+    first_approval: Option<FirstApproval>,
     version: u64,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
@@ -36,7 +36,8 @@ impl From<Enrollment> for EnrollmentRow {
             Status::AwaitingApproval { reason } => Some(reason.as_str().to_owned()),
             Status::Approved { cause } => Some(cause.as_str().to_owned()),
             Status::Rejected { reason } => Some(reason.as_str().to_owned()),
-            Status::AwaitingPayment | Status::Expired | Status::Withdrawn => None,
+            Status::Withdrawn { why } => Some(why.as_str().to_owned()),
+            Status::AwaitingPayment | Status::Expired => None,
         };
         Self {
             id: from.id,
@@ -50,8 +51,8 @@ impl From<Enrollment> for EnrollmentRow {
             terms: from.terms,
             status,
             reason,
-            first_approver: from.first_approver,
-            counted: from.counted,
+            waits_for: from.waits_for,
+            first_approval: from.first_approval,
             version: from.version.0,
             created_at: from.created_at,
             updated_at: from.updated_at,
@@ -73,8 +74,8 @@ impl TryFrom<EnrollmentRow> for Enrollment {
             declared: row.declared,
             terms: row.terms,
             status: status(row.status, row.reason.as_deref())?,
-            first_approver: row.first_approver,
-            counted: row.counted,
+            waits_for: row.waits_for,
+            first_approval: row.first_approval,
             version: Version(row.version),
             created_at: row.created_at,
             updated_at: row.updated_at,
@@ -98,6 +99,8 @@ pub(super) fn status(kind: StatusKind, reason: Option<&str>) -> Result<Status, B
             reason: Note::new(word?),
         },
         StatusKind::Expired => Status::Expired,
-        StatusKind::Withdrawn => Status::Withdrawn,
+        StatusKind::Withdrawn => Status::Withdrawn {
+            why: word?.parse().map_err(|_| bad())?,
+        },
     })
 }

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use super::BadRow;
 use crate::access::{AccessLevel, EndReason, Grant, GrantSource, GrantState, Kinds, Restriction};
-use crate::ids::{CourseId, EnrollmentId, GrantId, LearnerId, PersonId, Reference};
+use crate::ids::{CourseId, EnrollmentId, ExternalKey, GrantId, LearnerId, PersonId, Reference};
 use crate::payment::Reversal;
 
 #[derive(Serialize, Deserialize)]
@@ -24,6 +24,7 @@ pub(in super::super) struct GrantRow {
     suspend_reason: Option<Reversal>,
     ended_at: Option<DateTime<Utc>>,
     end_reason: Option<EndReason>,
+    key: Option<ExternalKey>,
 }
 
 impl From<Grant> for GrantRow {
@@ -33,7 +34,7 @@ impl From<Grant> for GrantRow {
             GrantSource::Approval { by, payment } => ("approval", payment, Some(by)),
             GrantSource::Provisional => ("provisional", None, None),
             GrantSource::Admin { by } => ("admin", None, Some(by)),
-            GrantSource::Migration { by } => ("migration", None, Some(by)),
+            GrantSource::Migration { by, payment } => ("migration", payment, Some(by)),
         };
         let (suspended, ended) = match from.state {
             GrantState::Live => (None, None),
@@ -59,6 +60,7 @@ impl From<Grant> for GrantRow {
             suspend_reason,
             ended_at,
             end_reason,
+            key: from.key,
         }
     }
 }
@@ -73,7 +75,7 @@ impl TryFrom<GrantRow> for Grant {
             ("approval", payment, Some(by)) => GrantSource::Approval { by, payment },
             ("provisional", None, None) => GrantSource::Provisional,
             ("admin", None, Some(by)) => GrantSource::Admin { by },
-            ("migration", None, Some(by)) => GrantSource::Migration { by },
+            ("migration", payment, Some(by)) => GrantSource::Migration { by, payment },
             _ => return Err(bad()),
         };
         let suspended = row.suspended_at.zip(row.suspend_reason);
@@ -95,6 +97,7 @@ impl TryFrom<GrantRow> for Grant {
             starts_at: row.starts_at,
             expires_at: row.expires_at,
             state,
+            key: row.key,
         })
     }
 }

@@ -10,6 +10,7 @@ use crate::enrollment::{Case, StatusKind};
 use crate::ids::{CourseId, Email, Title};
 use crate::payment::Attempt;
 use crate::port::{AwkwardMoney, CourseFigures, DayFigures, Figures, PaymentItem, PendingItem};
+use crate::reason::HoldReason;
 
 /// One line of a list of payments.
 #[derive(Deserialize)]
@@ -59,6 +60,7 @@ pub(in super::super) struct AwkwardRow {
     attempt: AttemptRow,
     status: StatusKind,
     reason: Option<String>,
+    waits_for: Option<HoldReason>,
 }
 
 impl TryFrom<AwkwardRow> for AwkwardMoney {
@@ -68,6 +70,7 @@ impl TryFrom<AwkwardRow> for AwkwardMoney {
         Ok(Self {
             attempt: row.attempt.try_into()?,
             enrollment: status(row.status, row.reason.as_deref())?,
+            waits_for: row.waits_for,
         })
     }
 }

@@ -34,7 +34,9 @@ CREATE DOMAIN coursegate.attempt_status AS text
 CREATE DOMAIN coursegate.grade AS text
     CONSTRAINT a_grade_is_known CHECK (VALUE IN ('unsigned', 'signed', 'confirmed'));
 CREATE DOMAIN coursegate.standing AS text
-    CONSTRAINT a_standing_is_known CHECK (VALUE IN ('counted', 'held', 'refund_due', 'returned'));
+    CONSTRAINT a_standing_is_known CHECK (VALUE IN ('counted', 'kept', 'held', 'refund_due', 'returned'));
+CREATE DOMAIN coursegate.purpose AS text
+    CONSTRAINT a_purpose_is_known CHECK (VALUE IN ('first', 'upgrade', 'renewal', 'additional'));
 CREATE DOMAIN coursegate.grant_source AS text
     CONSTRAINT a_source_is_known CHECK (VALUE IN ('payment', 'approval', 'provisional', 'admin', 'migration'));
 CREATE DOMAIN coursegate.access_level AS text
@@ -53,27 +55,30 @@ CREATE TABLE coursegate.enrollments (
     email       text COLLATE "C" NOT NULL,
     course      text COLLATE "C" NOT NULL,
     title       text NOT NULL,
-    price       coursegate.minor_units NOT NULL,
+    price       coursegate.minor_units NOT NULL,   -- today's; what was paid for is the attempt's
     currency    coursegate.currency NOT NULL,
     declared    coursegate.method NOT NULL,
-    terms       jsonb NOT NULL,           -- what access the money buys
+    terms       jsonb NOT NULL,           -- the access that is asked for today
     status      coursegate.enrollment_status NOT NULL,
-    reason      text,                     -- why it is held, approved or rejected
-    first_approver text COLLATE "C",      -- who has approved it, where two people have to
-    counted     text COLLATE "C",         -- the payment that carries it
+    reason      text,                     -- why it is held, approved, rejected or withdrawn
+    waits_for   text,                     -- what waits for a person, whatever its status
+    first_approval jsonb,                 -- who has approved what, where two people have to
     version     bigint NOT NULL,          -- one more with every change
     created_at  timestamptz NOT NULL,
     updated_at  timestamptz NOT NULL,
     approved_at timestamptz,              -- when it was last approved
     CONSTRAINT one_enrollment_per_learner_and_course UNIQUE (learner, course),
     CONSTRAINT a_status_has_its_reason
-        CHECK ((status IN ('awaiting_approval', 'approved', 'rejected')) = (reason IS NOT NULL))
+        CHECK ((status IN ('awaiting_approval', 'approved', 'rejected', 'withdrawn')) = (reason IS NOT NULL)),
+    CONSTRAINT what_is_held_waits
+        CHECK (CASE status WHEN 'awaiting_approval' THEN waits_for IS NOT DISTINCT FROM reason
+                           WHEN 'approved' THEN true ELSE waits_for IS NULL END)
 ) WITH (fillfactor = 80);                 -- room for the next version on the same page
 CREATE INDEX enrollments_by_email ON coursegate.enrollments (email, id);
 CREATE INDEX enrollments_by_day ON coursegate.enrollments (created_at);
 CREATE INDEX enrollments_by_course ON coursegate.enrollments (course, created_at);
 
--- The approval queue: the enrollments that await approval, oldest first. A table, and not an
+-- The approval queue: the enrollments that wait for a person, oldest first. A table, and not an
 -- index on the status, so that a change of status touches no index at all.
 CREATE TABLE coursegate.pending (
     enrollment uuid PRIMARY KEY REFERENCES coursegate.enrollments
@@ -88,6 +93,10 @@ CREATE TABLE coursegate.attempts (
     course        text COLLATE "C" NOT NULL,
     amount        coursegate.minor_units NOT NULL,
     currency      coursegate.currency NOT NULL,
+    title         text NOT NULL,                  -- with amount and terms: what was offered
+    terms         jsonb NOT NULL,                 -- the access that the money buys
+    purpose       coursegate.purpose NOT NULL,
+    renews        uuid,                           -- the grant that a renewal follows
     declared      coursegate.method NOT NULL,
     link          text COLLATE "C",               -- the provider's pay link
     link_url      text,
@@ -112,6 +121,7 @@ CREATE TABLE coursegate.attempts (
                AND (paid_at IS NULL) = (paid_method IS NULL)),
     CONSTRAINT held_money_has_a_reason
         CHECK ((standing IN ('held', 'refund_due')) = (held_reason IS NOT NULL)),
+    CONSTRAINT a_renewal_renews_a_grant CHECK ((purpose = 'renewal') = (renews IS NOT NULL)),
     CONSTRAINT no_more_goes_back_than_came
         CHECK (returned >= 0 AND returned <= coalesce(paid_amount, amount))
 );
@@ -143,10 +153,12 @@ CREATE TABLE coursegate.grants (
     suspend_reason text,
     ended_at     timestamptz,
     end_reason   text,
+    key          text COLLATE "C",        -- another system's name for it, if it was brought over
     CONSTRAINT one_grant_per_payment UNIQUE (payment),
     CONSTRAINT an_end_has_a_reason CHECK ((ended_at IS NULL) = (end_reason IS NULL)),
     CONSTRAINT a_suspension_has_a_reason CHECK ((suspended_at IS NULL) = (suspend_reason IS NULL))
 );
+CREATE UNIQUE INDEX one_grant_per_key ON coursegate.grants (key) WHERE key IS NOT NULL;
 CREATE INDEX grants_by_learner ON coursegate.grants (learner, course);
 
 -- One webhook, by the key derived from it. It is never forgotten: waiting (for the provider),
@@ -411,7 +423,7 @@ BEGIN
             UPDATE coursegate.enrollments AS old SET
                 email = e.email, title = e.title, price = e.price, currency = e.currency,
                 declared = e.declared, terms = e.terms, status = e.status, reason = e.reason,
-                first_approver = e.first_approver, counted = e.counted, version = e.version, updated_at = e.updated_at,
+                waits_for = e.waits_for, first_approval = e.first_approval, version = e.version, updated_at = e.updated_at,
                 approved_at = CASE WHEN e.status = 'approved' AND old.status <> 'approved'
                               THEN e.updated_at ELSE old.approved_at END
                 WHERE id = e.id AND version = expected;
@@ -420,7 +432,7 @@ BEGIN
             RETURN 'conflict';
         END IF;
         written := true;
-        IF e.status = 'awaiting_approval' THEN
+        IF e.waits_for IS NOT NULL THEN
             INSERT INTO coursegate.pending VALUES (e.id) ON CONFLICT DO NOTHING;
         ELSE
             DELETE FROM coursegate.pending WHERE enrollment = e.id;
@@ -454,13 +466,15 @@ BEGIN
         GET DIAGNOSTICS changed = ROW_COUNT;
         IF changed < jsonb_array_length(change -> 'attempts') THEN
             INSERT INTO coursegate.attempts
-                (reference, enrollment, number, learner, course, amount, currency, declared, link, link_url,
+                (reference, enrollment, number, learner, course, amount, currency, title, terms, purpose, renews,
+                 declared, link, link_url,
                  status, paid_at, paid_amount, paid_currency, paid_method, grade, standing, held_reason,
                  refunds, returned, proof, created_at)
                 SELECT a.reference, a.enrollment,
                        (SELECT count(*) FROM coursegate.attempts AS b WHERE b.enrollment = a.enrollment)
                            + row_number() OVER (),
-                       a.learner, a.course, a.amount, a.currency, a.declared, a.link, a.link_url,
+                       a.learner, a.course, a.amount, a.currency, a.title, a.terms, a.purpose, a.renews,
+                       a.declared, a.link, a.link_url,
                        a.status, a.paid_at, a.paid_amount, a.paid_currency, a.paid_method, a.grade,
                        a.standing, a.held_reason, a.refunds, a.returned, a.proof, a.created_at
                 FROM jsonb_populate_recordset(NULL::coursegate.attempts, change -> 'attempts') AS a

@@ -1,0 +1,98 @@
+use serde::{Deserialize, Serialize};
+
+use crate::reason::words;
+
+/// How much of a course a grant opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum AccessLevel {
+    /// Nothing.
+    None,
+    /// Lessons and resources that the host marks as preview.
+    Preview,
+    /// Lessons, resources and quizzes, without certificates.
+    Limited,
+    /// Everything.
+    Full,
+}
+
+words!(AccessLevel {
+    None => "none",
+    Preview => "preview",
+    Limited => "limited",
+    Full => "full",
+});
+
+/// What a learner wants to open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ResourceKind {
+    /// A lesson.
+    Lesson,
+    /// A file or other material.
+    Resource,
+    /// A quiz or test.
+    Quiz,
+    /// The certificate.
+    Certificate,
+    /// The course as a whole.
+    Full,
+}
+
+words!(ResourceKind {
+    Lesson => "lesson",
+    Resource => "resource",
+    Quiz => "quiz",
+    Certificate => "certificate",
+    Full => "full",
+});
+
+/// The kinds a grant covers. A set with [`ResourceKind::Full`] covers every kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Vec<ResourceKind>", into = "Vec<ResourceKind>")]
+pub struct Kinds(u8);
+
+impl Kinds {
+    /// Every kind.
+    pub fn all() -> Self {
+        Self::only([ResourceKind::Full])
+    }
+
+    /// Only these.
+    pub fn only(kinds: impl IntoIterator<Item = ResourceKind>) -> Self {
+        Self(kinds.into_iter().fold(0, |set, kind| set | Self::bit(kind)))
+    }
+
+    /// Whether the set covers a kind.
+    pub fn cover(&self, kind: ResourceKind) -> bool {
+        self.0 & (Self::bit(ResourceKind::Full) | Self::bit(kind)) != 0
+    }
+
+    /// Whether the set covers every kind that another covers.
+    pub fn include(&self, others: &Self) -> bool {
+        ResourceKind::ALL
+            .iter()
+            .all(|kind| self.cover(*kind) || !others.cover(*kind))
+    }
+
+    fn bit(kind: ResourceKind) -> u8 {
+        1 << kind as u8
+    }
+}
+
+impl From<Vec<ResourceKind>> for Kinds {
+    fn from(kinds: Vec<ResourceKind>) -> Self {
+        Self::only(kinds)
+    }
+}
+
+impl From<Kinds> for Vec<ResourceKind> {
+    fn from(kinds: Kinds) -> Self {
+        let named = |kind: &&ResourceKind| kinds.0 & Kinds::bit(**kind) != 0;
+        ResourceKind::ALL.iter().filter(named).copied().collect()
+    }
+}
+
+impl Default for Kinds {
+    fn default() -> Self {
+        Self::all()
+    }
+}

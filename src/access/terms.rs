@@ -1,0 +1,80 @@
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::level::{AccessLevel, Kinds};
+use super::restriction::Restriction;
+
+/// What access an offer gives: how much of a course, of which kinds, for how long and under
+/// which restrictions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Terms {
+    /// How much of the course.
+    pub level: AccessLevel,
+    /// Which kinds of content.
+    pub kinds: Kinds,
+    /// For how long, in seconds from the approval; `None` for ever.
+    pub seconds: Option<u64>,
+    /// Under which restrictions.
+    pub restrictions: Vec<Restriction>,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self {
+            level: AccessLevel::Full,
+            kinds: Kinds::all(),
+            seconds: None,
+            restrictions: Vec::new(),
+        }
+    }
+}
+
+impl Terms {
+    /// Full access for a limited time.
+    pub fn lasting(term: Duration) -> Self {
+        Self {
+            seconds: Some(term.as_secs()),
+            ..Self::default()
+        }
+    }
+
+    /// Whether they give everything that others give: the level, each kind, as long a time, and
+    /// no restriction that the others do not have too.
+    ///
+    /// ```
+    /// use coursegate::access::{AccessLevel, Terms};
+    /// use std::time::Duration;
+    ///
+    /// let (ever, month) = (Terms::default(), Terms::lasting(Duration::from_secs(30 * 86_400)));
+    /// assert!(ever.is_at_least(&month) && !month.is_at_least(&ever));
+    /// let limited = Terms { level: AccessLevel::Limited, ..Terms::default() };
+    /// assert!(!limited.is_at_least(&month) && !month.is_at_least(&limited));
+    /// ```
+    #[must_use]
+    pub fn is_at_least(&self, other: &Self) -> bool {
+        let lasts = match (self.seconds, other.seconds) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(mine), Some(others)) => mine >= others,
+        };
+        lasts
+            && self.level >= other.level
+            && self.kinds.include(&other.kinds)
+            && are_no_narrower(&self.restrictions, &other.restrictions)
+    }
+
+    pub(crate) fn expiry(&self, from: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let seconds = i64::try_from(self.seconds?).ok()?;
+        from.checked_add_signed(chrono::Duration::try_seconds(seconds)?)
+    }
+}
+
+/// Whether each of some restrictions lets through what others let through: all of them hold.
+pub(super) fn are_no_narrower(restrictions: &[Restriction], others: &[Restriction]) -> bool {
+    restrictions
+        .iter()
+        .all(|mine| others.iter().any(|other| mine.is_no_narrower_than(other)))
+}

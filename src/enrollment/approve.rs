@@ -1,0 +1,295 @@
+//! What a person approves: which money, on whose terms, and who has to sign.
+
+use serde::{Deserialize, Serialize};
+
+use super::case::Case;
+use super::draft::Draft;
+use super::ruling::{Command, Refusal, Ruling};
+use super::status::Status;
+use super::step::{Applied, CaseError, Effect, Step};
+use crate::access::{GrantSource, GrantState, Terms};
+use crate::evidence::Grade;
+use crate::ids::{PersonId, Reference};
+use crate::money::Money;
+use crate::payment::{Attempt, Method, Payment, Standing};
+use crate::reason::{ApprovalCause, HoldReason};
+use crate::record::Fact;
+
+/// One of two signatures that are needed, and what it is for. When anything of that changes,
+/// the signature is worth nothing any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirstApproval {
+    /// Who signed.
+    pub by: PersonId,
+    /// What they signed.
+    pub of: Approvable,
+}
+
+/// What an approval rests on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approvable {
+    /// The attempt whose money is approved; `None` for access ahead of any money.
+    pub payment: Option<Reference>,
+    /// What that attempt asks, or else what the enrollment does.
+    pub amount: Money,
+    /// What the enrollment asks today.
+    pub price: Money,
+    /// The access that is given.
+    pub terms: Terms,
+    /// The money that arrived for the attempt, and how well it is proven.
+    pub money: Option<Payment>,
+    /// The sum that the person saw on a bank statement.
+    pub seen: Option<Money>,
+}
+
+impl Approvable {
+    /// The highest sum of it, in minor units: asked today, asked by the attempt, or arrived.
+    pub fn highest(&self) -> i64 {
+        let arrived = self.money.and_then(|money| money.amount);
+        [Some(self.amount), Some(self.price), arrived, self.seen]
+            .into_iter()
+            .flatten()
+            .map(|sum| sum.minor())
+            .max()
+            .unwrap_or_default()
+    }
+}
+
+/// What there is to approve.
+enum Choice {
+    /// The money of an attempt: held, or a bank transfer that the person vouches for.
+    Money(usize),
+    /// Access ahead of any money.
+    Ahead,
+    /// Nothing: the learner has access by it.
+    Nothing,
+}
+
+impl Case {
+    /// A person approves; where two have to, the first of them changes nothing but that. Money
+    /// that is held, or the newest bank transfer, carries it, and gives what its own offer says.
+    ///
+    /// # Errors
+    /// [`CaseError::Refused`], [`CaseError::Vetoed`] or [`CaseError::SecondPersonNeeded`].
+    pub fn approve(
+        self,
+        by: &PersonId,
+        cause: ApprovalCause,
+        step: &Step<'_>,
+    ) -> Result<Applied, CaseError> {
+        let mut draft = self.draft(step);
+        draft.lapse()?;
+        let chosen = match draft.to_approve()? {
+            Choice::Money(at) => Some(at),
+            Choice::Ahead => None,
+            Choice::Nothing => return Ok(draft.finish_if_any()),
+        };
+        draft.approve(by, cause, chosen, None)
+    }
+
+    /// A person approves, having seen the money of one bank transfer on a statement.
+    ///
+    /// # Errors
+    /// [`CaseError::UnknownAttempt`]; [`CaseError::NoTransfer`] when nobody waits for that
+    /// transfer any more; [`CaseError::Covered`] when the learner has what it buys already;
+    /// [`CaseError::Refused`], [`CaseError::Vetoed`] or [`CaseError::SecondPersonNeeded`].
+    pub fn approve_seen(
+        self,
+        by: &PersonId,
+        cause: ApprovalCause,
+        (payment, amount): (&Reference, Money),
+        step: &Step<'_>,
+    ) -> Result<Applied, CaseError> {
+        let mut draft = self.draft(step);
+        let at = draft.index_of(payment)?;
+        if !draft.case.attempts[at].is_open_transfer() {
+            return Err(CaseError::NoTransfer);
+        }
+        draft.lapse()?;
+        let attempt = &draft.case.attempts[at];
+        if draft.case.covering(attempt, step.now).is_some() {
+            return Err(CaseError::Covered);
+        }
+        draft.approve(by, cause, Some(at), Some(amount))
+    }
+}
+
+impl Draft<'_> {
+    fn approve(
+        mut self,
+        by: &PersonId,
+        cause: ApprovalCause,
+        chosen: Option<usize>,
+        seen: Option<Money>,
+    ) -> Result<Applied, CaseError> {
+        if let Ruling::Refuse(refusal) = self.case.enrollment.status.after(&Command::Approve(cause))
+        {
+            return Err(CaseError::Refused(refusal));
+        }
+        if self.is_first_of_two(by, cause, self.approvable(chosen, seen))? {
+            return Ok(self.finish(Effect::Changed));
+        }
+        self.rule(&Command::Approve(cause))?;
+        if let Some(at) = chosen {
+            let attempt = &self.case.attempts[at];
+            if !attempt.holds_money() {
+                let amount = seen.unwrap_or(attempt.amount);
+                self.vouch(at, amount)?;
+            }
+        }
+        self.let_in(by, chosen);
+        Ok(self.finish(Effect::Approved))
+    }
+
+    fn to_approve(&self) -> Result<Choice, CaseError> {
+        let case = &self.case;
+        if !matches!(case.enrollment.status, Status::Approved { .. }) {
+            let chosen = self.held_money().or_else(|| self.open_transfer());
+            return Ok(chosen.map_or(Choice::Ahead, Choice::Money));
+        }
+        let useful = |attempt: &Attempt| case.covering(attempt, self.now()).is_none();
+        let held = |attempt: &Attempt| attempt.is_held() && useful(attempt);
+        let transfer = |at: &usize| *at + 1 == case.attempts.len() && useful(&case.attempts[*at]);
+        let chosen = self
+            .least_grave(held)
+            .or_else(|| self.open_transfer().filter(transfer));
+        if let Some(at) = chosen {
+            return Ok(Choice::Money(at));
+        }
+        let lasting = case
+            .grants
+            .iter()
+            .filter(|grant| grant.source != GrantSource::Provisional);
+        let mut suspended = false;
+        for grant in lasting {
+            match grant.state {
+                GrantState::Live if grant.expires_at.is_none_or(|end| end > self.now()) => {
+                    return Ok(Choice::Nothing);
+                }
+                GrantState::Suspended { .. } => suspended = true,
+                GrantState::Live | GrantState::Ended { .. } => {}
+            }
+        }
+        match suspended {
+            true => Err(CaseError::Refused(Refusal::Disputed)),
+            false => Ok(Choice::Ahead),
+        }
+    }
+
+    /// The payment to count when a person approves: held rather than to be given back, for what
+    /// is asked today rather than for less, the least grave, the oldest.
+    pub(super) fn held_money(&self) -> Option<usize> {
+        self.least_grave(Attempt::holds_money)
+    }
+
+    fn least_grave(&self, fits: impl Fn(&Attempt) -> bool) -> Option<usize> {
+        let asked = &self.case.enrollment.terms;
+        let rank = |(at, attempt): (usize, &Attempt)| {
+            let less = !attempt.terms.is_at_least(asked);
+            match attempt.payment?.standing {
+                Standing::Held(reason) => Some((false, less, reason, at)),
+                Standing::RefundDue(reason) => Some((true, less, reason, at)),
+                Standing::Counted | Standing::Kept | Standing::Returned => None,
+            }
+        };
+        let attempts = self.case.attempts.iter().enumerate();
+        let held = attempts.filter(|(_, attempt)| attempt.holds_money() && fits(attempt));
+        held.filter_map(rank).min().map(|(.., at)| at)
+    }
+
+    /// The bank transfer a person vouches for when they approve: the newest.
+    pub(super) fn open_transfer(&self) -> Option<usize> {
+        let attempts = &self.case.attempts;
+        attempts.iter().rposition(Attempt::is_open_transfer)
+    }
+
+    /// Takes a person's word for a bank transfer: they saw the statement.
+    fn vouch(&mut self, at: usize, amount: Money) -> Result<(), CaseError> {
+        let payment = Payment {
+            at: self.now(),
+            amount: Some(amount),
+            method: Method::BankTransfer,
+            grade: Grade::Unsigned,
+            standing: Standing::Counted,
+        };
+        self.pay(at, payment, None)
+    }
+
+    /// Gives the access that a person approved, resting on a payment if there is one.
+    fn let_in(&mut self, by: &PersonId, chosen: Option<usize>) {
+        let by = by.clone();
+        match chosen {
+            Some(at) => {
+                let payment = Some(self.case.attempts[at].reference.clone());
+                self.grant(at, GrantSource::Approval { by, payment });
+                self.count(at);
+            }
+            None => self.grant_ahead(by),
+        }
+    }
+
+    fn approvable(&self, chosen: Option<usize>, seen: Option<Money>) -> Approvable {
+        let enrollment = &self.case.enrollment;
+        let attempt = chosen.map(|at| &self.case.attempts[at]);
+        Approvable {
+            payment: attempt.map(|attempt| attempt.reference.clone()),
+            amount: attempt.map_or(enrollment.price, |attempt| attempt.amount),
+            price: enrollment.price,
+            terms: attempt
+                .map_or(&enrollment.terms, |attempt| &attempt.terms)
+                .clone(),
+            money: attempt.and_then(|attempt| attempt.payment),
+            seen,
+        }
+    }
+
+    /// Whether this approval is the first of two that are needed; it is noted then.
+    fn is_first_of_two(
+        &mut self,
+        by: &PersonId,
+        cause: ApprovalCause,
+        of: Approvable,
+    ) -> Result<bool, CaseError> {
+        let limit = self.rules().four_eyes_above;
+        if cause.is_past_everybody() || limit.is_none_or(|limit| of.highest() <= limit) {
+            return Ok(false);
+        }
+        match &self.case.enrollment.first_approval {
+            Some(first) if first.of == of => match first.by == *by {
+                true => Err(CaseError::SecondPersonNeeded),
+                false => Ok(false),
+            },
+            _ => {
+                let by = by.clone();
+                self.case.enrollment.first_approval = Some(FirstApproval { by, of });
+                self.record(Fact::FirstApproval);
+                Ok(true)
+            }
+        }
+    }
+
+    /// Drops a first signature when what it was for is not what would be approved now.
+    pub(super) fn drop_stale_signature(&mut self) {
+        let Some(first) = &self.case.enrollment.first_approval else {
+            return;
+        };
+        let chosen = match (&first.of.payment, first.of.seen) {
+            (Some(payment), Some(_)) => self.index_of(payment).ok(),
+            _ => match self.to_approve() {
+                Ok(Choice::Money(at)) => Some(at),
+                Ok(Choice::Ahead | Choice::Nothing) | Err(_) => None,
+            },
+        };
+        if self.approvable(chosen, first.of.seen) != first.of {
+            self.case.enrollment.first_approval = None;
+        }
+    }
+
+    /// A guard cannot veto a hold away: the money would be out of sight.
+    pub(super) fn rule_hold(&mut self, reason: HoldReason) -> Result<(), CaseError> {
+        match self.rule(&Command::Hold(reason)) {
+            Ok(_) | Err(CaseError::Vetoed(_)) => Ok(()),
+            Err(other) => Err(other),
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! What a learner who asks for a course is told, from what there is already.
+
+use chrono::{DateTime, Utc};
+
+use super::case::Case;
+use super::status::Status;
+use crate::access::{Cover, Grant, GrantSource, GrantState, Terms, cover};
+use crate::ids::Reference;
+use crate::payment::{Attempt, AttemptStatus, Method, Offer, Purpose};
+use crate::reason::{HoldReason, WithdrawReason};
+
+/// What a learner wants beside what they have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Intent {
+    /// The course. Who has it already buys nothing.
+    #[default]
+    Enroll,
+    /// More time, before the access they have ends. It begins where that ends.
+    Renew,
+    /// The course, whether they have it already or not.
+    BuyAgain,
+}
+
+/// What a learner asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask<'a> {
+    /// The offer of today.
+    pub offer: &'a Offer,
+    /// How they want to pay.
+    pub declared: Method,
+    /// What they want it for.
+    pub intent: Intent,
+}
+
+/// What is to become of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// They have it already.
+    Open(Cover),
+    /// A payment that came is being confirmed.
+    Confirming,
+    /// Money of theirs waits for a person, or the enrollment does.
+    Waits(HoldReason),
+    /// The school ended their access.
+    Ended,
+    /// There is an attempt to pay for just this.
+    GoOn(Reference),
+    /// A new attempt is needed.
+    Start(Purpose),
+}
+
+impl Ask<'_> {
+    /// What is told a learner with these grants, and no enrollment in the course.
+    pub fn of_grants(&self, grants: &[Grant], now: DateTime<Utc>) -> Asked {
+        match self.purpose(grants, now) {
+            Ok(purpose) => Asked::Start(purpose),
+            Err(cover) => Asked::Open(cover),
+        }
+    }
+
+    /// What is told a learner with this enrollment. Nobody is asked to pay while money of theirs
+    /// that fits is on its way, or waits.
+    pub fn of_case(&self, case: &Case, now: DateTime<Utc>) -> Asked {
+        let purpose = match self.purpose(&case.grants, now) {
+            Ok(purpose) => purpose,
+            Err(cover) => return Asked::Open(cover),
+        };
+        let status = &case.enrollment.status;
+        if let Status::Withdrawn {
+            why: WithdrawReason::Revoked,
+        } = status
+        {
+            return Asked::Ended;
+        }
+        if case.confirming {
+            return Asked::Confirming;
+        }
+        if let Some(reason) = self.held(case, purpose) {
+            return Asked::Waits(reason);
+        }
+        match status {
+            Status::AwaitingApproval { reason } if *reason != HoldReason::BankTransfer => {
+                return Asked::Waits(*reason);
+            }
+            _ => {}
+        }
+        let usable = |attempt: &&Attempt| {
+            matches!(
+                attempt.status,
+                AttemptStatus::Started | AttemptStatus::LinkReady
+            ) && attempt.is_for(self.offer, purpose, self.declared)
+        };
+        match case.latest_attempt().filter(usable) {
+            Some(attempt) if status.is_open() && !case.has_lapsed(now) => {
+                Asked::GoOn(attempt.reference.clone())
+            }
+            _ => Asked::Start(purpose),
+        }
+    }
+
+    /// What an attempt would be for, or what they have already.
+    fn purpose(&self, grants: &[Grant], now: DateTime<Utc>) -> Result<Purpose, Cover> {
+        let terms = &self.offer.terms;
+        let more = || {
+            let live =
+                |grant: &Grant| grant.is_live(now) && grant.source != GrantSource::Provisional;
+            match grants.iter().any(live) {
+                true => Purpose::Upgrade,
+                false => Purpose::First,
+            }
+        };
+        match self.intent {
+            Intent::Enroll => cover(grants.iter(), terms, now).map_or_else(|| Ok(more()), Err),
+            Intent::BuyAgain => Ok(match cover(grants.iter(), terms, now) {
+                Some(_) => Purpose::Additional,
+                None => more(),
+            }),
+            Intent::Renew => {
+                // However long the access they have lasts, more time follows it.
+                let any_time = Terms {
+                    seconds: Some(0),
+                    ..terms.clone()
+                };
+                match cover(grants.iter(), &any_time, now) {
+                    Some(forever @ Cover { until: None }) => Err(forever),
+                    Some(_) => Ok(last(grants, now)
+                        .map_or_else(more, |last| Purpose::Renewal { of: last.id })),
+                    None => Ok(more()),
+                }
+            }
+        }
+    }
+
+    /// Why money that fits waits for a person.
+    fn held(&self, case: &Case, purpose: Purpose) -> Option<HoldReason> {
+        let fits = |attempt: &&Attempt| match purpose {
+            Purpose::Renewal { .. } | Purpose::Additional => attempt.purpose == purpose,
+            Purpose::First | Purpose::Upgrade => attempt.terms.is_at_least(&self.offer.terms),
+        };
+        let held = case.attempts.iter().filter(|attempt| attempt.is_held());
+        held.filter(fits).filter_map(Attempt::held_back).max()
+    }
+}
+
+/// The grant that ends last of those that are not over.
+fn last(grants: &[Grant], now: DateTime<Utc>) -> Option<&Grant> {
+    grants
+        .iter()
+        .filter(|grant| grant.state == GrantState::Live && grant.source != GrantSource::Provisional)
+        .filter(|grant| grant.expires_at.is_some_and(|end| end > now))
+        .max_by_key(|grant| (grant.expires_at, grant.id))
+}

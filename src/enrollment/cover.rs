@@ -1,0 +1,129 @@
+//! What a payment would add to what the learner has already.
+
+use chrono::{DateTime, Utc};
+
+use super::case::Case;
+use super::status::Status;
+use crate::access::{EndReason, Grant, GrantSource, GrantState, cover};
+use crate::ids::GrantId;
+use crate::payment::{Attempt, Purpose, Standing};
+use crate::reason::HoldReason;
+
+/// Why a payment would buy nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Covering {
+    /// Another payment for this enrollment gives all of it.
+    Paid,
+    /// Grants give all of it that rest on no payment for this enrollment: a bursary, for example.
+    Given,
+}
+
+impl Covering {
+    /// Why such money is kept back.
+    pub fn reason(self) -> HoldReason {
+        match self {
+            Self::Paid => HoldReason::DuplicateMoney,
+            Self::Given => HoldReason::AccessCovered,
+        }
+    }
+}
+
+impl Case {
+    /// The grants of this enrollment.
+    pub fn own_grants(&self) -> impl Iterator<Item = &Grant> + Clone {
+        let id = self.enrollment.id;
+        self.grants
+            .iter()
+            .filter(move |grant| grant.enrollment == Some(id))
+    }
+
+    /// Why the money of an attempt buys nothing, if it does: a renewal that was paid already, or
+    /// access that the learner has. `None` when it gives them something.
+    pub fn covering(&self, attempt: &Attempt, now: DateTime<Utc>) -> Option<Covering> {
+        let others = self
+            .grants
+            .iter()
+            .filter(|grant| grant.source.payment() != Some(&attempt.reference))
+            // What a person gave ahead of any payment waits for one.
+            .filter(|grant| !self.is_ahead(grant));
+        let id = self.enrollment.id;
+        let paid = others
+            .clone()
+            .filter(|grant| grant.enrollment == Some(id) && grant.source.payment().is_some());
+        let mut terms = attempt.terms.clone();
+        match attempt.purpose {
+            Purpose::Additional => return None,
+            Purpose::Renewal { of } if self.is_renewed(of, attempt) => return Some(Covering::Paid),
+            // More time is only worth nothing to who has all there is.
+            Purpose::Renewal { .. } => terms.seconds = None,
+            Purpose::First | Purpose::Upgrade => {}
+        }
+        cover(others, &terms, now)?;
+        Some(match cover(paid, &terms, now) {
+            Some(_) => Covering::Paid,
+            None => Covering::Given,
+        })
+    }
+
+    /// Whether a grant was given by a person ahead of any payment for this enrollment.
+    pub(super) fn is_ahead(&self, grant: &Grant) -> bool {
+        grant.enrollment == Some(self.enrollment.id)
+            && matches!(grant.source, GrantSource::Approval { payment: None, .. })
+    }
+
+    /// Whether another attempt has renewed a grant.
+    fn is_renewed(&self, of: GrantId, but: &Attempt) -> bool {
+        let same = |other: &&Attempt| {
+            other.purpose == Purpose::Renewal { of } && other.reference != but.reference
+        };
+        self.attempts.iter().filter(same).any(|other| {
+            self.own_grants().any(|grant| {
+                grant.source.payment() == Some(&other.reference)
+                    && !matches!(
+                        grant.state,
+                        GrantState::Ended {
+                            why: EndReason::Refunded | EndReason::Reversed | EndReason::Revoked,
+                            ..
+                        }
+                    )
+            })
+        })
+    }
+
+    /// The attempts on whose money a grant of this enrollment rests that has not ended.
+    pub fn carrying(&self) -> impl Iterator<Item = &Attempt> {
+        self.attempts.iter().filter(|attempt| {
+            let counts = attempt
+                .payment
+                .is_some_and(|payment| payment.standing == Standing::Counted);
+            let rests = |grant: &Grant| {
+                grant.source.payment() == Some(&attempt.reference)
+                    && !matches!(grant.state, GrantState::Ended { .. })
+            };
+            attempt.holds_money() && counts && self.own_grants().any(rests)
+        })
+    }
+
+    /// What waits for a person: why the enrollment is held; or, where it gives access already,
+    /// what came beside it and would give more.
+    pub fn waits_for(&self, now: DateTime<Utc>) -> Option<HoldReason> {
+        match &self.enrollment.status {
+            Status::AwaitingApproval { reason } => Some(*reason),
+            Status::Approved { .. } => {
+                let held = self.attempts.iter().filter(|attempt| attempt.is_held());
+                let useful = |attempt: &&Attempt| self.covering(attempt, now).is_none();
+                let held = held.filter(useful).filter_map(Attempt::held_back);
+                let transfer = self
+                    .latest_attempt()
+                    .filter(|attempt| attempt.is_open_transfer())
+                    .filter(useful)
+                    .map(|_| HoldReason::BankTransfer);
+                held.chain(transfer).max()
+            }
+            Status::AwaitingPayment
+            | Status::Rejected { .. }
+            | Status::Expired
+            | Status::Withdrawn { .. } => None,
+        }
+    }
+}

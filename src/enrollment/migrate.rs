@@ -1,0 +1,124 @@
+//! Access and payments that are brought over from another system.
+
+use chrono::{DateTime, Utc};
+
+use super::case::Case;
+use super::draft::Draft;
+use super::ruling::Command;
+use super::step::{Applied, CaseError, Effect, Opening, Step};
+use crate::access::{Grant, GrantSource};
+use crate::evidence::Grade;
+use crate::ids::{ExternalKey, GrantId, PersonId, Reference};
+use crate::money::Money;
+use crate::payment::{Attempt, AttemptEvent, Method, Payment, Purpose, Standing};
+use crate::reason::ApprovalCause;
+use crate::record::Fact;
+
+/// A payment that was made in another system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MigratedPayment {
+    /// The other system's name for it, which becomes our reference.
+    pub reference: Reference,
+    /// How much was paid.
+    pub amount: Money,
+    /// How it was paid.
+    pub method: Method,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// Access with the payment it rests on, as it is brought over.
+#[derive(Debug, Clone)]
+pub struct Migration {
+    /// Who had what: the terms last from the start of the access to its end.
+    pub opening: Opening,
+    /// The grant to be made.
+    pub grant: GrantId,
+    /// The other system's name for the access.
+    pub key: ExternalKey,
+    /// From when it counts.
+    pub starts_at: DateTime<Utc>,
+    /// The payment.
+    pub payment: MigratedPayment,
+    /// Who brings it over.
+    pub by: PersonId,
+}
+
+impl Case {
+    /// Brings a paid access over, to a learner without an enrollment in the course.
+    ///
+    /// # Errors
+    /// [`CaseError::Refused`].
+    pub fn migrate_new(
+        migration: Migration,
+        grants: Vec<Grant>,
+        step: &Step<'_>,
+    ) -> Result<Applied, CaseError> {
+        let mut draft = Self::new_draft(migration.opening.clone(), grants, step);
+        draft.case.enrollment.created_at = migration.starts_at.min(step.now);
+        draft.bring_over(migration)
+    }
+
+    /// Brings a paid access over, to a learner's enrollment. Access that is there stands, and what
+    /// is asked today stays asked.
+    ///
+    /// # Errors
+    /// [`CaseError::Refused`] when the learner left since.
+    pub fn migrate(self, migration: Migration, step: &Step<'_>) -> Result<Applied, CaseError> {
+        self.draft(step).bring_over(migration)
+    }
+}
+
+impl Draft<'_> {
+    fn bring_over(mut self, migration: Migration) -> Result<Applied, CaseError> {
+        let Migration {
+            opening,
+            grant,
+            key,
+            starts_at,
+            payment,
+            by,
+        } = migration;
+        if self.case.grants.iter().any(|known| known.id == grant) {
+            return Ok(self.finish(Effect::Nothing));
+        }
+        let reference = payment.reference.clone();
+        let enrollment = self.case.enrollment.id;
+        let subject = (opening.learner, opening.course);
+        let terms = opening.offer.terms.clone();
+        let attempt = Attempt::new(
+            reference.clone(),
+            enrollment,
+            subject.clone(),
+            (opening.offer, Purpose::First),
+            payment.method,
+            payment.at,
+        );
+        self.case.attempts.push(attempt);
+        let at = self.case.attempts.len() - 1;
+        self.touch_attempt(at);
+        self.rule(&Command::Approve(ApprovalCause::Migration))?;
+        self.move_attempt(at, AttemptEvent::Paid)?;
+        self.case.attempts[at].payment = Some(Payment {
+            at: payment.at,
+            amount: Some(payment.amount),
+            method: payment.method,
+            grade: Grade::Unsigned,
+            standing: Standing::Counted,
+        });
+        self.record(Fact::PaymentCompleted {
+            reference: reference.clone(),
+            amount: Some(payment.amount),
+            method: payment.method,
+            standing: Standing::Counted,
+        });
+        let source = GrantSource::Migration {
+            by,
+            payment: Some(reference),
+        };
+        let mut made = Grant::new(grant, subject, Some(enrollment), source, &terms, starts_at);
+        made.key = Some(key);
+        self.put_grant(made);
+        Ok(self.finish(Effect::Approved))
+    }
+}
