@@ -21,16 +21,20 @@ pub struct Cover {
 /// quizzes. Each is taken for as long as it lasts in all, from its start to its end, so that a
 /// month that is half over covers the offer of a month, and never the offer of a year. What is
 /// lent, suspended or has ended covers nothing.
-pub fn cover<'g>(
-    grants: impl Iterator<Item = &'g Grant> + Clone,
+///
+/// Only grants that `counts` are looked at.
+pub fn cover(
+    grants: &[Grant],
+    counts: impl Fn(&Grant) -> bool,
     terms: &Terms,
     now: DateTime<Utc>,
 ) -> Option<Cover> {
     let mut earliest = None;
     for kind in ResourceKind::ALL {
         if terms.kinds.cover(*kind) {
-            let giving = grants.clone().filter(|grant| grant.gives(terms, *kind));
-            let end = end_of(giving, now)?;
+            let gives = |grant: &&Grant| counts(grant) && grant.gives(terms, *kind);
+            let giving: Vec<&Grant> = grants.iter().filter(gives).collect();
+            let end = end_of(&giving, now)?;
             earliest = Some(earliest.map_or(end, |earliest: DateTime<Utc>| earliest.min(end)));
         }
     }
@@ -44,23 +48,16 @@ pub fn cover<'g>(
 const NEVER: DateTime<Utc> = DateTime::<Utc>::MAX_UTC;
 
 /// When grants stop giving without a gap; `None` when none gives now.
-fn end_of<'g>(
-    giving: impl Iterator<Item = &'g Grant> + Clone,
-    now: DateTime<Utc>,
-) -> Option<DateTime<Utc>> {
-    let key = |end: Option<DateTime<Utc>>| end.unwrap_or(NEVER);
-    let live = giving.clone().filter(|grant| grant.is_live(now));
-    let mut end = live.map(|grant| key(grant.expires_at)).max()?;
+fn end_of(giving: &[&Grant], now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let key = |grant: &&&Grant| grant.expires_at.unwrap_or(NEVER);
+    let live = giving.iter().filter(|grant| grant.is_live(now));
+    let mut end = live.map(|grant| key(&grant)).max()?;
     loop {
-        let next = giving
-            .clone()
-            .filter(|grant| grant.state == GrantState::Live && grant.starts_at <= end)
-            .map(|grant| key(grant.expires_at))
-            .max()
-            .unwrap_or(end);
-        if next <= end {
-            return Some(end);
+        let follows = |grant: &&&Grant| grant.state == GrantState::Live && grant.starts_at <= end;
+        let next = giving.iter().filter(follows).map(|grant| key(&grant)).max();
+        match next {
+            Some(next) if next > end => end = next,
+            _ => return Some(end),
         }
-        end = next;
     }
 }

@@ -17,11 +17,19 @@ pub enum GrantSource {
         /// The attempt that was paid.
         payment: Reference,
     },
-    /// A person approved the enrollment, for a payment that was held or ahead of any.
+    /// A person approved a payment that was held, or that they saw.
     Approval {
         /// Who approved.
         by: PersonId,
         /// The payment it rests on.
+        payment: Reference,
+    },
+    /// A person approved ahead of any payment. When the payment that came for it goes back, the
+    /// person's word stands.
+    Ahead {
+        /// Who approved.
+        by: PersonId,
+        /// The payment that came for it since.
         payment: Option<Reference>,
     },
     /// Lent while a bank transfer waits for approval, where the host allows that.
@@ -44,8 +52,8 @@ impl GrantSource {
     /// The payment this grant rests on. A payment is the source of one grant at most.
     pub fn payment(&self) -> Option<&Reference> {
         match self {
-            Self::Payment { payment } => Some(payment),
-            Self::Approval { payment, .. } | Self::Migration { payment, .. } => payment.as_ref(),
+            Self::Payment { payment } | Self::Approval { payment, .. } => Some(payment),
+            Self::Ahead { payment, .. } | Self::Migration { payment, .. } => payment.as_ref(),
             Self::Provisional | Self::Admin { .. } => None,
         }
     }

@@ -270,6 +270,10 @@ pub(super) async fn held_money_stays_in_sight<S: Store + Records>(store: &S) -> 
     let mut write = |status: Status| {
         let expected = Some(paid.enrollment.version);
         paid.enrollment.version = paid.enrollment.version.next();
+        paid.enrollment.waits_for = match &status {
+            Status::AwaitingApproval { reason } => Some(*reason),
+            _ => None,
+        };
         paid.enrollment.status = status;
         Change {
             enrollment: Some(paid.enrollment.clone()),

@@ -220,7 +220,7 @@ impl Draft<'_> {
         let by = by.clone();
         match chosen {
             Some(at) => {
-                let payment = Some(self.case.attempts[at].reference.clone());
+                let payment = self.case.attempts[at].reference.clone();
                 self.grant(at, GrantSource::Approval { by, payment });
                 self.count(at);
             }

@@ -109,9 +109,10 @@ impl Ask<'_> {
                 false => Purpose::First,
             }
         };
+        let any = |_: &Grant| true;
         match self.intent {
-            Intent::Enroll => cover(grants.iter(), terms, now).map_or_else(|| Ok(more()), Err),
-            Intent::BuyAgain => Ok(match cover(grants.iter(), terms, now) {
+            Intent::Enroll => cover(grants, any, terms, now).map_or_else(|| Ok(more()), Err),
+            Intent::BuyAgain => Ok(match cover(grants, any, terms, now) {
                 Some(_) => Purpose::Additional,
                 None => more(),
             }),
@@ -121,7 +122,7 @@ impl Ask<'_> {
                     seconds: Some(0),
                     ..terms.clone()
                 };
-                match cover(grants.iter(), &any_time, now) {
+                match cover(grants, any, &any_time, now) {
                     Some(forever @ Cover { until: None }) => Err(forever),
                     Some(_) => Ok(last(grants, now)
                         .map_or_else(more, |last| Purpose::Renewal { of: last.id })),

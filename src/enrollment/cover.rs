@@ -40,16 +40,14 @@ impl Case {
     /// Why the money of an attempt buys nothing, if it does: a renewal that was paid already, or
     /// access that the learner has. `None` when it gives them something.
     pub fn covering(&self, attempt: &Attempt, now: DateTime<Utc>) -> Option<Covering> {
-        let others = self
-            .grants
-            .iter()
-            .filter(|grant| grant.source.payment() != Some(&attempt.reference))
-            // What a person gave ahead of any payment waits for one.
-            .filter(|grant| !self.is_ahead(grant));
+        // What a person gave ahead of any payment waits for one.
+        let other = |grant: &Grant| {
+            grant.source.payment() != Some(&attempt.reference) && !self.is_ahead(grant)
+        };
         let id = self.enrollment.id;
-        let paid = others
-            .clone()
-            .filter(|grant| grant.enrollment == Some(id) && grant.source.payment().is_some());
+        let paid = |grant: &Grant| {
+            other(grant) && grant.enrollment == Some(id) && grant.source.payment().is_some()
+        };
         let mut terms = attempt.terms.clone();
         match attempt.purpose {
             Purpose::Additional => return None,
@@ -58,17 +56,17 @@ impl Case {
             Purpose::Renewal { .. } => terms.seconds = None,
             Purpose::First | Purpose::Upgrade => {}
         }
-        cover(others, &terms, now)?;
-        Some(match cover(paid, &terms, now) {
+        cover(&self.grants, other, &terms, now)?;
+        Some(match cover(&self.grants, paid, &terms, now) {
             Some(_) => Covering::Paid,
             None => Covering::Given,
         })
     }
 
-    /// Whether a grant was given by a person ahead of any payment for this enrollment.
+    /// Whether a person gave a grant of this enrollment ahead of a payment that did not come yet.
     pub(super) fn is_ahead(&self, grant: &Grant) -> bool {
         grant.enrollment == Some(self.enrollment.id)
-            && matches!(grant.source, GrantSource::Approval { payment: None, .. })
+            && matches!(grant.source, GrantSource::Ahead { payment: None, .. })
     }
 
     /// Whether another attempt has renewed a grant.

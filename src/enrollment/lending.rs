@@ -7,7 +7,7 @@ use super::ruling::Command;
 use super::status::Status;
 use super::step::CaseError;
 use crate::access::{EndReason, Grant, GrantSource, GrantState, Terms};
-use crate::ids::{GrantId, PersonId};
+use crate::ids::{GrantId, PersonId, Reference};
 use crate::payment::Purpose;
 use crate::reason::HoldReason;
 use crate::record::Fact;
@@ -58,7 +58,10 @@ impl Draft<'_> {
             grant.enrollment == Some(self.case.enrollment.id)
                 && grant.source.payment() == Some(&attempt.reference)
         });
-        let start = self.start(purpose, &terms);
+        if known.is_none() && self.rebase(at) {
+            return;
+        }
+        let start = self.start(purpose);
         let Some(known) = known else {
             return self.add_grant(source, &terms, start);
         };
@@ -76,26 +79,59 @@ impl Draft<'_> {
     /// Gives the access that is asked for today, ahead of any payment.
     pub(super) fn grant_ahead(&mut self, by: PersonId) {
         let (terms, start) = (self.case.enrollment.terms.clone(), self.now());
-        let source = GrantSource::Approval { by, payment: None };
+        let source = GrantSource::Ahead { by, payment: None };
         self.add_grant(source, &terms, start);
     }
 
-    /// When access begins that is bought now: a renewal follows the grant that it renews, and
-    /// what was given ahead of its payment has begun already.
-    fn start(&self, purpose: Purpose, terms: &Terms) -> DateTime<Utc> {
+    /// Lets a grant that a person gave ahead of any payment rest on the one that came for it, if
+    /// it gives just what that buys.
+    pub(super) fn rebase(&mut self, at: usize) -> bool {
+        let attempt = &self.case.attempts[at];
+        let waits = |grant: &Grant| {
+            self.case.is_ahead(grant) && grant.is_live(self.step.now) && grant.is_on(&attempt.terms)
+        };
+        let reference = attempt.reference.clone();
+        let found = self.case.grants.iter().position(waits);
+        found.is_some_and(|found| self.rest_on(found, Some(reference)))
+    }
+
+    /// What a person gave ahead of a payment stands when that goes back.
+    pub(super) fn unbase(&mut self, payment: &Reference) {
+        for at in 0..self.case.grants.len() {
+            if self.case.grants[at].source.payment() == Some(payment) {
+                self.rest_on(at, None);
+            }
+        }
+    }
+
+    /// Changes what a grant rests on that was given ahead of a payment; `false` for another.
+    fn rest_on(&mut self, at: usize, reference: Option<Reference>) -> bool {
+        let grant = &mut self.case.grants[at];
+        let GrantSource::Ahead { payment, .. } = &mut grant.source else {
+            return false;
+        };
+        payment.clone_from(&reference);
+        let grant = grant.id;
+        self.touch_grant(at);
+        self.record(Fact::AccessRebased {
+            grant,
+            payment: reference,
+        });
+        true
+    }
+
+    /// When access begins that is bought now: a renewal follows the grant that it renews.
+    fn start(&self, purpose: Purpose) -> DateTime<Utc> {
         let now = self.now();
+        let Purpose::Renewal { of } = purpose else {
+            return now;
+        };
         let live = |grant: &&Grant| grant.state == GrantState::Live;
         let mut grants = self.case.grants.iter().filter(live);
-        match purpose {
-            Purpose::Renewal { of } => grants
-                .find(|grant| grant.id == of)
-                .and_then(|grant| grant.expires_at)
-                .map_or(now, |end| end.max(now)),
-            Purpose::First | Purpose::Upgrade | Purpose::Additional => grants
-                .filter(|grant| self.case.is_ahead(grant) && grant.is_live(now))
-                .find(|grant| grant.is_on(terms))
-                .map_or(now, |grant| grant.starts_at),
-        }
+        let renewed = grants.find(|grant| grant.id == of);
+        renewed
+            .and_then(|grant| grant.expires_at)
+            .map_or(now, |end| end.max(now))
     }
 
     pub(super) fn add_grant(&mut self, source: GrantSource, terms: &Terms, start: DateTime<Utc>) {

@@ -198,7 +198,7 @@ impl Draft<'_> {
         if welcome && let Some(by) = self.approved_ahead(at) {
             // A person approved ahead of the money; this is the money.
             self.pay(at, payment, Some(basis))?;
-            let payment = Some(self.case.attempts[at].reference.clone());
+            let payment = self.case.attempts[at].reference.clone();
             self.grant(at, GrantSource::Approval { by, payment });
             self.count(at);
             return Ok(Effect::Approved);
@@ -250,16 +250,16 @@ impl Draft<'_> {
     fn approved_ahead(&self, at: usize) -> Option<PersonId> {
         let attempt = &self.case.attempts[at];
         let now = self.now();
-        let ahead = |grant: &&Grant| {
-            self.case.is_ahead(grant)
-                && cover(std::iter::once(*grant), &attempt.terms, now).is_some()
-        };
+        let ahead = |grant: &Grant| self.case.is_ahead(grant);
         if self.case.carrying().next().is_some() {
             return None;
         }
-        match &self.case.own_grants().find(ahead)?.source {
-            GrantSource::Approval { by, .. } => Some(by.clone()),
-            _ => None,
-        }
+        cover(&self.case.grants, ahead, &attempt.terms, now)?;
+        self.case
+            .own_grants()
+            .find_map(|grant| match &grant.source {
+                GrantSource::Ahead { by, payment: None } => Some(by.clone()),
+                _ => None,
+            })
     }
 }

@@ -132,6 +132,7 @@ impl Case {
             reference: reference.clone(),
             how,
         });
+        draft.unbase(reference);
         draft.suspend_grants(how, |grant| grant.source.payment() == Some(reference));
         draft.reconsider()?;
         draft.release(held)?;
@@ -166,6 +167,7 @@ impl Case {
                 draft.rules().money.standing(covering.reason())
             }
             None => {
+                draft.rebase(at);
                 draft.resume_grants(rests);
                 match draft
                     .case
@@ -281,6 +283,9 @@ impl Draft<'_> {
         self.touch_attempt(at);
         if over {
             self.move_attempt(at, AttemptEvent::Refunded)?;
+        }
+        if over {
+            self.unbase(&reference);
         }
         let rests = |grant: &Grant| grant.source.payment() == Some(&reference);
         let lasts =

@@ -167,6 +167,13 @@ pub enum Fact {
         /// Why.
         why: EndReason,
     },
+    /// A grant that was given ahead of its payment rests on one now, or on none any more.
+    AccessRebased {
+        /// The grant.
+        grant: GrantId,
+        /// The payment.
+        payment: Option<Reference>,
+    },
     /// A grant ended.
     AccessEnded {
         /// The grant.
@@ -331,6 +338,7 @@ impl Fact {
             Self::DeliveryOverdue { .. } => "delivery_overdue",
             Self::PaymentDoubted { .. } => "payment_doubted",
             Self::AccessGranted { .. } | Self::GrantGiven { .. } => "course_access_granted",
+            Self::AccessRebased { .. } => "course_access_updated",
             Self::AccessEnded { .. } | Self::GrantTaken { .. } => "course_access_ended",
             Self::DeliveryParked { .. } => "delivery_parked",
             Self::DeliveryDead { .. } => "delivery_dead",

@@ -117,6 +117,10 @@ impl Fact {
                 Some(until) => format!("Access was given until {}.", until.format("%Y-%m-%d")),
                 None => "Access was given.".to_owned(),
             },
+            Self::AccessRebased { payment, .. } => match payment {
+                Some(payment) => format!("The access rests on {payment} now."),
+                None => "The access rests on no payment any more; it stands.".to_owned(),
+            },
             Self::AccessEnded { why, .. } | Self::GrantTaken { why, .. } => {
                 format!("Access ended: {}.", words(why))
             }

@@ -216,7 +216,7 @@ impl Admin<'_> {
         if let Err(error) = self.allow(Permission::Approve, None).await {
             let failed = |enrollment: &EnrollmentId| BulkItem {
                 enrollment: *enrollment,
-                outcome: BulkOutcome::Failed(error.to_string()),
+                outcome: BulkOutcome::Failed(error.in_full()),
             };
             return enrollments.iter().map(failed).collect();
         }
@@ -238,7 +238,7 @@ impl Admin<'_> {
                 Ok(applied) if applied.effect == Effect::Approved => BulkOutcome::Approved,
                 Ok(applied) if applied.effect == Effect::Changed => BulkOutcome::AwaitsSecond,
                 Ok(_) => BulkOutcome::AlreadyApproved,
-                Err(error) => BulkOutcome::Failed(error.to_string()),
+                Err(error) => BulkOutcome::Failed(error.in_full()),
             };
             items.push(BulkItem {
                 enrollment,

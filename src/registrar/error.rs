@@ -54,8 +54,8 @@ pub enum Error {
     /// The provider could not be asked.
     #[error("the provider could not be asked")]
     Gateway(#[from] GatewayError),
-    /// The store did not do its part: what exactly is its own text.
-    #[error(transparent)]
+    /// The store did not do its part.
+    #[error("the store did not do its part")]
     Store(#[from] StoreError),
     /// Others changed the same enrollment again and again.
     #[error("the enrollment is being changed by others; try again")]
@@ -92,6 +92,18 @@ pub enum ErrorKind {
 }
 
 impl Error {
+    /// What went wrong and because of what, in one line for people.
+    pub fn in_full(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(error) = source {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            source = error.source();
+        }
+        text
+    }
+
     /// What kind of error it is.
     pub fn kind(&self) -> ErrorKind {
         match self {

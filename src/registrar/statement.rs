@@ -177,7 +177,7 @@ impl Admin<'_> {
             items.push(RowApproval {
                 row: row.clone(),
                 payment: payment.clone(),
-                problem: problem.map(|error| error.to_string()),
+                problem: problem.map(|error| error.in_full()),
             });
         }
         items

@@ -67,7 +67,7 @@ async fn the_history_says_who_what_why_and_by_which_way() {
     let basis = history[4].basis.as_ref().unwrap();
     assert_eq!(basis.evidence.grade, Grade::Confirmed);
     assert!(basis.detection.confidence.value() >= 0.80);
-    assert_eq!(basis.checks.checks().len(), 7);
+    assert_eq!(basis.checks.checks().len(), 8);
     assert!(history.is_sorted_by_key(|record| (record.version, record.id)));
 }
 

@@ -57,7 +57,7 @@ async fn an_instant_eft_waits_for_a_person_and_then_opens_the_course() {
         case.grants[0].source,
         GrantSource::Approval {
             by: admin(),
-            payment: Some(reference)
+            payment: reference
         }
     );
     assert_eq!(
@@ -157,7 +157,7 @@ async fn a_rejection_says_why_and_leaves_the_money_in_sight() {
         .payment
         .unwrap()
         .standing;
-    assert_eq!(held, Standing::Held(HoldReason::InstantEft));
+    assert_eq!(held, Standing::RefundDue(HoldReason::InstantEft));
     desk.record_refund(&reference, "dashboard R-1")
         .await
         .unwrap();

@@ -25,14 +25,9 @@ fn world() -> (World, Hub) {
 
 async fn open(world: &World, hub: &Hub, name: &str, since: Option<LearnerToken>) -> LearnerStream {
     let courses = vec![course(), CourseId::new("other").unwrap()];
-    hub.learner(
-        &world.registrar,
-        visitor(name),
-        courses,
-        since,
-    )
-    .await
-    .unwrap()
+    hub.learner(&world.registrar, visitor(name), courses, since)
+        .await
+        .unwrap()
 }
 
 /// What comes next, if anything does.

@@ -181,7 +181,7 @@ async fn each_outcome_for_too_little_too_much_and_twice() {
         let case = world.case(enrollment).await;
         let reason = HoldReason::DuplicateMoney;
         let expected = match outcome {
-            MoneyOutcome::Approve => Standing::Counted,
+            MoneyOutcome::Approve => Standing::Kept,
             MoneyOutcome::Hold => Standing::Held(reason),
             MoneyOutcome::RefundDue => Standing::RefundDue(reason),
         };
@@ -273,7 +273,7 @@ async fn a_chargeback_suspends_its_grant_until_it_is_won_or_lost() {
         assert_eq!(
             reason,
             DenyReason::Ended {
-                why: EndReason::Revoked
+                why: EndReason::Reversed
             }
         );
         let history = desk.explain(enrollment).await.unwrap().history;

@@ -83,6 +83,7 @@ async fn try_everything(
         Refund "forget_refund_request" desk.forget_refund_request(&payment, "");
         Refund "record_reversal" desk.record_reversal(&payment, Reversal::Reversed, "");
         Refund "record_reinstatement" desk.record_reinstatement(&payment, "");
+        Override "approve_override" desk.approve_override(id, "");
         Override "grant" desk.grant(new, "");
         Override "revoke" desk.revoke(grant, "");
         View "export_payments" desk.export_payments(&PaymentFilter::default(), PageRequest::first(first));

@@ -31,7 +31,8 @@ impl From<Grant> for GrantRow {
     fn from(from: Grant) -> Self {
         let (source, payment, by_person) = match from.source {
             GrantSource::Payment { payment } => ("payment", Some(payment), None),
-            GrantSource::Approval { by, payment } => ("approval", payment, Some(by)),
+            GrantSource::Approval { by, payment } => ("approval", Some(payment), Some(by)),
+            GrantSource::Ahead { by, payment } => ("ahead", payment, Some(by)),
             GrantSource::Provisional => ("provisional", None, None),
             GrantSource::Admin { by } => ("admin", None, Some(by)),
             GrantSource::Migration { by, payment } => ("migration", payment, Some(by)),
@@ -72,7 +73,8 @@ impl TryFrom<GrantRow> for Grant {
         let bad = || BadRow("grants");
         let source = match (row.source.as_str(), row.payment, row.by_person) {
             ("payment", Some(payment), None) => GrantSource::Payment { payment },
-            ("approval", payment, Some(by)) => GrantSource::Approval { by, payment },
+            ("approval", Some(payment), Some(by)) => GrantSource::Approval { by, payment },
+            ("ahead", payment, Some(by)) => GrantSource::Ahead { by, payment },
             ("provisional", None, None) => GrantSource::Provisional,
             ("admin", None, Some(by)) => GrantSource::Admin { by },
             ("migration", payment, Some(by)) => GrantSource::Migration { by, payment },

@@ -38,7 +38,7 @@ CREATE DOMAIN coursegate.standing AS text
 CREATE DOMAIN coursegate.purpose AS text
     CONSTRAINT a_purpose_is_known CHECK (VALUE IN ('first', 'upgrade', 'renewal', 'additional'));
 CREATE DOMAIN coursegate.grant_source AS text
-    CONSTRAINT a_source_is_known CHECK (VALUE IN ('payment', 'approval', 'provisional', 'admin', 'migration'));
+    CONSTRAINT a_source_is_known CHECK (VALUE IN ('payment', 'approval', 'ahead', 'provisional', 'admin', 'migration'));
 CREATE DOMAIN coursegate.access_level AS text
     CONSTRAINT a_level_is_known CHECK (VALUE IN ('none', 'preview', 'limited', 'full'));
 CREATE DOMAIN coursegate.inbox_state AS text
