@@ -40,7 +40,7 @@ use serde::{Deserialize, Serialize};
 use crate::access::Terms;
 use crate::ids::{CourseId, Email, EnrollmentId, LearnerId, Title};
 use crate::money::Money;
-use crate::payment::{Method, Offer};
+use crate::payment::{Attempt, Method, Offer};
 use crate::reason::HoldReason;
 
 pub use approve::{Approvable, FirstApproval};
@@ -117,5 +117,11 @@ impl Enrollment {
             title: self.title.clone(),
             terms: self.terms.clone(),
         }
+    }
+
+    /// What is offered for it today, where an attempt was for something else.
+    pub fn other_offer(&self, attempt: &Attempt) -> Option<Offer> {
+        let other = (attempt.amount, &attempt.terms) != (self.price, &self.terms);
+        other.then(|| self.offer())
     }
 }

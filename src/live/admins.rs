@@ -57,8 +57,10 @@ pub struct PendingView {
     pub enrollment: EnrollmentId,
     /// Which course.
     pub course: CourseId,
-    /// Its price.
+    /// Its price today.
     pub price: Money,
+    /// What the attempt asked whose money waits, where that is another sum.
+    pub offered: Option<Money>,
     /// Why it waits.
     pub reason: HoldReason,
     /// Its version.
@@ -279,7 +281,9 @@ impl AdminStream {
         let desk = self.registrar.admin(self.person.clone());
         let page = desk.pending(PageRequest::first(SHOWN)).await?;
         let view = |item: crate::port::PendingItem| {
+            let offered = item.sums().map(|sums| sums.is);
             Some(PendingView {
+                offered,
                 enrollment: item.enrollment.id,
                 course: item.enrollment.course,
                 price: item.enrollment.price,

@@ -7,7 +7,7 @@ use super::admin::Admin;
 use super::inbox::publishing;
 use crate::enrollment::{Change, Effect, Step};
 use crate::ids::Reference;
-use crate::payment::Attempt;
+use crate::payment::{Attempt, Offer};
 use crate::port::{Committed, Lookup, Page, PageRequest, RowFilter};
 use crate::reason::{ApprovalCause, Note, Permission};
 use crate::record::{Fact, Source};
@@ -43,6 +43,9 @@ pub struct RowApproval {
     pub payment: Reference,
     /// Why it was not approved; `None` when it was.
     pub problem: Option<String>,
+    /// What is offered to the learner today, where the attempt was for something else. The learner
+    /// gets what the attempt offered.
+    pub other_offer: Option<Offer>,
 }
 
 impl Admin<'_> {
@@ -141,6 +144,7 @@ impl Admin<'_> {
                 let open = item.attempts.into_iter().filter(Attempt::is_open_transfer);
                 waiting.extend(open.map(|attempt| Waiting {
                     enrollment: id,
+                    other_offer: item.enrollment.other_offer(&attempt),
                     reference: attempt.reference,
                     amount: attempt.amount,
                 }));
@@ -155,9 +159,9 @@ impl Admin<'_> {
 
     /// Approves enrollments for the rows that pay for them, one by one: one that fails does
     /// not stop the others. Each row is given with the attempt it pays, and pays for one at
-    /// most. The row's own sum counts as
-    /// paid, whether it is the price or not: look at
-    /// [`Suggestion::amount_fits`] first.
+    /// most. The learner gets what that attempt offered, and the row's own sum counts as paid,
+    /// whether it is the price or not: look at [`Suggestion::amount_fits`] and
+    /// [`Suggestion::other_offer`] first.
     pub async fn approve_rows(
         &self,
         pairs: &[(RowChecksum, Reference)],
@@ -167,17 +171,22 @@ impl Admin<'_> {
         let mut items = Vec::with_capacity(pairs.len());
         let allowed = self.allow(Permission::Approve, None).await;
         for (row, payment) in pairs {
-            let problem = match &allowed {
-                Err(error) => Some(error.clone()),
+            let approved = match &allowed {
+                Err(error) => Err(error.clone()),
                 Ok(()) => {
                     let approved = self.approve_row(row, payment, &note);
-                    self.registrar.within(approved).await.err()
+                    self.registrar.within(approved).await
                 }
+            };
+            let (other_offer, problem) = match approved {
+                Ok(other_offer) => (other_offer, None),
+                Err(error) => (None, Some(error)),
             };
             items.push(RowApproval {
                 row: row.clone(),
                 payment: payment.clone(),
                 problem: problem.map(|error| error.in_full()),
+                other_offer,
             });
         }
         items
@@ -188,7 +197,7 @@ impl Admin<'_> {
         row: &RowChecksum,
         payment: &Reference,
         note: &Note,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<Offer>, Error> {
         let registrar = self.registrar;
         let note = Some(note.clone()).filter(|note| !note.is_empty());
         for _ in 0..super::payment::ROUNDS {
@@ -196,6 +205,8 @@ impl Admin<'_> {
             let find = Lookup::Reference(payment);
             let found = registrar.inner.store.load(find).await?;
             let case = found.case.ok_or(Error::NotFound("payment"))?;
+            let attempt = case.attempt(Some(payment.as_str()), None);
+            let other_offer = attempt.and_then(|it| case.enrollment.other_offer(it));
             let now = registrar.now();
             let step: Step<'_> = registrar.step(self.who(), Source::AdminApproval, &note, now);
             let cause = ApprovalCause::ManualAdminApproval;
@@ -222,7 +233,7 @@ impl Admin<'_> {
             };
             change.statement.push(entry);
             if registrar.commit(change).await? == Committed::Done {
-                return Ok(());
+                return Ok(other_offer);
             }
         }
         Err(Error::Contended)

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::row::{RowChecksum, StatementRow};
 use crate::ids::{EnrollmentId, Reference};
 use crate::money::Money;
+use crate::payment::Offer;
 
 /// A bank transfer that an enrollment waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,8 +14,10 @@ pub struct Waiting {
     pub enrollment: EnrollmentId,
     /// The reference the learner was given.
     pub reference: Reference,
-    /// What was asked.
+    /// What was asked: the price of its own offer.
     pub amount: Money,
+    /// What is offered to the learner today, if that is something else.
+    pub other_offer: Option<Offer>,
 }
 
 /// A row that may be the transfer an enrollment waits for.
@@ -29,8 +32,11 @@ pub struct Suggestion {
     pub payment: Reference,
     /// How well they fit, from 0 to 1.
     pub score: f64,
-    /// Whether the row's sum is the one that was asked.
+    /// Whether the row's sum is the price of that attempt's own offer.
     pub amount_fits: bool,
+    /// What is offered to the learner today, if that is something else: approved, the row gives
+    /// what its attempt offered, and not this.
+    pub other_offer: Option<Offer>,
 }
 
 /// The reference stands in the row as it was given.
@@ -112,6 +118,7 @@ pub fn suggest(rows: &[StatementRow], waiting: &[Waiting]) -> Vec<Suggestion> {
                 payment: item.reference.clone(),
                 score: score + if amount_fits { SUM } else { 0.0 },
                 amount_fits,
+                other_offer: item.other_offer.clone(),
             });
         }
     }

@@ -37,6 +37,7 @@ mod mixes;
 mod net;
 mod no_secrets;
 mod notices;
+mod offers;
 mod personal;
 mod policy;
 mod races;

@@ -133,6 +133,7 @@ fn waiting(ids: &mut IdRun, reference: &str, cents: i64) -> (EnrollmentId, Waiti
         enrollment,
         reference: Reference::new(reference).unwrap(),
         amount: Money::zar(cents).unwrap(),
+        other_offer: None,
     };
     (enrollment, waiting)
 }

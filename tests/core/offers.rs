@@ -1,0 +1,568 @@
+//! Money buys exactly what was offered for it.
+
+use std::time::Duration;
+
+use coursegate::access::{
+    AccessLevel, Grant, GrantSource, GrantState, Kinds, Network, ResourceKind, Restriction, Terms,
+};
+use coursegate::adapter::simulator::{Choice, Settings};
+use coursegate::approval::CheckName;
+use coursegate::enrollment::{Case, Status};
+use coursegate::payment::{Method, Purpose, Standing};
+use coursegate::port::PageRequest;
+use coursegate::reason::{HoldReason, MoneyOutcome};
+use coursegate::registrar::{BulkOutcome, EnrolRequest, NewGrant, NextStep, Outcome};
+use coursegate::{Email, EnrollmentId, Money, PayLinkId, Reference, Title};
+
+use crate::support::{World, admin, carrying, config, course, learner, request};
+
+const DAY: u64 = 86_400;
+
+fn limited(days: u64) -> Terms {
+    Terms {
+        level: AccessLevel::Limited,
+        ..Terms::lasting(Duration::from_secs(days * DAY))
+    }
+}
+
+fn full(days: u64) -> Terms {
+    Terms::lasting(Duration::from_secs(days * DAY))
+}
+
+fn offer(rand: i64, terms: Terms) -> EnrolRequest {
+    offer_by(Method::Card, rand, terms)
+}
+
+fn offer_by(method: Method, rand: i64, terms: Terms) -> EnrolRequest {
+    let mut request = request("thandi", method).terms(terms);
+    request.price = Money::zar(rand * 100).unwrap();
+    request
+}
+
+/// An attempt to pay: its enrollment, reference and link.
+type Started = (EnrollmentId, Reference, PayLinkId);
+
+async fn start(world: &World, request: EnrolRequest) -> Started {
+    let enrollee = world.ask(request).await;
+    let NextStep::Pay { reference, .. } = enrollee.next else {
+        panic!("nothing to pay: {:?}", enrollee.next)
+    };
+    let case = world.case(enrollee.enrollment).await;
+    let attempt = case.attempt(Some(reference.as_str()), None).unwrap();
+    let link = attempt.link.clone().unwrap().id;
+    (enrollee.enrollment, reference, link)
+}
+
+async fn bought(world: &World, request: EnrolRequest) -> Started {
+    let started = start(world, request).await;
+    let receipts = world.pay(&started.2, Choice::Card).await;
+    assert_eq!(receipts[0].outcome, Outcome::Applied);
+    started
+}
+
+fn live(case: &Case) -> Vec<&Grant> {
+    let live = |grant: &&Grant| grant.state == GrantState::Live;
+    case.grants.iter().filter(live).collect()
+}
+
+#[tokio::test]
+async fn a_cheap_link_gives_the_cheap_offer_whatever_is_asked_later() {
+    for (dear_first, sum) in [(false, 10), (true, 5_000)] {
+        let world = World::new();
+        let (cheap, dear) = (offer(10, limited(1)), offer(5_000, Terms::default()));
+        let (first, second) = match dear_first {
+            false => (cheap, dear),
+            true => (dear, cheap),
+        };
+        let (id, reference, link) = start(&world, first.clone()).await;
+        let (_, other, _) = start(&world, second).await;
+        assert_ne!(other, reference, "other terms are another attempt");
+        assert_eq!(
+            world.pay(&link, Choice::Card).await[0].outcome,
+            Outcome::Applied
+        );
+        let case = world.case(id).await;
+        let grants = live(&case);
+        assert_eq!(grants.len(), 1);
+        assert_eq!(grants[0].level, first.terms.level);
+        let lasting = grants[0]
+            .expires_at
+            .map(|end| (end - grants[0].starts_at).num_seconds());
+        assert_eq!(
+            lasting,
+            first
+                .terms
+                .seconds
+                .map(|seconds| seconds.try_into().unwrap())
+        );
+        assert_eq!(case.attempts[0].amount, Money::zar(sum * 100).unwrap());
+        assert_eq!(carrying(&case), [reference]);
+    }
+}
+
+#[tokio::test]
+async fn a_bank_reference_gives_what_it_was_given_for() {
+    for seen_on_a_statement in [false, true] {
+        let world = World::new();
+        let transfer = |rand, terms| offer_by(Method::BankTransfer, rand, terms);
+        let first = world.ask(transfer(10, limited(1))).await;
+        world.ask(transfer(5_000, Terms::default())).await;
+        let case = world.case(first.enrollment).await;
+        let desk = world.registrar.admin(admin());
+        // The newest is what an admin approves; a row of the statement says which it is.
+        let (at, level) = match seen_on_a_statement {
+            true => (0, AccessLevel::Limited),
+            false => (1, AccessLevel::Full),
+        };
+        if seen_on_a_statement {
+            let day = chrono::NaiveDate::from_ymd_opt(2026, 1, 31).unwrap();
+            let paid = Money::zar(1_000).unwrap();
+            let row = coursegate::statement::StatementRow::new(
+                day,
+                paid,
+                case.attempts[at].reference.as_str(),
+                "",
+                0,
+            );
+            let checksum = row.checksum.clone();
+            desk.import_statement(vec![row]).await.unwrap();
+            let suggestion = desk.suggestions().await.unwrap().remove(0);
+            assert_eq!(suggestion.payment, case.attempts[at].reference);
+            assert!(suggestion.amount_fits, "compared with its own offer");
+            assert!(suggestion.other_offer.is_some(), "another offer is open");
+            let pairs = [(checksum, suggestion.payment)];
+            let done = desk.approve_rows(&pairs, "").await.remove(0);
+            assert_eq!(done.problem, None);
+            assert_eq!(done.other_offer, suggestion.other_offer);
+        } else {
+            desk.approve(first.enrollment, "").await.unwrap();
+        }
+        let case = world.case(first.enrollment).await;
+        assert_eq!(live(&case)[0].level, level);
+        assert_eq!(carrying(&case), [case.attempts[at].reference.clone()]);
+    }
+}
+
+#[tokio::test]
+async fn an_old_price_is_held_and_shown_with_both_sums() {
+    for outcome in [MoneyOutcome::Hold, MoneyOutcome::Approve] {
+        let mut config = config();
+        config.rules.money.old_price = outcome;
+        let world = World::with(Settings::new(1), config, |builder| builder);
+        let (id, reference, link) = start(&world, offer(100, Terms::default())).await;
+        start(&world, offer(900, Terms::default())).await;
+        let receipt = world.pay(&link, Choice::Card).await.remove(0);
+        if outcome == MoneyOutcome::Approve {
+            assert_eq!(receipt.outcome, Outcome::Applied);
+            assert!(world.may_enter("thandi").await);
+            continue;
+        }
+        assert_eq!(receipt.outcome, Outcome::Held(HoldReason::OldPrice));
+        assert!(!world.may_enter("thandi").await);
+        let desk = world.registrar.admin(admin());
+        let waiting = desk.pending(PageRequest::first(10)).await.unwrap().items;
+        let sums = waiting[0].sums().unwrap();
+        assert_eq!((sums.is.minor(), sums.asked.minor()), (10_000, 90_000));
+        let explained = desk.explain(id).await.unwrap();
+        let checks = explained.basis.unwrap().checks;
+        let check = checks
+            .checks()
+            .iter()
+            .find(|it| it.name == CheckName::Offer);
+        assert_eq!(check.unwrap().sums, Some(sums));
+        let listed = desk.awkward_money(PageRequest::first(10)).await.unwrap();
+        assert_eq!(listed.items.len(), 1, "it is an exception too");
+        // Nobody is asked to pay again while it waits.
+        let again = world.ask(offer(900, Terms::default())).await;
+        assert_eq!(again.next, NextStep::Wait(HoldReason::OldPrice));
+        desk.approve(id, "the old price is fine").await.unwrap();
+        assert_eq!(carrying(&world.case(id).await), [reference]);
+    }
+}
+
+#[tokio::test]
+async fn a_lesser_or_dearer_offer_is_no_exception() {
+    // Less than is asked today, for less money: exactly that.
+    let world = World::new();
+    let (id, _, link) = start(&world, offer(10, limited(1))).await;
+    start(&world, offer(5_000, full(365))).await;
+    assert_eq!(
+        world.pay(&link, Choice::Card).await[0].outcome,
+        Outcome::Applied
+    );
+    assert_eq!(live(&world.case(id).await)[0].level, AccessLevel::Limited);
+    // The same as today, at a higher price of then.
+    let world = World::new();
+    let (_, _, link) = start(&world, offer(900, Terms::default())).await;
+    start(&world, offer(100, Terms::default())).await;
+    assert_eq!(
+        world.pay(&link, Choice::Card).await[0].outcome,
+        Outcome::Applied
+    );
+}
+
+#[tokio::test]
+async fn a_new_title_or_address_only_updates() {
+    let world = World::new();
+    let (id, reference, _) = start(&world, offer(100, full(30))).await;
+    let mut renamed = offer(100, full(30));
+    renamed.title = Title::new("Rust for the brave").unwrap();
+    renamed.email = Email::new("new@school.example").unwrap();
+    let (same, same_reference, _) = start(&world, renamed.clone()).await;
+    assert_eq!((same, same_reference), (id, reference));
+    let case = world.case(id).await;
+    assert_eq!(case.attempts.len(), 1);
+    assert_eq!(case.enrollment.title, renamed.title);
+    assert_eq!(case.enrollment.email, renamed.email);
+    assert_ne!(
+        case.attempts[0].title, renamed.title,
+        "what was offered stays"
+    );
+    // Also while they have access already.
+    world
+        .pay(&case.attempts[0].link.clone().unwrap().id, Choice::Card)
+        .await;
+    let mut again = renamed;
+    again.email = Email::new("newest@school.example").unwrap();
+    world.ask(again.clone()).await;
+    assert_eq!(world.case(id).await.enrollment.email, again.email);
+    let version = world.case(id).await.enrollment.version;
+    world.ask(again).await;
+    assert_eq!(
+        world.case(id).await.enrollment.version,
+        version,
+        "nothing is written"
+    );
+}
+
+#[tokio::test]
+async fn a_change_of_terms_alone_is_a_new_attempt() {
+    let base = full(30);
+    let kinds = |kinds: &[ResourceKind]| Kinds::only(kinds.iter().copied());
+    let others = [
+        Terms {
+            level: AccessLevel::Limited,
+            ..base.clone()
+        },
+        Terms {
+            kinds: kinds(&[ResourceKind::Lesson]),
+            ..base.clone()
+        },
+        full(31),
+        Terms::default(),
+        Terms {
+            restrictions: vec![Restriction::Device(["laptop".to_owned()].into())],
+            ..base.clone()
+        },
+    ];
+    for other in others {
+        let world = World::new();
+        let (id, _, _) = start(&world, offer(100, base.clone())).await;
+        start(&world, offer(100, other.clone())).await;
+        start(&world, offer(100, other.clone())).await;
+        let case = world.case(id).await;
+        assert_eq!(case.attempts.len(), 2, "{other:?}");
+        assert_eq!(case.attempts[0].terms, base);
+        assert_eq!(case.attempts[1].terms, other);
+        assert_eq!(case.enrollment.terms, other);
+    }
+}
+
+#[tokio::test]
+async fn an_upgrade_is_an_ordinary_enrolment_and_what_there_was_stands() {
+    let world = World::new();
+    let (id, first, _) = bought(&world, offer(100, limited(30))).await;
+    let (_, upgrade, link) = start(&world, offer(900, Terms::default())).await;
+    let case = world.case(id).await;
+    assert_eq!(case.attempts[1].purpose, Purpose::Upgrade);
+    assert!(matches!(case.enrollment.status, Status::Approved { .. }));
+    assert!(world.may_enter("thandi").await, "until it is paid");
+    world.pay(&link, Choice::Card).await;
+    let case = world.case(id).await;
+    assert_eq!(carrying(&case), [first, upgrade.clone()]);
+    assert_eq!(
+        live(&case).iter().map(|it| it.level).max(),
+        Some(AccessLevel::Full)
+    );
+    // After its refund, the earlier access stands.
+    let desk = world.registrar.admin(admin());
+    let status = desk.record_refund(&upgrade, "R-1").await.unwrap();
+    assert!(matches!(status, Status::Approved { .. }));
+    let case = world.case(id).await;
+    assert_eq!(live(&case).len(), 1);
+    assert_eq!(live(&case)[0].level, AccessLevel::Limited);
+    assert!(world.may_enter("thandi").await);
+}
+
+#[tokio::test]
+async fn an_upgrade_that_waits_for_a_person_is_in_the_queue_and_takes_nothing_away() {
+    for approve in [true, false] {
+        for method in [Method::InstantEft, Method::BankTransfer] {
+            let world = World::new();
+            let (id, ..) = bought(&world, offer(100, limited(30))).await;
+            let upgrade = world.ask(offer_by(method, 900, Terms::default())).await;
+            if method == Method::InstantEft {
+                let link = world.case(id).await.attempts[1].link.clone().unwrap().id;
+                let receipt = world.pay(&link, Choice::InstantEft).await.remove(0);
+                assert_eq!(receipt.outcome, Outcome::Held(HoldReason::InstantEft));
+            } else {
+                assert!(matches!(upgrade.next, NextStep::Transfer { .. }));
+            }
+            assert!(world.may_enter("thandi").await);
+            let desk = world.registrar.admin(admin());
+            let waiting = desk.pending(PageRequest::first(10)).await.unwrap().items;
+            assert_eq!(waiting.len(), 1, "{method}");
+            let listed = desk.awkward_money(PageRequest::first(10)).await.unwrap();
+            assert!(listed.items.is_empty(), "nothing about it is an exception");
+            match approve {
+                true => {
+                    let rehearsed = desk.approve_all(&[id], "", true).await.remove(0);
+                    assert_eq!(rehearsed.outcome, BulkOutcome::Approved);
+                    desk.approve(id, "seen").await.unwrap();
+                }
+                false => drop(desk.reject(id, "not this").await.unwrap()),
+            }
+            let case = world.case(id).await;
+            assert!(matches!(case.enrollment.status, Status::Approved { .. }));
+            assert_eq!(live(&case).len(), if approve { 2 } else { 1 }, "{method}");
+            assert!(world.may_enter("thandi").await);
+            let left = desk.pending(PageRequest::first(10)).await.unwrap().items;
+            assert!(left.is_empty(), "{method}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_renewal_is_asked_for_and_extends_once() {
+    let world = World::new();
+    let month = || offer(100, full(30));
+    let (id, ..) = bought(&world, month()).await;
+    let first = live(&world.case(id).await)[0].clone();
+    world.advance(20 * DAY);
+    // A plain request, and a double click, buy nothing.
+    for _ in 0..2 {
+        let plain = world.ask(month()).await;
+        assert_eq!(
+            plain.next,
+            NextStep::Open {
+                until: first.expires_at
+            }
+        );
+    }
+    let (_, renewal, link) = start(&world, month().renew()).await;
+    let (_, again, _) = start(&world, month().renew()).await;
+    assert_eq!(renewal, again, "a double click");
+    // Another attempt to renew the same, for the same.
+    let (_, second, second_link) = start(&world, offer(90, full(30)).renew()).await;
+    let case = world.case(id).await;
+    assert_eq!(case.attempts[1].purpose, Purpose::Renewal { of: first.id });
+    world.pay(&link, Choice::Card).await;
+    world.pay(&second_link, Choice::Card).await;
+    let case = world.case(id).await;
+    let grants = live(&case);
+    assert_eq!(grants.len(), 2);
+    assert_eq!(Some(grants[1].starts_at), first.expires_at, "from the end");
+    assert_eq!(grants[1].source.payment(), Some(&renewal));
+    let duplicate = case.attempt(Some(second.as_str()), None).unwrap();
+    let reason = HoldReason::DuplicateMoney;
+    assert_eq!(
+        duplicate.payment.unwrap().standing,
+        Standing::RefundDue(reason)
+    );
+    // Their end is the renewal's now, and they are in until then.
+    let end = grants[1].expires_at;
+    assert_eq!(world.ask(month()).await.next, NextStep::Open { until: end });
+    world.advance(35 * DAY);
+    world.pass().await;
+    assert!(world.may_enter("thandi").await);
+    world.advance(10 * DAY);
+    assert!(!world.may_enter("thandi").await);
+    world.pass().await;
+    assert_eq!(world.case(id).await.enrollment.status, Status::Expired);
+}
+
+#[tokio::test]
+async fn a_renewal_paid_after_the_end_begins_then_and_its_refund_leaves_the_rest() {
+    let world = World::new();
+    let (id, ..) = bought(&world, offer(100, full(30))).await;
+    world.advance(29 * DAY);
+    let (_, _, link) = start(&world, offer(100, full(30)).renew()).await;
+    world.advance(2 * DAY);
+    world.pay(&link, Choice::Card).await;
+    let case = world.case(id).await;
+    assert!(
+        world.may_enter("thandi").await,
+        "{:?}",
+        case.enrollment.status
+    );
+    let grant = case.grants.last().unwrap();
+    assert_eq!((grant.expires_at.unwrap() - grant.starts_at).num_days(), 30);
+
+    // Before the end, and given back: the first month stands.
+    let world = World::new();
+    bought(&world, offer(100, full(30))).await;
+    let (_, renewal, _) = bought(&world, offer(100, full(30)).renew()).await;
+    let desk = world.registrar.admin(admin());
+    desk.record_refund(&renewal, "R-1").await.unwrap();
+    assert!(world.may_enter("thandi").await);
+    world.advance(31 * DAY);
+    assert!(!world.may_enter("thandi").await);
+}
+
+#[tokio::test]
+async fn who_has_the_access_already_is_told_so() {
+    let given = |terms| NewGrant {
+        learner: learner("thandi"),
+        course: course(),
+        terms,
+    };
+    let world = World::new();
+    let desk = world.registrar.admin(admin());
+    desk.grant(given(Terms::default()), "bursary")
+        .await
+        .unwrap();
+    let told = world.registrar.enrol(offer(900, full(365))).await.unwrap();
+    assert_eq!((told.enrollment, told.status), (None, None));
+    assert_eq!(told.next, NextStep::Open { until: None });
+    // They may buy it all the same, knowingly, and that money counts.
+    let (id, ..) = bought(&world, offer(900, full(365)).buy_again()).await;
+    let case = world.case(id).await;
+    assert_eq!(case.attempts[0].purpose, Purpose::Additional);
+    assert_eq!(live(&case).len(), 2);
+
+    // Less than is offered, of each kind of less, is no reason to turn them away.
+    let network: Network = "10.0.0.0/8".parse().unwrap();
+    let lesser = [
+        limited(400),
+        full(30),
+        Terms {
+            kinds: Kinds::only([ResourceKind::Lesson]),
+            ..Terms::default()
+        },
+        Terms {
+            restrictions: vec![Restriction::Ip(vec![network])],
+            ..Terms::default()
+        },
+    ];
+    for terms in lesser {
+        let world = World::new();
+        let desk = world.registrar.admin(admin());
+        desk.grant(given(terms.clone()), "some").await.unwrap();
+        let (id, ..) = start(&world, offer(900, full(365))).await;
+        let purpose = world.case(id).await.attempts[0].purpose;
+        assert_eq!(purpose, Purpose::Upgrade, "{terms:?}");
+    }
+}
+
+#[tokio::test]
+async fn grants_cover_an_offer_together_and_those_that_do_not_count_never_do() {
+    let part = |kinds: &[ResourceKind]| NewGrant {
+        learner: learner("thandi"),
+        course: course(),
+        terms: Terms {
+            kinds: Kinds::only(kinds.iter().copied()),
+            ..Terms::default()
+        },
+    };
+    use ResourceKind::{Lesson, Quiz};
+    let world = World::new();
+    let desk = world.registrar.admin(admin());
+    desk.grant(part(&[Lesson]), "").await.unwrap();
+    let both = Terms {
+        kinds: Kinds::only([Lesson, Quiz]),
+        ..Terms::default()
+    };
+    start(&world, offer(100, both.clone())).await;
+    desk.grant(part(&[Quiz]), "").await.unwrap();
+    assert_eq!(
+        world.ask(offer(100, both)).await.next,
+        NextStep::Open { until: None }
+    );
+
+    // Lent, while a transfer waits: that is nothing yet.
+    let mut config = config();
+    config.rules.provisional = Some(Terms::default());
+    let world = World::with(Settings::new(1), config, |builder| builder);
+    world
+        .ask(offer_by(Method::BankTransfer, 100, Terms::default()))
+        .await;
+    assert!(world.may_enter("thandi").await);
+    let (id, ..) = start(&world, offer(100, Terms::default())).await;
+    assert_eq!(world.case(id).await.attempts[1].purpose, Purpose::First);
+
+    // Suspended by a dispute: they may pay again.
+    let world = World::new();
+    let (id, reference, _) = bought(&world, offer(100, Terms::default())).await;
+    let desk = world.registrar.admin(admin());
+    let how = coursegate::payment::Reversal::ChargedBack;
+    desk.record_reversal(&reference, how, "").await.unwrap();
+    let (same, _, link) = start(&world, offer(100, Terms::default())).await;
+    assert_eq!(same, id);
+    world.pay(&link, Choice::Card).await;
+    assert!(world.may_enter("thandi").await);
+}
+
+#[tokio::test]
+async fn money_for_what_a_learner_was_given_meanwhile_is_held() {
+    for duplicate in MoneyOutcome::ALL {
+        let mut config = config();
+        config.rules.money.duplicate = *duplicate;
+        let world = World::with(Settings::new(1), config, |builder| builder);
+        let (id, _, link) = start(&world, offer(900, Terms::default())).await;
+        let desk = world.registrar.admin(admin());
+        let bursary = NewGrant {
+            learner: learner("thandi"),
+            course: course(),
+            terms: Terms::default(),
+        };
+        desk.grant(bursary, "bursary").await.unwrap();
+        let receipt = world.pay(&link, Choice::Card).await.remove(0);
+        let case = world.case(id).await;
+        let standing = case.attempts[0].payment.unwrap().standing;
+        if *duplicate == MoneyOutcome::Approve {
+            assert_eq!(receipt.outcome, Outcome::Applied);
+            assert_eq!(standing, Standing::Counted);
+            continue;
+        }
+        let reason = HoldReason::AccessCovered;
+        assert_eq!(receipt.outcome, Outcome::Held(reason));
+        assert_eq!(standing, Standing::Held(reason), "{duplicate}");
+        assert_eq!(case.enrollment.waits_for, Some(reason));
+        let next = world.ask(offer(900, Terms::default())).await.next;
+        assert_eq!(next, NextStep::Open { until: None });
+    }
+}
+
+#[tokio::test]
+async fn a_grant_that_gives_more_than_its_payment_bought_is_a_discrepancy() {
+    use coursegate::audit::ConcernKind;
+    use coursegate::enrollment::Change;
+    use coursegate::port::Store;
+    let more: [fn(&mut Grant); 4] = [
+        |grant| grant.level = AccessLevel::Full,
+        |grant| grant.kinds = Kinds::all(),
+        |grant| grant.expires_at = None,
+        |grant| grant.restrictions.clear(),
+    ];
+    let terms = Terms {
+        kinds: Kinds::only([ResourceKind::Lesson]),
+        restrictions: vec![Restriction::Feature(["read".to_owned()].into())],
+        ..limited(30)
+    };
+    for tamper in more {
+        let world = World::new();
+        let (id, ..) = bought(&world, offer(100, terms.clone())).await;
+        let desk = world.registrar.admin(admin());
+        let report = desk.audit(None, 100).await.unwrap();
+        assert!(report.concerns.is_empty(), "{:?}", report.concerns);
+        let mut grant = world.case(id).await.grants.remove(0);
+        assert!(matches!(grant.source, GrantSource::Payment { .. }));
+        tamper(&mut grant);
+        let mut change = Change::default();
+        change.grants.push(grant);
+        world.store.commit(change).await.unwrap();
+        let report = desk.audit(None, 100).await.unwrap();
+        let kinds: Vec<_> = report.concerns.iter().map(|it| it.kind).collect();
+        assert_eq!(kinds, [ConcernKind::GrantExceedsOffer]);
+    }
+}
