@@ -8,7 +8,7 @@ use super::status::Status;
 use super::step::CaseError;
 use crate::access::{EndReason, Grant, GrantSource, GrantState, Terms};
 use crate::ids::{GrantId, PersonId, Reference};
-use crate::payment::Purpose;
+use crate::payment::{Attempt, Purpose};
 use crate::reason::HoldReason;
 use crate::record::Fact;
 
@@ -184,6 +184,11 @@ impl Draft<'_> {
                 grant.enrollment == Some(id) && grant.expires_at.is_some_and(|end| end <= now)
             });
             self.rule(&Command::Expire)?;
+            // Money that waits for a person does not go out of sight with it.
+            let held = self.case.attempts.iter().filter(|it| it.is_held());
+            if let Some(reason) = held.filter_map(Attempt::held_back).max() {
+                self.rule_hold(reason)?;
+            }
         }
         Ok(())
     }

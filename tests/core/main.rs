@@ -34,6 +34,7 @@ mod live;
 mod metrics;
 mod mix;
 mod mixes;
+mod money_back;
 mod net;
 mod no_secrets;
 mod notices;

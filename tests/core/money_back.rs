@@ -1,0 +1,481 @@
+//! Money and access after refunds, disputes and revocations.
+
+use coursegate::access::{
+    AccessDecision, CardAction, EndReason, GrantSource, GrantState, LearnerCard, Terms,
+};
+use coursegate::adapter::simulator::{Choice, Settings};
+use coursegate::enrollment::{CaseError, Refusal, Status};
+use coursegate::payment::{AttemptStatus, Method, Reversal, Standing};
+use coursegate::port::PageRequest;
+use coursegate::reason::{HoldReason, MoneyOutcome, WithdrawReason};
+use coursegate::registrar::{BulkOutcome, Error, NewGrant, NextStep};
+use coursegate::{EnrollmentId, Money, Reference};
+
+use crate::support::{
+    World, admin, carrying, config, course, learner, request, visitor, withdrawn,
+};
+
+const DAY: u64 = 86_400;
+
+async fn paid(world: &World) -> (EnrollmentId, Reference) {
+    let (id, reference, link) = world.attempt("thandi", Method::Card).await;
+    world.pay(&link, Choice::Card).await;
+    assert!(world.may_enter("thandi").await);
+    (id, reference)
+}
+
+async fn card(world: &World) -> LearnerCard {
+    let (visitor, course) = (visitor("thandi"), course());
+    let card = world.registrar.learner_card(Some(&visitor), &course);
+    card.await.unwrap()
+}
+
+async fn queue(world: &World) -> Vec<EnrollmentId> {
+    let desk = world.registrar.admin(admin());
+    let page = desk.pending(PageRequest::first(10)).await.unwrap();
+    page.items.iter().map(|item| item.enrollment.id).collect()
+}
+
+async fn standing(world: &World, id: EnrollmentId, at: usize) -> Standing {
+    world.case(id).await.attempts[at].payment.unwrap().standing
+}
+
+/// Two attempts, both paid: the first carries the access.
+async fn paid_twice(duplicate: MoneyOutcome) -> (World, EnrollmentId, [Reference; 2]) {
+    let mut settings = config();
+    settings.rules.money.duplicate = duplicate;
+    let world = World::with(Settings::new(1), settings, |builder| builder);
+    let (id, first, first_link) = world.attempt("thandi", Method::Card).await;
+    // Declined, so there is a second attempt; the first link stays payable.
+    world.pay(&first_link, Choice::Decline).await;
+    let (_, second, second_link) = world.attempt("thandi", Method::Card).await;
+    world.pay(&second_link, Choice::Card).await;
+    world.pay(&first_link, Choice::Card).await;
+    (world, id, [second, first])
+}
+
+#[tokio::test]
+async fn a_dispute_that_is_won_after_the_grant_ended_waits_and_can_be_approved() {
+    for how in [Reversal::Reversed, Reversal::ChargedBack] {
+        let world = World::new();
+        let (id, reference) = paid(&world).await;
+        let desk = world.registrar.admin(admin());
+        desk.record_reversal(&reference, how, "letter 1")
+            .await
+            .unwrap();
+        let grant = world.case(id).await.grants[0].id;
+        desk.revoke(grant, "the dispute is lost").await.unwrap();
+        let status = desk
+            .record_reinstatement(&reference, "letter 2")
+            .await
+            .unwrap();
+        let reason = HoldReason::LateMoney;
+        assert_eq!(status, Status::AwaitingApproval { reason });
+        assert_eq!(queue(&world).await, [id]);
+        let shown = card(&world).await;
+        assert_eq!(
+            shown.action,
+            CardAction::Wait,
+            "nobody is asked to pay: {shown:?}"
+        );
+        let tried = desk.approve_all(&[id], "", true).await.remove(0);
+        let done = desk.approve_all(&[id], "", false).await.remove(0);
+        assert_eq!(tried, done);
+        assert_eq!(done.outcome, BulkOutcome::Approved);
+        assert!(world.may_enter("thandi").await);
+        let case = world.case(id).await;
+        assert_eq!(
+            case.grants.len(),
+            1,
+            "one grant for one payment, begun anew"
+        );
+        assert_eq!(carrying(&case), [reference]);
+    }
+}
+
+#[tokio::test]
+async fn a_dispute_that_is_won_after_the_time_is_over_waits_too() {
+    let world = World::new();
+    let month = Terms::lasting(std::time::Duration::from_secs(30 * DAY));
+    let enrollee = world
+        .ask(request("thandi", Method::Card).terms(month))
+        .await;
+    let case = world.case(enrollee.enrollment).await;
+    let (id, reference) = (case.enrollment.id, case.attempts[0].reference.clone());
+    world
+        .pay(&case.attempts[0].link.clone().unwrap().id, Choice::Card)
+        .await;
+    let desk = world.registrar.admin(admin());
+    let how = Reversal::ChargedBack;
+    desk.record_reversal(&reference, how, "").await.unwrap();
+    world.advance(31 * DAY);
+    desk.record_reinstatement(&reference, "").await.unwrap();
+    assert_eq!(
+        standing(&world, id, 0).await,
+        Standing::Held(HoldReason::LateMoney)
+    );
+    world.pass().await;
+    assert_eq!(queue(&world).await, [id]);
+    desk.approve(id, "they could not learn meanwhile")
+        .await
+        .unwrap();
+    assert!(world.may_enter("thandi").await);
+    let grant = world.case(id).await.grants[0].clone();
+    assert_eq!((grant.expires_at.unwrap() - grant.starts_at).num_days(), 30);
+}
+
+#[tokio::test]
+async fn of_two_payments_one_goes_back() {
+    for duplicate in MoneyOutcome::ALL {
+        for reversed in [false, true] {
+            let (world, id, [carries, other]) = paid_twice(*duplicate).await;
+            let desk = world.registrar.admin(admin());
+            match reversed {
+                true => {
+                    let how = Reversal::ChargedBack;
+                    desk.record_reversal(&carries, how, "letter").await.unwrap();
+                }
+                false => drop(desk.record_refund(&carries, "R-1").await.unwrap()),
+            }
+            let case = world.case(id).await;
+            let shown = card(&world).await;
+            let next = world.enrol("thandi", Method::Card).await.next;
+            if *duplicate == MoneyOutcome::Approve {
+                assert_eq!(carrying(&case), [other], "what was kept takes its place");
+                assert!(world.may_enter("thandi").await);
+                assert_eq!(shown.action, CardAction::Open);
+                assert_eq!(next, NextStep::Open { until: None });
+                continue;
+            }
+            let reason = HoldReason::DuplicateMoney;
+            assert_eq!(standing(&world, id, 0).await, Standing::Held(reason));
+            assert_eq!(queue(&world).await, [id], "money is here");
+            assert_eq!(shown.action, CardAction::Wait, "{shown:?}");
+            assert_ne!(shown.reason, "withdrawn");
+            assert_eq!(next, NextStep::Wait(reason));
+            desk.approve(id, "on the other payment").await.unwrap();
+            assert!(world.may_enter("thandi").await);
+            assert_eq!(carrying(&world.case(id).await), [other]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_other_payment_goes_back_and_access_stays() {
+    for duplicate in MoneyOutcome::ALL {
+        let (world, id, [carries, other]) = paid_twice(*duplicate).await;
+        let desk = world.registrar.admin(admin());
+        desk.record_refund(&other, "R-1").await.unwrap();
+        assert!(world.may_enter("thandi").await);
+        assert_eq!(carrying(&world.case(id).await), [carries.clone()]);
+        assert!(queue(&world).await.is_empty());
+        let status = desk.record_refund(&carries, "R-2").await.unwrap();
+        assert_eq!(status, withdrawn(WithdrawReason::MoneyBack));
+        assert!(card(&world).await.message.contains("went back"));
+        // In the other order it ends the same.
+        let (world, _, [carries, other]) = paid_twice(*duplicate).await;
+        let desk = world.registrar.admin(admin());
+        desk.record_refund(&carries, "R-2").await.unwrap();
+        let status = desk.record_refund(&other, "R-1").await.unwrap();
+        assert_eq!(status, withdrawn(WithdrawReason::MoneyBack), "{duplicate}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_school_ended_only_the_school_gives_again() {
+    let world = World::new();
+    let (id, _) = paid(&world).await;
+    let desk = world.registrar.admin(admin());
+    let grant = world.case(id).await.grants[0].id;
+    desk.revoke(grant, "shared their account").await.unwrap();
+    let case = world.case(id).await;
+    assert_eq!(case.enrollment.status, withdrawn(WithdrawReason::Revoked));
+    let shown = card(&world).await;
+    assert_eq!((shown.action, shown.reason), (CardAction::Wait, "ended"));
+    assert_eq!(
+        world.enrol("thandi", Method::Card).await.next,
+        NextStep::Ended
+    );
+    let attempts = world.case(id).await.attempts.len();
+    assert_eq!(attempts, 1, "nothing was started");
+    // Leaving and coming back is no way round it.
+    drop(
+        world
+            .registrar
+            .withdraw(&learner("thandi"), &course())
+            .await,
+    );
+    assert_eq!(
+        world.enrol("thandi", Method::Card).await.next,
+        NextStep::Ended
+    );
+    let status = desk.approve(id, "they said sorry").await.unwrap();
+    assert!(matches!(status, Status::Approved { .. }));
+    assert!(world.may_enter("thandi").await);
+}
+
+#[tokio::test]
+async fn money_that_comes_after_a_revocation_opens_nothing_by_itself() {
+    let world = World::new();
+    let (id, _, old_link) = world.attempt("thandi", Method::Card).await;
+    let mut other = request("thandi", Method::Card);
+    other.price = Money::zar(59_900).unwrap();
+    world.ask(other).await;
+    let link = world.case(id).await.attempts[1].link.clone().unwrap().id;
+    world.pay(&link, Choice::Card).await;
+    let desk = world.registrar.admin(admin());
+    let grant = world.case(id).await.grants[0].id;
+    desk.revoke(grant, "").await.unwrap();
+    world.pay(&old_link, Choice::Card).await;
+    let case = world.case(id).await;
+    assert!(matches!(
+        case.enrollment.status,
+        Status::AwaitingApproval { .. }
+    ));
+    // Given back, it is as it was: ended by the school.
+    let late = case.attempts[0].reference.clone();
+    let status = desk.record_refund(&late, "R-1").await.unwrap();
+    assert_eq!(status, withdrawn(WithdrawReason::Revoked));
+    assert_eq!(
+        world.enrol("thandi", Method::Card).await.next,
+        NextStep::Ended
+    );
+}
+
+#[tokio::test]
+async fn after_a_lost_dispute_the_learner_may_pay_again() {
+    let world = World::new();
+    let (id, reference) = paid(&world).await;
+    let desk = world.registrar.admin(admin());
+    let how = Reversal::ChargedBack;
+    desk.record_reversal(&reference, how, "letter")
+        .await
+        .unwrap();
+    // While it is open there is a way forward, and the admin's approval says why it is none.
+    let shown = card(&world).await;
+    assert_eq!((shown.action, shown.disabled), (CardAction::Enroll, false));
+    assert_eq!(shown.reason, "suspended");
+    let refused = desk.approve(id, "").await;
+    assert_eq!(
+        refused,
+        Err(Error::Refused(CaseError::Refused(Refusal::Disputed)))
+    );
+    let tried = desk.approve_all(&[id], "", true).await.remove(0);
+    let done = desk.approve_all(&[id], "", false).await.remove(0);
+    assert_eq!(tried, done);
+    let grant = world.case(id).await.grants[0].id;
+    desk.revoke(grant, "the dispute is lost").await.unwrap();
+    let case = world.case(id).await;
+    assert_eq!(case.enrollment.status, withdrawn(WithdrawReason::MoneyBack));
+    assert!(matches!(
+        case.grants[0].state,
+        GrantState::Ended {
+            why: EndReason::Reversed,
+            ..
+        }
+    ));
+    let (_, _, link) = world.attempt("thandi", Method::Card).await;
+    world.pay(&link, Choice::Card).await;
+    assert!(world.may_enter("thandi").await);
+}
+
+#[tokio::test]
+async fn a_refund_and_a_chargeback_of_one_payment_are_both_recorded() {
+    let mut ends = Vec::new();
+    for refund_first in [true, false] {
+        let world = World::new();
+        let (id, reference) = paid(&world).await;
+        let desk = world.registrar.admin(admin());
+        if refund_first {
+            desk.record_refund(&reference, "R-1").await.unwrap();
+        }
+        let how = Reversal::ChargedBack;
+        desk.record_reversal(&reference, how, "letter")
+            .await
+            .unwrap();
+        if !refund_first {
+            desk.record_refund(&reference, "R-1").await.unwrap();
+        }
+        let case = world.case(id).await;
+        let attempt = &case.attempts[0];
+        assert_eq!(attempt.status, AttemptStatus::Reversed);
+        assert_eq!(attempt.returned(), 49_900);
+        assert!(!world.may_enter("thandi").await);
+        let grant = case.grants[0].state;
+        assert!(matches!(
+            grant,
+            GrantState::Ended {
+                why: EndReason::Refunded,
+                ..
+            }
+        ));
+        ends.push((case.enrollment.status.clone(), attempt.payment));
+        // Won, it is still given back: nothing of it is here.
+        desk.record_reinstatement(&reference, "won").await.unwrap();
+        let attempt = world.case(id).await.attempts[0].clone();
+        assert_eq!(attempt.status, AttemptStatus::Refunded);
+        assert!(!world.may_enter("thandi").await);
+        assert!(queue(&world).await.is_empty());
+    }
+    assert_eq!(ends[0], ends[1]);
+}
+
+#[tokio::test]
+async fn a_refund_leaves_an_approval_that_was_given_before_the_payment() {
+    for reversed in [false, true] {
+        let world = World::new();
+        let (id, reference, link) = world.attempt("thandi", Method::Card).await;
+        let desk = world.registrar.admin(admin());
+        desk.approve(id, "they pay on Friday").await.unwrap();
+        world.pay(&link, Choice::Card).await;
+        let case = world.case(id).await;
+        assert_eq!(case.grants.len(), 1);
+        assert_eq!(carrying(&case), [reference.clone()]);
+        match reversed {
+            true => {
+                let how = Reversal::Reversed;
+                desk.record_reversal(&reference, how, "").await.unwrap();
+            }
+            false => drop(desk.record_refund(&reference, "R-1").await.unwrap()),
+        }
+        assert!(world.may_enter("thandi").await, "the person's word stands");
+        let case = world.case(id).await;
+        assert!(matches!(case.enrollment.status, Status::Approved { .. }));
+        let source = GrantSource::Ahead {
+            by: admin(),
+            payment: None,
+        };
+        assert_eq!(case.grants[0].source, source);
+        if reversed {
+            desk.record_reinstatement(&reference, "").await.unwrap();
+            assert_eq!(carrying(&world.case(id).await), [reference.clone()]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn access_is_lent_once_until_money_is_seen() {
+    let mut settings = config();
+    settings.rules.provisional = Some(Terms::lasting(std::time::Duration::from_secs(3 * DAY)));
+    let world = World::with(Settings::new(1), settings, |builder| builder);
+    let mut days = 0;
+    for _ in 0..95 {
+        world.enrol("thandi", Method::BankTransfer).await;
+        for _ in 0..3 {
+            days += u64::from(world.may_enter("thandi").await);
+            world.advance(DAY);
+            world.pass().await;
+        }
+        let left = world
+            .registrar
+            .withdraw(&learner("thandi"), &course())
+            .await;
+        left.unwrap();
+    }
+    assert_eq!(days, 3, "of 285 days");
+    // Once they have paid for something, they are trusted again.
+    let enrollee = world.enrol("thandi", Method::BankTransfer).await;
+    let desk = world.registrar.admin(admin());
+    desk.approve(enrollee.enrollment, "on the statement")
+        .await
+        .unwrap();
+    world
+        .registrar
+        .withdraw(&learner("thandi"), &course())
+        .await
+        .unwrap();
+    world.enrol("thandi", Method::BankTransfer).await;
+    assert!(world.may_enter("thandi").await);
+}
+
+#[tokio::test]
+async fn money_that_is_held_for_a_closed_enrollment_is_never_asked_for_again() {
+    // Paid while they left: the money waits, and the card says so.
+    let world = World::new();
+    let (id, _, link) = world.attempt("thandi", Method::Card).await;
+    world
+        .registrar
+        .withdraw(&learner("thandi"), &course())
+        .await
+        .unwrap();
+    world.pay(&link, Choice::Card).await;
+    assert_eq!(queue(&world).await, [id]);
+    let reason = HoldReason::LateMoney;
+    assert_eq!(
+        world.enrol("thandi", Method::Card).await.next,
+        NextStep::Wait(reason)
+    );
+    let shown = card(&world).await;
+    assert_eq!(shown.action, CardAction::Wait);
+
+    // An upgrade that is held, and then they leave: the money is theirs still.
+    let world = World::new();
+    let limited = Terms {
+        level: coursegate::access::AccessLevel::Limited,
+        ..Terms::default()
+    };
+    let first = world
+        .ask(request("thandi", Method::Card).terms(limited))
+        .await;
+    let id = first.enrollment;
+    let link = world.case(id).await.attempts[0].link.clone().unwrap().id;
+    world.pay(&link, Choice::Card).await;
+    world.enrol("thandi", Method::InstantEft).await;
+    let link = world.case(id).await.attempts[1].link.clone().unwrap().id;
+    world.pay(&link, Choice::InstantEft).await;
+    world
+        .registrar
+        .withdraw(&learner("thandi"), &course())
+        .await
+        .unwrap();
+    assert!(!world.may_enter("thandi").await);
+    let reason = HoldReason::InstantEft;
+    assert_eq!(
+        world.enrol("thandi", Method::Card).await.next,
+        NextStep::Wait(reason)
+    );
+    assert_eq!(card(&world).await.action, CardAction::Wait);
+    let desk = world.registrar.admin(admin());
+    let listed = desk.awkward_money(PageRequest::first(10)).await.unwrap();
+    assert_eq!(listed.items.len(), 1, "and the school sees it");
+}
+
+#[tokio::test]
+async fn access_by_a_grant_is_never_shown_as_something_to_buy() {
+    use coursegate::access::{Context, Kinds, ResourceKind, Restriction, Visitor};
+    let at_home = Context {
+        device: Some("laptop".into()),
+        ..Context::default()
+    };
+    let restricted = Terms {
+        restrictions: vec![Restriction::Device(["laptop".to_owned()].into())],
+        ..Terms::default()
+    };
+    let quiz = Terms {
+        kinds: Kinds::only([ResourceKind::Quiz]),
+        ..Terms::default()
+    };
+    for (terms, context) in [(restricted, at_home), (quiz, Context::default())] {
+        let world = World::new();
+        let desk = world.registrar.admin(admin());
+        let given = NewGrant {
+            learner: learner("thandi"),
+            course: course(),
+            terms,
+        };
+        desk.grant(given, "").await.unwrap();
+        let here = Visitor::new(learner("thandi")).from(context);
+        let shown = world
+            .registrar
+            .learner_card(Some(&here), &course())
+            .await
+            .unwrap();
+        assert_eq!(shown.action, CardAction::Open, "{shown:?}");
+        // From elsewhere they are not let in, and are not sold what they have either.
+        let elsewhere = card(&world).await;
+        assert_ne!(elsewhere.action, CardAction::Enroll, "{elsewhere:?}");
+        let AccessDecision::Deny { .. } = world.access("thandi").await else {
+            continue;
+        };
+    }
+}
