@@ -241,6 +241,11 @@ impl Grant {
             && are_no_narrower(&terms.restrictions, &self.restrictions)
     }
 
+    /// Whether it counts at `now`, or is yet to begin.
+    pub fn is_to_come(&self, now: DateTime<Utc>) -> bool {
+        self.state == GrantState::Live && self.expires_at.is_none_or(|end| now < end)
+    }
+
     /// Whether it counts at `now`.
     pub fn is_live(&self, now: DateTime<Utc>) -> bool {
         self.state == GrantState::Live

@@ -160,19 +160,18 @@ impl Draft<'_> {
             .grants
             .iter()
             .filter(|grant| grant.source != GrantSource::Provisional);
-        let mut suspended = false;
+        let (mut suspended, mut to_come) = (false, false);
         for grant in lasting {
-            match grant.state {
-                GrantState::Live if grant.expires_at.is_none_or(|end| end > self.now()) => {
-                    return Ok(Choice::Nothing);
-                }
-                GrantState::Suspended { .. } => suspended = true,
-                GrantState::Live | GrantState::Ended { .. } => {}
+            if grant.is_live(self.now()) {
+                return Ok(Choice::Nothing);
             }
+            to_come |= grant.is_to_come(self.now());
+            suspended |= matches!(grant.state, GrantState::Suspended { .. });
         }
-        match suspended {
-            true => Err(CaseError::Refused(Refusal::Disputed)),
-            false => Ok(Choice::Ahead),
+        match (suspended, to_come) {
+            (true, _) => Err(CaseError::Refused(Refusal::Disputed)),
+            (false, true) => Err(CaseError::Refused(Refusal::StartsLater)),
+            (false, false) => Ok(Choice::Ahead),
         }
     }
 

@@ -134,6 +134,27 @@ impl Draft<'_> {
             .map_or(now, |end| end.max(now))
     }
 
+    /// Lets renewals begin at once that were to follow a grant which ended before its time.
+    pub(super) fn bring_forward(&mut self) {
+        for at in 0..self.case.grants.len() {
+            let grant = &self.case.grants[at];
+            let bought = |attempt: &&Attempt| grant.source.payment() == Some(&attempt.reference);
+            let Some(attempt) = self.case.attempts.iter().find(bought) else {
+                continue;
+            };
+            let (terms, start) = (attempt.terms.clone(), self.start(attempt.purpose));
+            let waits = grant.state == GrantState::Live && grant.starts_at > self.now();
+            if !waits || start >= grant.starts_at {
+                continue;
+            }
+            let grant = &mut self.case.grants[at];
+            grant.revive(&terms, start);
+            let (grant, until) = (grant.id, grant.expires_at);
+            self.touch_grant(at);
+            self.record(Fact::AccessGranted { grant, until });
+        }
+    }
+
     pub(super) fn add_grant(&mut self, source: GrantSource, terms: &Terms, start: DateTime<Utc>) {
         let enrollment = &self.case.enrollment;
         let subject = (enrollment.learner.clone(), enrollment.course.clone());

@@ -168,11 +168,14 @@ impl Case {
             }
             None => {
                 draft.rebase(at);
+                draft.end_grants(EndReason::Expired, |grant| {
+                    rests(grant) && grant.expires_at.is_some_and(|end| end <= now)
+                });
                 draft.resume_grants(rests);
                 match draft
                     .case
                     .own_grants()
-                    .any(|it| rests(it) && it.is_live(now))
+                    .any(|it| rests(it) && it.is_to_come(now))
                 {
                     true => Standing::Counted,
                     false => Standing::Held(HoldReason::LateMoney),
@@ -182,6 +185,7 @@ impl Case {
         if let Some(payment) = &mut draft.case.attempts[at].payment {
             payment.standing = standing;
         }
+        draft.lapse()?;
         if let Standing::Held(reason) = standing {
             draft.rule_hold(reason)?;
         }
@@ -311,6 +315,7 @@ impl Draft<'_> {
     /// Looks again at money that came beside some that is gone: what was kept takes its place, and
     /// what was to be given back as a duplicate waits for a person, if it gives something now.
     pub(super) fn reconsider(&mut self) -> Result<(), CaseError> {
+        self.bring_forward();
         for at in 0..self.case.attempts.len() {
             let attempt = &self.case.attempts[at];
             let Some(payment) = attempt.payment.filter(|_| attempt.holds_money()) else {

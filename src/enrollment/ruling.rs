@@ -200,6 +200,8 @@ pub enum Refusal {
     EndedBySchool,
     /// The payment is disputed, and the access that rests on it suspended: settle that first.
     Disputed,
+    /// Its access begins later.
+    StartsLater,
     /// No money arrived that could go back.
     NoMoney,
 }
@@ -211,6 +213,7 @@ words!(Refusal {
     LearnerLeft => "learner_left",
     EndedBySchool => "ended_by_school",
     Disputed => "disputed",
+    StartsLater => "starts_later",
     NoMoney => "no_money",
 });
 
@@ -233,6 +236,9 @@ impl Refusal {
             }
             Self::Disputed => {
                 "its payment is disputed and its access suspended; record the reinstatement, or revoke the grant, first"
+            }
+            Self::StartsLater => {
+                "it is approved, and its access begins later; give a grant apart for the time until then"
             }
             Self::NoMoney => "no money arrived that could go back",
         }

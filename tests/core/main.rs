@@ -25,6 +25,7 @@ mod eft_approval;
 mod enrolling;
 mod gateway_failures;
 mod health;
+mod histories;
 mod hostile_webhooks;
 #[cfg(feature = "ikhokha")]
 mod ikhokha_client;

@@ -172,6 +172,10 @@ impl World {
         self.registrar.receive(signed(body)).await
     }
 
+    pub fn clock_now(&self) -> DateTime<Utc> {
+        coursegate::port::Clock::now(&self.clock)
+    }
+
     pub fn advance(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
     }

@@ -1,0 +1,443 @@
+//! Random histories of offers, payments on any link, transfers, refunds, disputes and decisions:
+//! what must hold after every step.
+
+use std::time::Duration;
+
+use coursegate::access::{
+    AccessLevel, CardAction, Grant, GrantState, Kinds, Question, ResourceKind, Terms,
+};
+use coursegate::adapter::simulator::{Choice, Settings};
+use coursegate::audit::ConcernKind;
+use coursegate::enrollment::Case;
+use coursegate::payment::{Attempt, Method, Purpose, Reversal, Standing};
+use coursegate::port::{Lookup, PageRequest, Store};
+use coursegate::reason::MoneyOutcome;
+use coursegate::registrar::{BulkOutcome, NewGrant, NextStep};
+use coursegate::{Money, Reference};
+use proptest::prelude::*;
+
+use crate::support::{World, admin, config, course, learner, request, visitor};
+
+const DAY: u64 = 86_400;
+
+/// One thing that happens. Numbers pick from what there is.
+#[derive(Debug, Clone)]
+enum Step {
+    Ask {
+        offer: usize,
+        method: Method,
+        intent: u8,
+    },
+    Pay {
+        attempt: usize,
+        choice: usize,
+    },
+    Return {
+        attempt: usize,
+    },
+    SeeTransfer {
+        attempt: usize,
+        exact: bool,
+    },
+    Approve {
+        past_everybody: bool,
+    },
+    Reject,
+    Refund {
+        attempt: usize,
+        part: bool,
+    },
+    Reverse {
+        attempt: usize,
+    },
+    Reinstate {
+        attempt: usize,
+    },
+    Revoke {
+        grant: usize,
+    },
+    Give {
+        offer: usize,
+    },
+    Withdraw,
+    Wait {
+        days: u64,
+    },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let method =
+        || prop::sample::select(&[Method::Card, Method::InstantEft, Method::BankTransfer][..]);
+    prop_oneof![
+        6 => (0..6_usize, method(), 0..8_u8)
+            .prop_map(|(offer, method, intent)| Step::Ask { offer, method, intent }),
+        6 => (any::<usize>(), 0..3_usize).prop_map(|(attempt, choice)| Step::Pay { attempt, choice }),
+        1 => any::<usize>().prop_map(|attempt| Step::Return { attempt }),
+        1 => (any::<usize>(), any::<bool>())
+            .prop_map(|(attempt, exact)| Step::SeeTransfer { attempt, exact }),
+        3 => any::<bool>().prop_map(|past_everybody| Step::Approve { past_everybody }),
+        1 => Just(Step::Reject),
+        2 => (any::<usize>(), any::<bool>()).prop_map(|(attempt, part)| Step::Refund { attempt, part }),
+        1 => any::<usize>().prop_map(|attempt| Step::Reverse { attempt }),
+        1 => any::<usize>().prop_map(|attempt| Step::Reinstate { attempt }),
+        1 => any::<usize>().prop_map(|grant| Step::Revoke { grant }),
+        1 => (0..6_usize).prop_map(|offer| Step::Give { offer }),
+        1 => Just(Step::Withdraw),
+        2 => (1..45_u64).prop_map(|days| Step::Wait { days }),
+    ]
+}
+
+/// Offers that are less, more, and neither.
+fn offers() -> [(i64, Terms); 6] {
+    let days = |days: u64| Terms::lasting(Duration::from_secs(days * DAY));
+    let limited = |terms| Terms {
+        level: AccessLevel::Limited,
+        ..terms
+    };
+    let only = |kind, terms| Terms {
+        kinds: Kinds::only([kind]),
+        ..terms
+    };
+    [
+        (10, limited(days(1))),
+        (100, days(30)),
+        (120, days(30)),
+        (900, Terms::default()),
+        (60, only(ResourceKind::Lesson, days(40))),
+        (50, only(ResourceKind::Quiz, limited(Terms::default()))),
+    ]
+}
+
+struct Run {
+    world: World,
+}
+
+impl Run {
+    fn new(duplicate: MoneyOutcome, old_price: MoneyOutcome, lends: bool) -> Self {
+        let mut settings = config();
+        settings.rules.money.duplicate = duplicate;
+        settings.rules.money.old_price = old_price;
+        settings.rules.provisional = lends.then(|| Terms::lasting(Duration::from_secs(3 * DAY)));
+        let world = World::with(Settings::new(1), settings, |builder| builder);
+        Self { world }
+    }
+
+    async fn case(&self) -> Option<Case> {
+        let (learner, course) = (learner("thandi"), course());
+        let found = self.world.store.load(Lookup::Learner(&learner, &course));
+        found.await.unwrap().case
+    }
+
+    async fn attempt(&self, number: usize) -> Option<Attempt> {
+        let attempts = self.case().await?.attempts;
+        let index = number % attempts.len();
+        Some(attempts[index].clone())
+    }
+
+    async fn take(&self, step: &Step) -> Result<(), TestCaseError> {
+        let world = &self.world;
+        let desk = world.registrar.admin(admin());
+        match step {
+            Step::Ask {
+                offer,
+                method,
+                intent,
+            } => {
+                let (rand, terms) = offers()[*offer].clone();
+                let mut asked = request("thandi", *method).terms(terms.clone());
+                asked.price = Money::zar(rand * 100).unwrap();
+                let asked = match intent {
+                    6 => asked.renew(),
+                    7 => asked.buy_again(),
+                    _ => asked,
+                };
+                let next = world.registrar.enrol(asked).await.unwrap().next;
+                self.check_answer(&next, &terms).await?;
+            }
+            Step::Pay { attempt, choice } => {
+                if let Some(attempt) = self.attempt(*attempt).await
+                    && let Some(link) = attempt.link
+                {
+                    let choice = [Choice::Card, Choice::InstantEft, Choice::Decline][*choice];
+                    // A link that is paid takes no second payment.
+                    if world.simulator.pay(&link.id, choice).is_some() {
+                        world.deliver().await;
+                    }
+                }
+            }
+            Step::Return { attempt } => {
+                if let Some(attempt) = self.attempt(*attempt).await {
+                    world.registrar.confirm(&attempt.reference).await.unwrap();
+                }
+            }
+            Step::SeeTransfer { attempt, exact } => {
+                if let Some(attempt) = self.attempt(*attempt).await {
+                    let amount = match exact {
+                        true => attempt.amount,
+                        false => Money::zar(attempt.amount.minor() + 1).unwrap(),
+                    };
+                    self.see(&attempt.reference, amount).await;
+                }
+            }
+            Step::Approve { past_everybody } => {
+                let Some(case) = self.case().await else {
+                    return Ok(());
+                };
+                let id = case.enrollment.id;
+                let tried = desk.approve_all(&[id], "", true).await.remove(0);
+                prop_assert_eq!(self.case().await, Some(case), "a dry run changes nothing");
+                let approved = match past_everybody {
+                    true => desk.approve_override(id, "").await.is_ok(),
+                    false => desk.approve(id, "").await.is_ok(),
+                };
+                let foretold = !matches!(tried.outcome, BulkOutcome::Failed(_));
+                prop_assert_eq!(approved, foretold, "the dry run said {:?}", tried.outcome);
+                if approved {
+                    prop_assert!(self.gets_in(None).await, "approved, and access is denied");
+                }
+            }
+            Step::Reject => {
+                if let Some(case) = self.case().await {
+                    drop(desk.reject(case.enrollment.id, "no").await);
+                }
+            }
+            Step::Refund { attempt, part } => {
+                if let Some(attempt) = self.attempt(*attempt).await {
+                    let proof = format!("R-{}", attempt.refunds.len());
+                    let cent = Money::zar(1).unwrap();
+                    let reference = &attempt.reference;
+                    match part {
+                        true => drop(desk.record_partial_refund(reference, cent, proof).await),
+                        false => drop(desk.record_refund(reference, proof).await),
+                    }
+                }
+            }
+            Step::Reverse { attempt } => {
+                if let Some(attempt) = self.attempt(*attempt).await {
+                    let how = Reversal::ChargedBack;
+                    drop(desk.record_reversal(&attempt.reference, how, "").await);
+                }
+            }
+            Step::Reinstate { attempt } => {
+                if let Some(attempt) = self.attempt(*attempt).await {
+                    drop(desk.record_reinstatement(&attempt.reference, "").await);
+                }
+            }
+            Step::Revoke { grant } => {
+                if let Some(case) = self.case().await
+                    && !case.grants.is_empty()
+                {
+                    let grant = case.grants[grant % case.grants.len()].id;
+                    drop(desk.revoke(grant, "").await);
+                }
+            }
+            Step::Give { offer } => {
+                let terms = offers()[*offer].1.clone();
+                let (learner, course) = (learner("thandi"), course());
+                let given = NewGrant {
+                    learner,
+                    course,
+                    terms,
+                };
+                desk.grant(given, "bursary").await.unwrap();
+            }
+            Step::Withdraw => {
+                drop(
+                    world
+                        .registrar
+                        .withdraw(&learner("thandi"), &course())
+                        .await,
+                );
+            }
+            Step::Wait { days } => {
+                world.advance(days * DAY);
+                world.pass().await;
+                world.deliver().await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn see(&self, reference: &Reference, amount: Money) {
+        let desk = self.world.registrar.admin(admin());
+        let day = chrono::NaiveDate::from_ymd_opt(2026, 2, 1).unwrap();
+        let text = reference.as_str();
+        let row = coursegate::statement::StatementRow::new(day, amount, text, "", 0);
+        let checksum = row.checksum.clone();
+        desk.import_statement(vec![row]).await.unwrap();
+        desk.approve_rows(&[(checksum, reference.clone())], "")
+            .await;
+    }
+
+    /// Whether any content of the course is open, or one kind of it.
+    async fn gets_in(&self, kind: Option<ResourceKind>) -> bool {
+        for wanted in ResourceKind::ALL {
+            if kind.is_none_or(|kind| kind == *wanted) {
+                let question = Question::new(learner("thandi"), course(), *wanted);
+                if self
+                    .world
+                    .registrar
+                    .access(&question)
+                    .await
+                    .unwrap()
+                    .is_allowed()
+                {
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    /// What a learner who asks is told is so.
+    async fn check_answer(&self, next: &NextStep, terms: &Terms) -> Result<(), TestCaseError> {
+        let case = self.case().await;
+        match next {
+            NextStep::Open { .. } => {
+                for kind in ResourceKind::ALL {
+                    let offered = terms.kinds.cover(*kind);
+                    // Limited access has no certificates, whatever its kinds say.
+                    let opens = terms.level == AccessLevel::Full
+                        || !matches!(kind, ResourceKind::Certificate | ResourceKind::Full);
+                    if offered && opens {
+                        let open = self.gets_in(Some(*kind)).await;
+                        prop_assert!(open, "told it is open, and {kind} is denied");
+                    }
+                }
+            }
+            NextStep::Pay { reference, .. } | NextStep::Transfer { reference, .. } => {
+                let case = case.unwrap();
+                let asked = case.attempt(Some(reference.as_str()), None).unwrap();
+                prop_assert_eq!(&asked.terms, terms, "asked to pay for another offer");
+                let plain = matches!(asked.purpose, Purpose::First | Purpose::Upgrade);
+                let mut held = case.attempts.iter().filter(|it| it.is_held());
+                let fits = held.any(|held| plain && held.terms.is_at_least(terms));
+                prop_assert!(!fits, "asked to pay while money that fits is held");
+            }
+            NextStep::Confirming | NextStep::Wait(_) | NextStep::Ended => {}
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// What holds after every step.
+    async fn check(&self) -> Result<(), TestCaseError> {
+        let Some(case) = self.case().await else {
+            return Ok(());
+        };
+        let now = self.world.clock_now();
+        let attempt = |reference: &Reference| case.attempt(Some(reference.as_str()), None);
+        for grant in &case.grants {
+            let Some(payment) = grant.source.payment() else {
+                continue;
+            };
+            let paid = attempt(payment).unwrap();
+            prop_assert!(
+                is_on(grant, &paid.terms),
+                "{grant:?} rests on {:?}",
+                paid.terms
+            );
+            if grant.state == GrantState::Live {
+                prop_assert!(paid.holds_money(), "live, and its money is gone: {paid:?}");
+                let standing = paid.payment.unwrap().standing;
+                prop_assert_eq!(standing, Standing::Counted);
+            }
+            let of_payment = case
+                .grants
+                .iter()
+                .filter(|it| it.source.payment() == Some(payment));
+            prop_assert_eq!(of_payment.count(), 1, "one payment, one grant");
+        }
+        for paid in case.attempts.iter().filter(|it| it.holds_money()) {
+            let standing = paid.payment.unwrap().standing;
+            let rests = |grant: &Grant| grant.source.payment() == Some(&paid.reference);
+            if standing == Standing::Counted {
+                prop_assert!(
+                    case.grants.iter().any(rests),
+                    "it counts for nothing: {paid:?}"
+                );
+            }
+        }
+        // Whoever waits is in the queue, and nobody else.
+        let desk = self.world.registrar.admin(admin());
+        let queue = desk.pending(PageRequest::first(10)).await.unwrap().items;
+        prop_assert_eq!(
+            queue.len(),
+            usize::from(case.enrollment.waits_for.is_some())
+        );
+        // Held money is in sight: in the queue, or among the exceptions.
+        let listed = desk
+            .awkward_money(PageRequest::first(100))
+            .await
+            .unwrap()
+            .items
+            .len();
+        let held = case
+            .attempts
+            .iter()
+            .filter(|it| it.held_back().is_some())
+            .count();
+        prop_assert!(held == 0 || listed + queue.len() > 0, "money out of sight");
+        // The comparison of money and access agrees.
+        let report = desk.audit(None, 100).await.unwrap();
+        let serious = |kind: ConcernKind| kind != ConcernKind::PendingTooLong;
+        let found: Vec<_> = report
+            .concerns
+            .iter()
+            .filter(|it| serious(it.kind))
+            .collect();
+        prop_assert!(found.is_empty(), "{found:?}");
+        prop_assert!(report.repaired.is_empty(), "an audit had to mend it");
+        // The card agrees with the question of access, and asks nobody to pay whose money waits.
+        let (visitor, course) = (visitor("thandi"), course());
+        let card = self.world.registrar.learner_card(Some(&visitor), &course);
+        let card = card.await.unwrap();
+        let inside = self.gets_in(None).await;
+        prop_assert_eq!(card.action == CardAction::Open, inside, "{:?}", card);
+        let waits = case.attempts.iter().any(Attempt::is_held);
+        let asks = matches!(card.action, CardAction::Pay | CardAction::Enroll);
+        prop_assert!(
+            !(waits && asks),
+            "asked to pay while money is held: {card:?}"
+        );
+        prop_assert!(!inside || case.grants.iter().any(|grant| grant.is_live(now)));
+        Ok(())
+    }
+}
+
+/// Whether a grant gives just what terms do.
+fn is_on(grant: &Grant, terms: &Terms) -> bool {
+    let lasting = grant
+        .expires_at
+        .map(|end| (end - grant.starts_at).num_seconds());
+    let offered = terms.seconds.map(|seconds| i64::try_from(seconds).unwrap());
+    (grant.level, grant.kinds, &grant.restrictions, lasting)
+        == (terms.level, terms.kinds, &terms.restrictions, offered)
+}
+
+fn cases() -> u32 {
+    let asked = std::env::var("COURSEGATE_HISTORIES").ok();
+    asked.and_then(|number| number.parse().ok()).unwrap_or(400)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn access_is_what_was_paid_for_and_money_is_in_sight(
+        steps in prop::collection::vec(step(), 1..30),
+        duplicate in prop::sample::select(MoneyOutcome::ALL),
+        old_price in prop::sample::select(&[MoneyOutcome::Hold, MoneyOutcome::Approve][..]),
+        lends in any::<bool>(),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let run = Run::new(duplicate, old_price, lends);
+            for step in &steps {
+                run.take(step).await?;
+                run.check().await?;
+            }
+            Ok::<(), TestCaseError>(())
+        })?;
+    }
+}
