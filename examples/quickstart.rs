@@ -1,7 +1,7 @@
 //! The main job in one process, each step and why: `cargo run --example quickstart --features simulator`.
 #![allow(clippy::print_stdout)]
 
-use coursegate::access::{Question, ResourceKind};
+use coursegate::access::{Question, ResourceKind, Visitor};
 use coursegate::adapter::memory::MemoryStore;
 use coursegate::adapter::simulator::{Choice, Settings, Simulator};
 use coursegate::payment::Method;
@@ -97,14 +97,15 @@ impl School {
                 receipt.http_status()
             );
         }
-        Ok(enrolled.enrollment)
+        Ok(enrolled.enrollment.ok_or("they have it already")?)
     }
 
     async fn show(&self, name: &str) -> Outcome<()> {
         let (learner, course) = (LearnerId::new(name)?, CourseId::new("rust-101")?);
         let question = Question::new(learner.clone(), course.clone(), ResourceKind::Lesson);
         let access = self.registrar.access(&question).await?;
-        let card = self.registrar.learner_card(Some(&learner), &course).await?;
+        let visitor = Visitor::new(learner);
+        let card = self.registrar.learner_card(Some(&visitor), &course).await?;
         let door = if access.is_allowed() {
             "open"
         } else {

@@ -1,6 +1,6 @@
 //! The demo school, without any web framework: each route is one method.
 
-use coursegate::access::{Question, ResourceKind};
+use coursegate::access::{Question, ResourceKind, Visitor};
 use coursegate::payment::{Method, ProofOfPayment};
 use coursegate::port::PageRequest;
 use coursegate::registrar::{EnrolRequest, Enrolled, NextStep};
@@ -279,11 +279,16 @@ impl App {
             }
             NextStep::Confirming => json!({ "step": "confirming" }),
             NextStep::Wait(reason) => json!({ "step": "wait", "reason": reason }),
-            _ => json!({ "step": "open" }),
+            NextStep::Open { until } => json!({ "step": "open", "until": until }),
+            _ => json!({ "step": "ended" }),
         };
         Reply::Json(
             200,
-            json!({ "enrollment": enrolled.enrollment, "status": enrolled.status.wire(), "next": next }),
+            json!({
+                "enrollment": enrolled.enrollment,
+                "status": enrolled.status.map(|status| status.wire()),
+                "next": next,
+            }),
         )
     }
 
@@ -333,7 +338,8 @@ impl App {
             return problem(422, "sign in as a learner and name a course");
         };
         let question = Question::new(learner.clone(), course.clone(), ResourceKind::Lesson);
-        let card = self.registrar.learner_card(Some(learner), &course).await;
+        let visitor = Visitor::new(learner.clone());
+        let card = self.registrar.learner_card(Some(&visitor), &course).await;
         match (self.registrar.access(&question).await, card) {
             (Ok(access), Ok(card)) => Reply::Json(
                 200,
@@ -348,12 +354,13 @@ impl App {
             Some(User::Learner(learner)) => Some(learner),
             _ => None,
         };
+        let visitor = learner.cloned().map(Visitor::new);
         let mut cards = Vec::new();
         for course in &COURSES {
             let Ok(id) = CourseId::new(course.id) else {
                 continue;
             };
-            match self.registrar.course_card(learner, &id).await {
+            match self.registrar.course_card(visitor.as_ref(), &id).await {
                 Ok(card) => cards.push((course, card)),
                 Err(error) => {
                     return failed_page(&error);

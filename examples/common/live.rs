@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::body::Bytes;
+use coursegate::access::Visitor;
 use coursegate::live::{AdminStream, Hub, LearnerStream, LearnerToken};
 use coursegate::{CourseId, LearnerId, PersonId, Registrar};
 use futures_util::Stream;
@@ -45,7 +46,7 @@ pub async fn learner(
         .filter_map(|course| CourseId::new(course.id).ok());
     let since: Option<LearnerToken> = since.and_then(|token| serde_json::from_str(token).ok());
     let stream = hub
-        .learner(registrar, learner, courses.collect(), since)
+        .learner(registrar, Visitor::new(learner), courses.collect(), since)
         .await
         .ok()?;
     Some(unfold(stream, async |mut stream: LearnerStream| {

@@ -30,7 +30,7 @@ async fn school() -> (String, PgStore) {
     let desk = registrar.admin(admin());
     for name in ["thandi", "sipho"] {
         let wish = request(name, Method::BankTransfer);
-        let id = registrar.enrol(wish).await.unwrap().enrollment;
+        let id = registrar.enrol(wish).await.unwrap().enrollment.unwrap();
         desk.approve(id, "seen").await.unwrap();
     }
     while store.seal(None, 100).await.unwrap() > 0 {}

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use coursegate::access::Visitor;
 use coursegate::adapter::postgres::{PgStore, pool_options};
 use coursegate::adapter::simulator::{Settings, Simulator};
 use coursegate::live::{AdminStream, AdminUpdate, Hub, LearnerStream};
@@ -92,7 +93,12 @@ async fn what_happens_at_one_instance_shows_at_the_other() {
     let (here, there) = (Instance::new(&store), Instance::new(&store));
     let mut cards = there
         .hub
-        .learner(&there.registrar, learner("thandi"), vec![course()], None)
+        .learner(
+            &there.registrar,
+            Visitor::new(learner("thandi")),
+            vec![course()],
+            None,
+        )
         .await
         .unwrap();
     let mut queue = there.hub.admins(&there.registrar, admin(), None);
@@ -103,7 +109,13 @@ async fn what_happens_at_one_instance_shows_at_the_other() {
     .await;
 
     let wish = request("thandi", Method::BankTransfer);
-    let enrolled = here.registrar.enrol(wish).await.unwrap().enrollment;
+    let enrolled = here
+        .registrar
+        .enrol(wish)
+        .await
+        .unwrap()
+        .enrollment
+        .unwrap();
     let waits = |update: &AdminUpdate| match update {
         AdminUpdate::Event(event) => event.pending.is_some(),
         AdminUpdate::Snapshot { pending, .. } => !pending.is_empty(),
@@ -146,12 +158,23 @@ async fn what_happens_at_one_instance_shows_at_the_other() {
     // And it goes on as before: approved here, seen there.
     let mut others = there
         .hub
-        .learner(&there.registrar, learner("sipho"), vec![course()], None)
+        .learner(
+            &there.registrar,
+            Visitor::new(learner("sipho")),
+            vec![course()],
+            None,
+        )
         .await
         .unwrap();
     shows(&mut others, "not_enrolled").await;
     let wish = request("sipho", Method::BankTransfer);
-    let enrolled = here.registrar.enrol(wish).await.unwrap().enrollment;
+    let enrolled = here
+        .registrar
+        .enrol(wish)
+        .await
+        .unwrap()
+        .enrollment
+        .unwrap();
     shows(&mut others, "bank_transfer").await;
     here.registrar
         .admin(admin())

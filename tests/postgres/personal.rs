@@ -89,7 +89,7 @@ async fn no_trace_of_an_erased_learner_is_left_in_any_table() {
     let mut wish = request("thandi", Method::BankTransfer);
     wish.course = CourseId::new("rust-301").unwrap();
     let rejected = registrar.enrol(wish).await.unwrap();
-    desk.reject(rejected.enrollment, "thandi never paid")
+    desk.reject(rejected.enrollment.unwrap(), "thandi never paid")
         .await
         .unwrap();
     let new = NewGrant {

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream;
+use coursegate::access::Visitor;
 use coursegate::adapter::memory::MemoryStore;
 use coursegate::adapter::nats::{NatsBus, NatsError};
 use coursegate::live::Hub;
@@ -139,7 +140,12 @@ impl Instance {
             Money::zar(10_000).unwrap(),
             Method::BankTransfer,
         );
-        self.registrar.enrol(request).await.unwrap().enrollment
+        self.registrar
+            .enrol(request)
+            .await
+            .unwrap()
+            .enrollment
+            .unwrap()
     }
 
     async fn approve(&self, id: EnrollmentId) {
@@ -163,7 +169,7 @@ async fn shows(hub: &Hub, registrar: &Registrar, name: &str, reason: &str) -> Du
     let begun = Instant::now();
     let learner = LearnerId::new(name).unwrap();
     let mut stream = hub
-        .learner(registrar, learner, vec![course()], None)
+        .learner(registrar, Visitor::new(learner), vec![course()], None)
         .await
         .unwrap();
     let reading = async {
