@@ -107,7 +107,7 @@ impl Case {
         }
         draft.lapse()?;
         let attempt = &draft.case.attempts[at];
-        if draft.case.covering(attempt, step.now).is_some() {
+        if draft.case.covering(attempt, draft.now).is_some() {
             return Err(CaseError::Covered);
         }
         draft.approve(by, cause, Some(at), Some(amount))

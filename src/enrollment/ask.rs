@@ -61,6 +61,7 @@ impl Ask<'_> {
     /// What is told a learner with this enrollment. Nobody is asked to pay while money of theirs
     /// that fits is on its way, or waits.
     pub fn of_case(&self, case: &Case, now: DateTime<Utc>) -> Asked {
+        let now = case.time(now);
         let purpose = match self.purpose(&case.grants, now) {
             Ok(purpose) => purpose,
             Err(cover) => return Asked::Open(cover),

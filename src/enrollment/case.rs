@@ -199,7 +199,7 @@ impl Case {
     pub fn reject(self, reason: Note, step: &Step<'_>) -> Result<Applied, CaseError> {
         let mut draft = self.draft(step);
         let beside = matches!(draft.case.enrollment.status, Status::Approved { .. })
-            && draft.case.waits_for(step.now).is_some();
+            && draft.case.waits_for(draft.now).is_some();
         if !beside {
             draft.rule(&Command::Reject(reason))?;
         }
@@ -234,7 +234,7 @@ impl Case {
     /// # Errors
     /// [`CaseError::Vetoed`].
     pub fn expire_due(self, step: &Step<'_>) -> Result<Applied, CaseError> {
-        let (id, now) = (self.enrollment.id, step.now);
+        let (id, now) = (self.enrollment.id, self.time(step.now));
         let unpaid = step
             .rules
             .unpaid_until(&self)
@@ -321,6 +321,12 @@ impl Case {
         matches!(self.enrollment.status, Status::Approved { .. })
             && self.grants.iter().filter(own).all(over)
             && self.grants.iter().filter(own).any(expired)
+    }
+
+    /// The time of a step that is made now: never before the last change, since another
+    /// instance's clock may be ahead of this one's.
+    pub fn time(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        now.max(self.enrollment.updated_at)
     }
 
     /// The newest attempt.

@@ -17,6 +17,8 @@ use crate::record::{Basis, Fact, Record};
 pub(super) struct Draft<'s> {
     pub(super) case: Case,
     pub(super) step: &'s Step<'s>,
+    /// Never before the last change: another instance's clock may be ahead of this one's.
+    pub(super) now: DateTime<Utc>,
     pub(super) ids: IdRun,
     is_new: bool,
     records: Vec<Record>,
@@ -35,6 +37,7 @@ impl<'s> Draft<'s> {
             step.rules.due_at(&case)
         };
         Self {
+            now: case.time(step.now),
             case,
             step,
             ids,
@@ -53,7 +56,7 @@ impl<'s> Draft<'s> {
     }
 
     pub(super) fn now(&self) -> DateTime<Utc> {
-        self.step.now
+        self.now
     }
 
     pub(super) fn record(&mut self, fact: Fact) -> &mut Record {
@@ -62,7 +65,7 @@ impl<'s> Draft<'s> {
             fact,
             self.step.who.clone(),
             self.step.source,
-            self.step.now,
+            self.now,
         );
         record.enrollment = Some(self.case.enrollment.id);
         record.note.clone_from(self.step.note);
@@ -232,7 +235,7 @@ impl<'s> Draft<'s> {
                 .payment
                 .and_then(|payment| payment.standing.open_reason());
             if let (true, Some(known)) = (other != at, open)
-                && self.case.covering(attempt, self.step.now).is_some()
+                && self.case.covering(attempt, self.now).is_some()
             {
                 let reason = known.max(HoldReason::DuplicateMoney);
                 self.restate(other, self.step.rules.money.standing(reason));
@@ -251,7 +254,7 @@ impl<'s> Draft<'s> {
     /// Has the provider asked about a new attempt, if nothing else is heard of it.
     pub(super) fn watch(&mut self, at: usize) {
         let attempt = &self.case.attempts[at];
-        if let Some(due_at) = self.step.rules.look_at(attempt, self.step.now) {
+        if let Some(due_at) = self.step.rules.look_at(attempt, self.now) {
             self.timers.push(Timer {
                 key: TimerKey::Attempt(attempt.reference.clone()),
                 due_at: Some(due_at),
@@ -284,7 +287,7 @@ impl<'s> Draft<'s> {
             let enrollment = &mut self.case.enrollment;
             change.expected = (!self.is_new).then_some(enrollment.version);
             enrollment.version = enrollment.version.next();
-            enrollment.updated_at = self.step.now;
+            enrollment.updated_at = self.now;
             for record in &mut self.records {
                 record.version = enrollment.version;
             }
@@ -321,7 +324,7 @@ impl<'s> Draft<'s> {
     /// Says that an enrollment which gives access waits for a person too, or no longer does. Where
     /// the status says that itself, there is nothing to add.
     fn note_review(&mut self) {
-        let waits = self.case.waits_for(self.step.now);
+        let waits = self.case.waits_for(self.now);
         let before = std::mem::replace(&mut self.case.enrollment.waits_for, waits);
         let told = self.records.iter().any(|record| {
             let queued = |status: &Status| matches!(status, Status::AwaitingApproval { .. });

@@ -88,7 +88,7 @@ impl Draft<'_> {
     pub(super) fn rebase(&mut self, at: usize) -> bool {
         let attempt = &self.case.attempts[at];
         let waits = |grant: &Grant| {
-            self.case.is_ahead(grant) && grant.is_live(self.step.now) && grant.is_on(&attempt.terms)
+            self.case.is_ahead(grant) && grant.is_to_come(self.now) && grant.is_on(&attempt.terms)
         };
         let reference = attempt.reference.clone();
         let found = self.case.grants.iter().position(waits);
@@ -185,7 +185,7 @@ impl Draft<'_> {
     pub(super) fn end_grants(&mut self, why: EndReason, fits: impl Fn(&Grant) -> bool) {
         for at in 0..self.case.grants.len() {
             let grant = &mut self.case.grants[at];
-            if fits(grant) && grant.end(self.step.now, why) {
+            if fits(grant) && grant.end(self.now, why) {
                 let fact = Fact::AccessEnded {
                     grant: grant.id,
                     why,

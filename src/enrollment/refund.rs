@@ -64,6 +64,7 @@ impl Case {
     ) -> Result<Applied, CaseError> {
         let mut draft = self.draft(step);
         let at = draft.index_of(reference)?;
+        let now = draft.now;
         let attempt = &mut draft.case.attempts[at];
         if attempt.requested().is_some() {
             return Err(CaseError::RefundUnknown);
@@ -74,7 +75,7 @@ impl Case {
             state: RefundState::Requested,
             proof: repayment.proof,
             by: repayment.by,
-            at: step.now,
+            at: now,
         });
         draft.touch_attempt(at);
         draft.record(Fact::RefundRequested {
@@ -160,7 +161,7 @@ impl Case {
             return Ok(draft.finish(Effect::Changed));
         }
         let rests = |grant: &Grant| grant.source.payment() == Some(reference);
-        let now = step.now;
+        let now = draft.now;
         let standing = match draft.case.covering(&draft.case.attempts[at], now) {
             Some(covering) => {
                 draft.end_grants(EndReason::Reversed, rests);

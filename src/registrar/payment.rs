@@ -136,6 +136,7 @@ impl Registrar {
         watch: &mut Stopwatch,
     ) -> Result<Applied, CaseError> {
         let inner = &self.inner;
+        let now = case.time(now);
         let attempt = case
             .attempt(Some(known.reference.as_str()), None)
             .ok_or(CaseError::UnknownAttempt)?;

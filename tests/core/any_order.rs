@@ -1,7 +1,7 @@
 use coursegate::access::GrantState;
 use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::enrollment::Case;
-use coursegate::payment::{Attempt, Method, Standing};
+use coursegate::payment::{Attempt, AttemptStatus, Method, Reversal, Standing};
 use coursegate::reason::MoneyOutcome;
 use coursegate::{EnrollmentId, Money, PayLinkId, Reference};
 
@@ -242,4 +242,173 @@ async fn all_orders_of_two_paid_attempts_give_one_access_and_the_same_sums() {
             .sum();
         assert_eq!(sum, 49_900 + 29_900, "{order:?}");
     }
+}
+
+/// What a bookkeeper records, beside what the provider says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Entry {
+    Paid(usize),
+    Refund(usize),
+    Reverse(usize),
+    Reinstate(usize),
+}
+
+impl Scene {
+    /// Records it; `false` when it is refused, as what goes back before it came.
+    async fn enter(&self, entry: Entry) -> bool {
+        let desk = self.world.registrar.admin(admin());
+        let reference = |index: usize| &self.attempts[index].0;
+        match entry {
+            Entry::Paid(index) => {
+                self.happen(Event::Success(index)).await;
+                true
+            }
+            Entry::Refund(index) => desk.record_refund(reference(index), "R").await.is_ok(),
+            Entry::Reverse(index) => {
+                let how = Reversal::ChargedBack;
+                let proof = "letter";
+                let recorded = desk.record_reversal(reference(index), how, proof).await;
+                recorded.is_ok()
+            }
+            Entry::Reinstate(index) => {
+                // Before it was taken back there is nothing to win.
+                let reversed = self.end().await.attempts[index].status == AttemptStatus::Reversed;
+                let recorded = desk.record_reinstatement(reference(index), "won").await;
+                reversed && recorded.is_ok()
+            }
+        }
+    }
+
+    /// Records all of it in this order; what is refused is tried again after the others, as
+    /// people do.
+    async fn enter_all(&self, entries: &[Entry]) {
+        let mut left = entries.to_vec();
+        while !left.is_empty() {
+            let mut refused = Vec::new();
+            for entry in &left {
+                if !self.enter(*entry).await {
+                    refused.push(*entry);
+                }
+            }
+            assert!(
+                refused.len() < left.len(),
+                "{refused:?} are refused for ever"
+            );
+            left = refused;
+        }
+    }
+}
+
+/// Every order of some entries.
+fn entry_orders(entries: &[Entry]) -> Vec<Vec<Entry>> {
+    if entries.is_empty() {
+        return vec![Vec::new()];
+    }
+    let mut out = Vec::new();
+    for (index, first) in entries.iter().enumerate() {
+        let mut rest = entries.to_vec();
+        rest.remove(index);
+        for mut order in entry_orders(&rest) {
+            order.insert(0, *first);
+            out.push(order);
+        }
+    }
+    out
+}
+
+#[tokio::test]
+async fn all_orders_of_payments_refunds_and_disputes_keep_access_and_sums() {
+    use Entry::{Paid, Refund, Reinstate, Reverse};
+    // Whose money is here in the end, and whether somebody has to look at it where a second
+    // payment is not simply kept.
+    let histories: [(&[Entry], [bool; 2]); 5] = [
+        (&[Paid(0), Refund(0), Reverse(0)], [false, false]),
+        (&[Paid(0), Paid(1), Refund(0)], [false, true]),
+        (&[Paid(0), Paid(1), Refund(0), Reverse(1)], [false, false]),
+        (
+            &[Paid(0), Reverse(0), Reinstate(0), Paid(1), Refund(1)],
+            [true, false],
+        ),
+        (
+            &[Paid(0), Reverse(0), Reinstate(0), Paid(1), Reverse(1)],
+            [true, false],
+        ),
+    ];
+    for duplicate in MoneyOutcome::ALL {
+        for (entries, here) in &histories {
+            for order in entry_orders(entries) {
+                let scene = scene_with(Method::Card, &[0, 1], *duplicate).await;
+                scene.enter_all(&order).await;
+                let case = scene.end().await;
+                let held: Vec<bool> = case.attempts.iter().map(Attempt::holds_money).collect();
+                assert_eq!(held, here, "{order:?}");
+                let money_is_here = here.contains(&true);
+                let inside = scene.world.may_enter("thandi").await;
+                let queued = case.enrollment.waits_for.is_some();
+                // Money for a closed enrollment is late: then a person looks, whatever the rule.
+                assert_eq!(inside || queued, money_is_here, "{duplicate}: {order:?}");
+                assert!(!(inside && !money_is_here), "{order:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn all_orders_of_a_purchase_and_two_renewals_give_the_same_end() {
+    use coursegate::access::Terms;
+    let month = Terms::lasting(std::time::Duration::from_secs(30 * 86_400));
+    let mut ends = std::collections::BTreeSet::new();
+    for order in entry_orders(&[
+        Entry::Paid(1),
+        Entry::Paid(2),
+        Entry::Paid(1),
+        Entry::Paid(2),
+    ]) {
+        let world = World::new();
+        let ask = |cents| {
+            let mut asked = request("thandi", Method::Card).terms(month.clone());
+            asked.price = Money::zar(cents).unwrap();
+            asked
+        };
+        let enrollment = world.ask(ask(100)).await.enrollment;
+        let link = async |at: usize| {
+            let attempt = world.case(enrollment).await.attempts[at].clone();
+            (attempt.reference, attempt.link.unwrap().id)
+        };
+        world.pay(&link(0).await.1, Choice::Card).await;
+        world.ask(ask(90).renew()).await;
+        world.ask(ask(80).renew()).await;
+        for at in [1, 2] {
+            world
+                .simulator
+                .pay(&link(at).await.1, Choice::Card)
+                .unwrap();
+        }
+        world.simulator.take_callbacks();
+        for entry in &order {
+            let Entry::Paid(at) = entry else {
+                unreachable!()
+            };
+            let (reference, link) = link(*at).await;
+            world
+                .receive(&body(link.as_str(), "SUCCESS", reference.as_str()))
+                .await;
+        }
+        let case = world.case(enrollment).await;
+        let end = live(&case).filter_map(|grant| grant.expires_at).max();
+        let due = |attempt: &&Attempt| {
+            let standing = attempt.payment.map(|paid| paid.standing);
+            matches!(standing, Some(Standing::RefundDue(_) | Standing::Held(_)))
+        };
+        ends.insert((
+            live(&case).count(),
+            end,
+            case.attempts.iter().filter(due).count(),
+        ));
+    }
+    assert_eq!(ends.len(), 1, "{ends:?}");
+    let (grants, end, due) = ends.pop_first().unwrap();
+    assert_eq!((grants, due), (2, 1), "a renewal extends once");
+    let days = (end.unwrap() - crate::support::start()).num_days();
+    assert_eq!(days, 60);
 }
