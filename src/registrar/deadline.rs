@@ -1,5 +1,5 @@
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::task::{Poll, Waker};
@@ -24,6 +24,40 @@ pub(super) async fn within<T>(
         timer.as_mut().poll(context).map(|()| None)
     })
     .await
+}
+
+/// Drives futures side by side, so many at a time; what they give comes in their order.
+pub(super) async fn side_by_side<F: Future>(futures: Vec<F>, most: usize) -> Vec<F::Output> {
+    let mut waiting = futures.into_iter().enumerate();
+    let mut running: Vec<(usize, Pin<Box<F>>)> = Vec::with_capacity(most);
+    let mut done: Vec<(usize, F::Output)> = Vec::with_capacity(waiting.len());
+    poll_fn(|context| {
+        loop {
+            while running.len() < most.max(1)
+                && let Some((at, future)) = waiting.next()
+            {
+                running.push((at, Box::pin(future)));
+            }
+            let before = running.len();
+            running.retain_mut(|(at, future)| match future.as_mut().poll(context) {
+                Poll::Ready(given) => {
+                    done.push((*at, given));
+                    false
+                }
+                Poll::Pending => true,
+            });
+            if running.is_empty() && waiting.len() == 0 {
+                return Poll::Ready(());
+            }
+            // Whatever takes a place that is free now has to be asked once, too.
+            if running.len() == before {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await;
+    done.sort_unstable_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, given)| given).collect()
 }
 
 /// Wakes workers when something was committed. A hint only: they also look by themselves.

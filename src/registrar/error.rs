@@ -39,6 +39,12 @@ pub enum Error {
     /// No gateway is set up.
     #[error("no payment gateway is set up; give the builder one")]
     NoGateway,
+    /// Access that is brought over ends before it starts.
+    #[error("the access ends before it starts")]
+    EndsBeforeItStarts,
+    /// The reference of a payment that is brought over is that of another one here.
+    #[error("another payment has this reference already")]
+    ReferenceTaken,
     /// The law of the enrollment, or the host's guard, says no.
     #[error(transparent)]
     Refused(#[from] CaseError),
@@ -107,16 +113,20 @@ impl Error {
     /// What kind of error it is.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::UnknownCourse(_) | Self::UnknownChannel(_) => ErrorKind::Invalid,
+            Self::UnknownCourse(_) | Self::UnknownChannel(_) | Self::EndsBeforeItStarts => {
+                ErrorKind::Invalid
+            }
             Self::Forbidden(_) => ErrorKind::Forbidden,
             Self::NotFound(_) => ErrorKind::NotFound,
             Self::NoBank | Self::NoGateway | Self::Url(_) => ErrorKind::Setup,
             Self::Refused(CaseError::UnknownAttempt | CaseError::UnknownGrant) => {
                 ErrorKind::NotFound
             }
-            Self::Refused(_) | Self::Contended | Self::AwaitsSecond | Self::StillOpen { .. } => {
-                ErrorKind::Conflict
-            }
+            Self::Refused(_)
+            | Self::Contended
+            | Self::AwaitsSecond
+            | Self::ReferenceTaken
+            | Self::StillOpen { .. } => ErrorKind::Conflict,
             Self::NoPayLink { .. } | Self::Gateway(_) => ErrorKind::Provider,
             Self::Body(BodyError::Gone) => ErrorKind::NotFound,
             Self::Body(_) => ErrorKind::Setup,

@@ -252,7 +252,7 @@ impl Admin<'_> {
 }
 
 impl Registrar {
-    async fn case_of(&self, id: EnrollmentId) -> Result<Case, Error> {
+    pub(super) async fn case_of(&self, id: EnrollmentId) -> Result<Case, Error> {
         let found = self.inner.store.load(Lookup::Enrollment(id)).await?;
         found.case.ok_or(Error::NotFound("enrollment"))
     }

@@ -33,6 +33,7 @@ mod ikhokha_client;
 mod live;
 #[cfg(feature = "metrics")]
 mod metrics;
+mod migration;
 mod mix;
 mod mixes;
 mod money_back;

@@ -86,6 +86,8 @@ async fn try_everything(
         Override "approve_override" desk.approve_override(id, "");
         Override "grant" desk.grant(new, "");
         Override "revoke" desk.revoke(grant, "");
+        Override "bring_over" desk.bring_over(&[]);
+        View "learner_grants" desk.learner_grants(&learner("thandi"));
         View "export_payments" desk.export_payments(&PaymentFilter::default(), PageRequest::first(first));
         View "learner_timeline" desk.learner_timeline(&learner("thandi"));
         View "export_learner" desk.export_learner(&learner("thandi"));
@@ -141,6 +143,7 @@ async fn nobody_does_more_than_they_may() {
         "notices",
         "chain",
         "personal",
+        "migration",
     ]
     .iter()
     .map(|name| {

@@ -1,0 +1,328 @@
+//! Bringing an existing school over: access that learners have in another system.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use uuid::Builder;
+
+use super::Error;
+#[cfg(doc)]
+use super::Registrar;
+use super::admin::Admin;
+use super::deadline::side_by_side;
+use super::inbox::publishing;
+use super::payment::ROUNDS;
+use crate::access::{Grant, GrantSource, Terms};
+use crate::enrollment::{
+    Case, Change, Effect, MigratedPayment, Migration, Opening, Timer, TimerKey,
+};
+use crate::ids::{CourseId, Email, ExternalKey, GrantId, LearnerId, Title};
+use crate::payment::Offer;
+use crate::port::{Committed, Lookup};
+use crate::reason::Permission;
+use crate::record::{Fact, Source};
+
+/// Grants without a payment that are written in one commit.
+const BATCH: usize = 250;
+/// Calls to the store at a time.
+const AT_ONCE: usize = 8;
+
+/// Access that a learner has in another system.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ExistingAccess {
+    /// The other system's name for it. What has the same key is the same access: bringing it over
+    /// again changes nothing.
+    pub key: ExternalKey,
+    /// Whose it is.
+    pub learner: LearnerId,
+    /// To which course.
+    pub course: CourseId,
+    /// What it gives. For how long is said by its start and end.
+    pub terms: Terms,
+    /// From when it counts: when it began there.
+    pub starts_at: DateTime<Utc>,
+    /// Until when, excluded; `None` for ever.
+    pub ends_at: Option<DateTime<Utc>>,
+    /// The payment it rests on, if that is to be brought over too.
+    pub payment: Option<ExistingPayment>,
+}
+
+/// A payment that was made in another system.
+#[derive(Debug, Clone)]
+pub struct ExistingPayment {
+    /// The learner's address.
+    pub email: Email,
+    /// The course's title.
+    pub title: Title,
+    /// What was paid, how and when.
+    pub payment: MigratedPayment,
+}
+
+impl ExistingAccess {
+    /// Full access for ever, without a payment.
+    pub fn new(
+        key: ExternalKey,
+        learner: LearnerId,
+        course: CourseId,
+        starts_at: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            key,
+            learner,
+            course,
+            terms: Terms::default(),
+            starts_at,
+            ends_at: None,
+            payment: None,
+        }
+    }
+
+    /// Sets its end.
+    #[must_use]
+    pub fn until(mut self, end: DateTime<Utc>) -> Self {
+        self.ends_at = Some(end);
+        self
+    }
+
+    /// Sets what it gives: level, kinds and restrictions.
+    #[must_use]
+    pub fn terms(mut self, terms: Terms) -> Self {
+        self.terms = terms;
+        self
+    }
+
+    /// Adds the payment it rests on. It counts in the figures on its own day, is found among the
+    /// payments, and can be refunded.
+    #[must_use]
+    pub fn paid(mut self, payment: ExistingPayment) -> Self {
+        self.payment = Some(payment);
+        self
+    }
+
+    /// The same key is always the same grant.
+    fn grant_id(&self) -> GrantId {
+        let mut digest = Sha256::new();
+        digest.update(b"coursegate grant ");
+        digest.update(self.key.as_str());
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest.finalize()[..16]);
+        GrantId::from_uuid(Builder::from_custom_bytes(bytes).into_uuid())
+    }
+
+    /// The terms, lasting from its start to its end; `None` when it ends before it starts.
+    fn lasting(&self) -> Option<Terms> {
+        let seconds = match self.ends_at {
+            None => None,
+            Some(end) => {
+                let lasting = end.signed_duration_since(self.starts_at).num_seconds();
+                Some(u64::try_from(lasting).ok().filter(|lasting| *lasting > 0)?)
+            }
+        };
+        Some(Terms {
+            seconds,
+            ..self.terms.clone()
+        })
+    }
+}
+
+/// What became of access that was brought over.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Migrated {
+    /// How many are new.
+    pub added: usize,
+    /// How many had been brought over before; nothing about them was changed.
+    pub known: usize,
+    /// Which could not be, and why.
+    pub failed: Vec<(ExternalKey, String)>,
+}
+
+/// What became of one of them.
+enum One {
+    Added,
+    Known,
+}
+
+impl Admin<'_> {
+    /// Brings over access that learners have in another system, with its start and end, and with
+    /// its payment if that is given. Running it twice changes nothing. One that cannot be brought
+    /// over does not stop the others; it is listed with the reason.
+    ///
+    /// Whoever has access in this way is not sold the course again
+    /// ([`Registrar::enrol`] answers [`NextStep::Open`](super::NextStep::Open)). Neither the host's
+    /// guard nor a second person is asked.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] without the permission to override, or the store's errors: what was
+    /// brought over before stays, and the call can be repeated.
+    pub async fn bring_over(&self, rows: &[ExistingAccess]) -> Result<Migrated, Error> {
+        self.allow(Permission::Override, None).await?;
+        let mut migrated = Migrated::default();
+        let (paid, free): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.payment.is_some());
+        for rows in free.chunks(BATCH) {
+            self.bring_grants(rows, &mut migrated).await?;
+        }
+        for rows in paid.chunks(BATCH) {
+            let work = rows
+                .iter()
+                .map(|row| async { self.registrar.within(self.bring_payment(row)).await });
+            let done = side_by_side(work.collect(), AT_ONCE).await;
+            for (row, one) in rows.iter().zip(done) {
+                note(&mut migrated, row, one)?;
+            }
+        }
+        Ok(migrated)
+    }
+
+    /// Grants without a payment, all of them in one commit.
+    async fn bring_grants(
+        &self,
+        rows: &[&ExistingAccess],
+        migrated: &mut Migrated,
+    ) -> Result<(), Error> {
+        let registrar = self.registrar;
+        let work = rows.iter().map(|row| async {
+            let found = registrar.inner.store.load(Lookup::Grant(row.grant_id()));
+            registrar.within(async { Ok(found.await?.grant) }).await
+        });
+        let known = side_by_side(work.collect(), AT_ONCE).await;
+        let now = registrar.now();
+        let mut change = Change::default();
+        for (row, known) in rows.iter().zip(known) {
+            let twice = change.grants.iter().any(|grant| grant.id == row.grant_id());
+            let one = match (known?, self.free_grant(row)) {
+                (Some(_), _) => Ok(One::Known),
+                _ if twice => Ok(One::Known),
+                (None, Err(error)) => Err(error),
+                (None, Ok(grant)) => {
+                    let fact = Fact::GrantGiven {
+                        grant: grant.id,
+                        learner: grant.learner.clone(),
+                        course: grant.course.clone(),
+                        until: grant.expires_at,
+                    };
+                    change.records.push(self.record(fact, now));
+                    change.timers.push(Timer {
+                        key: TimerKey::Grant(grant.id),
+                        due_at: grant.expires_at,
+                    });
+                    change.grants.push(grant);
+                    Ok(One::Added)
+                }
+            };
+            note(migrated, row, one)?;
+        }
+        if !change.is_empty() {
+            let committed = registrar.commit(publishing(change));
+            registrar.within(committed).await?;
+        }
+        Ok(())
+    }
+
+    fn free_grant(&self, row: &ExistingAccess) -> Result<Grant, Error> {
+        let terms = row.lasting().ok_or(Error::EndsBeforeItStarts)?;
+        let source = GrantSource::Migration {
+            by: self.person().clone(),
+            payment: None,
+        };
+        let subject = (row.learner.clone(), row.course.clone());
+        let start = row.starts_at;
+        let mut grant = Grant::new(row.grant_id(), subject, None, source, &terms, start);
+        grant.key = Some(row.key.clone());
+        Ok(grant)
+    }
+
+    /// A grant with its payment, as an enrollment of its learner.
+    async fn bring_payment(&self, row: &ExistingAccess) -> Result<One, Error> {
+        let Some(existing) = &row.payment else {
+            return Err(Error::NotFound("payment"));
+        };
+        let terms = row.lasting().ok_or(Error::EndsBeforeItStarts)?;
+        let migration = Migration {
+            opening: Opening {
+                learner: row.learner.clone(),
+                email: existing.email.clone(),
+                course: row.course.clone(),
+                offer: Offer {
+                    price: existing.payment.amount,
+                    title: existing.title.clone(),
+                    terms,
+                },
+                declared: existing.payment.method,
+            },
+            grant: row.grant_id(),
+            key: row.key.clone(),
+            starts_at: row.starts_at,
+            payment: existing.payment.clone(),
+            by: self.person().clone(),
+        };
+        let registrar = self.registrar;
+        let store = &registrar.inner.store;
+        for _ in 0..ROUNDS {
+            let found = store.load(Lookup::Learner(&row.learner, &row.course));
+            let found = found.await?.case;
+            let step = registrar.step(self.who(), Source::AdminApproval, &None, registrar.now());
+            let applied = match found {
+                Some(case) => case.migrate(migration.clone(), &step)?,
+                None => {
+                    // Its grant may have been erased, or be somebody else's.
+                    if store
+                        .load(Lookup::Grant(migration.grant))
+                        .await?
+                        .grant
+                        .is_some()
+                    {
+                        return Ok(One::Known);
+                    }
+                    let grants = store.grants(&row.learner, &row.course).await?;
+                    Case::migrate_new(migration.clone(), grants, &step)?
+                }
+            };
+            if applied.effect == Effect::Nothing {
+                return Ok(One::Known);
+            }
+            if registrar.commit(applied.change).await? == Committed::Done {
+                return Ok(One::Added);
+            }
+            let reference = Lookup::Reference(&existing.payment.reference);
+            let other = store.load(reference).await?.case;
+            if other.is_some_and(|case| case.enrollment.id != applied.case.enrollment.id) {
+                return Err(Error::ReferenceTaken);
+            }
+        }
+        Err(Error::Contended)
+    }
+
+    /// Every grant of one learner, whatever it comes from, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`]; [`Error::NotFound`] when nothing is kept of this learner; or the
+    /// store's errors.
+    pub async fn learner_grants(&self, learner: &LearnerId) -> Result<Vec<Grant>, Error> {
+        self.allow(Permission::View, None).await?;
+        let file = self.learner_file(learner).await?;
+        let mut grants = file.grants;
+        for id in file.enrollments {
+            let case = self.registrar.within(self.registrar.case_of(id)).await?;
+            grants.extend(case.own_grants().cloned());
+        }
+        grants.sort_unstable_by_key(|grant| (grant.starts_at, grant.id));
+        Ok(grants)
+    }
+}
+
+/// Counts what became of one; the store's own failures end the whole.
+fn note(
+    migrated: &mut Migrated,
+    row: &ExistingAccess,
+    one: Result<One, Error>,
+) -> Result<(), Error> {
+    match one {
+        Ok(One::Added) => migrated.added += 1,
+        Ok(One::Known) => migrated.known += 1,
+        Err(error @ (Error::Store(_) | Error::DeadlineExceeded)) => return Err(error),
+        Err(error) => migrated.failed.push((row.key.clone(), error.in_full())),
+    }
+    Ok(())
+}
