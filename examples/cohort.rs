@@ -1,0 +1,171 @@
+//! A course with a number of seats: `cargo run --example cohort --features simulator`.
+//!
+//! [`Seats`] is a guard and a publisher. As a guard it is asked before an enrollment is approved,
+//! any number of times, so a seat is kept by enrollment: asking again finds it. A rehearsal (a dry
+//! run) takes none. As a publisher it hears of what was committed, and frees the seat of who left,
+//! expired or had their money back. [`Seats::refill`] reads who has a seat from the store: call it
+//! when the process starts, and now and then, so that a seat is not lost to an approval that never
+//! became durable.
+//!
+//! With several processes keep the seats in a table of your own, one row an enrollment with a
+//! unique key, and take a row where this takes an entry of a set.
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use coursegate::adapter::memory::MemoryStore;
+use coursegate::adapter::simulator::{Choice, Settings, Simulator};
+use coursegate::enrollment::{Proposal, Status, TransitionGuard};
+use coursegate::payment::Method;
+use coursegate::port::{EventPublisher, PageRequest, PaymentFilter, PublishError};
+use coursegate::reason::Note;
+use coursegate::record::{Fact, Record};
+use coursegate::registrar::{EnrolRequest, Error, NextStep};
+use coursegate::webhook::Delivery;
+use coursegate::{
+    AppId, Config, CourseId, Email, EnrollmentId, LearnerId, Money, PersonId, Registrar, Secret,
+    Site, Title,
+};
+
+/// The seats of one course.
+#[derive(Debug, Clone)]
+pub struct Seats {
+    course: CourseId,
+    most: usize,
+    taken: Arc<Mutex<HashSet<EnrollmentId>>>,
+}
+
+impl Seats {
+    /// So many seats, all of them free.
+    pub fn new(course: CourseId, most: usize) -> Self {
+        let taken = Arc::default();
+        Self {
+            course,
+            most,
+            taken,
+        }
+    }
+
+    /// How many are taken.
+    pub fn taken(&self) -> usize {
+        self.seats().len()
+    }
+
+    /// Takes the seats of those who are approved in the store, and frees all others.
+    pub async fn refill(&self, registrar: &Registrar, admin: PersonId) -> Result<(), Error> {
+        let filter = PaymentFilter {
+            course: Some(self.course.clone()),
+            ..PaymentFilter::default()
+        };
+        let (mut approved, mut page) = (HashSet::new(), PageRequest::first(500));
+        loop {
+            let found = registrar
+                .admin(admin.clone())
+                .payments(&filter, page)
+                .await?;
+            let sits = |status: &Status| matches!(status, Status::Approved { .. });
+            let sitting = found.items.iter().filter(|it| sits(&it.enrollment));
+            approved.extend(sitting.map(|it| it.attempt.enrollment));
+            match found.next {
+                Some(after) => page = PageRequest::after(after, 500),
+                None => break,
+            }
+        }
+        *self.seats() = approved;
+        Ok(())
+    }
+
+    fn seats(&self) -> MutexGuard<'_, HashSet<EnrollmentId>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl TransitionGuard for Seats {
+    fn permits(&self, proposal: &Proposal<'_>) -> Result<(), Note> {
+        let enrollment = proposal.enrollment;
+        let approves = matches!(proposal.to, Status::Approved { .. });
+        if !approves || enrollment.course != self.course {
+            return Ok(());
+        }
+        let mut seats = self.seats();
+        if seats.contains(&enrollment.id) {
+            return Ok(());
+        }
+        if seats.len() >= self.most {
+            return Err(Note::new(format!("all {} seats are taken", self.most)));
+        }
+        if !proposal.rehearsal {
+            seats.insert(enrollment.id);
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl EventPublisher for Seats {
+    async fn publish(&self, record: &Record) -> Result<(), PublishError> {
+        if let (Some(id), Fact::EnrollmentMoved { to, .. }) = (record.enrollment, &record.fact)
+            && !matches!(to, Status::Approved { .. })
+        {
+            self.seats().remove(&id);
+        }
+        Ok(())
+    }
+
+    fn is_test_double(&self) -> bool {
+        false
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let (app_id, secret) = (
+        AppId::new("IKTESTAPP")?,
+        Secret::new("test-secret-0123456789abcdef")?,
+    );
+    let page = "https://school.example/returned/{reference}";
+    let site = Site {
+        callback_url: "https://school.example/payments/ikhokha".into(),
+        success_url: page.into(),
+        failure_url: page.into(),
+        cancel_url: None,
+        requester_url: "https://school.example".into(),
+    };
+    let provider = Simulator::new(app_id.clone(), secret.clone(), Settings::default());
+    let course = CourseId::new("rust-cohort")?;
+    let seats = Seats::new(course.clone(), 2);
+    let registrar = Registrar::builder(Config::new(app_id, secret, site)?, MemoryStore::new())
+        .gateway(provider.gateway())
+        .guard(seats.clone())
+        .publisher(seats.clone())
+        .build()?;
+    for name in ["thandi", "sipho", "zoe"] {
+        let asked = registrar.enrol(EnrolRequest::new(
+            LearnerId::new(name)?,
+            Email::new(format!("{name}@school.example"))?,
+            course.clone(),
+            Title::new("Rust together")?,
+            Money::zar(49_900)?,
+            Method::Card,
+        ));
+        if let NextStep::Pay { url, .. } = asked.await?.next {
+            let link = url.rsplit('/').next().unwrap_or_default().parse()?;
+            provider.pay(&link, Choice::Card);
+        }
+        for callback in provider.take_callbacks() {
+            let delivery = Delivery::new(callback.path, callback.headers, callback.body);
+            let receipt = registrar.receive(delivery).await;
+            println!(
+                "{name}: {}, {} taken",
+                receipt.outcome.as_str(),
+                seats.taken()
+            );
+        }
+    }
+    let status = registrar
+        .withdraw(&LearnerId::new("sipho")?, &course)
+        .await?;
+    registrar.worker().pass().await?;
+    println!("sipho: {status}, {} taken", seats.taken());
+    Ok(())
+}

@@ -1,0 +1,98 @@
+//! A course with seats: what a guard may rely on.
+
+use coursegate::adapter::simulator::{Choice, Settings};
+use coursegate::enrollment::Status;
+use coursegate::payment::Method;
+use coursegate::port::PageRequest;
+use coursegate::reason::HoldReason;
+use coursegate::registrar::BulkOutcome;
+
+use crate::support::{World, admin, config, course, delivery, learner};
+
+#[path = "../../examples/cohort.rs"]
+#[allow(dead_code, unreachable_pub, reason = "the example as it is")]
+mod example;
+
+use example::Seats;
+
+const LEARNERS: usize = 64;
+const SEATS: usize = 20;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn sixty_four_learners_race_for_twenty_seats_and_dry_runs_take_none() {
+    let seats = Seats::new(course(), SEATS);
+    let guard = seats.clone();
+    let world = World::with(Settings::new(1), config(), |builder| {
+        builder.guard(guard.clone()).publisher(guard)
+    });
+    let mut enrollments = Vec::new();
+    for number in 0..LEARNERS {
+        let (id, _, link) = world
+            .attempt(&format!("learner-{number}"), Method::Card)
+            .await;
+        world.simulator.pay(&link, Choice::Card).unwrap();
+        enrollments.push(id);
+    }
+    // Every callback three times at once, with dry runs in between.
+    let mut tasks = Vec::new();
+    for callback in world.simulator.take_callbacks() {
+        for _ in 0..3 {
+            let (registrar, delivery) = (world.registrar.clone(), delivery(&callback));
+            tasks.push(tokio::spawn(async move {
+                drop(registrar.receive(delivery).await);
+            }));
+        }
+        let (registrar, all) = (world.registrar.clone(), enrollments.clone());
+        tasks.push(tokio::spawn(async move {
+            registrar.admin(admin()).approve_all(&all, "", true).await;
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let mut approved = Vec::new();
+    let mut held = Vec::new();
+    for id in &enrollments {
+        match world.case(*id).await.enrollment.status {
+            Status::Approved { .. } => approved.push(*id),
+            Status::AwaitingApproval { reason } => {
+                assert_eq!(reason, HoldReason::Vetoed);
+                held.push(*id);
+            }
+            other => panic!("{other}"),
+        }
+    }
+    assert_eq!((approved.len(), held.len()), (SEATS, LEARNERS - SEATS));
+    assert_eq!(seats.taken(), SEATS);
+
+    // One leaves, and their seat is free once that was published.
+    let desk = world.registrar.admin(admin());
+    let says = async |dry_run| {
+        let items = desk.approve_all(&held[..2], "", dry_run).await;
+        let ok = |item: &&coursegate::registrar::BulkItem| item.outcome == BulkOutcome::Approved;
+        items.iter().filter(ok).count()
+    };
+    assert_eq!(says(true).await, 0, "no seat");
+    let leaver = world.case(approved[0]).await.enrollment.learner;
+    world.registrar.withdraw(&leaver, &course()).await.unwrap();
+    while world.pass().await.published > 0 {}
+    assert_eq!(seats.taken(), SEATS - 1);
+    // Each of two would get it, and however often that is asked, it is still there.
+    for _ in 0..3 {
+        assert_eq!(says(true).await, 2);
+    }
+    assert_eq!(seats.taken(), SEATS - 1);
+    assert_eq!(says(false).await, 1);
+    assert_eq!(seats.taken(), SEATS);
+    // The operator's word goes past it, and a restart finds everybody.
+    let last = *held.last().unwrap();
+    desk.approve_override(last, "a chair from next door")
+        .await
+        .unwrap();
+    let restarted = Seats::new(course(), SEATS);
+    restarted.refill(&world.registrar, admin()).await.unwrap();
+    assert_eq!(restarted.taken(), SEATS + 1);
+    let queue = desk.pending(PageRequest::first(100)).await.unwrap();
+    assert_eq!(queue.items.len(), LEARNERS - SEATS - 2);
+    assert!(!world.may_enter(learner("learner-x").as_str()).await);
+}

@@ -1,0 +1,190 @@
+//! Two signatures: for what they were given, and for nothing else.
+
+use coursegate::access::{AccessLevel, Terms};
+use coursegate::adapter::simulator::{Choice, Settings};
+use coursegate::enrollment::CaseError;
+use coursegate::payment::Method;
+use coursegate::reason::ApprovalCause;
+use coursegate::registrar::{EnrolRequest, Error};
+use coursegate::statement::StatementRow;
+use coursegate::{EnrollmentId, Money, PersonId};
+
+use crate::support::{World, config, request};
+
+fn world(limit: i64) -> World {
+    let mut settings = config();
+    settings.rules.four_eyes_above = Some(limit);
+    World::with(Settings::new(1), settings, |builder| builder)
+}
+
+fn asked(method: Method, cents: i64) -> EnrolRequest {
+    let mut asked = request("thandi", method);
+    asked.price = Money::zar(cents).unwrap();
+    asked
+}
+
+fn person(name: &str) -> PersonId {
+    PersonId::new(name).unwrap()
+}
+
+/// Whether the enrollment is approved after this person's word.
+async fn signs(world: &World, name: &str, id: EnrollmentId) -> bool {
+    let desk = world.registrar.admin(person(name));
+    desk.approve(id, "").await.unwrap();
+    world.may_enter("thandi").await
+}
+
+async fn signed(world: &World, id: EnrollmentId) -> Option<PersonId> {
+    let first = world.case(id).await.enrollment.first_approval;
+    first.map(|first| first.by)
+}
+
+#[tokio::test]
+async fn a_signature_is_worth_nothing_once_what_it_was_for_has_changed() {
+    let transfer = |cents| asked(Method::BankTransfer, cents);
+    let limited = Terms {
+        level: AccessLevel::Limited,
+        ..Terms::default()
+    };
+    // Another price, other access: another attempt.
+    for other in [transfer(90_000), transfer(60_000).terms(limited)] {
+        let world = world(10_000);
+        let id = world.ask(transfer(60_000)).await.enrollment;
+        assert!(!signs(&world, "nomsa", id).await);
+        assert_eq!(signed(&world, id).await, Some(person("nomsa")));
+        world.ask(other).await;
+        assert_eq!(signed(&world, id).await, None, "it was for another offer");
+        // The second person's word is a first one now.
+        assert!(!signs(&world, "sipho", id).await);
+        assert!(signs(&world, "nomsa", id).await);
+    }
+    // Money that came, and money that was disputed: what is approved is another thing.
+    let world = world(10_000);
+    let (id, reference, link) = world.attempt("thandi", Method::InstantEft).await;
+    assert!(!signs(&world, "nomsa", id).await);
+    world.pay(&link, Choice::InstantEft).await;
+    assert_eq!(signed(&world, id).await, None, "there was no money then");
+    assert!(!signs(&world, "sipho", id).await);
+    let again = world.registrar.admin(person("sipho")).approve(id, "").await;
+    assert_eq!(again, Err(Error::Refused(CaseError::SecondPersonNeeded)));
+    let desk = world.registrar.admin(person("bookkeeper"));
+    let part = Money::zar(100).unwrap();
+    desk.record_partial_refund(&reference, part, "R-1")
+        .await
+        .unwrap();
+    assert_eq!(signed(&world, id).await, None, "less money is here");
+}
+
+#[tokio::test]
+async fn the_same_change_that_means_nothing_for_it_leaves_a_signature() {
+    let world = world(10_000);
+    let transfer = asked(Method::BankTransfer, 60_000);
+    let id = world.ask(transfer.clone()).await.enrollment;
+    assert!(!signs(&world, "nomsa", id).await);
+    let mut renamed = transfer;
+    renamed.email = coursegate::Email::new("new@school.example").unwrap();
+    world.ask(renamed).await;
+    assert!(signs(&world, "sipho", id).await);
+}
+
+#[tokio::test]
+async fn the_limit_is_compared_with_the_highest_sum() {
+    // Cheap today, dear in the attempt whose money is here.
+    let world = world(50_000);
+    let (id, _, link) = {
+        let dear = world.ask(asked(Method::InstantEft, 90_000)).await;
+        let case = world.case(dear.enrollment).await;
+        let attempt = case.attempts[0].clone();
+        (dear.enrollment, attempt.reference, attempt.link.unwrap().id)
+    };
+    world.ask(asked(Method::InstantEft, 10_000)).await;
+    world.pay(&link, Choice::InstantEft).await;
+    assert!(!signs(&world, "nomsa", id).await, "the attempt is dear");
+    assert!(signs(&world, "sipho", id).await);
+
+    // Cheap in the attempt, dear today.
+    let world = self::world(50_000);
+    let cheap = world.ask(asked(Method::InstantEft, 10_000)).await;
+    let link = world.case(cheap.enrollment).await.attempts[0]
+        .link
+        .clone()
+        .unwrap()
+        .id;
+    world.ask(asked(Method::InstantEft, 90_000)).await;
+    world.pay(&link, Choice::InstantEft).await;
+    assert!(
+        !signs(&world, "nomsa", cheap.enrollment).await,
+        "today's price is dear"
+    );
+
+    // Cheap both times, and far more arrived.
+    let world = self::world(50_000);
+    let transfer = world.ask(asked(Method::BankTransfer, 10_000)).await;
+    let reference = world.case(transfer.enrollment).await.attempts[0]
+        .reference
+        .clone();
+    let day = chrono::NaiveDate::from_ymd_opt(2026, 1, 31).unwrap();
+    let sum = Money::zar(60_000).unwrap();
+    let row = StatementRow::new(day, sum, reference.as_str(), "", 0);
+    let pairs = [(row.checksum.clone(), reference)];
+    let desk = world.registrar.admin(person("nomsa"));
+    desk.import_statement(vec![row]).await.unwrap();
+    let done = desk.approve_rows(&pairs, "").await.remove(0);
+    assert!(done.problem.unwrap().contains("a second person"));
+    let again = desk.approve_rows(&pairs, "").await.remove(0);
+    assert!(
+        again
+            .problem
+            .unwrap()
+            .contains("you have approved this already")
+    );
+    let second = world.registrar.admin(person("sipho"));
+    assert_eq!(second.approve_rows(&pairs, "").await[0].problem, None);
+    assert!(world.may_enter("thandi").await);
+}
+
+#[tokio::test]
+async fn a_signature_for_a_row_is_none_for_another_sum() {
+    let world = world(10_000);
+    let transfer = world.ask(asked(Method::BankTransfer, 60_000)).await;
+    let reference = world.case(transfer.enrollment).await.attempts[0]
+        .reference
+        .clone();
+    let day = chrono::NaiveDate::from_ymd_opt(2026, 1, 31).unwrap();
+    let row = |cents| {
+        let sum = Money::zar(cents).unwrap();
+        StatementRow::new(day, sum, reference.as_str(), "", 0)
+    };
+    let (right, wrong) = (row(60_000), row(60));
+    let desk = |name| world.registrar.admin(person(name));
+    let rows = vec![right.clone(), wrong.clone()];
+    desk("nomsa").import_statement(rows).await.unwrap();
+    let first = [(right.checksum, reference.clone())];
+    desk("nomsa").approve_rows(&first, "").await;
+    let second = [(wrong.checksum, reference)];
+    let done = desk("sipho").approve_rows(&second, "").await.remove(0);
+    assert!(
+        done.problem.unwrap().contains("a second person"),
+        "it was for another sum"
+    );
+    assert!(!world.may_enter("thandi").await);
+}
+
+#[tokio::test]
+async fn an_operator_goes_past_it_and_the_record_says_so() {
+    let world = world(10_000);
+    let transfer = world.ask(asked(Method::BankTransfer, 60_000)).await;
+    let desk = world.registrar.admin(person("operator"));
+    let status = desk
+        .approve_override(transfer.enrollment, "fire drill")
+        .await
+        .unwrap();
+    assert_eq!(status.to_string(), "approved(system_override)");
+    assert!(world.may_enter("thandi").await);
+    let explained = desk.explain(transfer.enrollment).await.unwrap();
+    let told = explained.history.iter().any(|record| {
+        let text = serde_json::to_string(&record.fact).unwrap();
+        text.contains(ApprovalCause::SystemOverride.as_str())
+    });
+    assert!(told);
+}
