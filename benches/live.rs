@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use coursegate::access::Visitor;
 use coursegate::adapter::memory::MemoryStore;
 use coursegate::adapter::simulator::{Settings, Simulator};
 use coursegate::live::Hub;
@@ -60,14 +61,14 @@ fn learners(c: &mut Criterion) {
         let hub = Hub::new();
         let record = runtime.block_on(async {
             let enrolled = registrar.enrol(wish("learner-3")).await.unwrap();
-            let timeline = store.timeline(enrolled.enrollment).await.unwrap();
+            let timeline = store.timeline(enrolled.enrollment.unwrap()).await.unwrap();
             timeline.last().unwrap().clone()
         });
         let streams: Vec<_> = (0..size)
             .map(|number| {
                 let learner = LearnerId::new(format!("learner-{number}")).unwrap();
                 let courses = vec![CourseId::new("rust-101").unwrap()];
-                let opened = hub.learner(&registrar, learner, courses, None);
+                let opened = hub.learner(&registrar, Visitor::new(learner), courses, None);
                 runtime.block_on(opened).unwrap()
             })
             .collect();
@@ -113,7 +114,7 @@ fn admins(c: &mut Criterion) {
     let registrar = registrar(&store);
     let record = runtime.block_on(async {
         let enrolled = registrar.enrol(wish("thandi")).await.unwrap();
-        let timeline = store.timeline(enrolled.enrollment).await.unwrap();
+        let timeline = store.timeline(enrolled.enrollment.unwrap()).await.unwrap();
         timeline.last().unwrap().clone()
     });
     let mut group = c.benchmark_group("hub/1000 admins");

@@ -38,6 +38,8 @@ pub struct Approvable {
     pub terms: Terms,
     /// The money that arrived for the attempt, and how well it is proven.
     pub money: Option<Payment>,
+    /// How much of it went back, in minor units.
+    pub returned: i64,
     /// The sum that the person saw on a bank statement.
     pub seen: Option<Money>,
 }
@@ -238,6 +240,7 @@ impl Draft<'_> {
                 .map_or(&enrollment.terms, |attempt| &attempt.terms)
                 .clone(),
             money: attempt.and_then(|attempt| attempt.payment),
+            returned: attempt.map_or(0, Attempt::returned),
             seen,
         }
     }

@@ -284,8 +284,8 @@ impl Case {
         let approved = matches!(draft.case.enrollment.status, Status::Approved { .. });
         if approved && draft.is_bare() {
             draft.close_bare(match lost {
-                true => Command::Refund,
-                false => Command::Revoke,
+                true => &Command::Refund,
+                false => &Command::Revoke,
             })?;
         }
         Ok(draft.finish(Effect::Changed))

@@ -308,7 +308,7 @@ impl Draft<'_> {
         self.reconsider()?;
         let approved = matches!(self.case.enrollment.status, Status::Approved { .. });
         if ends_access && approved && self.is_bare() {
-            return self.close_bare(Command::Refund);
+            return self.close_bare(&Command::Refund);
         }
         self.release(held)
     }
@@ -345,8 +345,8 @@ impl Draft<'_> {
 
     /// Closes an approved enrollment that gives no access any more; when money is here that could
     /// carry it, a person is asked instead.
-    pub(super) fn close_bare(&mut self, command: Command) -> Result<(), CaseError> {
-        self.rule(&command)?;
+    pub(super) fn close_bare(&mut self, command: &Command) -> Result<(), CaseError> {
+        self.rule(command)?;
         let held = self.case.attempts.iter().filter(|it| it.is_held());
         match held.filter_map(Attempt::held_back).max() {
             Some(reason) => self.rule_hold(reason),

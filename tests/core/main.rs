@@ -38,6 +38,7 @@ mod metrics;
 mod migration;
 mod mix;
 mod mixes;
+mod mocked;
 mod money_back;
 mod net;
 mod no_secrets;
