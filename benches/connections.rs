@@ -24,6 +24,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use chrono::Utc;
+use coursegate::access::Visitor;
 use coursegate::adapter::memory::MemoryStore;
 use coursegate::adapter::simulator::{Settings, Simulator};
 use coursegate::live::Hub;
@@ -159,9 +160,12 @@ async fn admin_fire(State(school): State<School>) {
 async fn learner_events(State(school): State<School>, Path(number): Path<u32>) -> Response {
     let learner = LearnerId::new(format!("learner-{number}")).unwrap();
     let courses = ["rust-101", "maths-12", "baking"].map(|id| CourseId::new(id).unwrap());
-    let stream = school
-        .hub
-        .learner(&school.registrar, learner, courses.into(), None);
+    let stream = school.hub.learner(
+        &school.registrar,
+        Visitor::new(learner),
+        courses.into(),
+        None,
+    );
     let stream = unfold(stream.await.unwrap(), async |mut stream| {
         let update = stream.next().await.ok()?;
         let data = serde_json::to_string(&update).unwrap();
