@@ -7,11 +7,12 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use coursegate::access::Terms;
 use coursegate::adapter::memory::MemoryStore;
 use coursegate::adapter::simulator::{Settings, Simulator};
 use coursegate::detect::{Clues, Condition, Detect, Detector, Operand, Rule, RuleSet};
 use coursegate::evidence::{Evidence, Grade};
-use coursegate::payment::{Attempt, Method};
+use coursegate::payment::{Attempt, Method, Offer, Purpose};
 use coursegate::registrar::{EnrolRequest, NextStep, Outcome};
 use coursegate::webhook::{Delivery, KeyRing, Notification, Signer, Verifier};
 use coursegate::{
