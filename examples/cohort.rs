@@ -9,6 +9,8 @@
 //!
 //! With several processes keep the seats in a table of your own, one row an enrollment with a
 //! unique key, and take a row where this takes an entry of a set.
+#![allow(clippy::print_stdout)]
+
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
