@@ -1,6 +1,7 @@
 use serde::Serialize;
 
-use super::question::{AccessDecision, DenyReason};
+use super::denial::DenyReason;
+use super::question::AccessDecision;
 use crate::enrollment::Status;
 use crate::payment::{Attempt, AttemptStatus, Method, Standing};
 use crate::reason::{HoldReason, Note, WithdrawReason, words};

@@ -5,7 +5,9 @@
 //! know denies.
 
 mod card;
+mod context;
 mod cover;
+mod denial;
 mod grant;
 mod level;
 mod network;
@@ -14,13 +16,12 @@ mod restriction;
 mod terms;
 
 pub use card::{CardAction, CardText, CardView, LearnerCard, learner_card};
+pub use context::{Context, Visitor};
 pub use cover::{Cover, cover};
+pub use denial::{DenyReason, RestrictionKind};
 pub use grant::{EndReason, Grant, GrantSource, GrantState};
 pub use level::{AccessLevel, Kinds, ResourceKind};
 pub use network::{Network, NetworkError};
-pub use question::{
-    AccessDecision, AccessPolicy, Context, DenyReason, Question, StandardAccess, Visitor,
-    best_access, decide,
-};
-pub use restriction::{Restriction, RestrictionKind};
+pub use question::{AccessDecision, AccessPolicy, Question, StandardAccess, best_access, decide};
+pub use restriction::Restriction;
 pub use terms::Terms;

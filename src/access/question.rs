@@ -1,13 +1,11 @@
-use std::net::IpAddr;
-
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::context::{Context, Visitor};
+use super::denial::DenyReason;
 use super::grant::{EndReason, Grant, GrantState};
 use super::level::{AccessLevel, ResourceKind};
-use super::restriction::RestrictionKind;
 use crate::ids::{CourseId, GrantId, LearnerId};
-use crate::payment::Reversal;
 
 /// May this learner open this, now, from here?
 #[derive(Debug, Clone)]
@@ -52,44 +50,6 @@ impl Question {
     }
 }
 
-/// What is known about a request. What is left out is not assumed.
-#[derive(Debug, Clone, Default)]
-pub struct Context {
-    /// The host's id for the device.
-    pub device: Option<String>,
-    /// The address the learner comes from.
-    pub ip: Option<IpAddr>,
-    /// The host's name for the feature, such as `download`.
-    pub feature: Option<String>,
-}
-
-/// Who looks at a page, and from where.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Visitor {
-    /// Who looks. Take it from the host's own session.
-    pub learner: LearnerId,
-    /// From where: the same that the question of access is asked with.
-    pub context: Context,
-}
-
-impl Visitor {
-    /// A visitor of whose request nothing is known.
-    pub fn new(learner: LearnerId) -> Self {
-        Self {
-            learner,
-            context: Context::default(),
-        }
-    }
-
-    /// Adds what is known about the request.
-    #[must_use]
-    pub fn from(mut self, context: Context) -> Self {
-        self.context = context;
-        self
-    }
-}
-
 /// The answer, with its reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "answer")]
@@ -116,61 +76,6 @@ impl AccessDecision {
     pub fn is_allowed(&self) -> bool {
         matches!(self, Self::Allow { .. })
     }
-}
-
-/// Why a learner may not enter. The order is by how near they are: when several
-/// grants deny, the greatest is given.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, thiserror::Error,
-)]
-#[serde(rename_all = "snake_case", tag = "reason")]
-#[non_exhaustive]
-pub enum DenyReason {
-    /// There is no grant at all.
-    #[error("there is no access to this course")]
-    NoGrant,
-    /// It was taken back, given back or left.
-    #[error("the access ended: {why}")]
-    Ended {
-        /// Why it ended.
-        why: EndReason,
-    },
-    /// It is suspended.
-    #[error("the access is suspended: {why}")]
-    Suspended {
-        /// Why.
-        why: Reversal,
-    },
-    /// Its time is over.
-    #[error("the access expired")]
-    Expired {
-        /// When.
-        at: DateTime<Utc>,
-    },
-    /// It has not started.
-    #[error("the access has not started yet")]
-    NotStarted {
-        /// When it starts.
-        at: DateTime<Utc>,
-    },
-    /// This kind of content is not part of it.
-    #[error("this kind of content is not included")]
-    KindNotCovered,
-    /// Its level is too low for this.
-    #[error("the access level is too low for this")]
-    LevelTooLow {
-        /// The level there is.
-        level: AccessLevel,
-    },
-    /// A restriction this version does not know.
-    #[error("the access has a restriction that this version does not know")]
-    UnknownRestriction,
-    /// A restriction keeps this request out.
-    #[error("a restriction on {what} keeps this request out")]
-    Restricted {
-        /// Which one.
-        what: RestrictionKind,
-    },
 }
 
 /// Whether one grant opens what is asked for. Called for live grants only; a closure will do.

@@ -4,9 +4,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
+use super::context::Context;
+use super::denial::{DenyReason, RestrictionKind};
 use super::network::Network;
-use super::question::{Context, DenyReason};
-use crate::reason::words;
 
 /// What narrows a grant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,26 +28,6 @@ pub enum Restriction {
     /// One that this version does not know, kept as it was stored. It denies.
     Unknown(Value),
 }
-
-/// A restriction without its data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum RestrictionKind {
-    /// On the time.
-    Time,
-    /// On the device.
-    Device,
-    /// On the address.
-    Ip,
-    /// On the feature.
-    Feature,
-}
-
-words!(RestrictionKind {
-    Time => "time",
-    Device => "device",
-    Ip => "ip",
-    Feature => "feature",
-});
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "type", deny_unknown_fields)]

@@ -27,6 +27,7 @@ mod migrate;
 mod money;
 mod refund;
 mod repair;
+mod returned;
 mod rules;
 mod ruling;
 mod status;

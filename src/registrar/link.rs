@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::checkout::{Enrolled, NextStep, enrolled};
+use super::checkout::enrolled;
 use super::payment::ROUNDS;
 use super::provider::Urgency;
+use super::request::{Enrolled, NextStep};
 use super::{Error, Registrar};
 use crate::enrollment::{Applied, Case};
 use crate::payment::{Attempt, PayLink, ProviderStatus};

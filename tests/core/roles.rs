@@ -144,6 +144,7 @@ async fn nobody_does_more_than_they_may() {
         "chain",
         "personal",
         "migration",
+        "grants",
     ]
     .iter()
     .map(|name| {

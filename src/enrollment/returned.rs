@@ -1,0 +1,167 @@
+//! What becomes of access, and of other money, when money goes back.
+
+use super::draft::Draft;
+use super::refund::Repayment;
+use super::ruling::Command;
+use super::status::Status;
+use super::step::CaseError;
+use crate::access::{EndReason, Grant, GrantSource, GrantState};
+use crate::money::Money;
+use crate::payment::{Attempt, AttemptEvent, Refund, RefundState, Reversal, Standing};
+use crate::reason::HoldReason;
+use crate::record::Fact;
+
+impl Draft<'_> {
+    pub(super) fn give_back(
+        &mut self,
+        at: usize,
+        amount: Money,
+        repayment: Repayment,
+    ) -> Result<(), CaseError> {
+        let now = self.now();
+        let keeping = i64::from(self.rules().refund_keeping_access);
+        let attempt = &mut self.case.attempts[at];
+        let (reference, held) = (attempt.reference.clone(), attempt.held_back());
+        let done = Refund {
+            amount,
+            state: RefundState::Done,
+            proof: repayment.proof,
+            by: repayment.by,
+            at: now,
+        };
+        let asked_for = attempt
+            .refunds
+            .iter()
+            .position(|refund| refund.state == RefundState::Requested && refund.amount == amount);
+        match asked_for {
+            Some(known) => attempt.refunds[known] = done,
+            None => attempt.refunds.push(done),
+        }
+        let (left, returned) = (attempt.left(), attempt.returned());
+        let small = returned * 100 <= (left + returned) * keeping;
+        let over = left == 0 || (left < attempt.amount.minor() && !small);
+        self.touch_attempt(at);
+        if over {
+            self.move_attempt(at, AttemptEvent::Refunded)?;
+        }
+        if over {
+            self.unbase(&reference);
+        }
+        let rests = |grant: &Grant| grant.source.payment() == Some(&reference);
+        let lasts =
+            |grant: &Grant| rests(grant) && !matches!(grant.state, GrantState::Ended { .. });
+        let ends_access = over && self.case.own_grants().any(lasts);
+        self.record(Fact::PaymentReturned {
+            reference: reference.clone(),
+            amount,
+            ends_access,
+        });
+        if !over {
+            return Ok(());
+        }
+        self.end_grants(EndReason::Refunded, rests);
+        self.reconsider()?;
+        let approved = matches!(self.case.enrollment.status, Status::Approved { .. });
+        if ends_access && approved && self.is_bare() {
+            return self.close_bare(&Command::Refund);
+        }
+        self.release(held)
+    }
+
+    /// Looks again at money that came beside some that is gone: what was kept takes its place, and
+    /// what was to be given back as a duplicate waits for a person, if it gives something now.
+    pub(super) fn reconsider(&mut self) -> Result<(), CaseError> {
+        self.bring_forward();
+        for at in 0..self.case.attempts.len() {
+            let attempt = &self.case.attempts[at];
+            let Some(payment) = attempt.payment.filter(|_| attempt.holds_money()) else {
+                continue;
+            };
+            if self.case.covering(attempt, self.now()).is_some() {
+                continue;
+            }
+            match payment.standing {
+                Standing::Kept => {
+                    let payment = attempt.reference.clone();
+                    self.grant(at, GrantSource::Payment { payment });
+                    self.count(at);
+                }
+                Standing::RefundDue(
+                    reason @ (HoldReason::DuplicateMoney | HoldReason::AccessCovered),
+                ) => drop(self.restate(at, Standing::Held(reason))),
+                Standing::Counted
+                | Standing::Held(_)
+                | Standing::RefundDue(_)
+                | Standing::Returned => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes an approved enrollment that gives no access any more; when money is here that could
+    /// carry it, a person is asked instead.
+    pub(super) fn close_bare(&mut self, command: &Command) -> Result<(), CaseError> {
+        self.rule(command)?;
+        let held = self.case.attempts.iter().filter(|it| it.is_held());
+        match held.filter_map(Attempt::held_back).max() {
+            Some(reason) => self.rule_hold(reason),
+            None => Ok(()),
+        }
+    }
+
+    /// Money is gone that the enrollment waited for a person because of: when it was the last,
+    /// the learner may pay again, unless the school ended what they had, or its money went back.
+    /// What waits for something graver, or for a bank transfer still to come, waits on.
+    pub(super) fn release(&mut self, held: Option<HoldReason>) -> Result<(), CaseError> {
+        let Status::AwaitingApproval { reason } = self.case.enrollment.status else {
+            return Ok(());
+        };
+        if held.is_none_or(|held| held < reason) || self.held_money().is_some() {
+            return Ok(());
+        }
+        let went_back = |grant: &Grant| {
+            matches!(
+                grant.state,
+                GrantState::Ended {
+                    why: EndReason::Refunded,
+                    ..
+                }
+            )
+        };
+        if self.was_revoked() {
+            self.rule(&Command::Release)?;
+            return self.rule(&Command::Revoke).map(drop);
+        }
+        if self.case.own_grants().any(went_back) && self.is_bare() {
+            return self.rule(&Command::Refund).map(drop);
+        }
+        self.rule(&Command::Release)?;
+        if self.open_transfer().is_some() {
+            self.rule_hold(HoldReason::BankTransfer)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn suspend_grants(&mut self, why: Reversal, fits: impl Fn(&Grant) -> bool) {
+        for at in 0..self.case.grants.len() {
+            let now = self.now();
+            let grant = &mut self.case.grants[at];
+            if fits(grant) && grant.suspend(now, why) {
+                let grant = grant.id;
+                self.touch_grant(at);
+                self.record(Fact::AccessSuspended { grant, why });
+            }
+        }
+    }
+
+    pub(super) fn resume_grants(&mut self, fits: impl Fn(&Grant) -> bool) {
+        for at in 0..self.case.grants.len() {
+            let grant = &mut self.case.grants[at];
+            if fits(grant) && grant.resume() {
+                let grant = grant.id;
+                self.touch_grant(at);
+                self.record(Fact::AccessResumed { grant });
+            }
+        }
+    }
+}
