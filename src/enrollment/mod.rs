@@ -120,6 +120,16 @@ impl Enrollment {
         }
     }
 
+    /// The one of its attempts whose money waits for a person, or that waits for its money.
+    pub fn waiting<'a>(&self, attempts: &'a [Attempt]) -> Option<&'a Attempt> {
+        let reason = self.waits_for?;
+        let held = |attempt: &&Attempt| attempt.held_back() == Some(reason);
+        let open =
+            |attempt: &&Attempt| reason == HoldReason::BankTransfer && attempt.is_open_transfer();
+        let transfer = || attempts.iter().rev().find(open);
+        attempts.iter().find(held).or_else(transfer)
+    }
+
     /// What is offered for it today, where an attempt was for something else.
     pub fn other_offer(&self, attempt: &Attempt) -> Option<Offer> {
         let other = (attempt.amount, &attempt.terms) != (self.price, &self.terms);

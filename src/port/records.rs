@@ -15,7 +15,6 @@ use crate::enrollment::{Case, Enrollment, InboxEntry};
 use crate::ids::{CourseId, EnrollmentId, GrantId, LearnerId, RecordId, Reference};
 use crate::notice::Preferences;
 use crate::payment::Attempt;
-use crate::reason::HoldReason;
 use crate::record::Record;
 use crate::record::chain::ChainLink;
 use crate::statement::{RowChecksum, RowKey, StatementEntry};
@@ -34,14 +33,7 @@ impl PendingItem {
     /// The attempt whose money waits, or that waits for its money; `None` when the enrollment
     /// waits for another reason.
     pub fn waiting(&self) -> Option<&Attempt> {
-        let reason = self.enrollment.waits_for?;
-        let held = |attempt: &&Attempt| attempt.held_back() == Some(reason);
-        let mut attempts = self.attempts.iter();
-        let transfer = || {
-            let open = self.attempts.iter().rev().find(|it| it.is_open_transfer());
-            open.filter(|_| reason == HoldReason::BankTransfer)
-        };
-        attempts.find(held).or_else(transfer)
+        self.enrollment.waiting(&self.attempts)
     }
 
     /// What the attempt asked whose money waits, and what is asked today, where they differ.

@@ -3,7 +3,7 @@
 use super::Error;
 use super::admin::Admin;
 use crate::detect::Flip;
-use crate::enrollment::{Case, InboxEntry, Status};
+use crate::enrollment::{Case, InboxEntry};
 use crate::ids::{CourseId, EnrollmentId, LearnerId, RecordId};
 use crate::port::{
     CourseFigures, DayFigures, InboxFilter, Lookup, Page, PageRequest, PaymentFilter, PaymentItem,
@@ -72,10 +72,7 @@ impl Admin<'_> {
                             .collect()
                     }),
                     nearest_flip: detection.and_then(|detection| detection.nearest_flip(0.80)),
-                    advice: match &case.enrollment.status {
-                        Status::AwaitingApproval { reason } => Some(reason.advice()),
-                        _ => None,
-                    },
+                    advice: case.enrollment.waits_for.map(|reason| reason.advice()),
                     case,
                     basis,
                     history,

@@ -1,4 +1,5 @@
 use coursegate::PersonId;
+use coursegate::payment::{Attempt, Purpose};
 use coursegate::reason::Severity;
 use coursegate::registrar::Explanation;
 
@@ -75,8 +76,18 @@ const KEYS: &str = "<p class=\"quiet\"><kbd>?</kbd> shows the keys.</p><p id=\"k
 
 fn article(row: &Explanation) -> String {
     let enrollment = &row.case.enrollment;
-    let attempt = row.case.latest_attempt();
+    let attempts = &row.case.attempts;
+    let attempt = enrollment.waiting(attempts).or(attempts.last());
     let reference = attempt.map_or("", |attempt| attempt.reference.as_str());
+    let sum = attempt.map_or(enrollment.price, |attempt| attempt.amount);
+    let today = match attempt.and_then(|attempt| enrollment.other_offer(attempt)) {
+        Some(offer) => format!(
+            "<dt>Offered today</dt><dd>{}, {} access</dd>",
+            offer.price, offer.terms.level
+        ),
+        None => String::new(),
+    };
+    let buys = attempt.map_or_else(String::new, bought);
     let mut attempts = row.case.attempts.iter().rev();
     let proof = attempts.find_map(|attempt| attempt.proof.as_ref());
     let proof = proof.map_or_else(String::new, |proof| {
@@ -98,7 +109,8 @@ fn article(row: &Explanation) -> String {
         "<article class=\"{level}\" tabindex=\"0\" id=\"e-{id}\"><div class=\"row\"><h2><label><input type=\"checkbox\" \
          id=\"tick-{id}\" data-enrollment=\"{id}\" data-title=\"{title}, {learner}\"> {title}</label></h2>\
          <span class=\"pill\">{why}</span></div>\
-         <dl><dt>Learner</dt><dd>{learner}</dd><dt>Sum and reference</dt><dd>{price}, {reference}</dd>\
+         <dl><dt>Learner</dt><dd>{learner}</dd><dt>Sum and reference</dt><dd>{sum}, {reference}</dd>\
+         <dt>Buys</dt><dd>{buys}</dd>{today}\
          <dt>Waits since</dt><dd>{since}</dd>{proof}<dt>Evidence</dt><dd>{evidence}</dd>\
          <dt>What to do</dt><dd>{advice}</dd></dl>{explanation}\
          <div class=\"acts\"><form method=\"post\" action=\"/admin/approve\"><input type=\"hidden\" name=\"enrollment\" value=\"{id}\">\
@@ -109,17 +121,28 @@ fn article(row: &Explanation) -> String {
          <p><a href=\"/admin/enrollment/{id}\">Everything that happened</a></p></article>",
         title = text(enrollment.title.as_str()),
         learner = text(enrollment.learner.as_str()),
-        why = plain(&match &enrollment.status {
-            coursegate::enrollment::Status::AwaitingApproval { reason } => reason.to_string(),
-            other => other.to_string(),
-        }),
-        price = enrollment.price,
+        why = enrollment
+            .waits_for
+            .map_or_else(String::new, |reason| plain(&reason)),
         reference = text(reference),
         since = when(enrollment.updated_at),
         evidence = evidence(row),
         advice = row.advice.unwrap_or(""),
         explanation = explanation(row),
     )
+}
+
+/// What an attempt buys, in a few words.
+fn bought(attempt: &Attempt) -> String {
+    let lasting = match attempt.terms.seconds {
+        Some(seconds) => format!("{} days", seconds.div_ceil(86_400)),
+        None => "for ever".to_owned(),
+    };
+    let level = attempt.terms.level;
+    match attempt.purpose {
+        Purpose::First => format!("{level} access, {lasting}"),
+        other => format!("{level} access, {lasting} ({})", other.as_str()),
+    }
 }
 
 fn evidence(row: &Explanation) -> String {
