@@ -1,6 +1,8 @@
 //! The demo school, without any web framework: each route is one method.
 
-use coursegate::access::{Question, ResourceKind, Visitor};
+use std::time::Duration;
+
+use coursegate::access::{AccessLevel, Question, ResourceKind, Terms, Visitor};
 use coursegate::payment::{Method, ProofOfPayment};
 use coursegate::port::PageRequest;
 use coursegate::registrar::{EnrolRequest, Enrolled, NextStep};
@@ -45,6 +47,9 @@ pub const COURSES: [Course; 4] = [
     },
 ];
 
+/// How long the shorter offer lasts.
+const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
+
 pub fn offers(course: &CourseId) -> bool {
     COURSES.iter().any(|known| known.id == course.as_str())
 }
@@ -87,6 +92,22 @@ pub struct SignIn {
 pub struct Wish {
     pub course: String,
     pub method: Method,
+    #[serde(default)]
+    pub offer: Offered,
+    /// Whether more time is asked for, before the access they have ends.
+    #[serde(default)]
+    pub renew: bool,
+}
+
+/// What the school offers of each course.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Offered {
+    /// All of it, for ever, at its full price.
+    #[default]
+    Full,
+    /// Without the certificate, for thirty days, at a fifth of its price.
+    Month,
 }
 
 #[derive(Debug, Deserialize)]
@@ -245,14 +266,26 @@ impl App {
                 .chars()
                 .filter(char::is_ascii_alphanumeric)
                 .collect();
-            Ok(EnrolRequest::new(
+            let (cents, terms) = match wish.offer {
+                Offered::Full => (course.cents, Terms::default()),
+                Offered::Month => (
+                    course.cents / 5,
+                    Terms {
+                        level: AccessLevel::Limited,
+                        ..Terms::lasting(MONTH)
+                    },
+                ),
+            };
+            let request = EnrolRequest::new(
                 learner.clone(),
                 Email::new(format!("learner-{local}@school.example"))?,
                 CourseId::new(course.id)?,
                 Title::new(course.title)?,
-                Money::zar(course.cents).map_err(|_| coursegate::IdError::NotAnEmail)?,
+                Money::zar(cents).map_err(|_| coursegate::IdError::NotAnEmail)?,
                 wish.method,
-            ))
+            );
+            let request = request.terms(terms);
+            Ok(if wish.renew { request.renew() } else { request })
         };
         let request = made_up().map_err(|error| problem(422, &error.to_string()))?;
         self.registrar

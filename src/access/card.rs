@@ -1,3 +1,4 @@
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::denial::DenyReason;
@@ -71,6 +72,8 @@ pub struct LearnerCard {
     pub message: &'static str,
     /// What the school wrote about it: the reason of a rejection.
     pub note: Option<Note>,
+    /// Until when the course is open, where that ends: a renewal can be offered.
+    pub until: Option<DateTime<Utc>>,
 }
 
 /// What a card is drawn from.
@@ -97,6 +100,7 @@ pub fn learner_card(view: &CardView<'_>) -> LearnerCard {
         reason,
         message,
         note: None,
+        until: None,
     };
     if !view.signed_in {
         return card(
@@ -107,13 +111,16 @@ pub fn learner_card(view: &CardView<'_>) -> LearnerCard {
         );
     }
     let deny = match view.access {
-        AccessDecision::Allow { .. } => {
-            return card(
-                CardText::ContinueCourse,
-                CardAction::Open,
-                "access",
-                "You have access to this course.",
-            );
+        AccessDecision::Allow { until, .. } => {
+            return LearnerCard {
+                until: *until,
+                ..card(
+                    CardText::ContinueCourse,
+                    CardAction::Open,
+                    "access",
+                    "You have access to this course.",
+                )
+            };
         }
         AccessDecision::Deny { reason } => *reason,
     };
@@ -247,6 +254,7 @@ fn awaiting_payment(attempts: &[Attempt]) -> LearnerCard {
             reason: "refund_due",
             message: "Your payment did not match the price and will be given back. Please pay again.",
             note: None,
+            until: None,
         };
     }
     let failed = attempts
@@ -276,6 +284,7 @@ fn awaiting_payment(attempts: &[Attempt]) -> LearnerCard {
         reason,
         message,
         note: None,
+        until: None,
     }
 }
 

@@ -200,6 +200,7 @@ fn digest(card: &LearnerCard) -> u64 {
         card.message,
         card.disabled,
         note,
+        card.until,
     )
         .hash(&mut hasher);
     hasher.finish()

@@ -39,8 +39,14 @@ fn article(course: &Course, now: &CourseCard) -> String {
          <form method=\"post\" action=\"/enrol\" data-part=\"pay\"{pay}><input type=\"hidden\" name=\"course\" value=\"{id}\">\
          <select name=\"method\" aria-label=\"How to pay\"><option value=\"card\">Card</option>\
          <option value=\"instant_eft\">Instant EFT</option><option value=\"bank_transfer\">Bank transfer</option>\
-         </select><button class=\"main\" data-text>{label}</button></form>\
+         </select>{OFFERS}<button class=\"main\" data-text>{label}</button></form>\
          <p data-part=\"open\"{open}><a class=\"button main\" href=\"/lessons/{id}\" data-text>{label}</a></p>\
+         <div class=\"acts\" data-part=\"renew\"{renews}><span data-part=\"until\">{until}</span>\
+         <form method=\"post\" action=\"/enrol\"><input type=\"hidden\" name=\"course\" value=\"{id}\">\
+         <input type=\"hidden\" name=\"method\" value=\"card\"><input type=\"hidden\" name=\"offer\" value=\"month\">\
+         <button name=\"renew\" value=\"true\">30 more days</button></form>\
+         <form method=\"post\" action=\"/enrol\"><input type=\"hidden\" name=\"course\" value=\"{id}\">\
+         <input type=\"hidden\" name=\"method\" value=\"card\"><button name=\"offer\" value=\"full\">Take all of it</button></form></div>\
          <p data-part=\"wait\"{wait}><button disabled data-text>{label}</button></p>{steps}\
          <p class=\"quiet\" data-part=\"message\" aria-live=\"polite\">{message}</p><p data-part=\"note\">{note}</p></article>",
         id = course.id,
@@ -51,11 +57,20 @@ fn article(course: &Course, now: &CourseCard) -> String {
         cents = course.cents % 100,
         pay = hidden(pays),
         open = hidden(opens),
+        renews = hidden(card.until.is_some()),
+        until = card.until.map_or_else(String::new, |end| format!(
+            "Open until {}.",
+            end.format("%Y-%m-%d")
+        )),
         wait = hidden(!pays && !opens),
         steps = steps(now),
         message = text(card.message),
     )
 }
+
+/// What the school offers of a course.
+const OFFERS: &str = "<select name=\"offer\" aria-label=\"What to take\"><option value=\"full\">All of it</option>\
+     <option value=\"month\">30 days, a fifth of the price</option></select>";
 
 /// How far the payment is. The script has the same table.
 fn steps(now: &CourseCard) -> String {

@@ -125,6 +125,8 @@ function show({ course, card, version, optimistic }) {
   const part = (name) => place.querySelector(`[data-part=${name}]`);
   const does = card.action === 'enroll' || card.action === 'pay' ? 'pay' : card.action === 'open' ? 'open' : 'wait';
   for (const name of ['pay', 'open', 'wait']) part(name).hidden = name !== does;
+  part('renew').hidden = !card.until;
+  part('until').textContent = card.until ? `Open until ${card.until.slice(0, 10)}.` : '';
   for (const label of all('[data-text]', place)) label.textContent = card.text;
   part('message').textContent = card.message ?? '';
   part('note').textContent = card.note ? `The school wrote: ${card.note}` : '';
