@@ -147,8 +147,9 @@ impl AccessPolicy for StandardAccess {
     }
 }
 
-/// Answers from the union of a learner's grants. Grants of another learner or
-/// course are passed over, whoever handed them in.
+/// Answers from the union of a learner's grants: of those that admit, by the one that lasts
+/// longest, and of these the highest. Grants of another learner or course are passed over,
+/// whoever handed them in.
 pub fn decide(
     grants: &[Grant],
     question: &Question,
@@ -156,23 +157,27 @@ pub fn decide(
     now: DateTime<Utc>,
 ) -> AccessDecision {
     let mut reason = DenyReason::NoGrant;
+    let mut best: Option<&Grant> = None;
+    let worth = |grant: &Grant| (grant.expires_at.is_none(), grant.expires_at, grant.level);
     for grant in grants {
         if grant.learner != question.learner || grant.course != question.course {
             continue;
         }
         let admitted = alive(grant, now).and_then(|()| policy.admits(grant, question, now));
         match admitted {
-            Ok(()) => {
-                return AccessDecision::Allow {
-                    grant: grant.id,
-                    level: grant.level,
-                    until: grant.expires_at,
-                };
-            }
+            Ok(()) if best.is_none_or(|best| worth(grant) > worth(best)) => best = Some(grant),
+            Ok(()) => {}
             Err(why) => reason = reason.max(why),
         }
     }
-    AccessDecision::Deny { reason }
+    match best {
+        Some(grant) => AccessDecision::Allow {
+            grant: grant.id,
+            level: grant.level,
+            until: grant.expires_at,
+        },
+        None => AccessDecision::Deny { reason },
+    }
 }
 
 /// The best that a visitor may open of a course, whatever kind of content it is: what its card
