@@ -72,16 +72,7 @@ impl Case {
             confirming: false,
         };
         let mut draft = Draft::new(case, step, ids, true);
-        let (learner, course) = (
-            draft.case.enrollment.learner.clone(),
-            draft.case.enrollment.course.clone(),
-        );
-        draft.record(Fact::EnrollmentCreated {
-            price,
-            declared,
-            learner,
-            course,
-        });
+        draft.record(Fact::EnrollmentCreated { price, declared });
         draft.start_attempt(reference)?;
         Ok(draft.finish(Effect::Changed))
     }

@@ -188,7 +188,7 @@ impl Registrar {
     /// [`Error::NotFound`] without an enrollment, [`Error::Refused`] by the guard, or
     /// the store's errors.
     pub async fn withdraw(&self, learner: &LearnerId, course: &CourseId) -> Result<Status, Error> {
-        let who = Actor::Learner(learner.clone());
+        let who = Actor::Learner;
         let find = Lookup::Learner(learner, course);
         let applied = self
             .within(self.update(find, |case| {
@@ -200,7 +200,7 @@ impl Registrar {
 
     /// Finds or makes the enrollment and an attempt to pay with.
     async fn place(&self, request: &EnrolRequest) -> Result<Placed, Error> {
-        let who = Actor::Learner(request.learner.clone());
+        let who = Actor::Learner;
         for _ in 0..ROUNDS {
             let step = self.step(&who, Source::LearnerRequest, &None, self.now());
             let found = self
