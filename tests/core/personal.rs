@@ -8,8 +8,8 @@ use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::enrollment::InboxState;
 use coursegate::payment::Method;
 use coursegate::port::{InboxFilter, PageRequest, PaymentFilter, PaymentItem, Records, Store};
-use coursegate::record::Fact;
 use coursegate::record::chain::{Anchor, AnchorError, verify_lines};
+use coursegate::record::{Fact, Record};
 use coursegate::registrar::{Error, ErrorKind, NewGrant, NextStep, Outcome};
 use coursegate::webhook::{BodyError, BodyKeys, DeliveryKey, StoredBody};
 use coursegate::{Config, Registrar, Secret};
@@ -476,7 +476,7 @@ async fn one_learners_timeline_in_plain_words() {
     world.enrol("sipho", Method::Card).await;
     let history = desk.learner_timeline(&learner("thandi")).await.unwrap();
     assert!(history.is_sorted_by_key(|record| record.at));
-    let told: Vec<String> = history.iter().map(|it| it.sentence()).collect();
+    let told: Vec<String> = history.iter().map(Record::sentence).collect();
     let told = told.join(" ");
     assert!(
         told.contains("Access was given") && told.contains("rust-201"),

@@ -34,7 +34,8 @@
 --   GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA coursegate TO app;
 --
 -- Functions depend on nobody's search path. Those of one expression are bound to what they name
--- when they are made, and the others say theirs.
+-- when they are made, and the others say theirs: of `commit`, which costs some 25 µs without
+-- its disk, that is less than can be measured.
 
 -- The words there are. As domains rather than constraints of each table: those would be
 -- read again by every single statement.
