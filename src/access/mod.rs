@@ -24,4 +24,4 @@ pub use level::{AccessLevel, Kinds, ResourceKind};
 pub use network::{Network, NetworkError};
 pub use question::{AccessDecision, AccessPolicy, Question, StandardAccess, best_access, decide};
 pub use restriction::Restriction;
-pub use terms::Terms;
+pub use terms::{Terms, TermsOutline};

@@ -72,6 +72,31 @@ impl Terms {
     }
 }
 
+/// What terms give, without the devices and addresses that they may name: as records keep it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TermsOutline {
+    /// How much of the course.
+    pub level: AccessLevel,
+    /// Which kinds of content.
+    pub kinds: Kinds,
+    /// For how long, in seconds; `None` for ever.
+    pub seconds: Option<u64>,
+    /// Whether there are restrictions.
+    pub restricted: bool,
+}
+
+impl Terms {
+    /// What they give, without the devices and addresses that they may name.
+    pub fn outline(&self) -> TermsOutline {
+        TermsOutline {
+            level: self.level,
+            kinds: self.kinds,
+            seconds: self.seconds,
+            restricted: !self.restrictions.is_empty(),
+        }
+    }
+}
+
 /// Whether each of some restrictions lets through what others let through: all of them hold.
 pub(super) fn are_no_narrower(restrictions: &[Restriction], others: &[Restriction]) -> bool {
     restrictions

@@ -1,10 +1,11 @@
 //! The chain of records.
 
-use super::{Checked, ensure, open, start};
-use crate::enrollment::Applied;
+use super::{Checked, ensure, open, samples, start};
+use crate::enrollment::{Applied, Change};
 use crate::payment::Method;
 use crate::port::{PageRequest, Records, Store};
 use crate::record::chain::{Anchor, ChainCheck, ChainLink, verify_lines};
+use crate::record::form::RecordText;
 
 async fn links<S: Store + Records>(
     store: &S,
@@ -58,10 +59,11 @@ pub(super) async fn the_chain_holds_every_record_once<S: Store + Records>(store:
     let mut check = ChainCheck::new(None);
     for link in &links {
         check.next(link)?;
-        let record = store.record(link.record).await?;
-        let text = link.text.as_deref().unwrap_or_default();
-        let id = record.ok_or("a record is gone")?.id.to_string();
-        ensure!(text.contains(&id), "a link holds another record");
+        let record = store.record(link.record).await?.ok_or("a record is gone")?;
+        ensure!(
+            link.text == Some(RecordText::of(&record)),
+            "a link holds another record, or another form of it: {link:?}"
+        );
     }
     let newest = check.end()?;
     let anchor = Anchor {
@@ -84,5 +86,37 @@ pub(super) async fn the_chain_holds_every_record_once<S: Store + Records>(store:
         "what is older than was asked is sealed"
     );
     ensure!(store.seal(None, 10).await? == late, "it is left out");
+    Ok(())
+}
+
+/// What is sealed of each record is the same in every store: so a chain may move from one
+/// to another.
+pub(super) async fn every_record_is_sealed_in_the_same_form<S: Store + Records>(
+    store: &S,
+) -> Checked {
+    let records = samples::records()?;
+    store.commit(Change::records_only(records.clone())).await?;
+    while store.seal(None, 17).await? > 0 {}
+    let links = links(store).await?;
+    ensure!(links.len() == records.len(), "{} are sealed", links.len());
+    let mut check = ChainCheck::new(None);
+    for link in &links {
+        check.next(link)?;
+        let written = records.iter().find(|record| record.id == link.record);
+        let written = RecordText::of(written.ok_or("a link holds no record of ours")?);
+        let read = store.record(link.record).await?.ok_or("a record is gone")?;
+        let read = RecordText::of(&read);
+        let sealed = link.text.as_ref().ok_or("a record is gone")?;
+        ensure!(
+            *sealed == written,
+            "{sealed:?} is sealed, and {written:?} was written"
+        );
+        ensure!(read == written, "{read:?} is read, {written:?} was written");
+    }
+    let lines: Vec<String> = links.iter().map(ChainLink::line).collect();
+    ensure!(
+        verify_lines(&lines, None)? == check.end()?,
+        "what is exported does not hold"
+    );
     Ok(())
 }

@@ -18,6 +18,7 @@ mod notices;
 mod personal;
 mod queues;
 mod reads;
+mod samples;
 mod timers;
 
 use std::sync::LazyLock;
@@ -38,7 +39,7 @@ use crate::reason::Note;
 use crate::record::{Actor, Source};
 use crate::webhook::{DeliveryKey, SignedForm, StoredBody};
 
-use chain::the_chain_holds_every_record_once;
+use chain::{every_record_is_sealed_in_the_same_form, the_chain_holds_every_record_once};
 use commits::{
     a_reference_belongs_to_one_enrollment, a_settled_delivery_is_a_duplicate,
     a_stale_version_writes_nothing, finds_what_was_written, grants_apart_from_enrollments,
@@ -49,7 +50,10 @@ use lists::{
     everything_can_be_walked_through, money_that_goes_back_is_kept, one_approval_of_two_is_kept,
 };
 use notices::{notices_are_claimed_by_themselves, notices_are_listed_and_read};
-use personal::{a_learner_is_erased_and_the_chain_holds, bodies_go_once_they_are_settled};
+use personal::{
+    a_learner_is_erased_and_the_chain_holds, an_erasure_empties_its_own_records_only,
+    bodies_go_once_they_are_settled,
+};
 use queues::{
     a_claim_is_no_larger_than_asked, held_money_stays_in_sight, parked_deliveries_wake,
     the_inbox_is_leased, the_outbox_keeps_order, the_queue_is_paged,
@@ -120,8 +124,10 @@ where
         notices_are_listed_and_read,
         notices_are_claimed_by_themselves,
         the_chain_holds_every_record_once,
+        every_record_is_sealed_in_the_same_form,
         bodies_go_once_they_are_settled,
         a_learner_is_erased_and_the_chain_holds,
+        an_erasure_empties_its_own_records_only,
         payments_are_found,
         figures_add_up,
     );

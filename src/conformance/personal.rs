@@ -2,11 +2,12 @@
 
 use super::{Checked, SETTLED, delivery, ensure, open, start, with_step};
 use crate::enrollment::{Applied, Change, Erasure, InboxState};
-use crate::ids::{EnrollmentId, IdRun, LearnerId};
+use crate::ids::{CourseId, EnrollmentId, GrantId, IdRun, LearnerId, RecordId};
 use crate::payment::Method;
 use crate::port::{Lookup, PageRequest, Purge, Records, Store};
 use crate::reason::Note;
-use crate::record::chain::ChainCheck;
+use crate::record::chain::{ChainCheck, ChainLink};
+use crate::record::form::{EMPTIED, RecordText};
 use crate::record::{Actor, Fact, Record, Source};
 use crate::webhook::StoredBody;
 
@@ -146,6 +147,7 @@ pub(super) async fn a_learner_is_erased_and_the_chain_holds<S: Store + Records>(
     let mut ids = IdRun::new(start());
     let fact = Fact::PersonalErased {
         records: Vec::new(),
+        grants: Vec::new(),
     };
     let record = Record::new(
         ids.record(),
@@ -155,11 +157,107 @@ pub(super) async fn a_learner_is_erased_and_the_chain_holds<S: Store + Records>(
         start(),
     );
     let mut change = Change::records_only(vec![record.clone()]);
-    change.erasure = Some(Erasure::of(pseudonym, &[]));
+    change.erasure = Some(Erasure::under(pseudonym));
     store.commit(change).await?;
     let kept = store.record(record.id).await?;
     ensure!(kept == Some(record), "an empty erasure is kept otherwise");
     Ok(())
+}
+
+/// An erasure takes from the records of its own enrollment, or about its own grants, and from
+/// no others; and only what is personal.
+pub(super) async fn an_erasure_empties_its_own_records_only<S: Store + Records>(
+    store: &S,
+) -> Checked {
+    let own = open("thandi", "REF-T", Method::BankTransfer)?;
+    store.commit(own.change).await?;
+    let other = open("sipho", "REF-S", Method::BankTransfer)?;
+    store.commit(other.change).await?;
+    let mut ids = IdRun::new(start());
+    let (given, apart) = (ids.grant(), ids.grant());
+    for (grant, name) in [(given, "thandi"), (apart, "sipho")] {
+        let fact = Fact::GrantGiven { grant, until: None };
+        let record = system(ids.record(), fact);
+        let record = record.about(LearnerId::new(name)?, CourseId::new("course")?);
+        store.commit(Change::records_only(vec![record])).await?;
+    }
+    while store.seal(None, 100).await? > 0 {}
+    let ids_of = |records: &[Record]| records.iter().map(|it| it.id).collect::<Vec<_>>();
+    let mine = ids_of(&store.timeline(own.case.enrollment.id).await?);
+    let theirs = ids_of(&store.timeline(other.case.enrollment.id).await?);
+    let loose = ids_of(&store.learner(&LearnerId::new("thandi")?).await?.records);
+    ensure!(loose.len() == 1, "{} records name the learner", loose.len());
+    let loose_of_others = ids_of(&store.learner(&LearnerId::new("sipho")?).await?.records);
+
+    let about = Some(own.case.enrollment.id);
+    let erased = |records: &[RecordId], grants: &[GrantId]| Fact::PersonalErased {
+        records: records.to_vec(),
+        grants: grants.to_vec(),
+    };
+    let wrong = [
+        (about, Fact::LiveProbed),
+        (about, erased(&theirs, &[])),
+        (about, erased(&[mine.clone(), theirs].concat(), &[])),
+        (about, erased(&loose, &[given])),
+        (None, erased(&mine, &[given])),
+        (None, erased(&loose_of_others, &[given])),
+    ];
+    let before = all_texts(store).await?;
+    for (enrollment, fact) in wrong {
+        let refused = erase(store, system(ids.record(), fact.clone()), enrollment).await;
+        ensure!(refused.is_err(), "{fact:?} was done");
+        ensure!(all_texts(store).await? == before, "{fact:?} left something");
+    }
+    for (enrollment, fact, ids_emptied) in [
+        (about, erased(&mine, &[]), &mine),
+        (None, erased(&loose, &[given]), &loose),
+    ] {
+        erase(store, system(ids.record(), fact), enrollment).await?;
+        for id in ids_emptied {
+            let text = RecordText::of(&store.record(*id).await?.ok_or("a record is gone")?);
+            let was = before.iter().find(|(known, _)| known == id);
+            let (_, was) = was.ok_or("a record was not sealed")?;
+            ensure!(text.kept == was.kept, "what is kept was changed");
+            ensure!(text.personal == EMPTIED, "{} is left", text.personal);
+        }
+    }
+    while store.seal(None, 100).await? > 0 {}
+    let after = all_texts(store).await?;
+    let emptied = after.iter().filter(|(_, text)| text.personal == EMPTIED);
+    // The erasures themselves name nobody.
+    ensure!(
+        emptied.count() == mine.len() + loose.len() + 2,
+        "others were emptied"
+    );
+    Ok(())
+}
+
+fn system(id: RecordId, fact: Fact) -> Record {
+    Record::new(id, fact, Actor::System, Source::SystemAutomatic, start())
+}
+
+/// Commits an erasure of nothing but records.
+async fn erase<S: Store + Records>(
+    store: &S,
+    mut record: Record,
+    enrollment: Option<EnrollmentId>,
+) -> Checked {
+    record.enrollment = enrollment;
+    let mut change = Change::records_only(vec![record]);
+    change.erasure = Some(Erasure::under(LearnerId::new("erased-1")?));
+    store.commit(change).await?;
+    Ok(())
+}
+
+type Texts = Vec<(RecordId, RecordText)>;
+
+/// What is sealed, as it is now.
+async fn all_texts<S: Store + Records>(
+    store: &S,
+) -> Result<Texts, Box<dyn std::error::Error + Send + Sync>> {
+    let links = store.chain(PageRequest::first(500)).await?.items;
+    let text = |link: ChainLink| Ok((link.record, link.text.ok_or("a record is gone")?));
+    links.into_iter().map(text).collect()
 }
 
 /// No name of the learner is left, and every link holds; gives how many were erased.
@@ -173,7 +271,8 @@ async fn check_chain<S: Store + Records>(
         let page = store.chain(request).await?;
         for link in &page.items {
             check.next(link)?;
-            let text = link.text.as_deref().unwrap_or_default();
+            let text = link.text.as_ref().ok_or("a record is gone")?;
+            let text = format!("{}{}", text.kept, text.personal);
             ensure!(
                 !text.contains("thandi") && !text.contains("told me"),
                 "the learner is still in the records"
@@ -185,11 +284,8 @@ async fn check_chain<S: Store + Records>(
         }
     }
     let records = store.timeline(id).await?;
-    let named = records.iter().any(|record| match &record.fact {
-        Fact::EnrollmentCreated { learner, .. } => learner.as_str() == "thandi",
-        _ => false,
-    });
+    let named = records.iter().any(|record| record.learner.is_some());
     ensure!(!named, "the timeline names the learner");
-    // Until the erasure itself is sealed, nothing vouches for what it changed.
+    // Until the erasure itself is sealed, nothing vouches for what it emptied.
     Ok(check.end().map_or(0, |checked| checked.erased))
 }

@@ -56,7 +56,6 @@ impl Case {
             title,
             terms,
         } = opening.offer;
-        let (learner, course) = (opening.learner.clone(), opening.course.clone());
         let declared = opening.declared;
         let enrollment = Enrollment {
             id: ids.enrollment(),
@@ -81,12 +80,7 @@ impl Case {
             confirming: false,
         };
         let mut draft = Draft::new(case, step, ids, true);
-        draft.record(Fact::EnrollmentCreated {
-            price,
-            declared,
-            learner,
-            course,
-        });
+        draft.record(Fact::EnrollmentCreated { price, declared });
         draft
     }
 

@@ -7,11 +7,11 @@ use super::{Enrollment, Timer, Version};
 use crate::access::Grant;
 use crate::audit::Concern;
 use crate::evidence::SignedBy;
-use crate::ids::{EnrollmentId, LearnerId, PayLinkId, Reference};
+use crate::ids::{EnrollmentId, GrantId, LearnerId, PayLinkId, RecordId, Reference};
 use crate::notice::Preferences;
 use crate::payment::Attempt;
 use crate::reason::{Note, words};
-use crate::record::Record;
+use crate::record::{Fact, Record};
 use crate::statement::StatementEntry;
 use crate::webhook::{DeliveryKey, StoredBody};
 
@@ -38,7 +38,8 @@ pub struct Change {
     /// What an admin chose to be told of.
     pub preferences: Option<Preferences>,
     /// What takes personal data out of the enrollment, or of grants apart from any. The first
-    /// of the records tells of it, and the store writes into it which records it changed.
+    /// of the records tells of it ([`Fact::PersonalErased`]), and names the records that are
+    /// emptied.
     pub erasure: Option<Erasure>,
     /// What happened, in order.
     pub records: Vec<Record>,
@@ -64,6 +65,16 @@ impl Change {
         }
     }
 
+    /// Which records an erasure empties, and of which grants they may be apart from the
+    /// enrollment of the change; `None` when it erases nothing.
+    pub fn emptied(&self) -> Option<(&[RecordId], &[GrantId])> {
+        self.erasure.as_ref()?;
+        match &self.records.first()?.fact {
+            Fact::PersonalErased { records, grants } => Some((records, grants)),
+            _ => None,
+        }
+    }
+
     /// Whether nothing would be written.
     pub fn is_empty(&self) -> bool {
         self.inbox.is_none()
@@ -82,24 +93,21 @@ impl Change {
 /// Takes a learner out of what is stored. The enrollment, its attempts and the grants of the
 /// same change name the pseudonym; bodies of deliveries for the enrollment go, as does what
 /// rows of bank statements that paid it say, and what people wrote about it. Deliveries that
-/// still waited are settled.
+/// still waited are settled. Records are emptied of what is personal ([`form`]), and lose the
+/// salt that their link of the chain has; nothing else of them may change.
+///
+/// [`form`]: crate::record::form
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Erasure {
     /// What the learner is called from now on.
     pub pseudonym: LearnerId,
-    /// Records as they are from now on, instead of those with the same ids.
-    pub records: Vec<Record>,
 }
 
 impl Erasure {
-    /// Takes the learner out of these records.
-    pub(crate) fn of(pseudonym: LearnerId, records: &[Record]) -> Self {
-        let records = records.iter().filter_map(|it| it.erased(&pseudonym));
-        Self {
-            records: records.collect(),
-            pseudonym,
-        }
+    /// Leaves the learner under this name, which must not lead back to them.
+    pub fn under(pseudonym: LearnerId) -> Self {
+        Self { pseudonym }
     }
 }
 

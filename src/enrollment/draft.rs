@@ -68,6 +68,8 @@ impl<'s> Draft<'s> {
             self.now,
         );
         record.enrollment = Some(self.case.enrollment.id);
+        record.learner = Some(self.case.enrollment.learner.clone());
+        record.course = Some(self.case.enrollment.course.clone());
         record.note.clone_from(self.step.note);
         self.records.push(record);
         let last = self.records.len() - 1;

@@ -7,7 +7,8 @@ use super::step::{Applied, CaseError, Effect, Step};
 use crate::access::{Grant, GrantState};
 use crate::ids::{Email, LearnerId};
 use crate::payment::Attempt;
-use crate::record::{Fact, Record, erase_reason};
+use crate::reason::Note;
+use crate::record::{Fact, Record};
 
 /// What stands where an address was. Nothing can be sent there (RFC 2606).
 const NOWHERE: &str = "erased@erased.invalid";
@@ -26,8 +27,8 @@ impl Case {
         !waits && !held && !self.grants.iter().filter(own).any(live)
     }
 
-    /// Takes out what tells of the learner, here and in these records of it. Sums, methods,
-    /// dates, decisions and who made them stay.
+    /// Takes out what tells of the learner, here and in those of these records of it that hold
+    /// anything of the kind. Sums, methods, dates, decisions and who made them stay.
     ///
     /// # Errors
     /// [`CaseError::NotOver`].
@@ -41,15 +42,20 @@ impl Case {
             return Err(CaseError::NotOver);
         }
         let mut draft = self.draft(step);
-        draft.record(Fact::PersonalErased {
-            records: Vec::new(),
-        });
+        let personal = records.iter().filter(|record| record.is_personal());
+        let fact = Fact::PersonalErased {
+            records: personal.map(|record| record.id).collect(),
+            grants: Vec::new(),
+        };
+        draft.record(fact).learner = None;
         let enrollment = &mut draft.case.enrollment;
         enrollment.learner = pseudonym.clone();
         if let Ok(nowhere) = Email::new(NOWHERE) {
             enrollment.email = nowhere;
         }
-        erase_reason(&mut enrollment.status);
+        if let Status::Rejected { reason } = &mut enrollment.status {
+            *reason = Note::new("erased");
+        }
         let id = enrollment.id;
         for attempt in &mut draft.case.attempts {
             attempt.learner = pseudonym.clone();
@@ -66,7 +72,7 @@ impl Case {
         let all: &[Attempt] = &applied.case.attempts;
         applied.change.attempts = all.to_vec();
         applied.change.grants.clone_from(&applied.case.grants);
-        applied.change.erasure = Some(Erasure::of(pseudonym.clone(), records));
+        applied.change.erasure = Some(Erasure::under(pseudonym.clone()));
         Ok(applied)
     }
 }

@@ -31,11 +31,12 @@ impl Draft<'_> {
         let known = (enrollment.price, enrollment.declared, &enrollment.terms);
         if known != (price, declared, &terms) {
             (enrollment.price, enrollment.declared) = (price, declared);
-            enrollment.terms = terms.clone();
+            let outline = terms.outline();
+            enrollment.terms = terms;
             self.record(Fact::EnrollmentRevised {
                 price,
                 declared,
-                terms,
+                terms: outline,
             });
         }
     }
@@ -73,7 +74,7 @@ impl Draft<'_> {
         let fact = Fact::AttemptStarted {
             reference,
             amount: attempt.amount,
-            terms: attempt.terms.clone(),
+            terms: attempt.terms.outline(),
             purpose,
         };
         self.case.attempts.push(attempt);

@@ -107,8 +107,7 @@ impl Hub {
             courses: courses.into_iter().collect(),
             ..Listener::default()
         });
-        // It listens before it reads, and knows its enrollments before it reads what is sent:
-        // whatever is committed after that wakes it.
+        // It listens before it reads: whatever is committed after that wakes it.
         let number = self.topics().listen(&visitor.learner, listener.clone());
         let stream = LearnerStream {
             hub: self.clone(),
@@ -123,13 +122,9 @@ impl Hub {
             }),
             missed: BTreeSet::new(),
         };
-        let courses = stream.listener.courses.clone();
-        for course in &courses {
-            let card = stream.read(course).await?;
-            if let Some(id) = card.enrollment {
-                let mut topics = stream.hub.topics();
-                topics.know(id, &stream.visitor.learner, course);
-            }
+        // A host can still answer with an error now, and no longer once it streams.
+        for course in &stream.listener.courses {
+            stream.read(course).await?;
         }
         Ok(stream)
     }

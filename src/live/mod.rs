@@ -45,9 +45,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use crate::ids::{CourseId, EnrollmentId, LearnerId};
+use crate::ids::LearnerId;
 use crate::port::{EventPublisher, PublishError};
-use crate::record::{Fact, Record};
+use crate::record::Record;
 
 pub use admins::{AdminEvent, AdminStream, AdminUpdate, PendingView};
 pub use learner::{LearnerStream, LearnerToken, LearnerUpdate};
@@ -70,15 +70,12 @@ struct Inner {
 #[derive(Default)]
 struct Topics {
     learners: HashMap<LearnerId, Topic>,
-    /// Enrollments of learners who listen.
-    enrollments: HashMap<EnrollmentId, (LearnerId, CourseId)>,
     next_listener: u64,
 }
 
 #[derive(Default)]
 struct Topic {
     listeners: HashMap<u64, Arc<Listener>>,
-    enrollments: Vec<EnrollmentId>,
 }
 
 impl Default for Hub {
@@ -124,50 +121,18 @@ impl Hub {
 
     /// Wakes the streams of the learner whom a record concerns.
     fn wake(&self, record: &Record) {
-        let mut topics = self.topics();
-        let (learner, course) = match &record.fact {
-            Fact::EnrollmentCreated {
-                learner, course, ..
-            } => {
-                if let Some(id) = record.enrollment {
-                    topics.know(id, learner, course);
-                }
-                (learner.clone(), course.clone())
-            }
-            Fact::GrantGiven {
-                learner, course, ..
-            }
-            | Fact::GrantTaken {
-                learner, course, ..
-            } => (learner.clone(), course.clone()),
-            _ => {
-                let known = record.enrollment.and_then(|id| topics.enrollments.get(&id));
-                match known {
-                    Some((learner, course)) => (learner.clone(), course.clone()),
-                    None => return,
-                }
-            }
+        let (Some(learner), Some(course)) = (&record.learner, &record.course) else {
+            return;
         };
-        if let Some(topic) = topics.learners.get(&learner) {
+        if let Some(topic) = self.topics().learners.get(learner) {
             for listener in topic.listeners.values() {
-                listener.wake(&course);
+                listener.wake(course);
             }
         }
     }
 }
 
 impl Topics {
-    /// Notes whose enrollment this is, if they listen.
-    fn know(&mut self, id: EnrollmentId, learner: &LearnerId, course: &CourseId) {
-        if let Some(topic) = self.learners.get_mut(learner)
-            && !topic.enrollments.contains(&id)
-        {
-            topic.enrollments.push(id);
-            self.enrollments
-                .insert(id, (learner.clone(), course.clone()));
-        }
-    }
-
     fn listen(&mut self, learner: &LearnerId, listener: Arc<Listener>) -> u64 {
         let number = self.next_listener;
         self.next_listener += 1;
@@ -181,12 +146,8 @@ impl Topics {
             return;
         };
         topic.listeners.remove(&number);
-        if topic.listeners.is_empty()
-            && let Some(topic) = self.learners.remove(learner)
-        {
-            for id in topic.enrollments {
-                self.enrollments.remove(&id);
-            }
+        if topic.listeners.is_empty() {
+            self.learners.remove(learner);
         }
     }
 }

@@ -50,7 +50,7 @@ pub struct LearnerFile {
     pub enrollments: Vec<EnrollmentId>,
     /// Grants apart from any enrollment, oldest first.
     pub grants: Vec<Grant>,
-    /// Records about those grants, oldest first.
+    /// Records that name the learner and belong to no enrollment, oldest first.
     pub records: Vec<Record>,
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// A short text written by a person: a reject reason, a note, a proof reference.
 /// Control characters are taken out, the length is capped at 500 bytes, and runs
 /// of digits that could be a card number are masked.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub struct Note(String);
 

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{LearnerId, PersonId};
+use crate::ids::PersonId;
 use crate::reason::words;
 
 /// Who did it.
@@ -14,10 +14,23 @@ pub enum Actor {
     SystemEftPayment,
     /// Anything else the system does by itself.
     System,
-    /// The learner.
-    Learner(LearnerId),
+    /// The learner whom the record names.
+    Learner,
     /// A person with the right to decide.
     Admin(PersonId),
+}
+
+impl Actor {
+    /// What kind of actor it is, as it is stored.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::SystemCardPayment => "system_card_payment",
+            Self::SystemEftPayment => "system_eft_payment",
+            Self::System => "system",
+            Self::Learner => "learner",
+            Self::Admin(_) => "admin",
+        }
+    }
 }
 
 /// By which way it came.

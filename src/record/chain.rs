@@ -1,19 +1,32 @@
 //! Records in a chain: each link's hash covers its record and the hash before it, so that
 //! nothing can be changed, taken out or put in between without breaking every link after it.
 //!
-//! A record's own part of the link, its leaf, is salted. When a learner's personal data is
-//! erased, the records that told of it lose it, and the salt goes: the leaf stays, and the
-//! erasure, a record of the chain itself, vouches for each text as it is since then. So the
-//! chain holds, and what was erased cannot be guessed from it.
+//! A link holds two hashes of its record (see [`form`] for what each covers):
 //!
-//! Whoever can write to the database can also add such an erasure, under somebody's name: a
-//! check says how many records were erased, and the records say by whom.
+//! - of the *kept* text: what happened, who decided, when, why, and the sums. This hash is never
+//!   dropped, and what it covers can never be changed, by an erasure neither;
+//! - of the *personal* text, with a random salt before it: the learner's id, what people wrote,
+//!   what was told of a card. When a learner's personal data is erased, the records that hold it
+//!   are emptied and their salts go: the hash stays, and nobody can guess from it what was there.
 //!
-//! Links are added shortly after the records, by one instance at a time: what was changed in
-//! the seconds between is not found. Who may rewrite the whole database can also rewrite the
-//! whole chain: note the newest hash somewhere else from time to time (see [`Anchor`]).
+//! The link's own hash covers the hash before it and these two.
+//!
+//! A record holds when its kept text fits, and its personal text either fits with its salt, or
+//! is [`EMPTIED`] and has no salt, and an erasure in the chain names the record. An erasure
+//! speaks for the records of its own enrollment, or of the grants that it names, and for no
+//! others. So an erasure can take away what tells of a person and nothing else: it cannot
+//! change who decided, what, when or how much, nor write another text or put in another learner.
+//!
+//! # What it does not find
+//! - Whoever can write to the database can also add an erasure under somebody's name, and empty
+//!   what it names: a check says how many records were emptied, and the erasures say by whom.
+//! - Links are added shortly after the records, by one instance at a time: what was changed in
+//!   the seconds between is not found.
+//! - Who may rewrite the whole database can also rewrite the whole chain: note the newest hash
+//!   somewhere else from time to time (see [`Anchor`]).
+//!
+//! [`form`]: super::form
 
-use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -22,10 +35,11 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::erased::ErasedRecord;
+use super::erasures::{Emptied, Erasures};
+use super::form::{EMPTIED, RecordText};
 use crate::ids::RecordId;
 
-/// A SHA-256 of the chain, in hexadecimal: a leaf's or a link's.
+/// A SHA-256 of the chain, in hexadecimal: of a text or of a link.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct LinkHash(String);
@@ -41,21 +55,21 @@ impl LinkHash {
         Self(text.into())
     }
 
-    /// A record's leaf: over its salt (hexadecimal) and the UTF-8 text.
-    pub fn leaf(salt: &str, text: &str) -> Self {
-        Self::over(&[&bytes(salt), text.as_bytes()])
-    }
-
-    /// The digest of a text without a salt, as an [`ErasedRecord`] has it.
-    pub fn digest(text: &str) -> Self {
+    /// Of a record's kept text.
+    pub fn kept(text: &str) -> Self {
         Self::over(&[text.as_bytes()])
     }
 
+    /// Of a record's personal text, with its salt (hexadecimal) before it.
+    pub fn personal(salt: &str, text: &str) -> Self {
+        Self::over(&[&bytes(salt), text.as_bytes()])
+    }
+
     /// The hash of the link after this one: over the 32 bytes of this one (zeros before the
-    /// first) and the 32 bytes of the leaf.
+    /// first), and the 32 bytes each of the hashes of its record.
     #[must_use]
-    pub fn then(&self, leaf: &Self) -> Self {
-        Self::over(&[&bytes(&self.0), &bytes(&leaf.0)])
+    pub fn then(&self, kept: &Self, personal: &Self) -> Self {
+        Self::over(&[&bytes(&self.0), &bytes(&kept.0), &bytes(&personal.0)])
     }
 
     fn over(parts: &[&[u8]]) -> Self {
@@ -84,33 +98,38 @@ pub struct ChainLink {
     pub position: u64,
     /// The record.
     pub record: RecordId,
-    /// Random, in hexadecimal: without it nobody can guess what a leaf was made of. It goes
-    /// when the record's personal data is erased.
+    /// Random, in hexadecimal: without it nobody can guess what the personal text was. It goes
+    /// when that is emptied.
     pub salt: Option<String>,
-    /// The hash of the salt and the record's text, as it was when it was added.
-    pub leaf: LinkHash,
-    /// The hash of the link before and the leaf.
+    /// The hash of the kept text.
+    pub kept: LinkHash,
+    /// The hash of the salt and the personal text, as it was when the link was added.
+    pub personal: LinkHash,
+    /// The hash of the link before and these two.
     pub hash: LinkHash,
-    /// The record's text, a JSON object; `None` when the record is gone.
-    pub text: Option<String>,
+    /// The record's texts; `None` when the record is gone.
+    pub text: Option<RecordText>,
 }
 
 impl ChainLink {
     /// The link as a line for export:
-    /// `{"position":…,"hash":"…","leaf":"…","salt":"…","record":{…}}`. The text of `record`,
-    /// byte by byte, is what the leaf covers. `salt` is null once personal data of the record
-    /// was erased.
+    /// `{"position":…,"hash":"…","kept_hash":"…","personal_hash":"…","salt":"…","kept":{…},"personal":{…}}`.
+    /// The texts of `kept` and `personal`, byte by byte, are what the hashes cover. `salt` is
+    /// null once the record was emptied.
     pub fn line(&self) -> String {
         let salt = match &self.salt {
             Some(salt) => format!("\"{salt}\""),
             None => "null".to_owned(),
         };
+        let text = self.text.as_ref();
         format!(
-            "{{\"position\":{},\"hash\":\"{}\",\"leaf\":\"{}\",\"salt\":{salt},\"record\":{}}}",
+            "{{\"position\":{},\"hash\":\"{}\",\"kept_hash\":\"{}\",\"personal_hash\":\"{}\",\"salt\":{salt},\"kept\":{},\"personal\":{}}}",
             self.position,
             self.hash.as_str(),
-            self.leaf.as_str(),
-            self.text.as_deref().unwrap_or("null"),
+            self.kept.as_str(),
+            self.personal.as_str(),
+            text.map_or("null", |text| text.kept.as_str()),
+            text.map_or("null", |text| text.personal.as_str()),
         )
     }
 }
@@ -167,7 +186,7 @@ pub struct Broken {
 pub struct Checked {
     /// The newest link; position 0 when there is none.
     pub newest: Anchor,
-    /// Records that hold no personal data any more. Who erased it, and when, is in the chain.
+    /// Records that were emptied of personal data. Who did it, and when, is in the chain.
     pub erased: u64,
 }
 
@@ -176,10 +195,10 @@ pub struct Checked {
 pub struct ChainCheck {
     last: Anchor,
     anchor: Option<Anchor>,
-    /// Records that are not what they were when they were added, in order: right if an erasure
-    /// further on says so.
-    changed: Vec<(u64, RecordId, LinkHash)>,
-    erased: HashMap<RecordId, LinkHash>,
+    /// Records without personal data and salt, in order: right if an erasure, which may come
+    /// further on, speaks for them.
+    emptied: Vec<(u64, Emptied)>,
+    erasures: Erasures,
 }
 
 impl ChainCheck {
@@ -192,8 +211,8 @@ impl ChainCheck {
         Self {
             last,
             anchor,
-            changed: Vec::new(),
-            erased: HashMap::new(),
+            emptied: Vec::new(),
+            erasures: Erasures::default(),
         }
     }
 
@@ -212,7 +231,7 @@ impl ChainCheck {
         let Some(text) = &link.text else {
             return Err(broken("the record is gone"));
         };
-        if self.last.hash.then(&link.leaf) != link.hash {
+        if self.last.hash.then(&link.kept, &link.personal) != link.hash {
             return Err(broken("the link was changed"));
         }
         if let Some(anchor) = self
@@ -222,13 +241,20 @@ impl ChainCheck {
         {
             return Err(broken("it is not the link that was noted"));
         }
-        match &link.salt {
-            Some(salt) if LinkHash::leaf(salt, text) == link.leaf => self.note_erasure(text),
-            _ => {
-                let changed = (link.position, link.record, LinkHash::digest(text));
-                self.changed.push(changed);
-            }
+        if LinkHash::kept(&text.kept) != link.kept {
+            return Err(broken("the record was changed"));
         }
+        match &link.salt {
+            Some(salt) if LinkHash::personal(salt, &text.personal) == link.personal => {}
+            // An erasure takes both, and puts nothing there.
+            None if text.personal == EMPTIED => {
+                let emptied = serde_json::from_str(&text.kept);
+                let emptied = emptied.map_err(|_| broken("the record cannot be read"))?;
+                self.emptied.push((link.position, emptied));
+            }
+            _ => return Err(broken("the record's personal data was changed")),
+        }
+        self.erasures.note(&text.kept);
         self.last = Anchor {
             position: link.position,
             hash: link.hash.clone(),
@@ -236,51 +262,23 @@ impl ChainCheck {
         Ok(())
     }
 
-    /// What a record that is as it was says about others.
-    fn note_erasure(&mut self, text: &str) {
-        #[derive(Deserialize)]
-        struct Erasure {
-            fact: String,
-            records: Vec<ErasedRecord>,
-        }
-        /// Stores write a record's fact flat, or as an object of its own.
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Text {
-            Nested { fact: Erasure },
-            Flat(Erasure),
-        }
-        if !text.contains("\"personal_erased\"") {
-            return;
-        }
-        let Ok(Text::Nested { fact: erasure } | Text::Flat(erasure)) = serde_json::from_str(text)
-        else {
-            return;
-        };
-        if erasure.fact == "personal_erased" {
-            let records = erasure.records.into_iter();
-            self.erased
-                .extend(records.map(|erased| (erased.record, LinkHash(erased.digest))));
-        }
-    }
-
     /// What it came to, once there are no more links.
     ///
     /// # Errors
-    /// [`Broken`] when a record was changed otherwise than by an erasure that is in the chain,
-    /// or the link that was noted did not come.
+    /// [`Broken`] when a record was emptied, and no erasure in the chain speaks for it, or the
+    /// link that was noted did not come.
     pub fn end(self) -> Result<Checked, Broken> {
-        for (position, record, digest) in &self.changed {
-            if self.erased.get(record) != Some(digest) {
+        for (position, emptied) in &self.emptied {
+            if !self.erasures.speak_for(emptied) {
                 return Err(Broken {
                     position: *position,
-                    what: "the record was changed",
+                    what: "the record's personal data was taken without an erasure",
                 });
             }
         }
         match self.anchor {
             None => Ok(Checked {
-                erased: self.changed.len() as u64,
+                erased: self.emptied.len() as u64,
                 newest: self.last,
             }),
             Some(_) => Err(Broken {
@@ -301,13 +299,17 @@ pub fn verify_lines(
     anchor: Option<Anchor>,
 ) -> Result<Checked, Broken> {
     #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
     struct Line<'l> {
         position: u64,
         hash: LinkHash,
-        leaf: LinkHash,
+        kept_hash: LinkHash,
+        personal_hash: LinkHash,
         salt: Option<String>,
         #[serde(borrow)]
-        record: &'l RawValue,
+        kept: &'l RawValue,
+        #[serde(borrow)]
+        personal: &'l RawValue,
     }
     #[derive(Deserialize)]
     struct Named {
@@ -320,8 +322,8 @@ pub fn verify_lines(
             what: "the line cannot be read",
         };
         let line: Line<'_> = serde_json::from_str(line.as_ref()).map_err(unreadable)?;
-        let text = Some(line.record.get()).filter(|text| *text != "null");
-        let named: Option<Named> = text
+        let kept = Some(line.kept.get()).filter(|text| *text != "null");
+        let named: Option<Named> = kept
             .map(serde_json::from_str)
             .transpose()
             .map_err(unreadable)?;
@@ -329,9 +331,13 @@ pub fn verify_lines(
             position: line.position,
             record: named.map_or(RecordId::from_uuid(Uuid::nil()), |named| named.id),
             salt: line.salt,
-            leaf: line.leaf,
+            kept: line.kept_hash,
+            personal: line.personal_hash,
             hash: line.hash,
-            text: text.map(str::to_owned),
+            text: kept.map(|kept| RecordText {
+                kept: kept.to_owned(),
+                personal: line.personal.get().to_owned(),
+            }),
         })?;
     }
     check.end()

@@ -1,18 +1,17 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::erased::ErasedRecord;
-use crate::access::{EndReason, Terms};
+use crate::access::{EndReason, TermsOutline};
 use crate::audit::{ConcernKey, ConcernKind};
 use crate::enrollment::{Status, Transition};
-use crate::ids::{ChannelName, CourseId, EnrollmentId, GrantId, LearnerId, RecordId, Reference};
+use crate::ids::{ChannelName, EnrollmentId, GrantId, RecordId, Reference};
 use crate::money::Money;
 use crate::monitor::{AlertSeverity, AlertStage};
 use crate::payment::{AttemptStatus, Method, Purpose, Reversal, Standing};
 use crate::reason::{HoldReason, Note, Permission, SecurityEvent, Severity};
 use crate::webhook::{DeliveryKey, VerifyError};
 
-/// What happened.
+/// What happened. Whose it is stands in the record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "fact")]
 #[non_exhaustive]
@@ -23,10 +22,6 @@ pub enum Fact {
         price: Money,
         /// The declared method.
         declared: Method,
-        /// Whose.
-        learner: LearnerId,
-        /// In which course.
-        course: CourseId,
     },
     /// An enrollment's status moved.
     EnrollmentMoved {
@@ -44,7 +39,7 @@ pub enum Fact {
         /// The declared method from now on.
         declared: Method,
         /// The access that is asked for from now on.
-        terms: Terms,
+        terms: TermsOutline,
     },
     /// The learner's address or the course's title is another now.
     DetailsChanged,
@@ -60,7 +55,7 @@ pub enum Fact {
         /// What was asked.
         amount: Money,
         /// The access that it buys.
-        terms: Terms,
+        terms: TermsOutline,
         /// What it is for.
         purpose: Purpose,
     },
@@ -149,10 +144,6 @@ pub enum Fact {
     GrantGiven {
         /// The grant.
         grant: GrantId,
-        /// Whose.
-        learner: LearnerId,
-        /// To which course.
-        course: CourseId,
         /// Until when.
         until: Option<DateTime<Utc>>,
     },
@@ -160,10 +151,6 @@ pub enum Fact {
     GrantTaken {
         /// The grant.
         grant: GrantId,
-        /// Whose.
-        learner: LearnerId,
-        /// To which course.
-        course: CourseId,
         /// Why.
         why: EndReason,
     },
@@ -257,10 +244,13 @@ pub enum Fact {
         /// How grave it is.
         severity: AlertSeverity,
     },
-    /// A learner's personal data was erased.
+    /// A learner's personal data was erased: from the enrollment of this record, or from grants
+    /// apart from any.
     PersonalErased {
-        /// The records that were changed by it.
-        records: Vec<ErasedRecord>,
+        /// The records that were emptied. All are of that enrollment, or about those grants.
+        records: Vec<RecordId>,
+        /// The grants, when it is about no enrollment.
+        grants: Vec<GrantId>,
     },
     /// Somebody looks whether live updates arrive. It means nothing else.
     LiveProbed,

@@ -3,23 +3,22 @@
 
 mod actor;
 pub mod chain;
-mod erased;
+mod erasures;
 mod fact;
+pub mod form;
 mod plain;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::approval::{CheckReport, Decision};
 use crate::detect::Detection;
 use crate::enrollment::Version;
 use crate::evidence::Evidence;
-use crate::ids::{EnrollmentId, RecordId};
+use crate::ids::{CourseId, EnrollmentId, LearnerId, RecordId};
 use crate::reason::Note;
 
 pub use actor::{Actor, Source};
-pub use erased::ErasedRecord;
-pub(crate) use erased::erase_reason;
 pub use fact::Fact;
 
 /// What a decision about a payment rested on.
@@ -37,6 +36,9 @@ pub struct Basis {
 
 /// One fact that happened. Written once, in the same commit as the change it
 /// tells of, and never altered: only personal data may be taken out of it.
+///
+/// Who did it, what, when and why is not personal in this sense: it stays for ever (see
+/// [`form`]).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Record {
@@ -44,6 +46,11 @@ pub struct Record {
     pub id: RecordId,
     /// The enrollment it belongs to, if any.
     pub enrollment: Option<EnrollmentId>,
+    /// Whose enrollment or grant it is about; `None` when it is about nobody's, or once their
+    /// personal data was erased.
+    pub learner: Option<LearnerId>,
+    /// The course of that enrollment or grant.
+    pub course: Option<CourseId>,
     /// The enrollment's version after the change; 0 without an enrollment.
     pub version: Version,
     /// What happened.
@@ -67,13 +74,23 @@ impl Record {
         Self {
             id,
             enrollment: None,
+            learner: None,
+            course: None,
             version: Version::default(),
             fact,
             who,
             source,
             note: None,
             basis: None,
-            at,
+            // What stores keep of a time, and what is sealed.
+            at: at.trunc_subsecs(6),
         }
+    }
+
+    /// The same about this learner and course.
+    #[must_use]
+    pub fn about(mut self, learner: LearnerId, course: CourseId) -> Self {
+        (self.learner, self.course) = (Some(learner), Some(course));
+        self
     }
 }

@@ -1,24 +1,31 @@
 //! What happened, in plain words.
 
-use super::Fact;
+use super::{Fact, Record};
 use crate::enrollment::Status;
 use crate::payment::{AttemptStatus, Reversal, Standing};
 use crate::reason::WithdrawReason;
+
+impl Record {
+    /// What happened, in one sentence for a person, with the course where that is news.
+    pub fn sentence(&self) -> String {
+        let sentence = self.fact.sentence();
+        match (&self.fact, &self.course) {
+            (Fact::EnrollmentCreated { .. }, Some(course)) => {
+                sentence.replacen("Enrolled", &format!("Enrolled in {course}"), 1)
+            }
+            _ => sentence,
+        }
+    }
+}
 
 impl Fact {
     /// What happened, in one sentence for a person. It names no learner; who did it stands
     /// beside it in the record.
     pub fn sentence(&self) -> String {
         match self {
-            Self::EnrollmentCreated {
-                price,
-                declared,
-                course,
-                ..
-            } => format!(
-                "Enrolled in {course} for {price}, to be paid by {}.",
-                words(declared)
-            ),
+            Self::EnrollmentCreated { price, declared } => {
+                format!("Enrolled for {price}, to be paid by {}.", words(declared))
+            }
             Self::EnrollmentMoved { to, .. } => match to {
                 Status::AwaitingPayment => "Waits for the payment.".to_owned(),
                 Status::AwaitingApproval { reason } => {
@@ -159,9 +166,9 @@ impl Fact {
             ),
             Self::LiveProbed => "Live updates were tried.".to_owned(),
             Self::PersonalExported => "What is kept of the learner was given out.".to_owned(),
-            Self::PersonalErased { records } => {
+            Self::PersonalErased { records, .. } => {
                 format!(
-                    "Personal data was erased; {} records were changed by it.",
+                    "Personal data was erased; {} records lost theirs.",
                     records.len()
                 )
             }

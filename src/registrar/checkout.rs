@@ -109,7 +109,7 @@ impl Registrar {
     /// [`Error::NotFound`] without an enrollment, [`Error::Refused`] by the guard, or
     /// the store's errors.
     pub async fn withdraw(&self, learner: &LearnerId, course: &CourseId) -> Result<Status, Error> {
-        let who = Actor::Learner(learner.clone());
+        let who = Actor::Learner;
         let find = Lookup::Learner(learner, course);
         let applied = self
             .within(self.update(find, |case| {
@@ -121,7 +121,7 @@ impl Registrar {
 
     /// Finds or makes the enrollment and an attempt to pay with, if one is needed.
     async fn place(&self, request: &EnrolRequest) -> Result<Placed, Error> {
-        let who = Actor::Learner(request.learner.clone());
+        let who = Actor::Learner;
         let store = &self.inner.store;
         let (offer, opening) = (request.offer(), request.opening());
         let ask = Ask {

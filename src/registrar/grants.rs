@@ -46,8 +46,6 @@ impl Admin<'_> {
         );
         let fact = Fact::GrantGiven {
             grant: grant.id,
-            learner: grant.learner.clone(),
-            course: grant.course.clone(),
             until: grant.expires_at,
         };
         self.registrar
@@ -70,7 +68,8 @@ impl Admin<'_> {
             self.who().clone(),
             Source::AdminApproval,
             now,
-        );
+        )
+        .about(grant.learner.clone(), grant.course.clone());
         record.note = Some(note);
         let mut change = Change::records_only(vec![record]);
         change.grants.push(grant.clone());
@@ -110,8 +109,6 @@ impl Admin<'_> {
                 }
                 let fact = Fact::GrantTaken {
                     grant,
-                    learner: known.learner.clone(),
-                    course: known.course.clone(),
                     why: EndReason::Revoked,
                 };
                 self.write_grant(&known, fact, note, &mut IdRun::new(now))

@@ -198,11 +198,12 @@ impl Admin<'_> {
                 (None, Ok(grant)) => {
                     let fact = Fact::GrantGiven {
                         grant: grant.id,
-                        learner: grant.learner.clone(),
-                        course: grant.course.clone(),
                         until: grant.expires_at,
                     };
-                    change.records.push(self.record(fact, now));
+                    let subject = (grant.learner.clone(), grant.course.clone());
+                    change
+                        .records
+                        .push(self.record(fact, now).about(subject.0, subject.1));
                     change.timers.push(Timer {
                         key: TimerKey::Grant(grant.id),
                         due_at: grant.expires_at,

@@ -60,7 +60,7 @@ impl Registrar {
         course: &CourseId,
         proof: ProofOfPayment,
     ) -> Result<(), Error> {
-        let who = Actor::Learner(learner.clone());
+        let who = Actor::Learner;
         let attached = self.update(Lookup::Learner(learner, course), |case| {
             let step = self.step(&who, Source::LearnerRequest, &None, self.now());
             case.prove(proof.clone(), &step)

@@ -134,7 +134,10 @@ impl Admin<'_> {
         let deliveries = deliveries
             .map(|entry| self.registrar.delivery_export(entry))
             .collect::<Result<_, Error>>()?;
-        let mut record = self.record(Fact::PersonalExported, self.registrar.now());
+        let subject = &case.enrollment;
+        let mut record = self
+            .record(Fact::PersonalExported, self.registrar.now())
+            .about(subject.learner.clone(), subject.course.clone());
         record.enrollment = Some(id);
         record.version = case.enrollment.version;
         let change = Change::records_only(vec![record]);
@@ -157,8 +160,9 @@ impl Admin<'_> {
     }
 
     /// Takes a learner out of what is stored: their id, address, what they showed and what
-    /// people wrote about them, and the bodies of callbacks. Sums, dates, decisions and who
-    /// made them stay, under a pseudonym, and so does the chain of records.
+    /// people wrote about them, what was told of their cards, and the bodies of callbacks. Sums,
+    /// dates, decisions and who made them stay, under a pseudonym, and so does the chain: records
+    /// are emptied of what is personal, and nothing else of them changes.
     ///
     /// It goes enrollment by enrollment, each in one commit with a record of it; call it again
     /// when it fails halfway. What left the store before (publishers, channels, exports,
@@ -197,7 +201,7 @@ impl Admin<'_> {
             let change = self.without(&pseudonym, &file);
             registrar.within(registrar.commit(change)).await?;
         }
-        // Until it is in the chain, nothing vouches for what was changed.
+        // Until it is in the chain, nothing vouches for what was emptied.
         registrar.seal_recent().await?;
         Ok(LearnerErased {
             pseudonym,
@@ -224,8 +228,10 @@ impl Admin<'_> {
     /// Grants apart from any enrollment, without their learner.
     fn without(&self, pseudonym: &LearnerId, file: &LearnerFile) -> Change {
         let now = self.registrar.now();
+        let personal = file.records.iter().filter(|record| record.is_personal());
         let fact = Fact::PersonalErased {
-            records: Vec::new(),
+            records: personal.map(|record| record.id).collect(),
+            grants: file.grants.iter().map(|grant| grant.id).collect(),
         };
         let record = self.record(fact, now);
         let mut change = Change::records_only(vec![record]);
@@ -234,7 +240,7 @@ impl Admin<'_> {
         for grant in &mut change.grants {
             grant.learner = pseudonym.clone();
         }
-        change.erasure = Some(Erasure::of(pseudonym.clone(), &file.records));
+        change.erasure = Some(Erasure::under(pseudonym.clone()));
         change
     }
 

@@ -206,8 +206,6 @@ impl Worker {
                 }
                 let fact = Fact::GrantTaken {
                     grant: id,
-                    learner: grant.learner.clone(),
-                    course: grant.course.clone(),
                     why: EndReason::Expired,
                 };
                 let record = Record::new(
@@ -217,6 +215,7 @@ impl Worker {
                     Source::SystemAutomatic,
                     now,
                 );
+                let record = record.about(grant.learner.clone(), grant.course.clone());
                 let mut change = Change::records_only(vec![record]);
                 change.grants.push(grant);
                 change.publish = true;

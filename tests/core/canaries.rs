@@ -269,7 +269,7 @@ async fn no_secret_and_no_card_number_comes_out() {
             &serde_json::to_string(&record).unwrap(),
             "a published record",
         );
-        net.clean(&record.fact.sentence(), "a sentence");
+        net.clean(&record.sentence(), "a sentence");
     }
 
     #[cfg(feature = "live")]

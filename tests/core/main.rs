@@ -18,6 +18,7 @@ mod auditor;
 mod awkward_money;
 mod canaries;
 mod card_payment;
+mod chain;
 mod cohort;
 mod configuration;
 mod conformance;

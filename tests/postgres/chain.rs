@@ -4,13 +4,14 @@ use coursegate::adapter::postgres::{PgStore, pool_options};
 use coursegate::payment::Method;
 use coursegate::port::{PageRequest, Store};
 use coursegate::record::chain::verify_lines;
+use coursegate::registrar::Admin;
 use sqlx::{AssertSqlSafe, PgPool};
 
 use crate::cluster::{fresh_schema, pool, url};
 use crate::school::registrar;
-use crate::support::{admin, request};
+use crate::support::{admin, course, learner, request};
 
-async fn run(pool: &PgPool, schema: &str, text: &str) {
+pub async fn run(pool: &PgPool, schema: &str, text: &str) {
     let text = format!("SET search_path TO {schema}, public; {text}");
     let mut connection = pool.acquire().await.unwrap();
     sqlx::raw_sql(AssertSqlSafe(text))
@@ -21,7 +22,7 @@ async fn run(pool: &PgPool, schema: &str, text: &str) {
 }
 
 /// A school with some history, sealed.
-async fn school() -> (String, PgStore) {
+pub async fn school() -> (String, PgStore) {
     let schema = fresh_schema();
     let pool = pool_options().connect(url()).await.unwrap();
     let store = PgStore::new(pool).schema(&schema).unwrap();
@@ -35,6 +36,75 @@ async fn school() -> (String, PgStore) {
     }
     while store.seal(None, 100).await.unwrap() > 0 {}
     (schema, store)
+}
+
+/// What who owns the tables can switch off.
+pub const OFF: &str =
+    "ALTER TABLE records DISABLE TRIGGER USER; ALTER TABLE chain DISABLE TRIGGER USER;
+    ALTER TABLE records DROP CONSTRAINT IF EXISTS an_admin_has_a_name;";
+
+pub async fn numbers(onlooker: &PgPool, schema: &str, which: &str) -> Vec<i64> {
+    let text = format!("SELECT position FROM {schema}.chain WHERE {which} ORDER BY position");
+    sqlx::query_scalar(AssertSqlSafe(text))
+        .persistent(false)
+        .fetch_all(onlooker)
+        .await
+        .unwrap()
+}
+
+/// A check finds it, and so does who has the export alone.
+pub async fn broken_at(desk: &Admin<'_>) -> Option<u64> {
+    let report = desk.verify_records(None).await.unwrap();
+    let page = desk.export_records(PageRequest::first(500)).await.unwrap();
+    let lines = verify_lines(&page.items, None);
+    let position = report.broken.map(|broken| broken.position);
+    assert_eq!(lines.err().map(|broken| broken.position), position);
+    position
+}
+
+/// Each column of these records, changed by whoever owns the tables, is found.
+async fn every_column_is_covered(
+    onlooker: &PgPool,
+    schema: &str,
+    desk: &Admin<'_>,
+    positions: &[u64],
+) {
+    let columns: Vec<(String, String)> = sqlx::query_as(
+        "SELECT column_name::text, data_type::text FROM information_schema.columns
+         WHERE table_schema = $1 AND table_name = 'records'",
+    )
+    .bind(schema)
+    .fetch_all(onlooker)
+    .await
+    .unwrap();
+    assert_eq!(columns.len(), 17);
+    for position in positions {
+        for (column, kind) in &columns {
+            let value = match (column.as_str(), kind.as_str()) {
+                ("id" | "enrollment", _) => "gen_random_uuid()",
+                ("severity", _) => "CASE severity WHEN 'info' THEN 'error' ELSE 'info' END",
+                ("at", _) => "at + interval '1 microsecond'",
+                ("fact", _) => "(fact::jsonb || '{\"x\": 1}')::text",
+                ("basis" | "card", _) => "'{}'",
+                ("written", _) => "'[\"another text\"]'",
+                (_, "bigint") => "version + 1",
+                _ => "'somebody else'",
+            };
+            let row = format!("(SELECT record FROM chain WHERE position = {position})");
+            let keep = "CREATE TABLE kept AS SELECT * FROM records;";
+            let spoil =
+                format!("{keep} {OFF} UPDATE records SET {column} = {value} WHERE id = {row}");
+            run(onlooker, schema, &spoil).await;
+            assert_eq!(broken_at(desk).await, Some(*position), "{column}");
+            run(
+                onlooker,
+                schema,
+                "DELETE FROM records; INSERT INTO records SELECT * FROM kept; DROP TABLE kept",
+            )
+            .await;
+            assert_eq!(broken_at(desk).await, None);
+        }
+    }
 }
 
 #[tokio::test]
@@ -54,56 +124,28 @@ async fn tampering_with_any_field_of_any_record_is_found() {
     );
 
     let onlooker = pool().await;
-    let columns: Vec<(String, String)> = sqlx::query_as(
-        "SELECT column_name::text, data_type::text FROM information_schema.columns
-         WHERE table_schema = $1 AND table_name = 'records'",
-    )
-    .bind(&schema)
-    .fetch_all(&onlooker)
-    .await
-    .unwrap();
-    assert_eq!(columns.len(), 13);
-    let off = "ALTER TABLE records DISABLE TRIGGER USER; ALTER TABLE chain DISABLE TRIGGER USER;";
-    for position in [1, newest.position / 2, newest.position] {
-        for (column, kind) in &columns {
-            let value = match (column.as_str(), kind.as_str()) {
-                ("id", _) => "gen_random_uuid()",
-                ("enrollment", _) => "gen_random_uuid()",
-                ("severity", _) => "CASE severity WHEN 'info' THEN 'error' ELSE 'info' END",
-                ("at", _) => "at + interval '1 microsecond'",
-                (_, "bigint") => "version + 1",
-                (_, "jsonb") => "coalesce(fact || '{\"x\": 1}', '{}')",
-                _ => "'somebody else'",
-            };
-            let row = format!("(SELECT record FROM chain WHERE position = {position})");
-            let keep = "CREATE TABLE kept AS SELECT * FROM records;";
-            run(
-                &onlooker,
-                &schema,
-                &format!("{keep} {off} UPDATE records SET {column} = {value} WHERE id = {row}"),
-            )
-            .await;
-            let report = desk.verify_records(None).await.unwrap();
-            let broken = report
-                .broken
-                .clone()
-                .unwrap_or_else(|| panic!("{column} at {position}"));
-            assert_eq!(broken.position, position, "{column}: {broken}");
-            // And by who has the export alone.
-            let page = desk.export_records(PageRequest::first(500)).await.unwrap();
-            assert_eq!(
-                verify_lines(&page.items, None).unwrap_err().position,
-                position
-            );
-            run(
-                &onlooker,
-                &schema,
-                "DELETE FROM records; INSERT INTO records SELECT * FROM kept; DROP TABLE kept",
-            )
-            .await;
-            assert!(desk.verify_records(None).await.unwrap().holds());
-        }
-    }
+    let end = newest.position;
+    every_column_is_covered(&onlooker, &schema, &desk, &[1, end / 2, end]).await;
+    // The same once somebody was erased, of records that were emptied and of those that were not.
+    registrar
+        .withdraw(&learner("thandi"), &course())
+        .await
+        .unwrap();
+    desk.erase_learner(&learner("thandi")).await.unwrap();
+    while store.seal(None, 100).await.unwrap() > 0 {}
+    let report = desk.verify_records(Some(newest)).await.unwrap();
+    assert!(report.holds() && report.erased > 3, "{report:?}");
+    let emptied: Vec<i64> = numbers(&onlooker, &schema, "salt IS NULL").await;
+    let whole: Vec<i64> = numbers(&onlooker, &schema, "salt IS NOT NULL").await;
+    let some = [
+        emptied[0],
+        emptied[emptied.len() - 1],
+        whole[0],
+        whole[whole.len() - 1],
+    ];
+    let some = some.map(|position| u64::try_from(position).unwrap());
+    every_column_is_covered(&onlooker, &schema, &desk, &some).await;
+
     // Taken out, swapped, cut off, made anew.
     let spoils = [
         ("DELETE FROM records WHERE id = (SELECT record FROM chain WHERE position = 3)", Some(3)),
@@ -114,11 +156,13 @@ async fn tampering_with_any_field_of_any_record_is_found() {
             Some(2),
         ),
         ("UPDATE chain SET hash = decode(repeat('ab', 32), 'hex') WHERE position = 6", Some(6)),
-        ("UPDATE chain SET leaf = decode(repeat('ab', 32), 'hex') WHERE position = 3", Some(3)),
+        ("UPDATE chain SET kept = decode(repeat('ab', 32), 'hex') WHERE position = 3", Some(3)),
+        ("UPDATE chain SET personal = decode(repeat('ab', 32), 'hex') WHERE position = 3", Some(3)),
         ("UPDATE chain SET salt = decode(repeat('ab', 16), 'hex') WHERE position = 4", Some(4)),
         ("UPDATE chain SET salt = NULL WHERE position = 5", Some(5)),
-        ("INSERT INTO records SELECT gen_random_uuid(), enrollment, version, event, notice, severity, fact,
-            actor, actor_id, source, note, basis, at - interval '1 day' FROM records LIMIT 1", None),
+        ("INSERT INTO records SELECT gen_random_uuid(), enrollment, version, course, event, notice, severity,
+            fact, actor, admin, source, basis, at - interval '1 day', learner, note, written, card
+            FROM records LIMIT 1", None),
     ];
     for (spoil, at) in spoils {
         let (schema, store) = school().await;
@@ -130,7 +174,7 @@ async fn tampering_with_any_field_of_any_record_is_found() {
             "ALTER TABLE chain DROP CONSTRAINT a_record_is_sealed_once",
         )
         .await;
-        run(&onlooker, &schema, &format!("{off} {spoil}")).await;
+        run(&onlooker, &schema, &format!("{OFF} {spoil}")).await;
         let report = desk.verify_records(None).await.unwrap();
         assert!(!report.holds(), "{spoil}");
         assert_eq!(report.broken.map(|broken| broken.position), at, "{spoil}");
@@ -142,7 +186,7 @@ async fn tampering_with_any_field_of_any_record_is_found() {
     let noted = desk.verify_records(None).await.unwrap().newest.unwrap();
     let rewrite =
         "UPDATE records SET note = 'never seen' WHERE note IS NOT NULL; DELETE FROM chain;";
-    run(&onlooker, &schema, &format!("{off} {rewrite}")).await;
+    run(&onlooker, &schema, &format!("{OFF} {rewrite}")).await;
     while store.seal(None, 100).await.unwrap() > 0 {}
     assert!(desk.verify_records(None).await.unwrap().holds());
     let report = desk.verify_records(Some(noted)).await.unwrap();

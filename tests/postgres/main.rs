@@ -15,6 +15,7 @@ mod cluster;
 mod conformance;
 mod crash;
 mod cut;
+mod erasure;
 mod hostile;
 mod inspection;
 #[cfg(feature = "live")]
@@ -29,6 +30,7 @@ mod pooler;
 mod races;
 mod reads;
 mod relay;
+mod rights;
 mod school;
 #[path = "../core/support.rs"]
 #[allow(dead_code, unused_macros, unused_imports)]

@@ -13,7 +13,14 @@ use crate::school::{enrol, registrar};
 use crate::support::{admin, course, learner, price, request, signed_bytes};
 
 /// What is known of nobody else.
-const MARKS: [&str; 5] = ["thandi", "0821234567", "fnb-app", "payer", "T MOKOENA"];
+const MARKS: [&str; 6] = [
+    "thandi",
+    "0821234567",
+    "fnb-app",
+    "payer",
+    "T MOKOENA",
+    "AUTH-77",
+];
 
 /// Where in the whole schema one of the marks stands.
 async fn traces(onlooker: &PgPool, schema: &str) -> Vec<String> {
@@ -61,7 +68,7 @@ async fn no_trace_of_an_erased_learner_is_left_in_any_table() {
     // A card payment with a talkative callback, and one that nobody can read.
     let due = enrol(&registrar, &store, "thandi").await;
     let callback = format!(
-        r#"{{"paylinkID":"{}","status":"SUCCESS","externalTransactionID":"{}","payer":"T MOKOENA"}}"#,
+        r#"{{"paylinkID":"{}","status":"SUCCESS","externalTransactionID":"{}","payer":"T MOKOENA","authCode":"AUTH-77"}}"#,
         due.link.as_str(),
         due.reference.as_str()
     );

@@ -211,9 +211,9 @@ const CHECKS: &[(&str, &str)] = &[
         "SELECT e.id::text FROM coursegate.enrollments AS e
          WHERE e.status = 'approved' AND 1 <> (
              SELECT count(*) FROM coursegate.records AS r
-             WHERE r.enrollment = e.id AND r.fact ->> 'fact' = 'enrollment_moved'
-               AND r.fact -> 'to' ->> 'state' = 'approved'
-               AND r.fact -> 'from' ->> 'state' <> 'approved')",
+             WHERE r.enrollment = e.id AND r.fact::json ->> 'fact' = 'enrollment_moved'
+               AND r.fact::json -> 'to' ->> 'state' = 'approved'
+               AND r.fact::json -> 'from' ->> 'state' <> 'approved')",
     ),
     (
         "a record that nobody will hear of, or would hear of twice",

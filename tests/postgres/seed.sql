@@ -39,11 +39,11 @@ SELECT link || '/SUCCESS/' || reference, paid_at, '/payments/ikhokha', '{}', 'pr
        reference, enrollment, 'settled', 'applied', 0
 FROM coursegate.attempts WHERE status = 'paid';
 
-INSERT INTO coursegate.records (id, enrollment, version, event, notice, severity, fact, actor, source, at)
-SELECT gen_random_uuid(), e.id, v, 'enrollment_created',
+INSERT INTO coursegate.records (id, enrollment, version, learner, course, event, notice, severity, fact, actor, source, at)
+SELECT gen_random_uuid(), e.id, v, e.learner, e.course, 'enrollment_created',
        CASE WHEN v = 2 THEN 'approval_needed' END, 'info',
-       CASE WHEN v = 2 THEN '{"fact": "first_approval"}' ELSE jsonb_build_object('fact', 'enrollment_created', 'price', '{"minor":49900,"currency":"ZAR"}'::jsonb,
-                          'declared', 'card', 'learner', e.learner, 'course', e.course) END,
+       CASE WHEN v = 2 THEN '{"fact":"first_approval"}'
+           ELSE '{"declared":"card","fact":"enrollment_created","price":{"currency":"ZAR","minor":49900}}' END,
        'system', 'system_automatic', e.created_at
 FROM coursegate.enrollments AS e, generate_series(1, 2) AS v;
 

@@ -116,7 +116,10 @@ pub fn timeline(person: &PersonId, counts: &Counts, row: &Explanation) -> String
         .iter()
         .map(|record| {
             let who = match &record.who {
-                Actor::Learner(id) => format!("the learner {}", text(id.as_str())),
+                Actor::Learner => match &record.learner {
+                    Some(id) => format!("the learner {}", text(id.as_str())),
+                    None => "the learner".to_owned(),
+                },
                 Actor::Admin(id) => text(id.as_str()),
                 _ => "the system".to_owned(),
             };
@@ -125,7 +128,7 @@ pub fn timeline(person: &PersonId, counts: &Counts, row: &Explanation) -> String
             });
             format!(
                 "<li>{}{note}<br><small>{}, by {who} ({})</small></li>",
-                text(&record.fact.sentence()),
+                text(&record.sentence()),
                 when(record.at),
                 plain(&record.source)
             )

@@ -72,7 +72,7 @@ fn learner(shown: &Records) -> String {
         .map(|record| {
             format!(
                 "<li>{}<br><small>{}</small></li>",
-                text(&record.fact.sentence()),
+                text(&record.sentence()),
                 when(record.at)
             )
         })

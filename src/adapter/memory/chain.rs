@@ -10,12 +10,14 @@ use super::state::State;
 use crate::ids::RecordId;
 use crate::record::Record;
 use crate::record::chain::LinkHash;
+use crate::record::form::RecordText;
 
 /// A record in the chain.
 pub(super) struct Link {
     pub(super) record: RecordId,
     pub(super) salt: Option<String>,
-    pub(super) leaf: LinkHash,
+    pub(super) kept: LinkHash,
+    pub(super) personal: LinkHash,
     pub(super) hash: LinkHash,
 }
 
@@ -40,19 +42,17 @@ impl State {
         for record in &new {
             let last = self.chain.last().map(|link| link.hash.clone());
             let salt = Uuid::new_v4().simple().to_string();
-            let leaf = LinkHash::leaf(&salt, &text_of(record));
+            let text = RecordText::of(record);
+            let kept = LinkHash::kept(&text.kept);
+            let personal = LinkHash::personal(&salt, &text.personal);
             self.chain.push(Link {
                 record: record.id,
                 salt: Some(salt),
-                hash: last.unwrap_or_else(LinkHash::start).then(&leaf),
-                leaf,
+                hash: last.unwrap_or_else(LinkHash::start).then(&kept, &personal),
+                kept,
+                personal,
             });
         }
         new.len()
     }
-}
-
-/// A record as the chain covers it.
-pub(super) fn text_of(record: &Record) -> String {
-    serde_json::to_string(record).unwrap_or_default()
 }

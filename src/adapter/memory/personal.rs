@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use super::chain::text_of;
 use super::state::State;
 use crate::access::Grant;
-use crate::enrollment::{Erasure, InboxEntry, InboxOutcome, InboxState};
-use crate::ids::{EnrollmentId, GrantId, LearnerId};
-use crate::port::{LearnerFile, Received};
+use crate::enrollment::{Change, Erasure, InboxEntry, InboxOutcome, InboxState};
+use crate::ids::{EnrollmentId, GrantId, LearnerId, RecordId};
+use crate::port::{LearnerFile, Received, StoreError};
 use crate::reason::Note;
-use crate::record::chain::LinkHash;
-use crate::record::{ErasedRecord, Fact, Record};
+use crate::record::Fact;
 use crate::statement::{RowState, StatementEntry};
 use crate::webhook::StoredBody;
 
@@ -26,10 +24,8 @@ impl State {
             .cloned()
             .collect();
         grants.sort_unstable_by_key(|grant| grant.id);
-        let about = |record: &&Arc<Record>| {
-            grant_of(&record.fact).is_some_and(|id| grants.iter().any(|grant| grant.id == id))
-        };
-        let records = self.unassigned.values().filter(about);
+        let records = self.unassigned.values();
+        let records = records.filter(|record| record.learner.as_ref() == Some(learner));
         LearnerFile {
             enrollments,
             records: records.map(|record| record.as_ref().clone()).collect(),
@@ -63,11 +59,7 @@ impl State {
     }
 
     /// Takes the learner out; what the change itself carries is written already.
-    pub(super) fn erase(
-        &mut self,
-        enrollment: Option<EnrollmentId>,
-        erasure: Erasure,
-    ) -> Vec<ErasedRecord> {
+    pub(super) fn erase(&mut self, enrollment: Option<EnrollmentId>, erasure: &Erasure) {
         let pseudonym = &erasure.pseudonym;
         if let Some(id) = enrollment {
             self.by_subject.retain(|_, known| *known != id);
@@ -108,8 +100,6 @@ impl State {
             }
         }
         self.rename_free_grants(pseudonym);
-        let records = erasure.records.into_iter();
-        records.map(|record| self.overwrite(record)).collect()
     }
 
     /// Grants that were written under the pseudonym leave the learner's own list.
@@ -129,28 +119,49 @@ impl State {
         self.free_grants.retain(|_, grants| !grants.is_empty());
     }
 
-    /// Writes a record in the place of the one with its id.
-    fn overwrite(&mut self, record: Record) -> ErasedRecord {
-        let record = Arc::new(record);
-        let id = record.id;
-        let row = record.enrollment.and_then(|id| self.rows.get_mut(&id));
+    /// Whether an erasure names only what is its own.
+    pub(super) fn check_erasure(&self, change: &Change) -> Result<(), StoreError> {
+        let Some((records, grants)) = change.emptied() else {
+            return match change.erasure {
+                Some(_) => Err(StoreError::Refused("an erasure has its record".to_owned())),
+                None => Ok(()),
+            };
+        };
+        let about = change.records.first().and_then(|record| record.enrollment);
+        let own = |id: &RecordId| match about {
+            Some(about) => self
+                .rows
+                .get(&about)
+                .is_some_and(|row| row.records.iter().any(|record| record.id == *id)),
+            None => self
+                .unassigned
+                .get(id)
+                .and_then(|record| grant_of(&record.fact))
+                .is_some_and(|grant| grants.contains(&grant)),
+        };
+        match records.iter().all(own) {
+            true => Ok(()),
+            false => Err(StoreError::Refused(
+                "an erasure names a record of somebody else".to_owned(),
+            )),
+        }
+    }
+
+    /// Takes out of a record what is personal, and the salt of its link.
+    pub(super) fn empty(&mut self, enrollment: Option<EnrollmentId>, id: RecordId) {
+        let row = enrollment.and_then(|id| self.rows.get_mut(&id));
         let known = match row {
             Some(row) => row.records.iter_mut().find(|known| known.id == id),
             None => self.unassigned.get_mut(&id),
         };
-        if let Some(known) = known {
-            *known = record.clone();
-        }
+        let Some(known) = known else { return };
+        Arc::make_mut(known).empty();
         let queued = self.queued.get(&id).copied();
         if let Some(queued) = queued.and_then(|at| self.outbox.get_mut(&at)) {
-            queued.record = record.clone();
+            queued.record = known.clone();
         }
         if let Some(link) = self.chain.iter_mut().find(|link| link.record == id) {
             link.salt = None;
-        }
-        ErasedRecord {
-            record: id,
-            digest: LinkHash::digest(&text_of(&record)).as_str().to_owned(),
         }
     }
 }

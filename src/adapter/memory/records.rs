@@ -5,7 +5,6 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::chain::text_of;
 use super::{MemoryStore, figures};
 use crate::access::Grant;
 use crate::audit::{Concern, ConcernKey};
@@ -19,6 +18,7 @@ use crate::port::{
 };
 use crate::record::Record;
 use crate::record::chain::ChainLink;
+use crate::record::form::RecordText;
 use crate::statement::{RowChecksum, RowKey, RowState, StatementEntry};
 use crate::webhook::DeliveryKey;
 
@@ -308,9 +308,10 @@ impl Records for MemoryStore {
                     position,
                     record: link.record,
                     salt: link.salt.clone(),
-                    leaf: link.leaf.clone(),
+                    kept: link.kept.clone(),
+                    personal: link.personal.clone(),
                     hash: link.hash.clone(),
-                    text: record.map(|record| text_of(record)),
+                    text: record.map(|record| RecordText::of(record)),
                 }
             })
             .collect();

@@ -16,7 +16,7 @@ use crate::ids::{
 use crate::notice::Preferences;
 use crate::payment::Attempt;
 use crate::port::{AwkwardMoney, Committed, KnownDelivery, Loaded, Lookup, StoreError};
-use crate::record::{Fact, Record};
+use crate::record::Record;
 use crate::statement::{RowChecksum, RowState, StatementEntry};
 use crate::webhook::DeliveryKey;
 
@@ -151,7 +151,10 @@ impl State {
             return Ok(Committed::Conflict);
         }
         self.check_grants(&change)?;
+        self.check_erasure(&change)?;
 
+        let emptied = change.emptied().map(|(records, _)| records.to_vec());
+        let emptied = emptied.unwrap_or_default();
         let touched = change.enrollment.as_ref().map(|enrollment| enrollment.id);
         self.write_enrollment(change.enrollment);
         for attempt in change.attempts {
@@ -176,16 +179,16 @@ impl State {
             self.preferences
                 .insert(preferences.person.clone(), preferences);
         }
-        let mut records = change.records;
-        if let Some(erasure) = change.erasure {
-            let erased = self.erase(touched, erasure);
-            if let Some(Fact::PersonalErased { records }) =
-                records.first_mut().map(|record| &mut record.fact)
-            {
-                *records = erased;
+        if let Some(erasure) = &change.erasure {
+            self.erase(touched, erasure);
+        }
+        if !emptied.is_empty() {
+            let about = change.records.first().and_then(|record| record.enrollment);
+            for id in emptied {
+                self.empty(about, id);
             }
         }
-        for record in records {
+        for record in change.records {
             self.write_record(record, change.publish);
         }
         if let Some(entry) = change.inbox {

@@ -1,4 +1,4 @@
-//! Is everything there that the schema file makes?
+//! Is everything there that the schema file makes, and may it be used?
 
 use std::collections::BTreeSet;
 
@@ -8,6 +8,8 @@ use sqlx::{AssertSqlSafe, Row};
 
 use super::error::CallError;
 use super::migrate::{STEPS, is_known};
+use super::rights::{FUNCTIONS, TABLES};
+use super::rows::BadRow;
 use super::{PgStore, arguments};
 use crate::port::{StoreError, StoreReport};
 
@@ -45,7 +47,13 @@ impl PgStore {
             .filter(|object| !found.contains(object))
             .map(|object| format!("{object} is missing"))
             .collect();
-        if found.contains("table migrations") {
+        let lacking = self.lacking().await?;
+        let may_read = !lacking
+            .iter()
+            .any(|right| right.starts_with("USAGE") || right == "SELECT on migrations");
+        let lacking = lacking.into_iter();
+        defects.extend(lacking.map(|right| format!("the right to {right} is missing")));
+        if found.contains("table migrations") && may_read {
             let list =
                 "SELECT step, sha256 FROM coursegate.migrations WHERE step > 0 ORDER BY step";
             let list = self.schema.sql(list);
@@ -60,7 +68,7 @@ impl PgStore {
                     .filter(|(number, (_, text))| !is_known(&ran, *number, text))
                     .map(|(_, (name, _))| format!("step {name} did not run as it is here")),
             );
-        } else {
+        } else if may_read {
             defects.push("the schema was never made".to_owned());
         }
         let body_keys = match defects.is_empty() {
@@ -72,6 +80,20 @@ impl PgStore {
             defects,
             body_keys,
         })
+    }
+
+    /// The rights that this role needs and does not have.
+    async fn lacking(&self) -> Result<Vec<String>, CallError> {
+        let (tables, privileges): (Vec<&str>, Vec<&str>) = TABLES
+            .iter()
+            .flat_map(|(table, rights)| rights.iter().map(|right| (*table, *right)))
+            .unzip();
+        let functions: &[&str] = &FUNCTIONS;
+        let arguments = arguments![self.schema.name(), &tables, &privileges, functions];
+        let rows = self.ask(&self.statements.lacking, arguments).await?;
+        let row = rows.first().ok_or(BadRow("rights"))?;
+        let Json(lacking): Json<Vec<String>> = row.try_get("lacking")?;
+        Ok(lacking)
     }
 
     /// The keys without which deliveries that wait cannot be read.
@@ -106,7 +128,7 @@ fn made_by(text: &str) -> Vec<String> {
             ("CREATE", "TABLE") => ("table", next(2)),
             ("CREATE", "INDEX") => ("index", next(2)),
             ("CREATE", "TRIGGER") => ("trigger", next(2)),
-            ("CREATE", "FUNCTION") => ("function", next(2)),
+            ("CREATE", "FUNCTION" | "AGGREGATE") => ("function", next(2)),
             ("CREATE", "DOMAIN") => ("domain", next(2)),
             ("CONSTRAINT", name) => ("constraint", name),
             _ => continue,

@@ -100,16 +100,23 @@ async fn run_missing(
     connection: &mut PgConnection,
     schema: &Schema,
 ) -> Result<Result<(), MigrateError>, CallError> {
+    let list =
+        schema.sql("SELECT step, sha256 FROM coursegate.migrations WHERE step > 0 ORDER BY step");
+    let ran = async |connection: &mut PgConnection| -> Result<Vec<(i32, String)>, CallError> {
+        let list = sqlx::query_as(AssertSqlSafe(list.clone())).persistent(false);
+        Ok(list.fetch_all(connection).await?)
+    };
+    // Whoever may not change anything can still find that nothing is to be done.
+    let found = ran(connection).await?;
+    let mut steps = (1..).zip(STEPS);
+    if found.len() == STEPS.len() && steps.all(|(at, (_, text))| is_known(&found, at, text)) {
+        return Ok(Ok(()));
+    }
     let lock = schema.sql("SELECT step FROM coursegate.migrations WHERE step = 0 FOR UPDATE");
     sqlx::raw_sql(AssertSqlSafe(lock))
         .execute(&mut *connection)
         .await?;
-    let list =
-        schema.sql("SELECT step, sha256 FROM coursegate.migrations WHERE step > 0 ORDER BY step");
-    let ran: Vec<(i32, String)> = sqlx::query_as(AssertSqlSafe(list))
-        .persistent(false)
-        .fetch_all(&mut *connection)
-        .await?;
+    let ran = ran(connection).await?;
     let known = i32::try_from(STEPS.len()).unwrap_or(i32::MAX);
     if let Some((found, _)) = ran.last().filter(|(step, _)| *step > known) {
         return Ok(Err(MigrateError::Newer {

@@ -30,12 +30,25 @@
 //! transaction mode (see [`PgStore::transaction_pooler`]), at both isolation levels, killed,
 //! cut off and frozen at random moments. Not tested: other major versions, replicas that are
 //! promoted, and databases that speak the same protocol. These need PL/pgSQL,
-//! `INSERT ... ON CONFLICT`, JSON functions, partial indexes and `FOR UPDATE SKIP LOCKED`.
+//! functions with a `RETURN` (since 14), `INSERT ... ON CONFLICT`, JSON functions, partial indexes and `FOR UPDATE SKIP LOCKED`.
 //!
 //! # Rights
-//! [`PgStore::migrate`] wants the owner of the schema, or a role that may create it. What
-//! serves requests needs `USAGE` of the schema and `SELECT, INSERT, UPDATE, DELETE` on its
-//! tables; of `records` it needs no more than `SELECT, INSERT`.
+//! [`PgStore::migrate`] wants the owner of the schema, or a role that may create it. The role
+//! that serves requests needs the rights that the head of the schema file grants, and no others:
+//!
+//! | on | rights |
+//! |---|---|
+//! | the schema | `USAGE` |
+//! | every table | `SELECT` |
+//! | `enrollments`, `attempts`, `grants`, `inbox`, `preferences`, `concerns`, `statement_rows` | `INSERT`, `UPDATE` |
+//! | `outbox`, `timers` | `INSERT`, `UPDATE`, `DELETE` |
+//! | `pending` | `INSERT`, `DELETE` |
+//! | `records`, `read_notices` | `INSERT` |
+//! | every function | `EXECUTE` |
+//!
+//! So it can neither change a record nor write the chain: `seal` and `empty_records` do, as the
+//! owner, with a search path of their own. Rights that are missing are among the defects that
+//! [`Store::inspect`](crate::port::Store::inspect) finds, and so in the readiness report.
 //!
 //! # Connections
 //! [`pool_options`] is a good start: about four connections for each core of the database,
@@ -52,6 +65,7 @@ mod inspect;
 mod migrate;
 mod personal;
 mod records;
+mod rights;
 mod rows;
 mod schema;
 mod statements;

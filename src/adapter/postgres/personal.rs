@@ -29,16 +29,8 @@ impl PgStore {
             .map_err(CallError::from)?;
         let rows = self.ask(&statements.learner_grants, arguments()).await?;
         let grants = all::<GrantRow, Grant>(&rows)?;
-        let ids: Vec<String> = grants.iter().map(|grant| grant.id.to_string()).collect();
-        let records = match ids.is_empty() {
-            true => Vec::new(),
-            false => {
-                let rows = self
-                    .ask(&statements.grant_records, arguments![&ids])
-                    .await?;
-                all::<RecordRow, Record>(&rows)?
-            }
-        };
+        let rows = self.ask(&statements.learner_records, arguments()).await?;
+        let records = all::<RecordRow, Record>(&rows)?;
         Ok(LearnerFile {
             enrollments,
             grants,

@@ -26,6 +26,7 @@ use crate::port::{
 };
 use crate::record::Record;
 use crate::record::chain::{ChainLink, LinkHash};
+use crate::record::form::RecordText;
 use crate::statement::{RowChecksum, RowKey, StatementEntry};
 use crate::webhook::DeliveryKey;
 
@@ -216,9 +217,13 @@ impl Records for PgStore {
                     .map_err(|_| BadRow("chain"))?,
                 record: RecordId::from_uuid(row.try_get("record")?),
                 salt: row.try_get("salt")?,
-                leaf: LinkHash::from_hex(row.try_get::<String, _>("leaf")?),
+                kept: LinkHash::from_hex(row.try_get::<String, _>("kept")?),
+                personal: LinkHash::from_hex(row.try_get::<String, _>("personal")?),
                 hash: LinkHash::from_hex(row.try_get::<String, _>("hash")?),
-                text: row.try_get("text")?,
+                text: match (row.try_get("kept_text")?, row.try_get("personal_text")?) {
+                    (Some(kept), Some(personal)) => Some(RecordText { kept, personal }),
+                    _ => None,
+                },
             })
         };
         let items = rows.iter().map(link).collect::<Result<_, _>>()?;

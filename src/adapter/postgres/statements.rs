@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use super::inspect::OBJECTS;
+use super::rights::LACKING;
 use super::schema::Schema;
 use crate::port::AwkwardMoney;
 
@@ -27,11 +28,12 @@ pub(super) struct Statements {
     pub(super) chain: Arc<str>,
     pub(super) learner_enrollments: Arc<str>,
     pub(super) learner_grants: Arc<str>,
-    pub(super) grant_records: Arc<str>,
+    pub(super) learner_records: Arc<str>,
     pub(super) deliveries: Arc<str>,
     pub(super) paying_rows: Arc<str>,
     pub(super) unsealed: Arc<str>,
     pub(super) objects: Arc<str>,
+    pub(super) lacking: Arc<str>,
     pub(super) notify: Arc<str>,
     pub(super) notices: Arc<str>,
     pub(super) preferences: Arc<str>,
@@ -174,20 +176,23 @@ impl Statements {
             learner_enrollments: own("SELECT id FROM coursegate.enrollments WHERE learner = $1 ORDER BY id"),
             learner_grants: own("SELECT row_to_json(g) FROM coursegate.grants AS g
                  WHERE learner = $1 AND enrollment IS NULL ORDER BY id"),
-            grant_records: own("SELECT row_to_json(r) FROM coursegate.records AS r
-                 WHERE enrollment IS NULL AND fact ->> 'grant' = ANY($1) ORDER BY id"),
+            learner_records: own("SELECT row_to_json(r) FROM coursegate.records AS r
+                 WHERE learner = $1 AND enrollment IS NULL ORDER BY id"),
             deliveries: own("SELECT row_to_json(i) FROM coursegate.deliveries($1) AS i"),
             paying_rows: own("SELECT row_to_json(s) FROM coursegate.statement_rows AS s
                  WHERE payment IN (SELECT reference FROM coursegate.attempts WHERE enrollment = $1)
                  ORDER BY booked_on, checksum"),
             chain: own("SELECT c.position, c.record, encode(c.salt, 'hex') AS salt,
-                     encode(c.leaf, 'hex') AS leaf, encode(c.hash, 'hex') AS hash,
-                     CASE WHEN r.id IS NOT NULL THEN coursegate.canonical(r) END AS text
+                     encode(c.kept, 'hex') AS kept, encode(c.personal, 'hex') AS personal,
+                     encode(c.hash, 'hex') AS hash,
+                     CASE WHEN r.id IS NOT NULL THEN coursegate.kept_text(r) END AS kept_text,
+                     CASE WHEN r.id IS NOT NULL THEN coursegate.personal_text(r) END AS personal_text
                  FROM coursegate.chain AS c LEFT JOIN coursegate.records AS r ON r.id = c.record
                  WHERE c.position > $1 ORDER BY c.position LIMIT $2"),
             unsealed: own("SELECT count(*) FROM coursegate.records AS r
                  WHERE at < $1 AND NOT EXISTS (SELECT FROM coursegate.chain AS c WHERE c.record = r.id)"),
             objects: Arc::from(OBJECTS),
+            lacking: Arc::from(LACKING),
             notify: own("SELECT pg_notify($1, $2)"),
             pending: own(
                 "SELECT json_build_object('enrollment', row_to_json(e), 'attempts',

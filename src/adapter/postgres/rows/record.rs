@@ -3,49 +3,51 @@ use serde::{Deserialize, Serialize};
 
 use super::BadRow;
 use crate::enrollment::{Erasure, Version};
-use crate::ids::{EnrollmentId, LearnerId, PersonId, RecordId};
+use crate::ids::{CourseId, EnrollmentId, LearnerId, PersonId, RecordId};
 use crate::notice::NoticeKind;
 use crate::reason::{Note, Severity};
-use crate::record::{Actor, Basis, Fact, Record, Source};
+use crate::record::form::{PartsError, RecordParts};
+use crate::record::{Actor, Record, Source};
 
+/// What is sealed as JSON is stored as the text that is sealed: see `record::form`.
 #[derive(Serialize, Deserialize)]
 pub(in super::super) struct RecordRow {
     id: RecordId,
     enrollment: Option<EnrollmentId>,
     version: u64,
+    learner: Option<LearnerId>,
+    course: Option<CourseId>,
     #[serde(skip_deserializing)]
     event: &'static str,
     #[serde(skip_deserializing)]
     notice: Option<NoticeKind>,
     #[serde(skip_deserializing)]
     severity: Option<Severity>,
-    fact: Fact,
+    fact: String,
+    written: Option<String>,
     #[serde(flatten)]
     who: ActorRow,
     source: Source,
     note: Option<Note>,
-    basis: Option<Box<Basis>>,
+    basis: Option<String>,
+    card: Option<String>,
     at: DateTime<Utc>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct ActorRow {
     actor: String,
-    actor_id: Option<String>,
+    admin: Option<PersonId>,
 }
 
 impl From<Actor> for ActorRow {
     fn from(from: Actor) -> Self {
-        let (actor, actor_id) = match from {
-            Actor::SystemCardPayment => ("system_card_payment", None),
-            Actor::SystemEftPayment => ("system_eft_payment", None),
-            Actor::System => ("system", None),
-            Actor::Learner(id) => ("learner", Some(id.as_str().to_owned())),
-            Actor::Admin(id) => ("admin", Some(id.as_str().to_owned())),
-        };
         Self {
-            actor: actor.to_owned(),
-            actor_id,
+            actor: from.kind().to_owned(),
+            admin: match from {
+                Actor::Admin(id) => Some(id),
+                _ => None,
+            },
         }
     }
 }
@@ -54,32 +56,36 @@ impl TryFrom<ActorRow> for Actor {
     type Error = BadRow;
 
     fn try_from(row: ActorRow) -> Result<Self, BadRow> {
-        let bad = || BadRow("records");
-        Ok(match (row.actor.as_str(), row.actor_id) {
+        Ok(match (row.actor.as_str(), row.admin) {
             ("system_card_payment", None) => Self::SystemCardPayment,
             ("system_eft_payment", None) => Self::SystemEftPayment,
             ("system", None) => Self::System,
-            ("learner", Some(id)) => Self::Learner(LearnerId::new(id).map_err(|_| bad())?),
-            ("admin", Some(id)) => Self::Admin(PersonId::new(id).map_err(|_| bad())?),
-            _ => return Err(bad()),
+            ("learner", None) => Self::Learner,
+            ("admin", Some(id)) => Self::Admin(id),
+            _ => return Err(BadRow("records")),
         })
     }
 }
 
 impl From<Record> for RecordRow {
     fn from(from: Record) -> Self {
+        let parts = from.parts();
         Self {
             id: from.id,
             enrollment: from.enrollment,
             version: from.version.0,
+            learner: from.learner,
+            course: from.course,
             event: from.fact.event(),
             notice: NoticeKind::of(&from.fact),
             severity: Some(from.fact.severity()),
-            fact: from.fact,
+            fact: parts.fact,
+            written: parts.written,
             who: from.who.into(),
             source: from.source,
             note: from.note,
-            basis: from.basis,
+            basis: parts.basis,
+            card: parts.card,
             at: from.at,
         }
     }
@@ -89,15 +95,19 @@ impl From<Record> for RecordRow {
 #[derive(Serialize)]
 pub(in super::super) struct ErasureRow {
     pseudonym: LearnerId,
-    records: Vec<RecordRow>,
 }
 
 impl From<Erasure> for ErasureRow {
     fn from(from: Erasure) -> Self {
         Self {
             pseudonym: from.pseudonym,
-            records: from.records.into_iter().map(RecordRow::from).collect(),
         }
+    }
+}
+
+impl From<PartsError> for BadRow {
+    fn from(_: PartsError) -> Self {
+        Self("records")
     }
 }
 
@@ -105,16 +115,21 @@ impl TryFrom<RecordRow> for Record {
     type Error = BadRow;
 
     fn try_from(row: RecordRow) -> Result<Self, BadRow> {
-        Ok(Self {
-            id: row.id,
-            enrollment: row.enrollment,
-            version: Version(row.version),
+        let parts = RecordParts {
             fact: row.fact,
-            who: row.who.try_into()?,
-            source: row.source,
-            note: row.note,
             basis: row.basis,
-            at: row.at,
-        })
+            written: row.written,
+            card: row.card,
+        };
+        let (fact, basis) = parts.join()?;
+        let who = row.who.try_into()?;
+        let mut record = Self::new(row.id, fact, who, row.source, row.at);
+        record.enrollment = row.enrollment;
+        record.version = Version(row.version);
+        record.learner = row.learner;
+        record.course = row.course;
+        record.note = row.note;
+        record.basis = basis;
+        Ok(record)
     }
 }

@@ -16,6 +16,26 @@
 -- Amounts are whole minor units (cents). Names are compared byte by byte (collation "C"), so
 -- that prefixes use an index and pages sort as the program sorts. Enumerations are text with
 -- a check; what is read whole and never searched (terms, evidence) is JSON.
+--
+-- The owner of the schema runs this file. The role that serves requests (here: app) needs these
+-- rights and no others; it cannot change a record, nor the chain, but by the two functions
+-- that run as the owner, `seal` and `empty_records`.
+--
+--   GRANT USAGE ON SCHEMA coursegate TO app;
+--   GRANT SELECT ON ALL TABLES IN SCHEMA coursegate TO app;
+--   GRANT INSERT ON coursegate.enrollments, coursegate.pending, coursegate.attempts,
+--       coursegate.grants, coursegate.inbox, coursegate.records, coursegate.outbox,
+--       coursegate.timers, coursegate.preferences, coursegate.read_notices,
+--       coursegate.concerns, coursegate.statement_rows TO app;
+--   GRANT UPDATE ON coursegate.enrollments, coursegate.attempts, coursegate.grants,
+--       coursegate.inbox, coursegate.outbox, coursegate.timers, coursegate.preferences,
+--       coursegate.concerns, coursegate.statement_rows TO app;
+--   GRANT DELETE ON coursegate.pending, coursegate.outbox, coursegate.timers TO app;
+--   GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA coursegate TO app;
+--
+-- Functions depend on nobody's search path. Those of one expression are bound to what they name
+-- when they are made, and the others say theirs: of `commit`, which costs some 25 µs without
+-- its disk, that is less than can be measured.
 
 -- The words there are. As domains rather than constraints of each table: those would be
 -- read again by every single statement.
@@ -193,27 +213,56 @@ CREATE INDEX inbox_parked_reference ON coursegate.inbox (reference) WHERE state 
 CREATE INDEX inbox_parked_link ON coursegate.inbox (pay_link) WHERE state = 'parked';
 
 -- One thing that happened: history, audit and notification in one. Only added to.
+--
+-- The columns of the second part are personal: an erasure may empty them (see `empty_records`).
+-- `fact`, `basis`, `written` and `card` are JSON, and text: what is sealed is their bytes, in
+-- the one form that all stores have.
 CREATE TABLE coursegate.records (
     id         uuid PRIMARY KEY,
     enrollment uuid,
     version    bigint NOT NULL,           -- the enrollment's, right after
+    course     text COLLATE "C",          -- of the enrollment, or of the grant apart from any
     event      text NOT NULL,
     notice     text,                      -- what kind of notice it is, if people are told of it
     severity   coursegate.severity NOT NULL,
-    fact       jsonb NOT NULL,
+    fact       text NOT NULL,             -- what happened, without what people wrote
     actor      text NOT NULL,
-    actor_id   text COLLATE "C",
+    admin      text COLLATE "C",          -- who, when it was an admin
     source     text NOT NULL,
+    basis      text,                      -- evidence, detection and checks behind a decision
+    at         timestamptz NOT NULL,
+
+    learner    text COLLATE "C",          -- whose enrollment or grant it is about
     note       text,
-    basis      jsonb,                     -- evidence, detection and checks behind a decision
-    at         timestamptz NOT NULL
+    written    text,                      -- what people wrote in the fact
+    card       text,                      -- what was told of the card
+    CONSTRAINT an_admin_has_a_name CHECK ((actor = 'admin') = (admin IS NOT NULL))
 );
 CREATE INDEX records_by_enrollment ON coursegate.records (enrollment, version, id);
 CREATE INDEX records_told ON coursegate.records (notice, at, id) WHERE notice IS NOT NULL;
 CREATE INDEX records_unassigned ON coursegate.records (id) WHERE enrollment IS NULL;
+-- A learner's records apart from any enrollment; the others are found by their enrollments.
+CREATE INDEX records_by_learner ON coursegate.records (learner, id)
+    WHERE enrollment IS NULL AND learner IS NOT NULL;
 
--- But for one thing: `commit` takes personal data out of them, and adds a record that says so.
-CREATE FUNCTION coursegate.records_only_grow() RETURNS trigger LANGUAGE plpgsql AS $$
+-- The chain: the hash of what is kept of a record, the hash of a salt and what is personal of
+-- it, and the hash of these two and the hash before. Only added to; the salt goes when the
+-- record is emptied.
+CREATE TABLE coursegate.chain (
+    position bigint PRIMARY KEY,
+    record   uuid NOT NULL,
+    form     smallint NOT NULL,           -- of the two texts
+    salt     bytea,
+    kept     bytea NOT NULL,
+    personal bytea NOT NULL,
+    hash     bytea NOT NULL,
+    CONSTRAINT a_record_is_sealed_once UNIQUE (record)
+);
+
+-- Nobody changes a record or a link by mistake. Who owns the tables can switch this off: then
+-- the chain tells.
+CREATE FUNCTION coursegate.records_only_grow() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF TG_OP = 'UPDATE' AND current_setting('cg.erasing', true) = 'on' THEN
         RETURN NULL;
@@ -222,57 +271,133 @@ BEGIN
 END $$;
 CREATE TRIGGER records_only_grow BEFORE UPDATE OR DELETE OR TRUNCATE ON coursegate.records
     FOR EACH STATEMENT EXECUTE FUNCTION coursegate.records_only_grow();
-
--- A record's text as the chain covers it: every column, in one form for ever.
-CREATE FUNCTION coursegate.canonical(r coursegate.records) RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT jsonb_build_object(
-        'id', r.id, 'enrollment', r.enrollment, 'version', r.version, 'event', r.event, 'notice', r.notice,
-        'severity', r.severity, 'fact', r.fact, 'actor', r.actor, 'actor_id', r.actor_id, 'source', r.source,
-        'note', r.note, 'basis', r.basis,
-        'at', to_char(r.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))::text
-$$;
-
--- The chain: a leaf covers the salt and the record's text, and each hash the hash before it and
--- the leaf. Only added to; the salt goes when personal data of the record is erased.
-CREATE TABLE coursegate.chain (
-    position bigint PRIMARY KEY,
-    record   uuid NOT NULL,
-    salt     bytea,
-    leaf     bytea NOT NULL,
-    hash     bytea NOT NULL,
-    CONSTRAINT a_record_is_sealed_once UNIQUE (record)
-);
 CREATE TRIGGER chain_only_grows BEFORE UPDATE OR DELETE OR TRUNCATE ON coursegate.chain
     FOR EACH STATEMENT EXECUTE FUNCTION coursegate.records_only_grow();
 
+CREATE FUNCTION coursegate.records_are_only_emptied() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    emptied coursegate.records := OLD;
+BEGIN
+    emptied.learner := NULL;
+    emptied.note := NULL;
+    emptied.written := NULL;
+    emptied.card := NULL;
+    IF NEW IS DISTINCT FROM emptied THEN
+        RAISE EXCEPTION 'a record is emptied, and not changed' USING ERRCODE = 'CG004';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER records_are_only_emptied BEFORE UPDATE ON coursegate.records
+    FOR EACH ROW EXECUTE FUNCTION coursegate.records_are_only_emptied();
+
+CREATE FUNCTION coursegate.links_only_lose_salt() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    emptied coursegate.chain := OLD;
+BEGIN
+    emptied.salt := NULL;
+    IF NEW IS DISTINCT FROM emptied THEN
+        RAISE EXCEPTION 'a link loses its salt, and is not changed' USING ERRCODE = 'CG004';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER links_only_lose_salt BEFORE UPDATE ON coursegate.chain
+    FOR EACH ROW EXECUTE FUNCTION coursegate.links_only_lose_salt();
+
+-- Form 1 of a record's texts, as the module `record::form` writes it, byte by byte: every
+-- column is in one of the two. Not one function with a SET clause: these stand in the
+-- statements that use them, and are bound to what they name already.
+CREATE FUNCTION coursegate.kept_text(r coursegate.records) RETURNS text LANGUAGE sql STABLE
+RETURN '{"form":1,"part":"kept","id":"' || r.id::text
+    || '","enrollment":' || coalesce('"' || r.enrollment::text || '"', 'null')
+    || ',"version":' || r.version::text
+    || ',"course":' || coalesce(to_json(r.course)::text, 'null')
+    || ',"event":' || to_json(r.event)::text
+    || ',"notice":' || coalesce(to_json(r.notice)::text, 'null')
+    || ',"severity":' || to_json(r.severity::text)::text
+    || ',"fact":' || r.fact
+    || ',"actor":' || to_json(r.actor)::text
+    || ',"admin":' || coalesce(to_json(r.admin)::text, 'null')
+    || ',"source":' || to_json(r.source)::text
+    || ',"basis":' || coalesce(r.basis, 'null')
+    || ',"at":"' || to_char(r.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"}';
+
+CREATE FUNCTION coursegate.personal_text(r coursegate.records) RETURNS text LANGUAGE sql STABLE
+RETURN '{"form":1,"part":"personal","learner":' || coalesce(to_json(r.learner)::text, 'null')
+    || ',"note":' || coalesce(to_json(r.note)::text, 'null')
+    || ',"written":' || coalesce(r.written, 'null')
+    || ',"card":' || coalesce(r.card, 'null') || '}';
+
+-- The hashes of links one after the other, from a first one on.
+CREATE FUNCTION coursegate.next_link(state bytea, before bytea, hashes bytea) RETURNS bytea
+    LANGUAGE sql IMMUTABLE
+RETURN sha256(coalesce(state, before) || hashes);
+CREATE AGGREGATE coursegate.links(bytea, bytea) (SFUNC = coursegate.next_link, STYPE = bytea);
+
 -- Adds records to the chain that are not in it, from an id on, and says how many. The lock
 -- lets one do it at a time; it does not keep anybody from reading, nor from writing records.
-CREATE FUNCTION coursegate.seal(since uuid, most integer) RETURNS integer LANGUAGE plpgsql AS $$
+-- It runs as the owner: nobody else has to be able to write links.
+CREATE FUNCTION coursegate.seal(since uuid, most integer) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    r coursegate.records;
     place bigint;
     last bytea;
-    salt bytea;
-    leaf bytea;
-    added integer := 0;
+    added integer;
 BEGIN
     LOCK TABLE coursegate.chain IN SHARE ROW EXCLUSIVE MODE;
-    SELECT position, hash INTO place, last FROM coursegate.chain ORDER BY position DESC LIMIT 1;
+    SELECT c.position, c.hash INTO place, last FROM coursegate.chain AS c ORDER BY c.position DESC LIMIT 1;
     place := coalesce(place, 0);
     last := coalesce(last, decode(repeat('00', 32), 'hex'));
-    FOR r IN SELECT * FROM coursegate.records AS new
-        WHERE new.id >= since AND NOT EXISTS (SELECT FROM coursegate.chain AS c WHERE c.record = new.id)
-        ORDER BY new.id LIMIT most
-    LOOP
-        place := place + 1;
-        salt := decode(replace(gen_random_uuid()::text, '-', ''), 'hex');
-        leaf := sha256(salt || convert_to(coursegate.canonical(r), 'UTF8'));
-        last := sha256(last || leaf);
-        INSERT INTO coursegate.chain VALUES (place, r.id, salt, leaf, last);
-        added := added + 1;
-    END LOOP;
+    WITH new AS MATERIALIZED (
+        SELECT r.id, uuid_send(gen_random_uuid()) AS salt, coursegate.kept_text(r) AS kept,
+            coursegate.personal_text(r) AS personal
+        FROM coursegate.records AS r
+        WHERE r.id >= since AND NOT EXISTS (SELECT FROM coursegate.chain AS c WHERE c.record = r.id)
+        ORDER BY r.id LIMIT most),
+    hashed AS MATERIALIZED (
+        SELECT n.id, n.salt, sha256(convert_to(n.kept, 'UTF8')) AS kept,
+            sha256(n.salt || convert_to(n.personal, 'UTF8')) AS personal
+        FROM new AS n)
+    INSERT INTO coursegate.chain (position, record, form, salt, kept, personal, hash)
+        SELECT place + row_number() OVER w, h.id, 1, h.salt, h.kept, h.personal,
+            coursegate.links(last, h.kept || h.personal) OVER w
+        FROM hashed AS h
+        WINDOW w AS (ORDER BY h.id ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW);
+    GET DIAGNOSTICS added = ROW_COUNT;
     RETURN added;
 END $$;
+
+-- Empties the records that an erasure names of what is personal, and their links of the salt.
+-- It runs as the owner, and can do no more than what the erasure, itself a record that is
+-- never changed, says was done: for records of its own enrollment, or about its own grants.
+CREATE FUNCTION coursegate.empty_records(erasure uuid) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    about uuid;
+    said jsonb;
+    named uuid[];
+    emptied bigint;
+BEGIN
+    SELECT r.enrollment, r.fact::jsonb INTO about, said FROM coursegate.records AS r WHERE r.id = erasure;
+    IF said ->> 'fact' IS DISTINCT FROM 'personal_erased' THEN
+        RAISE EXCEPTION 'an erasure has its record' USING ERRCODE = 'CG005';
+    END IF;
+    named := ARRAY(SELECT jsonb_array_elements_text(said -> 'records')::uuid);
+    PERFORM set_config('cg.erasing', 'on', true);
+    UPDATE coursegate.records AS r SET learner = NULL, note = NULL, written = NULL, card = NULL
+        WHERE r.id = ANY (named)
+          AND CASE WHEN about IS NULL
+              THEN r.enrollment IS NULL AND said -> 'grants' ? (r.fact::json ->> 'grant')
+              ELSE r.enrollment = about END;
+    GET DIAGNOSTICS emptied = ROW_COUNT;
+    IF emptied < cardinality(named) THEN
+        RAISE EXCEPTION 'an erasure names a record of somebody else' USING ERRCODE = 'CG005';
+    END IF;
+    UPDATE coursegate.chain AS c SET salt = NULL WHERE c.record = ANY (named);
+    PERFORM set_config('cg.erasing', 'off', true);
+END $$;
+REVOKE EXECUTE ON FUNCTION coursegate.seal, coursegate.empty_records FROM PUBLIC;
 
 -- Records to publish. For each enrollment they leave in the order of (version, record); no
 -- order is read off a serial number, since lower numbers can commit later.
@@ -356,7 +481,8 @@ CREATE INDEX statement_rows_by_day ON coursegate.statement_rows ((state = 'open'
 
 -- The deliveries for an enrollment, oldest first: their keys begin with a pay link of it, or
 -- with none.
-CREATE FUNCTION coursegate.deliveries(about uuid) RETURNS SETOF coursegate.inbox LANGUAGE sql STABLE AS $$
+CREATE FUNCTION coursegate.deliveries(about uuid) RETURNS SETOF coursegate.inbox
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT i.* FROM (SELECT link FROM coursegate.attempts WHERE enrollment = about AND link IS NOT NULL
                      UNION SELECT '') AS a
         CROSS JOIN LATERAL (SELECT * FROM coursegate.inbox AS i
@@ -364,12 +490,10 @@ CREATE FUNCTION coursegate.deliveries(about uuid) RETURNS SETOF coursegate.inbox
         ORDER BY i.received_at, i.key
 $$;
 
--- Takes the learner out of what is stored of an enrollment, or of grants apart from any; gives
--- which records it changed, and their digests from now on.
-CREATE FUNCTION coursegate.erase(about uuid, given jsonb, erasure jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
-DECLARE
-    pseudonym text := erasure ->> 'pseudonym';
-    changed jsonb;
+-- Takes the learner out of what is stored of an enrollment, or of grants apart from any, but for
+-- their records.
+CREATE FUNCTION coursegate.erase(about uuid, given jsonb, pseudonym text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     UPDATE coursegate.enrollments SET learner = pseudonym WHERE id = about;
     UPDATE coursegate.attempts SET learner = pseudonym WHERE enrollment = about;
@@ -381,20 +505,6 @@ BEGIN
     UPDATE coursegate.statement_rows SET reference = '', description = ''
         WHERE payment IN (SELECT reference FROM coursegate.attempts WHERE enrollment = about);
     UPDATE coursegate.concerns SET note = NULL WHERE enrollment = about;
-    PERFORM set_config('cg.erasing', 'on', true);
-    UPDATE coursegate.records AS r SET fact = new.fact, actor_id = new.actor_id, note = new.note
-        FROM jsonb_populate_recordset(NULL::coursegate.records, erasure -> 'records') AS new
-        WHERE r.id = new.id;
-    UPDATE coursegate.chain AS c SET salt = NULL
-        FROM jsonb_populate_recordset(NULL::coursegate.records, erasure -> 'records') AS new
-        WHERE c.record = new.id;
-    PERFORM set_config('cg.erasing', 'off', true);
-    SELECT jsonb_agg(jsonb_build_object('record', r.id,
-               'digest', encode(sha256(convert_to(coursegate.canonical(r), 'UTF8')), 'hex')) ORDER BY r.id)
-        INTO changed
-        FROM coursegate.records AS r
-        WHERE r.id IN (SELECT id FROM jsonb_populate_recordset(NULL::coursegate.records, erasure -> 'records'));
-    RETURN coalesce(changed, '[]');
 END $$;
 
 -- Writes one decision. Says 'done', 'conflict' (the enrollment moved on, exists already, or a
@@ -405,7 +515,8 @@ END $$;
 -- Rows are always locked in the same order: enrollment, inbox, attempts, grants, timers. Under READ
 -- COMMITTED the second of two writers waits at the first of these, and then sees what the
 -- first one wrote.
-CREATE FUNCTION coursegate.commit(change jsonb) RETURNS text LANGUAGE plpgsql AS $$
+CREATE FUNCTION coursegate.commit(change jsonb) RETURNS text
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     expected bigint := change ->> 'expected';
     e coursegate.enrollments := jsonb_populate_record(NULL::coursegate.enrollments, change -> 'enrollment');
@@ -550,11 +661,6 @@ BEGIN
             ON CONFLICT (person) DO UPDATE SET channels = excluded.channels;
     END IF;
 
-    IF change ? 'erasure' THEN
-        change := jsonb_set(change, '{records,0,fact,records}',
-                            coursegate.erase(e.id, change -> 'grants', change -> 'erasure'));
-    END IF;
-
     IF change ? 'records' THEN
         WITH written AS (
             INSERT INTO coursegate.records
@@ -562,6 +668,10 @@ BEGIN
                 RETURNING id, enrollment, version, at)
         INSERT INTO coursegate.outbox
             SELECT id, enrollment, version, at FROM written WHERE (change ->> 'publish')::boolean;
+    END IF;
+    IF change ? 'erasure' THEN
+        PERFORM coursegate.erase(e.id, change -> 'grants', change -> 'erasure' ->> 'pseudonym');
+        PERFORM coursegate.empty_records((change -> 'records' -> 0 ->> 'id')::uuid);
     END IF;
     RETURN 'done';
 END $$;

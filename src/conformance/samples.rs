@@ -1,0 +1,227 @@
+//! Records of every kind, with texts and numbers that are easily written in two ways.
+
+use chrono::Duration;
+
+use super::start;
+use crate::ids::{CourseId, EnrollmentId, IdRun, LearnerId, PersonId};
+use crate::reason::Note;
+use crate::record::form::RecordParts;
+use crate::record::{Actor, Fact, Record, Source};
+
+type Made<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+const GRANT: &str = "01936d9c-0000-7000-8000-000000000001";
+
+/// Every kind of fact, as JSON: those that hold what people wrote more than once.
+const FACTS: &[&str] = &[
+    r#"{"fact":"enrollment_created","price":{"minor":99999999999,"currency":"ZAR"},"declared":"card"}"#,
+    r#"{"fact":"enrollment_moved","from":{"state":"awaiting_payment"},"to":{"state":"approved","cause":"automatic_card_payment"},"transition":"payment_approved"}"#,
+    r#"{"fact":"enrollment_moved","from":{"state":"awaiting_payment"},"to":{"state":"rejected","reason":"told me \"no\" \\ 😀"},"transition":"person_rejected"}"#,
+    r#"{"fact":"enrollment_moved","from":{"state":"rejected","reason":""},"to":{"state":"rejected","reason":"écrit"},"transition":"person_rejected"}"#,
+    r#"{"fact":"enrollment_moved","from":{"state":"rejected","reason":""},"to":{"state":"expired"},"transition":"unpaid"}"#,
+    r#"{"fact":"enrollment_revised","price":{"minor":1,"currency":"ZAR"},"declared":"bank_transfer","terms":{"level":"limited","kinds":["lesson","quiz"],"seconds":86400,"restricted":true}}"#,
+    r#"{"fact":"details_changed"}"#,
+    r#"{"fact":"review_changed","reason":"instant_eft"}"#,
+    r#"{"fact":"review_changed","reason":null}"#,
+    r#"{"fact":"enrollment_moved","from":{"state":"approved","cause":"migration"},"to":{"state":"withdrawn","why":"revoked"},"transition":"access_revoked"}"#,
+    r#"{"fact":"attempt_started","reference":"CG-1","amount":{"minor":100000000000,"currency":"ZAR"},"terms":{"level":"full","kinds":["full"],"seconds":null,"restricted":false},"purpose":{"type":"first"}}"#,
+    r#"{"fact":"attempt_started","reference":"CG-2","amount":{"minor":1,"currency":"ZAR"},"terms":{"level":"full","kinds":["full"],"seconds":18446744073709551615,"restricted":false},"purpose":{"type":"renewal","of":"GRANT"}}"#,
+    r#"{"fact":"attempt_moved","reference":"CG-1","from":"started","to":"failed"}"#,
+    r#"{"fact":"payment_completed","reference":"CG-1","amount":null,"method":"unknown","standing":{"standing":"counted"}}"#,
+    r#"{"fact":"payment_restated","reference":"CG-1","standing":{"standing":"returned"}}"#,
+    r#"{"fact":"payment_returned","reference":"CG-1","amount":{"minor":1,"currency":"ZAR"},"ends_access":true}"#,
+    r#"{"fact":"refund_requested","reference":"CG-1","amount":{"minor":1,"currency":"ZAR"}}"#,
+    r#"{"fact":"refund_failed","reference":"CG-1","amount":{"minor":1,"currency":"ZAR"}}"#,
+    r#"{"fact":"payment_reversed","reference":"CG-1","how":"charged_back"}"#,
+    r#"{"fact":"payment_reinstated","reference":"CG-1"}"#,
+    r#"{"fact":"proof_attached","reference":"CG-1"}"#,
+    r#"{"fact":"payment_doubted","reference":"CG-1","reason":"late_money"}"#,
+    r#"{"fact":"access_granted","grant":"GRANT","until":"2026-01-31T09:00:00.000000001Z"}"#,
+    r#"{"fact":"grant_given","grant":"GRANT","until":null}"#,
+    r#"{"fact":"grant_taken","grant":"GRANT","why":"revoked"}"#,
+    r#"{"fact":"access_rebased","grant":"GRANT","payment":"CG-1"}"#,
+    r#"{"fact":"access_rebased","grant":"GRANT","payment":null}"#,
+    r#"{"fact":"access_ended","grant":"GRANT","why":"refunded"}"#,
+    r#"{"fact":"access_suspended","grant":"GRANT","why":"reversed"}"#,
+    r#"{"fact":"access_resumed","grant":"GRANT"}"#,
+    r#"{"fact":"concern_raised","key":"orphan: a\u2028b","kind":"orphan_money","about":null}"#,
+    r#"{"fact":"concern_closed","key":"orphan"}"#,
+    r#"{"fact":"statement_imported","rows":18446744073709551615}"#,
+    r#"{"fact":"statement_row_closed","row":"\u0001\u001f\u007f\u0085 </script> \\u0041"}"#,
+    r#"{"fact":"delivery_parked","key":"link\u0009/SUCCESS/\ud83d\ude00"}"#,
+    r#"{"fact":"delivery_dead","key":"link/SUCCESS/1","cause":"unknown field `thandi`"}"#,
+    r#"{"fact":"delivery_overdue","key":"link/SUCCESS/1"}"#,
+    r#"{"fact":"delivery_replayed","key":"\uffff\ue000"}"#,
+    r#"{"fact":"first_approval"}"#,
+    r#"{"fact":"action_refused","permission":"approve","unrecorded":0}"#,
+    r#"{"fact":"alert_changed","rule":"bad_signatures","stage":"raised","severity":"critical"}"#,
+    r#"{"fact":"personal_erased","records":[],"grants":[]}"#,
+    r#"{"fact":"live_probed"}"#,
+    r#"{"fact":"personal_exported"}"#,
+    r#"{"fact":"bodies_purged","bodies":7,"before":"2026-01-31T09:00:00Z"}"#,
+    r#"{"fact":"preferences_chosen"}"#,
+    r#"{"fact":"notice_undelivered","notice":"GRANT","channel":"mail"}"#,
+    r#"{"fact":"delivery_repeated","key":"link/SUCCESS/1","unrecorded":3}"#,
+    r#"{"fact":"flood_began","of":"bad_signature"}"#,
+    r#"{"fact":"delivery_refused","error":"missing_app_id","unrecorded":1}"#,
+];
+
+/// A basis; `WEIGHTS` stands for indicators, and `CARD` for what was told of the card.
+const BASIS: &str = r#"{"evidence":{"grade":"confirmed","signature":null,"confirmation":null,
+    "stated":{"minor":49900,"currency":"ZAR"},"amount":"match","currency":"not_stated","attempt":"differs"},
+    "detection":{"method":"card","confidence":1e-7,"level":"high","leading":"card","fallback":null,
+    "rule_set":"\"own\" \u0000 rules","indicators":[WEIGHTS],"metadata":{CARD}},
+    "checks":[{"name":"exists","outcome":"passed"},{"name":"learner","outcome":"passed"},
+    {"name":"course","outcome":"passed"},{"name":"amount","outcome":"passed"},
+    {"name":"currency","outcome":"not_stated"},
+    {"name":"offer","outcome":"failed","reason":"old_price","sums":{"is":{"minor":1,"currency":"ZAR"},"asked":{"minor":2,"currency":"ZAR"}}},{"name":"attempt","outcome":"passed"},
+    {"name":"status","outcome":"passed"}],
+    "decision":{"decision":"approve","because":"automatic_card_payment"}}"#;
+
+/// Numbers that have more than one way to be written.
+const WEIGHTS: &[&str] = &[
+    "0",
+    "-0.0",
+    "1",
+    "1.0",
+    "1e-7",
+    "5e-324",
+    "2.2250738585072014e-308",
+    "1.7976931348623157e308",
+    "0.1",
+    "0.30000000000000004",
+    "123456789012345680",
+    "1e21",
+    "1e22",
+    "9007199254740993",
+    "18446744073709551615",
+    "-9223372036854775808",
+    "9.999999999999999e22",
+    "6.02214076e23",
+];
+
+/// Numbers that nobody chose, the same each time.
+fn some_weights() -> impl Iterator<Item = String> {
+    let mut bits = 0x9e37_79b9_7f4a_7c15_u64;
+    std::iter::repeat_with(move || {
+        bits ^= bits << 13;
+        bits ^= bits >> 7;
+        bits ^= bits << 17;
+        f64::from_bits(bits)
+    })
+    .filter(|float| float.is_finite())
+    .map(|float| format!("{float:e}"))
+    .take(200)
+}
+
+pub(super) fn facts() -> Made<Vec<Fact>> {
+    let read = |text: &&str| {
+        let fact = serde_json::from_str(&text.replace("GRANT", GRANT));
+        fact.map_err(|error| format!("{text}: {error}").into())
+    };
+    FACTS.iter().map(read).collect()
+}
+
+/// Records of every kind: with and without all that a record may have.
+pub(super) fn records() -> Made<Vec<Record>> {
+    let mut ids = IdRun::new(start());
+    let enrollment = EnrollmentId::from_uuid(uuid::Uuid::from_u128(7));
+    let weights = WEIGHTS.iter().map(|weight| (*weight).to_owned());
+    let weights: Vec<String> = weights.chain(some_weights()).collect();
+    let mut records = Vec::new();
+    for (number, fact) in (0..).zip(facts()?) {
+        let plain = Record::new(
+            ids.record(),
+            fact.clone(),
+            Actor::System,
+            Source::SystemAutomatic,
+            start() + Duration::nanoseconds(1_234_567_891 * number),
+        );
+        let mut full = plain.clone().about(
+            LearnerId::new("thandi \"😀\" \\ é\u{e000}")?,
+            CourseId::new("rust-101")?,
+        );
+        full.id = ids.record();
+        full.enrollment = Some(enrollment);
+        full.version.0 = u64::try_from(i64::MAX)?;
+        full.who = Actor::Admin(PersonId::new("amahle \"boss\" \\ 😀")?);
+        full.note = Some(Note::new("said: \"\u{7f}\\n\" 😀 \u{ffff}\u{2029} </b>"));
+        let card = match number % 2 {
+            0 => r#""response_code":"00""#,
+            _ => r#""auth_code":"\"A1\"","card_type":"Visa","response_code":"05""#,
+        };
+        let weights = weights.iter().skip(usize::try_from(number)? * 5).take(6);
+        let indicators: Vec<String> = weights
+            .map(|weight| format!(r#"{{"rule":"r","method":"card","weight":{weight},"required":false,"matched":true}}"#))
+            .collect();
+        let basis = BASIS
+            .replace("WEIGHTS", &indicators.join(","))
+            .replace("CARD", card);
+        let parts = RecordParts {
+            fact: serde_json::to_string(&fact)?,
+            basis: Some(basis),
+            written: None,
+            card: None,
+        };
+        full.basis = parts.join()?.1;
+        records.push(plain);
+        records.push(full);
+    }
+    Ok(records)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::{facts, records};
+
+    /// The names of a fact's kinds, as the source has them.
+    fn kinds() -> BTreeSet<String> {
+        let source = include_str!("../record/fact.rs");
+        let body = source.split("pub enum Fact {").nth(1).unwrap();
+        let body = body.split("\n}").next().unwrap();
+        let named = body.lines().filter_map(|line| {
+            let name = line.strip_prefix("    ")?;
+            let name = name.trim_end_matches([' ', '{', ',']);
+            let starts = name.starts_with(|c: char| c.is_ascii_uppercase());
+            starts.then(|| name.to_owned())
+        });
+        named.collect()
+    }
+
+    /// A new kind of fact needs a sample: else nobody compares its form in the stores.
+    #[test]
+    fn there_is_a_sample_of_every_kind() {
+        let words = |kind: &str| {
+            let mut words = String::new();
+            for c in kind.chars() {
+                if c.is_ascii_uppercase() && !words.is_empty() {
+                    words.push('_');
+                }
+                words.push(c.to_ascii_lowercase());
+            }
+            words
+        };
+        let expected: BTreeSet<String> = kinds().iter().map(|kind| words(kind)).collect();
+        assert!(expected.len() > 40);
+        let found = facts().unwrap().into_iter().map(|fact| {
+            let json = serde_json::to_value(&fact).unwrap();
+            json["fact"].as_str().unwrap().to_owned()
+        });
+        assert_eq!(found.collect::<BTreeSet<_>>(), expected);
+        assert_eq!(records().unwrap().len(), 2 * facts().unwrap().len());
+    }
+
+    /// A new text in a fact needs a thought: `Fact::written` says which of them are personal.
+    #[test]
+    fn texts_that_people_write_are_known() {
+        let source = include_str!("../record/fact.rs");
+        let typed = |name: &str| source.matches(&format!(": {name},")).count();
+        assert_eq!((typed("Note"), typed("Status"), typed("String")), (1, 2, 2));
+        assert_eq!(
+            typed("Option<Note>") + typed("Vec<Note>") + typed("Option<Status>"),
+            0
+        );
+    }
+}
