@@ -20,6 +20,7 @@ mod hostile;
 mod inspection;
 #[cfg(feature = "live")]
 mod live;
+mod migration;
 mod migrations;
 #[path = "../core/mix.rs"]
 #[allow(dead_code)]
