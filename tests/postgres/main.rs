@@ -25,6 +25,7 @@ mod migrations;
 mod mix;
 mod mixes;
 mod personal;
+mod plans;
 mod pooler;
 mod races;
 mod reads;

@@ -28,17 +28,17 @@ INSERT INTO coursegate.grants
     (id, learner, course, enrollment, source, payment, level, kinds, restrictions, starts_at)
 SELECT e.id, e.learner, e.course, e.id, 'payment', a.reference, 'full', '["full"]', '[]', a.paid_at
 FROM coursegate.enrollments AS e JOIN coursegate.attempts AS a ON a.enrollment = e.id
-WHERE a.status = 'paid';
+WHERE a.status = 'paid' AND a.reference LIKE 'SEED-%';
 
 INSERT INTO coursegate.inbox
     (key, received_at, path, body, signed_key, signed_form, pay_link, reference, enrollment, state,
      outcome, tries)
 SELECT link || '/SUCCESS/' || reference, paid_at, '/payments/ikhokha', '{}', 'primary', 'raw', link,
        reference, enrollment, 'settled', 'applied', 0
-FROM coursegate.attempts WHERE status = 'paid';
+FROM coursegate.attempts WHERE status = 'paid' AND reference LIKE 'SEED-%';
 
 INSERT INTO coursegate.records (id, enrollment, version, event, notice, severity, fact, actor, source, at)
-SELECT gen_random_uuid(), e.id, v, 'enrollment_created',
+SELECT ('019c0000-000' || v || substr(e.id::text, 14))::uuid, e.id, v, 'enrollment_created',
        CASE WHEN v = 2 THEN 'approval_needed' END, 'info',
        CASE WHEN v = 2 THEN '{"fact": "first_approval"}' ELSE jsonb_build_object('fact', 'enrollment_created', 'price', '{"minor":49900,"currency":"ZAR"}'::jsonb,
                           'declared', 'card', 'learner', e.learner, 'course', e.course) END,
