@@ -140,6 +140,12 @@ impl Registrar {
         self.inner.clock.now()
     }
 
+    /// A wait by the same clock.
+    #[cfg(feature = "live")]
+    pub(crate) fn sleep(&self, duration: std::time::Duration) -> crate::port::Sleep {
+        self.inner.clock.sleep(duration)
+    }
+
     /// Runs a use case within the outer deadline.
     async fn within<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         deadline::within(self.inner.clock.as_ref(), self.inner.config.deadline, work)

@@ -95,7 +95,11 @@ async fn what_happens_at_one_instance_shows_at_the_other() {
         .learner(&there.registrar, learner("thandi"), vec![course()], None)
         .await
         .unwrap();
-    let mut queue = there.hub.admins(&there.registrar, admin(), None);
+    let mut queue = there
+        .hub
+        .admins(&there.registrar, admin(), None)
+        .await
+        .unwrap();
     shows(&mut cards, "not_enrolled").await;
     tells(&mut queue, |update| {
         matches!(update, AdminUpdate::Snapshot { .. })
