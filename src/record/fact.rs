@@ -276,6 +276,13 @@ pub enum Fact {
         /// How many more came since the last such record.
         unrecorded: u64,
     },
+    /// A learner was refused often, from many addresses: somebody may try what was passed on.
+    AccessProbed {
+        /// The course that was asked for last.
+        course: CourseId,
+        /// How many more there were since the last such record.
+        unrecorded: u64,
+    },
     /// So much of it came within a minute that the rest of it is only counted.
     FloodBegan {
         /// Of what.
@@ -342,6 +349,7 @@ impl Fact {
             Self::NoticeUndelivered { .. } => "notice_undelivered",
             Self::DeliveryRefused { .. }
             | Self::DeliveryRepeated { .. }
+            | Self::AccessProbed { .. }
             | Self::FloodBegan { .. } => "security_event",
         }
     }
@@ -378,6 +386,7 @@ impl Fact {
             Self::DeliveryDead { .. } => Severity::Error,
             Self::DeliveryRefused { .. }
             | Self::DeliveryRepeated { .. }
+            | Self::AccessProbed { .. }
             | Self::FloodBegan { .. }
             | Self::ActionRefused { .. } => Severity::Warning,
             _ => Severity::Info,

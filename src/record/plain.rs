@@ -144,6 +144,9 @@ impl Fact {
             Self::DeliveryRepeated { .. } => {
                 "A callback from long ago came again; it changed nothing.".to_owned()
             }
+            Self::AccessProbed { course, .. } => {
+                format!("A learner was refused at {course} again and again, from many addresses.")
+            }
             Self::FloodBegan { of } => {
                 format!(
                     "A flood began: {}. The rest of it is only counted.",

@@ -8,6 +8,7 @@ use super::health::Pulse;
 use super::key_use::KeyLog;
 use super::provider::Provider;
 use super::relay::Subscriber;
+use super::denials::DenialLog;
 use super::security::{EventLog, HintLimit};
 use super::watch::Tower;
 use super::{CourseCatalog, Inner, Registrar};
@@ -332,6 +333,8 @@ impl RegistrarBuilder {
                 forbidden: EventLog::default(),
                 refused: EventLog::default(),
                 repeated: EventLog::default(),
+                probed: EventLog::default(),
+                denials: DenialLog::default(),
                 doubled: EventLog::default(),
                 hints: HintLimit::default(),
                 keys,

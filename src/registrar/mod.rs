@@ -24,6 +24,7 @@ mod builder;
 mod chain;
 mod checkout;
 mod deadline;
+mod denials;
 mod entrance;
 mod error;
 mod explanation;
@@ -111,6 +112,8 @@ struct Inner {
     forbidden: security::EventLog,
     refused: security::EventLog,
     repeated: security::EventLog,
+    probed: security::EventLog,
+    denials: denials::DenialLog,
     doubled: security::EventLog,
     hints: security::HintLimit,
     keys: key_use::KeyLog,

@@ -20,6 +20,7 @@ mod canaries;
 mod card_payment;
 mod configuration;
 mod conformance;
+mod denials;
 mod detection;
 mod eft_approval;
 mod enrolling;
