@@ -266,7 +266,7 @@ impl<'s> Draft<'s> {
             return Ok(false);
         }
         match &enrollment.first_approver {
-            Some(first) if first == by => Err(CaseError::SecondPersonNeeded),
+            Some(first) if first.is_same_person(by) => Err(CaseError::SecondPersonNeeded),
             Some(_) => Ok(false),
             None => {
                 self.case.enrollment.first_approver = Some(by.clone());

@@ -35,6 +35,7 @@ mod live;
 mod metrics;
 mod mix;
 mod mixes;
+mod names;
 mod net;
 mod no_secrets;
 mod notices;
