@@ -24,7 +24,7 @@ CREATE TABLE bare.outbox (record uuid PRIMARY KEY, enrollment uuid, version bigi
 CREATE TABLE bare.timers (kind text, name text, due_at timestamptz, PRIMARY KEY (kind, name));
 
 INSERT INTO bare.enrollments
-SELECT id, learner, course, email, title, price, currency, declared, status, reason, counted, version, created_at,
+SELECT id, learner, course, email, title, price, currency, declared, status, reason, NULL, version, created_at,
        updated_at, approved_at FROM coursegate.enrollments;
 INSERT INTO bare.attempts
 SELECT reference, enrollment, number, amount, currency, declared, link, link_url, status, paid_at, paid_amount,

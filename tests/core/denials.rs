@@ -11,8 +11,10 @@ use coursegate::record::{Fact, Record};
 use crate::support::{World, course, learner};
 
 fn question(name: &str, address: Option<&str>) -> Question {
-    let mut context = Context::default();
-    context.ip = address.map(|address| address.parse::<IpAddr>().unwrap());
+    let context = Context {
+        ip: address.map(|address| address.parse::<IpAddr>().unwrap()),
+        ..Context::default()
+    };
     Question::new(learner(name), course(), ResourceKind::Lesson).from(context)
 }
 
