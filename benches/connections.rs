@@ -143,6 +143,7 @@ async fn bare_fire(State(school): State<School>) {
 async fn admin_events(State(school): State<School>) -> Response {
     let person = PersonId::new("nomsa").unwrap();
     let stream = school.hub.admins(&school.registrar, person, None);
+    let stream = stream.await.unwrap();
     let stream = unfold(stream, async |mut stream| {
         let update = stream.next().await.ok()?;
         let data = serde_json::to_string(&update).unwrap();

@@ -124,7 +124,8 @@ fn admins(c: &mut Criterion) {
     let readers = Readers::new();
     let tasks: Vec<_> = (0..ADMINS)
         .map(|_| {
-            let mut stream = hub.admins(&registrar, person.clone(), None);
+            let stream = hub.admins(&registrar, person.clone(), None);
+            let mut stream = runtime.block_on(stream).unwrap();
             let count = readers.count();
             runtime.spawn(async move {
                 loop {

@@ -1,10 +1,25 @@
-//! What a webhook costs on Postgres, beside a bare sqlx program that makes the same write.
-//! Rates of one run are compared: each round measures everything once, one after the other,
-//! and the table shows medians.
+//! What a webhook costs on Postgres, beside a bare sqlx program that shares nothing with this crate
+//! (`postgres/bare.sql` and `postgres/bare.rs`). Rates of one run are compared: each round measures
+//! everything once, one after the other, and the table shows medians of five rounds (at a million
+//! enrollments it is one round).
 //!
-//! `cargo bench --bench postgres --features postgres,simulator`; with
-//! `COURSEGATE_BENCH_LARGE=1` also at a million enrollments. It starts a Postgres of its own
-//! with default durability, unless `DATABASE_URL` names one.
+//! `cargo bench --bench postgres --features postgres,simulator`; with `COURSEGATE_BENCH_LARGE=1`
+//! also at a million enrollments. It starts a Postgres of its own with default durability, unless
+//! `DATABASE_URL` names one, where it must be allowed to make databases.
+//!
+//! Each measurement has a fresh copy of one database, so that "10,000" is 10,000 enrollments, the
+//! payments that it reports among them, and no measurement pays for the one before it.
+//!
+//! Measured with `COURSEGATE_BENCH_CALLERS=8` at 10,000 on two shared cores, one run after the other,
+//! before and after commits looked rows up by index:
+//!
+//! | | receive /s | bare /s | ratio | commit /s | bare write /s | ratio | one by one /s |
+//! |---|---|---|---|---|---|---|---|
+//! | before | 702 | 4,562 | 0.15 | 953 | 6,290 | 0.15 | 3,278 |
+//! | after | 1,740 | 4,659 | 0.37 | 2,492 | 6,739 | 0.37 | 3,246 |
+//!
+//! Two pairs of runs before that, while others used the machine: 684 and 1,318 (0.21 and 0.40 of
+//! bare), 805 and 1,739 (0.17 and 0.39).
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -15,11 +30,14 @@
     dead_code
 )]
 
+#[path = "postgres/bare.rs"]
+mod bare;
 #[path = "../tests/postgres/cluster.rs"]
 mod cluster;
+#[path = "postgres/measure.rs"]
+mod measure;
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use coursegate::adapter::memory::RecordingPublisher;
 use coursegate::adapter::postgres::{PgStore, pool_options};
@@ -27,287 +45,253 @@ use coursegate::evidence::Grade;
 use coursegate::port::{PageRequest, PaymentFilter, Records};
 use coursegate::webhook::{Delivery, Signer};
 use coursegate::{AppId, Config, CourseId, EnrollmentId, Registrar, Secret, Site};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, PgPool};
+
+use bare::Payment;
+use measure::{median, rate, time};
 
 const APP_ID: &str = "IKTESTBENCH";
 const SECRET: &str = "test-secret-0123456789abcdef";
 const PATH: &str = "/payments/ikhokha";
 
-/// Payments that were not reported yet, from :first to :last.
-const DUE: &str = "
-INSERT INTO coursegate.enrollments
-SELECT gen_random_uuid(), 'due-' || n, 'due-' || n || '@school.example', 'course-' || n % 200, 'Course', 49900, 'ZAR',
-       'card', '{\"level\":\"full\",\"kinds\":[\"full\"],\"seconds\":null,\"restrictions\":[]}', 'awaiting_payment',
-       NULL, NULL, NULL, 2, now(), now(), NULL
-FROM generate_series(:first, :last) AS n;
-INSERT INTO coursegate.attempts
-    (reference, enrollment, number, learner, course, amount, currency, title, terms, purpose, declared, link, link_url, status, created_at)
-SELECT 'DUE-' || substr(learner, 5), id, 1, learner, course, price, currency, title, terms, 'first', declared, 'due' || substr(learner, 5),
-       'https://pay.example/', 'link_ready', created_at
-FROM coursegate.enrollments
-WHERE learner LIKE 'due-%' AND substr(learner, 5)::int BETWEEN :first AND :last;
-INSERT INTO coursegate.timers (kind, name, due_at)
-SELECT 'enrollment', id::text, created_at + interval '7 days'
-FROM coursegate.enrollments
-WHERE learner LIKE 'due-%' AND substr(learner, 5)::int BETWEEN :first AND :last;
-INSERT INTO coursegate.timers (kind, name, due_at)
-SELECT 'attempt', 'DUE-' || n, now() + interval '1 minute' FROM generate_series(:first, :last) AS n;
-ANALYZE coursegate.enrollments, coursegate.attempts, coursegate.timers;
-";
-
 /// Keeps what a commit is called with instead of committing it.
 const CAPTURE: &str = "
-CREATE TABLE IF NOT EXISTS coursegate.captured (change jsonb);
+CREATE TABLE coursegate.captured (change jsonb);
 ALTER FUNCTION coursegate.commit(jsonb) RENAME TO commit_for_real;
 CREATE FUNCTION coursegate.commit(change jsonb) RETURNS text LANGUAGE sql AS
     $$ INSERT INTO coursegate.captured VALUES (change) RETURNING 'done' $$;
 ";
-const RELEASE: &str = "
-DROP FUNCTION coursegate.commit(jsonb);
-ALTER FUNCTION coursegate.commit_for_real(jsonb) RENAME TO commit;
-";
 
-/// The same writes one by one in a transaction: nine statements with its beginning and end.
-const ONE_BY_ONE: [&str; 7] = [
-    "SELECT version FROM coursegate.enrollments WHERE id = ($1::jsonb -> 'enrollment' ->> 'id')::uuid FOR UPDATE",
-    "INSERT INTO coursegate.inbox SELECT * FROM jsonb_populate_record(NULL::coursegate.inbox, $1::jsonb -> 'inbox')",
-    "UPDATE coursegate.enrollments AS e SET status = n.status, reason = n.reason, waits_for = n.waits_for,
-        version = n.version, updated_at = n.updated_at, approved_at = n.updated_at
-     FROM jsonb_populate_record(NULL::coursegate.enrollments, $1::jsonb -> 'enrollment') AS n WHERE e.id = n.id",
-    "UPDATE coursegate.attempts AS a SET status = n.status, paid_at = n.paid_at, paid_amount = n.paid_amount,
-        paid_currency = n.paid_currency, paid_method = n.paid_method, grade = n.grade, standing = n.standing,
-        held_reason = n.held_reason
-     FROM jsonb_populate_recordset(NULL::coursegate.attempts, $1::jsonb -> 'attempts') AS n
-     WHERE a.reference = n.reference",
-    "INSERT INTO coursegate.grants SELECT * FROM jsonb_populate_recordset(NULL::coursegate.grants, $1::jsonb -> 'grants')",
-    "DELETE FROM coursegate.timers AS old
-     USING jsonb_populate_recordset(NULL::coursegate.timers, $1::jsonb -> 'stops') AS t
-     WHERE old.kind = t.kind AND old.name = t.name",
-    "WITH r AS (INSERT INTO coursegate.records
-        SELECT * FROM jsonb_populate_recordset(NULL::coursegate.records, $1::jsonb -> 'records') RETURNING *)
-     INSERT INTO coursegate.outbox SELECT id, enrollment, version, at FROM r",
-];
-
-struct School {
-    pool: PgPool,
-    schema: String,
-    registrar: Registrar,
-    store: PgStore,
-    next: usize,
-}
-
-impl School {
-    async fn of(size: usize) -> Self {
-        let pool = pool_options().connect(cluster::url()).await.unwrap();
-        let schema = cluster::fresh_schema();
-        let store = PgStore::new(pool.clone()).schema(&schema).unwrap();
-        store.migrate().await.unwrap();
-        let (app_id, secret) = (AppId::new(APP_ID).unwrap(), Secret::new(SECRET).unwrap());
-        let page = "https://school.example/returned/{reference}";
-        let site = Site {
-            callback_url: format!("https://school.example{PATH}"),
-            success_url: page.into(),
-            failure_url: page.into(),
-            cancel_url: None,
-            requester_url: "https://school.example".into(),
-        };
-        let mut config = Config::new(app_id, secret, site)
-            .unwrap()
-            .minimum_evidence(Grade::Signed);
-        config.deadline = Duration::from_secs(60);
-        let registrar = Registrar::builder(config, store.clone())
-            .publisher(RecordingPublisher::new())
-            .build()
-            .unwrap();
-        let school = Self {
-            pool,
-            schema,
-            registrar,
-            store,
-            next: 1,
-        };
-        let seed = include_str!("../tests/postgres/seed.sql");
-        school.run(&seed.replace(":rows", &size.to_string())).await;
-        school.run("VACUUM").await;
-        school
-    }
-
-    async fn run(&self, text: &str) {
-        let text = self.own(text);
-        sqlx::raw_sql(AssertSqlSafe(text))
-            .execute(&self.pool)
-            .await
-            .unwrap();
-    }
-
-    fn own(&self, text: &str) -> String {
-        text.replace("coursegate.", &format!("{}.", self.schema))
-    }
-
-    /// So many payments that were not reported yet.
-    async fn due(&mut self, count: usize) -> Vec<Delivery> {
-        let (first, last) = (self.next, self.next + count - 1);
-        self.next += count;
-        let text = DUE
-            .replace(":first", &first.to_string())
-            .replace(":last", &last.to_string());
-        self.run(&text).await;
-        let signer = Signer::new(&Secret::new(SECRET).unwrap());
-        (first..=last)
-            .map(|number| {
-                let body = format!(
-                    r#"{{"paylinkID":"due{number}","status":"SUCCESS","externalTransactionID":"DUE-{number}","responseCode":"00"}}"#
-                );
-                let sign = signer.sign(PATH, body.as_bytes()).to_hex();
-                Delivery::new(PATH, [("ik-appid", APP_ID), ("ik-sign", &sign)], body)
-            })
-            .collect()
-    }
-
-    /// The changes that so many webhooks would commit.
-    async fn changes(&mut self, count: usize) -> Vec<String> {
-        let deliveries = self.due(count).await;
-        self.run(CAPTURE).await;
-        self.receive(&deliveries, 8).await;
-        let text = self.own("SELECT change::text FROM coursegate.captured");
-        let changes = sqlx::query_scalar(AssertSqlSafe(text))
-            .fetch_all(&self.pool)
-            .await
-            .unwrap();
-        self.run(RELEASE).await;
-        self.run("TRUNCATE coursegate.captured").await;
-        assert_eq!(changes.len(), count);
-        changes
-    }
-
-    async fn receive(&self, deliveries: &[Delivery], callers: usize) -> f64 {
-        let registrar = self.registrar.clone();
-        rate(deliveries, callers, move |delivery| {
-            let registrar = registrar.clone();
-            async move { assert_eq!(registrar.receive(delivery).await.http_status(), 200) }
-        })
-        .await
-    }
-
-    /// The bare program: one statement.
-    async fn one_statement(&self, changes: &[String], callers: usize) -> f64 {
-        let (pool, text) = (
-            self.pool.clone(),
-            Arc::<str>::from(self.own("SELECT coursegate.commit($1::jsonb)")),
-        );
-        rate(changes, callers, move |change| {
-            let (pool, text) = (pool.clone(), text.clone());
-            async move {
-                let done: String = sqlx::query_scalar(AssertSqlSafe(text))
-                    .bind(change)
-                    .fetch_one(&pool)
-                    .await
-                    .unwrap();
-                assert_eq!(done, "done");
-            }
-        })
-        .await
-    }
-
-    async fn one_by_one(&self, changes: &[String], callers: usize) -> f64 {
-        let pool = self.pool.clone();
-        let texts: Arc<[Arc<str>]> = ONE_BY_ONE
-            .iter()
-            .map(|text| Arc::from(self.own(text)))
-            .collect();
-        rate(changes, callers, move |change| {
-            let (pool, texts) = (pool.clone(), texts.clone());
-            async move {
-                let mut transaction = pool.begin().await.unwrap();
-                for text in texts.iter() {
-                    sqlx::query(AssertSqlSafe(text.clone()))
-                        .bind(&change)
-                        .execute(&mut *transaction)
-                        .await
-                        .unwrap();
-                }
-                transaction.commit().await.unwrap();
-            }
-        })
-        .await
-    }
-}
-
-/// How many a second, with so many callers at once.
-async fn rate<T, F>(items: &[T], callers: usize, handle: impl Fn(T) -> F) -> f64
-where
-    T: Clone + Send + 'static,
-    F: Future<Output = ()> + Send + 'static,
-{
-    let handle = &handle;
-    let tasks: Vec<Vec<F>> = (0..callers)
-        .map(|caller| {
-            items
-                .iter()
-                .skip(caller)
-                .step_by(callers)
-                .cloned()
-                .map(handle)
-                .collect()
-        })
-        .collect();
-    let begun = Instant::now();
-    let tasks: Vec<_> = tasks
-        .into_iter()
-        .map(|futures| {
-            tokio::spawn(async move {
-                for future in futures {
-                    future.await;
-                }
-            })
-        })
-        .collect();
-    for task in tasks {
-        task.await.unwrap();
-    }
-    items.len() as f64 / begun.elapsed().as_secs_f64()
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-const ROUNDS: usize = 5;
+/// Payments of a measurement.
 const ITEMS: usize = 1500;
+/// Payments before it, so that every connection has its plans.
+const WARM: usize = 200;
 
-/// Rates of whole `receive`, one statement, the same writes one by one, and duplicates.
-async fn compare(school: &mut School, callers: usize) -> [f64; 4] {
-    // All of it beforehand: new statistics make every connection plan anew.
-    let deliveries = school.due(ROUNDS * ITEMS).await;
-    let changes = school.changes(2 * ROUNDS * ITEMS).await;
-    let (for_one, for_each) = changes.split_at(ROUNDS * ITEMS);
-    let warm = school.due(400).await;
-    school.receive(&warm, 8).await;
-    let mut rates = [const { Vec::new() }; 4];
-    for round in 0..ROUNDS {
-        let part = round * ITEMS..(round + 1) * ITEMS;
-        let deliveries = &deliveries[part.clone()];
-        rates[0].push(school.receive(deliveries, callers).await);
-        rates[1].push(school.one_statement(&for_one[part.clone()], callers).await);
-        rates[2].push(school.one_by_one(&for_each[part], callers).await);
-        rates[3].push(school.receive(deliveries, callers).await);
-    }
-    rates.map(median)
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Program {
+    /// Whole `receive`.
+    Receive,
+    /// The function `commit` alone, with the changes that `receive` would commit.
+    Commit,
+    /// The floor: one statement to read and one to write.
+    Bare,
+    /// Its one statement to write.
+    BareWrite,
+    /// Its writes with a statement for each table, in a transaction.
+    OneByOne,
 }
 
-async fn time<T>(mut call: impl AsyncFnMut() -> T) -> f64 {
-    let mut times = Vec::new();
-    for _ in 0..50 {
-        let begun = Instant::now();
-        call().await;
-        times.push(begun.elapsed().as_secs_f64() * 1000.0);
-    }
-    median(times)
+impl Program {
+    const ALL: [Self; 5] = [
+        Self::Receive,
+        Self::Commit,
+        Self::Bare,
+        Self::BareWrite,
+        Self::OneByOne,
+    ];
 }
 
-async fn reads(school: &School) {
-    let store = &school.store;
+/// A database with so many enrollments, of which each measurement has a copy.
+struct Template {
+    admin: PgPool,
+    name: String,
+    copies: usize,
+    deliveries: Vec<Delivery>,
+    payments: Vec<Payment>,
+    changes: Vec<String>,
+}
+
+impl Template {
+    async fn of(size: usize) -> Self {
+        let admin = pool_options().connect(cluster::url()).await.unwrap();
+        let name = format!("bench_{}_{size}", std::process::id());
+        run(&admin, &format!("CREATE DATABASE {name}")).await;
+        let signer = Signer::new(&Secret::new(SECRET).unwrap());
+        let (mut deliveries, mut payments) = (Vec::new(), Vec::new());
+        for number in 1..=WARM + ITEMS {
+            let body = format!(
+                r#"{{"paylinkID":"due{number}","status":"SUCCESS","externalTransactionID":"DUE-{number}","responseCode":"00"}}"#
+            );
+            let sign = signer.sign(PATH, body.as_bytes()).to_hex();
+            payments.push(Payment::numbered(number, body.clone()));
+            let headers = [("ik-appid", APP_ID), ("ik-sign", &sign)];
+            deliveries.push(Delivery::new(PATH, headers, body));
+        }
+        let mut template = Self {
+            admin,
+            name,
+            copies: 0,
+            deliveries,
+            payments,
+            changes: Vec::new(),
+        };
+        let pool = template.connect(&template.name, "auto").await;
+        PgStore::new(pool.clone()).migrate().await.unwrap();
+        let seed = include_str!("../tests/postgres/seed.sql");
+        let seeded = size - template.payments.len();
+        run(&pool, &seed.replace(":rows", &seeded.to_string())).await;
+        let due = include_str!("postgres/due.sql");
+        run(
+            &pool,
+            &due.replace(":due", &template.payments.len().to_string()),
+        )
+        .await;
+        run(&pool, include_str!("postgres/bare.sql")).await;
+        run(&pool, "VACUUM ANALYZE").await;
+        pool.close().await;
+        template.capture().await;
+        template
+    }
+
+    /// A pool on one database. A large statement is worth a plan that is kept.
+    async fn connect(&self, database: &str, plans: &str) -> PgPool {
+        let options: PgConnectOptions = cluster::url().parse().unwrap();
+        let options = options
+            .database(database)
+            .options([("plan_cache_mode", plans)]);
+        pool_options().connect_with(options).await.unwrap()
+    }
+
+    async fn copy(&mut self, plans: &str) -> (PgPool, String) {
+        self.copies += 1;
+        let copy = format!("{}_{}", self.name, self.copies);
+        run(
+            &self.admin,
+            &format!("CREATE DATABASE {copy} TEMPLATE {}", self.name),
+        )
+        .await;
+        (self.connect(&copy, plans).await, copy)
+    }
+
+    async fn drop(&self, pool: PgPool, copy: &str) {
+        pool.close().await;
+        run(&self.admin, &format!("DROP DATABASE {copy} WITH (FORCE)")).await;
+    }
+
+    /// Notes the changes that the webhooks commit.
+    async fn capture(&mut self) {
+        let (pool, copy) = self.copy("auto").await;
+        run(&pool, CAPTURE).await;
+        receive(&registrar(&pool), &self.deliveries, 8).await;
+        self.changes = sqlx::query_scalar("SELECT change::text FROM coursegate.captured")
+            .fetch_all(&pool)
+            .await
+            .unwrap();
+        assert_eq!(self.changes.len(), self.deliveries.len());
+        self.drop(pool, &copy).await;
+    }
+
+    /// One measurement: how many a second, and how many duplicates after that.
+    async fn measure(&mut self, program: Program, callers: usize) -> (f64, Option<f64>) {
+        let plans = match program {
+            Program::Receive | Program::Commit => "auto",
+            Program::Bare | Program::BareWrite | Program::OneByOne => "force_generic_plan",
+        };
+        let (pool, copy) = self.copy(plans).await;
+        let registrar = registrar(&pool);
+        let mut rates = (0.0, None);
+        for (callers, part) in [(8, 0..WARM), (callers, WARM..WARM + ITEMS)] {
+            let payments = &self.payments[part.clone()];
+            rates.0 = match program {
+                Program::Receive => {
+                    let deliveries = &self.deliveries[part];
+                    let first = receive(&registrar, deliveries, callers).await;
+                    rates.1 = Some(receive(&registrar, deliveries, callers).await);
+                    first
+                }
+                Program::Commit => {
+                    let pool = pool.clone();
+                    rate(&self.changes[part], callers, move |change| {
+                        commit(pool.clone(), change)
+                    })
+                    .await
+                }
+                _ => {
+                    let pool = pool.clone();
+                    let pay = move |payment| bare_program(program, pool.clone(), payment);
+                    rate(payments, callers, pay).await
+                }
+            };
+        }
+        self.drop(pool, &copy).await;
+        rates
+    }
+}
+
+async fn run(pool: &PgPool, text: &str) {
+    sqlx::raw_sql(AssertSqlSafe(text.to_owned()))
+        .execute(pool)
+        .await
+        .unwrap();
+}
+
+fn registrar(pool: &PgPool) -> Registrar {
+    let (app_id, secret) = (AppId::new(APP_ID).unwrap(), Secret::new(SECRET).unwrap());
+    let page = "https://school.example/returned/{reference}";
+    let site = Site {
+        callback_url: format!("https://school.example{PATH}"),
+        success_url: page.into(),
+        failure_url: page.into(),
+        cancel_url: None,
+        requester_url: "https://school.example".into(),
+    };
+    let mut config = Config::new(app_id, secret, site)
+        .unwrap()
+        .minimum_evidence(Grade::Signed);
+    config.deadline = Duration::from_secs(60);
+    Registrar::builder(config, PgStore::new(pool.clone()))
+        .publisher(RecordingPublisher::new())
+        .build()
+        .unwrap()
+}
+
+async fn receive(registrar: &Registrar, deliveries: &[Delivery], callers: usize) -> f64 {
+    let registrar = registrar.clone();
+    rate(deliveries, callers, move |delivery| {
+        let registrar = registrar.clone();
+        async move { assert_eq!(registrar.receive(delivery).await.http_status(), 200) }
+    })
+    .await
+}
+
+async fn commit(pool: PgPool, change: String) {
+    let done: String = sqlx::query_scalar("SELECT coursegate.commit($1::jsonb)")
+        .bind(change)
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    assert_eq!(done, "done");
+}
+
+async fn bare_program(program: Program, pool: PgPool, payment: Payment) {
+    if program == Program::Bare {
+        payment.read(&pool).await;
+    }
+    match program {
+        Program::OneByOne => payment.write_one_by_one(&pool).await,
+        _ => payment.write(&pool).await,
+    }
+}
+
+/// Rates of each program, and of duplicates.
+async fn compare(template: &mut Template, callers: usize, rounds: usize) -> ([f64; 5], f64) {
+    let mut rates = [const { Vec::new() }; 5];
+    let mut duplicates = Vec::new();
+    for _ in 0..rounds {
+        for (program, rates) in Program::ALL.into_iter().zip(&mut rates) {
+            let (rate, again) = template.measure(program, callers).await;
+            rates.push(rate);
+            duplicates.extend(again);
+        }
+    }
+    (rates.map(median), median(duplicates))
+}
+
+async fn reads(template: &mut Template) {
+    let (pool, copy) = template.copy("auto").await;
+    let store = PgStore::new(pool.clone());
     let enrollment: EnrollmentId = "019c0000-0000-7000-8000-000000001003".parse().unwrap();
     let pending = time(async || store.pending(PageRequest::first(50)).await.unwrap()).await;
     let timeline = time(async || store.timeline(enrollment).await.unwrap()).await;
@@ -325,6 +309,7 @@ async fn reads(school: &School) {
     println!("| pending page (50) | {pending:.2} ms |");
     println!("| timeline of one enrollment | {timeline:.2} ms |");
     println!("| payments of a course (50) | {search:.2} ms |");
+    template.drop(pool, &copy).await;
 }
 
 fn main() {
@@ -345,24 +330,33 @@ fn main() {
     };
     runtime.block_on(async {
         for size in sizes {
-            let mut school = School::of(*size).await;
+            // A copy of a million takes much longer than what is measured on it.
+            let rounds = if *size > 100_000 { 1 } else { 5 };
+            let mut template = Template::of(*size).await;
             println!("\n{size} enrollments\n");
-            reads(&school).await;
-            println!();
-            // Caches and plans.
-            compare(&mut school, 8).await;
-            println!("| callers | receive /s | one statement /s | ratio | one by one /s | ratio | duplicates /s | ratio |");
-            println!("|---|---|---|---|---|---|---|---|");
-            for callers in [1, 8, 32] {
-                let [whole, one, eight, duplicate] = compare(&mut school, callers).await;
+            reads(&mut template).await;
+            println!("\n| callers | receive /s | bare /s | ratio | commit /s | bare write /s | ratio | one by one /s | receive to it | duplicates /s |");
+            println!("|---|---|---|---|---|---|---|---|---|---|");
+            for callers in callers() {
+                let ([whole, commit, bare, write, each], duplicates) =
+                    compare(&mut template, callers, rounds).await;
                 println!(
-                    "| {callers} | {whole:.0} | {one:.0} | {:.2} | {eight:.0} | {:.2} | {duplicate:.0} | {:.2} |",
-                    whole / one,
-                    whole / eight,
-                    duplicate / whole
+                    "| {callers} | {whole:.0} | {bare:.0} | {:.2} | {commit:.0} | {write:.0} | {:.2} | {each:.0} | {:.2} | {duplicates:.0} |",
+                    whole / bare,
+                    commit / write,
+                    whole / each
                 );
             }
-            school.pool.close().await;
+            let name = template.name.clone();
+            run(&template.admin, &format!("DROP DATABASE {name} WITH (FORCE)")).await;
         }
     });
+}
+
+/// How many call at once: `COURSEGATE_BENCH_CALLERS=8` measures that alone.
+fn callers() -> Vec<usize> {
+    match std::env::var("COURSEGATE_BENCH_CALLERS") {
+        Ok(number) => vec![number.parse().unwrap()],
+        Err(_) => vec![1, 8, 32],
+    }
 }

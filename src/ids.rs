@@ -1,4 +1,13 @@
 //! Names of things. Each is checked once, at the edge, and cheap to clone.
+//!
+//! Two names that look alike are the same name, as far as characters that nobody sees go: none
+//! of these is taken in any name, and ids take no white space but the plain space. A title may
+//! hold what emoji and some scripts need. Letters of different scripts that look alike are
+//! told apart by nobody but a program: the host decides which learners and courses it names,
+//! and a [`PersonId`] is ASCII.
+
+mod check;
+mod hidden;
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -9,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use uuid::{Builder, Uuid};
 
 use crate::reason::has_card_number;
+use check::{check, check_channel, check_email, check_link, check_person, check_title};
 
 /// Longest text identifier, in bytes.
 pub const MAX_ID_LEN: usize = 128;
@@ -38,7 +48,7 @@ pub enum IdError {
         what: &'static str,
     },
     /// The text holds a character that has no place in a name: a control
-    /// character, a direction override or an invisible mark.
+    /// character, a direction override or one that nobody sees.
     #[error("{what} holds a character that is not allowed in it, at byte {at}")]
     BadCharacter {
         /// What was being named.
@@ -46,70 +56,21 @@ pub enum IdError {
         /// Offset of the character, in bytes.
         at: usize,
     },
+    /// The text holds something other than printable ASCII. Letters of other scripts look like
+    /// it, and one person could pass for another.
+    #[error(
+        "{what} may hold only plain letters, digits, signs and spaces (ASCII), not what is at byte \
+         {at}; use an account name or number that is written so"
+    )]
+    NotAscii {
+        /// What was being named.
+        what: &'static str,
+        /// Offset of the first other character, in bytes.
+        at: usize,
+    },
     /// The text is not an e-mail address.
     #[error("the e-mail address needs one '@' between two parts")]
     NotAnEmail,
-}
-
-/// Control characters, direction overrides and invisible marks forge log lines
-/// and look-alike names.
-fn is_hostile(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-}
-
-fn check(text: &str, what: &'static str, limit: usize) -> Result<(), IdError> {
-    if text.is_empty() {
-        return Err(IdError::Empty { what });
-    }
-    if text.len() > limit {
-        return Err(IdError::TooLong { what, limit });
-    }
-    let plain = text.bytes().all(|b| b.is_ascii_graphic());
-    if plain {
-        return Ok(());
-    }
-    if let Some((at, _)) = text.char_indices().find(|(_, c)| is_hostile(*c)) {
-        return Err(IdError::BadCharacter { what, at });
-    }
-    if text.trim() != text {
-        return Err(IdError::Padded { what });
-    }
-    Ok(())
-}
-
-fn check_link(text: &str, what: &'static str, limit: usize) -> Result<(), IdError> {
-    check(text, what, limit)?;
-    match text
-        .bytes()
-        .position(|b| !(b.is_ascii_alphanumeric() || b == b'_' || b == b'-'))
-    {
-        Some(at) => Err(IdError::BadCharacter { what, at }),
-        None => Ok(()),
-    }
-}
-
-fn check_channel(text: &str, what: &'static str, limit: usize) -> Result<(), IdError> {
-    check_link(text, what, limit)?;
-    match text.bytes().position(|b| b.is_ascii_uppercase()) {
-        Some(at) => Err(IdError::BadCharacter { what, at }),
-        None => Ok(()),
-    }
-}
-
-fn check_email(text: &str, what: &'static str, limit: usize) -> Result<(), IdError> {
-    check(text, what, limit)?;
-    match text.split_once('@') {
-        Some((local, domain))
-            if !local.is_empty()
-                && !domain.is_empty()
-                && !domain.contains('@')
-                && !text.contains(char::is_whitespace) =>
-        {
-            Ok(())
-        }
-        _ => Err(IdError::NotAnEmail),
-    }
 }
 
 macro_rules! text {
@@ -216,9 +177,10 @@ text!(
     ExternalKey, "the external key", MAX_ID_LEN, check, shown
 );
 text!(
-    /// The host's name for a person who acts: an admin or an operator. Its
-    /// `Debug` is hidden like a learner's.
-    PersonId, "the person's id", MAX_ID_LEN, check, hidden
+    /// The host's name for a person who acts: an admin or an operator. Printable ASCII, so that
+    /// no look-alike can stand for somebody else; [`PersonId::is_same_person`] says who is who.
+    /// Its `Debug` is hidden like a learner's.
+    PersonId, "the person's id", MAX_ID_LEN, check_person, hidden
 );
 text!(
     /// A learner's e-mail address; `Debug` never shows it.
@@ -226,8 +188,18 @@ text!(
 );
 text!(
     /// A course title as the learner sees it.
-    Title, "the course title", 300, check, shown
+    Title, "the course title", 300, check_title, shown
 );
+
+impl PersonId {
+    /// Whether both name one person: case and the number of spaces do not tell people apart.
+    pub fn is_same_person(&self, other: &Self) -> bool {
+        let words = |id: &Self| id.0.to_ascii_lowercase();
+        let (one, other) = (words(self), words(other));
+        one.split_ascii_whitespace()
+            .eq(other.split_ascii_whitespace())
+    }
+}
 
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -113,12 +113,10 @@ async fn admin_stream(
         return HttpResponse::Forbidden().finish();
     };
     let since = since.or(last_event(&request));
-    event_stream().streaming(common::live::admin(
-        &app.hub,
-        app.registrar(),
-        person,
-        since,
-    ))
+    match common::live::admin(&app.hub, app.registrar(), person, since).await {
+        Some(stream) => event_stream().streaming(stream),
+        None => HttpResponse::Forbidden().finish(),
+    }
 }
 
 #[cfg(feature = "live")]

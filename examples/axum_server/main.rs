@@ -102,8 +102,10 @@ async fn admin_stream(
         return StatusCode::FORBIDDEN.into_response();
     };
     let since = since.or(last_event(&headers));
-    let stream = common::live::admin(&app.hub, app.registrar(), person, since);
-    event_stream(axum::body::Body::from_stream(stream))
+    match common::live::admin(&app.hub, app.registrar(), person, since).await {
+        Some(stream) => event_stream(axum::body::Body::from_stream(stream)),
+        None => StatusCode::FORBIDDEN.into_response(),
+    }
 }
 
 #[cfg(feature = "live")]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::body::Bytes;
 use coursegate::access::Visitor;
 use coursegate::live::{AdminStream, Hub, LearnerStream, LearnerToken};
-use coursegate::{CourseId, LearnerId, PersonId, Registrar};
+use coursegate::{CourseId, Error, LearnerId, PersonId, Registrar};
 use futures_util::Stream;
 use futures_util::stream::unfold;
 
@@ -62,17 +62,19 @@ pub async fn learner(
     }))
 }
 
-/// What happens, for the people who approve.
-pub fn admin(
+/// What happens, for the people who approve; nothing for others. It ends when somebody may not
+/// see it any more.
+pub async fn admin(
     hub: &Hub,
     registrar: &Registrar,
     person: PersonId,
     since: Option<&str>,
-) -> impl Stream<Item = Result<Bytes, Infallible>> + use<> {
-    let stream = hub.admins(registrar, person, since);
-    unfold(stream, async |mut stream: AdminStream| {
+) -> Option<impl Stream<Item = Result<Bytes, Infallible>> + use<>> {
+    let stream = hub.admins(registrar, person, since).await.ok()?;
+    Some(unfold(stream, async |mut stream: AdminStream| {
         let text = match tokio::time::timeout(QUIET, stream.next()).await {
             Ok(Ok(update)) => message("admin", &Ok(stream.token()), &update),
+            Ok(Err(Error::Forbidden(_))) => return None,
             Ok(Err(_)) => {
                 tokio::time::sleep(AFTER_FAILURE).await;
                 ":\n\n".to_owned()
@@ -80,7 +82,7 @@ pub fn admin(
             Err(_) => ":\n\n".to_owned(),
         };
         Some((Ok(Bytes::from(text)), stream))
-    })
+    }))
 }
 
 /// One event. JSON has no bare line ends, so it stays one line.

@@ -62,6 +62,7 @@ const FACTS: &[&str] = &[
     r#"{"fact":"preferences_chosen"}"#,
     r#"{"fact":"notice_undelivered","notice":"GRANT","channel":"mail"}"#,
     r#"{"fact":"delivery_repeated","key":"link/SUCCESS/1","unrecorded":3}"#,
+    r#"{"fact":"access_probed","unrecorded":2}"#,
     r#"{"fact":"flood_began","of":"bad_signature"}"#,
     r#"{"fact":"delivery_refused","error":"missing_app_id","unrecorded":1}"#,
 ];

@@ -257,7 +257,7 @@ impl Draft<'_> {
             return Ok(false);
         }
         match &self.case.enrollment.first_approval {
-            Some(first) if first.of == of => match first.by == *by {
+            Some(first) if first.of == of => match first.by.is_same_person(by) {
                 true => Err(CaseError::SecondPersonNeeded),
                 false => Ok(false),
             },

@@ -1,6 +1,10 @@
 use std::collections::VecDeque;
 use std::fmt;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -13,8 +17,8 @@ use crate::ids::{CourseId, EnrollmentId, PersonId, RecordId};
 use crate::money::Money;
 use crate::notice::NoticeKind;
 use crate::payment::AttemptStatus;
-use crate::port::PageRequest;
-use crate::reason::{HoldReason, Severity};
+use crate::port::{PageRequest, Sleep};
+use crate::reason::{HoldReason, Permission, Severity};
 use crate::record::{Fact, Record};
 use crate::registrar::{Error, Registrar};
 
@@ -22,6 +26,8 @@ use crate::registrar::{Error, Registrar};
 const KEPT: usize = 1024;
 /// Enrollments in a snapshot of the queue.
 const SHOWN: usize = 100;
+/// How often a stream on which nothing happens asks whether its reader still may read it.
+const ASK_EVERY: Duration = Duration::from_secs(60);
 
 /// What a record means to the people who approve. It names an enrollment, and nobody.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -212,20 +218,31 @@ pub struct AdminStream {
     /// The place of the last update.
     place: u64,
     snapshot_due: bool,
+    /// Until it asks again.
+    pause: Option<Sleep>,
+    /// Whether the reader lost the permission.
+    over: bool,
 }
 
 impl Hub {
-    /// Opens a stream for one of the people who approve; the host has checked that they may.
-    /// It begins with the queue, or, with the token of an earlier stream, with what happened
-    /// since, if that is not too much.
-    pub fn admins(
+    /// Opens a stream for one of the people who approve. It begins with the queue, or, with the
+    /// token of an earlier stream, with what happened since, if that is not too much.
+    ///
+    /// The permission to view is asked for now, before each update, and every minute while
+    /// somebody waits in [`AdminStream::next`].
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] without that permission, and the try is recorded.
+    pub async fn admins(
         &self,
         registrar: &Registrar,
         person: PersonId,
         since: Option<&str>,
-    ) -> AdminStream {
+    ) -> Result<AdminStream, Error> {
+        let desk = registrar.admin(person.clone());
+        desk.allow(Permission::View, None).await?;
         let (receiver, place, missed) = self.inner.admins.listen(since);
-        AdminStream {
+        Ok(AdminStream {
             hub: self.clone(),
             registrar: registrar.clone(),
             person,
@@ -233,7 +250,9 @@ impl Hub {
             snapshot_due: missed.is_none(),
             missed: missed.unwrap_or_default(),
             place,
-        }
+            pause: None,
+            over: false,
+        })
     }
 }
 
@@ -241,8 +260,10 @@ impl AdminStream {
     /// Waits for the next update.
     ///
     /// # Errors
-    /// The store's errors, from reading the queue: call it again after a moment.
+    /// [`Error::Forbidden`] once the person lacks the permission to view: the stream is over. Or
+    /// the store's errors, from reading the queue: call it again after a moment.
     pub async fn next(&mut self) -> Result<AdminUpdate, Error> {
+        self.ask().await?;
         loop {
             if self.snapshot_due {
                 let snapshot = self.snapshot().await?;
@@ -251,7 +272,15 @@ impl AdminStream {
             }
             let placed = match self.missed.pop_front() {
                 Some(missed) => Ok(missed),
-                None => self.receiver.recv().await,
+                None => {
+                    let heard = self.hear().await;
+                    // It may have waited for long.
+                    self.ask().await?;
+                    match heard {
+                        Some(heard) => heard,
+                        None => continue,
+                    }
+                }
             };
             match placed {
                 Ok(placed) => {
@@ -272,12 +301,45 @@ impl AdminStream {
         }
     }
 
+    /// Goes on only while its reader may view, and never again once they may not.
+    async fn ask(&mut self) -> Result<(), Error> {
+        if self.over {
+            return Err(Error::Forbidden(Permission::View));
+        }
+        let desk = self.registrar.admin(self.person.clone());
+        if desk.may(Permission::View) {
+            return Ok(());
+        }
+        let asked = desk.allow(Permission::View, None).await;
+        self.over = asked.is_err();
+        asked
+    }
+
+    /// What comes next; `None` when it is time to ask again. The timer is kept from one event
+    /// to the next, since events are many.
+    async fn hear(&mut self) -> Option<Result<Placed, RecvError>> {
+        let registrar = &self.registrar;
+        let pause = self.pause.get_or_insert_with(|| registrar.sleep(ASK_EVERY));
+        let heard = {
+            let mut heard = pin!(self.receiver.recv());
+            poll_fn(|context| match heard.as_mut().poll(context) {
+                Poll::Ready(heard) => Poll::Ready(Some(heard)),
+                Poll::Pending => pause.as_mut().poll(context).map(|()| None),
+            })
+            .await
+        };
+        if heard.is_none() {
+            self.pause = None;
+        }
+        heard
+    }
+
     /// The place of the last update: give it back to go on from there.
     pub fn token(&self) -> String {
         format!("{}.{}", self.hub.inner.admins.hub.simple(), self.place)
     }
 
-    async fn snapshot(&self) -> Result<AdminUpdate, Error> {
+    async fn snapshot(&mut self) -> Result<AdminUpdate, Error> {
         let desk = self.registrar.admin(self.person.clone());
         let page = desk.pending(PageRequest::first(SHOWN)).await?;
         let view = |item: crate::port::PendingItem| {

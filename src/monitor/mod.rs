@@ -43,6 +43,8 @@ pub enum Signal {
     SignatureFailed,
     /// A callback that was settled long ago came again.
     Replayed,
+    /// A learner was refused often, from many addresses.
+    AccessProbed,
     /// So many callbacks were refused or came again that not all of them are recorded.
     Flooded,
     /// Something is not set up: the store or the provider refuses for good.
@@ -69,6 +71,7 @@ words!(Signal {
     WebhookFailed => "webhook_failed",
     SignatureFailed => "signature_failed",
     Replayed => "replayed",
+    AccessProbed => "access_probed",
     Flooded => "flooded",
     ConfigurationWrong => "configuration_wrong",
     PaymentLatency => "payment_latency",

@@ -127,7 +127,7 @@ pub struct AlertRuleProblem {
 impl AlertRule {
     /// The rules that hold unless the host sets others: five failed payments in five minutes,
     /// three failed callbacks in two, one error of configuration, wrong signatures,
-    /// replays and floods, slow payments and slow updates, half the usual payments, a conversion that fell by 30 %, and what waits for a
+    /// replays, floods and access tried from many addresses, slow payments and slow updates, half the usual payments, a conversion that fell by 30 %, and what waits for a
     /// person.
     pub fn standard() -> Vec<Self> {
         let rule = |id: &str, signal, condition, severity, minutes: u32| Self {
@@ -176,6 +176,13 @@ impl AlertRule {
                 "replays",
                 Signal::Replayed,
                 count(3, MINUTE * 10),
+                Warning,
+                30,
+            ),
+            rule(
+                "access_probing",
+                Signal::AccessProbed,
+                count(1, MINUTE * 10),
                 Warning,
                 30,
             ),

@@ -86,6 +86,8 @@ pub enum SecurityEvent {
     Replay,
     /// Somebody at the desk tried what they may not do.
     ActionRefused,
+    /// A learner was refused often, from many addresses.
+    AccessProbing,
 }
 
 words!(SecurityEvent {
@@ -94,6 +96,7 @@ words!(SecurityEvent {
     Malformed => "malformed",
     Replay => "replay",
     ActionRefused => "action_refused",
+    AccessProbing => "access_probing",
 });
 
 /// What a person may do at the desk.

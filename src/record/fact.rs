@@ -279,6 +279,11 @@ pub enum Fact {
         /// How many more came since the last such record.
         unrecorded: u64,
     },
+    /// A learner was refused often, from many addresses: somebody may try what was passed on.
+    AccessProbed {
+        /// How many more there were since the last such record.
+        unrecorded: u64,
+    },
     /// So much of it came within a minute that the rest of it is only counted.
     FloodBegan {
         /// Of what.
@@ -348,6 +353,7 @@ impl Fact {
             Self::NoticeUndelivered { .. } => "notice_undelivered",
             Self::DeliveryRefused { .. }
             | Self::DeliveryRepeated { .. }
+            | Self::AccessProbed { .. }
             | Self::FloodBegan { .. } => "security_event",
         }
     }
@@ -387,6 +393,7 @@ impl Fact {
             Self::DeliveryDead { .. } => Severity::Error,
             Self::DeliveryRefused { .. }
             | Self::DeliveryRepeated { .. }
+            | Self::AccessProbed { .. }
             | Self::FloodBegan { .. }
             | Self::ActionRefused { .. } => Severity::Warning,
             _ => Severity::Info,

@@ -179,6 +179,9 @@ impl Fact {
             Self::DeliveryRepeated { .. } => {
                 "A callback from long ago came again; it changed nothing.".to_owned()
             }
+            Self::AccessProbed { .. } => {
+                "A learner was refused again and again, from many addresses.".to_owned()
+            }
             Self::FloodBegan { of } => {
                 format!(
                     "A flood began: {}. The rest of it is only counted.",

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::deadline::Signal;
+use super::denials::DenialLog;
 use super::health::Pulse;
 use super::key_use::KeyLog;
 use super::provider::Provider;
@@ -332,6 +333,8 @@ impl RegistrarBuilder {
                 forbidden: EventLog::default(),
                 refused: EventLog::default(),
                 repeated: EventLog::default(),
+                probed: EventLog::default(),
+                denials: DenialLog::default(),
                 doubled: EventLog::default(),
                 hints: HintLimit::default(),
                 keys,

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::receipt::{Outcome, Timings};
+use crate::access::DenyReason;
 use crate::monitor::{AlertSeverity, Signal};
 use crate::reason::{ApprovalCause, SecurityEvent};
 
@@ -68,6 +69,22 @@ pub(super) fn webhook(outcome: &Outcome, granted: bool, timings: &Timings) {
 /// Somebody means no good, or is broken.
 pub(super) fn security(event: SecurityEvent) {
     counter!("coursegate_security_events_total", 1, "event" => event.as_str());
+}
+
+/// A learner was refused.
+pub(super) fn denied(reason: DenyReason) {
+    let reason = match reason {
+        DenyReason::NoGrant => "no_grant",
+        DenyReason::Ended { .. } => "ended",
+        DenyReason::Suspended { .. } => "suspended",
+        DenyReason::Expired { .. } => "expired",
+        DenyReason::NotStarted { .. } => "not_started",
+        DenyReason::KindNotCovered => "kind_not_covered",
+        DenyReason::LevelTooLow { .. } => "level_too_low",
+        DenyReason::UnknownRestriction => "unknown_restriction",
+        DenyReason::Restricted { .. } => "restricted",
+    };
+    counter!("coursegate_access_denied_total", 1, "reason" => reason);
 }
 
 /// Something was committed that operators count.

@@ -24,6 +24,7 @@ mod builder;
 mod chain;
 mod checkout;
 mod deadline;
+mod denials;
 mod entrance;
 mod error;
 mod explanation;
@@ -116,6 +117,8 @@ struct Inner {
     forbidden: security::EventLog,
     refused: security::EventLog,
     repeated: security::EventLog,
+    probed: security::EventLog,
+    denials: denials::DenialLog,
     doubled: security::EventLog,
     hints: security::HintLimit,
     keys: key_use::KeyLog,
@@ -143,6 +146,12 @@ where
 impl Registrar {
     fn now(&self) -> DateTime<Utc> {
         self.inner.clock.now()
+    }
+
+    /// A wait by the same clock.
+    #[cfg(feature = "live")]
+    pub(crate) fn sleep(&self, duration: std::time::Duration) -> crate::port::Sleep {
+        self.inner.clock.sleep(duration)
     }
 
     /// Runs a use case within the outer deadline.

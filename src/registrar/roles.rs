@@ -14,7 +14,7 @@ impl Admin<'_> {
     }
 
     /// Goes on only with a permission; that somebody lacks it is recorded.
-    pub(super) async fn allow(
+    pub(crate) async fn allow(
         &self,
         permission: Permission,
         about: Option<EnrollmentId>,

@@ -13,6 +13,7 @@ use crate::evidence::{Confirmation, StatedAmount};
 use crate::ids::{PayLinkId, Reference};
 use crate::payment::ProviderStatus;
 use crate::port::{Committed, Lookup};
+use crate::reason::Permission;
 use crate::record::Fact;
 
 /// A link as young as this may be one whose making is still under way here.
@@ -52,8 +53,10 @@ impl Admin<'_> {
     /// nobody here knows of. The worker does this every day for the last few days.
     ///
     /// # Errors
-    /// [`Error::NoGateway`], [`Error::Gateway`] or the store's errors.
+    /// [`Error::Forbidden`] without the permission to replay; [`Error::NoGateway`];
+    /// [`Error::Gateway`]; or the store's errors.
     pub async fn sweep(&self, from: NaiveDate, to: NaiveDate) -> Result<SweepReport, Error> {
+        self.allow(Permission::Replay, None).await?;
         self.registrar.sweep(from, to).await
     }
 }

@@ -175,3 +175,144 @@ fn no_web_framework_and_no_runtime_in_the_library() {
         );
     }
 }
+
+/// Public methods of `Admin` that need no permission: this one tells what somebody may do.
+const UNASKED: &[&str] = &["may"];
+
+/// The public methods in every `impl Admin`, each with its body.
+fn methods_of_admin(source: &str) -> Vec<(String, String)> {
+    let mut methods: Vec<(String, String)> = Vec::new();
+    let (mut inside, mut open) = (false, false);
+    for line in source.lines() {
+        if line.starts_with("impl") {
+            inside = line.contains("Admin<") && !line.contains(" for ");
+            open = false;
+        }
+        if !inside {
+            continue;
+        }
+        let head = ["pub fn ", "pub async fn ", "pub const fn "];
+        let name = head
+            .iter()
+            .find_map(|head| line.strip_prefix("    ")?.strip_prefix(head));
+        if let Some(name) = name {
+            let name = name.split(['(', '<']).next().unwrap().to_owned();
+            methods.push((name, String::new()));
+            open = true;
+        }
+        if open {
+            let body = &mut methods.last_mut().unwrap().1;
+            body.push_str(line);
+            body.push('\n');
+            open = line != "    }";
+        }
+    }
+    methods
+}
+
+/// The public methods that do something before they ask for a permission, or never ask.
+fn unasked(source: &str) -> Vec<String> {
+    let methods = methods_of_admin(source);
+    // Nothing is read, written or looked up before the question: each of these would wait, or go
+    // through the registrar.
+    let asks_first = |body: &str, question: &str| {
+        body.split_once(question).is_some_and(|(before, after)| {
+            let before = before.split_once('{').map_or("", |(_, before)| before);
+            let (waits, reaches) = (before.contains(".await"), before.contains("registrar"));
+            !waits && !reaches && after.contains(".await")
+        })
+    };
+    let mut asked: BTreeSet<String> = BTreeSet::new();
+    loop {
+        let more: Vec<String> = methods
+            .iter()
+            .filter(|(name, body)| {
+                let delegates = |to: &String| asks_first(body, &format!("self.{to}("));
+                !asked.contains(name)
+                    && (asks_first(body, "self.allow(") || asked.iter().any(delegates))
+            })
+            .map(|(name, _)| name.clone())
+            .collect();
+        if more.is_empty() {
+            break;
+        }
+        asked.extend(more);
+    }
+    let names = methods.into_iter().map(|(name, _)| name);
+    names
+        .filter(|name| !asked.contains(name) && !UNASKED.contains(&name.as_str()))
+        .collect()
+}
+
+#[test]
+fn every_call_of_the_desk_asks_for_a_permission_before_anything_else() {
+    let sources: String = files()
+        .into_iter()
+        .filter(|(file, _)| top(file) == "registrar")
+        .map(|(_, code)| code + "\n")
+        .collect();
+    let found = methods_of_admin(&sources).len();
+    assert!(found > 35, "only {found} methods were found");
+    assert_eq!(unasked(&sources), Vec::<String>::new());
+}
+
+#[test]
+fn a_call_of_the_desk_that_does_not_ask_is_found() {
+    let source = "
+impl Admin<'_> {
+    pub fn may(&self) -> bool {
+        true
+    }
+
+    pub async fn asks(&self, note: impl Into<Note>) -> Result<(), Error> {
+        let note = note.into();
+        self.allow(Permission::View, None).await?;
+        self.registrar.work(note).await
+    }
+
+    pub async fn delegates(&self) -> Result<(), Error> {
+        Ok(self.asks(\"\").await?)
+    }
+
+    pub async fn never_asks(&self) -> Result<(), Error> {
+        self.registrar.work().await
+    }
+
+    pub fn looks(&self) -> usize {
+        self.registrar.inner.size
+    }
+
+    pub async fn reads_first(&self) -> Result<(), Error> {
+        let found = self.registrar.read().await?;
+        self.allow(Permission::View, None).await?;
+        Ok(found)
+    }
+
+    pub async fn delegates_to_one_that_does_not(&self) -> Result<(), Error> {
+        self.never_asks().await
+    }
+
+    async fn own(&self) {}
+}
+
+impl<'a> Admin<'a> {
+    pub async fn in_another_block(&self) -> Result<(), Error> {
+        self.registrar.work().await
+    }
+}
+
+impl Registrar {
+    pub async fn of_somebody_else(&self) {}
+}
+";
+    assert_eq!(
+        unasked(source),
+        [
+            "never_asks",
+            "looks",
+            "reads_first",
+            "delegates_to_one_that_does_not",
+            "in_another_block"
+        ]
+    );
+}

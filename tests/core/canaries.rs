@@ -356,7 +356,7 @@ impl Streams {
         let learner = hub.learner(&world.registrar, visitor("thandi"), courses, None);
         Self {
             learner: learner.await.unwrap(),
-            admin: hub.admins(&world.registrar, admin(), None),
+            admin: hub.admins(&world.registrar, admin(), None).await.unwrap(),
             heard: String::new(),
         }
     }

@@ -1,16 +1,18 @@
 //! Streams of what changed: complete, in order, for whom they are, and for nobody else.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use coursegate::access::{CardText, Terms};
 use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::live::{AdminStream, AdminUpdate, Hub, LearnerStream, LearnerToken, LearnerUpdate};
 use coursegate::payment::Method;
-use coursegate::port::{EventPublisher, PublishError, Records, SystemClock};
-use coursegate::reason::HoldReason;
-use coursegate::record::Record;
+use coursegate::port::{EventPublisher, PageRequest, PublishError, Records, SystemClock};
+use coursegate::reason::{HoldReason, Permission};
+use coursegate::record::{Fact, Record};
 use coursegate::registrar::{CourseCard, NewGrant};
-use coursegate::{CourseId, PayLinkId};
+use coursegate::{CourseId, Error, PayLinkId, PersonId};
 
 use crate::support::{World, admin, config, course, learner, request, visitor};
 
@@ -233,7 +235,7 @@ async fn read(stream: &mut LearnerStream, shown: &mut Option<CourseCard>, seed: 
 async fn admins_see_the_queue_and_then_what_happens_to_it() {
     let (world, hub) = world();
     world.enrol("thandi", Method::BankTransfer).await;
-    let mut stream = hub.admins(&world.registrar, admin(), None);
+    let mut stream = hub.admins(&world.registrar, admin(), None).await.unwrap();
     let Some(AdminUpdate::Snapshot { pending, more }) = event(&mut stream).await else {
         panic!("no snapshot first")
     };
@@ -268,7 +270,10 @@ async fn admins_see_the_queue_and_then_what_happens_to_it() {
         .unwrap();
     world.pass().await;
     // Whoever was away hears all of it; and nothing personal is in it.
-    let mut resumed = hub.admins(&world.registrar, admin(), Some(&token));
+    let mut resumed = hub
+        .admins(&world.registrar, admin(), Some(&token))
+        .await
+        .unwrap();
     for stream in [&mut stream, &mut resumed] {
         let mut decided = 0;
         while let Some(AdminUpdate::Event(happened)) = event(stream).await {
@@ -285,7 +290,10 @@ async fn admins_see_the_queue_and_then_what_happens_to_it() {
         &token.replace(|c: char| c.is_ascii_digit(), "f"),
         "a.b.c",
     ] {
-        let mut stream = hub.admins(&world.registrar, admin(), Some(odd));
+        let mut stream = hub
+            .admins(&world.registrar, admin(), Some(odd))
+            .await
+            .unwrap();
         assert!(
             matches!(event(&mut stream).await, Some(AdminUpdate::Snapshot { .. })),
             "{odd}"
@@ -293,10 +301,87 @@ async fn admins_see_the_queue_and_then_what_happens_to_it() {
     }
 }
 
+/// A world where a person may view as long as a switch is on.
+fn guarded() -> (World, Hub, Arc<AtomicBool>) {
+    let hub = Hub::new();
+    let (publisher, allowed) = (hub.clone(), Arc::new(AtomicBool::new(true)));
+    let switch = allowed.clone();
+    let world = World::with(Settings::new(1), config(), |builder| {
+        let permissions =
+            move |_: &PersonId, what| what == Permission::Approve || switch.load(Ordering::Relaxed);
+        builder.publisher(publisher).permissions(permissions)
+    });
+    (world, hub, allowed)
+}
+
+async fn refusals(world: &World) -> usize {
+    let page = PageRequest::first(100);
+    let records = world.store.unassigned(page).await.unwrap().items;
+    let refused = |record: &&Record| matches!(record.fact, Fact::ActionRefused { .. });
+    records.iter().filter(refused).count()
+}
+
+const FORBIDDEN: Error = Error::Forbidden(Permission::View);
+
+#[tokio::test]
+async fn nobody_opens_the_admins_stream_without_permission_nor_goes_on_with_it() {
+    let (world, hub, allowed) = guarded();
+    let mut stream = hub.admins(&world.registrar, admin(), None).await.unwrap();
+    assert!(event(&mut stream).await.is_some());
+    let token = stream.token();
+    allowed.store(false, Ordering::Relaxed);
+    for since in [None, Some(token.as_str())] {
+        let refused = hub.admins(&world.registrar, admin(), since).await;
+        assert_eq!(refused.unwrap_err(), FORBIDDEN);
+    }
+    assert_eq!(refusals(&world).await, 2);
+}
+
+#[tokio::test]
+async fn an_event_does_not_reach_an_admin_who_lost_the_permission() {
+    let (world, hub, allowed) = guarded();
+    let mut stream = hub.admins(&world.registrar, admin(), None).await.unwrap();
+    assert!(event(&mut stream).await.is_some());
+    let waiting = tokio::spawn(async move {
+        let said = stream.next().await;
+        (stream, said)
+    });
+    tokio::task::yield_now().await;
+    allowed.store(false, Ordering::Relaxed);
+    world.enrol("thandi", Method::BankTransfer).await;
+    world.pass().await;
+    let (mut stream, said) = waiting.await.unwrap();
+    assert_eq!(said.unwrap_err(), FORBIDDEN);
+    // It is over, and was recorded once.
+    allowed.store(true, Ordering::Relaxed);
+    for _ in 0..3 {
+        assert_eq!(stream.next().await.unwrap_err(), FORBIDDEN);
+    }
+    assert_eq!(refusals(&world).await, 1);
+}
+
+#[tokio::test]
+async fn a_quiet_stream_ends_within_a_minute_of_the_permission() {
+    let (world, hub, allowed) = guarded();
+    let mut stream = hub.admins(&world.registrar, admin(), None).await.unwrap();
+    assert!(event(&mut stream).await.is_some());
+    let waiting = tokio::spawn(async move { stream.next().await });
+    for minutes in 0..3 {
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished(), "after {minutes} minutes");
+        world.advance(60);
+    }
+    tokio::task::yield_now().await;
+    allowed.store(false, Ordering::Relaxed);
+    world.advance(60);
+    let ended = tokio::time::timeout(Duration::from_secs(5), waiting).await;
+    assert_eq!(ended.unwrap().unwrap().unwrap_err(), FORBIDDEN);
+}
+
 #[tokio::test]
 async fn an_admin_who_falls_behind_is_shown_the_queue_anew() {
     let (world, hub) = world();
-    let mut slow = hub.admins(&world.registrar, admin(), None);
+    let mut slow = hub.admins(&world.registrar, admin(), None).await.unwrap();
     assert!(event(&mut slow).await.is_some());
     for number in 0..400 {
         world
@@ -464,7 +549,7 @@ async fn a_probe_says_whether_live_updates_arrive() {
     let (world, hub) = world();
     let worker = world.registrar.worker();
     let task = tokio::spawn(async move { worker.run(std::future::pending()).await });
-    let mut stream = hub.admins(&world.registrar, admin(), None);
+    let mut stream = hub.admins(&world.registrar, admin(), None).await.unwrap();
     let before = world
         .case(world.enrol("thandi", Method::Card).await.enrollment)
         .await;

@@ -62,6 +62,7 @@ async fn what_is_documented_is_measured() {
         .approve(id, "canary-note")
         .await
         .unwrap();
+    assert!(!world.may_enter("nobody@canary.example").await);
     for _ in 0..3 {
         world.registrar.receive(with_signature(b"{}", "00")).await;
     }
@@ -91,6 +92,7 @@ async fn what_is_documented_is_measured() {
     for line in [
         "coursegate_webhooks_total{outcome=\"refused\"}",
         "coursegate_approvals_total{cause=\"manual_admin_approval\"}",
+        "coursegate_access_denied_total{reason=\"no_grant\"}",
         "coursegate_webhook_seconds{stage=\"persistence\",quantile",
         "coursegate_inbox{state=\"dead\"}",
     ] {

@@ -42,6 +42,7 @@ async fn try_everything(
         until: crate::support::start(),
         offset: chrono::FixedOffset::east_opt(7200).unwrap(),
     };
+    let day = crate::support::start().date_naive();
     let new = NewGrant {
         learner: learner("thandi"),
         course: course(),
@@ -95,6 +96,7 @@ async fn try_everything(
         Replay "replay" desk.replay(&"x".into());
         Replay "reconcile" desk.reconcile(&PaymentFilter::default(), PageRequest::first(first));
         Replay "audit" desk.audit(None, first);
+        Replay "sweep" desk.sweep(day, day);
         Replay "close_concern" desk.close_concern(&"x".into(), "");
     }
     let bulk = desk.approve_all(&[id], "", false).await;
@@ -145,6 +147,7 @@ async fn nobody_does_more_than_they_may() {
         "personal",
         "migration",
         "grants",
+        "sweep",
     ]
     .iter()
     .map(|name| {

@@ -101,7 +101,11 @@ async fn what_happens_at_one_instance_shows_at_the_other() {
         )
         .await
         .unwrap();
-    let mut queue = there.hub.admins(&there.registrar, admin(), None);
+    let mut queue = there
+        .hub
+        .admins(&there.registrar, admin(), None)
+        .await
+        .unwrap();
     shows(&mut cards, "not_enrolled").await;
     tells(&mut queue, |update| {
         matches!(update, AdminUpdate::Snapshot { .. })

@@ -27,6 +27,7 @@ mod migrations;
 mod mix;
 mod mixes;
 mod personal;
+mod plans;
 mod pooler;
 mod races;
 mod reads;

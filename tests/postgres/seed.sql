@@ -30,17 +30,17 @@ INSERT INTO coursegate.grants
     (id, learner, course, enrollment, source, payment, level, kinds, restrictions, starts_at)
 SELECT e.id, e.learner, e.course, e.id, 'payment', a.reference, 'full', '["full"]', '[]', a.paid_at
 FROM coursegate.enrollments AS e JOIN coursegate.attempts AS a ON a.enrollment = e.id
-WHERE a.status = 'paid';
+WHERE a.status = 'paid' AND a.reference LIKE 'SEED-%';
 
 INSERT INTO coursegate.inbox
     (key, received_at, path, body, signed_key, signed_form, pay_link, reference, enrollment, state,
      outcome, tries)
 SELECT link || '/SUCCESS/' || reference, paid_at, '/payments/ikhokha', '{}', 'primary', 'raw', link,
        reference, enrollment, 'settled', 'applied', 0
-FROM coursegate.attempts WHERE status = 'paid';
+FROM coursegate.attempts WHERE status = 'paid' AND reference LIKE 'SEED-%';
 
 INSERT INTO coursegate.records (id, enrollment, version, learner, course, event, notice, severity, fact, actor, source, at)
-SELECT gen_random_uuid(), e.id, v, e.learner, e.course, 'enrollment_created',
+SELECT ('019c0000-000' || v || substr(e.id::text, 14))::uuid, e.id, v, e.learner, e.course, 'enrollment_created',
        CASE WHEN v = 2 THEN 'approval_needed' END, 'info',
        CASE WHEN v = 2 THEN '{"fact":"first_approval"}'
            ELSE '{"declared":"card","fact":"enrollment_created","price":{"currency":"ZAR","minor":49900}}' END,

@@ -20,12 +20,15 @@ pub(super) const TABLES: [(&str, &[&str]); 14] = [
 ];
 
 /// Functions that the calls run, themselves or by one another.
-pub(super) const FUNCTIONS: [&str; 7] = [
+pub(super) const FUNCTIONS: [&str; 10] = [
     "commit",
     "deliveries",
+    "each",
     "empty_records",
     "erase",
     "kept_text",
+    "listed",
+    "numbers",
     "personal_text",
     "seal",
 ];

@@ -97,56 +97,62 @@ impl Statements {
             grants: own("SELECT row_to_json(g) FROM coursegate.grants AS g
                  WHERE learner = $1 AND course = $2 ORDER BY starts_at, id"),
             claim_inbox: own("UPDATE coursegate.inbox AS due SET leased_until = $2
-                 FROM (SELECT key FROM coursegate.inbox
-                       WHERE state IN ('waiting', 'parked') AND next_at <= $1
-                         AND (leased_until IS NULL OR leased_until <= $1)
-                       ORDER BY next_at, key LIMIT $3 FOR UPDATE SKIP LOCKED) AS free
+                 FROM coursegate.each(ARRAY(
+                     SELECT key FROM coursegate.inbox
+                     WHERE state IN ('waiting', 'parked') AND next_at <= $1
+                       AND (leased_until IS NULL OR leased_until <= $1)
+                     ORDER BY next_at, key LIMIT $3 FOR UPDATE SKIP LOCKED)) AS free (key)
                  WHERE due.key = free.key
                  RETURNING row_to_json(due)"),
             // Whoever locks the oldest record of an enrollment may take those behind it too;
             // nobody may take one that has an older one before it.
-            claim_outbox: own("WITH heads AS (
-                     SELECT record, enrollment, due_at FROM coursegate.outbox AS o
-                     WHERE due_at <= $1 AND NOT EXISTS (
-                         SELECT FROM coursegate.outbox AS older
-                         WHERE older.enrollment = o.enrollment
-                           AND (older.version, older.record) < (o.version, o.record))
-                     ORDER BY due_at, version, record LIMIT $3 FOR UPDATE SKIP LOCKED),
-                 mine AS (
-                     SELECT o.record FROM heads
+            claim_outbox: own("WITH mine AS (
+                     SELECT o.record
+                     FROM coursegate.each(ARRAY(
+                         SELECT o FROM coursegate.outbox AS o
+                         WHERE due_at <= $1 AND NOT EXISTS (
+                             SELECT FROM coursegate.outbox AS older
+                             WHERE older.enrollment = o.enrollment
+                               AND (older.version, older.record) < (o.version, o.record))
+                         ORDER BY due_at, version, record LIMIT $3 FOR UPDATE SKIP LOCKED)) AS head
                      JOIN coursegate.outbox AS o
-                       ON o.record = heads.record OR o.enrollment = heads.enrollment
+                       ON o.record = head.record OR o.enrollment = head.enrollment
                      WHERE NOT EXISTS (
                          SELECT FROM coursegate.outbox AS held
                          WHERE held.enrollment = o.enrollment AND held.due_at > $1
                            AND (held.version, held.record) <= (o.version, o.record))
-                     ORDER BY heads.due_at, heads.record, o.version, o.record LIMIT $3),
+                     ORDER BY head.due_at, head.record, o.version, o.record LIMIT $3),
                  leased AS (
-                     UPDATE coursegate.outbox AS o SET due_at = $2 FROM mine
+                     UPDATE coursegate.outbox AS o SET due_at = $2
+                     FROM coursegate.each(ARRAY(SELECT record FROM mine)) AS mine (record)
                      WHERE o.record = mine.record RETURNING o.record)
-                 SELECT row_to_json(r) FROM leased
+                 SELECT row_to_json(r)
+                 FROM coursegate.each(ARRAY(SELECT record FROM leased)) AS leased (record)
                  JOIN coursegate.records AS r ON r.id = leased.record"),
             claim_timers: own(&claim_timers_text("kind <> 'notice'")),
             claim_notices: own(&claim_timers_text("kind = 'notice'")),
             // A timer that was set anew meanwhile is due at another time, and is left alone.
             settle_timers: own("WITH over AS (
                      DELETE FROM coursegate.timers AS t
-                     USING unnest($1::text[], $2::text[], $3::timestamptz[]) AS o (kind, name, seen)
-                     WHERE t.kind = o.kind AND t.name = o.name AND t.due_at = o.seen),
+                     USING coursegate.numbers(cardinality($1::text[])) AS n
+                     WHERE t.kind = ($1)[n] AND t.name = ($2::text[])[n]
+                       AND t.due_at = ($3::timestamptz[])[n]),
                  again AS (
                      UPDATE coursegate.timers AS t
-                     SET due_at = a.next_at, cursor = a.cursor, leased_until = NULL
-                     FROM unnest($4::text[], $5::text[], $6::timestamptz[], $7::timestamptz[],
-                                 $8::text[]) AS a (kind, name, seen, next_at, cursor)
-                     WHERE t.kind = a.kind AND t.name = a.name AND t.due_at = a.seen)
+                     SET due_at = ($7::timestamptz[])[n], cursor = ($8::text[])[n], leased_until = NULL
+                     FROM coursegate.numbers(cardinality($4::text[])) AS n
+                     WHERE t.kind = ($4)[n] AND t.name = ($5::text[])[n]
+                       AND t.due_at = ($6::timestamptz[])[n])
                  INSERT INTO coursegate.timers (kind, name, due_at)
                  SELECT * FROM unnest($9::text[], $10::text[], $11::timestamptz[])
                  ON CONFLICT DO NOTHING"),
             settle: own("WITH published AS (
-                     DELETE FROM coursegate.outbox WHERE record = ANY ($1))
-                 UPDATE coursegate.outbox AS o SET due_at = later.next_at
-                 FROM unnest($2::uuid[], $3::timestamptz[]) AS later (record, next_at)
-                 WHERE o.record = later.record"),
+                     DELETE FROM coursegate.outbox AS o
+                     USING coursegate.each($1::uuid[]) AS done (record)
+                     WHERE o.record = done.record)
+                 UPDATE coursegate.outbox AS o SET due_at = ($3::timestamptz[])[n]
+                 FROM coursegate.numbers(cardinality($2::uuid[])) AS n
+                 WHERE o.record = ($2)[n]"),
             record: own("SELECT row_to_json(r) FROM coursegate.records AS r WHERE id = $1"),
             // The newest of each kind, and of these the newest.
             notices: own("SELECT json_build_object('record', row_to_json(n), 'read', n.read)
@@ -272,9 +278,10 @@ fn awkward_reasons() -> String {
 fn claim_timers_text(kinds: &str) -> String {
     format!(
         "UPDATE coursegate.timers AS due SET leased_until = $2
-         FROM (SELECT kind, name FROM coursegate.timers
-               WHERE {kinds} AND due_at <= $1 AND (leased_until IS NULL OR leased_until <= $1)
-               ORDER BY due_at, kind, name LIMIT $3 FOR UPDATE SKIP LOCKED) AS free
+         FROM coursegate.each(ARRAY(
+             SELECT t FROM coursegate.timers AS t
+             WHERE {kinds} AND due_at <= $1 AND (leased_until IS NULL OR leased_until <= $1)
+             ORDER BY due_at, kind, name LIMIT $3 FOR UPDATE SKIP LOCKED)) AS free
          WHERE due.kind = free.kind AND due.name = free.name
          RETURNING row_to_json(due)"
     )

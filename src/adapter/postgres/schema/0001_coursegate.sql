@@ -479,6 +479,26 @@ CREATE TABLE coursegate.statement_rows (
 );
 CREATE INDEX statement_rows_by_day ON coursegate.statement_rows ((state = 'open'), booked_on DESC, checksum);
 
+-- What a list holds: rows of JSON, entries of an array, numbers from 1 on. Each is for the planner one
+-- row, so that what is joined to it is looked up by an index. Functions of Postgres that make
+-- rows are taken for ten or a hundred, and for so many a table is read from end to end as long as it
+-- is small. In PL/pgSQL, since a function in SQL would be inlined.
+CREATE FUNCTION coursegate.listed(kind anyelement, list jsonb) RETURNS SETOF anyelement
+    LANGUAGE plpgsql STABLE ROWS 1 SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN QUERY SELECT * FROM jsonb_populate_recordset(kind, list);
+END $$;
+CREATE FUNCTION coursegate.each(list anyarray) RETURNS SETOF anyelement
+    LANGUAGE plpgsql IMMUTABLE ROWS 1 SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN QUERY SELECT * FROM unnest(list);
+END $$;
+CREATE FUNCTION coursegate.numbers(last integer) RETURNS SETOF integer
+    LANGUAGE plpgsql IMMUTABLE ROWS 1 SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN QUERY SELECT generate_series(1, last);
+END $$;
+
 -- The deliveries for an enrollment, oldest first: their keys begin with a pay link of it, or
 -- with none.
 CREATE FUNCTION coursegate.deliveries(about uuid) RETURNS SETOF coursegate.inbox
@@ -498,7 +518,7 @@ BEGIN
     UPDATE coursegate.enrollments SET learner = pseudonym WHERE id = about;
     UPDATE coursegate.attempts SET learner = pseudonym WHERE enrollment = about;
     UPDATE coursegate.grants AS g SET learner = pseudonym
-        FROM jsonb_populate_recordset(NULL::coursegate.grants, given) AS new WHERE g.id = new.id;
+        FROM coursegate.listed(NULL::coursegate.grants, given) AS new WHERE g.id = new.id;
     UPDATE coursegate.inbox AS i SET body = NULL, body_key = NULL, state = 'settled',
         outcome = coalesce(i.outcome, 'no_effect'), next_at = NULL, cause = NULL, leased_until = NULL
         FROM coursegate.deliveries(about) AS d WHERE i.key = d.key;
@@ -515,8 +535,11 @@ END $$;
 -- Rows are always locked in the same order: enrollment, inbox, attempts, grants, timers. Under READ
 -- COMMITTED the second of two writers waits at the first of these, and then sees what the
 -- first one wrote.
+--
+-- A connection keeps the plans of its first commits. Without scans they are right for a school that
+-- has grown since.
 CREATE FUNCTION coursegate.commit(change jsonb) RETURNS text
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
 DECLARE
     expected bigint := change ->> 'expected';
     e coursegate.enrollments := jsonb_populate_record(NULL::coursegate.enrollments, change -> 'enrollment');
@@ -572,7 +595,7 @@ BEGIN
             paid_currency = a.paid_currency, paid_method = a.paid_method, grade = a.grade,
             standing = a.standing, held_reason = a.held_reason, refunds = a.refunds,
             returned = a.returned, proof = a.proof
-            FROM jsonb_populate_recordset(NULL::coursegate.attempts, change -> 'attempts') AS a
+            FROM coursegate.listed(NULL::coursegate.attempts, change -> 'attempts') AS a
             WHERE old.reference = a.reference AND old.enrollment = a.enrollment;
         GET DIAGNOSTICS changed = ROW_COUNT;
         IF changed < jsonb_array_length(change -> 'attempts') THEN
@@ -588,7 +611,7 @@ BEGIN
                        a.declared, a.link, a.link_url,
                        a.status, a.paid_at, a.paid_amount, a.paid_currency, a.paid_method, a.grade,
                        a.standing, a.held_reason, a.refunds, a.returned, a.proof, a.created_at
-                FROM jsonb_populate_recordset(NULL::coursegate.attempts, change -> 'attempts') AS a
+                FROM coursegate.listed(NULL::coursegate.attempts, change -> 'attempts') AS a
                 WHERE NOT EXISTS (SELECT FROM coursegate.attempts AS b
                                   WHERE b.reference = a.reference AND b.enrollment = a.enrollment)
                 ON CONFLICT (reference) DO NOTHING;
@@ -602,7 +625,7 @@ BEGIN
     IF change ? 'wakes' THEN
         -- A delivery that found nothing may be about one of these.
         UPDATE coursegate.inbox AS parked SET next_at = a.created_at
-            FROM jsonb_populate_recordset(NULL::coursegate.attempts, change -> 'wakes') AS a
+            FROM coursegate.listed(NULL::coursegate.attempts, change -> 'wakes') AS a
             WHERE parked.state = 'parked' AND (parked.reference = a.reference OR parked.pay_link = a.link);
     END IF;
 
@@ -619,7 +642,7 @@ BEGIN
 
     IF change ? 'stops' THEN
         DELETE FROM coursegate.timers AS old
-            USING jsonb_populate_recordset(NULL::coursegate.timers, change -> 'stops') AS t
+            USING coursegate.listed(NULL::coursegate.timers, change -> 'stops') AS t
             WHERE old.kind = t.kind AND old.name = t.name;
     END IF;
     IF change ? 'timers' THEN

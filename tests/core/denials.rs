@@ -1,0 +1,141 @@
+//! Learners who are refused: counted by reason, and an event when they come from everywhere.
+
+use std::net::IpAddr;
+
+use coursegate::access::{Context, Question, ResourceKind};
+use coursegate::payment::Method;
+use coursegate::port::{PageRequest, Records};
+use coursegate::reason::{SecurityEvent, Severity};
+use coursegate::record::{Fact, Record};
+
+use crate::support::{World, course, learner};
+
+fn question(name: &str, address: Option<&str>) -> Question {
+    let context = Context {
+        ip: address.map(|address| address.parse::<IpAddr>().unwrap()),
+        ..Context::default()
+    };
+    Question::new(learner(name), course(), ResourceKind::Lesson).from(context)
+}
+
+/// Refused so often, each time from another of so many addresses, with pauses of some seconds.
+async fn refused(world: &World, name: &str, times: usize, addresses: usize, pause: u64) {
+    for round in 0..times {
+        let address = format!("203.0.113.{}", round % addresses);
+        let asked = question(name, Some(&address));
+        let answer = world.registrar.access(&asked).await.unwrap();
+        assert!(!answer.is_allowed());
+        world.advance(pause);
+    }
+}
+
+async fn told(world: &World) -> Vec<Record> {
+    let page = PageRequest::first(500);
+    let mut records = world.store.unassigned(page).await.unwrap().items;
+    records.retain(|record| {
+        let of = SecurityEvent::AccessProbing;
+        matches!(record.fact, Fact::AccessProbed { .. }) || record.fact == Fact::FloodBegan { of }
+    });
+    records
+}
+
+#[tokio::test]
+async fn a_learner_refused_often_from_many_addresses_is_an_event() {
+    let world = World::new();
+    let id = world
+        .enrol("thandi@canary.example", Method::BankTransfer)
+        .await
+        .enrollment;
+    refused(&world, "thandi@canary.example", 19, 5, 1).await;
+    assert_eq!(told(&world).await, []);
+    refused(&world, "thandi@canary.example", 1, 1, 1).await;
+    let records = told(&world).await;
+    assert_eq!(records.len(), 1);
+    let fact = &records[0].fact;
+    assert_eq!(
+        (fact.event(), fact.severity()),
+        ("security_event", Severity::Warning)
+    );
+    // It names the enrollment, and neither learner nor addresses.
+    let note = records[0].note.as_ref().unwrap().as_str();
+    assert_eq!(note, format!("enrollment {id}"));
+    let text = serde_json::to_string(&records[0]).unwrap();
+    assert!(
+        !text.contains("canary") && !text.contains("203.0"),
+        "{text}"
+    );
+    assert!(!fact.sentence().contains("canary"));
+    // Once in ten minutes, however often they are refused.
+    refused(&world, "thandi@canary.example", 400, 9, 1).await;
+    assert_eq!(told(&world).await.len(), 1);
+    refused(&world, "thandi@canary.example", 400, 9, 1).await;
+    assert_eq!(told(&world).await.len(), 2);
+    // And the desk hears of it.
+    world.pass().await;
+    let alerts = world.registrar.alerts();
+    assert!(alerts.iter().any(|alert| alert.rule == "access_probing"));
+}
+
+#[tokio::test]
+async fn few_refusals_few_addresses_and_long_pauses_are_none() {
+    let world = World::new();
+    refused(&world, "few-addresses", 500, 4, 1).await;
+    refused(&world, "few-refusals", 19, 19, 1).await;
+    // Twenty in ten minutes are one every 31 seconds and a half.
+    refused(&world, "long-pauses", 200, 20, 32).await;
+    for _ in 0..100 {
+        let nowhere = question("no-address", None);
+        world.registrar.access(&nowhere).await.unwrap();
+    }
+    for round in 0..100 {
+        // One connection, whose address changes.
+        let address = format!("2001:db8:1:2::{round}");
+        let asked = question("one-network", Some(&address));
+        world.registrar.access(&asked).await.unwrap();
+    }
+    for round in 0..100 {
+        let name = format!("learner-{round}");
+        refused(&world, &name, 1, 1, 0).await;
+    }
+    assert_eq!(told(&world).await, []);
+}
+
+#[tokio::test]
+async fn many_such_learners_do_not_fill_the_store() {
+    let world = World::new();
+    for number in 0..200 {
+        refused(&world, &format!("learner-{number}"), 20, 5, 0).await;
+    }
+    let records = told(&world).await;
+    assert_eq!(
+        records.len(),
+        61,
+        "so many a minute, and that a flood began"
+    );
+    // Nobody is enrolled, so there is nothing to name.
+    assert!(records.iter().all(|record| record.note.is_none()));
+    world.advance(60);
+    refused(&world, "one-more", 20, 5, 0).await;
+    let last = told(&world).await.pop().unwrap().fact;
+    assert!(matches!(
+        last,
+        Fact::AccessProbed {
+            unrecorded: 140,
+            ..
+        }
+    ));
+}
+
+#[tokio::test]
+async fn who_may_enter_is_no_event() {
+    let world = World::new();
+    let (_, _, link) = world.attempt("thandi", Method::Card).await;
+    world
+        .pay(&link, coursegate::adapter::simulator::Choice::Card)
+        .await;
+    for round in 0..200 {
+        let asked = question("thandi", Some(&format!("203.0.113.{round}")));
+        assert!(world.registrar.access(&asked).await.unwrap().is_allowed());
+    }
+    assert_eq!(told(&world).await, []);
+}
