@@ -139,13 +139,13 @@ pub(super) fn records() -> Made<Vec<Record>> {
             start() + Duration::nanoseconds(1_234_567_891 * number),
         );
         let mut full = plain.clone().about(
-            LearnerId::new("thandi \"😀\" \\ é\u{e000}")?,
+            LearnerId::new("thandi \"😀\" \\ é\u{10348}")?,
             CourseId::new("rust-101")?,
         );
         full.id = ids.record();
         full.enrollment = Some(enrollment);
         full.version.0 = u64::try_from(i64::MAX)?;
-        full.who = Actor::Admin(PersonId::new("amahle \"boss\" \\ 😀")?);
+        full.who = Actor::Admin(PersonId::new("amahle \"boss\" \\ ~")?);
         full.note = Some(Note::new("said: \"\u{7f}\\n\" 😀 \u{ffff}\u{2029} </b>"));
         let card = match number % 2 {
             0 => r#""response_code":"00""#,

@@ -158,7 +158,13 @@ impl School {
         let desk = self.registrar.admin(admin());
         for name in [format!("kept-{round}"), format!("erased-{round}")] {
             let wish = request(&name, Method::BankTransfer);
-            let id = self.registrar.enrol(wish).await.unwrap().enrollment.unwrap();
+            let id = self
+                .registrar
+                .enrol(wish)
+                .await
+                .unwrap()
+                .enrollment
+                .unwrap();
             if name.starts_with("kept") {
                 desk.approve(id, "").await.unwrap();
             } else {
