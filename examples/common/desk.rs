@@ -340,6 +340,17 @@ async fn perform(app: &App, desk: &Admin<'_>, act: &Act) -> Result<(), Failure> 
             desk.record_reinstatement(&reference(&act.subject)?, note)
                 .await?;
         }
+        "revoke" => {
+            let grant = act.subject.parse();
+            let grant =
+                grant.map_err(|_| Failure::Invalid("There is no such access.".to_owned()))?;
+            desk.revoke(grant, note).await?;
+        }
+        "override" => {
+            let id = act.subject.parse();
+            let id = id.map_err(|_| Failure::Invalid("There is no such enrolment.".to_owned()))?;
+            desk.approve_override(id, note).await?;
+        }
         "ask" => {
             app.registrar.confirm(&reference(&act.subject)?).await?;
         }

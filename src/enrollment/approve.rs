@@ -7,7 +7,7 @@ use super::draft::Draft;
 use super::ruling::{Command, Refusal, Ruling};
 use super::status::Status;
 use super::step::{Applied, CaseError, Effect, Step};
-use crate::access::{GrantSource, GrantState, Terms};
+use crate::access::{EndReason, Grant, GrantSource, GrantState, Terms};
 use crate::evidence::Grade;
 use crate::ids::{PersonId, Reference};
 use crate::money::Money;
@@ -146,7 +146,10 @@ impl Draft<'_> {
     fn to_approve(&self) -> Result<Choice, CaseError> {
         let case = &self.case;
         if !matches!(case.enrollment.status, Status::Approved { .. }) {
-            let chosen = self.held_money().or_else(|| self.open_transfer());
+            let chosen = self
+                .held_money()
+                .or_else(|| self.revoked_money())
+                .or_else(|| self.open_transfer());
             return Ok(chosen.map_or(Choice::Ahead, Choice::Money));
         }
         let useful = |attempt: &Attempt| case.covering(attempt, self.now()).is_none();
@@ -181,6 +184,28 @@ impl Draft<'_> {
     /// is asked today rather than for less, the least grave, the oldest.
     pub(super) fn held_money(&self) -> Option<usize> {
         self.least_grave(Attempt::holds_money)
+    }
+
+    /// A payment that counts, and whose access the school ended: it is here still.
+    fn revoked_money(&self) -> Option<usize> {
+        let revoked = |grant: &Grant| {
+            matches!(
+                grant.state,
+                GrantState::Ended {
+                    why: EndReason::Revoked,
+                    ..
+                }
+            )
+        };
+        self.case.attempts.iter().rposition(|attempt| {
+            let counts = attempt
+                .payment
+                .is_some_and(|payment| payment.standing == Standing::Counted);
+            let rests = |grant: &Grant| grant.source.payment() == Some(&attempt.reference);
+            attempt.holds_money()
+                && counts
+                && self.case.own_grants().any(|it| rests(it) && revoked(it))
+        })
     }
 
     fn least_grave(&self, fits: impl Fn(&Attempt) -> bool) -> Option<usize> {

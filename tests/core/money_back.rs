@@ -187,7 +187,7 @@ async fn the_other_payment_goes_back_and_access_stays() {
 #[tokio::test]
 async fn what_the_school_ended_only_the_school_gives_again() {
     let world = World::new();
-    let (id, _) = paid(&world).await;
+    let (id, reference) = paid(&world).await;
     let desk = world.registrar.admin(admin());
     let grant = world.case(id).await.grants[0].id;
     desk.revoke(grant, "shared their account").await.unwrap();
@@ -215,6 +215,14 @@ async fn what_the_school_ended_only_the_school_gives_again() {
     let status = desk.approve(id, "they said sorry").await.unwrap();
     assert!(matches!(status, Status::Approved { .. }));
     assert!(world.may_enter("thandi").await);
+    // It rests on their payment again, and goes with it.
+    let case = world.case(id).await;
+    assert_eq!(
+        (case.grants.len(), carrying(&case)),
+        (1, vec![reference.clone()])
+    );
+    desk.record_refund(&reference, "R-1").await.unwrap();
+    assert!(!world.may_enter("thandi").await);
 }
 
 #[tokio::test]

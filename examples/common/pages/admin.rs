@@ -133,7 +133,7 @@ fn article(row: &Explanation) -> String {
 }
 
 /// What an attempt buys, in a few words.
-fn bought(attempt: &Attempt) -> String {
+pub(super) fn bought(attempt: &Attempt) -> String {
     let lasting = match attempt.terms.seconds {
         Some(seconds) => format!("{} days", seconds.div_ceil(86_400)),
         None => "for ever".to_owned(),

@@ -1,14 +1,12 @@
 use coursegate::audit::ConcernKind;
 use coursegate::enrollment::InboxState;
 use coursegate::notice::NoticeKind;
-use coursegate::payment::{Attempt, AttemptStatus, Method};
+use coursegate::payment::{AttemptStatus, Method};
 use coursegate::port::{NoticeItem, PaymentItem};
 use coursegate::reason::{MoneyOutcome, Severity};
-use coursegate::record::Actor;
-use coursegate::registrar::{AwkwardItem, Condition, Explanation};
+use coursegate::registrar::{AwkwardItem, Condition};
 use coursegate::{ChannelName, PersonId};
 
-use super::admin::explanation;
 use super::{Act, Counts, admins, plain, text};
 use crate::common::app::COURSES;
 use crate::common::desk::{Bank, DeskQuery, Problems, when};
@@ -99,112 +97,6 @@ pub fn payments(
     });
     let body = filters + &table + &more;
     admins("Payments", person, counts, "/admin/payments", &body)
-}
-
-/// Everything about one enrollment: what happened, by whom and why, and what to do with its money.
-pub fn timeline(person: &PersonId, counts: &Counts, row: &Explanation) -> String {
-    let enrollment = &row.case.enrollment;
-    let here = format!("/admin/enrollment/{}", enrollment.id);
-    let attempts: String = row
-        .case
-        .attempts
-        .iter()
-        .map(|attempt| payment_article(attempt, &here))
-        .collect();
-    let history: String = row
-        .history
-        .iter()
-        .map(|record| {
-            let who = match &record.who {
-                Actor::Learner => match &record.learner {
-                    Some(id) => format!("the learner {}", text(id.as_str())),
-                    None => "the learner".to_owned(),
-                },
-                Actor::Admin(id) => text(id.as_str()),
-                _ => "the system".to_owned(),
-            };
-            let note = record.note.as_ref().map_or_else(String::new, |note| {
-                format!("<br>\u{201c}{}\u{201d}", text(note.as_str()))
-            });
-            format!(
-                "<li>{}{note}<br><small>{}, by {who} ({})</small></li>",
-                text(&record.sentence()),
-                when(record.at),
-                plain(&record.source)
-            )
-        })
-        .collect();
-    let advice = row
-        .advice
-        .map_or_else(String::new, |advice| format!("<p>{advice}</p>"));
-    let body = format!(
-        "<dl><dt>Course</dt><dd>{}</dd><dt>Learner</dt><dd>{}</dd><dt>Price</dt><dd>{}</dd><dt>Status</dt><dd>{}</dd></dl>\
-         {advice}{}<h2>Payments</h2>{attempts}<h2>What happened</h2><ol class=\"history\">{history}</ol>",
-        text(enrollment.title.as_str()),
-        text(enrollment.learner.as_str()),
-        enrollment.price,
-        plain(&enrollment.status),
-        explanation(row),
-    );
-    admins("One enrolment", person, counts, "", &body)
-}
-
-fn payment_article(attempt: &Attempt, here: &str) -> String {
-    let reference = attempt.reference.as_str();
-    let left = attempt.left();
-    let mut acts = String::new();
-    let arrived = matches!(
-        attempt.status,
-        AttemptStatus::Paid | AttemptStatus::Refunded
-    );
-    if arrived && left > 0 {
-        let sum = format!(
-            "<input id=\"sum-{reference}\" name=\"other\" inputmode=\"decimal\" pattern=\"[0-9]+([.][0-9]{{2}})?\" required \
-             value=\"{}.{:02}\" aria-label=\"Sum in rand\">",
-            left / 100,
-            left % 100
-        );
-        let refund =
-            Act::new("refund", reference, "Record a refund", here).ask("Dashboard reference");
-        acts.push_str(&refund.with(&sum).replacen(
-            "<input type=\"hidden\" name=\"other\" value=\"\">",
-            "",
-            1,
-        ));
-    }
-    if attempt.holds_money() {
-        acts.push_str(
-            &Act::new("charged_back", reference, "Record a chargeback", here)
-                .ask("Bank's reference")
-                .html(),
-        );
-    }
-    if attempt.status == AttemptStatus::Reversed {
-        acts.push_str(
-            &Act::new("reinstate", reference, "The money came again", here)
-                .ask("Bank's reference")
-                .html(),
-        );
-    }
-    if attempt.is_open() && attempt.link.is_some() {
-        acts.push_str(&Act::new("ask", reference, "Ask the provider now", here).html());
-    }
-    let returned = match attempt.returned() {
-        0 => String::new(),
-        cents => format!(", of which R {}.{:02} went back", cents / 100, cents % 100),
-    };
-    format!(
-        "<article><div class=\"row\"><h3>{}</h3><span class=\"pill\">{}</span></div><p>{}{returned}, {}, {}</p>{acts}</article>",
-        text(reference),
-        plain(&attempt.status),
-        attempt.paid().unwrap_or(attempt.amount),
-        plain(
-            &attempt
-                .payment
-                .map_or(attempt.declared, |payment| payment.method)
-        ),
-        when(attempt.created_at),
-    )
 }
 
 /// Money that does not fit: what it is, and a way to record that it went back.
@@ -359,12 +251,18 @@ pub fn statement(person: &PersonId, counts: &Counts, bank: &Bank) -> String {
         let approve: String = fits
             .map(|fit| {
                 let label = format!("Approve {} ({:.0} %)", fit.payment, fit.score * 100.0);
+                let another = fit.other_offer.as_ref().map_or_else(String::new, |offer| {
+                    format!(
+                        "<p class=\"quiet\">Today {} for {} access is offered; the row pays for what was offered then.</p>",
+                        offer.price, offer.terms.level
+                    )
+                });
                 let act = Act::new("approve_row", checksum, &label, HERE);
-                Act {
+                let act = Act {
                     other: fit.payment.as_str(),
                     ..act
-                }
-                .html()
+                };
+                act.html() + &another
             })
             .collect();
         body.push_str(&format!(

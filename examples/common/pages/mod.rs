@@ -2,6 +2,7 @@
 
 mod admin;
 mod day;
+mod enrollment;
 mod learner;
 mod lists;
 mod records;
@@ -12,8 +13,9 @@ use super::app::User;
 
 pub use admin::{Counts, queue};
 pub use day::day;
+pub use enrollment::timeline;
 pub use learner::{learner, lesson, transfer};
-pub use lists::{money, notices, payments, problems, statement, timeline};
+pub use lists::{money, notices, payments, problems, statement};
 pub use records::records;
 
 /// How the pages look.
