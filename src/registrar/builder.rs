@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::deadline::Signal;
+use super::denials::DenialLog;
 use super::health::Pulse;
 use super::key_use::KeyLog;
 use super::provider::Provider;
 use super::relay::Subscriber;
-use super::denials::DenialLog;
 use super::security::{EventLog, HintLimit};
 use super::watch::Tower;
 use super::{CourseCatalog, Inner, Registrar};
