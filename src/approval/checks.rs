@@ -52,7 +52,7 @@ pub enum CheckOutcome {
 }
 
 /// One check and what it found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Check {
     /// Which.
     pub name: CheckName,
@@ -61,7 +61,7 @@ pub struct Check {
     pub outcome: CheckOutcome,
     /// The sums that were compared, where they differ.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sums: Option<Sums>,
+    pub sums: Option<Box<Sums>>,
 }
 
 /// Two sums that differ.
@@ -156,7 +156,7 @@ impl CheckReport {
             Check {
                 name,
                 outcome,
-                sums: sums.filter(|_| failed),
+                sums: sums.filter(|_| failed).map(Box::new),
             }
         }))
     }

@@ -288,7 +288,7 @@ impl Draft<'_> {
             },
             _ => {
                 let by = by.clone();
-                self.case.enrollment.first_approval = Some(FirstApproval { by, of });
+                self.case.enrollment.first_approval = Some(Box::new(FirstApproval { by, of }));
                 self.record(Fact::FirstApproval);
                 Ok(true)
             }

@@ -101,7 +101,7 @@ pub struct Enrollment {
     /// that it gives already. `None` when nobody has to decide.
     pub waits_for: Option<HoldReason>,
     /// Who has approved it already, and what exactly, where two people have to.
-    pub first_approval: Option<FirstApproval>,
+    pub first_approval: Option<Box<FirstApproval>>,
     /// Counts its changes.
     pub version: Version,
     /// When it was made.

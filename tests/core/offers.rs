@@ -170,7 +170,7 @@ async fn an_old_price_is_held_and_shown_with_both_sums() {
             .checks()
             .iter()
             .find(|it| it.name == CheckName::Offer);
-        assert_eq!(check.unwrap().sums, Some(sums));
+        assert_eq!(check.unwrap().sums.as_deref(), Some(&sums));
         let listed = desk.awkward_money(PageRequest::first(10)).await.unwrap();
         assert_eq!(listed.items.len(), 1, "it is an exception too");
         // Nobody is asked to pay again while it waits.

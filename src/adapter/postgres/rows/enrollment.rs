@@ -23,7 +23,7 @@ pub(in super::super) struct EnrollmentRow {
     status: StatusKind,
     reason: Option<String>,
     waits_for: Option<HoldReason>,
-    first_approval: Option<FirstApproval>,
+    first_approval: Option<Box<FirstApproval>>,
     version: u64,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
