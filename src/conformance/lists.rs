@@ -72,7 +72,7 @@ async fn approved<S: Store>(store: &S) -> Result<Case, Failed> {
     Ok(case)
 }
 
-async fn ensure_same<S: Store>(store: &S, case: &Case) -> Checked {
+pub(super) async fn ensure_same<S: Store>(store: &S, case: &Case) -> Checked {
     let found = reload(store, case).await?;
     ensure!(
         found == *case,

@@ -15,6 +15,7 @@ mod chain;
 mod commits;
 mod lists;
 mod notices;
+mod offers;
 mod personal;
 mod queues;
 mod reads;
@@ -50,6 +51,7 @@ use lists::{
     everything_can_be_walked_through, money_that_goes_back_is_kept, one_approval_of_two_is_kept,
 };
 use notices::{notices_are_claimed_by_themselves, notices_are_listed_and_read};
+use offers::{a_payment_is_brought_over, each_attempt_keeps_its_offer, grants_of_every_source};
 use personal::{
     a_learner_is_erased_and_the_chain_holds, an_erasure_empties_its_own_records_only,
     bodies_go_once_they_are_settled,
@@ -118,6 +120,9 @@ where
         a_timer_is_settled_as_it_was_claimed,
         money_that_goes_back_is_kept,
         one_approval_of_two_is_kept,
+        each_attempt_keeps_its_offer,
+        grants_of_every_source,
+        a_payment_is_brought_over,
         a_concern_stands_until_its_enrollment_changes,
         a_row_is_imported_once_and_decided_once,
         everything_can_be_walked_through,

@@ -456,6 +456,8 @@ CREATE TABLE coursegate.concerns (
     CONSTRAINT a_closing_is_whole CHECK ((closed_at IS NULL) = (closed_by IS NULL))
 );
 CREATE INDEX concerns_open ON coursegate.concerns (key) WHERE closed_at IS NULL;
+-- An erasure empties those about an enrollment.
+CREATE INDEX concerns_by_enrollment ON coursegate.concerns (enrollment) WHERE enrollment IS NOT NULL;
 
 -- One line of an imported bank statement: money that arrived. Imported again, it is the same.
 CREATE TABLE coursegate.statement_rows (

@@ -1,0 +1,194 @@
+//! Offers, what attempts are for, and grants of every source.
+
+use super::lists::ensure_same;
+use super::{Checked, RULES, ensure, first, opening, permit, start};
+use crate::access::{AccessLevel, Grant, GrantSource, Kinds, ResourceKind, Restriction, Terms};
+use crate::enrollment::Status;
+use crate::enrollment::{Applied, Case, Change, MigratedPayment, Migration, Step};
+use crate::ids::{ExternalKey, GrantId, IdRun, PersonId, Reference, Title};
+use crate::money::Money;
+use crate::payment::{Method, Purpose, Standing};
+use crate::port::{Committed, Lookup, PageRequest, Records, Store};
+use crate::reason::{ApprovalCause, HoldReason, WithdrawReason};
+use crate::record::{Actor, Source};
+
+fn step(hours: i64) -> Step<'static> {
+    Step {
+        now: start() + chrono::Duration::hours(hours),
+        who: &Actor::System,
+        source: Source::SystemAutomatic,
+        note: &None,
+        guard: &permit,
+        rules: &RULES,
+        rehearsal: false,
+    }
+}
+
+/// Terms in which nothing is as it is by default.
+fn narrow() -> Terms {
+    Terms {
+        level: AccessLevel::Limited,
+        kinds: Kinds::only([ResourceKind::Lesson, ResourceKind::Quiz]),
+        seconds: Some(30 * 86_400),
+        restrictions: vec![Restriction::Device(["laptop \u{e9}".to_owned()].into())],
+    }
+}
+
+/// Each attempt keeps its own offer and purpose, and a later one changes nothing about it.
+pub(super) async fn each_attempt_keeps_its_offer<S: Store + Records>(store: &S) -> Checked {
+    let mut narrowly = opening("learner", "course", Method::BankTransfer)?;
+    narrowly.offer.terms = narrow();
+    let reference = Reference::new("REF-1")?;
+    let Applied { change, case, .. } = Case::open(narrowly, first(), reference, &step(0))?;
+    store.commit(change).await?;
+    ensure_same(store, &case).await?;
+    let person = PersonId::new("admin")?;
+    let cause = ApprovalCause::ManualAdminApproval;
+    let Applied { change, case, .. } = case.approve(&person, cause, &step(1))?;
+    store.commit(change).await?;
+    ensure_same(store, &case).await?;
+    let of = case.grants[0].id;
+    let mut case = case;
+    let purposes = [
+        Purpose::Renewal { of },
+        Purpose::Upgrade,
+        Purpose::Additional,
+    ];
+    for (number, purpose) in (2..).zip(purposes) {
+        let mut other = opening("learner", "course", Method::BankTransfer)?;
+        other.offer.price = Money::zar(10_000 + number)?;
+        other.offer.title = Title::new(format!("Course, part {number}"))?;
+        let reference = Reference::new(format!("REF-{number}"))?;
+        let retried = case.retry(other, purpose, reference, &step(number))?;
+        store.commit(retried.change).await?;
+        ensure_same(store, &retried.case).await?;
+        case = retried.case;
+    }
+    ensure!(
+        case.attempts[0].terms == narrow(),
+        "the first offer changed"
+    );
+    ensure!(
+        case.enrollment.waits_for == Some(HoldReason::BankTransfer),
+        "an upgrade that waits is not seen"
+    );
+    let queue = store.pending(PageRequest::first(10)).await?.items;
+    ensure!(
+        queue.len() == 1 && queue[0].enrollment == case.enrollment,
+        "what waits beside access is not in the queue"
+    );
+    let Applied { change, case, .. } = case.approve(&person, cause, &step(9))?;
+    store.commit(change).await?;
+    ensure_same(store, &case).await?;
+    let queue = store.pending(PageRequest::first(10)).await?.items;
+    ensure!(queue.is_empty(), "what waits for nobody is in the queue");
+    // Money that is kept beside other money, and access that the school ended.
+    let mut kept = case;
+    let expected = Some(kept.enrollment.version);
+    kept.enrollment.version = kept.enrollment.version.next();
+    kept.enrollment.status = Status::Withdrawn {
+        why: WithdrawReason::Revoked,
+    };
+    if let Some(payment) = &mut kept.attempts[0].payment {
+        payment.standing = Standing::Kept;
+    }
+    let change = Change {
+        enrollment: Some(kept.enrollment.clone()),
+        expected,
+        attempts: vec![kept.attempts[0].clone()],
+        ..Change::default()
+    };
+    ensure!(
+        store.commit(change).await? == Committed::Done,
+        "it is refused"
+    );
+    ensure_same(store, &kept).await
+}
+
+/// Grants of every source read back as they were, with another system's name for them.
+pub(super) async fn grants_of_every_source<S: Store + Records>(store: &S) -> Checked {
+    let by = PersonId::new("admin")?;
+    let payment = |number: u32| Reference::new(format!("PAID-{number}"));
+    let sources = [
+        GrantSource::Payment {
+            payment: payment(1)?,
+        },
+        GrantSource::Approval {
+            by: by.clone(),
+            payment: payment(2)?,
+        },
+        GrantSource::Ahead {
+            by: by.clone(),
+            payment: None,
+        },
+        GrantSource::Ahead {
+            by: by.clone(),
+            payment: Some(payment(3)?),
+        },
+        GrantSource::Provisional,
+        GrantSource::Admin { by: by.clone() },
+        GrantSource::Migration {
+            by: by.clone(),
+            payment: None,
+        },
+        GrantSource::Migration {
+            by,
+            payment: Some(payment(4)?),
+        },
+    ];
+    let subject = opening("learner", "course", Method::Card)?;
+    let mut ids = IdRun::new(start());
+    let mut expected = Vec::new();
+    for (number, source) in (0..).zip(sources) {
+        let subject = (subject.learner.clone(), subject.course.clone());
+        let begins = start() + chrono::Duration::hours(number);
+        let mut grant = Grant::new(ids.grant(), subject, None, source, &narrow(), begins);
+        grant.key = (number % 2 == 0)
+            .then(|| ExternalKey::new(format!("old-{number}")))
+            .transpose()?;
+        expected.push(grant);
+    }
+    let change = Change {
+        grants: expected.clone(),
+        ..Change::default()
+    };
+    ensure!(
+        store.commit(change).await? == Committed::Done,
+        "they are refused"
+    );
+    let found = store.grants(&subject.learner, &subject.course).await?;
+    ensure!(found == expected, "grants read otherwise: {found:?}");
+    for grant in expected {
+        let found = store.load(Lookup::Grant(grant.id)).await?.grant;
+        ensure!(found == Some(grant), "a grant is not found by its id");
+    }
+    Ok(())
+}
+
+/// A payment that is brought over is an enrollment, an attempt and a grant, in one commit.
+pub(super) async fn a_payment_is_brought_over<S: Store + Records>(store: &S) -> Checked {
+    let mut opening = opening("learner", "course", Method::BankTransfer)?;
+    opening.offer.terms = narrow();
+    let migration = Migration {
+        grant: GrantId::from_uuid(uuid::Uuid::from_u128(17)),
+        key: ExternalKey::new("moodle-17")?,
+        starts_at: start() - chrono::Duration::days(3),
+        payment: MigratedPayment {
+            reference: Reference::new("OLD-17")?,
+            amount: opening.offer.price,
+            method: Method::BankTransfer,
+            at: start() - chrono::Duration::days(4),
+        },
+        by: PersonId::new("admin")?,
+        opening,
+    };
+    let brought = Case::migrate_new(migration.clone(), Vec::new(), &step(0))?;
+    ensure!(
+        store.commit(brought.change).await? == Committed::Done,
+        "it is refused"
+    );
+    ensure_same(store, &brought.case).await?;
+    let again = brought.case.migrate(migration, &step(1))?;
+    ensure!(again.change.is_empty(), "it is brought over twice");
+    Ok(())
+}
