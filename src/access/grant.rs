@@ -203,7 +203,7 @@ impl Grant {
     /// Whether it gives all that terms give of one kind, as long as it counts. What is lent
     /// while a decision is pending gives nothing in this sense.
     pub(super) fn gives(&self, terms: &Terms, kind: ResourceKind) -> bool {
-        let lasts = match (self.expires_at, terms.seconds) {
+        let lasts = match (self.expires_at, terms.time()) {
             (None, _) => true,
             (Some(_), None) => false,
             (Some(end), Some(seconds)) => {
@@ -227,7 +227,7 @@ impl Grant {
 
     /// Whether it gives no more than terms do.
     pub(crate) fn is_within(&self, terms: &Terms) -> bool {
-        let lasts = match (self.expires_at, terms.seconds) {
+        let lasts = match (self.expires_at, terms.time()) {
             (_, None) => true,
             (None, Some(_)) => false,
             (Some(end), Some(seconds)) => {

@@ -3,8 +3,11 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::level::{AccessLevel, Kinds};
+use super::level::{AccessLevel, Kinds, ResourceKind};
 use super::restriction::Restriction;
+
+/// A hundred years, in seconds: nobody alive sees the end of it.
+const CENTURY: u64 = 100 * 31_557_600;
 
 /// What access an offer gives: how much of a course, of which kinds, for how long and under
 /// which restrictions.
@@ -15,7 +18,7 @@ pub struct Terms {
     pub level: AccessLevel,
     /// Which kinds of content.
     pub kinds: Kinds,
-    /// For how long, in seconds from the approval; `None` for ever.
+    /// For how long, in seconds from the approval; `None` for ever, as are a hundred years or more.
     pub seconds: Option<u64>,
     /// Under which restrictions.
     pub restrictions: Vec<Restriction>,
@@ -55,7 +58,7 @@ impl Terms {
     /// ```
     #[must_use]
     pub fn is_at_least(&self, other: &Self) -> bool {
-        let lasts = match (self.seconds, other.seconds) {
+        let lasts = match (self.time(), other.time()) {
             (None, _) => true,
             (Some(_), None) => false,
             (Some(mine), Some(others)) => mine >= others,
@@ -66,8 +69,21 @@ impl Terms {
             && are_no_narrower(&self.restrictions, &other.restrictions)
     }
 
+    /// For how long, in seconds; `None` for ever.
+    pub(super) fn time(&self) -> Option<u64> {
+        self.seconds.filter(|seconds| *seconds < CENTURY)
+    }
+
+    /// Whether they give no access to anything.
+    pub(crate) fn is_nothing(&self) -> bool {
+        let covers = |kind: &ResourceKind| self.kinds.cover(*kind);
+        self.level == AccessLevel::None
+            || self.seconds == Some(0)
+            || !ResourceKind::ALL.iter().any(covers)
+    }
+
     pub(crate) fn expiry(&self, from: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let seconds = i64::try_from(self.seconds?).ok()?;
+        let seconds = i64::try_from(self.time()?).ok()?;
         from.checked_add_signed(chrono::Duration::try_seconds(seconds)?)
     }
 }

@@ -40,7 +40,7 @@ impl Registrar {
     /// request: until it is paid, what they have stands.
     ///
     /// # Errors
-    /// [`Error::UnknownCourse`], [`Error::NoBank`] or [`Error::NoGateway`] when this
+    /// [`Error::UnknownCourse`], [`Error::NothingOffered`], [`Error::NoBank`] or [`Error::NoGateway`] when this
     /// cannot be sold this way; [`Error::NoPayLink`] when the provider fails: the
     /// enrollment is kept and the call can be repeated; the store's errors.
     pub async fn enrol(&self, request: EnrolRequest) -> Result<Enrolled, Error> {
@@ -64,6 +64,9 @@ impl Registrar {
     async fn enrol_now(&self, request: &EnrolRequest) -> Result<Enrolled, Error> {
         if !self.inner.courses.offers(&request.course) {
             return Err(Error::UnknownCourse(request.course.clone()));
+        }
+        if request.terms.is_nothing() {
+            return Err(Error::NothingOffered);
         }
         match request.method {
             Method::BankTransfer if self.inner.config.bank.is_none() => return Err(Error::NoBank),

@@ -39,6 +39,9 @@ pub enum Error {
     /// No gateway is set up.
     #[error("no payment gateway is set up; give the builder one")]
     NoGateway,
+    /// The terms of an offer give no access: no level, no kinds or no time.
+    #[error("the offer gives no access: set a level, kinds of content and a time")]
+    NothingOffered,
     /// Access that is brought over ends before it starts.
     #[error("the access ends before it starts")]
     EndsBeforeItStarts,
@@ -113,9 +116,10 @@ impl Error {
     /// What kind of error it is.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::UnknownCourse(_) | Self::UnknownChannel(_) | Self::EndsBeforeItStarts => {
-                ErrorKind::Invalid
-            }
+            Self::UnknownCourse(_)
+            | Self::UnknownChannel(_)
+            | Self::NothingOffered
+            | Self::EndsBeforeItStarts => ErrorKind::Invalid,
             Self::Forbidden(_) => ErrorKind::Forbidden,
             Self::NotFound(_) => ErrorKind::NotFound,
             Self::NoBank | Self::NoGateway | Self::Url(_) => ErrorKind::Setup,

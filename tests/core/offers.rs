@@ -568,3 +568,35 @@ async fn a_grant_that_gives_more_than_its_payment_bought_is_a_discrepancy() {
         assert_eq!(kinds, [ConcernKind::GrantExceedsOffer]);
     }
 }
+
+#[tokio::test]
+async fn an_offer_of_nothing_is_refused_and_one_for_a_lifetime_is_for_ever() {
+    let nothing = [
+        Terms {
+            level: AccessLevel::None,
+            ..Terms::default()
+        },
+        Terms {
+            kinds: Kinds::only([]),
+            ..Terms::default()
+        },
+        full(0),
+    ];
+    let world = World::new();
+    for terms in nothing {
+        let refused = world.registrar.enrol(offer(100, terms)).await;
+        assert_eq!(refused, Err(coursegate::Error::NothingOffered));
+    }
+    for seconds in [u64::MAX, i64::MAX.unsigned_abs(), 100 * 31_557_600] {
+        let world = World::new();
+        let terms = Terms {
+            seconds: Some(seconds),
+            ..Terms::default()
+        };
+        bought(&world, offer(100, terms.clone())).await;
+        let told = world.ask(offer(100, terms)).await.next;
+        assert_eq!(told, NextStep::Open { until: None });
+        let desk = world.registrar.admin(admin());
+        assert!(desk.audit(None, 10).await.unwrap().concerns.is_empty());
+    }
+}
