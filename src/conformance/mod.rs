@@ -51,7 +51,10 @@ use lists::{
     everything_can_be_walked_through, money_that_goes_back_is_kept, one_approval_of_two_is_kept,
 };
 use notices::{notices_are_claimed_by_themselves, notices_are_listed_and_read};
-use offers::{a_payment_is_brought_over, each_attempt_keeps_its_offer, grants_of_every_source};
+use offers::{
+    a_grant_stays_its_learners, a_payment_is_brought_over, each_attempt_keeps_its_offer,
+    grants_of_every_source,
+};
 use personal::{
     a_learner_is_erased_and_the_chain_holds, an_erasure_empties_its_own_records_only,
     bodies_go_once_they_are_settled,
@@ -123,6 +126,7 @@ where
         each_attempt_keeps_its_offer,
         grants_of_every_source,
         a_payment_is_brought_over,
+        a_grant_stays_its_learners,
         a_concern_stands_until_its_enrollment_changes,
         a_row_is_imported_once_and_decided_once,
         everything_can_be_walked_through,

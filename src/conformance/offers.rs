@@ -4,7 +4,7 @@ use super::lists::ensure_same;
 use super::{Checked, RULES, ensure, first, opening, permit, start};
 use crate::access::{AccessLevel, Grant, GrantSource, Kinds, ResourceKind, Restriction, Terms};
 use crate::enrollment::Status;
-use crate::enrollment::{Applied, Case, Change, MigratedPayment, Migration, Step};
+use crate::enrollment::{Applied, Case, Change, MigratedPayment, Migration, Opening, Step};
 use crate::ids::{ExternalKey, GrantId, IdRun, PersonId, Reference, Title};
 use crate::money::Money;
 use crate::payment::{Method, Purpose, Standing};
@@ -190,5 +190,47 @@ pub(super) async fn a_payment_is_brought_over<S: Store + Records>(store: &S) -> 
     ensure_same(store, &brought.case).await?;
     let again = brought.case.migrate(migration, &step(1))?;
     ensure!(again.change.is_empty(), "it is brought over twice");
+    Ok(())
+}
+
+/// Neither a grant nor its key becomes that of another learner.
+pub(super) async fn a_grant_stays_its_learners<S: Store + Records>(store: &S) -> Checked {
+    let (own, other) = (
+        opening("learner", "course", Method::Card)?,
+        opening("other", "course", Method::Card)?,
+    );
+    let mut ids = IdRun::new(start());
+    let key = ExternalKey::new("old-1")?;
+    let mut grant = |subject: &Opening, key: Option<&ExternalKey>| {
+        let subject = (subject.learner.clone(), subject.course.clone());
+        let source = GrantSource::Provisional;
+        let mut grant = Grant::new(ids.grant(), subject, None, source, &narrow(), start());
+        grant.key = key.cloned();
+        grant
+    };
+    let change = |grant: &Grant| Change {
+        grants: vec![grant.clone()],
+        ..Change::default()
+    };
+    let first = grant(&own, Some(&key));
+    store.commit(change(&first)).await?;
+    ensure!(
+        store.commit(change(&grant(&other, Some(&key)))).await? == Committed::Conflict,
+        "a key names two grants"
+    );
+    let mut stolen = grant(&other, None);
+    stolen.id = first.id;
+    ensure!(
+        store.commit(change(&stolen)).await? == Committed::Conflict,
+        "a grant became another learner's"
+    );
+    let found = store.load(Lookup::GrantKey(&key)).await?.grant;
+    ensure!(found == Some(first), "a grant is not found by its key");
+    let unknown = ExternalKey::new("old-2")?;
+    let found = store.load(Lookup::GrantKey(&unknown)).await?;
+    ensure!(
+        found.grant.is_none() && found.case.is_none(),
+        "an unknown key names a grant"
+    );
     Ok(())
 }

@@ -60,6 +60,9 @@ impl Case {
         for attempt in &mut draft.case.attempts {
             attempt.learner = pseudonym.clone();
             attempt.proof = None;
+            for refund in &mut attempt.refunds {
+                refund.proof = Note::new("");
+            }
         }
         draft
             .case
@@ -67,6 +70,7 @@ impl Case {
             .retain(|grant| grant.enrollment == Some(id));
         for grant in &mut draft.case.grants {
             grant.learner = pseudonym.clone();
+            grant.key = None;
         }
         let mut applied = draft.finish(Effect::Changed);
         let all: &[Attempt] = &applied.case.attempts;

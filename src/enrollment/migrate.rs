@@ -79,7 +79,8 @@ impl Draft<'_> {
             payment,
             by,
         } = migration;
-        if self.case.grants.iter().any(|known| known.id == grant) {
+        let same = |known: &Grant| known.key.as_ref() == Some(&key);
+        if self.case.grants.iter().any(same) {
             return Ok(self.finish(Effect::Nothing));
         }
         let reference = payment.reference.clone();

@@ -7,7 +7,8 @@ use chrono::{DateTime, Utc};
 use crate::access::Grant;
 use crate::enrollment::{Case, Change, DueTimer, InboxEntry, InboxState, TimerKey};
 use crate::ids::{
-    CourseId, EnrollmentId, GrantId, LearnerId, PayLinkId, PersonId, RecordId, Reference,
+    CourseId, EnrollmentId, ExternalKey, GrantId, LearnerId, PayLinkId, PersonId, RecordId,
+    Reference,
 };
 use crate::record::Record;
 use crate::webhook::DeliveryKey;
@@ -90,6 +91,8 @@ pub enum Lookup<'a> {
     PayLink(&'a PayLinkId),
     /// A grant, and its case if it has one.
     Grant(GrantId),
+    /// The same, by another system's name for it.
+    GrantKey(&'a ExternalKey),
 }
 
 /// What was found, in one consistent read.
@@ -213,7 +216,8 @@ pub enum Settlement {
 ///   [`Change::expected`] (or, without one, the learner has no enrollment in the
 ///   course), and as a [`Committed::Duplicate`] when the inbox row is settled
 ///   already. One reference belongs to one enrollment; one payment to one grant;
-///   records are only ever added.
+///   records are only ever added. A grant whose key another grant has, or that would become
+///   another learner's or course's, is a [`Committed::Conflict`].
 /// - Committing an attempt makes the parked deliveries that name its reference or
 ///   its pay link due at once.
 /// - [`claim`](Self::claim) hands each piece of work to one caller at a time, until its

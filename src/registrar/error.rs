@@ -45,6 +45,9 @@ pub enum Error {
     /// Access that is brought over ends before it starts.
     #[error("the access ends before it starts")]
     EndsBeforeItStarts,
+    /// The key of access that is brought over is that of somebody else's, or of another course.
+    #[error("this key was brought over for another learner or course")]
+    KeyTaken,
     /// The reference of a payment that is brought over is that of another one here.
     #[error("another payment has this reference already")]
     ReferenceTaken,
@@ -130,6 +133,7 @@ impl Error {
             | Self::Contended
             | Self::AwaitsSecond
             | Self::ReferenceTaken
+            | Self::KeyTaken
             | Self::StillOpen { .. } => ErrorKind::Conflict,
             Self::NoPayLink { .. } | Self::Gateway(_) => ErrorKind::Provider,
             Self::Body(BodyError::Gone) => ErrorKind::NotFound,

@@ -2,8 +2,6 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
-use uuid::Builder;
 
 use super::Error;
 #[cfg(doc)]
@@ -16,11 +14,11 @@ use crate::access::{Grant, GrantSource, Terms};
 use crate::enrollment::{
     Case, Change, Effect, MigratedPayment, Migration, Opening, Timer, TimerKey,
 };
-use crate::ids::{CourseId, Email, ExternalKey, GrantId, LearnerId, Title};
+use crate::ids::{CourseId, Email, ExternalKey, GrantId, IdRun, LearnerId, Title};
 use crate::payment::Offer;
 use crate::port::{Committed, Lookup};
 use crate::reason::Permission;
-use crate::record::{Fact, Source};
+use crate::record::{Fact, Record, Source};
 
 /// Grants without a payment that are written in one commit.
 const BATCH: usize = 250;
@@ -100,14 +98,12 @@ impl ExistingAccess {
         self
     }
 
-    /// The same key is always the same grant.
-    fn grant_id(&self) -> GrantId {
-        let mut digest = Sha256::new();
-        digest.update(b"coursegate grant ");
-        digest.update(self.key.as_str());
-        let mut bytes = [0; 16];
-        bytes.copy_from_slice(&digest.finalize()[..16]);
-        GrantId::from_uuid(Builder::from_custom_bytes(bytes).into_uuid())
+    /// Whether a grant with its key is this access; somebody else's is none of it.
+    fn is(&self, known: &Grant) -> Result<One, Error> {
+        match (&known.learner, &known.course) == (&self.learner, &self.course) {
+            true => Ok(One::Known),
+            false => Err(Error::KeyTaken),
+        }
     }
 
     /// The terms, lasting from its start to its end; `None` when it ends before it starts.
@@ -182,46 +178,78 @@ impl Admin<'_> {
         migrated: &mut Migrated,
     ) -> Result<(), Error> {
         let registrar = self.registrar;
-        let work = rows.iter().map(|row| async {
-            let found = registrar.inner.store.load(Lookup::Grant(row.grant_id()));
-            registrar.within(async { Ok(found.await?.grant) }).await
-        });
-        let known = side_by_side(work.collect(), AT_ONCE).await;
-        let now = registrar.now();
-        let mut change = Change::default();
-        for (row, known) in rows.iter().zip(known) {
-            let twice = change.grants.iter().any(|grant| grant.id == row.grant_id());
-            let one = match (known?, self.free_grant(row)) {
-                (Some(_), _) => Ok(One::Known),
-                _ if twice => Ok(One::Known),
-                (None, Err(error)) => Err(error),
-                (None, Ok(grant)) => {
-                    let fact = Fact::GrantGiven {
-                        grant: grant.id,
-                        until: grant.expires_at,
-                    };
-                    let subject = (grant.learner.clone(), grant.course.clone());
-                    change
-                        .records
-                        .push(self.record(fact, now).about(subject.0, subject.1));
-                    change.timers.push(Timer {
-                        key: TimerKey::Grant(grant.id),
-                        due_at: grant.expires_at,
-                    });
-                    change.grants.push(grant);
-                    Ok(One::Added)
+        for _ in 0..ROUNDS {
+            let work = rows.iter().map(|row| async {
+                let found = registrar.inner.store.load(Lookup::GrantKey(&row.key));
+                registrar.within(async { Ok(found.await?.grant) }).await
+            });
+            let known = side_by_side(work.collect(), AT_ONCE).await;
+            let (change, done) = self.new_grants(rows, known)?;
+            let committed = match change.is_empty() {
+                true => Committed::Done,
+                false => {
+                    let committed = registrar.commit(publishing(change));
+                    registrar.within(committed).await?
                 }
             };
-            note(migrated, row, one)?;
+            // Otherwise another call brought one of them over meanwhile.
+            if committed == Committed::Done {
+                return rows
+                    .iter()
+                    .zip(done)
+                    .try_for_each(|(row, one)| note(migrated, row, one));
+            }
         }
-        if !change.is_empty() {
-            let committed = registrar.commit(publishing(change));
-            registrar.within(committed).await?;
-        }
-        Ok(())
+        Err(Error::Contended)
     }
 
-    fn free_grant(&self, row: &ExistingAccess) -> Result<Grant, Error> {
+    /// The change that makes those of some grants which are not known, and what becomes of each.
+    fn new_grants(
+        &self,
+        rows: &[&ExistingAccess],
+        known: Vec<Result<Option<Grant>, Error>>,
+    ) -> Result<(Change, Vec<Result<One, Error>>), Error> {
+        let now = self.registrar.now();
+        let mut ids = IdRun::new(now);
+        let (mut change, mut done) = (Change::default(), Vec::with_capacity(rows.len()));
+        for (row, known) in rows.iter().zip(known) {
+            let same_key = |grant: &&Grant| grant.key.as_ref() == Some(&row.key);
+            let twice = change.grants.iter().find(same_key);
+            if let Some(known) = known?.as_ref().or(twice) {
+                done.push(row.is(known));
+                continue;
+            }
+            let grant = match self.free_grant(row, ids.grant()) {
+                Ok(grant) => grant,
+                Err(error) => {
+                    done.push(Err(error));
+                    continue;
+                }
+            };
+            let fact = Fact::GrantGiven {
+                grant: grant.id,
+                until: grant.expires_at,
+            };
+            let subject = (grant.learner.clone(), grant.course.clone());
+            let record = Record::new(
+                ids.record(),
+                fact,
+                self.who().clone(),
+                Source::AdminApproval,
+                now,
+            );
+            change.records.push(record.about(subject.0, subject.1));
+            change.timers.push(Timer {
+                key: TimerKey::Grant(grant.id),
+                due_at: grant.expires_at,
+            });
+            change.grants.push(grant);
+            done.push(Ok(One::Added));
+        }
+        Ok((change, done))
+    }
+
+    fn free_grant(&self, row: &ExistingAccess, id: GrantId) -> Result<Grant, Error> {
         let terms = row.lasting().ok_or(Error::EndsBeforeItStarts)?;
         let source = GrantSource::Migration {
             by: self.person().clone(),
@@ -229,7 +257,7 @@ impl Admin<'_> {
         };
         let subject = (row.learner.clone(), row.course.clone());
         let start = row.starts_at;
-        let mut grant = Grant::new(row.grant_id(), subject, None, source, &terms, start);
+        let mut grant = Grant::new(id, subject, None, source, &terms, start);
         grant.key = Some(row.key.clone());
         Ok(grant)
     }
@@ -252,7 +280,7 @@ impl Admin<'_> {
                 },
                 declared: existing.payment.method,
             },
-            grant: row.grant_id(),
+            grant: IdRun::new(self.registrar.now()).grant(),
             key: row.key.clone(),
             starts_at: row.starts_at,
             payment: existing.payment.clone(),
@@ -261,21 +289,15 @@ impl Admin<'_> {
         let registrar = self.registrar;
         let store = &registrar.inner.store;
         for _ in 0..ROUNDS {
+            if let Some(known) = store.load(Lookup::GrantKey(&row.key)).await?.grant {
+                return row.is(&known);
+            }
             let found = store.load(Lookup::Learner(&row.learner, &row.course));
             let found = found.await?.case;
             let step = registrar.step(self.who(), Source::AdminApproval, &None, registrar.now());
             let applied = match found {
                 Some(case) => case.migrate(migration.clone(), &step)?,
                 None => {
-                    // Its grant may have been erased, or be somebody else's.
-                    if store
-                        .load(Lookup::Grant(migration.grant))
-                        .await?
-                        .grant
-                        .is_some()
-                    {
-                        return Ok(One::Known);
-                    }
                     let grants = store.grants(&row.learner, &row.course).await?;
                     Case::migrate_new(migration.clone(), grants, &step)?
                 }

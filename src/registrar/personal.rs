@@ -239,6 +239,7 @@ impl Admin<'_> {
         change.grants.clone_from(&file.grants);
         for grant in &mut change.grants {
             grant.learner = pseudonym.clone();
+            grant.key = None;
         }
         change.erasure = Some(Erasure::under(pseudonym.clone()));
         change

@@ -5,7 +5,7 @@ use coursegate::access::{AccessLevel, GrantSource, Terms};
 use coursegate::adapter::simulator::Choice;
 use coursegate::enrollment::{MigratedPayment, Status};
 use coursegate::payment::{AttemptStatus, Method, Purpose};
-use coursegate::port::{PageRequest, PaymentFilter, Period};
+use coursegate::port::{PageRequest, PaymentFilter, Period, Store};
 use coursegate::reason::{ApprovalCause, WithdrawReason};
 use coursegate::registrar::{ExistingAccess, ExistingPayment, NextStep};
 use coursegate::{Email, ExternalKey, Money, Reference, Title};
@@ -203,5 +203,51 @@ async fn the_old_system_says_what_it_gave() {
     assert_eq!(
         world.case(more.enrollment).await.attempts[0].purpose,
         Purpose::Upgrade
+    );
+}
+
+#[tokio::test]
+async fn a_key_is_never_that_of_somebody_else() {
+    let world = World::new();
+    let desk = world.registrar.admin(admin());
+    desk.bring_over(&[existing("thandi"), paid("sipho", 900)])
+        .await
+        .unwrap();
+    let before = desk.learner_grants(&learner("sipho")).await.unwrap();
+    // The same keys for a learner with an enrollment, and for one without.
+    world.attempt("ben", Method::Card).await;
+    let mut rows = Vec::new();
+    for other in ["ben", "ann"] {
+        for (named, mut row) in [("thandi", existing(other)), ("sipho", paid(other, 10))] {
+            row.key = key(&format!("moodle-{named}"));
+            rows.push(row);
+        }
+    }
+    let done = desk.bring_over(&rows).await.unwrap();
+    assert_eq!((done.added, done.known, done.failed.len()), (0, 0, 4));
+    assert!(done.failed[0].1.contains("another learner or course"));
+    assert_eq!(
+        desk.learner_grants(&learner("sipho")).await.unwrap(),
+        before
+    );
+    assert!(!world.may_enter("ben").await && !world.may_enter("ann").await);
+    // After an erasure nothing is left that leads back, the key included.
+    let old = Reference::new("OLD-sipho").unwrap();
+    let status = desk.record_refund(&old, "EFT for Sipho N");
+    status.await.unwrap();
+    desk.erase_learner(&learner("sipho")).await.unwrap();
+    while world.store.seal(None, 100).await.unwrap() > 0 {}
+    let lines = desk.export_records(PageRequest::first(500)).await.unwrap();
+    // The payment's own reference stays, whatever the old system put in it.
+    let lines = lines.items.concat().replace("OLD-sipho", "");
+    assert!(!lines.contains("sipho") && !lines.contains("Sipho"));
+    let all = desk
+        .payments(&PaymentFilter::default(), PageRequest::first(10))
+        .await
+        .unwrap();
+    let text = serde_json::to_string(&all.items).unwrap();
+    assert!(
+        !text.contains("Sipho N") && !text.contains("moodle-sipho"),
+        "{text}"
     );
 }

@@ -35,6 +35,20 @@ impl State {
             .collect()
     }
 
+    /// Whether each grant is new, or that of the same learner and course, and no other has its
+    /// key. An erasure alone gives them another learner.
+    pub(super) fn are_theirs(&self, change: &Change) -> bool {
+        change.grants.iter().all(|grant| {
+            let named = grant.key.as_ref().and_then(|key| self.grant_keys.get(key));
+            let same = |known: &Grant| {
+                (&known.learner, &known.course, known.enrollment)
+                    == (&grant.learner, &grant.course, grant.enrollment)
+            };
+            named.is_none_or(|id| *id == grant.id)
+                && (change.erasure.is_some() || self.grant(grant.id).is_none_or(same))
+        })
+    }
+
     pub(super) fn check_grants(&self, change: &Change) -> Result<(), StoreError> {
         for grant in &change.grants {
             let Some(payment) = grant.source.payment() else {
@@ -86,6 +100,11 @@ impl State {
             }
         };
         self.grant_homes.insert(grant.id, home);
+        match &grant.key {
+            Some(key) => drop(self.grant_keys.insert(key.clone(), grant.id)),
+            None if self.grant_keys.is_empty() => {}
+            None => self.grant_keys.retain(|_, id| *id != grant.id),
+        }
         match grants.iter_mut().find(|known| known.id == grant.id) {
             Some(known) => *known = grant,
             None => {

@@ -11,7 +11,8 @@ use crate::access::Grant;
 use crate::audit::{Concern, ConcernKey};
 use crate::enrollment::{Case, Change, Enrollment, InboxEntry};
 use crate::ids::{
-    CourseId, EnrollmentId, GrantId, LearnerId, PayLinkId, PersonId, RecordId, Reference,
+    CourseId, EnrollmentId, ExternalKey, GrantId, LearnerId, PayLinkId, PersonId, RecordId,
+    Reference,
 };
 use crate::notice::Preferences;
 use crate::payment::Attempt;
@@ -31,6 +32,8 @@ pub(super) struct State {
     /// Grants apart from any enrollment.
     pub(super) free_grants: HashMap<Subject, Vec<Grant>>,
     pub(super) grant_homes: IdMap<GrantId, Home>,
+    /// Other systems' names for grants.
+    pub(super) grant_keys: HashMap<ExternalKey, GrantId>,
     /// Payments whose grant lies elsewhere than in the payment's own row.
     pub(super) stray_payments: HashMap<Reference, GrantId>,
     pub(super) pending: BTreeSet<EnrollmentId>,
@@ -108,6 +111,11 @@ impl State {
                 loaded.grant = self.grant(id).cloned();
                 loaded.grant.as_ref().and_then(|grant| grant.enrollment)
             }
+            Lookup::GrantKey(key) => {
+                let id = self.grant_keys.get(key);
+                loaded.grant = id.and_then(|id| self.grant(*id)).cloned();
+                loaded.grant.as_ref().and_then(|grant| grant.enrollment)
+            }
         };
         loaded.case = id.and_then(|id| self.case(id));
         loaded
@@ -147,7 +155,7 @@ impl State {
         {
             return Ok(Committed::Duplicate);
         }
-        if !self.is_current(&change) || !self.are_open(&change) {
+        if !self.is_current(&change) || !self.are_open(&change) || !self.are_theirs(&change) {
             return Ok(Committed::Conflict);
         }
         self.check_grants(&change)?;

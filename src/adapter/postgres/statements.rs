@@ -15,6 +15,7 @@ pub(super) struct Statements {
     pub(super) load_link: Arc<str>,
     pub(super) load_learner: Arc<str>,
     pub(super) load_grant: Arc<str>,
+    pub(super) load_grant_key: Arc<str>,
     pub(super) grants: Arc<str>,
     pub(super) claim_inbox: Arc<str>,
     pub(super) claim_outbox: Arc<str>,
@@ -93,6 +94,11 @@ impl Statements {
                 "SELECT enrollment AS id FROM coursegate.grants WHERE id = $1",
                 "NULL::json",
                 "(SELECT row_to_json(known) FROM coursegate.grants AS known WHERE id = $1)",
+            ),
+            load_grant_key: load(
+                "SELECT enrollment AS id FROM coursegate.grants WHERE key = $1",
+                "NULL::json",
+                "(SELECT row_to_json(known) FROM coursegate.grants AS known WHERE key = $1)",
             ),
             grants: own("SELECT row_to_json(g) FROM coursegate.grants AS g
                  WHERE learner = $1 AND course = $2 ORDER BY starts_at, id"),

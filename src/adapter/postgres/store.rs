@@ -41,6 +41,7 @@ impl Store for PgStore {
             ),
             Lookup::PayLink(link) => (&texts.load_link, arguments![link.as_str()]),
             Lookup::Grant(id) => (&texts.load_grant, arguments![id.as_uuid()]),
+            Lookup::GrantKey(key) => (&texts.load_grant_key, arguments![key.as_str()]),
         };
         let rows = self.ask(text, arguments).await?;
         let row = rows.first().ok_or(CallError::Row(BadRow("load")))?;
@@ -66,7 +67,8 @@ impl Store for PgStore {
             },
             Err(error) => match (error.code().as_deref(), error.constraint()) {
                 (Some("CG001"), _) => Ok(Committed::Duplicate),
-                (Some("CG002"), _) | (Some("23505"), Some("attempts_are_numbered")) => {
+                (Some("CG002"), _)
+                | (Some("23505"), Some("attempts_are_numbered" | "one_grant_per_key")) => {
                     Ok(Committed::Conflict)
                 }
                 // The ids of records are made for one change: an earlier try, whose answer

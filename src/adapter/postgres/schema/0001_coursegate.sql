@@ -519,7 +519,7 @@ CREATE FUNCTION coursegate.erase(about uuid, given jsonb, pseudonym text) RETURN
 BEGIN
     UPDATE coursegate.enrollments SET learner = pseudonym WHERE id = about;
     UPDATE coursegate.attempts SET learner = pseudonym WHERE enrollment = about;
-    UPDATE coursegate.grants AS g SET learner = pseudonym
+    UPDATE coursegate.grants AS g SET learner = pseudonym, key = NULL
         FROM coursegate.listed(NULL::coursegate.grants, given) AS new WHERE g.id = new.id;
     UPDATE coursegate.inbox AS i SET body = NULL, body_key = NULL, state = 'settled',
         outcome = coalesce(i.outcome, 'no_effect'), next_at = NULL, cause = NULL, leased_until = NULL
@@ -639,7 +639,13 @@ BEGIN
                 level = excluded.level, kinds = excluded.kinds, restrictions = excluded.restrictions,
                 starts_at = excluded.starts_at, expires_at = excluded.expires_at,
                 suspended_at = excluded.suspended_at, suspend_reason = excluded.suspend_reason,
-                ended_at = excluded.ended_at, end_reason = excluded.end_reason;
+                ended_at = excluded.ended_at, end_reason = excluded.end_reason
+            WHERE change ? 'erasure' OR (known.learner = excluded.learner AND known.course = excluded.course
+                                         AND known.enrollment IS NOT DISTINCT FROM excluded.enrollment);
+        GET DIAGNOSTICS changed = ROW_COUNT;
+        IF changed < jsonb_array_length(change -> 'grants') THEN
+            RAISE EXCEPTION 'a grant is that of another learner or course' USING ERRCODE = 'CG002';
+        END IF;
     END IF;
 
     IF change ? 'stops' THEN
