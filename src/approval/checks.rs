@@ -1,10 +1,10 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::enrollment::{Case, Enrollment, Status};
+use crate::enrollment::{Case, Enrollment, HouseRules, Status};
 use crate::evidence::{Evidence, Finding};
 use crate::money::Money;
-use crate::payment::Attempt;
+use crate::payment::{Attempt, Purpose};
 use crate::reason::{HoldReason, words};
 
 /// Names of the checks.
@@ -84,7 +84,7 @@ impl CheckReport {
         case: &Case,
         attempt: &Attempt,
         evidence: &Evidence,
-        (course_offered, now): (bool, DateTime<Utc>),
+        (course_offered, rules, now): (bool, &HouseRules, DateTime<Utc>),
     ) -> Self {
         let enrollment = &case.enrollment;
         let must = |holds: bool, reason| {
@@ -138,7 +138,7 @@ impl CheckReport {
                 CheckName::Attempt,
                 found(evidence.attempt, HoldReason::WrongAttempt),
             ),
-            (CheckName::Status, status_allows(case, attempt, now)),
+            (CheckName::Status, status_allows(case, attempt, rules, now)),
         ];
         Self(outcomes.map(|(name, outcome)| {
             let failed = matches!(outcome, CheckOutcome::Failed(_));
@@ -195,11 +195,22 @@ fn is_old_price(enrollment: &Enrollment, attempt: &Attempt) -> bool {
     !as_dear && attempt.terms.is_at_least(&enrollment.terms)
 }
 
-fn status_allows(case: &Case, attempt: &Attempt, now: DateTime<Utc>) -> CheckOutcome {
+fn status_allows(
+    case: &Case,
+    attempt: &Attempt,
+    rules: &HouseRules,
+    now: DateTime<Utc>,
+) -> CheckOutcome {
     if let Some(covering) = case.covering(attempt, now) {
         return CheckOutcome::Failed(covering.reason());
     }
     match &case.enrollment.status {
+        // An offer of more is as old as any other, though nothing expires with it.
+        Status::Approved { .. }
+            if attempt.purpose != Purpose::First && rules.is_stale(attempt, now) =>
+        {
+            CheckOutcome::Failed(HoldReason::LateMoney)
+        }
         Status::AwaitingPayment | Status::AwaitingApproval { .. } | Status::Approved { .. } => {
             CheckOutcome::Passed
         }

@@ -11,7 +11,7 @@ use crate::access::{EndReason, Grant, GrantSource, GrantState, Terms};
 use crate::evidence::Grade;
 use crate::ids::{PersonId, Reference};
 use crate::money::Money;
-use crate::payment::{Attempt, Method, Payment, Standing};
+use crate::payment::{Attempt, Method, Payment, ProofOfPayment, Standing};
 use crate::reason::{ApprovalCause, HoldReason};
 use crate::record::Fact;
 
@@ -40,6 +40,8 @@ pub struct Approvable {
     pub money: Option<Payment>,
     /// How much of it went back, in minor units.
     pub returned: i64,
+    /// What the learner shows for a bank transfer.
+    pub proof: Option<ProofOfPayment>,
     /// The sum that the person saw on a bank statement.
     pub seen: Option<Money>,
 }
@@ -154,16 +156,16 @@ impl Draft<'_> {
         }
         let useful = |attempt: &Attempt| case.covering(attempt, self.now()).is_none();
         let held = |attempt: &Attempt| attempt.is_held() && useful(attempt);
-        let transfer = |at: &usize| *at + 1 == case.attempts.len() && useful(&case.attempts[*at]);
-        let chosen = self
-            .least_grave(held)
-            .or_else(|| self.open_transfer().filter(transfer));
+        let transfer = || {
+            let beside = case.transfer_beside(self.now())?;
+            self.index_of(&beside.reference).ok()
+        };
+        let chosen = self.least_grave(held).or_else(transfer);
         if let Some(at) = chosen {
             return Ok(Choice::Money(at));
         }
         let lasting = case
-            .grants
-            .iter()
+            .own_grants()
             .filter(|grant| grant.source != GrantSource::Provisional);
         let (mut suspended, mut to_come) = (false, false);
         for grant in lasting {
@@ -266,6 +268,7 @@ impl Draft<'_> {
                 .clone(),
             money: attempt.and_then(|attempt| attempt.payment),
             returned: attempt.map_or(0, Attempt::returned),
+            proof: attempt.and_then(|attempt| attempt.proof.clone()),
             seen,
         }
     }

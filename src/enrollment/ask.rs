@@ -91,7 +91,7 @@ impl Ask<'_> {
                 AttemptStatus::Started | AttemptStatus::LinkReady
             ) && attempt.is_for(self.offer, purpose, self.declared)
         };
-        match case.latest_attempt().filter(usable) {
+        match case.attempts.iter().rev().find(usable) {
             Some(attempt) if status.is_open() && !case.has_lapsed(now) => {
                 Asked::GoOn(attempt.reference.clone())
             }

@@ -113,6 +113,30 @@ impl Case {
         Ok(draft.finish(Effect::Changed))
     }
 
+    /// The learner goes on with an attempt that there is: what it offers is what is asked today.
+    ///
+    /// # Errors
+    /// None so far.
+    pub fn go_on(self, opening: Opening, step: &Step<'_>) -> Result<Applied, CaseError> {
+        let mut draft = self.draft(step);
+        draft.ask_today(opening);
+        Ok(draft.finish_if_any())
+    }
+
+    /// The learner comes back to money of theirs that waits: it is put before a person again.
+    ///
+    /// # Errors
+    /// [`CaseError::Refused`] when the school ended the access.
+    pub fn come_back(self, opening: &Opening, step: &Step<'_>) -> Result<Applied, CaseError> {
+        let mut draft = self.draft(step);
+        draft.rename(&opening.email, &opening.offer.title);
+        if !draft.case.enrollment.status.is_open() {
+            draft.rule(&Command::Reopen)?;
+            draft.hold_what_waits()?;
+        }
+        Ok(draft.finish_if_any())
+    }
+
     /// Keeps the learner's newest address and the course's newest title. Neither changes what is
     /// offered.
     ///
@@ -244,7 +268,8 @@ impl Case {
             match draft.case.enrollment.status {
                 // A transfer for more that never came: what there is stands.
                 Status::Approved { .. } => {
-                    if let Some(at) = draft.open_transfer() {
+                    while let Some(beside) = draft.case.transfer_beside(draft.now) {
+                        let at = draft.index_of(&beside.reference.clone())?;
                         draft.move_attempt(at, AttemptEvent::Abandoned)?;
                     }
                 }

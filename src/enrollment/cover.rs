@@ -6,7 +6,7 @@ use super::case::Case;
 use super::status::Status;
 use crate::access::{EndReason, Grant, GrantSource, GrantState, cover};
 use crate::ids::GrantId;
-use crate::payment::{Attempt, Purpose, Standing};
+use crate::payment::{Attempt, Payment, Purpose, Standing};
 use crate::reason::HoldReason;
 
 /// Why a payment would buy nothing.
@@ -50,7 +50,7 @@ impl Case {
         };
         let mut terms = attempt.terms.clone();
         match attempt.purpose {
-            Purpose::Additional => return None,
+            Purpose::Additional => return self.is_bought_again(attempt).then_some(Covering::Paid),
             Purpose::Renewal { of } if self.is_renewed(of, attempt) => return Some(Covering::Paid),
             // More time is only worth nothing to who has all there is.
             Purpose::Renewal { .. } => terms.seconds = None,
@@ -79,12 +79,34 @@ impl Case {
                 grant.source.payment() == Some(&other.reference)
                     && !matches!(
                         grant.state,
-                        GrantState::Ended {
-                            why: EndReason::Refunded | EndReason::Reversed | EndReason::Revoked,
-                            ..
-                        }
+                        GrantState::Suspended { .. }
+                            | GrantState::Ended {
+                                why: EndReason::Refunded | EndReason::Reversed | EndReason::Revoked,
+                                ..
+                            }
                     )
             })
+        })
+    }
+
+    /// Whether another attempt to buy the same again was paid since this one was started: both are
+    /// one wish.
+    fn is_bought_again(&self, attempt: &Attempt) -> bool {
+        self.carrying().any(|other| {
+            let since = |payment: Payment| payment.at >= attempt.created_at;
+            other.purpose == Purpose::Additional
+                && other.reference != attempt.reference
+                && other.payment.is_some_and(since)
+        })
+    }
+
+    /// The newest bank transfer that is asked for beside access that there is, and would give more.
+    pub(super) fn transfer_beside(&self, now: DateTime<Utc>) -> Option<&Attempt> {
+        let last = self.latest_attempt()?;
+        self.attempts.iter().rev().find(|attempt| {
+            // A first purchase that was made another way is not asked for any more.
+            let asked = attempt.purpose != Purpose::First || attempt.reference == last.reference;
+            asked && attempt.is_open_transfer() && self.covering(attempt, now).is_none()
         })
     }
 
@@ -111,11 +133,7 @@ impl Case {
                 let held = self.attempts.iter().filter(|attempt| attempt.is_held());
                 let useful = |attempt: &&Attempt| self.covering(attempt, now).is_none();
                 let held = held.filter(useful).filter_map(Attempt::held_back);
-                let transfer = self
-                    .latest_attempt()
-                    .filter(|attempt| attempt.is_open_transfer())
-                    .filter(useful)
-                    .map(|_| HoldReason::BankTransfer);
+                let transfer = self.transfer_beside(now).map(|_| HoldReason::BankTransfer);
                 held.chain(transfer).max()
             }
             Status::AwaitingPayment

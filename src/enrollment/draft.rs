@@ -328,9 +328,12 @@ impl<'s> Draft<'s> {
     fn note_review(&mut self) {
         let waits = self.case.waits_for(self.now);
         let before = std::mem::replace(&mut self.case.enrollment.waits_for, waits);
-        let told = self.records.iter().any(|record| {
-            let queued = |status: &Status| matches!(status, Status::AwaitingApproval { .. });
-            matches!(&record.fact, Fact::EnrollmentMoved { from, to, .. } if queued(from) || queued(to))
+        let queued = |status: &Status| matches!(status, Status::AwaitingApproval { .. });
+        let told = self.records.iter().any(|record| match &record.fact {
+            Fact::EnrollmentMoved { from, to, .. } => {
+                queued(to) || (waits.is_none() && queued(from))
+            }
+            _ => false,
         });
         if before != waits && !told {
             self.record(Fact::ReviewChanged { reason: waits });

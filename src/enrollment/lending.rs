@@ -205,13 +205,22 @@ impl Draft<'_> {
                 grant.enrollment == Some(id) && grant.expires_at.is_some_and(|end| end <= now)
             });
             self.rule(&Command::Expire)?;
-            // Money that waits for a person does not go out of sight with it.
-            let held = self.case.attempts.iter().filter(|it| it.is_held());
-            if let Some(reason) = held.filter_map(Attempt::held_back).max() {
-                self.rule_hold(reason)?;
-            }
+            self.hold_what_waits()?;
         }
         Ok(())
+    }
+
+    /// Keeps before a person what waited beside access that is over: held money, and a bank
+    /// transfer that was asked for.
+    pub(super) fn hold_what_waits(&mut self) -> Result<(), CaseError> {
+        let held = self.case.attempts.iter().filter(|it| it.is_held());
+        let transfer = HoldReason::BankTransfer;
+        let beside = self.case.enrollment.waits_for == Some(transfer);
+        let beside = (beside && self.open_transfer().is_some()).then_some(transfer);
+        match held.filter_map(Attempt::held_back).chain(beside).max() {
+            Some(reason) => self.rule_hold(reason),
+            None => Ok(()),
+        }
     }
 
     /// Whether no grant of the enrollment is left but what was lent.

@@ -4,13 +4,13 @@ use super::case::Case;
 use super::ruling::Refusal;
 use super::status::Status;
 use super::step::{Applied, CaseError, Effect, Step};
-use crate::access::{EndReason, Grant};
+use crate::access::{EndReason, Grant, GrantState};
 use crate::ids::{PersonId, Reference};
 use crate::money::Money;
 use crate::payment::{
     Attempt, AttemptEvent, AttemptStatus, ProofOfPayment, Refund, RefundState, Reversal, Standing,
 };
-use crate::reason::{HoldReason, Note};
+use crate::reason::{HoldReason, MoneyOutcome, Note};
 use crate::record::Fact;
 
 /// Money to give back.
@@ -154,8 +154,18 @@ impl Case {
         draft.record(Fact::PaymentReinstated {
             reference: reference.clone(),
         });
-        if draft.case.attempts[at].left() == 0 {
-            // It was given back too: nothing of it is here.
+        let went_back = |grant: &Grant| {
+            grant.source.payment() == Some(reference)
+                && matches!(
+                    grant.state,
+                    GrantState::Ended {
+                        why: EndReason::Refunded,
+                        ..
+                    }
+                )
+        };
+        if draft.case.attempts[at].left() == 0 || draft.case.own_grants().any(went_back) {
+            // It was given back too, or so much of it that its access ended.
             draft.move_attempt(at, AttemptEvent::Refunded)?;
             return Ok(draft.finish(Effect::Changed));
         }
@@ -164,7 +174,11 @@ impl Case {
         let standing = match draft.case.covering(&draft.case.attempts[at], now) {
             Some(covering) => {
                 draft.end_grants(EndReason::Reversed, rests);
-                draft.rules().money.standing(covering.reason())
+                let money = &draft.rules().money;
+                match money.outcome(covering.reason()) {
+                    Some(MoneyOutcome::Approve) => Standing::Kept,
+                    _ => money.standing(covering.reason()),
+                }
             }
             None => {
                 draft.rebase(at);
@@ -198,11 +212,14 @@ impl Case {
     /// [`CaseError::NoTransfer`].
     pub fn prove(self, proof: ProofOfPayment, step: &Step<'_>) -> Result<Applied, CaseError> {
         let mut draft = self.draft(step);
-        let waits = matches!(
-            draft.case.enrollment.status,
-            Status::AwaitingApproval { .. }
-        );
-        let at = draft.open_transfer().filter(|_| waits);
+        let at = match draft.case.enrollment.status {
+            Status::AwaitingApproval { .. } => draft.open_transfer(),
+            Status::Approved { .. } => draft
+                .case
+                .transfer_beside(draft.now)
+                .and_then(|beside| draft.index_of(&beside.reference).ok()),
+            _ => None,
+        };
         let at = at.ok_or(CaseError::NoTransfer)?;
         let attempt = &mut draft.case.attempts[at];
         if attempt.proof.as_ref() == Some(&proof) {

@@ -7,7 +7,7 @@ use super::status::Status;
 use super::step::CaseError;
 use crate::access::{EndReason, Grant, GrantSource, GrantState};
 use crate::money::Money;
-use crate::payment::{Attempt, AttemptEvent, Refund, RefundState, Reversal, Standing};
+use crate::payment::{AttemptEvent, Refund, RefundState, Reversal, Standing};
 use crate::reason::HoldReason;
 use crate::record::Fact;
 
@@ -102,11 +102,7 @@ impl Draft<'_> {
     /// carry it, a person is asked instead.
     pub(super) fn close_bare(&mut self, command: &Command) -> Result<(), CaseError> {
         self.rule(command)?;
-        let held = self.case.attempts.iter().filter(|it| it.is_held());
-        match held.filter_map(Attempt::held_back).max() {
-            Some(reason) => self.rule_hold(reason),
-            None => Ok(()),
-        }
+        self.hold_what_waits()
     }
 
     /// Money is gone that the enrollment waited for a person because of: when it was the last,

@@ -183,19 +183,33 @@ impl HouseRules {
 
     /// When the enrollment expires unless it is paid for.
     pub fn unpaid_until(&self, case: &Case) -> Option<DateTime<Utc>> {
-        let latest = case.latest_attempt()?;
+        let mut latest = case.latest_attempt()?;
         let term = match &case.enrollment.status {
             Status::AwaitingPayment => self.unpaid_expiry?,
             Status::AwaitingApproval {
                 reason: HoldReason::BankTransfer,
             } if !vouched_for(&case.attempts) => self.transfer_expiry?,
             // A transfer for more than the learner has.
-            Status::Approved { .. } if latest.is_open_transfer() && latest.proof.is_none() => {
+            Status::Approved { .. } => {
+                let beside = case.transfer_beside(case.enrollment.updated_at)?;
+                if beside.proof.is_some() {
+                    return None;
+                }
+                latest = beside;
                 self.transfer_expiry?
             }
             _ => return None,
         };
         latest.created_at.checked_add_signed(chrono_of(term)?)
+    }
+
+    /// Whether an attempt is so old that an enrollment with it would have expired unpaid.
+    pub fn is_stale(&self, attempt: &Attempt, now: DateTime<Utc>) -> bool {
+        let until = self
+            .unpaid_expiry
+            .and_then(chrono_of)
+            .and_then(|term| attempt.created_at.checked_add_signed(term));
+        until.is_some_and(|until| until <= now)
     }
 
     /// When the provider is to be asked about an attempt next.

@@ -162,7 +162,7 @@ impl Registrar {
                 }
                 Asked::GoOn(reference) => {
                     match self
-                        .placed(case.rename(&opening, &step)?, reference, false)
+                        .placed(case.go_on(opening.clone(), &step)?, reference, false)
                         .await?
                     {
                         Some(placed) => return Ok(placed),
@@ -175,7 +175,10 @@ impl Registrar {
                 Asked::Ended => NextStep::Ended,
             };
             // The newest address and title are kept, whatever the answer.
-            let renamed = case.rename(&opening, &step)?;
+            let renamed = match &next {
+                NextStep::Wait(_) => case.come_back(&opening, &step)?,
+                _ => case.rename(&opening, &step)?,
+            };
             let answer = enrolled(&renamed.case, next);
             if renamed.change.is_empty() || self.commit(renamed.change).await? == Committed::Done {
                 return Ok(Placed::Answered(Box::new(answer)));

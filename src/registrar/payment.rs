@@ -150,7 +150,8 @@ impl Registrar {
         watch.lap(|timings| &mut timings.detection);
 
         let offered = inner.courses.offers(&case.enrollment.course);
-        let checks = CheckReport::of(&case, attempt, &evidence, (offered, now));
+        let rules = &inner.config.rules;
+        let checks = CheckReport::of(&case, attempt, &evidence, (offered, rules, now));
         let decision = inner.policy.decide(&Dossier {
             enrollment: &case.enrollment,
             attempt,

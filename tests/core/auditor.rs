@@ -264,12 +264,6 @@ async fn what_cannot_be_mended_safely_is_put_before_a_person() {
 async fn a_grant_for_somebody_else_is_found() {
     let world = World::new();
     let case = paid(&world, "thandi").await;
-    tamper(&world, &case, |case| {
-        case.grants[0].learner = LearnerId::new("mallory").unwrap();
-    })
-    .await;
-    let found = kinds(&audit(&world).await);
-    assert!(found.contains(&ConcernKind::GrantDiffers), "{found:?}");
     let mut given = case.clone();
     given.grants[0].course = CourseId::new("another").unwrap();
     given.grants[0].learner = LearnerId::new("mallory").unwrap();

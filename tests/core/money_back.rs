@@ -443,15 +443,20 @@ async fn money_that_is_held_for_a_closed_enrollment_is_never_asked_for_again() {
         .await
         .unwrap();
     assert!(!world.may_enter("thandi").await);
+    let desk = world.registrar.admin(admin());
+    let listed = desk.awkward_money(PageRequest::first(10)).await.unwrap();
+    assert_eq!(listed.items.len(), 1, "and the school sees it");
+
+    // They come back to it: a person is asked again, and it can be approved.
     let reason = HoldReason::InstantEft;
     assert_eq!(
         world.enrol("thandi", Method::Card).await.next,
         NextStep::Wait(reason)
     );
     assert_eq!(card(&world).await.action, CardAction::Wait);
-    let desk = world.registrar.admin(admin());
-    let listed = desk.awkward_money(PageRequest::first(10)).await.unwrap();
-    assert_eq!(listed.items.len(), 1, "and the school sees it");
+    assert_eq!(queue(&world).await, [id]);
+    desk.approve(id, "").await.unwrap();
+    assert!(world.may_enter("thandi").await);
 }
 
 #[tokio::test]
