@@ -2,22 +2,23 @@
 //!
 //! [`Seats`] is a guard and a publisher. As a guard it is asked before an enrollment is approved,
 //! any number of times, so a seat is kept by enrollment: asking again finds it. A rehearsal (a dry
-//! run) takes none. As a publisher it hears of what was committed, and frees the seat of who left,
-//! expired or had their money back. [`Seats::refill`] reads who has a seat from the store: call it
-//! when the process starts, and now and then, so that a seat is not lost to an approval that never
-//! became durable.
+//! run) takes none. As a publisher it hears of what was committed, in order, some time later: who
+//! was approved past the guard has a seat too, and the seat is free of who was approved and left,
+//! expired or had their money back. News older than the seat is let pass. [`Seats::refill`] reads
+//! who has a seat from the store: call it when the process starts, and now and then, so that a seat
+//! is not lost to an approval that never became durable.
 //!
 //! With several processes keep the seats in a table of your own, one row an enrollment with a
 //! unique key, and take a row where this takes an entry of a set.
 #![allow(clippy::print_stdout)]
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use coursegate::adapter::memory::MemoryStore;
 use coursegate::adapter::simulator::{Choice, Settings, Simulator};
-use coursegate::enrollment::{Proposal, Status, TransitionGuard};
+use coursegate::enrollment::{Proposal, Status, TransitionGuard, Version};
 use coursegate::payment::Method;
 use coursegate::port::{EventPublisher, PageRequest, PaymentFilter, PublishError};
 use coursegate::reason::Note;
@@ -34,7 +35,8 @@ use coursegate::{
 pub struct Seats {
     course: CourseId,
     most: usize,
-    taken: Arc<Mutex<HashSet<EnrollmentId>>>,
+    /// Who has one, and the version of their enrollment that this is known of.
+    taken: Arc<Mutex<HashMap<EnrollmentId, Version>>>,
 }
 
 impl Seats {
@@ -53,12 +55,14 @@ impl Seats {
         self.seats().len()
     }
 
-    /// Takes the seats of those who are approved in the store, and frees all others.
+    /// Takes the seats of those who are approved in the store, and frees those that were taken
+    /// before for somebody who is not.
     pub async fn refill(&self, registrar: &Registrar, admin: PersonId) -> Result<(), Error> {
         let filter = PaymentFilter {
             course: Some(self.course.clone()),
             ..PaymentFilter::default()
         };
+        let before: HashSet<EnrollmentId> = self.seats().keys().copied().collect();
         let (mut approved, mut page) = (HashSet::new(), PageRequest::first(500));
         loop {
             let found = registrar
@@ -73,11 +77,15 @@ impl Seats {
                 None => break,
             }
         }
-        *self.seats() = approved;
+        let mut seats = self.seats();
+        seats.retain(|id, _| approved.contains(id) || !before.contains(id));
+        for id in approved {
+            seats.entry(id).or_default();
+        }
         Ok(())
     }
 
-    fn seats(&self) -> MutexGuard<'_, HashSet<EnrollmentId>> {
+    fn seats(&self) -> MutexGuard<'_, HashMap<EnrollmentId, Version>> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -90,14 +98,11 @@ impl TransitionGuard for Seats {
             return Ok(());
         }
         let mut seats = self.seats();
-        if seats.contains(&enrollment.id) {
-            return Ok(());
-        }
-        if seats.len() >= self.most {
+        if !seats.contains_key(&enrollment.id) && seats.len() >= self.most {
             return Err(Note::new(format!("all {} seats are taken", self.most)));
         }
         if !proposal.rehearsal {
-            seats.insert(enrollment.id);
+            seats.insert(enrollment.id, enrollment.version);
         }
         Ok(())
     }
@@ -106,10 +111,19 @@ impl TransitionGuard for Seats {
 #[async_trait]
 impl EventPublisher for Seats {
     async fn publish(&self, record: &Record) -> Result<(), PublishError> {
-        if let (Some(id), Fact::EnrollmentMoved { to, .. }) = (record.enrollment, &record.fact)
-            && !matches!(to, Status::Approved { .. })
-        {
-            self.seats().remove(&id);
+        let (Some(id), Fact::EnrollmentMoved { from, to, .. }) = (record.enrollment, &record.fact)
+        else {
+            return Ok(());
+        };
+        let sits = |status: &Status| matches!(status, Status::Approved { .. });
+        let mut seats = self.seats();
+        let is_news = seats.get(&id).is_none_or(|known| *known < record.version);
+        if is_news && record.course.as_ref() == Some(&self.course) {
+            if sits(to) {
+                seats.insert(id, record.version);
+            } else if sits(from) {
+                seats.remove(&id);
+            }
         }
         Ok(())
     }

@@ -555,14 +555,11 @@ impl App {
 }
 
 pub(super) fn failed_page(error: &Error) -> Reply {
-    Reply::Page(
-        error.kind().http_status(),
-        pages::problem(&error.to_string()),
-    )
+    Reply::Page(error.kind().http_status(), pages::problem(&error.in_full()))
 }
 
 fn failed(error: &Error) -> Reply {
-    problem(error.kind().http_status(), &error.to_string())
+    problem(error.kind().http_status(), &error.in_full())
 }
 
 pub fn problem(status: u16, what: &str) -> Reply {

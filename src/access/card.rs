@@ -133,9 +133,7 @@ pub fn learner_card(view: &CardView<'_>) -> LearnerCard {
                 "Your access has not started yet.",
             );
         }
-        DenyReason::KindNotCovered
-        | DenyReason::UnknownRestriction
-        | DenyReason::Restricted { .. } => {
+        DenyReason::UnknownRestriction | DenyReason::Restricted { .. } => {
             return card(
                 CardText::ContinueCourse,
                 CardAction::Wait,
@@ -145,6 +143,7 @@ pub fn learner_card(view: &CardView<'_>) -> LearnerCard {
         }
         // What is open to a look is no reason not to sell the course.
         DenyReason::LevelTooLow { .. }
+        | DenyReason::KindNotCovered
         | DenyReason::NoGrant
         | DenyReason::Ended { .. }
         | DenyReason::Suspended { .. }
@@ -167,6 +166,17 @@ pub fn learner_card(view: &CardView<'_>) -> LearnerCard {
         );
     }
     let held = attempts.iter().filter(|attempt| attempt.is_held());
+    let left = Status::Withdrawn {
+        why: WithdrawReason::Left,
+    };
+    if *status == left && held.clone().next().is_some() {
+        return card(
+            CardText::EnrollNow,
+            CardAction::Enroll,
+            "payment_waits",
+            "You left this course, and your payment is still here. Enroll again and the school decides on it; you do not need to pay again.",
+        );
+    }
     if let Some(reason) = held.filter_map(Attempt::held_back).max() {
         return card(
             CardText::PendingApproval,
@@ -195,6 +205,12 @@ pub fn learner_card(view: &CardView<'_>) -> LearnerCard {
                 CardAction::Enroll,
                 "suspended",
                 "Your bank took your payment back, so your access is on hold. Pay again, or contact the school.",
+            ),
+            DenyReason::LevelTooLow { .. } | DenyReason::KindNotCovered => card(
+                CardText::EnrollNow,
+                CardAction::Enroll,
+                "preview",
+                "You have a preview of this course. Enroll to open all of it.",
             ),
             _ => card(
                 CardText::EnrollNow,

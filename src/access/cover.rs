@@ -4,7 +4,6 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::grant::{Grant, GrantState};
-use super::level::ResourceKind;
 use super::terms::Terms;
 
 /// Live grants give all that an offer would, and until when they do.
@@ -30,18 +29,32 @@ pub fn cover(
     now: DateTime<Utc>,
 ) -> Option<Cover> {
     let mut earliest = None;
-    for kind in ResourceKind::ALL {
-        if terms.kinds.cover(*kind) {
-            let gives = |grant: &&Grant| counts(grant) && grant.gives(terms, *kind);
-            let giving: Vec<&Grant> = grants.iter().filter(gives).collect();
-            let end = end_of(&giving, now)?;
-            earliest = Some(earliest.map_or(end, |earliest: DateTime<Utc>| earliest.min(end)));
-        }
+    for kind in terms.each_kind() {
+        let gives = |grant: &&Grant| counts(grant) && grant.gives(terms, kind);
+        let giving: Vec<&Grant> = grants.iter().filter(gives).collect();
+        let end = end_of(&giving, now)?;
+        earliest = Some(earliest.map_or(end, |earliest: DateTime<Utc>| earliest.min(end)));
     }
     // An offer of nothing is covered by nothing.
     earliest.map(|end| Cover {
         until: Some(end).filter(|end| *end < NEVER),
     })
+}
+
+/// Whether grants [`cover`] an offer at `now`, or else from a time on when one of them begins: that
+/// time with the cover.
+pub fn cover_to_come(
+    grants: &[Grant],
+    counts: impl Fn(&Grant) -> bool,
+    terms: &Terms,
+    now: DateTime<Utc>,
+) -> Option<(DateTime<Utc>, Cover)> {
+    let to_come = grants.iter().filter(|grant| grant.is_to_come(now));
+    let mut starts: Vec<_> = to_come.map(|grant| grant.starts_at.max(now)).collect();
+    starts.sort_unstable();
+    starts.dedup();
+    let covered = |from| Some((from, cover(grants, &counts, terms, from)?));
+    starts.into_iter().find_map(covered)
 }
 
 /// Outlasts any day.

@@ -23,17 +23,17 @@ pub enum DenyReason {
         /// Why it ended.
         why: EndReason,
     },
-    /// It is suspended.
-    #[error("the access is suspended: {why}")]
-    Suspended {
-        /// Why.
-        why: Reversal,
-    },
     /// Its time is over.
     #[error("the access expired")]
     Expired {
         /// When.
         at: DateTime<Utc>,
+    },
+    /// It is suspended.
+    #[error("the access is suspended: {why}")]
+    Suspended {
+        /// Why.
+        why: Reversal,
     },
     /// It has not started.
     #[error("the access has not started yet")]

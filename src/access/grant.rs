@@ -218,6 +218,16 @@ impl Grant {
             && are_no_narrower(&self.restrictions, &terms.restrictions)
     }
 
+    /// Whether it gives some of what terms do, as long as it counts.
+    pub(crate) fn gives_some(&self, terms: &Terms) -> bool {
+        terms.each_kind().any(|kind| self.gives(terms, kind))
+    }
+
+    /// Whether it gives all that terms do, as long as it counts.
+    pub(crate) fn gives_all(&self, terms: &Terms) -> bool {
+        terms.each_kind().all(|kind| self.gives(terms, kind))
+    }
+
     /// Whether it gives just what terms do.
     pub(crate) fn is_on(&self, terms: &Terms) -> bool {
         (self.level, self.kinds, &self.restrictions)

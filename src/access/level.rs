@@ -22,6 +22,25 @@ words!(AccessLevel {
     Full => "full",
 });
 
+impl AccessLevel {
+    /// Whether it is high enough for a kind of content, which the host may mark as preview.
+    pub fn opens(self, kind: ResourceKind, preview: bool) -> bool {
+        match (self, kind) {
+            (Self::None, _) => false,
+            (Self::Preview, ResourceKind::Lesson | ResourceKind::Resource) => preview,
+            (
+                Self::Preview,
+                ResourceKind::Quiz | ResourceKind::Certificate | ResourceKind::Full,
+            ) => false,
+            (Self::Limited, ResourceKind::Lesson | ResourceKind::Resource | ResourceKind::Quiz) => {
+                true
+            }
+            (Self::Limited, ResourceKind::Certificate | ResourceKind::Full) => false,
+            (Self::Full, _) => true,
+        }
+    }
+}
+
 /// What a learner wants to open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ResourceKind {

@@ -17,7 +17,7 @@ mod terms;
 
 pub use card::{CardAction, CardText, CardView, LearnerCard, learner_card};
 pub use context::{Context, Visitor};
-pub use cover::{Cover, cover};
+pub use cover::{Cover, cover, cover_to_come};
 pub use denial::{DenyReason, RestrictionKind};
 pub use grant::{EndReason, Grant, GrantSource, GrantState};
 pub use level::{AccessLevel, Kinds, ResourceKind};

@@ -2,9 +2,11 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::context::{Context, Visitor};
+use super::cover::{Cover, cover};
 use super::denial::DenyReason;
 use super::grant::{EndReason, Grant, GrantState};
 use super::level::{AccessLevel, ResourceKind};
+use super::terms::Terms;
 use crate::ids::{CourseId, GrantId, LearnerId};
 
 /// May this learner open this, now, from here?
@@ -121,23 +123,7 @@ impl AccessPolicy for StandardAccess {
         if !grant.kinds.cover(question.kind) {
             return Err(DenyReason::KindNotCovered);
         }
-        let high_enough = match (grant.level, question.kind) {
-            (AccessLevel::None, _) => false,
-            (AccessLevel::Preview, ResourceKind::Lesson | ResourceKind::Resource) => {
-                question.preview
-            }
-            (
-                AccessLevel::Preview,
-                ResourceKind::Quiz | ResourceKind::Certificate | ResourceKind::Full,
-            ) => false,
-            (
-                AccessLevel::Limited,
-                ResourceKind::Lesson | ResourceKind::Resource | ResourceKind::Quiz,
-            ) => true,
-            (AccessLevel::Limited, ResourceKind::Certificate | ResourceKind::Full) => false,
-            (AccessLevel::Full, _) => true,
-        };
-        if !high_enough {
+        if !grant.level.opens(question.kind, question.preview) {
             return Err(DenyReason::LevelTooLow { level: grant.level });
         }
         grant
@@ -181,7 +167,8 @@ pub fn decide(
 }
 
 /// The best that a visitor may open of a course, whatever kind of content it is: what its card
-/// shows. Content that the host marks as preview does not count.
+/// shows, and until when, where a renewal follows. Content that the host marks as preview does not
+/// count.
 pub fn best_access(
     grants: &[Grant],
     visitor: &Visitor,
@@ -195,10 +182,34 @@ pub fn best_access(
             .from(visitor.context.clone());
         match decide(grants, &question, policy, now) {
             AccessDecision::Deny { reason } => nearest = nearest.max(reason),
-            allow => return allow,
+            AccessDecision::Allow {
+                grant,
+                level,
+                until,
+            } => {
+                let admitting = grants.iter().find(|known| known.id == grant);
+                let on = admitting.and_then(|grant| goes_on(grants, grant, now));
+                return AccessDecision::Allow {
+                    grant,
+                    level,
+                    until: on.map_or(until, |cover| cover.until),
+                };
+            }
         }
     }
     AccessDecision::Deny { reason: nearest }
+}
+
+/// Until when a learner has what one grant gives, counting in those that follow it.
+fn goes_on(grants: &[Grant], grant: &Grant, now: DateTime<Utc>) -> Option<Cover> {
+    let terms = Terms {
+        level: grant.level,
+        kinds: grant.kinds,
+        seconds: Some(0),
+        restrictions: grant.restrictions.clone(),
+    };
+    let same = |other: &Grant| (&other.learner, &other.course) == (&grant.learner, &grant.course);
+    cover(grants, same, &terms, now)
 }
 
 fn alive(grant: &Grant, now: DateTime<Utc>) -> Result<(), DenyReason> {

@@ -69,6 +69,12 @@ impl Terms {
             && are_no_narrower(&self.restrictions, &other.restrictions)
     }
 
+    /// The kinds of content they are about.
+    pub(super) fn each_kind(&self) -> impl Iterator<Item = ResourceKind> {
+        let kinds = ResourceKind::ALL.iter().copied();
+        kinds.filter(|kind| self.kinds.cover(*kind))
+    }
+
     /// For how long, in seconds; `None` for ever.
     pub(super) fn time(&self) -> Option<u64> {
         self.seconds.filter(|seconds| *seconds < CENTURY)
@@ -76,10 +82,8 @@ impl Terms {
 
     /// Whether they give no access to anything.
     pub(crate) fn is_nothing(&self) -> bool {
-        let covers = |kind: &ResourceKind| self.kinds.cover(*kind);
-        self.level == AccessLevel::None
-            || self.seconds == Some(0)
-            || !ResourceKind::ALL.iter().any(covers)
+        let opens = |kind| self.level.opens(kind, true);
+        self.seconds == Some(0) || !self.each_kind().any(opens)
     }
 
     pub(crate) fn expiry(&self, from: DateTime<Utc>) -> Option<DateTime<Utc>> {

@@ -1,7 +1,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::enrollment::{Case, Enrollment, HouseRules, Status};
+use crate::enrollment::{Case, HouseRules, Status};
 use crate::evidence::{Evidence, Finding};
 use crate::money::Money;
 use crate::payment::{Attempt, Purpose};
@@ -20,7 +20,7 @@ pub enum CheckName {
     Amount,
     /// The currency is the one that was asked.
     Currency,
-    /// What was asked for it then is not less than what the same access costs today.
+    /// What was asked for it then is not less than what the same access was offered for since.
     Offer,
     /// The payment names this attempt and its pay link.
     Attempt,
@@ -69,7 +69,7 @@ pub struct Check {
 pub struct Sums {
     /// What there is: what arrived, or what the attempt's offer asked.
     pub is: Money,
-    /// What it is compared with: what the attempt's offer asked, or what is asked today.
+    /// What it is compared with: what the attempt's offer asked, or what was asked since.
     pub asked: Money,
 }
 
@@ -87,6 +87,7 @@ impl CheckReport {
         (course_offered, rules, now): (bool, &HouseRules, DateTime<Utc>),
     ) -> Self {
         let enrollment = &case.enrollment;
+        let dearer = case.dearer_since(attempt);
         let must = |holds: bool, reason| {
             if holds {
                 CheckOutcome::Passed
@@ -132,7 +133,7 @@ impl CheckReport {
             ),
             (
                 CheckName::Offer,
-                must(!is_old_price(enrollment, attempt), HoldReason::OldPrice),
+                must(dearer.is_none(), HoldReason::OldPrice),
             ),
             (
                 CheckName::Attempt,
@@ -147,9 +148,9 @@ impl CheckReport {
                     is,
                     asked: attempt.amount,
                 }),
-                CheckName::Offer => Some(Sums {
+                CheckName::Offer => dearer.map(|asked| Sums {
                     is: attempt.amount,
-                    asked: enrollment.price,
+                    asked,
                 }),
                 _ => None,
             };
@@ -188,13 +189,6 @@ pub(crate) fn sum_differs(evidence: &Evidence, attempt: &Attempt) -> Option<Hold
     }
 }
 
-/// Whether an attempt asks less than is asked today for as much access, or more.
-fn is_old_price(enrollment: &Enrollment, attempt: &Attempt) -> bool {
-    let (then, today) = (attempt.amount, enrollment.price);
-    let as_dear = then.currency() == today.currency() && then.minor() >= today.minor();
-    !as_dear && attempt.terms.is_at_least(&enrollment.terms)
-}
-
 fn status_allows(
     case: &Case,
     attempt: &Attempt,
@@ -204,18 +198,25 @@ fn status_allows(
     if let Some(covering) = case.covering(attempt, now) {
         return CheckOutcome::Failed(covering.reason());
     }
-    match &case.enrollment.status {
+    let in_time = match &case.enrollment.status {
+        Status::Rejected { .. } | Status::Withdrawn { .. } => false,
+        // More was asked for before the access ended, and is paid soon after: whether anybody
+        // noticed that end yet makes no difference.
+        status if *status == Status::Expired || case.has_lapsed(now) => {
+            attempt.purpose != Purpose::First && !rules.is_stale(case, attempt, now)
+        }
         // An offer of more is as old as any other, though nothing expires with it.
-        Status::Approved { .. }
-            if attempt.purpose != Purpose::First && rules.is_stale(attempt, now) =>
-        {
-            CheckOutcome::Failed(HoldReason::LateMoney)
+        Status::Approved { .. } => {
+            attempt.purpose == Purpose::First || !rules.is_stale(case, attempt, now)
         }
-        Status::AwaitingPayment | Status::AwaitingApproval { .. } | Status::Approved { .. } => {
-            CheckOutcome::Passed
+        // An offer that was over when the learner came back for another one.
+        _ => {
+            let last = case.latest_attempt();
+            last.is_none_or(|last| !rules.is_stale(case, attempt, last.created_at))
         }
-        Status::Rejected { .. } | Status::Expired | Status::Withdrawn { .. } => {
-            CheckOutcome::Failed(HoldReason::LateMoney)
-        }
+    };
+    match in_time {
+        true => CheckOutcome::Passed,
+        false => CheckOutcome::Failed(HoldReason::LateMoney),
     }
 }

@@ -32,7 +32,7 @@ pub struct Approvable {
     pub payment: Option<Reference>,
     /// What that attempt asks, or else what the enrollment does.
     pub amount: Money,
-    /// What the enrollment asks today.
+    /// What the enrollment asks today, or asked for the same since, whichever is more.
     pub price: Money,
     /// The access that is given.
     pub terms: Terms,
@@ -94,8 +94,8 @@ impl Case {
     /// A person approves, having seen the money of one bank transfer on a statement.
     ///
     /// # Errors
-    /// [`CaseError::UnknownAttempt`]; [`CaseError::NoTransfer`] when nobody waits for that
-    /// transfer any more; [`CaseError::Covered`] when the learner has what it buys already;
+    /// [`CaseError::UnknownAttempt`]; [`CaseError::NoTransfer`] when it is no bank transfer, or
+    /// was seen before; [`CaseError::Covered`] when the learner has what it buys already;
     /// [`CaseError::Refused`], [`CaseError::Vetoed`] or [`CaseError::SecondPersonNeeded`].
     pub fn approve_seen(
         self,
@@ -106,7 +106,7 @@ impl Case {
     ) -> Result<Applied, CaseError> {
         let mut draft = self.draft(step);
         let at = draft.index_of(payment)?;
-        if !draft.case.attempts[at].is_open_transfer() {
+        if !draft.case.attempts[at].is_payable_transfer() {
             return Err(CaseError::NoTransfer);
         }
         draft.lapse()?;
@@ -149,9 +149,10 @@ impl Draft<'_> {
         let case = &self.case;
         if !matches!(case.enrollment.status, Status::Approved { .. }) {
             let chosen = self
-                .held_money()
+                .least_grave(Attempt::is_held)
                 .or_else(|| self.revoked_money())
-                .or_else(|| self.open_transfer());
+                .or_else(|| self.asked_transfer())
+                .or_else(|| self.held_money());
             return Ok(chosen.map_or(Choice::Ahead, Choice::Money));
         }
         let useful = |attempt: &Attempt| case.covering(attempt, self.now()).is_none();
@@ -225,7 +226,21 @@ impl Draft<'_> {
         held.filter_map(rank).min().map(|(.., at)| at)
     }
 
-    /// The bank transfer a person vouches for when they approve: the newest.
+    /// The bank transfer a person vouches for when they approve: the newest that is waited for, or
+    /// what the learner asked for last.
+    fn asked_transfer(&self) -> Option<usize> {
+        let transfer = self.open_transfer()?;
+        let reference = &self.case.attempts[transfer].reference;
+        let waits = self.case.enrollment.status
+            == Status::AwaitingApproval {
+                reason: HoldReason::BankTransfer,
+            };
+        let last = self.case.latest_attempt();
+        let is_last = last.is_some_and(|last| last.reference == *reference);
+        (waits || is_last).then_some(transfer)
+    }
+
+    /// The newest bank transfer that is open.
     pub(super) fn open_transfer(&self) -> Option<usize> {
         let attempts = &self.case.attempts;
         attempts.iter().rposition(Attempt::is_open_transfer)
@@ -262,7 +277,7 @@ impl Draft<'_> {
         Approvable {
             payment: attempt.map(|attempt| attempt.reference.clone()),
             amount: attempt.map_or(enrollment.price, |attempt| attempt.amount),
-            price: enrollment.price,
+            price: attempt.map_or(enrollment.price, |attempt| self.case.asked_since(attempt)),
             terms: attempt
                 .map_or(&enrollment.terms, |attempt| &attempt.terms)
                 .clone(),

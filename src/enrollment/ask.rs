@@ -3,8 +3,10 @@
 use chrono::{DateTime, Utc};
 
 use super::case::Case;
+use super::offers::for_any_time;
+use super::rules::HouseRules;
 use super::status::Status;
-use crate::access::{Cover, Grant, GrantSource, GrantState, Terms, cover};
+use crate::access::{Cover, Grant, GrantSource, GrantState, Terms, cover, cover_to_come};
 use crate::ids::Reference;
 use crate::payment::{Attempt, AttemptStatus, Method, Offer, Purpose};
 use crate::reason::{HoldReason, WithdrawReason};
@@ -37,6 +39,8 @@ pub struct Ask<'a> {
 pub enum Asked {
     /// They have it already.
     Open(Cover),
+    /// They have it already, from a time on.
+    Begins(DateTime<Utc>),
     /// A payment that came is being confirmed.
     Confirming,
     /// Money of theirs waits for a person, or the enrollment does.
@@ -54,17 +58,17 @@ impl Ask<'_> {
     pub fn of_grants(&self, grants: &[Grant], now: DateTime<Utc>) -> Asked {
         match self.purpose(grants, now) {
             Ok(purpose) => Asked::Start(purpose),
-            Err(cover) => Asked::Open(cover),
+            Err(has) => has,
         }
     }
 
     /// What is told a learner with this enrollment. Nobody is asked to pay while money of theirs
     /// that fits is on its way, or waits.
-    pub fn of_case(&self, case: &Case, now: DateTime<Utc>) -> Asked {
+    pub fn of_case(&self, case: &Case, rules: &HouseRules, now: DateTime<Utc>) -> Asked {
         let now = case.time(now);
         let purpose = match self.purpose(&case.grants, now) {
             Ok(purpose) => purpose,
-            Err(cover) => return Asked::Open(cover),
+            Err(has) => return has,
         };
         let status = &case.enrollment.status;
         if let Status::Withdrawn {
@@ -90,6 +94,8 @@ impl Ask<'_> {
                 attempt.status,
                 AttemptStatus::Started | AttemptStatus::LinkReady
             ) && attempt.is_for(self.offer, purpose, self.declared)
+                && !rules.is_stale(case, attempt, now)
+                && !case.is_superseded(attempt)
         };
         match case.attempts.iter().rev().find(usable) {
             Some(attempt) if status.is_open() && !case.has_lapsed(now) => {
@@ -100,7 +106,7 @@ impl Ask<'_> {
     }
 
     /// What an attempt would be for, or what they have already.
-    fn purpose(&self, grants: &[Grant], now: DateTime<Utc>) -> Result<Purpose, Cover> {
+    fn purpose(&self, grants: &[Grant], now: DateTime<Utc>) -> Result<Purpose, Asked> {
         let terms = &self.offer.terms;
         let more = || {
             let live =
@@ -112,20 +118,21 @@ impl Ask<'_> {
         };
         let any = |_: &Grant| true;
         match self.intent {
-            Intent::Enroll => cover(grants, any, terms, now).map_or_else(|| Ok(more()), Err),
-            Intent::BuyAgain => Ok(match cover(grants, any, terms, now) {
+            Intent::Enroll => match cover_to_come(grants, any, terms, now) {
+                Some((from, _)) if from > now => Err(Asked::Begins(from)),
+                Some((_, cover)) => Err(Asked::Open(cover)),
+                None => Ok(more()),
+            },
+            Intent::BuyAgain => Ok(match cover_to_come(grants, any, terms, now) {
                 Some(_) => Purpose::Additional,
                 None => more(),
             }),
             Intent::Renew => {
                 // However long the access they have lasts, more time follows it.
-                let any_time = Terms {
-                    seconds: Some(0),
-                    ..terms.clone()
-                };
+                let any_time = for_any_time(terms);
                 match cover(grants, any, &any_time, now) {
-                    Some(forever @ Cover { until: None }) => Err(forever),
-                    Some(_) => Ok(last(grants, now)
+                    Some(forever @ Cover { until: None }) => Err(Asked::Open(forever)),
+                    Some(_) => Ok(last(grants, &any_time, now)
                         .map_or_else(more, |last| Purpose::Renewal { of: last.id })),
                     None => Ok(more()),
                 }
@@ -144,11 +151,12 @@ impl Ask<'_> {
     }
 }
 
-/// The grant that ends last of those that are not over.
-fn last(grants: &[Grant], now: DateTime<Utc>) -> Option<&Grant> {
+/// The grant that ends last of those that are not over, and give some of the terms: one that
+/// gives all of them before one that does not.
+fn last<'a>(grants: &'a [Grant], terms: &Terms, now: DateTime<Utc>) -> Option<&'a Grant> {
     grants
         .iter()
-        .filter(|grant| grant.state == GrantState::Live && grant.source != GrantSource::Provisional)
+        .filter(|grant| grant.state == GrantState::Live && grant.gives_some(terms))
         .filter(|grant| grant.expires_at.is_some_and(|end| end > now))
-        .max_by_key(|grant| (grant.expires_at, grant.id))
+        .max_by_key(|grant| (grant.gives_all(terms), grant.expires_at, grant.id))
 }

@@ -245,26 +245,27 @@ impl Case {
         Ok(draft.finish_if_any())
     }
 
-    /// Ends what is due to end: grants whose time is over, and the enrollment when nobody
-    /// paid for it in time, or when the access it gave is over. Changes nothing before its
-    /// time.
+    /// Ends what is due to end: grants whose time is over, and the enrollment when the access it
+    /// gave is over. Changes nothing before its time.
+    ///
+    /// # Errors
+    /// [`CaseError::Vetoed`].
+    pub fn end_due(self, step: &Step<'_>) -> Result<Applied, CaseError> {
+        let mut draft = self.draft(step);
+        draft.end_due()?;
+        Ok(draft.finish_if_any())
+    }
+
+    /// The same, and lets the enrollment expire when nobody paid for it in time.
     ///
     /// # Errors
     /// [`CaseError::Vetoed`].
     pub fn expire_due(self, step: &Step<'_>) -> Result<Applied, CaseError> {
-        let (id, now) = (self.enrollment.id, self.time(step.now));
-        let unpaid = step
-            .rules
-            .unpaid_until(&self)
-            .is_some_and(|until| until <= now);
         let mut draft = self.draft(step);
-        draft.end_grants(EndReason::Expired, |grant| {
-            grant.enrollment == Some(id)
-                && grant.state == GrantState::Live
-                && grant.expires_at.is_some_and(|end| end <= now)
-        });
-        draft.lapse()?;
-        if unpaid {
+        draft.end_due()?;
+        // What waited beside access that is over may wait for a person now.
+        let until = step.rules.unpaid_until(&draft.case);
+        if until.is_some_and(|until| until <= draft.now) {
             match draft.case.enrollment.status {
                 // A transfer for more that never came: what there is stands.
                 Status::Approved { .. } => {
@@ -299,7 +300,11 @@ impl Case {
         let why = if lost { EndReason::Reversed } else { why };
         let mut draft = self.draft(step);
         draft.end_grants(why, |known| known.id == grant);
-        draft.reconsider()?;
+        match lost {
+            true => draft.reconsider()?,
+            // What the school ended does not go on by other money.
+            false => draft.bring_forward(),
+        }
         let approved = matches!(draft.case.enrollment.status, Status::Approved { .. });
         if approved && draft.is_bare() {
             draft.close_bare(match lost {
@@ -348,8 +353,8 @@ impl Case {
         now.max(self.enrollment.updated_at)
     }
 
-    /// The newest attempt.
+    /// The newest attempt. One that was brought over is as old as it was in the other system.
     pub fn latest_attempt(&self) -> Option<&Attempt> {
-        self.attempts.last()
+        self.attempts.iter().max_by_key(|it| it.created_at)
     }
 }

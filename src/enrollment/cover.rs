@@ -3,9 +3,10 @@
 use chrono::{DateTime, Utc};
 
 use super::case::Case;
+use super::offers::for_any_time;
 use super::status::Status;
-use crate::access::{EndReason, Grant, GrantSource, GrantState, cover};
-use crate::ids::GrantId;
+use crate::access::{EndReason, Grant, GrantSource, GrantState, cover, cover_to_come};
+use crate::ids::{GrantId, Reference};
 use crate::payment::{Attempt, Payment, Purpose, Standing};
 use crate::reason::HoldReason;
 
@@ -40,9 +41,21 @@ impl Case {
     /// Why the money of an attempt buys nothing, if it does: a renewal that was paid already, or
     /// access that the learner has. `None` when it gives them something.
     pub fn covering(&self, attempt: &Attempt, now: DateTime<Utc>) -> Option<Covering> {
+        self.covering_by(attempt, |_| true, now)
+    }
+
+    /// The same, looking only at some grants.
+    pub(super) fn covering_by(
+        &self,
+        attempt: &Attempt,
+        counts: impl Fn(&Grant) -> bool,
+        now: DateTime<Utc>,
+    ) -> Option<Covering> {
         // What a person gave ahead of any payment waits for one.
         let other = |grant: &Grant| {
-            grant.source.payment() != Some(&attempt.reference) && !self.is_ahead(grant)
+            counts(grant)
+                && grant.source.payment() != Some(&attempt.reference)
+                && !self.is_ahead(grant)
         };
         let id = self.enrollment.id;
         let paid = |grant: &Grant| {
@@ -56,11 +69,19 @@ impl Case {
             Purpose::Renewal { .. } => terms.seconds = None,
             Purpose::First | Purpose::Upgrade => {}
         }
-        cover(&self.grants, other, &terms, now)?;
-        Some(match cover(&self.grants, paid, &terms, now) {
+        cover_to_come(&self.grants, other, &terms, now)?;
+        Some(match cover_to_come(&self.grants, paid, &terms, now) {
             Some(_) => Covering::Paid,
             None => Covering::Given,
         })
+    }
+
+    /// Until when the learner has what an attempt buys: `None` for ever.
+    pub fn open_until(&self, attempt: &Attempt, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let bought = |grant: &&Grant| grant.source.payment() == Some(&attempt.reference);
+        let last = self.own_grants().find(bought).and_then(|it| it.expires_at);
+        let terms = for_any_time(&attempt.terms);
+        cover(&self.grants, |_| true, &terms, now).map_or(last, |cover| cover.until)
     }
 
     /// Whether a person gave a grant of this enrollment ahead of a payment that did not come yet.
@@ -108,6 +129,15 @@ impl Case {
             let asked = attempt.purpose != Purpose::First || attempt.reference == last.reference;
             asked && attempt.is_open_transfer() && self.covering(attempt, now).is_none()
         })
+    }
+
+    /// The attempts to renew what the learner has.
+    pub(super) fn renewals(&self) -> impl Iterator<Item = Reference> {
+        let renews = |it: &&Attempt| matches!(it.purpose, Purpose::Renewal { .. });
+        self.attempts
+            .iter()
+            .filter(renews)
+            .map(|it| it.reference.clone())
     }
 
     /// The attempts on whose money a grant of this enrollment rests that has not ended.

@@ -20,11 +20,11 @@ pub(super) struct Draft<'s> {
     /// Never before the last change: another instance's clock may be ahead of this one's.
     pub(super) now: DateTime<Utc>,
     pub(super) ids: IdRun,
-    is_new: bool,
+    pub(super) is_new: bool,
     records: Vec<Record>,
     touched_attempts: Vec<usize>,
     pub(super) touched_grants: Vec<usize>,
-    timers: Vec<Timer>,
+    pub(super) timers: Vec<Timer>,
     due_before: Option<DateTime<Utc>>,
     pub(super) granted: bool,
 }
@@ -271,7 +271,8 @@ impl<'s> Draft<'s> {
     }
 
     /// Closes a change that may have come to nothing.
-    pub(super) fn finish_if_any(self) -> Applied {
+    pub(super) fn finish_if_any(mut self) -> Applied {
+        self.note_review();
         let effect = if self.records.is_empty() {
             Effect::Nothing
         } else {
@@ -290,7 +291,8 @@ impl<'s> Draft<'s> {
             change.expected = (!self.is_new).then_some(enrollment.version);
             enrollment.version = enrollment.version.next();
             enrollment.updated_at = self.now;
-            for record in &mut self.records {
+            let about = |record: &&mut Record| record.enrollment.is_some();
+            for record in self.records.iter_mut().filter(about) {
                 record.version = enrollment.version;
             }
             change.enrollment = Some(enrollment.clone());

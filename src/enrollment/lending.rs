@@ -3,12 +3,13 @@
 use chrono::{DateTime, Utc};
 
 use super::draft::Draft;
+use super::offers::for_any_time;
 use super::ruling::Command;
 use super::status::Status;
 use super::step::CaseError;
-use crate::access::{EndReason, Grant, GrantSource, GrantState, Terms};
+use crate::access::{EndReason, Grant, GrantSource, GrantState, Terms, cover};
 use crate::ids::{GrantId, PersonId, Reference};
-use crate::payment::{Attempt, Purpose};
+use crate::payment::{Attempt, Purpose, Standing};
 use crate::reason::HoldReason;
 use crate::record::Fact;
 
@@ -28,15 +29,16 @@ impl Draft<'_> {
                 reason: HoldReason::BankTransfer,
             },
         ) = (&self.step.rules.provisional, to)
-            && !self.has_borrowed()
+            && !self.has_borrowed(terms)
         {
             let start = self.now();
             self.add_grant(GrantSource::Provisional, terms, start);
         }
     }
 
-    /// Whether access was lent, and no money has come since.
-    fn has_borrowed(&self) -> bool {
+    /// Whether access was lent, and no money has come and stayed since that bought as much of the
+    /// course.
+    fn has_borrowed(&self, terms: &Terms) -> bool {
         let lent = self
             .case
             .grants
@@ -45,15 +47,21 @@ impl Draft<'_> {
         let Some(last) = lent.map(|grant| grant.starts_at).max() else {
             return false;
         };
-        let mut payments = self.case.attempts.iter().filter_map(|it| it.payment);
-        !payments.any(|payment| payment.at >= last)
+        let lent = for_any_time(terms);
+        let earned = |attempt: &Attempt| {
+            let counts = attempt.payment.is_some_and(|payment| {
+                payment.at >= last && matches!(payment.standing, Standing::Counted | Standing::Kept)
+            });
+            attempt.holds_money() && counts && attempt.terms.is_at_least(&lent)
+        };
+        !self.case.attempts.iter().any(earned)
     }
 
     /// Gives the access that an attempt buys, resting on its payment. A grant that rested on it
     /// before begins anew.
     pub(super) fn grant(&mut self, at: usize, source: GrantSource) {
         let attempt = &self.case.attempts[at];
-        let (terms, purpose) = (attempt.terms.clone(), attempt.purpose);
+        let terms = attempt.terms.clone();
         let known = self.case.grants.iter().position(|grant| {
             grant.enrollment == Some(self.case.enrollment.id)
                 && grant.source.payment() == Some(&attempt.reference)
@@ -61,7 +69,8 @@ impl Draft<'_> {
         if known.is_none() && self.rebase(at) {
             return;
         }
-        let start = self.start(purpose);
+        let attempt = &self.case.attempts[at];
+        let start = self.start(attempt);
         let Some(known) = known else {
             return self.add_grant(source, &terms, start);
         };
@@ -120,35 +129,76 @@ impl Draft<'_> {
         true
     }
 
-    /// When access begins that is bought now: a renewal follows the grant that it renews.
-    fn start(&self, purpose: Purpose) -> DateTime<Utc> {
-        let now = self.now();
-        let Purpose::Renewal { of } = purpose else {
-            return now;
+    /// When access begins that an attempt buys now: a renewal follows what there is.
+    fn start(&self, attempt: &Attempt) -> DateTime<Utc> {
+        let before = match attempt.purpose {
+            Purpose::Renewal { .. } => self.end_before(attempt, |_| true),
+            Purpose::First | Purpose::Upgrade | Purpose::Additional => None,
         };
-        let live = |grant: &&Grant| grant.state == GrantState::Live;
-        let mut grants = self.case.grants.iter().filter(live);
-        let renewed = grants.find(|grant| grant.id == of);
-        renewed
-            .and_then(|grant| grant.expires_at)
-            .map_or(now, |end| end.max(now))
+        before.unwrap_or(self.now)
     }
 
-    /// Lets renewals begin at once that were to follow a grant which ended before its time.
+    /// When other grants end that give the same as an attempt now, without a gap; only some are
+    /// looked at.
+    fn end_before(
+        &self,
+        attempt: &Attempt,
+        counts: impl Fn(&Grant) -> bool,
+    ) -> Option<DateTime<Utc>> {
+        let other =
+            |grant: &Grant| counts(grant) && grant.source.payment() != Some(&attempt.reference);
+        let terms = for_any_time(&attempt.terms);
+        cover(&self.case.grants, other, &terms, self.now)?.until
+    }
+
+    /// Lets renewals that have not begun follow what there is now: sooner, when something before
+    /// them ended before its time.
     pub(super) fn bring_forward(&mut self) {
-        for at in 0..self.case.grants.len() {
-            let grant = &self.case.grants[at];
-            let bought = |attempt: &&Attempt| grant.source.payment() == Some(&attempt.reference);
-            let Some(attempt) = self.case.attempts.iter().find(bought) else {
+        let now = self.now();
+        self.move_renewals(|grant, end| {
+            let start = end.unwrap_or(now);
+            (grant.starts_at > now && start < grant.starts_at).then_some(start)
+        });
+    }
+
+    /// Lets renewals follow access that counts again, where they began instead of it since then.
+    pub(super) fn push_back(&mut self, since: DateTime<Utc>) {
+        self.move_renewals(|grant, end| {
+            end.filter(|end| grant.starts_at >= since && *end > grant.starts_at)
+        });
+    }
+
+    /// Begins renewals anew, one after the other, by when the access before each of them ends.
+    fn move_renewals(
+        &mut self,
+        start: impl Fn(&Grant, Option<DateTime<Utc>>) -> Option<DateTime<Utc>>,
+    ) {
+        let mut renewals: Vec<(usize, Attempt)> = Vec::new();
+        for (at, grant) in self.case.grants.iter().enumerate() {
+            let bought = |attempt: &&Attempt| {
+                matches!(attempt.purpose, Purpose::Renewal { .. })
+                    && grant.source.payment() == Some(&attempt.reference)
+            };
+            if grant.is_to_come(self.now)
+                && let Some(attempt) = self.case.attempts.iter().find(bought)
+            {
+                renewals.push((at, attempt.clone()));
+            }
+        }
+        let key = |at: usize| (self.case.grants[at].starts_at, self.case.grants[at].id);
+        renewals.sort_by_key(|(at, _)| key(*at));
+        let order: Vec<GrantId> = renewals
+            .iter()
+            .map(|(at, _)| self.case.grants[*at].id)
+            .collect();
+        for (place, (at, attempt)) in renewals.into_iter().enumerate() {
+            let later = &order[place..];
+            let end = self.end_before(&attempt, |grant| !later.contains(&grant.id));
+            let grant = &mut self.case.grants[at];
+            let Some(start) = start(grant, end) else {
                 continue;
             };
-            let (terms, start) = (attempt.terms.clone(), self.start(attempt.purpose));
-            let waits = grant.state == GrantState::Live && grant.starts_at > self.now();
-            if !waits || start >= grant.starts_at {
-                continue;
-            }
-            let grant = &mut self.case.grants[at];
-            grant.revive(&terms, start);
+            grant.revive(&attempt.terms, start);
             let (grant, until) = (grant.id, grant.expires_at);
             self.touch_grant(at);
             self.record(Fact::AccessGranted { grant, until });
@@ -194,6 +244,17 @@ impl Draft<'_> {
                 self.record(fact);
             }
         }
+    }
+
+    /// Ends grants whose time is over, and the enrollment with the last of them.
+    pub(super) fn end_due(&mut self) -> Result<(), CaseError> {
+        let (id, now) = (self.case.enrollment.id, self.now);
+        self.end_grants(EndReason::Expired, |grant| {
+            grant.enrollment == Some(id)
+                && grant.state == GrantState::Live
+                && grant.expires_at.is_some_and(|end| end <= now)
+        });
+        self.lapse()
     }
 
     /// Lets the enrollment expire when the access it gave has run out, and nobody noticed yet.

@@ -63,7 +63,8 @@ impl Case {
     /// is asked today stays asked.
     ///
     /// # Errors
-    /// [`CaseError::Refused`] when the learner left since.
+    /// [`CaseError::Refused`] when the learner left since, and the access is not over;
+    /// [`CaseError::ReferenceTaken`] when the enrollment has a payment of that name.
     pub fn migrate(self, migration: Migration, step: &Step<'_>) -> Result<Applied, CaseError> {
         self.draft(step).bring_over(migration)
     }
@@ -84,6 +85,9 @@ impl Draft<'_> {
             return Ok(self.finish(Effect::Nothing));
         }
         let reference = payment.reference.clone();
+        if self.index_of(&reference).is_ok() {
+            return Err(CaseError::ReferenceTaken);
+        }
         let enrollment = self.case.enrollment.id;
         let subject = (opening.learner, opening.course);
         let terms = opening.offer.terms.clone();
@@ -98,7 +102,11 @@ impl Draft<'_> {
         self.case.attempts.push(attempt);
         let at = self.case.attempts.len() - 1;
         self.touch_attempt(at);
-        self.rule(&Command::Approve(ApprovalCause::Migration))?;
+        let is_over = terms.expiry(starts_at).is_some_and(|end| end <= self.now);
+        // What is over is no reason to close what the learner is about to buy.
+        if self.is_new || !is_over {
+            self.rule(&Command::Approve(ApprovalCause::Migration))?;
+        }
         self.move_attempt(at, AttemptEvent::Paid)?;
         self.case.attempts[at].payment = Some(Payment {
             at: payment.at,

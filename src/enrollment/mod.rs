@@ -15,6 +15,7 @@
 //!
 #![doc = include_str!("table.md")]
 
+mod apart;
 mod approve;
 mod ask;
 mod case;
@@ -25,6 +26,7 @@ mod erase;
 mod lending;
 mod migrate;
 mod money;
+mod offers;
 mod refund;
 mod repair;
 mod returned;

@@ -171,7 +171,19 @@ impl Case {
         }
         let rests = |grant: &Grant| grant.source.payment() == Some(reference);
         let now = draft.now;
-        let standing = match draft.case.covering(&draft.case.attempts[at], now) {
+        let since = draft.case.own_grants().find_map(|grant| match grant.state {
+            GrantState::Suspended { at, .. } if rests(grant) => Some(at),
+            _ => None,
+        });
+        // A renewal that began instead of it meanwhile is no second payment for the same.
+        let renewals: Vec<Reference> = draft.case.renewals().collect();
+        let stands_in = |grant: &Grant| {
+            let bought = grant.source.payment();
+            since.is_some_and(|since| grant.starts_at >= since)
+                && bought.is_some_and(|bought| renewals.contains(bought))
+        };
+        let attempt = &draft.case.attempts[at];
+        let standing = match draft.case.covering_by(attempt, |it| !stands_in(it), now) {
             Some(covering) => {
                 draft.end_grants(EndReason::Reversed, rests);
                 let money = &draft.rules().money;
@@ -186,6 +198,10 @@ impl Case {
                     rests(grant) && grant.expires_at.is_some_and(|end| end <= now)
                 });
                 draft.resume_grants(rests);
+                draft.bring_forward();
+                if let Some(since) = since {
+                    draft.push_back(since);
+                }
                 match draft
                     .case
                     .own_grants()

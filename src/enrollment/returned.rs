@@ -69,9 +69,13 @@ impl Draft<'_> {
     }
 
     /// Looks again at money that came beside some that is gone: what was kept takes its place, and
-    /// what was to be given back as a duplicate waits for a person, if it gives something now.
+    /// what was to be given back as a duplicate waits for a person, if it gives something now. Where
+    /// the school, or the learner, has ended it all, nothing begins again by that.
     pub(super) fn reconsider(&mut self) -> Result<(), CaseError> {
         self.bring_forward();
+        if !self.case.enrollment.status.is_open() {
+            return Ok(());
+        }
         for at in 0..self.case.attempts.len() {
             let attempt = &self.case.attempts[at];
             let Some(payment) = attempt.payment.filter(|_| attempt.holds_money()) else {

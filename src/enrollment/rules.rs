@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use super::case::Case;
 use super::status::Status;
 use crate::access::{GrantState, Terms};
-use crate::payment::{Attempt, Standing};
+use crate::payment::{Attempt, Method, Standing};
 use crate::reason::{HoldReason, MoneyOutcome};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -203,12 +203,17 @@ impl HouseRules {
         latest.created_at.checked_add_signed(chrono_of(term)?)
     }
 
-    /// Whether an attempt is so old that an enrollment with it would have expired unpaid.
-    pub fn is_stale(&self, attempt: &Attempt, now: DateTime<Utc>) -> bool {
-        let until = self
-            .unpaid_expiry
+    /// Whether the offer of an attempt was made so long ago that an enrollment for it alone would
+    /// have expired unpaid.
+    pub fn is_stale(&self, case: &Case, attempt: &Attempt, now: DateTime<Utc>) -> bool {
+        let term = match attempt.declared {
+            Method::BankTransfer => self.transfer_expiry,
+            Method::Card | Method::InstantEft | Method::Unknown => self.unpaid_expiry,
+        };
+        let offered = case.last_offered(attempt);
+        let until = term
             .and_then(chrono_of)
-            .and_then(|term| attempt.created_at.checked_add_signed(term));
+            .and_then(|term| offered.checked_add_signed(term));
         until.is_some_and(|until| until <= now)
     }
 

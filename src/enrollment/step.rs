@@ -123,6 +123,9 @@ pub enum CaseError {
     /// The learner has all that this payment buys.
     #[error("the learner has this access already; the money is a duplicate: give it back")]
     Covered,
+    /// The reference of a payment that is brought over is that of another one here.
+    #[error("another payment has this reference already")]
+    ReferenceTaken,
     /// The enrollment has no such grant, or it ended already.
     #[error("there is no grant with this id that has not ended")]
     UnknownGrant,

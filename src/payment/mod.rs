@@ -244,6 +244,16 @@ impl Attempt {
         self.declared == Method::BankTransfer && self.status == AttemptStatus::Started
     }
 
+    /// Whether it is a bank transfer whose money may still be seen, though nobody waits for it any
+    /// more.
+    pub fn is_payable_transfer(&self) -> bool {
+        let payable = matches!(
+            self.status,
+            AttemptStatus::Started | AttemptStatus::Failed | AttemptStatus::Abandoned
+        );
+        self.declared == Method::BankTransfer && payable
+    }
+
     /// Why the money that arrived does not count, as long as that is to be settled.
     pub fn held_back(&self) -> Option<HoldReason> {
         let payment = self.payment.filter(|_| self.holds_money())?;

@@ -24,7 +24,8 @@ pub struct Figures {
     pub enrolled: u64,
     /// How many of these were approved since: divided by `enrolled`, the conversion.
     pub approved: u64,
-    /// How long approval took from enrolling, for half of these at most, in seconds.
+    /// How long approval took from enrolling, for half of these at most, in seconds. What came
+    /// approved, from another system, is left out.
     pub median_approval: Option<u64>,
     /// The same for nine of ten.
     pub slow_approval: Option<u64>,

@@ -1,6 +1,5 @@
 //! From "I want this course" to a pay link or a bank reference. The enrollment is
 //! durable before the learner is sent anywhere.
-use chrono::{DateTime, Utc};
 use tracing::Instrument;
 use tracing::field::Empty;
 
@@ -10,7 +9,7 @@ use super::{Error, Registrar};
 use crate::access::Cover;
 use crate::enrollment::{Applied, Ask, Asked, Case, Effect, Status};
 use crate::ids::{CourseId, LearnerId, Reference};
-use crate::payment::{Attempt, Method};
+use crate::payment::Method;
 use crate::port::{Committed, Lookup};
 use crate::reason::HoldReason;
 use crate::record::{Actor, Source};
@@ -140,7 +139,8 @@ impl Registrar {
                 let grants = store.grants(&request.learner, &request.course).await?;
                 let purpose = match ask.of_grants(&grants, now) {
                     Asked::Start(purpose) => purpose,
-                    Asked::Open(cover) => return Ok(Placed::Answered(Box::new(open(cover)))),
+                    Asked::Open(Cover { until }) => return Ok(has(NextStep::Open { until })),
+                    Asked::Begins(from) => return Ok(has(NextStep::Begins { from })),
                     _ => return Err(Error::NotFound("enrollment")),
                 };
                 let reference = Reference::random();
@@ -151,7 +151,7 @@ impl Registrar {
                     None => continue,
                 }
             };
-            let next = match ask.of_case(&case, now) {
+            let next = match ask.of_case(&case, &self.inner.config.rules, now) {
                 Asked::Start(purpose) => {
                     let reference = Reference::random();
                     let retried = case.retry(opening.clone(), purpose, reference.clone(), &step)?;
@@ -170,6 +170,7 @@ impl Registrar {
                     }
                 }
                 Asked::Open(Cover { until }) => NextStep::Open { until },
+                Asked::Begins(from) => NextStep::Begins { from },
                 Asked::Confirming => NextStep::Confirming,
                 Asked::Waits(reason) => NextStep::Wait(reason),
                 Asked::Ended => NextStep::Ended,
@@ -217,7 +218,7 @@ impl Registrar {
             return Some(match attempt.held_back() {
                 Some(reason) => NextStep::Wait(reason),
                 None => NextStep::Open {
-                    until: self.until(case, attempt),
+                    until: case.open_until(attempt, self.now()),
                 },
             });
         }
@@ -247,22 +248,15 @@ impl Registrar {
             url: url.to_string(),
         })
     }
-
-    /// Until when the access lasts that an attempt bought.
-    fn until(&self, case: &Case, attempt: &Attempt) -> Option<DateTime<Utc>> {
-        let mut own = case.own_grants();
-        own.find(|grant| grant.source.payment() == Some(&attempt.reference))?
-            .expires_at
-    }
 }
 
 /// The answer to who has the access, and no enrollment.
-fn open(cover: Cover) -> Enrolled {
-    Enrolled {
+fn has(next: NextStep) -> Placed {
+    Placed::Answered(Box::new(Enrolled {
         enrollment: None,
         status: None,
-        next: NextStep::Open { until: cover.until },
-    }
+        next,
+    }))
 }
 
 pub(super) fn enrolled(case: &Case, next: NextStep) -> Enrolled {

@@ -48,9 +48,6 @@ pub enum Error {
     /// The key of access that is brought over is that of somebody else's, or of another course.
     #[error("this key was brought over for another learner or course")]
     KeyTaken,
-    /// The reference of a payment that is brought over is that of another one here.
-    #[error("another payment has this reference already")]
-    ReferenceTaken,
     /// The law of the enrollment, or the host's guard, says no.
     #[error(transparent)]
     Refused(#[from] CaseError),
@@ -132,7 +129,6 @@ impl Error {
             Self::Refused(_)
             | Self::Contended
             | Self::AwaitsSecond
-            | Self::ReferenceTaken
             | Self::KeyTaken
             | Self::StillOpen { .. } => ErrorKind::Conflict,
             Self::NoPayLink { .. } | Self::Gateway(_) => ErrorKind::Provider,

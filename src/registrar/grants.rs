@@ -1,13 +1,14 @@
 //! Access that people give and take, apart from any approval.
 
-use super::Error;
 use super::admin::Admin;
-use crate::access::{EndReason, Grant, GrantSource, GrantState, Terms};
-use crate::enrollment::{CaseError, Change, Timer, TimerKey};
+use super::payment::ROUNDS;
+use super::{Error, Registrar};
+use crate::access::{EndReason, Grant, GrantSource, Terms};
+use crate::enrollment::{CaseError, Change, Step};
 use crate::ids::{CourseId, GrantId, IdRun, LearnerId};
-use crate::port::Lookup;
+use crate::port::{Committed, Lookup};
 use crate::reason::{Note, Permission};
-use crate::record::{Fact, Record, Source};
+use crate::record::{Fact, Source};
 
 /// Access that a person gives, apart from any enrollment.
 #[derive(Debug, Clone)]
@@ -25,61 +26,42 @@ impl Admin<'_> {
     /// permission to override, and for nobody else: neither the host's guard nor a second person.
     ///
     /// # Errors
-    /// [`Error::UnknownCourse`] or the store's errors.
+    /// [`Error::UnknownCourse`], [`Error::NothingOffered`] when the terms give no access, or the
+    /// store's errors.
     pub async fn grant(&self, new: NewGrant, note: impl Into<Note>) -> Result<Grant, Error> {
         self.allow(Permission::Override, None).await?;
         if !self.registrar.inner.courses.offers(&new.course) {
             return Err(Error::UnknownCourse(new.course));
+        }
+        if new.terms.is_nothing() {
+            return Err(Error::NothingOffered);
         }
         let now = self.registrar.now();
         let mut ids = IdRun::new(now);
         let source = GrantSource::Admin {
             by: self.person().clone(),
         };
-        let grant = Grant::new(
-            ids.grant(),
-            (new.learner, new.course),
-            None,
-            source,
-            &new.terms,
-            now,
-        );
+        let subject = (new.learner, new.course);
+        let grant = Grant::new(ids.grant(), subject, None, source, &new.terms, now);
         let fact = Fact::GrantGiven {
             grant: grant.id,
             until: grant.expires_at,
         };
-        self.registrar
-            .within(self.write_grant(&grant, fact, note.into(), &mut ids))
-            .await?;
-        Ok(grant)
-    }
-
-    async fn write_grant(
-        &self,
-        grant: &Grant,
-        fact: Fact,
-        note: Note,
-        ids: &mut IdRun,
-    ) -> Result<(), Error> {
-        let now = self.registrar.now();
-        let mut record = Record::new(
-            ids.record(),
-            fact,
-            self.who().clone(),
-            Source::AdminApproval,
-            now,
-        )
-        .about(grant.learner.clone(), grant.course.clone());
-        record.note = Some(note);
-        let mut change = Change::records_only(vec![record]);
-        change.grants.push(grant.clone());
-        change.timers.push(Timer {
-            key: TimerKey::Grant(grant.id),
-            due_at: grant.expires_at.filter(|_| grant.state == GrantState::Live),
-        });
-        change.publish = true;
-        self.registrar.commit(change).await?;
-        Ok(())
+        let note = Some(note.into()).filter(|note| !note.is_empty());
+        let registrar = self.registrar;
+        registrar
+            .within(async {
+                for _ in 0..ROUNDS {
+                    let now = registrar.now();
+                    let step = registrar.step(self.who(), Source::AdminApproval, &note, now);
+                    let set = registrar.set_apart(grant.clone(), fact.clone(), &step);
+                    if set.await? == Committed::Done {
+                        return Ok(grant);
+                    }
+                }
+                Err(Error::Contended)
+            })
+            .await
     }
 
     /// Ends one grant; others are left alone. With the last one of an enrollment the school ends
@@ -92,28 +74,66 @@ impl Admin<'_> {
     pub async fn revoke(&self, grant: GrantId, note: impl Into<Note>) -> Result<(), Error> {
         self.allow(Permission::Override, None).await?;
         let note = note.into();
-        self.registrar
+        let registrar = self.registrar;
+        registrar
             .within(async {
                 let find = Lookup::Grant(grant);
-                let found = self.registrar.inner.store.load(find).await?;
-                let mut known = found.grant.ok_or(Error::NotFound("grant"))?;
-                if found.case.is_some() {
+                if registrar.inner.store.load(find).await?.case.is_some() {
                     let revoked = self.change(find, note, |case, step| {
                         case.revoke(grant, EndReason::Revoked, step)
                     });
                     return revoked.await.map(drop);
                 }
-                let now = self.registrar.now();
-                if !known.end(now, EndReason::Revoked) {
-                    return Err(CaseError::UnknownGrant.into());
+                let note = Some(note).filter(|note| !note.is_empty());
+                for _ in 0..ROUNDS {
+                    let now = registrar.now();
+                    let step = registrar.step(self.who(), Source::AdminApproval, &note, now);
+                    let known = registrar.inner.store.load(find).await?.grant;
+                    let known = known.ok_or(Error::NotFound("grant"))?;
+                    let ended = registrar.end_apart(known, EndReason::Revoked, &step);
+                    match ended.await? {
+                        None => return Err(CaseError::UnknownGrant.into()),
+                        Some(Committed::Done) => return Ok(()),
+                        Some(Committed::Conflict | Committed::Duplicate) => {}
+                    }
                 }
-                let fact = Fact::GrantTaken {
-                    grant,
-                    why: EndReason::Revoked,
-                };
-                self.write_grant(&known, fact, note, &mut IdRun::new(now))
-                    .await
+                Err(Error::Contended)
             })
             .await
+    }
+}
+
+impl Registrar {
+    /// Ends a grant apart from any enrollment; `None` when it ended before.
+    pub(super) async fn end_apart(
+        &self,
+        mut grant: Grant,
+        why: EndReason,
+        step: &Step<'_>,
+    ) -> Result<Option<Committed>, Error> {
+        if !grant.end(step.now, why) {
+            return Ok(None);
+        }
+        let fact = Fact::GrantTaken {
+            grant: grant.id,
+            why,
+        };
+        self.set_apart(grant, fact, step).await.map(Some)
+    }
+
+    /// Writes what became of a grant apart from any enrollment, and with it what that means for
+    /// its learner's enrollment in the course, if there is one.
+    pub(super) async fn set_apart(
+        &self,
+        grant: Grant,
+        fact: Fact,
+        step: &Step<'_>,
+    ) -> Result<Committed, Error> {
+        let find = Lookup::Learner(&grant.learner, &grant.course);
+        let change = match self.inner.store.load(find).await?.case {
+            Some(case) => case.set_apart(grant, fact, step)?.change,
+            None => Change::apart(grant, fact, step),
+        };
+        self.commit(change).await
     }
 }

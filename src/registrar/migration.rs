@@ -12,11 +12,11 @@ use super::inbox::publishing;
 use super::payment::ROUNDS;
 use crate::access::{Grant, GrantSource, Terms};
 use crate::enrollment::{
-    Case, Change, Effect, MigratedPayment, Migration, Opening, Timer, TimerKey,
+    Case, CaseError, Change, Effect, MigratedPayment, Migration, Opening, Timer, TimerKey,
 };
 use crate::ids::{CourseId, Email, ExternalKey, GrantId, IdRun, LearnerId, Title};
 use crate::payment::Offer;
-use crate::port::{Committed, Lookup};
+use crate::port::{Committed, Lookup, StoreError};
 use crate::reason::Permission;
 use crate::record::{Fact, Record, Source};
 
@@ -106,19 +106,24 @@ impl ExistingAccess {
         }
     }
 
-    /// The terms, lasting from its start to its end; `None` when it ends before it starts.
-    fn lasting(&self) -> Option<Terms> {
+    /// The terms, lasting from its start to its end.
+    fn lasting(&self) -> Result<Terms, Error> {
         let seconds = match self.ends_at {
             None => None,
             Some(end) => {
                 let lasting = end.signed_duration_since(self.starts_at).num_seconds();
-                Some(u64::try_from(lasting).ok().filter(|lasting| *lasting > 0)?)
+                let lasting = u64::try_from(lasting).ok().filter(|lasting| *lasting > 0);
+                Some(lasting.ok_or(Error::EndsBeforeItStarts)?)
             }
         };
-        Some(Terms {
+        let terms = Terms {
             seconds,
             ..self.terms.clone()
-        })
+        };
+        match terms.is_nothing() {
+            true => Err(Error::NothingOffered),
+            false => Ok(terms),
+        }
     }
 }
 
@@ -157,7 +162,23 @@ impl Admin<'_> {
         let mut migrated = Migrated::default();
         let (paid, free): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.payment.is_some());
         for rows in free.chunks(BATCH) {
-            self.bring_grants(rows, &mut migrated).await?;
+            let work = rows.iter().map(|row| self.is_enrolled(row));
+            let enrolled = side_by_side(work.collect(), AT_ONCE).await;
+            let (mut beside, mut apart) = (Vec::new(), Vec::new());
+            for (row, enrolled) in rows.iter().zip(enrolled) {
+                match enrolled? {
+                    true => beside.push(*row),
+                    false => apart.push(*row),
+                }
+            }
+            self.bring_grants(&apart, &mut migrated).await?;
+            let work = beside
+                .iter()
+                .map(|row| async { self.registrar.within(self.bring_beside(row)).await });
+            let done = side_by_side(work.collect(), AT_ONCE).await;
+            for (row, one) in beside.iter().zip(done) {
+                note(&mut migrated, row, one)?;
+            }
         }
         for rows in paid.chunks(BATCH) {
             let work = rows
@@ -171,7 +192,35 @@ impl Admin<'_> {
         Ok(migrated)
     }
 
-    /// Grants without a payment, all of them in one commit.
+    async fn is_enrolled(&self, row: &ExistingAccess) -> Result<bool, Error> {
+        let registrar = self.registrar;
+        let find = Lookup::Learner(&row.learner, &row.course);
+        let found = registrar.inner.store.load(find);
+        registrar
+            .within(async { Ok(found.await?.case.is_some()) })
+            .await
+    }
+
+    /// A grant without a payment, of a learner who has an enrollment in the course.
+    async fn bring_beside(&self, row: &ExistingAccess) -> Result<One, Error> {
+        let registrar = self.registrar;
+        for _ in 0..ROUNDS {
+            let find = Lookup::GrantKey(&row.key);
+            if let Some(known) = registrar.inner.store.load(find).await?.grant {
+                return row.is(&known);
+            }
+            let now = registrar.now();
+            let grant = self.free_grant(row, IdRun::new(now).grant())?;
+            let step = registrar.step(self.who(), Source::AdminApproval, &None, now);
+            let fact = given(&grant);
+            if registrar.set_apart(grant, fact, &step).await? == Committed::Done {
+                return Ok(One::Added);
+            }
+        }
+        Err(Error::Contended)
+    }
+
+    /// Grants without a payment of learners without an enrollment, all of them in one commit.
     async fn bring_grants(
         &self,
         rows: &[&ExistingAccess],
@@ -226,10 +275,7 @@ impl Admin<'_> {
                     continue;
                 }
             };
-            let fact = Fact::GrantGiven {
-                grant: grant.id,
-                until: grant.expires_at,
-            };
+            let fact = given(&grant);
             let subject = (grant.learner.clone(), grant.course.clone());
             let record = Record::new(
                 ids.record(),
@@ -250,7 +296,7 @@ impl Admin<'_> {
     }
 
     fn free_grant(&self, row: &ExistingAccess, id: GrantId) -> Result<Grant, Error> {
-        let terms = row.lasting().ok_or(Error::EndsBeforeItStarts)?;
+        let terms = row.lasting()?;
         let source = GrantSource::Migration {
             by: self.person().clone(),
             payment: None,
@@ -267,7 +313,7 @@ impl Admin<'_> {
         let Some(existing) = &row.payment else {
             return Err(Error::NotFound("payment"));
         };
-        let terms = row.lasting().ok_or(Error::EndsBeforeItStarts)?;
+        let terms = row.lasting()?;
         let migration = Migration {
             opening: Opening {
                 learner: row.learner.clone(),
@@ -311,7 +357,7 @@ impl Admin<'_> {
             let reference = Lookup::Reference(&existing.payment.reference);
             let other = store.load(reference).await?.case;
             if other.is_some_and(|case| case.enrollment.id != applied.case.enrollment.id) {
-                return Err(Error::ReferenceTaken);
+                return Err(CaseError::ReferenceTaken.into());
             }
         }
         Err(Error::Contended)
@@ -335,6 +381,13 @@ impl Admin<'_> {
     }
 }
 
+fn given(grant: &Grant) -> Fact {
+    Fact::GrantGiven {
+        grant: grant.id,
+        until: grant.expires_at,
+    }
+}
+
 /// Counts what became of one; the store's own failures end the whole.
 fn note(
     migrated: &mut Migrated,
@@ -344,6 +397,10 @@ fn note(
     match one {
         Ok(One::Added) => migrated.added += 1,
         Ok(One::Known) => migrated.known += 1,
+        // A store that refuses one row takes the next.
+        Err(error @ Error::Store(StoreError::Refused(_))) => {
+            migrated.failed.push((row.key.clone(), error.in_full()));
+        }
         Err(error @ (Error::Store(_) | Error::DeadlineExceeded)) => return Err(error),
         Err(error) => migrated.failed.push((row.key.clone(), error.in_full())),
     }

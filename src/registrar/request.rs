@@ -140,6 +140,11 @@ pub enum NextStep {
         /// Until when, `None` for ever.
         until: Option<DateTime<Utc>>,
     },
+    /// Wait until the course opens for them: they have all that was asked for from then on.
+    Begins {
+        /// When.
+        from: DateTime<Utc>,
+    },
     /// Speak to the school: it ended their access.
     Ended,
 }

@@ -141,7 +141,10 @@ impl Admin<'_> {
             let page = self.pending(request).await?;
             for item in page.items {
                 let id = item.enrollment.id;
-                let open = item.attempts.into_iter().filter(Attempt::is_open_transfer);
+                let open = item
+                    .attempts
+                    .into_iter()
+                    .filter(Attempt::is_payable_transfer);
                 waiting.extend(open.map(|attempt| Waiting {
                     enrollment: id,
                     other_offer: item.enrollment.other_offer(&attempt),

@@ -11,10 +11,10 @@ use super::worker::{Pass, Worker};
 use super::{Error, Registrar};
 use crate::access::EndReason;
 use crate::enrollment::{CaseError, Change, DueTimer, Effect, Job, Timer, TimerKey};
-use crate::ids::{EnrollmentId, GrantId, IdRun, Reference};
+use crate::ids::{EnrollmentId, GrantId, Reference};
 use crate::monitor::Signal;
 use crate::port::{Committed, GatewayError, Lookup, Settlement, Work, WorkKind};
-use crate::record::{Actor, Fact, Record, Source};
+use crate::record::{Actor, Source};
 
 /// Timers taken at once. Asking about each may take as long as the provider's wait.
 const BATCH: usize = 8;
@@ -141,10 +141,9 @@ impl Worker {
         let rules = &inner.config.rules;
         let now = registrar.now();
         let is_unpaid = rules.unpaid_until(&case).is_some_and(|until| until <= now);
-        if is_unpaid && case.confirming {
-            return Ok(Next::At(now + POSTPONED, None));
-        }
-        if is_unpaid && inner.provider.is_some() {
+        // It must not expire while nobody knows whether it is paid; access that is over ends.
+        let mut unknown = (is_unpaid && case.confirming).then_some(now + POSTPONED);
+        if is_unpaid && unknown.is_none() && inner.provider.is_some() {
             let open = case.attempts.iter().rev().filter(|attempt| {
                 let still = rules.reconciliation.until;
                 let age = now.signed_duration_since(attempt.created_at).to_std();
@@ -155,9 +154,9 @@ impl Worker {
                 let asked = registrar.confirm_now(&attempt.reference, Urgency::Background);
                 match registrar.within(asked).await {
                     Ok(confirmed) => pass.found_paid += usize::from(confirmed.paid),
-                    // It must not expire while nobody knows whether it is paid.
                     Err(Error::Gateway(error)) => {
-                        return Ok(Next::At(self.after(&error).max(now + AFTER_FAILURE), None));
+                        unknown = Some(self.after(&error).max(now + AFTER_FAILURE));
+                        break;
                     }
                     Err(error) => return Err(error),
                 }
@@ -165,11 +164,17 @@ impl Worker {
         }
         let ended = registrar.update(Lookup::Enrollment(id), |case| {
             let step = registrar.step(&Actor::System, Source::SystemAutomatic, &None, now);
-            case.expire_due(&step)
+            match unknown {
+                Some(_) => case.end_due(&step),
+                None => case.expire_due(&step),
+            }
         });
         match registrar.within(ended).await {
             Ok(applied) => {
                 pass.expired += usize::from(applied.effect == Effect::Changed);
+                if let Some(at) = unknown {
+                    return Ok(Next::At(at, None));
+                }
                 Ok(match rules.due_at(&applied.case) {
                     Some(at) if at > now => Next::At(at, None),
                     // Something keeps it from ending now: look again later.
@@ -193,7 +198,7 @@ impl Worker {
         registrar
             .within(async {
                 let found = registrar.inner.store.load(Lookup::Grant(id)).await?.grant;
-                let Some(mut grant) = found else {
+                let Some(grant) = found else {
                     return Ok(Next::Never);
                 };
                 match grant.expires_at {
@@ -201,28 +206,17 @@ impl Worker {
                     None => return Ok(Next::Never),
                     Some(_) => {}
                 }
-                if !grant.end(now, EndReason::Expired) {
-                    return Ok(Next::Never);
+                let step = registrar.step(&Actor::System, Source::SystemAutomatic, &None, now);
+                let ended = registrar.end_apart(grant, EndReason::Expired, &step);
+                match ended.await? {
+                    None => Ok(Next::Never),
+                    Some(Committed::Done) => {
+                        pass.expired += 1;
+                        Ok(Next::Never)
+                    }
+                    // Something else changed for the learner meanwhile.
+                    Some(Committed::Conflict | Committed::Duplicate) => Ok(Next::At(now, None)),
                 }
-                let fact = Fact::GrantTaken {
-                    grant: id,
-                    why: EndReason::Expired,
-                };
-                let record = Record::new(
-                    IdRun::new(now).record(),
-                    fact,
-                    Actor::System,
-                    Source::SystemAutomatic,
-                    now,
-                );
-                let record = record.about(grant.learner.clone(), grant.course.clone());
-                let mut change = Change::records_only(vec![record]);
-                change.grants.push(grant);
-                change.publish = true;
-                if registrar.commit(change).await? == Committed::Done {
-                    pass.expired += 1;
-                }
-                Ok(Next::Never)
             })
             .await
     }

@@ -251,6 +251,7 @@ enum Entry {
     Refund(usize),
     Reverse(usize),
     Reinstate(usize),
+    Revoke,
 }
 
 impl Scene {
@@ -275,6 +276,13 @@ impl Scene {
                 let reversed = self.end().await.attempts[index].status == AttemptStatus::Reversed;
                 let recorded = desk.record_reinstatement(reference(index), "won").await;
                 reversed && recorded.is_ok()
+            }
+            Entry::Revoke => {
+                let case = self.end().await;
+                let Some(grant) = live(&case).next() else {
+                    return false;
+                };
+                desk.revoke(grant.id, "cheated").await.is_ok()
             }
         }
     }
@@ -348,6 +356,30 @@ async fn all_orders_of_payments_refunds_and_disputes_keep_access_and_sums() {
                 // Money for a closed enrollment is late: then a person looks, whatever the rule.
                 assert_eq!(inside || queued, money_is_here, "{duplicate}: {order:?}");
                 assert!(!inside || money_is_here, "{order:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn whoever_was_put_out_by_the_school_is_not_let_in_by_other_money() {
+    use Entry::{Paid, Refund, Reinstate, Reverse, Revoke};
+    let histories: [&[Entry]; 4] = [
+        &[Paid(0), Paid(1), Revoke],
+        &[Paid(0), Paid(1), Revoke, Refund(0)],
+        &[Paid(0), Revoke, Reverse(0), Reinstate(0)],
+        &[Paid(0), Paid(1), Revoke, Reverse(1)],
+    ];
+    for duplicate in MoneyOutcome::ALL {
+        for entries in histories {
+            for order in entry_orders(entries) {
+                let scene = scene_with(Method::Card, &[0, 1], *duplicate).await;
+                let mut revoked = false;
+                for entry in &order {
+                    revoked |= scene.enter(*entry).await && *entry == Revoke;
+                    let inside = scene.world.may_enter("thandi").await;
+                    assert!(!(revoked && inside), "{duplicate}: {order:?}");
+                }
             }
         }
     }

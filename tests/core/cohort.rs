@@ -96,3 +96,45 @@ async fn sixty_four_learners_race_for_twenty_seats_and_dry_runs_take_none() {
     assert_eq!(queue.items.len(), LEARNERS - SEATS - 2);
     assert!(!world.may_enter(learner("learner-x").as_str()).await);
 }
+
+#[tokio::test]
+async fn a_seat_by_bank_transfer_is_not_freed_by_older_news_and_not_kept_by_who_left() {
+    let seats = Seats::new(course(), 1);
+    let guard = seats.clone();
+    let world = World::with(Settings::new(1), config(), |builder| {
+        builder.guard(guard.clone()).publisher(guard)
+    });
+    let desk = world.registrar.admin(admin());
+    let first = world.enrol("thandi", Method::BankTransfer).await.enrollment;
+    let second = world.enrol("sipho", Method::BankTransfer).await.enrollment;
+    desk.approve(first, "seen").await.unwrap();
+    // What is published now was written before the approval, and with it.
+    while world.pass().await.published > 0 {}
+    assert_eq!(seats.taken(), 1);
+    assert!(
+        desk.approve(second, "seen").await.is_err(),
+        "no seat is free"
+    );
+    seats.refill(&world.registrar, admin()).await.unwrap();
+    assert_eq!(seats.taken(), 1);
+
+    // The seat changes hands, and comes back before anything of it was published.
+    world
+        .registrar
+        .withdraw(&learner("thandi"), &course())
+        .await
+        .unwrap();
+    while world.pass().await.published > 0 {}
+    assert_eq!(seats.taken(), 0);
+    world.enrol("thandi", Method::BankTransfer).await;
+    desk.approve(first, "seen").await.unwrap();
+    while world.pass().await.published > 0 {}
+    assert_eq!(seats.taken(), 1);
+
+    // Who is approved past the guard has a seat as well.
+    desk.approve_override(second, "a chair from next door")
+        .await
+        .unwrap();
+    while world.pass().await.published > 0 {}
+    assert_eq!(seats.taken(), 2);
+}

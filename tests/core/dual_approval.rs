@@ -3,13 +3,13 @@
 use coursegate::access::{AccessLevel, Terms};
 use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::enrollment::CaseError;
-use coursegate::payment::Method;
+use coursegate::payment::{Method, ProofOfPayment};
 use coursegate::reason::ApprovalCause;
 use coursegate::registrar::{EnrolRequest, Error};
 use coursegate::statement::StatementRow;
 use coursegate::{EnrollmentId, Money, PersonId};
 
-use crate::support::{World, config, request};
+use crate::support::{World, config, course, learner, request};
 
 fn world(limit: i64) -> World {
     let mut settings = config();
@@ -58,8 +58,23 @@ async fn a_signature_is_worth_nothing_once_what_it_was_for_has_changed() {
         assert!(!signs(&world, "sipho", id).await);
         assert!(signs(&world, "nomsa", id).await);
     }
-    // Money that came, and money that was disputed: what is approved is another thing.
+    // Another proof of the transfer: the first person saw the other one.
     let world = world(10_000);
+    let id = world.ask(transfer(60_000)).await.enrollment;
+    let show = async |proof| {
+        let (learner, course) = (learner("thandi"), course());
+        let proof = ProofOfPayment::new(proof).unwrap();
+        let shown = world.registrar.attach_proof(&learner, &course, proof);
+        shown.await.unwrap();
+    };
+    show("upload-1").await;
+    assert!(!signs(&world, "nomsa", id).await);
+    show("upload-1").await;
+    assert_eq!(signed(&world, id).await, Some(person("nomsa")));
+    show("upload-2").await;
+    assert_eq!(signed(&world, id).await, None, "another proof");
+    // Money that came, and money that was disputed: what is approved is another thing.
+    let world = self::world(10_000);
     let (id, reference, link) = world.attempt("thandi", Method::InstantEft).await;
     assert!(!signs(&world, "nomsa", id).await);
     world.pay(&link, Choice::InstantEft).await;
@@ -115,6 +130,26 @@ async fn the_limit_is_compared_with_the_highest_sum() {
     assert!(
         !signs(&world, "nomsa", cheap.enrollment).await,
         "today's price is dear"
+    );
+
+    // Cheap in the attempt, dear since, and something small was asked for last.
+    let world = self::world(50_000);
+    let cheap = world.ask(asked(Method::InstantEft, 10_000)).await;
+    let link = world.case(cheap.enrollment).await.attempts[0]
+        .link
+        .clone()
+        .unwrap()
+        .id;
+    world.ask(asked(Method::InstantEft, 90_000)).await;
+    let day = Terms {
+        level: AccessLevel::Limited,
+        ..Terms::lasting(std::time::Duration::from_secs(86_400))
+    };
+    world.ask(asked(Method::InstantEft, 1_000).terms(day)).await;
+    world.pay(&link, Choice::InstantEft).await;
+    assert!(
+        !signs(&world, "nomsa", cheap.enrollment).await,
+        "it was dear since"
     );
 
     // Cheap both times, and far more arrived.

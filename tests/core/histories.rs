@@ -8,12 +8,12 @@ use coursegate::access::{
 };
 use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::audit::ConcernKind;
-use coursegate::enrollment::Case;
+use coursegate::enrollment::{Case, MigratedPayment};
 use coursegate::payment::{Attempt, Method, Purpose, Reversal, Standing};
 use coursegate::port::{Lookup, PageRequest, Store};
 use coursegate::reason::MoneyOutcome;
-use coursegate::registrar::{BulkOutcome, NewGrant, NextStep};
-use coursegate::{Money, Reference};
+use coursegate::registrar::{BulkOutcome, ExistingAccess, ExistingPayment, NewGrant, NextStep};
+use coursegate::{Email, ExternalKey, Money, Reference, Title};
 use proptest::prelude::*;
 
 use crate::support::{World, admin, config, course, learner, request, visitor};
@@ -59,6 +59,11 @@ enum Step {
     Give {
         offer: usize,
     },
+    BringOver {
+        offer: usize,
+        from: i64,
+        paid: bool,
+    },
     Withdraw,
     Wait {
         days: u64,
@@ -82,6 +87,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<usize>().prop_map(|attempt| Step::Reinstate { attempt }),
         1 => any::<usize>().prop_map(|grant| Step::Revoke { grant }),
         1 => (0..6_usize).prop_map(|offer| Step::Give { offer }),
+        1 => (0..6_usize, -60..10_i64, any::<bool>())
+            .prop_map(|(offer, from, paid)| Step::BringOver { offer, from, paid }),
         1 => Just(Step::Withdraw),
         2 => (1..45_u64).prop_map(|days| Step::Wait { days }),
     ]
@@ -241,6 +248,35 @@ impl Run {
                 };
                 desk.grant(given, "bursary").await.unwrap();
             }
+            Step::BringOver { offer, from, paid } => {
+                let (rand, terms) = offers()[*offer].clone();
+                let at = world.clock_now() + chrono::Duration::days(*from);
+                let key = ExternalKey::new(format!("{offer}/{from}/{paid}")).unwrap();
+                let mut row = ExistingAccess::new(key, learner("thandi"), course(), at);
+                row.ends_at = terms
+                    .seconds
+                    .map(|seconds| at + chrono::Duration::seconds(i64::try_from(seconds).unwrap()));
+                row = row.terms(terms);
+                if *paid {
+                    row = row.paid(ExistingPayment {
+                        email: Email::new("thandi@school.example").unwrap(),
+                        title: Title::new("Rust").unwrap(),
+                        payment: MigratedPayment {
+                            reference: Reference::new(format!("OLD-{offer}-{from}")).unwrap(),
+                            amount: Money::zar(rand * 100).unwrap(),
+                            method: Method::BankTransfer,
+                            at,
+                        },
+                    });
+                }
+                let known = self.case().await;
+                let done = desk.bring_over(&[row.clone()]).await.unwrap();
+                let again = desk.bring_over(&[row]).await.unwrap();
+                prop_assert_eq!(again.added, 0);
+                prop_assert_eq!(again.known, done.added + done.known, "{:?}", done);
+                let left = known.is_some_and(|case| !case.enrollment.status.is_open());
+                prop_assert!(done.failed.is_empty() || left, "{:?}", done);
+            }
             Step::Withdraw => {
                 drop(
                     world
@@ -361,10 +397,9 @@ impl Run {
         // Whoever waits is in the queue, and nobody else.
         let desk = self.world.registrar.admin(admin());
         let queue = desk.pending(PageRequest::first(10)).await.unwrap().items;
-        prop_assert_eq!(
-            queue.len(),
-            usize::from(case.enrollment.waits_for.is_some())
-        );
+        let waits = case.enrollment.waits_for;
+        prop_assert_eq!(queue.len(), usize::from(waits.is_some()));
+        prop_assert_eq!(waits, case.waits_for(now), "what is stored is not so");
         // Held money is in sight: in the queue, or among the exceptions.
         let listed = desk
             .awkward_money(PageRequest::first(100))
@@ -395,7 +430,8 @@ impl Run {
         let inside = self.gets_in(None).await;
         prop_assert_eq!(card.action == CardAction::Open, inside, "{:?}", card);
         let waits = case.attempts.iter().any(Attempt::is_held);
-        let asks = matches!(card.action, CardAction::Pay | CardAction::Enroll);
+        let asks = matches!(card.action, CardAction::Pay | CardAction::Enroll)
+            && card.reason != "payment_waits";
         prop_assert!(
             !(waits && asks),
             "asked to pay while money is held: {card:?}"

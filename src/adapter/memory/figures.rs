@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use super::state::State;
-use crate::enrollment::{Enrollment, Status};
+use crate::enrollment::{Enrollment, Status, Version};
 use crate::ids::{CourseId, Email, Reference};
 use crate::payment::{Attempt, AttemptStatus};
 use crate::port::{Figures, PaymentFilter, PaymentKey, Period, Prefix, Sum};
@@ -66,11 +66,15 @@ pub(super) fn gather<K: Ord>(
         {
             let (figures, times) = groups.entry(key).or_default();
             figures.enrolled += 1;
-            let approved = row.records.iter().rev().find_map(|record| approval(record));
+            let made = enrollment.created_at;
+            let newest_first = row.records.iter().rev();
+            let approved = newest_first.clone().find_map(|it| approval(it, made));
             if let Some(at) = approved {
                 figures.approved += 1;
-                let taken = (at - enrollment.created_at).num_seconds();
-                times.push(u64::try_from(taken).unwrap_or(0));
+                if at > enrollment.created_at {
+                    let taken = (at - enrollment.created_at).num_seconds();
+                    times.push(u64::try_from(taken).unwrap_or(0));
+                }
             }
         }
         for attempt in &row.attempts {
@@ -95,13 +99,17 @@ pub(super) fn gather<K: Ord>(
     groups.into_iter().map(finish).collect()
 }
 
-fn approval(record: &Record) -> Option<DateTime<Utc>> {
+/// When an enrollment was approved. What was brought over came approved: nobody waited for it here.
+fn approval(record: &Record, made: DateTime<Utc>) -> Option<DateTime<Utc>> {
     match &record.fact {
         Fact::EnrollmentMoved {
             from,
             to: Status::Approved { .. },
             ..
-        } if !matches!(from, Status::Approved { .. }) => Some(record.at),
+        } if !matches!(from, Status::Approved { .. }) => match record.version {
+            Version(1) => Some(made),
+            _ => Some(record.at),
+        },
         _ => None,
     }
 }

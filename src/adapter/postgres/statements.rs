@@ -318,8 +318,8 @@ fn figures_text(name: &str, condition: &str, order: &str) -> String {
         "WITH enrolled AS (
              SELECT {made} AS name, count(*) AS enrolled, count(approved_at) AS approved,
                  percentile_disc(ARRAY[0.5, 0.9]) WITHIN GROUP (ORDER BY
-                     greatest(0, floor(extract(epoch FROM approved_at - created_at)))::bigint)
-                     FILTER (WHERE approved_at IS NOT NULL) AS times
+                     floor(extract(epoch FROM approved_at - created_at))::bigint)
+                     FILTER (WHERE approved_at > created_at) AS times
              FROM coursegate.enrollments
              WHERE created_at >= $1 AND created_at < $2 {condition} GROUP BY 1),
          sums AS (

@@ -552,7 +552,8 @@ DECLARE
 BEGIN
     IF e.id IS NOT NULL THEN
         IF expected IS NULL THEN
-            e.approved_at := CASE WHEN e.status = 'approved' THEN e.updated_at END;
+            -- Brought over from another system: nobody waited for it here.
+            e.approved_at := CASE WHEN e.status = 'approved' THEN e.created_at END;
             INSERT INTO coursegate.enrollments VALUES (e.*)
                 ON CONFLICT (learner, course) DO NOTHING;
         ELSE

@@ -1,0 +1,71 @@
+//! Grants apart from any enrollment, of a learner who has one in the course.
+
+use super::case::Case;
+use super::change::Change;
+use super::draft::Draft;
+use super::step::{Applied, CaseError, Step};
+use super::timer::{Timer, TimerKey};
+use crate::access::{Grant, GrantState};
+use crate::ids::IdRun;
+use crate::record::{Fact, Record};
+
+impl Case {
+    /// Puts down what became of a grant apart from the enrollment, and looks again at the money and
+    /// the renewals that came beside it.
+    ///
+    /// # Errors
+    /// [`CaseError::Refused`].
+    pub fn set_apart(
+        self,
+        grant: Grant,
+        fact: Fact,
+        step: &Step<'_>,
+    ) -> Result<Applied, CaseError> {
+        let mut draft = self.draft(step);
+        // It is none of the enrollment's own: an erasure finds its records by the grant.
+        draft.record(fact).enrollment = None;
+        draft.set_grant(grant);
+        draft.reconsider()?;
+        Ok(draft.finish_if_any())
+    }
+}
+
+impl Draft<'_> {
+    fn set_grant(&mut self, grant: Grant) {
+        self.timers.push(timer(&grant));
+        let grants = &mut self.case.grants;
+        let at = match grants.iter().position(|known| known.id == grant.id) {
+            Some(known) => {
+                grants[known] = grant;
+                known
+            }
+            None => {
+                grants.push(grant);
+                grants.len() - 1
+            }
+        };
+        self.touch_grant(at);
+    }
+}
+
+impl Change {
+    /// What became of a grant apart from any enrollment, of a learner who has none in the course.
+    pub fn apart(grant: Grant, fact: Fact, step: &Step<'_>) -> Self {
+        let id = IdRun::new(step.now).record();
+        let record = Record::new(id, fact, step.who.clone(), step.source, step.now);
+        let mut record = record.about(grant.learner.clone(), grant.course.clone());
+        record.note.clone_from(step.note);
+        let mut change = Self::records_only(vec![record]);
+        change.timers.push(timer(&grant));
+        change.grants.push(grant);
+        change.publish = true;
+        change
+    }
+}
+
+fn timer(grant: &Grant) -> Timer {
+    Timer {
+        key: TimerKey::Grant(grant.id),
+        due_at: grant.expires_at.filter(|_| grant.state == GrantState::Live),
+    }
+}

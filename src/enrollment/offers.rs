@@ -1,0 +1,82 @@
+//! What was offered to a learner, one offer after another.
+
+use std::iter::once;
+
+use chrono::{DateTime, Utc};
+
+use super::case::Case;
+use crate::access::Terms;
+use crate::money::Money;
+use crate::payment::Attempt;
+
+impl Case {
+    /// What the access of an attempt, or less, was offered for since, where that was more: then
+    /// its own price is an old one. It is one of today again once as much access, or more, was
+    /// offered for no more money.
+    pub fn dearer_since(&self, attempt: &Attempt) -> Option<Money> {
+        let later = self
+            .later(attempt)
+            .map(|other| (&other.terms, other.amount));
+        let today = (&self.enrollment.terms, self.enrollment.price);
+        for (terms, price) in once(today).chain(later) {
+            if costs_no_more(price, attempt.amount) {
+                if terms.is_at_least(&attempt.terms) {
+                    return None;
+                }
+            } else if attempt.terms.is_at_least(terms) {
+                return Some(price);
+            }
+        }
+        None
+    }
+
+    /// The most that was asked for the access of an attempt since, and is asked today.
+    pub(super) fn asked_since(&self, attempt: &Attempt) -> Money {
+        let today = self.enrollment.price;
+        match self.dearer_since(attempt) {
+            Some(dearer) if !costs_no_more(dearer, today) => dearer,
+            _ => today,
+        }
+    }
+
+    /// Whether another offer was made since that is for as much access or more, and for more money:
+    /// to go on with this one would bring an old price back.
+    pub(super) fn is_superseded(&self, attempt: &Attempt) -> bool {
+        self.later(attempt).any(|other| {
+            !costs_no_more(other.amount, attempt.amount) && attempt.terms.is_at_least(&other.terms)
+        })
+    }
+
+    /// The attempts that were begun after one, newest first.
+    fn later<'a>(&'a self, attempt: &'a Attempt) -> impl Iterator<Item = &'a Attempt> {
+        let newest_first = self.attempts.iter().rev();
+        newest_first
+            .take_while(|other| other.reference != attempt.reference)
+            // One that was brought over is as old as it was in the other system.
+            .filter(|other| other.created_at >= attempt.created_at)
+    }
+
+    /// When the offer of an attempt was made last: with it, or later, for as much access or more
+    /// and no more money.
+    pub(super) fn last_offered(&self, attempt: &Attempt) -> DateTime<Utc> {
+        let as_good = |other: &&Attempt| {
+            costs_no_more(other.amount, attempt.amount) && other.terms.is_at_least(&attempt.terms)
+        };
+        let offered = self.attempts.iter().filter(as_good);
+        let last = offered.map(|other| other.created_at).max();
+        last.unwrap_or(attempt.created_at)
+    }
+}
+
+/// Whether one price is no more than another; that of another currency is.
+fn costs_no_more(price: Money, than: Money) -> bool {
+    price.currency() == than.currency() && price.minor() <= than.minor()
+}
+
+/// The same access for however long.
+pub(super) fn for_any_time(terms: &Terms) -> Terms {
+    Terms {
+        seconds: Some(0),
+        ..terms.clone()
+    }
+}
