@@ -36,7 +36,7 @@ const FACTS: &[&str] = &[
     r#"{"fact":"payment_reinstated","reference":"CG-1"}"#,
     r#"{"fact":"proof_attached","reference":"CG-1"}"#,
     r#"{"fact":"payment_doubted","reference":"CG-1","reason":"late_money"}"#,
-    r#"{"fact":"access_granted","grant":"GRANT","until":"2026-01-31T09:00:00.000000001Z"}"#,
+    r#"{"fact":"access_granted","grant":"GRANT","until":"2026-01-31T09:00:00.000000001Z","more":true}"#,
     r#"{"fact":"grant_given","grant":"GRANT","until":null}"#,
     r#"{"fact":"grant_taken","grant":"GRANT","why":"revoked"}"#,
     r#"{"fact":"access_rebased","grant":"GRANT","payment":"CG-1"}"#,

@@ -21,7 +21,7 @@ pub(super) struct Draft<'s> {
     pub(super) now: DateTime<Utc>,
     pub(super) ids: IdRun,
     pub(super) is_new: bool,
-    records: Vec<Record>,
+    pub(super) records: Vec<Record>,
     touched_attempts: Vec<usize>,
     pub(super) touched_grants: Vec<usize>,
     pub(super) timers: Vec<Timer>,

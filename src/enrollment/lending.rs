@@ -81,8 +81,19 @@ impl Draft<'_> {
             let (grant, until) = (grant.id, grant.expires_at);
             self.touch_grant(known);
             self.granted = true;
-            self.record(Fact::AccessGranted { grant, until });
+            let more = self.is_more();
+            self.record(Fact::AccessGranted { grant, until, more });
         }
+    }
+
+    /// Whether a grant that is made now comes to an enrollment that was approved before.
+    fn is_more(&self) -> bool {
+        let approved = |status: &Status| matches!(status, Status::Approved { .. });
+        let moved = self.records.iter().any(|record| match &record.fact {
+            Fact::EnrollmentMoved { to, .. } => approved(to),
+            _ => false,
+        });
+        approved(&self.case.enrollment.status) && !moved
     }
 
     /// Gives the access that is asked for today, ahead of any payment.
@@ -201,7 +212,8 @@ impl Draft<'_> {
             grant.revive(&attempt.terms, start);
             let (grant, until) = (grant.id, grant.expires_at);
             self.touch_grant(at);
-            self.record(Fact::AccessGranted { grant, until });
+            let more = false;
+            self.record(Fact::AccessGranted { grant, until, more });
         }
     }
 
@@ -224,6 +236,8 @@ impl Draft<'_> {
         let fact = Fact::AccessGranted {
             grant: grant.id,
             until: grant.expires_at,
+            // Nobody is told of what they had in another system.
+            more: grant.key.is_none() && self.is_more(),
         };
         self.case.grants.push(grant);
         self.touch_grant(self.case.grants.len() - 1);

@@ -43,6 +43,10 @@ impl std::fmt::Debug for Step<'_> {
 
 /// Vetoes legal moves; it cannot allow an illegal one. A closure will do.
 ///
+/// It is asked about moves of the status ([`Transition`]), and about nothing else: not when
+/// somebody who is approved gets more by an upgrade or a renewal, nor about grants apart from any
+/// enrollment. What is not to be sold is not to be offered.
+///
 /// # Contract
 /// It may be called any number of times for one move: again when a race was lost, once for a
 /// rehearsal ([`Proposal::rehearsal`]) and once more for the real thing, and for a move that is

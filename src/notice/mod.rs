@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::enrollment::Status;
 use crate::ids::{EnrollmentId, RecordId, Reference};
 use crate::payment::Standing;
-use crate::reason::{HoldReason, Note, Severity, words};
+use crate::reason::{ApprovalCause, HoldReason, Note, Severity, words};
 use crate::record::{Fact, Record};
 
 pub use preferences::Preferences;
@@ -46,12 +46,18 @@ impl NoticeKind {
     /// What kind of notice this fact is, if it is one.
     pub fn of(fact: &Fact) -> Option<Self> {
         match fact {
-            Fact::EnrollmentMoved { to, .. } => match to {
+            Fact::EnrollmentMoved { from, to, .. } => match to {
                 Status::AwaitingApproval { .. } => Some(Self::ApprovalNeeded),
+                // Known before: here, or in the system that it was brought over from.
+                Status::Approved {
+                    cause: ApprovalCause::Migration,
+                } => None,
+                Status::Approved { .. } if matches!(from, Status::Approved { .. }) => None,
                 Status::Approved { .. } => Some(Self::Approved),
                 Status::Rejected { .. } => Some(Self::Rejected),
                 Status::AwaitingPayment | Status::Expired | Status::Withdrawn { .. } => None,
             },
+            Fact::AccessGranted { more: true, .. } => Some(Self::Approved),
             Fact::FirstApproval | Fact::ReviewChanged { reason: Some(_) } => {
                 Some(Self::ApprovalNeeded)
             }
@@ -164,6 +170,7 @@ impl Notice {
                 Some(HoldReason::InstantEft) => "An instant EFT waits for approval.",
                 _ => "A payment needs a person to look at it.",
             },
+            (NoticeKind::Approved, "course_access_granted") => "More access was given.",
             (NoticeKind::Approved, _) => "An enrolment was approved.",
             (NoticeKind::Rejected, _) => "An enrolment was rejected.",
             (NoticeKind::RefundDue, _) => "Money has to go back.",

@@ -133,12 +133,14 @@ pub enum Fact {
         /// What does not fit.
         reason: HoldReason,
     },
-    /// A grant began.
+    /// A grant began, or begins at another time than it was to.
     AccessGranted {
         /// The grant.
         grant: GrantId,
         /// Until when.
         until: Option<DateTime<Utc>>,
+        /// Whether it is more than an approved enrollment gave before: an upgrade or a renewal.
+        more: bool,
     },
     /// A grant apart from any enrollment began.
     GrantGiven {

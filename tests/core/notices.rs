@@ -2,17 +2,21 @@
 
 use std::sync::{Arc, Mutex};
 
+use coursegate::access::Terms;
 use coursegate::adapter::memory::MemoryStore;
 use coursegate::adapter::simulator::{Choice, Settings};
+use coursegate::enrollment::MigratedPayment;
 use coursegate::notice::NoticeKind;
 use coursegate::payment::Method;
 use coursegate::port::{
     ChannelError, NoticeKey, Notification, NotificationChannel, PageRequest, Recipient,
 };
-use coursegate::registrar::{BuildError, ErrorKind};
-use coursegate::{ChannelName, PersonId, RecordId, Registrar};
+use coursegate::registrar::{BuildError, ErrorKind, ExistingAccess, ExistingPayment};
+use coursegate::{
+    ChannelName, Email, ExternalKey, Money, PersonId, RecordId, Reference, Registrar, Title,
+};
 
-use crate::support::{World, admin, config, learner};
+use crate::support::{World, admin, config, course, learner, request};
 
 /// What, to whom, and what somebody wrote about it.
 type Sent = (NoticeKind, Recipient, Option<String>);
@@ -150,7 +154,7 @@ async fn channels_reach_those_who_chose_them_and_the_learner() {
     let desk = world.registrar.admin(admin());
     desk.reject(first, "no money came").await.unwrap();
     work(&world).await;
-    let email = coursegate::Email::new("thandi@school.example").unwrap();
+    let email = Email::new("thandi@school.example").unwrap();
     let thandi = Recipient::Learner(learner("thandi"), email);
     let why = Some("no money came".to_owned());
     let rejected = NoticeKind::Rejected;
@@ -280,4 +284,48 @@ async fn names_of_channels_are_checked() {
         names,
         [ChannelName::in_app(), ChannelName::new("mail").unwrap()]
     );
+}
+
+#[tokio::test]
+async fn a_learner_hears_of_a_renewal_and_not_of_what_they_had_before() {
+    let mail = Post::new("mail", true);
+    let world = world(&[&mail]);
+    let to_learner = || {
+        let sent = mail.sent();
+        let told = sent.iter().filter(|(kind, to, _)| {
+            *kind == NoticeKind::Approved && matches!(to, Recipient::Learner { .. })
+        });
+        told.count()
+    };
+    let month = Terms::lasting(std::time::Duration::from_secs(30 * 86_400));
+    let asked = || request("thandi", Method::Card).terms(month.clone());
+    for (wish, heard) in [(asked(), 1), (asked().renew(), 2)] {
+        let enrollment = world.ask(wish).await.enrollment;
+        let attempt = world.case(enrollment).await.attempts.pop().unwrap();
+        world.pay(&attempt.link.unwrap().id, Choice::Card).await;
+        work(&world).await;
+        assert_eq!(to_learner(), heard);
+    }
+    // Brought over from another system: they had it there.
+    let at = world.clock_now();
+    let row = ExistingAccess::new(
+        ExternalKey::new("old-1").unwrap(),
+        learner("sipho"),
+        course(),
+        at,
+    );
+    let row = row.paid(ExistingPayment {
+        email: Email::new("sipho@school.example").unwrap(),
+        title: Title::new("Rust").unwrap(),
+        payment: MigratedPayment {
+            reference: Reference::new("OLD-1").unwrap(),
+            amount: Money::zar(90_000).unwrap(),
+            method: Method::Card,
+            at,
+        },
+    });
+    let desk = world.registrar.admin(admin());
+    assert_eq!(desk.bring_over(&[row]).await.unwrap().added, 1);
+    work(&world).await;
+    assert_eq!(to_learner(), 2);
 }

@@ -593,8 +593,7 @@ BEGIN
 
     IF change ? 'attempts' THEN
         UPDATE coursegate.attempts AS old SET
-            amount = a.amount, currency = a.currency, declared = a.declared, link = a.link,
-            link_url = a.link_url, status = a.status, paid_at = a.paid_at, paid_amount = a.paid_amount,
+            link = a.link, link_url = a.link_url, status = a.status, paid_at = a.paid_at, paid_amount = a.paid_amount,
             paid_currency = a.paid_currency, paid_method = a.paid_method, grade = a.grade,
             standing = a.standing, held_reason = a.held_reason, refunds = a.refunds,
             returned = a.returned, proof = a.proof
