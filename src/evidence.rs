@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{PayLinkId, Reference};
-use crate::money::{Currency, Money, MoneyError};
+use crate::money::{Currency, Money};
 use crate::payment::{Attempt, Method, ProviderStatus};
 use crate::reason::words;
 use crate::webhook::{Notification, SignedForm, Value, Verified};
@@ -60,42 +60,45 @@ impl Finding {
     }
 }
 
-/// A sum as a provider states it.
+/// Something that a provider may state, or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "stated", content = "sum")]
-pub enum StatedAmount {
+#[serde(rename_all = "snake_case", tag = "stated", content = "is")]
+pub enum Stated<T> {
     /// Nothing is said.
     Nothing,
-    /// A usable sum.
-    Sum(Money),
-    /// Something that is no sum: zero, negative, a fraction, out of range.
+    /// This.
+    Is(T),
+    /// Something that cannot be one: a sum of zero or in fractions, a currency that there is not.
     Unusable,
 }
 
-impl StatedAmount {
-    /// A whole number of minor units.
-    pub fn from_minor(minor: i64, currency: Currency) -> Self {
-        Self::from_result(Money::new(minor, currency))
-    }
-
-    fn from_result(sum: Result<Money, MoneyError>) -> Self {
-        sum.map_or(Self::Unusable, Self::Sum)
-    }
-
-    fn sum(&self) -> Option<Money> {
+impl<T> Stated<T> {
+    /// What was said.
+    pub fn known(&self) -> Option<&T> {
         match self {
-            Self::Sum(sum) => Some(*sum),
+            Self::Is(value) => Some(value),
             Self::Nothing | Self::Unusable => None,
         }
     }
 
+    fn compared(&self, same: impl FnOnce(&T) -> bool) -> Finding {
+        match self {
+            Self::Nothing => Finding::NotStated,
+            Self::Is(value) if same(value) => Finding::Match,
+            Self::Is(_) | Self::Unusable => Finding::Differs,
+        }
+    }
+}
+
+impl Stated<Money> {
+    /// A whole number of minor units.
+    pub fn from_minor(minor: i64, currency: Currency) -> Self {
+        Money::new(minor, currency).map_or(Self::Unusable, Self::Is)
+    }
+
     /// Whether the number is the asked one, whatever the currency.
     fn amount(&self, asked: Money) -> Finding {
-        Finding::of(match self {
-            Self::Nothing => None,
-            Self::Sum(sum) => Some(sum.minor() == asked.minor()),
-            Self::Unusable => Some(false),
-        })
+        self.compared(|sum| sum.minor() == asked.minor())
     }
 }
 
@@ -104,14 +107,14 @@ impl StatedAmount {
 pub struct Confirmation {
     /// The pay link it speaks of.
     pub pay_link: Option<PayLinkId>,
-    /// The reference it speaks of; iKhokha's answer has none.
-    pub reference: Option<Reference>,
+    /// The reference it speaks of; no known answer of iKhokha has one.
+    pub reference: Stated<Reference>,
     /// Where the payment stands.
     pub status: ProviderStatus,
     /// The sum.
-    pub amount: StatedAmount,
-    /// The currency, when the provider states one; iKhokha does not.
-    pub currency: Option<Currency>,
+    pub amount: Stated<Money>,
+    /// The currency, when the provider states one; no known answer of iKhokha does.
+    pub currency: Stated<Currency>,
     /// The method, when the provider reveals it; iKhokha does not.
     pub method: Option<Method>,
     /// When the link was made.
@@ -154,21 +157,19 @@ impl Evidence {
         callback: Option<(&Verified<'_>, &Notification<'_>)>,
         confirmation: Option<Confirmation>,
     ) -> Self {
-        let claimed = callback.map_or(StatedAmount::Nothing, |(_, notification)| {
+        let claimed = callback.map_or(Stated::Nothing, |(_, notification)| {
             claimed_amount(notification)
         });
         let answered = confirmation
             .as_ref()
-            .map_or(StatedAmount::Nothing, |answer| answer.amount);
+            .map_or(Stated::Nothing, |answer| answer.amount);
         let amount = claimed
             .amount(attempt.amount)
             .and(answered.amount(attempt.amount));
-        let currency = Finding::of(
-            confirmation
-                .as_ref()
-                .and_then(|answer| answer.currency)
-                .map(|currency| currency == attempt.amount.currency()),
-        );
+        let asked_in = attempt.amount.currency();
+        let currency = confirmation.as_ref().map_or(Finding::NotStated, |answer| {
+            answer.currency.compared(|currency| *currency == asked_in)
+        });
         let named = callback.map_or(Finding::NotStated, |(_, notification)| {
             names(
                 attempt,
@@ -177,11 +178,9 @@ impl Evidence {
             )
         });
         let answer_names = confirmation.as_ref().map_or(Finding::NotStated, |answer| {
-            names(
-                attempt,
-                answer.pay_link.as_ref().map(PayLinkId::as_str),
-                answer.reference.as_ref().map(Reference::as_str),
-            )
+            let link = answer.pay_link.as_ref().map(PayLinkId::as_str);
+            let reference = &answer.reference;
+            names(attempt, link, None).and(reference.compared(|it| *it == attempt.reference))
         });
         let subject = named.and(answer_names);
         let confirmed = confirmation
@@ -202,7 +201,7 @@ impl Evidence {
                 key: verified.key().clone(),
                 form: verified.form(),
             }),
-            stated: answered.sum().or(claimed.sum()),
+            stated: answered.known().or(claimed.known()).copied(),
             confirmation,
             amount,
             currency,
@@ -229,12 +228,12 @@ impl Evidence {
 
 /// A genuine callback has no amount. Should one ever come, it is whole cents, and
 /// it can only raise a doubt, never settle one.
-fn claimed_amount(notification: &Notification<'_>) -> StatedAmount {
+fn claimed_amount(notification: &Notification<'_>) -> Stated<Money> {
     match notification.field("amount") {
-        Some(Value::Integer(minor)) => StatedAmount::from_minor(minor, Currency::ZAR),
-        Some(_) => StatedAmount::Unusable,
-        None if notification.has_extra("amount") => StatedAmount::Unusable,
-        None => StatedAmount::Nothing,
+        Some(Value::Integer(minor)) => Stated::from_minor(minor, Currency::ZAR),
+        Some(_) => Stated::Unusable,
+        None if notification.has_extra("amount") => Stated::Unusable,
+        None => Stated::Nothing,
     }
 }
 

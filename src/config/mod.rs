@@ -156,9 +156,15 @@ pub struct ProviderLimits {
     /// For how long at first (default 30 s); twice as long after each try that fails, up to
     /// five minutes.
     pub pause: Duration,
-    /// Calls a second, of all kinds (default: no limit).
-    pub per_second: Option<u32>,
-    /// Calls a second that nobody waits for: reconciliation and the history sweep (default 5).
+    /// Look-ups a second for visitors of the return page (default 10; ten seconds' worth of them at
+    /// once). Visitors of one payment share a look-up, and an answer for two seconds.
+    pub visits_per_second: u32,
+    /// Pay links a second, with the look-ups they need (default 10; as above).
+    pub links_per_second: u32,
+    /// Look-ups a second for callbacks and admins (default 20; as above).
+    pub callbacks_per_second: u32,
+    /// Calls a second that nobody waits for: reconciliation and the history sweep (default 5; as
+    /// above).
     pub background_per_second: u32,
     /// How often a look-up that failed is tried again (default 3); give it to the client.
     pub retries: u32,
@@ -169,7 +175,9 @@ impl Default for ProviderLimits {
         Self {
             failures: 5,
             pause: Duration::from_secs(30),
-            per_second: None,
+            visits_per_second: 10,
+            links_per_second: 10,
+            callbacks_per_second: 20,
             background_per_second: 5,
             retries: 3,
         }

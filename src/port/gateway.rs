@@ -1,11 +1,12 @@
 use std::fmt::Debug;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::evidence::Confirmation;
 use crate::ids::{PayLinkId, Reference, Title};
-use crate::money::Money;
+use crate::money::{Currency, Money};
 use crate::payment::PayLink;
 use crate::reason::Note;
 use crate::webhook::SignedTime;
@@ -27,6 +28,13 @@ pub struct Capabilities {
     pub refunds: bool,
     /// The fields that its callbacks have, if that is known: a rule on any other never matches.
     pub callback_fields: Option<&'static [&'static str]>,
+    /// The currencies that it takes, if that is known: nothing else is asked of it.
+    pub currencies: Option<&'static [Currency]>,
+    /// Whether a pay link that is asked for again under the same reference is the same one. With
+    /// iKhokha it is not known to be.
+    pub idempotent_links: bool,
+    /// Where it is asked, as the client does it: a report judges that address.
+    pub address: Option<String>,
     /// Whether no real money moves.
     pub is_test_double: bool,
 }
@@ -46,6 +54,9 @@ impl Capabilities {
                 "externalTransactionID",
                 "responseCode",
             ]),
+            currencies: Some(&[Currency::ZAR]),
+            idempotent_links: false,
+            address: None,
             is_test_double: false,
         }
     }
@@ -130,6 +141,18 @@ pub enum GatewayError {
     /// It answered something that cannot be read.
     #[error("the provider's answer cannot be read")]
     Unreadable,
+    /// It failed, and says so; it may have happened.
+    #[error("the provider failed (HTTP {status}); the call may have taken effect")]
+    Failed {
+        /// The HTTP status.
+        status: u16,
+    },
+    /// It asks for fewer calls; nothing happened there.
+    #[error("the provider is asked too often; try again later")]
+    RateLimited {
+        /// When it wants to be asked again, if it said so; an hour at most.
+        wait: Option<Duration>,
+    },
     /// It was not asked: it failed again and again, and is left alone for a while.
     #[error("the provider failed repeatedly and is not asked again before {until}")]
     CircuitOpen {
@@ -145,12 +168,22 @@ pub enum GatewayError {
 }
 
 impl GatewayError {
+    /// Whether the provider itself failed: it gave no answer, or none that can be used.
+    pub fn is_failure(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable | Self::TimedOut | Self::Unreadable | Self::Failed { .. }
+        )
+    }
+
     /// Whether the same call may succeed later.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable
             | Self::TimedOut
             | Self::Unreadable
+            | Self::Failed { .. }
+            | Self::RateLimited { .. }
             | Self::CircuitOpen { .. }
             | Self::Throttled => true,
             Self::Refused { .. } | Self::BadCredentials | Self::NotSupported => false,

@@ -1,6 +1,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// A short text written by a person: a reject reason, a note, a proof reference.
 /// Control characters are taken out, the length is capped at 500 bytes, and runs
@@ -59,7 +60,7 @@ impl fmt::Debug for Note {
 }
 
 /// Masks every run of 13 or more digits, with spaces, dashes and dots of any kind between them:
-/// a card number has 13 to 19 (ISO/IEC 7812).
+/// a card number has 13 to 19 (ISO/IEC 7812). Our own ids stay, however many digits they have.
 pub(crate) fn mask_card_numbers(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut run = String::new();
@@ -71,8 +72,16 @@ pub(crate) fn mask_card_numbers(text: &str) -> String {
         }
         run.clear();
     };
-    for c in text.chars() {
-        if c.is_numeric() || (!run.is_empty() && is_separator(c)) {
+    let (mut before, mut id_until) = (None, 0);
+    for (at, c) in text.char_indices() {
+        if at >= id_until && has_id(text, at, before) {
+            flush(&mut run, &mut out);
+            id_until = at + ID;
+        }
+        before = Some(c);
+        if at < id_until {
+            out.push(c);
+        } else if c.is_numeric() || (!run.is_empty() && is_separator(c)) {
             run.push(c);
         } else {
             flush(&mut run, &mut out);
@@ -81,6 +90,20 @@ pub(crate) fn mask_card_numbers(text: &str) -> String {
     }
     flush(&mut run, &mut out);
     out
+}
+
+/// Characters of an id.
+const ID: usize = 36;
+
+/// Whether an id stands there by itself: a UUID with a letter in it, as no card number has.
+fn has_id(text: &str, at: usize, before: Option<char>) -> bool {
+    let joins = |c: char| c.is_alphanumeric() || is_separator(c) && !c.is_whitespace();
+    let Some(id) = text.get(at..at + ID) else {
+        return false;
+    };
+    let after = text[at + ID..].chars().next();
+    let alone = !before.is_some_and(joins) && !after.is_some_and(char::is_alphanumeric);
+    alone && id.bytes().any(|b| b.is_ascii_alphabetic()) && Uuid::try_parse(id).is_ok()
 }
 
 /// Digits of the shortest card number.
@@ -101,6 +124,33 @@ pub(crate) fn has_card_number(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{has_card_number, mask_card_numbers};
+
+    #[test]
+    fn ids_stay_and_hide_no_card_number() {
+        let id = "019c1347-d280-7680-9274-32a320a20000";
+        for text in [
+            id.to_owned(),
+            format!("enrollment {id}."),
+            format!("({id}, {id})"),
+        ] {
+            assert_eq!(mask_card_numbers(&text), text);
+        }
+        // Nothing else is taken for one.
+        let card = "4111 1111 1111 1111";
+        for (text, masked) in [
+            (format!("{id} {card}"), format!("{id} **** **** **** ****")),
+            (
+                "41111111-1111-1111-1111-111111111111".to_owned(),
+                "********-****-****-****-************".to_owned(),
+            ),
+            (
+                "x019c1347-d280-7680-9274-32a320a20000".to_owned(),
+                "x019c1347-d***-****-****-**a320a20000".to_owned(),
+            ),
+        ] {
+            assert_eq!(mask_card_numbers(&text), masked);
+        }
+    }
 
     #[test]
     fn masks_long_digit_runs_only() {

@@ -311,7 +311,8 @@ impl RegistrarBuilder {
         }
         let tower = Arc::new(Tower::new(Watch::new(self.alert_rules)?));
         let provider = self.gateway.map(|gateway| {
-            Provider::new(gateway, config.provider, self.clock.clone(), tower.clone())
+            let (clock, tower) = (self.clock.clone(), tower.clone());
+            Arc::new(Provider::new(gateway, config.provider, clock, tower))
         });
         Ok(Registrar {
             inner: Arc::new(Inner {
@@ -374,7 +375,11 @@ fn check_rules(config: &Config) -> Result<(), BuildError> {
             "rules.four_eyes_above must not be negative; `None` is never",
         ),
         (
-            limits.failures > 0 && limits.background_per_second > 0 && limits.per_second != Some(0),
+            limits.failures > 0
+                && limits.visits_per_second > 0
+                && limits.links_per_second > 0
+                && limits.callbacks_per_second > 0
+                && limits.background_per_second > 0,
             "provider.failures and the calls a second must be at least 1",
         ),
     ];

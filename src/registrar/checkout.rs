@@ -39,8 +39,8 @@ impl Registrar {
     /// request: until it is paid, what they have stands.
     ///
     /// # Errors
-    /// [`Error::UnknownCourse`], [`Error::NothingOffered`], [`Error::NoBank`] or [`Error::NoGateway`] when this
-    /// cannot be sold this way; [`Error::NoPayLink`] when the provider fails: the
+    /// [`Error::UnknownCourse`], [`Error::NothingOffered`], [`Error::NoBank`], [`Error::NoGateway`] or
+    /// [`Error::CurrencyNotTaken`] when this cannot be sold this way; [`Error::NoPayLink`] when the provider fails: the
     /// enrollment is kept and the call can be repeated; the store's errors.
     pub async fn enrol(&self, request: EnrolRequest) -> Result<Enrolled, Error> {
         let span = tracing::info_span!(
@@ -75,6 +75,15 @@ impl Registrar {
                 return Err(Error::NoGateway);
             }
             _ => {}
+        }
+        if let (Some(provider), true) =
+            (&self.inner.provider, request.method != Method::BankTransfer)
+        {
+            let taken = provider.gateway().capabilities().currencies;
+            let currency = request.price.currency();
+            if taken.is_some_and(|taken| !taken.contains(&currency)) {
+                return Err(Error::CurrencyNotTaken(currency));
+            }
         }
         for _ in 0..ROUNDS {
             let (case, reference, fresh) = match self.within(self.place(request)).await? {

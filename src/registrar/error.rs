@@ -1,6 +1,7 @@
 use crate::config::UrlError;
 use crate::enrollment::CaseError;
 use crate::ids::{ChannelName, CourseId, EnrollmentId, GrantId};
+use crate::money::Currency;
 use crate::port::{GatewayError, StoreError};
 use crate::reason::Permission;
 use crate::webhook::BodyError;
@@ -51,8 +52,12 @@ pub enum Error {
     /// The law of the enrollment, or the host's guard, says no.
     #[error(transparent)]
     Refused(#[from] CaseError),
-    /// The provider did not give a pay link. The enrollment is kept: enrol again to retry.
-    #[error("the provider gave no pay link; the enrollment is kept, enrol again to retry")]
+    /// The provider takes no payments in this currency.
+    #[error("the provider takes no payments in {0}; set a price in a currency that it takes")]
+    CurrencyNotTaken(Currency),
+    /// The provider did not give a pay link. The enrollment is kept; whether the same request may
+    /// succeed later says [`GatewayError::is_transient`].
+    #[error("{}", no_pay_link(source))]
     NoPayLink {
         /// The enrollment that was kept.
         enrollment: EnrollmentId,
@@ -100,6 +105,15 @@ pub enum ErrorKind {
     Setup,
 }
 
+fn no_pay_link(source: &GatewayError) -> &'static str {
+    match source.is_transient() {
+        true => "the provider gave no pay link; the enrollment is kept, enroll again to retry",
+        false => {
+            "the provider gives no pay link, and will not when it is asked again; the enrollment is kept"
+        }
+    }
+}
+
 impl Error {
     /// What went wrong and because of what, in one line for people.
     pub fn in_full(&self) -> String {
@@ -113,10 +127,39 @@ impl Error {
         text
     }
 
+    /// What a learner can be told: what they can do now, and nothing of what is behind it.
+    pub fn for_learner(&self) -> &'static str {
+        match (self, self.kind()) {
+            (Self::NoBank, _) => {
+                "Bank transfers are not offered here. Please choose another way to pay."
+            }
+            (Self::NoGateway, _) => {
+                "Online payments are not offered here. Please choose another way to pay."
+            }
+            (Self::NoPayLink { .. }, ErrorKind::Provider | ErrorKind::Unavailable) => {
+                "The payment page could not be opened. Nothing was paid, and your place is kept. Please try again in a minute."
+            }
+            (Self::NoPayLink { .. }, _) => {
+                "The payment page cannot be opened, and trying again will not help. Nothing was paid. Please contact the school."
+            }
+            (_, ErrorKind::Provider | ErrorKind::Unavailable) => {
+                "This takes longer than usual. Please look again in a minute; if you have paid, do not pay again."
+            }
+            (_, ErrorKind::NotFound) => "There is nothing here. Please go back to the course.",
+            (_, ErrorKind::Conflict) => {
+                "This is not possible now. Please look at the course again."
+            }
+            (_, ErrorKind::Invalid | ErrorKind::Forbidden | ErrorKind::Setup) => {
+                "This is not possible. Please contact the school."
+            }
+        }
+    }
+
     /// What kind of error it is.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::UnknownCourse(_)
+            | Self::CurrencyNotTaken(_)
             | Self::UnknownChannel(_)
             | Self::NothingOffered
             | Self::EndsBeforeItStarts => ErrorKind::Invalid,
@@ -131,7 +174,12 @@ impl Error {
             | Self::AwaitsSecond
             | Self::KeyTaken
             | Self::StillOpen { .. } => ErrorKind::Conflict,
-            Self::NoPayLink { .. } | Self::Gateway(_) => ErrorKind::Provider,
+            Self::NoPayLink { source, .. } | Self::Gateway(source) => match source {
+                GatewayError::Throttled => ErrorKind::Unavailable,
+                error if error.is_transient() => ErrorKind::Provider,
+                GatewayError::Refused { .. } => ErrorKind::Invalid,
+                _ => ErrorKind::Setup,
+            },
             Self::Body(BodyError::Gone) => ErrorKind::NotFound,
             Self::Body(_) => ErrorKind::Setup,
             Self::Store(_) | Self::DeadlineExceeded => ErrorKind::Unavailable,

@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use super::checkout::enrolled;
 use super::payment::ROUNDS;
-use super::provider::Urgency;
+use super::provider::Caller;
 use super::request::{Enrolled, NextStep};
 use super::{Error, Registrar};
 use crate::enrollment::{Applied, Case};
-use crate::payment::{Attempt, PayLink, ProviderStatus};
-use crate::port::{Committed, GatewayError, LinkRequest, Lookup, StatusQuery};
+use crate::payment::{Attempt, Method, PayLink, ProviderStatus};
+use crate::port::{Committed, GatewayError, LinkRequest, Lookup};
 use crate::record::{Actor, Source};
+
+/// How often the wait for a lost link doubles at most.
+const MOST_DOUBLED: usize = 5;
 
 impl Registrar {
     /// Whether another call may be waiting for the provider to make this attempt's link.
@@ -54,35 +57,63 @@ impl Registrar {
     }
 
     /// An earlier call may have made a link and lost the answer. `true` when things
-    /// moved on and have to be looked at again.
+    /// moved on and have to be looked at again; `false` when the link is to be asked for (again).
+    ///
+    /// The address of a link whose answer was lost was never shown to anybody, so nobody can pay
+    /// there: whatever the provider answers but that it is paid, a new attempt may begin. What it
+    /// answers to a reference that it does not know is not published.
     pub(super) async fn look_before_asking_again(
         &self,
         case: &Case,
         attempt: &Attempt,
     ) -> Result<bool, Error> {
         let provider = self.inner.provider.as_ref().ok_or(Error::NoGateway)?;
-        let query = StatusQuery::Reference(&attempt.reference);
+        if provider.gateway().capabilities().idempotent_links {
+            return Ok(false);
+        }
         let wait = self.inner.config.provider_wait;
-        let answer = provider
-            .status(query, wait, Urgency::Waited)
-            .await
-            .map_err(|source| Error::NoPayLink {
-                enrollment: case.enrollment.id,
-                source,
-            })?;
-        match answer {
-            None => Ok(false),
-            Some(answer) if answer.status == ProviderStatus::Paid => {
-                self.confirm(&attempt.reference).await?;
+        let told = |source| Error::NoPayLink {
+            enrollment: case.enrollment.id,
+            source,
+        };
+        match provider.look(attempt, wait, Caller::Checkout).await {
+            Ok(None) => Ok(false),
+            Ok(Some(answer)) if answer.status == ProviderStatus::Paid => {
+                let confirmed = self.confirm_now(&attempt.reference, Caller::Callback);
+                self.within(confirmed).await?;
                 Ok(true)
             }
-            // It made a link whose address nobody kept: that attempt stays payable, a new
-            // one is needed.
-            Some(_) => {
+            Ok(Some(_))
+            | Err(
+                GatewayError::Refused { .. }
+                | GatewayError::Unreadable
+                | GatewayError::Failed { .. },
+            ) => {
+                let age = self.now().signed_duration_since(attempt.created_at);
+                let patience = self.patience(case);
+                if age.to_std().is_ok_and(|age| age < patience) {
+                    return Err(told(GatewayError::TimedOut));
+                }
+                // It is watched, and stays payable.
                 self.within(self.drop_attempt(attempt)).await?;
                 Ok(true)
             }
+            Err(source) => Err(told(source)),
         }
+    }
+
+    /// How long a link may be on its way before another is made: as long as making one may take,
+    /// and twice as long for each that was lost within a day.
+    fn patience(&self, case: &Case) -> Duration {
+        let day = chrono::Duration::days(1);
+        let lost = |attempt: &&Attempt| {
+            attempt.link.is_none()
+                && attempt.declared != Method::BankTransfer
+                && self.now().signed_duration_since(attempt.created_at) < day
+        };
+        let lost = case.attempts.iter().filter(lost).count();
+        let times = 1 << lost.saturating_sub(1).min(MOST_DOUBLED);
+        self.inner.config.link_wait.saturating_mul(times)
     }
 
     pub(super) async fn fetch_link(
@@ -121,7 +152,9 @@ impl Registrar {
                     source,
                     GatewayError::CircuitOpen { .. }
                         | GatewayError::Throttled
+                        | GatewayError::RateLimited { .. }
                         | GatewayError::TimedOut
+                        | GatewayError::Failed { .. }
                         | GatewayError::Unreadable
                 );
                 if !keeps {

@@ -13,7 +13,7 @@
 //! | `coursegate.confirm` | info | `reference` |
 //! | `coursegate.desk` | info | `enrollment`: something a person decides |
 //! | `coursegate.retry` | info | `enrollment`: a callback that waited |
-//! | `coursegate.provider` | info | `call`: `create_link`, `status`, `history` or `refund` |
+//! | `coursegate.provider` | info | `call`: `create_link`, `status`, `status_by_reference`, `history` or `refund` |
 //! | `coursegate.commit` | debug | `enrollment`, `records` |
 //! | `coursegate.timer` | debug | `key` |
 //! | `coursegate.worker` | debug | `lane` |
@@ -33,6 +33,7 @@ mod health;
 mod inbox;
 mod key_use;
 mod link;
+mod looks;
 mod meter;
 mod migration;
 mod money;
@@ -104,7 +105,7 @@ struct Inner {
     minimum: Grade,
     store: Arc<dyn Store>,
     records: Arc<dyn Records>,
-    provider: Option<provider::Provider>,
+    provider: Option<Arc<provider::Provider>>,
     subscribers: Vec<relay::Subscriber>,
     channels: Vec<Arc<dyn NotificationChannel>>,
     clock: Arc<dyn Clock>,
@@ -163,7 +164,10 @@ impl Registrar {
 
     /// How the provider does; `None` without one.
     pub fn provider_health(&self) -> Option<ProviderHealth> {
-        self.inner.provider.as_ref().map(provider::Provider::health)
+        self.inner
+            .provider
+            .as_ref()
+            .map(|provider| provider.health())
     }
 
     /// The names of the parts that are meant for tests only: such a registrar must
@@ -206,7 +210,7 @@ impl fmt::Debug for Registrar {
                     .inner
                     .provider
                     .as_ref()
-                    .map(provider::Provider::gateway),
+                    .map(|provider| provider.gateway()),
             )
             .field("minimum_evidence", &self.inner.minimum)
             .finish_non_exhaustive()

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::admin::Admin;
-use super::provider::Urgency;
+use super::provider::Caller;
 use super::{Confirmed, Error, Registrar};
 use crate::audit::{Concern, ConcernKey, ConcernKind};
 use crate::enrollment::{Repayment, Status};
@@ -332,7 +332,7 @@ impl Admin<'_> {
             if !attempt.is_open() {
                 continue;
             }
-            let asked = registrar.confirm_now(&attempt.reference, Urgency::Waited);
+            let asked = registrar.confirm_now(&attempt.reference, Caller::Callback);
             match registrar.within(asked).await {
                 Ok(confirmed) => items.push(confirmed),
                 Err(Error::Gateway(error)) => tracing::warn!(%error, "a payment is left for later"),

@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use tracing::Instrument;
 
-use super::provider::Urgency;
+use super::provider::Caller;
 use super::receipt::Stopwatch;
 use super::{Error, Registrar, meter};
 use crate::approval::{CheckReport, Dossier};
@@ -14,7 +14,7 @@ use crate::evidence::{Confirmation, Evidence};
 use crate::ids::{EnrollmentId, Reference};
 use crate::monitor::Signal;
 use crate::payment::{Attempt, Method, ProviderStatus, Standing};
-use crate::port::{Committed, Lookup, StatusQuery, StoreError};
+use crate::port::{Committed, GatewayError, Lookup, StoreError};
 
 use crate::record::{Actor, Basis, Fact, Source};
 use crate::webhook::{Notification, Verified};
@@ -56,7 +56,7 @@ impl Registrar {
     /// [`Error::Gateway`] when the provider cannot be asked, or the store's errors.
     pub async fn confirm(&self, reference: &Reference) -> Result<Confirmed, Error> {
         let span = tracing::info_span!("coursegate.confirm", ?reference);
-        self.within(self.confirm_now(reference, Urgency::Waited))
+        self.within(self.confirm_now(reference, Caller::Visitor))
             .instrument(span)
             .await
     }
@@ -64,7 +64,7 @@ impl Registrar {
     pub(super) async fn confirm_now(
         &self,
         reference: &Reference,
-        urgency: Urgency,
+        caller: Caller,
     ) -> Result<Confirmed, Error> {
         let mut answer = None;
         for _ in 0..ROUNDS {
@@ -87,7 +87,7 @@ impl Registrar {
                 return Ok(confirmed(&case, paid, false));
             }
             if answer.is_none() {
-                answer = self.ask(attempt, urgency).await?;
+                answer = self.ask(attempt, caller).await?;
             }
             let Some(paid) = answer
                 .clone()
@@ -116,15 +116,23 @@ impl Registrar {
     pub(super) async fn ask(
         &self,
         attempt: &Attempt,
-        urgency: Urgency,
+        caller: Caller,
     ) -> Result<Option<Confirmation>, Error> {
         let provider = self.inner.provider.as_ref().ok_or(Error::NoGateway)?;
-        let query = match &attempt.link {
-            Some(link) => StatusQuery::PayLink(&link.id),
-            None => StatusQuery::Reference(&attempt.reference),
-        };
         let wait = self.inner.config.provider_wait;
-        Ok(provider.status(query, wait, urgency).await?)
+        match provider.look(attempt, wait, caller).await {
+            // What it says to a reference that it does not know is not published: none of these
+            // says that there is money.
+            Err(
+                error @ (GatewayError::Refused { .. }
+                | GatewayError::Unreadable
+                | GatewayError::Failed { .. }),
+            ) if attempt.link.is_none() => {
+                tracing::debug!(%error, "the provider does not know a reference, it seems");
+                Ok(None)
+            }
+            answer => Ok(answer?),
+        }
     }
 
     /// Evidence, detection, checks, policy, state machine: pure from here on.

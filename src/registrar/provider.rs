@@ -7,6 +7,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 use tracing::Instrument;
 
+use super::looks::Looks;
 use super::watch::Tower;
 use super::{deadline, meter};
 use crate::config::ProviderLimits;
@@ -19,17 +20,26 @@ use crate::port::{
 
 /// Longest time the provider is left alone, however often it failed.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
-/// Seconds of background calls that may be made at once.
-const BACKGROUND_BURST: f64 = 10.0;
+/// Seconds' worth of calls that may be made at once.
+const BURST: f64 = 10.0;
+/// A look by a reference that the provider may not know.
+const LOOK_UP: &str = "status_by_reference";
+/// How long a provider that is asked too often is left alone, unless it says.
+const BUSY: Duration = Duration::from_secs(1);
 /// How long a list of payments, or a refund, may take.
 const LONG_WAIT: Duration = Duration::from_secs(45);
 
-/// Who waits for an answer.
+/// For whom the provider is asked. Each has calls of its own, so that none of them uses up what
+/// another needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Urgency {
-    /// A person, or a callback.
-    Waited,
-    /// Nobody: it can be asked another time.
+pub(super) enum Caller {
+    /// A page that anybody may open again and again.
+    Visitor,
+    /// Somebody who wants to pay.
+    Checkout,
+    /// A callback, or an admin.
+    Callback,
+    /// Nobody waits: it can be asked another time.
     Background,
 }
 
@@ -75,6 +85,7 @@ pub(super) struct Provider {
     clock: Arc<dyn Clock>,
     tower: Arc<Tower>,
     state: Mutex<State>,
+    pub(super) looks: Looks,
 }
 
 #[derive(Debug)]
@@ -82,8 +93,21 @@ struct State {
     health: ProviderHealth,
     /// How long it is left alone the next time.
     pause: Duration,
-    all: Option<Bucket>,
+    visitors: Bucket,
+    checkouts: Bucket,
+    callbacks: Bucket,
     background: Bucket,
+}
+
+impl State {
+    fn budget(&mut self, caller: Caller) -> &mut Bucket {
+        match caller {
+            Caller::Visitor => &mut self.visitors,
+            Caller::Checkout => &mut self.checkouts,
+            Caller::Callback => &mut self.callbacks,
+            Caller::Background => &mut self.background,
+        }
+    }
 }
 
 /// Calls that may still be made; refilled as time passes.
@@ -96,9 +120,9 @@ struct Bucket {
 }
 
 impl Bucket {
-    fn new(per_second: u32, seconds: f64, now: DateTime<Utc>) -> Self {
+    fn new(per_second: u32, now: DateTime<Utc>) -> Self {
         let per_second = f64::from(per_second);
-        let room = (per_second * seconds).max(1.0);
+        let room = (per_second * BURST).max(1.0);
         Self {
             per_second,
             room,
@@ -139,8 +163,10 @@ impl Provider {
                 failed_at: None,
             },
             pause: limits.pause,
-            all: limits.per_second.map(|calls| Bucket::new(calls, 1.0, now)),
-            background: Bucket::new(limits.background_per_second, BACKGROUND_BURST, now),
+            visitors: Bucket::new(limits.visits_per_second, now),
+            checkouts: Bucket::new(limits.links_per_second, now),
+            callbacks: Bucket::new(limits.callbacks_per_second, now),
+            background: Bucket::new(limits.background_per_second, now),
         };
         Self {
             gateway,
@@ -148,7 +174,12 @@ impl Provider {
             clock,
             tower,
             state: Mutex::new(state),
+            looks: Looks::default(),
         }
+    }
+
+    pub(super) fn clock(&self) -> &dyn Clock {
+        self.clock.as_ref()
     }
 
     pub(super) fn gateway(&self) -> &dyn PaymentGateway {
@@ -165,17 +196,24 @@ impl Provider {
         wait: Duration,
     ) -> Result<PayLink, GatewayError> {
         let asked = self.gateway.create_link(request);
-        self.call("create_link", Urgency::Waited, wait, asked).await
+        self.call("create_link", Caller::Checkout, wait, asked)
+            .await
     }
 
     pub(super) async fn status(
         &self,
         query: StatusQuery<'_>,
         wait: Duration,
-        urgency: Urgency,
+        caller: Caller,
     ) -> Result<Option<Confirmation>, GatewayError> {
         let asked = self.gateway.status(query);
-        self.call("status", urgency, wait, asked).await
+        // What it says to a reference that it does not know is not published: such an answer does
+        // not say that it fails.
+        let name = match query {
+            StatusQuery::PayLink(_) => "status",
+            StatusQuery::Reference(_) => LOOK_UP,
+        };
+        self.call(name, caller, wait, asked).await
     }
 
     pub(super) async fn history(
@@ -184,23 +222,24 @@ impl Provider {
         to: NaiveDate,
     ) -> Result<History, GatewayError> {
         let asked = self.gateway.history(from, to);
-        self.call("history", Urgency::Background, LONG_WAIT, asked)
+        self.call("history", Caller::Background, LONG_WAIT, asked)
             .await
     }
 
     pub(super) async fn refund(&self, request: &RefundRequest) -> Result<(), GatewayError> {
         let asked = self.gateway.refund(request);
-        self.call("refund", Urgency::Waited, LONG_WAIT, asked).await
+        self.call("refund", Caller::Callback, LONG_WAIT, asked)
+            .await
     }
 
     async fn call<T>(
         &self,
         name: &'static str,
-        urgency: Urgency,
+        caller: Caller,
         wait: Duration,
         work: impl Future<Output = Result<T, GatewayError>>,
     ) -> Result<T, GatewayError> {
-        let mut call = self.begin(urgency)?;
+        let mut call = self.begin(caller)?;
         let before = self.clock.now();
         let span = tracing::info_span!("coursegate.provider", call = name);
         let done = deadline::within(self.clock.as_ref(), wait, work)
@@ -210,15 +249,20 @@ impl Provider {
         let now = self.clock.now();
         self.tower
             .measure(Signal::PaymentLatency, now - before, now);
-        call.failed = matches!(
-            done,
-            Err(GatewayError::Unreachable | GatewayError::TimedOut | GatewayError::Unreadable)
-        );
-        meter::provider(now - before, call.failed);
+        let came = match &done {
+            Err(GatewayError::RateLimited { wait }) => Came::Busy(*wait),
+            Err(GatewayError::Failed { .. } | GatewayError::Unreadable) if name == LOOK_UP => {
+                Came::Answered
+            }
+            Err(error) if error.is_failure() => Came::Failed,
+            Ok(_) | Err(_) => Came::Answered,
+        };
+        meter::provider(now - before, came != Came::Answered);
+        call.came = Some(came);
         done
     }
 
-    fn begin(&self, urgency: Urgency) -> Result<Call<'_>, GatewayError> {
+    fn begin(&self, caller: Caller) -> Result<Call<'_>, GatewayError> {
         let now = self.clock.now();
         let mut state = self.lock();
         match state.health.circuit {
@@ -227,9 +271,7 @@ impl Provider {
             Circuit::Open { until } => return Err(GatewayError::CircuitOpen { until }),
             Circuit::HalfOpen => return Err(GatewayError::CircuitOpen { until: now }),
         }
-        let allowed = (urgency == Urgency::Waited || state.background.take(now))
-            && state.all.as_mut().is_none_or(|bucket| bucket.take(now));
-        if !allowed {
+        if !state.budget(caller).take(now) {
             state.health.throttled += 1;
             return Err(GatewayError::Throttled);
         }
@@ -239,19 +281,39 @@ impl Provider {
         state.health.calls += 1;
         Ok(Call {
             provider: self,
-            failed: true,
+            came: None,
         })
     }
 
-    fn end(&self, failed: bool) {
+    /// A call that nobody waits for any more says nothing about the provider.
+    fn let_go(&self) {
         let now = self.clock.now();
         let mut state = self.lock();
-        if !failed {
-            state.health.answered_at = Some(now);
-            state.health.failures_in_a_row = 0;
-            state.health.circuit = Circuit::Closed;
-            state.pause = self.limits.pause;
-            return;
+        if state.health.circuit == Circuit::HalfOpen {
+            state.health.circuit = Circuit::Open { until: now };
+        }
+    }
+
+    fn end(&self, came: Came) {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        match came {
+            Came::Answered => {
+                state.health.answered_at = Some(now);
+                state.health.failures_in_a_row = 0;
+                state.health.circuit = Circuit::Closed;
+                state.pause = self.limits.pause;
+                return;
+            }
+            Came::Busy(wait) => {
+                // It answers, and says when to come again.
+                let until = now + wait.unwrap_or(BUSY).min(LONGEST_PAUSE);
+                state.health.answered_at = Some(now);
+                state.health.circuit = Circuit::Open { until };
+                tracing::warn!(%until, "the provider is asked too often; it is left alone for a while");
+                return;
+            }
+            Came::Failed => {}
         }
         let health = &mut state.health;
         health.failed += 1;
@@ -276,14 +338,28 @@ impl Provider {
     }
 }
 
-/// A call that is being made. One that is given up on has failed.
+/// What a call came to, as far as it says something about the provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Came {
+    /// It answered, whatever it said.
+    Answered,
+    /// It asks for fewer calls, and perhaps for a time without any.
+    Busy(Option<Duration>),
+    /// It gave no answer, or none that can be used.
+    Failed,
+}
+
+/// A call that is being made.
 struct Call<'p> {
     provider: &'p Provider,
-    failed: bool,
+    came: Option<Came>,
 }
 
 impl Drop for Call<'_> {
     fn drop(&mut self) {
-        self.provider.end(self.failed);
+        match self.came {
+            Some(came) => self.provider.end(came),
+            None => self.provider.let_go(),
+        }
     }
 }

@@ -5,11 +5,11 @@ use serde::Serialize;
 
 use super::admin::Admin;
 use super::inbox::{publishing, system_record};
-use super::provider::Urgency;
+use super::provider::Caller;
 use super::{Error, Registrar};
 use crate::audit::Concern;
 use crate::enrollment::Change;
-use crate::evidence::{Confirmation, StatedAmount};
+use crate::evidence::{Confirmation, Stated};
 use crate::ids::{PayLinkId, Reference};
 use crate::payment::ProviderStatus;
 use crate::port::{Committed, Lookup};
@@ -113,7 +113,7 @@ impl Registrar {
             return Ok(());
         };
         // The history's word is not taken: the provider is asked about this very attempt.
-        match self.confirm_now(&open.reference, Urgency::Background).await {
+        match self.confirm_now(&open.reference, Caller::Background).await {
             Ok(confirmed) if confirmed.paid => report.found.push(open.reference.clone()),
             Ok(_) => {}
             Err(Error::Gateway(_)) => report.left += 1,
@@ -140,8 +140,8 @@ impl Registrar {
             return Ok(());
         }
         let amount = match payment.amount {
-            StatedAmount::Sum(sum) => Some(sum),
-            StatedAmount::Nothing | StatedAmount::Unusable => None,
+            Stated::Is(sum) => Some(sum),
+            Stated::Nothing | Stated::Unusable => None,
         };
         let outcome = self.inner.config.rules.money.orphan;
         let concern = Concern::orphan(link.clone(), amount, outcome, now);

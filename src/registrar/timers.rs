@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::provider::Urgency;
+use super::provider::Caller;
 use super::worker::{Pass, Worker};
 use super::{Error, Registrar};
 use crate::access::EndReason;
@@ -92,7 +92,7 @@ impl Worker {
     async fn look(&self, reference: &Reference, pass: &mut Pass) -> Result<Next, Error> {
         let registrar = &self.registrar;
         pass.asked += 1;
-        let asked = registrar.confirm_now(reference, Urgency::Background);
+        let asked = registrar.confirm_now(reference, Caller::Background);
         match registrar.within(asked).await {
             Ok(confirmed) => {
                 pass.found_paid += usize::from(confirmed.paid);
@@ -120,6 +120,7 @@ impl Worker {
         match error {
             GatewayError::CircuitOpen { until } => (*until).max(now) + spread,
             GatewayError::Throttled => now + spread,
+            GatewayError::RateLimited { wait } => now + wait.unwrap_or(AFTER_FAILURE) + spread,
             error if error.is_transient() => now + AFTER_FAILURE + spread,
             error => {
                 let tower = &self.registrar.inner.tower;
@@ -151,12 +152,19 @@ impl Worker {
             });
             for attempt in open.take(ASKED_BEFORE_EXPIRY) {
                 pass.asked += 1;
-                let asked = registrar.confirm_now(&attempt.reference, Urgency::Background);
+                let asked = registrar.confirm_now(&attempt.reference, Caller::Background);
                 match registrar.within(asked).await {
                     Ok(confirmed) => pass.found_paid += usize::from(confirmed.paid),
                     Err(Error::Gateway(error)) => {
-                        unknown = Some(self.after(&error).max(now + AFTER_FAILURE));
-                        break;
+                        // An answer that cannot be used says of no money.
+                        let answered = matches!(
+                            error,
+                            GatewayError::Refused { .. } | GatewayError::Unreadable
+                        );
+                        if !answered {
+                            unknown = Some(self.after(&error).max(now + AFTER_FAILURE));
+                            break;
+                        }
                     }
                     Err(error) => return Err(error),
                 }

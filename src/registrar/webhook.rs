@@ -10,7 +10,7 @@ use tracing::field::Empty;
 use super::inbox::{Incoming, Unsettled, publishing, signed_by, stored_body, system_record};
 use super::payment::{Known, ROUNDS, is_decided};
 use super::production::PROBE;
-use super::provider::Urgency;
+use super::provider::Caller;
 use super::receipt::{Outcome, Receipt, Stopwatch};
 use super::{Error, Registrar, meter};
 use crate::config::OnUnverified;
@@ -218,7 +218,7 @@ impl Registrar {
                 && confirmation.is_none()
                 && !is_decided(attempt);
             if must_ask {
-                let answer = self.ask(attempt, Urgency::Waited).await;
+                let answer = self.ask(attempt, Caller::Callback).await;
                 watch.lap(|timings| &mut timings.confirmation);
                 match answer {
                     Ok(Some(answer)) if answer.status == ProviderStatus::Paid => {

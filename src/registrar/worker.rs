@@ -9,8 +9,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tracing::Instrument;
 
-use super::deadline::Signal;
+use super::deadline::{Signal, side_by_side};
 use super::inbox::LEASE;
+use super::provider::Caller;
 use super::receipt::{Outcome, Stopwatch};
 use super::{Error, Registrar};
 use crate::enrollment::InboxEntry;
@@ -19,6 +20,8 @@ use crate::webhook::Verified;
 
 /// Deliveries taken in one pass.
 const INBOX_BATCH: usize = 64;
+/// Looks that are carried on at a time.
+const LOOKS_AT_ONCE: usize = 32;
 /// How often a worker looks when nothing wakes it.
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -59,6 +62,7 @@ enum Lane {
     Outbox,
     Timers,
     Notices,
+    Looks,
     Watch,
 }
 
@@ -106,6 +110,7 @@ impl Worker {
             Lane::Outbox,
             Lane::Timers,
             Lane::Notices,
+            Lane::Looks,
             Lane::Watch,
         ];
         let mut lanes = pin!(together(
@@ -131,7 +136,11 @@ impl Worker {
                 // Again, until the store took them.
                 has_jobs = self.ensure_jobs().await.is_ok();
             }
-            let seen = inner.wake.count();
+            let wake = match (lane, &inner.provider) {
+                (Lane::Looks, Some(provider)) => &provider.looks.wake,
+                _ => &inner.wake,
+            };
+            let seen = wake.count();
             inner.pulse.worked(inner.clock.now());
             let mut pass = Pass::default();
             let more = self.turn(lane, &mut pass).await;
@@ -146,8 +155,8 @@ impl Worker {
             let mut timer = inner.clock.sleep(INTERVAL);
             poll_fn(|context| {
                 // Alerts look back over hours: once a second is enough.
-                let woken = !matches!(lane, Lane::Watch)
-                    && inner.wake.poll(seen, context.waker()).is_ready();
+                let woken =
+                    !matches!(lane, Lane::Watch) && wake.poll(seen, context.waker()).is_ready();
                 let stopped = stop.poll(0, context.waker()).is_ready();
                 if woken || stopped || timer.as_mut().poll(context).is_ready() {
                     Poll::Ready(())
@@ -171,6 +180,7 @@ impl Worker {
             Lane::Timers => self.timers(WorkKind::Timers, pass).await,
             Lane::Watch => self.watch().await.map(|()| false),
             Lane::Notices => self.notices(pass).await,
+            Lane::Looks => self.looks(pass).await.map(|()| false),
             Lane::Outbox => self.outbox(pass).await,
         }
     }
@@ -216,6 +226,29 @@ impl Worker {
             }
         }
         Ok(full)
+    }
+
+    /// Carries on looks that visitors began and left, and applies what they find.
+    async fn looks(&self, pass: &mut Pass) -> Result<(), Error> {
+        let registrar = &self.registrar;
+        let Some(provider) = &registrar.inner.provider else {
+            return Ok(());
+        };
+        // Kept until they are done: nobody else holds them.
+        let left = provider.looks.take_left(registrar.now());
+        let work = left.keys().map(|reference| {
+            let confirmed = registrar.confirm_now(reference, Caller::Visitor);
+            registrar.within(confirmed)
+        });
+        for confirmed in side_by_side(work.collect(), LOOKS_AT_ONCE).await {
+            pass.asked += 1;
+            match confirmed {
+                Ok(confirmed) => pass.found_paid += usize::from(confirmed.paid),
+                // It is asked about again in time.
+                Err(error) => tracing::debug!(%error, "a look that was left came to nothing"),
+            }
+        }
+        Ok(())
     }
 
     async fn retry(&self, entry: &InboxEntry) -> Result<Outcome, Error> {

@@ -86,10 +86,10 @@ impl PaymentGateway for Scripted {
 fn unpaid() -> Confirmation {
     Confirmation {
         pay_link: Some("lost".parse().unwrap()),
-        reference: None,
+        reference: coursegate::evidence::Stated::Nothing,
         status: coursegate::payment::ProviderStatus::from_word("PENDING"),
-        amount: coursegate::evidence::StatedAmount::Nothing,
-        currency: None,
+        amount: coursegate::evidence::Stated::Nothing,
+        currency: coursegate::evidence::Stated::Nothing,
         method: None,
         created_at: None,
     }
@@ -136,15 +136,17 @@ async fn after_a_timeout_the_provider_is_asked_before_another_link_is_made() {
         [Err(GatewayError::TimedOut), Ok(link("fresh"))],
         [Ok(Some(unpaid()))],
     );
-    let store = MemoryStore::new();
+    let (store, clock) = (MemoryStore::new(), TestClock::at(start()));
     let registrar = Registrar::builder(config(), store.clone())
         .gateway(slow.clone())
+        .clock(clock.clone())
         .build()
         .unwrap();
     registrar
         .enrol(request("thandi", Method::Card))
         .await
         .unwrap_err();
+    clock.advance(Duration::from_secs(45));
     let enrolled = registrar
         .enrol(request("thandi", Method::Card))
         .await

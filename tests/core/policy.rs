@@ -292,7 +292,7 @@ async fn money_the_policy_refuses_is_not_counted_even_when_a_person_approved_ahe
 
 #[test]
 fn rules_that_cannot_work_are_refused_when_the_registrar_is_built() {
-    let break_it: [fn(&mut coursegate::Config); 8] = [
+    let break_it: [fn(&mut coursegate::Config); 10] = [
         |config| config.rules.reconciliation.first = vec![std::time::Duration::ZERO],
         |config| config.rules.reconciliation.first.reverse(),
         |config| config.rules.unpaid_expiry = Some(std::time::Duration::ZERO),
@@ -300,7 +300,9 @@ fn rules_that_cannot_work_are_refused_when_the_registrar_is_built() {
         |config| config.rules.refund_keeping_access = 100,
         |config| config.provider.failures = 0,
         |config| config.provider.background_per_second = 0,
-        |config| config.provider.per_second = Some(0),
+        |config| config.provider.visits_per_second = 0,
+        |config| config.provider.links_per_second = 0,
+        |config| config.provider.callbacks_per_second = 0,
     ];
     for change in break_it {
         let mut config = config();

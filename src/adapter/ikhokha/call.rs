@@ -15,6 +15,8 @@ use crate::reason::Note;
 pub(super) const MAX_ANSWER: usize = 64 * 1024;
 /// Largest list of payments that is read, in bytes.
 pub(super) const MAX_HISTORY: usize = 8 * 1024 * 1024;
+/// Longest time that the provider may ask to be left alone for, in seconds.
+const LONGEST_WAIT: u64 = 3600;
 /// The first pause between two tries, on average; each one after it is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// Longest quotation of what the provider says, in bytes.
@@ -39,10 +41,14 @@ pub(super) struct Sent<'c> {
 
 /// A call that came to nothing.
 pub(super) enum Failure {
-    /// It never arrived, or was turned away at the door. Perhaps with a time to come again.
-    NotTaken(Option<Duration>),
+    /// It never arrived.
+    NotTaken,
+    /// It was turned away at the door (429), perhaps with a time to come again.
+    TurnedAway(Option<Duration>),
     /// It arrived, and what came of it is not known.
     Lost,
+    /// It arrived, and the provider failed with this status; it may have done it all the same.
+    Failed(u16),
     /// It was answered.
     Answered(GatewayError),
 }
@@ -51,8 +57,10 @@ impl Failure {
     /// What it means for a call that may change something.
     pub(super) fn once_sent(self) -> GatewayError {
         match self {
-            Self::NotTaken(_) => GatewayError::Unreachable,
+            Self::NotTaken => GatewayError::Unreachable,
+            Self::TurnedAway(wait) => GatewayError::RateLimited { wait },
             Self::Lost => GatewayError::TimedOut,
+            Self::Failed(status) => GatewayError::Failed { status },
             Self::Answered(error) => error,
         }
     }
@@ -82,14 +90,14 @@ impl IkhokhaClient {
                 Err(failure) => failure,
             };
             let asked = match &failure {
-                Failure::NotTaken(asked) => *asked,
-                Failure::Lost => None,
+                Failure::TurnedAway(asked) => *asked,
+                Failure::NotTaken | Failure::Lost | Failure::Failed(_) => None,
                 Failure::Answered(_) => return Err(failure.once_sent()),
             };
             // Between half and one and a half times the pause.
             let [spread, ..] = *Uuid::new_v4().as_bytes();
             let wait = asked.unwrap_or(pause / 2 + pause * u32::from(spread) / 255);
-            if attempt == self.tries || Instant::now() + wait >= end {
+            if attempt == self.tries || wait >= end.saturating_duration_since(Instant::now()) {
                 return Err(failure.once_sent());
             }
             Delay::new(wait).await;
@@ -130,7 +138,7 @@ impl IkhokhaClient {
         }
         let answer = request.send().await.map_err(|error| {
             if error.is_connect() || error.is_builder() {
-                Failure::NotTaken(None)
+                Failure::NotTaken
             } else {
                 Failure::Lost
             }
@@ -144,9 +152,8 @@ impl IkhokhaClient {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 Err(Failure::Answered(GatewayError::BadCredentials))
             }
-            StatusCode::TOO_MANY_REQUESTS => Err(Failure::NotTaken(wait)),
-            // It may have done it all the same.
-            status if status.is_server_error() => Err(Failure::Lost),
+            StatusCode::TOO_MANY_REQUESTS => Err(Failure::TurnedAway(wait)),
+            status if status.is_server_error() => Err(Failure::Failed(status.as_u16())),
             status if status.is_client_error() => {
                 let said: Option<Complaint> = serde_json::from_slice(&bytes).ok();
                 let (code, message) = said.map_or((None, None), |said| (said.code, said.message));
@@ -188,10 +195,14 @@ async fn read(mut answer: Response, most: usize) -> Result<Vec<u8>, Failure> {
     }
 }
 
-/// Seconds to wait, if the provider says so in that form.
+/// Seconds to wait, if the provider says so in that form; no more than an hour, whatever it says.
 fn retry_after(answer: &Response) -> Option<Duration> {
     let value = answer.headers().get(header::RETRY_AFTER)?.to_str().ok()?;
-    value.trim().parse().ok().map(Duration::from_secs)
+    let seconds = value.trim();
+    let is_number = !seconds.is_empty() && seconds.bytes().all(|b| b.is_ascii_digit());
+    // A number that is too large for any type is a long time all the same.
+    let seconds = seconds.parse().unwrap_or(LONGEST_WAIT);
+    is_number.then(|| Duration::from_secs(seconds.min(LONGEST_WAIT)))
 }
 
 /// A value for a query: everything but letters, digits and `-._~` as percent and two digits.

@@ -33,6 +33,7 @@ use async_trait::async_trait;
 use chrono::NaiveDate;
 use reqwest::{Client, Method, Url, redirect::Policy};
 
+use crate::config::Config;
 use crate::evidence::Confirmation;
 use crate::payment::PayLink;
 use crate::port::{
@@ -61,6 +62,9 @@ pub enum ClientError {
         "the API address must be an https URL without user, query and fragment; http is for this machine only"
     )]
     BadAddress,
+    /// The configuration has no secret.
+    #[error("the configuration has no application secret")]
+    NoSecret,
     /// TLS could not be set up.
     #[error("the HTTP client could not be set up")]
     Setup(#[source] reqwest::Error),
@@ -111,6 +115,19 @@ impl IkhokhaClient {
             refunds: false,
             tries: 4,
         })
+    }
+
+    /// A client with the settings of a configuration: application, secret, address, the time a pay
+    /// link may take and the number of tries.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn from_config(config: &Config) -> Result<Self, ClientError> {
+        let secret = config.keys.current().ok_or(ClientError::NoSecret)?;
+        Ok(Self::new(config.app_id.clone(), secret)?
+            .base_url(&config.api_url)?
+            .link_timeout(config.link_wait)
+            .retries(config.provider.retries))
     }
 
     /// Talks to another address, such as a simulator on this machine (which makes it a test
@@ -199,7 +216,8 @@ impl IkhokhaClient {
         self.call(sent, limit, MAX_ANSWER).await
     }
 
-    /// Whether a learner may be sent there: `https`, and a host of the list, exactly.
+    /// Whether a learner may be sent there: `https`, and a host of the list, exactly, on its usual
+    /// port.
     fn may_pay_at(&self, url: &str) -> bool {
         let Ok(url) = Url::parse(url) else {
             return false;
@@ -209,7 +227,9 @@ impl IkhokhaClient {
         };
         let ours = is_loopback(&self.base) && is_loopback(&url);
         let listed = url.scheme() == "https" && self.pay_hosts.iter().any(|known| known == host);
-        url.username().is_empty() && url.password().is_none() && (ours || listed)
+        // A host is known on its usual port.
+        let usual = ours || url.port().is_none();
+        url.username().is_empty() && url.password().is_none() && usual && (ours || listed)
     }
 }
 
@@ -239,6 +259,7 @@ impl PaymentGateway for IkhokhaClient {
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = Capabilities::ikhokha();
         capabilities.refunds = self.refunds;
+        capabilities.address = Some(self.base.to_string());
         if is_loopback(&self.base) {
             capabilities = capabilities.test_double();
         }

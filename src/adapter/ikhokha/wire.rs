@@ -1,13 +1,12 @@
 //! The provider's JSON, as its official example repository (`ikhokha/ik-pay-api-examples`)
 //! shows it.
 
-use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::evidence::{Confirmation, StatedAmount};
-use crate::ids::PayLinkId;
+use crate::evidence::{Confirmation, Stated};
+use crate::ids::{PayLinkId, Reference};
 use crate::money::Currency;
 use crate::payment::ProviderStatus;
 use crate::port::{History, LinkRequest, RefundRequest};
@@ -84,27 +83,49 @@ pub(super) struct StatusAnswer {
     /// Cents. Whatever else comes is no sum, and still an answer.
     #[serde(default)]
     amount: Value,
+    /// A date, of which one sample is known. What cannot be read as one is none.
     #[serde(rename = "createdAt", default)]
-    created_at: Option<DateTime<Utc>>,
+    created_at: Value,
+    /// No known answer has these two. Should one come, it has to be ours.
+    #[serde(rename = "externalTransactionID", default)]
+    reference: Value,
+    #[serde(default)]
+    currency: Value,
 }
 
 impl From<StatusAnswer> for Confirmation {
     fn from(answer: StatusAnswer) -> Self {
+        let currency = stated(&answer.currency, |code| {
+            Currency::new(&code.to_ascii_uppercase()).ok()
+        });
+        let counted_in = currency.known().copied().unwrap_or(Currency::ZAR);
         let amount = match &answer.amount {
-            Value::Null => StatedAmount::Nothing,
-            amount => amount.as_i64().map_or(StatedAmount::Unusable, |cents| {
-                StatedAmount::from_minor(cents, Currency::ZAR)
+            Value::Null => Stated::Nothing,
+            amount => amount.as_i64().map_or(Stated::Unusable, |cents| {
+                Stated::from_minor(cents, counted_in)
             }),
         };
+        let reference = stated(&answer.reference, |text| Reference::new(text).ok());
+        let date = answer.created_at.as_str();
         Self {
             pay_link: Some(answer.link),
-            reference: None,
+            reference,
             status: answer.status,
             amount,
-            currency: None,
+            currency,
             method: None,
-            created_at: answer.created_at,
+            created_at: date.and_then(|date| date.parse().ok()),
         }
+    }
+}
+
+/// Text that has to be of a kind. None, and an empty one, says nothing.
+fn stated<T>(value: &Value, read: impl FnOnce(&str) -> Option<T>) -> Stated<T> {
+    match value {
+        Value::Null => Stated::Nothing,
+        Value::String(text) if text.is_empty() => Stated::Nothing,
+        Value::String(text) => read(text).map_or(Stated::Unusable, Stated::Is),
+        _ => Stated::Unusable,
     }
 }
 

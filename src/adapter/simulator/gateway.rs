@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::Simulator;
 use super::http::{HttpRequest, HttpResponse};
-use crate::evidence::{Confirmation, StatedAmount};
+use crate::evidence::{Confirmation, Stated};
 use crate::ids::PayLinkId;
 use crate::money::Currency;
 use crate::payment::{PayLink, ProviderStatus};
@@ -211,10 +211,10 @@ impl From<StatusAnswer> for Confirmation {
     fn from(answer: StatusAnswer) -> Self {
         Self {
             pay_link: Some(answer.paylink_id),
-            reference: None,
+            reference: Stated::Nothing,
             status: answer.status,
-            amount: StatedAmount::from_minor(answer.amount, Currency::ZAR),
-            currency: None,
+            amount: Stated::from_minor(answer.amount, Currency::ZAR),
+            currency: Stated::Nothing,
             method: None,
             created_at: Some(answer.created_at),
         }
