@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use coursegate::adapter::ikhokha::{ClientError, IkhokhaClient};
 use coursegate::adapter::memory::MemoryStore;
 use coursegate::adapter::simulator::{Choice, Fault, Settings, Simulator};
+use coursegate::enrollment::Status;
 use coursegate::evidence::Stated;
 use coursegate::payment::{Method, ProviderStatus};
 use coursegate::port::{
@@ -15,7 +16,7 @@ use coursegate::port::{
 };
 use coursegate::registrar::{NextStep, Outcome};
 use coursegate::webhook::Delivery;
-use coursegate::{AppId, Money, PayLinkId, Reference, Registrar, Secret, Title};
+use coursegate::{AppId, Error, Money, PayLinkId, Reference, Registrar, Secret, Title};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -355,6 +356,248 @@ async fn come_again_later_is_obeyed() {
     assert_eq!(error, GatewayError::RateLimited { wait });
     assert!(begun.elapsed() < Duration::from_secs(1));
     assert_eq!(count.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn whatever_stands_in_retry_after_ends_nothing() {
+    let paid = r#"{"paylinkID":"abc123","status":"PAID","amount":49900}"#;
+    let reference = Reference::new("CG-1").unwrap();
+    let hour = Some(Duration::from_secs(3600));
+    // What is no number of seconds is as if it were not there: it is tried again soon.
+    for (text, wait) in [
+        ("18446744073709551615", hour),
+        ("18446744073709551616", hour),
+        ("99999999999999999999999999999999", hour),
+        ("3601", hour),
+        ("9223372036854775807", hour),
+        ("-1", None),
+        ("1e9", None),
+        ("1.5", None),
+        ("+5", None),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", None),
+        ("", None),
+        ("\u{0661}", None),
+    ] {
+        let busy = answer(
+            "429 Too Many Requests",
+            &format!("retry-after: {text}\r\n"),
+            "",
+        );
+        let (base, count) = hostile(Trick::Then(busy, ok(paid))).await;
+        let found = client(&base).status(by(&reference)).await;
+        match wait {
+            Some(_) => {
+                assert_eq!(found, Err(GatewayError::RateLimited { wait }), "{text}");
+                assert_eq!(count.load(Ordering::SeqCst), 1, "{text}");
+            }
+            None => assert!(found.unwrap().is_some(), "{text}"),
+        }
+    }
+    // A call that is never tried again says so too.
+    let busy = answer(
+        "429 Too Many Requests",
+        "retry-after: 18446744073709551615\r\n",
+        "",
+    );
+    let (base, _) = hostile(Trick::Say(busy)).await;
+    let error = client(&base).create_link(&wish("CG-1")).await.unwrap_err();
+    assert_eq!(error, GatewayError::RateLimited { wait: hour });
+}
+
+/// A provider whose first link is made and its answer lost, and that answers so to a look by
+/// reference; everything later works. Counts links.
+async fn loses_the_first_link(look: &'static str, reset: bool) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let count = Arc::new(AtomicUsize::new(0));
+    let counter = count.clone();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let counter = counter.clone();
+            tokio::spawn(async move {
+                let mut request = vec![0; 1 << 16];
+                let read = stream.read(&mut request).await.unwrap_or(0);
+                let text = String::from_utf8_lossy(&request[..read]).into_owned();
+                if !text.starts_with("POST") {
+                    let known = ok(r#"{"paylinkID":"link1","status":"PENDING","amount":49900}"#);
+                    let said = match text.contains("/external?") {
+                        true => look,
+                        false => &known,
+                    };
+                    drop(stream.write_all(said.as_bytes()).await);
+                    return;
+                }
+                let number = counter.fetch_add(1, Ordering::SeqCst);
+                if number == 0 {
+                    match reset {
+                        true => drop(stream.set_zero_linger()),
+                        false => {
+                            let lost = answer("500 Internal Server Error", "", "");
+                            drop(stream.write_all(lost.as_bytes()).await);
+                        }
+                    }
+                    return;
+                }
+                let made = format!(
+                    r#"{{"responseCode":"00","message":"","paylinkUrl":"http://{address}/{number}","paylinkID":"link{number}"}}"#
+                );
+                drop(stream.write_all(ok(&made).as_bytes()).await);
+            });
+        }
+    });
+    (format!("http://{address}/public-api/v1/api"), count)
+}
+
+#[tokio::test]
+async fn a_lost_link_locks_nobody_out_whatever_the_provider_answers() {
+    let answers = [
+        answer(
+            "400 Bad Request",
+            "",
+            r#"{"message":"no such transaction"}"#,
+        ),
+        answer("404 Not Found", "", ""),
+        answer("422 Unprocessable Entity", "", ""),
+        answer("500 Internal Server Error", "", ""),
+        answer("204 No Content", "", ""),
+        ok(r#"{"responseCode":"99","message":"not found"}"#),
+        ok("null"),
+        ok("[]"),
+        ok("{}"),
+        ok(""),
+        ok("<html>not found</html>"),
+        ok(r#"{"paylinkID":"lost","status":"PENDING","amount":49900}"#),
+    ];
+    for (look, reset) in answers
+        .iter()
+        .flat_map(|look| [(look, true), (look, false)])
+    {
+        let look: &'static str = look.clone().leak();
+        let (base, links) = loses_the_first_link(look, reset).await;
+        let world = World::with_gateway(Settings::new(1), config(), |_| client(&base).retries(0));
+        let enroll = || world.registrar.enrol(request("thandi", Method::Card));
+        assert!(enroll().await.is_err(), "{look}");
+        // As long as another call may still be making it, nobody makes a second one.
+        world.advance(60);
+        let next = enroll().await;
+        let next = next
+            .unwrap_or_else(|error| panic!("{error:?} after {look}"))
+            .next;
+        assert!(matches!(next, NextStep::Pay { .. }), "{look}");
+        assert_eq!(links.load(Ordering::SeqCst), 2, "{look}");
+        let (learner, course) = (crate::support::learner("thandi"), crate::support::course());
+        let find = Lookup::Learner(&learner, &course);
+        let case = world.store.load(find).await.unwrap().case.unwrap();
+        assert!(case.attempts.len() <= 2, "{look}");
+        // The other one is watched, and keeps nothing open.
+        for _ in 0..8 {
+            world.advance(24 * 3600);
+            world.pass().await;
+        }
+        let case = world.case(case.enrollment.id).await;
+        assert_eq!(case.enrollment.status, Status::Expired, "{look}");
+    }
+}
+
+#[tokio::test]
+async fn a_look_that_is_told_what_is_wrong_starts_nothing() {
+    for (look, expected) in [
+        (
+            answer("401 Unauthorized", "", ""),
+            GatewayError::BadCredentials,
+        ),
+        (
+            answer("403 Forbidden", "", ""),
+            GatewayError::BadCredentials,
+        ),
+        (
+            answer("429 Too Many Requests", "retry-after: 60\r\n", ""),
+            GatewayError::RateLimited {
+                wait: Some(Duration::from_secs(60)),
+            },
+        ),
+    ] {
+        let (base, links) = loses_the_first_link(look.leak(), true).await;
+        let world = World::with_gateway(Settings::new(1), config(), |_| client(&base).retries(0));
+        let enroll = || world.registrar.enrol(request("thandi", Method::Card));
+        assert!(enroll().await.is_err());
+        for _ in 0..5 {
+            world.advance(400);
+            let Err(Error::NoPayLink { source, enrollment }) = enroll().await else {
+                panic!("a link was made")
+            };
+            assert_eq!(source, expected);
+            assert_eq!(world.case(enrollment).await.attempts.len(), 1);
+        }
+        assert_eq!(links.load(Ordering::SeqCst), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_loses_every_link_is_not_asked_for_ever_more() {
+    let lost = answer("500 Internal Server Error", "", "");
+    let (base, count) = hostile(Trick::Say(lost)).await;
+    let world = World::with_gateway(Settings::new(1), config(), |_| client(&base).retries(0));
+    // A learner who tries every minute for a day.
+    for _ in 0..1_440 {
+        let told = world.registrar.enrol(request("thandi", Method::Card)).await;
+        assert!(matches!(told, Err(Error::NoPayLink { .. })), "{told:?}");
+        world.advance(60);
+    }
+    let (learner, course) = (crate::support::learner("thandi"), crate::support::course());
+    let find = Lookup::Learner(&learner, &course);
+    let case = world.store.load(find).await.unwrap().case.unwrap();
+    assert!(case.attempts.len() < 70, "{}", case.attempts.len());
+    drop(count);
+}
+
+#[tokio::test]
+async fn a_paid_answer_is_read_whatever_else_stands_in_it() {
+    let reference = Reference::new("CG-1").unwrap();
+    for extra in [
+        r#""createdAt":"yesterday""#,
+        r#""createdAt":1767000000"#,
+        r#""createdAt":null"#,
+        r#""createdAt":{"day":1}"#,
+        r#""createdAt":"2026-01-31 09:00:00""#,
+        r#""description":7"#,
+        r#""currency":null,"externalTransactionID":"""#,
+    ] {
+        let text = format!(r#"{{"paylinkID":"abc123","status":"PAID","amount":49900,{extra}}}"#);
+        let (base, _) = hostile(Trick::Say(ok(&text))).await;
+        let found = client(&base).status(by(&reference)).await.unwrap().unwrap();
+        assert_eq!(found.status, ProviderStatus::Paid, "{extra}");
+        assert_eq!(found.created_at, None, "{extra}");
+        assert_eq!(
+            (found.reference, found.currency),
+            (Stated::Nothing, Stated::Nothing)
+        );
+    }
+    let usd = coursegate::Currency::new("USD").unwrap();
+    for (extra, stated, currency) in [
+        (
+            r#""externalTransactionID":"CG-2""#,
+            Stated::Is(Reference::new("CG-2").unwrap()),
+            Stated::Nothing,
+        ),
+        (
+            r#""externalTransactionID":5"#,
+            Stated::Unusable,
+            Stated::Nothing,
+        ),
+        (r#""currency":"usd""#, Stated::Nothing, Stated::Is(usd)),
+        (r#""currency":"rand""#, Stated::Nothing, Stated::Unusable),
+        (r#""currency":710"#, Stated::Nothing, Stated::Unusable),
+    ] {
+        let text = format!(r#"{{"paylinkID":"abc123","status":"PAID","amount":49900,{extra}}}"#);
+        let (base, _) = hostile(Trick::Say(ok(&text))).await;
+        let found = client(&base).status(by(&reference)).await.unwrap().unwrap();
+        assert_eq!(
+            (found.reference, found.currency),
+            (stated, currency),
+            "{extra}"
+        );
+    }
 }
 
 #[tokio::test]

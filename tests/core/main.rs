@@ -50,6 +50,7 @@ mod notices;
 mod offers;
 mod personal;
 mod policy;
+mod provider_calls;
 mod races;
 mod readiness;
 mod reconciliation;

@@ -3,10 +3,10 @@ use std::time::Duration;
 use chrono::{DateTime, TimeZone, Utc};
 use coursegate::access::{AccessDecision, Question, ResourceKind, Terms, Visitor};
 use coursegate::adapter::memory::{MemoryStore, RecordingPublisher, TestClock};
-use coursegate::adapter::simulator::{Callback, Choice, Settings, Simulator};
+use coursegate::adapter::simulator::{Callback, Choice, Settings, Simulator, SimulatorGateway};
 use coursegate::enrollment::{Case, Status};
 use coursegate::payment::{Method, Offer};
-use coursegate::port::{Lookup, Store};
+use coursegate::port::{Lookup, PaymentGateway, Store};
 use coursegate::reason::WithdrawReason;
 use coursegate::registrar::{EnrolRequest, Enrolled, NextStep, Receipt, RegistrarBuilder};
 use coursegate::webhook::{Delivery, Signer};
@@ -85,16 +85,36 @@ impl World {
         config: Config,
         extend: impl FnOnce(RegistrarBuilder) -> RegistrarBuilder,
     ) -> Self {
+        Self::made(settings, config, |simulator, builder| {
+            extend(builder.gateway(simulator.gateway()))
+        })
+    }
+
+    /// With a gateway around that of the simulator.
+    pub fn with_gateway<G: PaymentGateway>(
+        settings: Settings,
+        config: Config,
+        wrap: impl FnOnce(SimulatorGateway) -> G,
+    ) -> Self {
+        Self::made(settings, config, |simulator, builder| {
+            builder.gateway(wrap(simulator.gateway()))
+        })
+    }
+
+    fn made(
+        settings: Settings,
+        config: Config,
+        extend: impl FnOnce(&Simulator, RegistrarBuilder) -> RegistrarBuilder,
+    ) -> Self {
         let clock = TestClock::at(start());
         let (app_id, secret) = (AppId::new(APP_ID).unwrap(), Secret::new(SECRET).unwrap());
         let simulator = Simulator::with_clock(app_id, secret, settings, clock.clone());
         let store = MemoryStore::new();
         let publisher = RecordingPublisher::new();
         let builder = Registrar::builder(config, store.clone())
-            .gateway(simulator.gateway())
             .publisher(publisher.clone())
             .clock(clock.clone());
-        let registrar = extend(builder).build().unwrap();
+        let registrar = extend(&simulator, builder).build().unwrap();
         Self {
             registrar,
             simulator,
