@@ -61,11 +61,7 @@ async fn run() -> Result<ExitCode, AnyError> {
         .map_err(|_| "set DATABASE_URL to the address of your Postgres database")?;
     let store = PgStore::new(pool_options().connect_lazy(&database)?);
     store.migrate().await?;
-    let secret = config.keys.current().ok_or("there is no secret")?;
-    let client = IkhokhaClient::new(config.app_id.clone(), secret)?
-        .base_url(&config.api_url)?
-        .link_timeout(config.link_wait)
-        .retries(config.provider.retries);
+    let client = IkhokhaClient::from_config(&config)?;
     let builder = Registrar::builder(config, store.clone())
         .gateway(client)
         .publisher(store.announcer())

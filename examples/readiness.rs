@@ -101,10 +101,5 @@ async fn with_store(config: Config, _: &Options) -> Result<RegistrarBuilder, Any
 fn client(config: &Config) -> Result<impl PaymentGateway + use<>, AnyError> {
     use coursegate::adapter::ikhokha::IkhokhaClient;
 
-    let secret = config.keys.current().ok_or("there is no secret")?;
-    let client = IkhokhaClient::new(config.app_id.clone(), secret)?
-        .base_url(&config.api_url)?
-        .link_timeout(config.link_wait)
-        .retries(config.provider.retries);
-    Ok(client)
+    Ok(IkhokhaClient::from_config(config)?)
 }

@@ -15,7 +15,7 @@ use crate::reason::{ApprovalCause, HoldReason, MoneyOutcome};
 /// | paid by a link from when as much access cost less | as they say: hold |
 /// | paid after the enrollment was closed | as they say: hold |
 /// | a second payment | as they say: a refund is due |
-/// | card, confident enough, evidence at or above the minimum | approve |
+/// | card, confident enough, evidence at or above the minimum | approve; the cause says whether the provider told of the card, or only the learner declared it |
 /// | instant EFT | hold |
 /// | bank transfer | hold |
 /// | method unknown or not sure enough | hold |
@@ -75,7 +75,10 @@ impl ApprovalPolicy for StandardPolicy {
                 if self.approve_cards
                     && (sure || detection.fallback == Some(Fallback::AssumeCard)) =>
             {
-                Decision::Approve(ApprovalCause::AutomaticCardPayment)
+                Decision::Approve(match detection.seen {
+                    true => ApprovalCause::AutomaticCardPayment,
+                    false => ApprovalCause::AutomaticDeclaredCard,
+                })
             }
             Method::Card if self.approve_cards => Decision::Hold(HoldReason::LowConfidence),
             Method::Card => Decision::Hold(HoldReason::HostPolicy),

@@ -70,7 +70,7 @@ const FACTS: &[&str] = &[
 /// A basis; `WEIGHTS` stands for indicators, and `CARD` for what was told of the card.
 const BASIS: &str = r#"{"evidence":{"grade":"confirmed","signature":null,"confirmation":null,
     "stated":{"minor":49900,"currency":"ZAR"},"amount":"match","currency":"not_stated","attempt":"differs"},
-    "detection":{"method":"card","confidence":1e-7,"level":"high","leading":"card","fallback":null,
+    "detection":{"method":"card","confidence":1e-7,"level":"high","leading":"card","fallback":null,"seen":false,
     "rule_set":"\"own\" \u0000 rules","indicators":[WEIGHTS],"metadata":{CARD}},
     "checks":[{"name":"exists","outcome":"passed"},{"name":"learner","outcome":"passed"},
     {"name":"course","outcome":"passed"},{"name":"amount","outcome":"passed"},

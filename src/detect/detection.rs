@@ -155,6 +155,9 @@ pub struct Detection {
     pub leading: Method,
     /// The fallback that was applied because no method was sure enough.
     pub fallback: Option<Fallback>,
+    /// Whether the provider told something that speaks for the method, in its callback or its answer.
+    /// Otherwise it is what the learner declared.
+    pub seen: bool,
     /// Version of the rule set.
     pub rule_set: Arc<str>,
     /// Every rule and what it found.
@@ -172,6 +175,7 @@ impl Detection {
             level: level(confidence.value(), Thresholds::default()),
             leading: method,
             fallback: None,
+            seen: false,
             rule_set: source.into(),
             indicators: Vec::new(),
             metadata: Metadata::default(),
@@ -218,6 +222,7 @@ impl Detection {
             level,
             leading,
             fallback,
+            seen: false,
             rule_set,
             indicators,
             metadata,

@@ -131,10 +131,14 @@ impl Detect for Detector {
         let values: Vec<Option<Value<'_>>> =
             self.fields.iter().map(|field| field.read(clues)).collect();
         let mut scores = Scores::default();
+        let mut seen: Vec<Method> = Vec::new();
         let mut indicators = Vec::with_capacity(self.rules.len());
         for rule in &self.rules {
             let matched = rule.test.matches(values[rule.field].as_ref());
             scores.add(rule.method, rule.weight, matched, rule.required);
+            if matched && self.fields[rule.field].is_seen() {
+                seen.push(rule.method);
+            }
             indicators.push(Indicator {
                 rule: rule.id.clone(),
                 method: rule.method,
@@ -147,14 +151,16 @@ impl Detect for Detector {
             .notification
             .map(|notification| Metadata::read(notification, &self.metadata))
             .unwrap_or_default();
-        Detection::conclude(
+        let mut detection = Detection::conclude(
             self.version.clone(),
             &scores,
             indicators,
             self.thresholds,
             self.fallback,
             metadata,
-        )
+        );
+        detection.seen = seen.contains(&detection.method);
+        detection
     }
 }
 

@@ -74,6 +74,14 @@ impl Field {
         }
     }
 
+    /// Whether it is told by the provider, rather than declared by the learner or known here.
+    pub(super) fn is_seen(&self) -> bool {
+        match self {
+            Self::Payload(_) => true,
+            Self::Fact(fact) => *fact == Fact::ProviderMethod,
+        }
+    }
+
     pub(super) fn read<'a>(&self, clues: &Clues<'a>) -> Option<Value<'a>> {
         match self {
             Self::Fact(fact) => fact.read(clues),

@@ -39,9 +39,7 @@ pub(super) fn findings(config: &Config) -> Vec<Finding> {
             findings.push(Finding::new(Rule::PlainHttp).about(*name));
         }
     }
-    if host_of(&config.api_url) != API_HOST {
-        findings.push(Finding::new(Rule::ApiHostOther).about("IKHOKHA_API_URL"));
-    }
+    findings.extend(of_api(&config.api_url, "IKHOKHA_API_URL"));
     if !is_public(&host_of(&site.callback_url)) {
         findings.push(Finding::new(Rule::CallbackNotPublic).about("COURSEGATE_CALLBACK_URL"));
     }
@@ -55,6 +53,24 @@ pub(super) fn findings(config: &Config) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// What is wrong with the address of the provider's API.
+pub(crate) fn of_api(url: &str, subject: &str) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if host_of(url) != API_HOST {
+        findings.push(Finding::new(Rule::ApiHostOther).about(subject));
+    } else if path_of(url) != path_of(Config::API_URL) {
+        findings.push(Finding::new(Rule::ApiPathOther).about(subject));
+    }
+    findings
+}
+
+/// The path of an address, without a slash at its end.
+fn path_of(url: &str) -> &str {
+    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+    let path = rest.find('/').map_or("", |at| &rest[at..]);
+    path.trim_end_matches('/')
 }
 
 /// The host of an address, in lower case and without its port.

@@ -19,7 +19,7 @@
 //!
 #![doc = include_str!("rules.md")]
 
-mod address;
+pub(crate) mod address;
 mod keys;
 mod report;
 mod rule;

@@ -138,6 +138,12 @@ rules! {
     ApiHostOther "api_host_other" Critical Security
         "The API address is not the provider's host, exactly: payments would be asked of somebody else."
         "Unset IKHOKHA_API_URL, or set it to `https://api.ikhokha.com/public-api/v1/api`.";
+    ApiPathOther "api_path_other" Critical Configuration
+        "The API address has not the provider's path: every call would be answered as one to nobody."
+        "Unset IKHOKHA_API_URL, or set it to `https://api.ikhokha.com/public-api/v1/api`.";
+    ApiAddressUnused "api_address_unused" Warning Configuration
+        "The client asks another address than the settings name."
+        "Make the client with `IkhokhaClient::from_config`, so that it uses the settings.";
     CallbackNotPublic "callback_not_public" Critical Security
         "The callback address cannot be reached from outside: no payment would ever be heard of."
         "Set it to your site's public name.";
@@ -216,6 +222,15 @@ rules! {
     ProviderUnreachable "provider_unreachable" Critical Configuration
         "The provider does not answer."
         "Check that this machine may make https calls to it, and try again.";
+    ProviderAnswers "provider_answers" Info Configuration
+        "The provider answers, and takes these credentials, to a question about a payment that nobody made."
+        "Nothing.";
+    ProviderAnswersOddly "provider_answers_oddly" Warning Configuration
+        "The provider answers a question about a payment that nobody made in a way that is not the usual one. Some providers do."
+        "Compare the API address; then pay a small sum of your own, and see that it is confirmed.";
+    MethodDeclared "method_declared" Info Security
+        "The provider tells no method: a payment that was declared as card and paid by EFT is approved when the provider confirms it, like a card. Its cause says that the card was declared."
+        "Nothing, if you may rely on a payment that the provider confirms; else set `approve_cards` of the policy to false, and approve by hand.";
     ProviderRefuses "provider_refuses" Critical Credentials
         "The provider answers, and refuses these credentials."
         "Compare the application id and the secret with the dashboard.";

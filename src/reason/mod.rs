@@ -327,7 +327,9 @@ pub enum ApprovalCause {
     ManualAdminApproval,
     /// A confirmed instant EFT, where the policy allows that.
     AutomaticEftPayment,
-    /// A confirmed card payment.
+    /// A confirmed payment that the learner declared to be by card. The provider told no method.
+    AutomaticDeclaredCard,
+    /// A confirmed card payment, as the provider told.
     AutomaticCardPayment,
 }
 
@@ -337,13 +339,17 @@ words!(ApprovalCause {
     BulkApproval => "bulk_approval",
     ManualAdminApproval => "manual_admin_approval",
     AutomaticEftPayment => "automatic_eft_payment",
+    AutomaticDeclaredCard => "automatic_declared_card",
     AutomaticCardPayment => "automatic_card_payment",
 });
 
 impl ApprovalCause {
     /// Whether a payment approved it, rather than a person.
     pub fn is_automatic(&self) -> bool {
-        matches!(self, Self::AutomaticCardPayment | Self::AutomaticEftPayment)
+        matches!(
+            self,
+            Self::AutomaticCardPayment | Self::AutomaticDeclaredCard | Self::AutomaticEftPayment
+        )
     }
 
     /// Whether neither the host's guard nor a second person is asked.

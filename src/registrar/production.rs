@@ -15,7 +15,7 @@ use crate::enrollment::Change;
 use crate::ids::RecordId;
 use crate::ids::Reference;
 use crate::port::{GatewayError, StatusQuery, StoreError, WebProbe};
-use crate::readiness::{Finding, Level, Probe, Report, Rule, findings, fingerprint};
+use crate::readiness::{Finding, Level, Probe, Report, Rule, address, findings, fingerprint};
 #[cfg(feature = "live")]
 use crate::record::Fact;
 use crate::webhook::Signer;
@@ -127,13 +127,24 @@ impl RegistrarBuilder {
         if self.publishers.is_empty() {
             found.push(Finding::new(Rule::PublisherMissing));
         }
+        let capabilities = self.gateway.as_ref().map(|gateway| gateway.capabilities());
+        if let Some(capabilities) = &capabilities {
+            if !capabilities.reveals_method {
+                found.push(Finding::new(Rule::MethodDeclared));
+            }
+            if let Some(address) = &capabilities.address {
+                found.extend(address::of_api(address, "the gateway"));
+                if address.trim_end_matches('/') != self.config.api_url.trim_end_matches('/') {
+                    found.push(Finding::new(Rule::ApiAddressUnused).about("IKHOKHA_API_URL"));
+                }
+            }
+        }
         let Some(detector) = &self.detector else {
             return found;
         };
         if detector.takes_unknown_for_card() {
             found.push(Finding::new(Rule::UnknownApproved));
         }
-        let capabilities = self.gateway.as_ref().map(|gateway| gateway.capabilities());
         if let Some(fields) = capabilities.and_then(|capabilities| capabilities.callback_fields) {
             for (rule, field) in detector.reads() {
                 if !fields.contains(&field.as_str()) {
@@ -189,19 +200,27 @@ impl RegistrarBuilder {
         };
         let reference = Reference::random();
         let asked = gateway.status(StatusQuery::Reference(&reference));
-        let rule = match deadline::within(self.clock.as_ref(), WAIT, asked).await {
-            Some(Ok(_)) => return Vec::new(),
-            Some(Err(GatewayError::Refused { reason })) => {
-                let finding = Finding::new(Rule::ProviderRefuses);
-                return vec![finding.saying(format_args!("It says: {reason}."))];
-            }
-            Some(Err(GatewayError::Unreadable)) => {
-                let finding = Finding::new(Rule::ProviderUnreachable);
-                return vec![finding.saying("What answers there cannot be read.")];
-            }
-            Some(Err(_)) | None => Rule::ProviderUnreachable,
+        let (rule, says) = match deadline::within(self.clock.as_ref(), WAIT, asked).await {
+            None => (
+                Rule::ProviderUnreachable,
+                "It did not answer in time".to_owned(),
+            ),
+            Some(Ok(None)) => (Rule::ProviderAnswers, "It knows none (404)".to_owned()),
+            // A payment that nobody made.
+            Some(Ok(Some(answer))) => (
+                Rule::ProviderAnswers,
+                format!("It says {}", answer.status.as_str()),
+            ),
+            Some(Err(error)) => match error {
+                GatewayError::BadCredentials => (Rule::ProviderRefuses, error.to_string()),
+                // Of a payment that nobody made, an answer of any kind may be the usual one.
+                GatewayError::Refused { .. }
+                | GatewayError::Unreadable
+                | GatewayError::Failed { .. } => (Rule::ProviderAnswersOddly, error.to_string()),
+                error => (Rule::ProviderUnreachable, error.to_string()),
+            },
         };
-        vec![Finding::new(rule)]
+        vec![Finding::new(rule).saying(format_args!("{says}."))]
     }
 }
 

@@ -173,7 +173,7 @@ async fn all_orders_of_seven_card_deliveries_end_in_one_state() {
     let case = ends_alike(Method::Card, &[0], &events).await;
     assert_eq!(
         case.enrollment.status.to_string(),
-        "approved(automatic_card_payment)"
+        "approved(automatic_declared_card)"
     );
     assert_eq!(live(&case).count(), 1);
 }

@@ -34,7 +34,7 @@ async fn a_paid_card_gives_access_at_once() {
     assert_eq!(
         case.enrollment.status,
         Status::Approved {
-            cause: ApprovalCause::AutomaticCardPayment
+            cause: ApprovalCause::AutomaticDeclaredCard
         }
     );
     assert_eq!(carrying(&case), [reference]);

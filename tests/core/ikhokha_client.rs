@@ -601,6 +601,56 @@ async fn a_paid_answer_is_read_whatever_else_stands_in_it() {
 }
 
 #[tokio::test]
+async fn a_report_judges_the_address_and_the_credentials_that_are_used() {
+    use coursegate::readiness::{Probe, Rule};
+    let (simulator, base) = mounted(Settings::new(3)).await;
+    drop(simulator);
+    let mut settings = config();
+    settings.api_url = base.clone();
+    let probe = async |client: IkhokhaClient| {
+        let builder = Registrar::builder(settings.clone(), MemoryStore::new()).gateway(client);
+        let environment = coursegate::Environment::new([("PATH", "/usr/bin")]);
+        builder.probe(&environment, &[Probe::Provider]).await
+    };
+    let report = probe(IkhokhaClient::from_config(&settings).unwrap()).await;
+    assert!(report.has(Rule::ProviderAnswers), "{report}");
+    assert!(!report.has(Rule::ApiAddressUnused) && report.has(Rule::ApiHostOther));
+    // Another address than the settings', a wrong secret, and no path.
+    let report = probe(client(&base.replace("/api", "/api2"))).await;
+    assert!(report.has(Rule::ApiAddressUnused), "{report}");
+    let report = probe(client_with(&base, "test-secret-of-another-school")).await;
+    assert!(report.has(Rule::ProviderRefuses), "{report}");
+    assert!(!report.has(Rule::ProviderUnreachable), "{report}");
+    assert!(format!("{report}").contains("compare application id and secret"));
+    let real = IkhokhaClient::new(AppId::new(APP_ID).unwrap(), &Secret::new(SECRET).unwrap())
+        .unwrap()
+        .base_url("https://api.ikhokha.com/")
+        .unwrap();
+    let builder = Registrar::builder(config(), MemoryStore::new()).gateway(real);
+    let environment = coursegate::Environment::new([("PATH", "/usr/bin")]);
+    let report = builder.check(&environment);
+    assert!(report.has(Rule::ApiPathOther), "{report}");
+}
+
+#[tokio::test]
+async fn a_pay_page_on_a_port_of_its_own_is_nobodys() {
+    for (url, fine) in [
+        ("https://securepay.ikhokha.red/abc", true),
+        ("https://securepay.ikhokha.red:443/abc", true),
+        ("https://securepay.ikhokha.red:8443/abc", false),
+        ("https://securepay.ikhokha.red:80/abc", false),
+        ("https://securepay.ikhokha.com:444/abc", false),
+    ] {
+        let made = format!(
+            r#"{{"responseCode":"00","message":"","paylinkUrl":"{url}","paylinkID":"abc"}}"#
+        );
+        let (base, _) = hostile(Trick::Say(ok(&made))).await;
+        let link = client(&base).create_link(&wish("CG-1")).await;
+        assert_eq!(link.is_ok(), fine, "{url}");
+    }
+}
+
+#[tokio::test]
 async fn odd_amounts_and_refusals() {
     for (amount, expected) in [
         ("49900", Stated::Is(Money::zar(49_900).unwrap())),

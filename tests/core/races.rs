@@ -94,7 +94,7 @@ async fn callback_failure_admin_and_return_page_at_once() {
         let case = world.case(enrollment).await;
         assert_eq!(
             case.enrollment.status.to_string(),
-            "approved(automatic_card_payment)"
+            "approved(automatic_declared_card)"
         );
         assert_eq!(case.grants.len(), 1);
         let history = world.store.timeline(enrollment).await.unwrap();

@@ -284,6 +284,17 @@ fn rules_about_settings_and_variables() {
             Rule::ApiHostOther,
         ),
         (
+            &[("IKHOKHA_API_URL", "https://api.ikhokha.com")],
+            Rule::ApiPathOther,
+        ),
+        (
+            &[(
+                "IKHOKHA_API_URL",
+                "https://api.ikhokha.com/public-api/v1/api/payment",
+            )],
+            Rule::ApiPathOther,
+        ),
+        (
             &[("COURSEGATE_CALLBACK_URL", "https://localhost/hook")],
             Rule::CallbackNotPublic,
         ),
@@ -343,7 +354,10 @@ fn rules_about_settings_and_variables() {
         )],
         [("COURSEGATE_CALLBACK_URL", "https://41.0.0.1/hook")],
         [("COURSEGATE_SUCCESS_URL", "https://www.school.co.za/paid")],
-        [("IKHOKHA_API_URL", "https://API.ikhokha.com:443/v2")],
+        [(
+            "IKHOKHA_API_URL",
+            "https://API.ikhokha.com:443/public-api/v1/api/",
+        )],
         [("VITE_APP_ID", "IKMADEUPAPPLICATIONFORREADINESS1")],
         [("PATH", "/usr/bin ")],
         [("COURSEGATE_BODY_KEYS", key)],
@@ -397,10 +411,17 @@ async fn rules_about_parts() {
     let found = |builder: &RegistrarBuilder| {
         let report = builder.check(&environment);
         let always = BTreeSet::from(ALWAYS);
-        let rules = rules(&report);
+        let mut rules = rules(&report);
+        // This provider tells no method, and without one there is nobody to tell.
+        rules.remove(&Rule::MethodDeclared);
         rules.difference(&always).copied().collect::<BTreeSet<_>>()
     };
     assert_eq!(found(&builder(config())), BTreeSet::from([Rule::NotProbed]));
+    assert!(
+        builder(config())
+            .check(&environment)
+            .has(Rule::MethodDeclared)
+    );
     let report = builder(config()).probe(&environment, &BOTH).await;
     assert!(report.ready && !report.has(Rule::NotProbed), "{report}");
 
@@ -503,6 +524,7 @@ async fn probes_of_the_store_and_the_provider() {
         ),
     ];
     let always: BTreeSet<Rule> = ALWAYS.into();
+    let answers = BTreeSet::from([Rule::ProviderAnswers, Rule::MethodDeclared]);
     for (says, rule) in stores {
         let builder = Registrar::builder(config(), Shelf::saying(says.clone()))
             .gateway(Bank::new())
@@ -510,6 +532,7 @@ async fn probes_of_the_store_and_the_provider() {
             .publisher(Silence);
         let report = builder.probe(&environment, &BOTH).await;
         let found: BTreeSet<Rule> = rules(&report).difference(&always).copied().collect();
+        let found: BTreeSet<Rule> = found.difference(&answers).copied().collect();
         assert_eq!(found, rule.into_iter().collect(), "{says:?}");
     }
     let mut with_key = config();
@@ -524,10 +547,19 @@ async fn probes_of_the_store_and_the_provider() {
         reason: "HTTP 401".to_owned(),
     };
     for (error, rule) in [
-        (refused, Rule::ProviderRefuses),
+        (GatewayError::BadCredentials, Rule::ProviderRefuses),
+        (refused, Rule::ProviderAnswersOddly),
         (GatewayError::Unreachable, Rule::ProviderUnreachable),
         (GatewayError::TimedOut, Rule::ProviderUnreachable),
-        (GatewayError::Unreadable, Rule::ProviderUnreachable),
+        (GatewayError::Unreadable, Rule::ProviderAnswersOddly),
+        (
+            GatewayError::Failed { status: 500 },
+            Rule::ProviderAnswersOddly,
+        ),
+        (
+            GatewayError::RateLimited { wait: None },
+            Rule::ProviderUnreachable,
+        ),
     ] {
         let builder = Registrar::builder(config(), Shelf::new())
             .gateway(Bank::failing(error))
@@ -535,7 +567,7 @@ async fn probes_of_the_store_and_the_provider() {
             .publisher(Silence);
         let report = builder.probe(&environment, &BOTH).await;
         let found: BTreeSet<Rule> = rules(&report).difference(&always).copied().collect();
-        assert_eq!(found, BTreeSet::from([rule]));
+        assert_eq!(found, BTreeSet::from([rule, Rule::MethodDeclared]));
     }
 }
 
