@@ -61,6 +61,7 @@ const FACTS: &[&str] = &[
     r#"{"fact":"bodies_purged","bodies":7,"before":"2026-01-31T09:00:00Z"}"#,
     r#"{"fact":"preferences_chosen"}"#,
     r#"{"fact":"notice_undelivered","notice":"GRANT","channel":"mail"}"#,
+    r#"{"fact":"publishing_given_up","record":"GRANT"}"#,
     r#"{"fact":"delivery_repeated","key":"link/SUCCESS/1","unrecorded":3}"#,
     r#"{"fact":"access_probed","unrecorded":2}"#,
     r#"{"fact":"flood_began","of":"bad_signature"}"#,

@@ -49,6 +49,8 @@ pub enum Signal {
     Flooded,
     /// Something is not set up: the store or the provider refuses for good.
     ConfigurationWrong,
+    /// A part of the host's panicked: a publisher, a policy, a channel.
+    HostPanicked,
     /// How long the provider took to answer, in milliseconds.
     PaymentLatency,
     /// How long a record took from commit to publication, in milliseconds.
@@ -74,6 +76,7 @@ words!(Signal {
     AccessProbed => "access_probed",
     Flooded => "flooded",
     ConfigurationWrong => "configuration_wrong",
+    HostPanicked => "host_panicked",
     PaymentLatency => "payment_latency",
     SyncDelay => "sync_delay",
     Enrolled => "enrolled",

@@ -126,7 +126,7 @@ pub struct AlertRuleProblem {
 
 impl AlertRule {
     /// The rules that hold unless the host sets others: five failed payments in five minutes,
-    /// three failed callbacks in two, one error of configuration, wrong signatures,
+    /// three failed callbacks in two, one error of configuration, one panic of the host's own code, wrong signatures,
     /// replays, floods and access tried from many addresses, slow payments and slow updates, half the usual payments, a conversion that fell by 30 %, and what waits for a
     /// person.
     pub fn standard() -> Vec<Self> {
@@ -161,6 +161,13 @@ impl AlertRule {
             rule(
                 "configuration_error",
                 Signal::ConfigurationWrong,
+                count(1, MINUTE * 5),
+                Critical,
+                10,
+            ),
+            rule(
+                "host_panicked",
+                Signal::HostPanicked,
                 count(1, MINUTE * 5),
                 Critical,
                 10,

@@ -76,7 +76,8 @@ impl NoticeKind {
             | Fact::DeliveryDead { .. }
             | Fact::DeliveryOverdue { .. }
             | Fact::AlertChanged { .. }
-            | Fact::NoticeUndelivered { .. } => Some(Self::Alert),
+            | Fact::NoticeUndelivered { .. }
+            | Fact::PublishingGivenUp { .. } => Some(Self::Alert),
             _ => None,
         }
     }
@@ -184,6 +185,7 @@ impl Notice {
             (NoticeKind::Alert, "alert_escalated") => "An alert stands for long.",
             (NoticeKind::Alert, "alert_recovered") => "An alert is over.",
             (NoticeKind::Alert, "notice_undelivered") => "A notice could not be delivered.",
+            (NoticeKind::Alert, "publishing_given_up") => "A publisher panics over a record.",
             (NoticeKind::Alert, _) => "Something needs a person.",
         }
     }

@@ -162,6 +162,9 @@ pub enum GatewayError {
     /// It was not asked: more calls than the host allows.
     #[error("the provider is not asked more often than the configuration allows; try again")]
     Throttled,
+    /// The gateway itself panicked; it may have happened.
+    #[error("the gateway panicked; the call may have taken effect")]
+    Panicked,
     /// It offers no such call.
     #[error("the provider offers no such call")]
     NotSupported,
@@ -172,7 +175,11 @@ impl GatewayError {
     pub fn is_failure(&self) -> bool {
         matches!(
             self,
-            Self::Unreachable | Self::TimedOut | Self::Unreadable | Self::Failed { .. }
+            Self::Unreachable
+                | Self::TimedOut
+                | Self::Unreadable
+                | Self::Failed { .. }
+                | Self::Panicked
         )
     }
 
@@ -183,6 +190,7 @@ impl GatewayError {
             | Self::TimedOut
             | Self::Unreadable
             | Self::Failed { .. }
+            | Self::Panicked
             | Self::RateLimited { .. }
             | Self::CircuitOpen { .. }
             | Self::Throttled => true,

@@ -274,6 +274,12 @@ pub enum Fact {
         /// The channel.
         channel: ChannelName,
     },
+    /// A publisher panicked over a record again and again, while it took others: it is not told of
+    /// that one any more.
+    PublishingGivenUp {
+        /// The record.
+        record: RecordId,
+    },
     /// A delivery that was settled long ago came again: it changed nothing.
     DeliveryRepeated {
         /// The delivery.
@@ -353,6 +359,7 @@ impl Fact {
             Self::BodiesPurged { .. } => "bodies_purged",
             Self::PreferencesChosen => "preferences_chosen",
             Self::NoticeUndelivered { .. } => "notice_undelivered",
+            Self::PublishingGivenUp { .. } => "publishing_given_up",
             Self::DeliveryRefused { .. }
             | Self::DeliveryRepeated { .. }
             | Self::AccessProbed { .. }
@@ -392,7 +399,7 @@ impl Fact {
             Self::RefundFailed { .. } | Self::PaymentReversed { .. } => Severity::Warning,
             Self::DeliveryOverdue { .. } => Severity::Error,
             Self::DeliveryParked { .. } | Self::NoticeUndelivered { .. } => Severity::Warning,
-            Self::DeliveryDead { .. } => Severity::Error,
+            Self::DeliveryDead { .. } | Self::PublishingGivenUp { .. } => Severity::Error,
             Self::DeliveryRefused { .. }
             | Self::DeliveryRepeated { .. }
             | Self::AccessProbed { .. }

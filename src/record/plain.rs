@@ -173,6 +173,9 @@ impl Fact {
                 )
             }
             Self::PreferencesChosen => "Chose what to be told of.".to_owned(),
+            Self::PublishingGivenUp { record } => format!(
+                "A publisher panicked over the record {record} again and again, and is not told of it any more."
+            ),
             Self::NoticeUndelivered { channel, .. } => {
                 format!("A notice could not be delivered by {channel}.")
             }

@@ -1,3 +1,4 @@
+use super::caught::{HostPart, Panicked};
 use crate::config::UrlError;
 use crate::enrollment::CaseError;
 use crate::ids::{ChannelName, CourseId, EnrollmentId, GrantId};
@@ -74,6 +75,11 @@ pub enum Error {
     /// Others changed the same enrollment again and again.
     #[error("the enrollment is being changed by others; try again")]
     Contended,
+    /// A part of the host's panicked.
+    #[error(
+        "a part of this program panicked ({0}); its message is in the error output of the process"
+    )]
+    Panicked(HostPart),
     /// The outer deadline passed.
     #[error("the deadline passed; it is not known whether anything was written")]
     DeadlineExceeded,
@@ -103,6 +109,12 @@ pub enum ErrorKind {
     Unavailable,
     /// The installation lacks something. HTTP 500; tell the operator.
     Setup,
+}
+
+impl From<Panicked> for Error {
+    fn from(panicked: Panicked) -> Self {
+        Self::Panicked(panicked.0)
+    }
 }
 
 fn no_pay_link(source: &GatewayError) -> &'static str {
@@ -165,7 +177,7 @@ impl Error {
             | Self::EndsBeforeItStarts => ErrorKind::Invalid,
             Self::Forbidden(_) => ErrorKind::Forbidden,
             Self::NotFound(_) => ErrorKind::NotFound,
-            Self::NoBank | Self::NoGateway | Self::Url(_) => ErrorKind::Setup,
+            Self::NoBank | Self::NoGateway | Self::Url(_) | Self::Panicked(_) => ErrorKind::Setup,
             Self::Refused(CaseError::UnknownAttempt | CaseError::UnknownGrant) => {
                 ErrorKind::NotFound
             }

@@ -52,7 +52,8 @@ words!(Condition {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct PartHealth {
-    /// Which part: `database`, `provider`, `callbacks`, `inbox`, `outbox`, `live` or `worker`.
+    /// Which part: `database`, `provider`, `callbacks`, `inbox`, `outbox`, `live`, `worker`, or `host` for
+    /// its own code.
     pub part: &'static str,
     /// How it does.
     pub condition: Condition,
@@ -107,6 +108,7 @@ pub(super) struct Pulse {
     unanswered_since: AtomicI64,
     worked_at: AtomicI64,
     stuck_since: AtomicI64,
+    left_at: AtomicI64,
     lag: AtomicI64,
     published_at: AtomicI64,
 }
@@ -137,9 +139,19 @@ impl Pulse {
             .store(now.timestamp_millis(), Ordering::Relaxed);
     }
 
+    /// Nothing was due to be published here: what was left a while ago, others have taken since.
+    pub(super) fn nothing_due(&self, now: DateTime<Utc>) {
+        if time(&self.left_at).is_none_or(|left| now - left > STUCK * 2) {
+            self.stuck_since.store(0, Ordering::Relaxed);
+        }
+    }
+
     /// After a batch: whether records are left, and how old the last one was that was taken.
     pub(super) fn published(&self, left: bool, newest: Option<DateTime<Utc>>, now: DateTime<Utc>) {
         let millis = now.timestamp_millis();
+        if left {
+            self.left_at.store(millis, Ordering::Relaxed);
+        }
         if !left {
             self.stuck_since.store(0, Ordering::Relaxed);
         } else if self.stuck_since.load(Ordering::Relaxed) == 0 {
@@ -173,6 +185,7 @@ impl Registrar {
         parts.push(self.outbox_part(now));
         parts.push(self.live_part(now));
         parts.push(self.worker_part(now));
+        parts.extend(self.host_part(now));
         let worst = parts.iter().map(|part| part.condition).max();
         Health {
             condition: worst.unwrap_or(Condition::Well),
@@ -298,6 +311,23 @@ impl Registrar {
             Condition::Well
         };
         part(PART, condition, reason)
+    }
+
+    /// Nothing unless a part of the host's panicked lately.
+    fn host_part(&self, now: DateTime<Utc>) -> Option<PartHealth> {
+        let panics = self.inner.tower.panics.since(now - RECENT);
+        let each: Vec<String> = panics
+            .into_iter()
+            .map(|(which, times, last)| {
+                let ago = (now - last).num_seconds();
+                format!("{which} panicked {times} times, {ago} s ago at last")
+            })
+            .collect();
+        let reason = format!(
+            "{}: look for the message in the error output of this process.",
+            each.join("; ")
+        );
+        (!each.is_empty()).then(|| part("host", Condition::Strained, reason))
     }
 
     fn worker_part(&self, now: DateTime<Utc>) -> PartHealth {

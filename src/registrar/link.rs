@@ -155,6 +155,7 @@ impl Registrar {
                         | GatewayError::RateLimited { .. }
                         | GatewayError::TimedOut
                         | GatewayError::Failed { .. }
+                        | GatewayError::Panicked
                         | GatewayError::Unreadable
                 );
                 if !keeps {

@@ -21,6 +21,7 @@
 mod admin;
 mod audit;
 mod builder;
+mod caught;
 mod chain;
 mod checkout;
 mod deadline;
@@ -56,6 +57,7 @@ mod webhook;
 mod worker;
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -73,6 +75,7 @@ use crate::webhook::Verifier;
 pub use admin::{Admin, BulkItem, BulkOutcome};
 pub use audit::{AuditCursor, AuditReport};
 pub use builder::{BuildError, RegistrarBuilder};
+pub use caught::HostPart;
 pub use chain::ChainReport;
 pub use entrance::CourseCard;
 pub use error::{Error, ErrorKind};
@@ -157,9 +160,20 @@ impl Registrar {
 
     /// Runs a use case within the outer deadline.
     async fn within<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        deadline::within(self.inner.clock.as_ref(), self.inner.config.deadline, work)
-            .await
-            .unwrap_or(Err(Error::DeadlineExceeded))
+        let inner = &self.inner;
+        // Kilobytes, often: pinned here, and not moved from call to call.
+        let work = pin!(work);
+        let work = caught::caught(self.watched(), HostPart::Other, work);
+        match deadline::within(inner.clock.as_ref(), inner.config.deadline, work).await {
+            Some(Ok(done)) => done,
+            Some(Err(panicked)) => Err(panicked.into()),
+            None => Err(Error::DeadlineExceeded),
+        }
+    }
+
+    /// Who is told when something of the host's panics.
+    fn watched(&self) -> (&watch::Tower, &dyn Clock) {
+        (&self.inner.tower, self.inner.clock.as_ref())
     }
 
     /// How the provider does; `None` without one.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::admin::Admin;
+use super::caught::{HostPart, caught};
 use super::timers::Next;
 use super::worker::{Pass, Worker};
 use super::{Error, Registrar, deadline};
@@ -288,9 +289,15 @@ impl Worker {
         };
         let notification = Notification::new(notice.clone(), to, enrollment.cloned());
         let clock = registrar.inner.clock.as_ref();
-        let sent = deadline::within(clock, SEND_WAIT, channel.send(&notification)).await;
-        let unavailable = || ChannelError::Unavailable("it did not answer in time".to_owned());
-        match sent.unwrap_or_else(|| Err(unavailable())) {
+        let sending = async { channel.send(&notification).await };
+        let sending = caught(registrar.watched(), HostPart::Channel, sending);
+        let unavailable = |what: &str| Err(ChannelError::Unavailable(what.to_owned()));
+        let sent = match deadline::within(clock, SEND_WAIT, sending).await {
+            Some(Ok(sent)) => sent,
+            Some(Err(_)) => unavailable("it panicked"),
+            None => unavailable("it did not answer in time"),
+        };
+        match sent {
             Ok(()) => Sent::Done,
             Err(error) => {
                 tracing::warn!(%error, channel = %address.channel, notice = %notice.id, "not told");

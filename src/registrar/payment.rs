@@ -4,6 +4,7 @@
 use chrono::{DateTime, Utc};
 use tracing::Instrument;
 
+use super::caught::{HostPart, called};
 use super::provider::Caller;
 use super::receipt::Stopwatch;
 use super::{Error, Registrar, meter};
@@ -135,8 +136,20 @@ impl Registrar {
         }
     }
 
-    /// Evidence, detection, checks, policy, state machine: pure from here on.
+    /// Evidence, detection, checks, policy, state machine.
     pub(super) fn decide(
+        &self,
+        case: Case,
+        known: &Known<'_>,
+        now: DateTime<Utc>,
+        watch: &mut Stopwatch,
+    ) -> Result<Applied, Error> {
+        let decide = || self.decide_now(case, known, now, watch);
+        Ok(called(self.watched(), HostPart::Decision, decide)??)
+    }
+
+    /// Pure from here on, as far as the host's own parts are.
+    fn decide_now(
         &self,
         case: Case,
         known: &Known<'_>,

@@ -7,6 +7,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 use tracing::Instrument;
 
+use super::caught::{HostPart, Panicked, caught};
 use super::looks::Looks;
 use super::watch::Tower;
 use super::{deadline, meter};
@@ -195,7 +196,7 @@ impl Provider {
         request: &LinkRequest,
         wait: Duration,
     ) -> Result<PayLink, GatewayError> {
-        let asked = self.gateway.create_link(request);
+        let asked = async { self.gateway.create_link(request).await };
         self.call("create_link", Caller::Checkout, wait, asked)
             .await
     }
@@ -206,7 +207,7 @@ impl Provider {
         wait: Duration,
         caller: Caller,
     ) -> Result<Option<Confirmation>, GatewayError> {
-        let asked = self.gateway.status(query);
+        let asked = async { self.gateway.status(query).await };
         // What it says to a reference that it does not know is not published: such an answer does
         // not say that it fails.
         let name = match query {
@@ -221,13 +222,13 @@ impl Provider {
         from: NaiveDate,
         to: NaiveDate,
     ) -> Result<History, GatewayError> {
-        let asked = self.gateway.history(from, to);
+        let asked = async { self.gateway.history(from, to).await };
         self.call("history", Caller::Background, LONG_WAIT, asked)
             .await
     }
 
     pub(super) async fn refund(&self, request: &RefundRequest) -> Result<(), GatewayError> {
-        let asked = self.gateway.refund(request);
+        let asked = async { self.gateway.refund(request).await };
         self.call("refund", Caller::Callback, LONG_WAIT, asked)
             .await
     }
@@ -242,10 +243,16 @@ impl Provider {
         let mut call = self.begin(caller)?;
         let before = self.clock.now();
         let span = tracing::info_span!("coursegate.provider", call = name);
+        let watched = (self.tower.as_ref(), self.clock.as_ref());
+        let work = caught(watched, HostPart::Gateway, work);
         let done = deadline::within(self.clock.as_ref(), wait, work)
             .instrument(span)
-            .await
-            .unwrap_or(Err(GatewayError::TimedOut));
+            .await;
+        let done = match done {
+            Some(Ok(done)) => done,
+            Some(Err(Panicked(_))) => Err(GatewayError::Panicked),
+            None => Err(GatewayError::TimedOut),
+        };
         let now = self.clock.now();
         self.tower
             .measure(Signal::PaymentLatency, now - before, now);

@@ -1,20 +1,22 @@
 //! What was committed, handed to the publishers: at least once, in order within one
 //! enrollment, and to each publisher at its own pace.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::inbox::LEASE;
+use super::caught::{HostPart, Panicked, caught};
+use super::inbox::{LEASE, publishing, system_record};
 use super::worker::{Pass, Running, Worker, together};
 use super::{Error, deadline, meter};
+use crate::enrollment::Change;
 use crate::ids::{EnrollmentId, RecordId};
 use crate::monitor::Signal;
 use crate::port::{EventPublisher, Settlement, Work, WorkKind};
-use crate::record::Record;
+use crate::record::{Fact, Record};
 
 /// Records taken in one pass.
 const BATCH: usize = 256;
@@ -29,6 +31,8 @@ const SLOW: Duration = Duration::from_millis(500);
 const FAILURES: u32 = 3;
 /// The longest such while; the first is a second.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// Panics of a publisher over one record before it is not told of that any more.
+const MOST_PANICS: u32 = 5;
 /// Records that a publisher has taken while others have not, as far as is remembered.
 const REMEMBERED: usize = 65_536;
 
@@ -46,6 +50,10 @@ struct State {
     failures: u32,
     /// Not asked before.
     paused_until: Option<DateTime<Utc>>,
+    /// Records that it has taken in all.
+    successes: u64,
+    /// How often a record made it panic, and how many it had taken before.
+    panics: HashMap<RecordId, (u32, u64)>,
 }
 
 impl Subscriber {
@@ -79,6 +87,8 @@ impl Subscriber {
     fn took(&self, record: RecordId) {
         let mut state = self.state();
         (state.failures, state.paused_until) = (0, None);
+        state.panics.remove(&record);
+        state.successes += 1;
         if state.taken.len() >= REMEMBERED {
             // Told again what it knows: it is by id that it tells.
             state.taken.clear();
@@ -99,8 +109,20 @@ impl Subscriber {
         }
     }
 
+    /// Whether a record has made it panic so often, while it took others, that it is not told of
+    /// it any more. One that panics over everything is to be mended, and told again then.
+    fn gives_up(&self, record: RecordId) -> bool {
+        let mut state = self.state();
+        let successes = state.successes;
+        let (panics, before) = state.panics.entry(record).or_insert((0, successes));
+        *panics += 1;
+        *panics >= MOST_PANICS && successes > *before
+    }
+
     fn forget(&self, records: &HashSet<RecordId>) {
-        self.state().taken.retain(|id| !records.contains(id));
+        let mut state = self.state();
+        state.taken.retain(|id| !records.contains(id));
+        state.panics.retain(|id, _| !records.contains(id));
     }
 }
 
@@ -118,6 +140,10 @@ impl Worker {
             return Ok(false);
         }
         let claimed = self.claim(WorkKind::Outbox, BATCH, LEASE).await?;
+        if claimed.is_empty() {
+            inner.pulse.nothing_due(self.registrar.now());
+            return Ok(false);
+        }
         let full = claimed.len() == BATCH;
         let held_until = self.held_until(LEASE);
         let records: Vec<Record> = claimed
@@ -182,6 +208,16 @@ impl Worker {
         Ok(full)
     }
 
+    /// Says of a record that a publisher cannot take it.
+    async fn give_up_on(&self, record: &Record) -> Result<(), Error> {
+        let registrar = &self.registrar;
+        let fact = Fact::PublishingGivenUp { record: record.id };
+        let mut told = system_record(fact, registrar.now());
+        told.course.clone_from(&record.course);
+        let change = publishing(Change::records_only(vec![told]));
+        registrar.within(registrar.commit(change)).await.map(drop)
+    }
+
     /// Hands records to one publisher, and gives those that it has not taken.
     async fn hand_over(
         &self,
@@ -204,13 +240,23 @@ impl Worker {
                 left.push(record.id);
                 continue;
             }
-            let publishing = subscriber.publisher.publish(record);
+            let publishing = async { subscriber.publisher.publish(record).await };
+            let watched = self.registrar.watched();
+            let publishing = caught(watched, HostPart::Publisher, publishing);
             let error = match deadline::within(clock, WAIT, publishing).await {
-                Some(Ok(())) => {
+                Some(Ok(Ok(()))) => {
                     subscriber.took(record.id);
                     continue;
                 }
-                Some(Err(error)) => error.to_string(),
+                // Others are not held up by one that it cannot take.
+                Some(Err(Panicked(_)))
+                    if subscriber.gives_up(record.id) && self.give_up_on(record).await.is_ok() =>
+                {
+                    subscriber.took(record.id);
+                    continue;
+                }
+                Some(Err(Panicked(_))) => "it panicked".to_owned(),
+                Some(Ok(Err(error))) => error.to_string(),
                 None => "it did not answer in time".to_owned(),
             };
             tracing::warn!(error, publisher = ?subscriber, "not published; it is tried again");

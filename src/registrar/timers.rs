@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use tracing::Instrument;
 use uuid::Uuid;
 
+use super::caught::{HostPart, caught};
 use super::provider::Caller;
 use super::worker::{Pass, Worker};
 use super::{Error, Registrar};
@@ -46,8 +47,9 @@ impl Worker {
         let claimed = self.claim(kind, BATCH, LEASE).await?;
         let full = claimed.len() == BATCH;
         let held_until = self.held_until(LEASE);
+        let registrar = &self.registrar;
         for work in claimed {
-            if self.registrar.now() > held_until {
+            if registrar.now() > held_until {
                 break;
             }
             let Work::Timer(timer) = work else {
@@ -63,8 +65,19 @@ impl Worker {
                     TimerKey::Notice(id) => self.tell(*id, timer.cursor.as_deref(), pass).await,
                 }
             };
-            match handled.instrument(span).await {
+            let handled = Box::pin(handled.instrument(span));
+            let handled = caught(registrar.watched(), HostPart::Other, handled);
+            match handled
+                .await
+                .unwrap_or_else(|panicked| Err(panicked.into()))
+            {
                 Ok(next) => self.settle(timer, next).await?,
+                // Nobody mends that within seconds.
+                Err(Error::Panicked(_)) => {
+                    let again = registrar.now() + AFTER_REFUSAL;
+                    let cursor = timer.cursor.clone();
+                    self.settle(timer, Next::At(again, cursor)).await?;
+                }
                 Err(error) => {
                     tracing::error!(%error, "a timer could not be handled; its lease will end");
                 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use super::caught::{HostPart, Panics, caught};
 use super::worker::Worker;
 use super::{Error, Registrar, deadline, meter};
 use crate::enrollment::Change;
@@ -26,6 +27,8 @@ pub(super) struct Tower {
     watch: Mutex<Watch>,
     /// When the queues were counted, in seconds since 1970.
     counted_at: AtomicI64,
+    /// What of the host's panicked.
+    pub(super) panics: Panics,
 }
 
 impl Tower {
@@ -33,6 +36,7 @@ impl Tower {
         Self {
             watch: Mutex::new(watch),
             counted_at: AtomicI64::new(0),
+            panics: Panics::default(),
         }
     }
 
@@ -94,10 +98,15 @@ impl Worker {
         }
         for alert in alerts {
             for sink in &inner.sinks {
-                let told = deadline::within(inner.clock.as_ref(), SINK_WAIT, sink.alert(&alert));
-                match told.await {
-                    Some(Ok(())) => {}
-                    Some(Err(error)) => tracing::error!(%error, ?sink, "an alert was not taken"),
+                let clock = inner.clock.as_ref();
+                let told = async { sink.alert(&alert).await };
+                let told = caught((&inner.tower, clock), HostPart::Sink, told);
+                match deadline::within(clock, SINK_WAIT, told).await {
+                    Some(Ok(Ok(()))) => {}
+                    Some(Err(_)) => tracing::error!("an alert was not taken: its sink panicked"),
+                    Some(Ok(Err(error))) => {
+                        tracing::error!(%error, ?sink, "an alert was not taken");
+                    }
                     None => tracing::error!(?sink, "an alert was not taken in time"),
                 }
             }

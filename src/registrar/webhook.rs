@@ -250,7 +250,11 @@ impl Registrar {
                 Ok(Some(receipt)) => return Ok(receipt),
                 Ok(None) => {}
                 // What will never be accepted must not be lost either.
-                Err(error @ (Error::Refused(_) | Error::Store(StoreError::Refused(_)))) => {
+                Err(
+                    error @ (Error::Refused(_)
+                    | Error::Panicked(_)
+                    | Error::Store(StoreError::Refused(_))),
+                ) => {
                     tracing::error!(%error, "a payment could not be applied; it is kept");
                     let why = Unsettled::Refused(error);
                     return self.give_way(incoming, known.as_ref(), &why, watch).await;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tracing::Instrument;
 
+use super::caught::{HostPart, caught};
 use super::deadline::{Signal, side_by_side};
 use super::inbox::LEASE;
 use super::provider::Caller;
@@ -143,7 +144,10 @@ impl Worker {
             let seen = wake.count();
             inner.pulse.worked(inner.clock.now());
             let mut pass = Pass::default();
-            let more = self.turn(lane, &mut pass).await;
+            let turn = Box::pin(self.turn(lane, &mut pass));
+            let turn = caught(self.registrar.watched(), HostPart::Other, turn);
+            // What is left is claimed again when its lease ends.
+            let more = turn.await.unwrap_or_else(|panicked| Err(panicked.into()));
             if pass != Pass::default() {
                 tracing::debug!(?lane, ?pass, "worker");
             }

@@ -48,6 +48,7 @@ mod net;
 mod no_secrets;
 mod notices;
 mod offers;
+mod panics;
 mod personal;
 mod policy;
 mod provider_calls;
