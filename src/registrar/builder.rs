@@ -9,7 +9,7 @@ use super::health::Pulse;
 use super::key_use::KeyLog;
 use super::provider::Provider;
 use super::relay::Subscriber;
-use super::security::{EventLog, HintLimit};
+use super::security::{EventLog, HintLimit, INSIDE, OUTSIDE};
 use super::watch::Tower;
 use super::{CourseCatalog, Inner, Registrar};
 use crate::access::{AccessPolicy, StandardAccess};
@@ -331,12 +331,13 @@ impl RegistrarBuilder {
                 access: self.access,
                 courses: self.courses,
                 permissions: self.permissions,
-                forbidden: EventLog::default(),
-                refused: EventLog::default(),
-                repeated: EventLog::default(),
-                probed: EventLog::default(),
+                forbidden: EventLog::hourly(INSIDE),
+                refused: EventLog::hourly(OUTSIDE),
+                repeated: EventLog::hourly(OUTSIDE),
+                probed: EventLog::hourly(OUTSIDE),
                 denials: DenialLog::default(),
-                doubled: EventLog::default(),
+                // Only that there are very many.
+                doubled: EventLog::hourly(0),
                 hints: HintLimit::default(),
                 keys,
                 pulse: Pulse::default(),

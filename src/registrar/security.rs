@@ -15,21 +15,34 @@ use crate::reason::SecurityEvent;
 use crate::record::{Fact, Record};
 use crate::webhook::{Delivery, DeliveryKey, VerifyError, hinted_reference};
 
-/// Records written per minute of each kind; what comes on top is only counted.
-const PER_MINUTE: u32 = 60;
+/// Events of one kind in a minute that are a flood.
+const FLOOD: u32 = 60;
+/// Records an hour of what anybody outside can cause; what comes on top is only counted.
+pub(super) const OUTSIDE: u32 = 6;
+/// The same for what needs an account of the host's.
+pub(super) const INSIDE: u32 = 60;
 
 /// From then on a payment that is told of again is no second try of the sender's.
 const REPLAY: Duration = Duration::from_secs(3600);
 
-/// How much of one kind came in this minute.
-#[derive(Debug, Default)]
-pub(super) struct EventLog(Mutex<Window>);
+/// How much of one kind came lately, and how much of it may be written.
+#[derive(Debug)]
+pub(super) struct EventLog {
+    /// Records an hour.
+    most: u32,
+    window: Mutex<Window>,
+}
 
 #[derive(Debug, Default)]
 struct Window {
-    minute: i64,
+    hour: i64,
+    /// Records of this hour.
     written: u32,
+    /// Whether it was said in this hour that a flood began.
     flooded: bool,
+    minute: i64,
+    /// Events of this minute.
+    events: u32,
     unrecorded: u64,
 }
 
@@ -45,22 +58,38 @@ pub(super) enum Admission {
 }
 
 impl EventLog {
-    pub(super) fn admit(&self, now: DateTime<Utc>) -> Admission {
-        let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let minute = now.timestamp().div_euclid(60);
-        if window.minute != minute {
-            (window.minute, window.written, window.flooded) = (minute, 0, false);
+    /// Writes so many records an hour, and that a flood began.
+    pub(super) fn hourly(most: u32) -> Self {
+        Self {
+            most,
+            window: Mutex::default(),
         }
-        if window.written < PER_MINUTE {
+    }
+
+    pub(super) fn admit(&self, now: DateTime<Utc>) -> Admission {
+        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        let (hour, minute) = (
+            now.timestamp().div_euclid(3600),
+            now.timestamp().div_euclid(60),
+        );
+        if window.hour != hour {
+            (window.hour, window.written, window.flooded) = (hour, 0, false);
+        }
+        if window.minute != minute {
+            (window.minute, window.events) = (minute, 0);
+        }
+        window.events = window.events.saturating_add(1);
+        if window.written < self.most {
             window.written += 1;
             let unrecorded = std::mem::take(&mut window.unrecorded);
             return Admission::Record { unrecorded };
         }
         window.unrecorded = window.unrecorded.saturating_add(1);
-        match std::mem::replace(&mut window.flooded, true) {
-            true => Admission::Counted,
-            false => Admission::Flood,
+        if window.events > FLOOD && !window.flooded {
+            window.flooded = true;
+            return Admission::Flood;
         }
+        Admission::Counted
     }
 }
 

@@ -186,9 +186,9 @@ async fn refusals_do_not_fill_the_store() {
     assert_eq!(
         records.items.len(),
         61,
-        "at most so many a minute, and that a flood began"
+        "at most so many an hour, and that a flood began"
     );
-    world.advance(60);
+    world.advance(3600);
     stranger.replay(&"x".into()).await.unwrap_err();
     let records = world
         .store
