@@ -276,6 +276,12 @@ impl Config {
         ))
     }
 
+    /// The path of an address as it is written, without query and fragment.
+    pub(crate) fn path_as_written(url: &str) -> &str {
+        let path = path_of(url, "").unwrap_or("/");
+        path.split(['?', '#']).next().unwrap_or(path)
+    }
+
     /// The provider's API (official example repository `ikhokha/ik-pay-api-examples`).
     pub const API_URL: &'static str = "https://api.ikhokha.com/public-api/v1/api";
 

@@ -1,6 +1,9 @@
-//! Where things are: https, the provider's own host, and a site that can be reached.
+//! Where things are: https, the provider's own host, and a site that can be reached. Addresses are
+//! read as the client and the provider read them, whatever they look like.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use url::{Host, Url};
 
 use super::report::Finding;
 use super::rule::Rule;
@@ -9,7 +12,7 @@ use crate::config::Config;
 /// The provider's host, exactly.
 const API_HOST: &str = "api.ikhokha.com";
 /// Ends of names that nobody outside can look up (RFC 2606, RFC 6761, RFC 6762, RFC 8375).
-const PRIVATE_ENDS: [&str; 9] = [
+const PRIVATE_ENDS: [&str; 12] = [
     "localhost",
     "local",
     "internal",
@@ -19,6 +22,41 @@ const PRIVATE_ENDS: [&str; 9] = [
     "lan",
     "home",
     "corp",
+    "localdomain",
+    "intranet",
+    "home.arpa",
+];
+/// Names that lead back to the machine that asks, or to an address that stands in the name.
+const BACK_HERE: [&str; 8] = [
+    "localtest.me",
+    "lvh.me",
+    "vcap.me",
+    "lacolhost.com",
+    "nip.io",
+    "sslip.io",
+    "xip.io",
+    "traefik.me",
+];
+/// Names that are kept for examples (RFC 2606).
+const EXAMPLES: [&str; 3] = ["example.com", "example.net", "example.org"];
+/// Names of tunnels to a developer's machine: they end, and others get them.
+const TUNNELS: [&str; 16] = [
+    "ngrok.io",
+    "ngrok.app",
+    "ngrok.dev",
+    "ngrok-free.app",
+    "ngrok-free.dev",
+    "trycloudflare.com",
+    "loca.lt",
+    "localtunnel.me",
+    "localhost.run",
+    "lhr.life",
+    "serveo.net",
+    "pagekite.me",
+    "tunnelto.dev",
+    "bore.pub",
+    "devtunnels.ms",
+    "loclx.io",
 ];
 
 pub(super) fn findings(config: &Config) -> Vec<Finding> {
@@ -29,99 +67,164 @@ pub(super) fn findings(config: &Config) -> Vec<Finding> {
         ("COURSEGATE_FAILURE_URL", Some(site.failure_url.as_str())),
         ("COURSEGATE_CANCEL_URL", site.cancel_url.as_deref()),
     ];
-    let others = [
-        ("COURSEGATE_CALLBACK_URL", Some(site.callback_url.as_str())),
-        ("COURSEGATE_SITE_URL", Some(site.requester_url.as_str())),
-        ("IKHOKHA_API_URL", Some(config.api_url.as_str())),
-    ];
-    for (name, url) in pages.iter().chain(&others) {
-        if url.is_some_and(|url| !url.starts_with("https://")) {
-            findings.push(Finding::new(Rule::PlainHttp).about(*name));
+    let callback = ("COURSEGATE_CALLBACK_URL", Some(site.callback_url.as_str()));
+    let requester = ("COURSEGATE_SITE_URL", Some(site.requester_url.as_str()));
+    let api = ("IKHOKHA_API_URL", Some(config.api_url.as_str()));
+    for (name, text) in pages.iter().chain(&[callback, requester, api]) {
+        let Some(text) = text else { continue };
+        match read(text) {
+            None => findings.push(Finding::new(Rule::AddressUnreadable).about(*name)),
+            Some(url) if url.scheme() != "https" => {
+                findings.push(Finding::new(Rule::PlainHttp).about(*name));
+            }
+            Some(_) => {}
         }
     }
-    findings.extend(of_api(&config.api_url, "IKHOKHA_API_URL"));
-    if !is_public(&host_of(&site.callback_url)) {
-        findings.push(Finding::new(Rule::CallbackNotPublic).about("COURSEGATE_CALLBACK_URL"));
+    findings.extend(of_api(&config.api_url, api.0));
+    if let Some(url) = read(&site.callback_url) {
+        findings.extend(of_callback(&site.callback_url, &url, callback.0));
     }
-    if site.callback_url.contains(['?', '#']) {
-        findings.push(Finding::new(Rule::CallbackWithQuery).about("COURSEGATE_CALLBACK_URL"));
-    }
-    let own = host_of(&site.requester_url);
-    for (name, url) in pages {
-        if url.is_some_and(|url| !same_site(&host_of(url), &own)) {
+    let own = read(&site.requester_url);
+    for (name, text) in pages {
+        let Some(page) = text.and_then(read) else {
+            continue;
+        };
+        if let Some(own) = &own
+            && !same_site(&page, own)
+        {
             findings.push(Finding::new(Rule::PageElsewhere).about(name));
         }
+        if let Some(rule) = name_of_others(&page) {
+            findings.push(Finding::new(rule).about(name));
+        }
+    }
+    if !site.success_url.contains("{reference}") {
+        findings.push(Finding::new(Rule::PageWithoutReference).about("COURSEGATE_SUCCESS_URL"));
+    }
+    findings
+}
+
+/// An address as the client reads it; `None` when it is none, or nothing can be there.
+fn read(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
+    let there = url.has_host() && url.port() != Some(0);
+    there.then_some(url)
+}
+
+/// What is wrong with the address that callbacks come to.
+fn of_callback(text: &str, url: &Url, subject: &str) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if !is_public(url) {
+        findings.push(Finding::new(Rule::CallbackNotPublic).about(subject));
+    }
+    findings.extend(name_of_others(url).map(|rule| Finding::new(rule).about(subject)));
+    if url.query().is_some() || url.fragment().is_some() {
+        findings.push(Finding::new(Rule::CallbackWithQuery).about(subject));
+    }
+    // The provider signs the path as it reads it; we verify the path as it is written.
+    let written = Config::path_as_written(text);
+    if written != url.path() || url.path().contains("//") {
+        findings.push(Finding::new(Rule::CallbackPathOdd).about(subject));
     }
     findings
 }
 
 /// What is wrong with the address of the provider's API.
-pub(crate) fn of_api(url: &str, subject: &str) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    if host_of(url) != API_HOST {
-        findings.push(Finding::new(Rule::ApiHostOther).about(subject));
-    } else if path_of(url) != path_of(Config::API_URL) {
-        findings.push(Finding::new(Rule::ApiPathOther).about(subject));
+pub(crate) fn of_api(text: &str, subject: &str) -> Option<Finding> {
+    let url = read(text)?;
+    let right = Url::parse(Config::API_URL).ok()?;
+    let path = |url: &Url| url.path().trim_end_matches('/').to_owned();
+    if url.host_str() != Some(API_HOST) || url.port_or_known_default() != Some(443) {
+        Some(Finding::new(Rule::ApiHostOther).about(subject))
+    } else if path(&url) != path(&right) {
+        Some(Finding::new(Rule::ApiPathOther).about(subject))
+    } else {
+        None
     }
-    findings
 }
 
-/// The path of an address, without a slash at its end.
-fn path_of(url: &str) -> &str {
-    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
-    let path = rest.find('/').map_or("", |at| &rest[at..]);
-    path.trim_end_matches('/')
-}
-
-/// The host of an address, in lower case and without its port.
-fn host_of(url: &str) -> String {
-    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
-    // What stands before an @ is no host, whatever it looks like.
-    let host = authority.rsplit('@').next().unwrap_or_default();
-    let host = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => host.split(':').next().unwrap_or_default(),
+/// Whether a name is one that others have: an example, or a tunnel.
+fn name_of_others(url: &Url) -> Option<Rule> {
+    let Some(Host::Domain(name)) = url.host() else {
+        return None;
     };
-    host.to_ascii_lowercase()
+    if is_below(name, &EXAMPLES) {
+        Some(Rule::AddressExample)
+    } else if is_below(name, &TUNNELS) {
+        Some(Rule::AddressTunnel)
+    } else {
+        None
+    }
+}
+
+fn is_below(name: &str, ends: &[&str]) -> bool {
+    let name = name.trim_end_matches('.');
+    let below = |end: &&str| {
+        name.strip_suffix(*end)
+            .is_some_and(|start| start.is_empty() || start.ends_with('.'))
+    };
+    ends.iter().any(|end| below(&end))
 }
 
 /// Whether the internet can reach it, as far as its name tells.
-fn is_public(host: &str) -> bool {
-    match host.parse::<IpAddr>() {
-        Ok(IpAddr::V4(address)) => is_public_v4(address),
-        Ok(IpAddr::V6(address)) => match address.to_ipv4_mapped() {
-            Some(address) => is_public_v4(address),
-            None => {
-                let first = address.segments()[0];
-                let local = first & 0xfe00 == 0xfc00 || first & 0xffc0 == 0xfe80;
-                !(address.is_loopback() || address.is_unspecified() || local)
-            }
-        },
-        Err(_) => {
-            let host = host.strip_suffix('.').unwrap_or(host);
-            let end = host.rsplit('.').next().unwrap_or_default();
-            host.contains('.') && !PRIVATE_ENDS.contains(&end)
+fn is_public(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => is_public_v4(address),
+        Some(Host::Ipv6(address)) => is_public_v6(address),
+        Some(Host::Domain(name)) => {
+            let name = name.trim_end_matches('.');
+            name.contains('.') && !is_below(name, &PRIVATE_ENDS) && !is_below(name, &BACK_HERE)
         }
+        None => false,
     }
 }
 
+/// Not one of the special ranges of the IANA registry (RFC 6890 and later).
 fn is_public_v4(address: Ipv4Addr) -> bool {
-    let [a, b, ..] = address.octets();
+    let [a, b, c, _] = address.octets();
     let shared = a == 100 && (64..128).contains(&b);
-    !(address.is_private()
+    let protocols = (a, b, c) == (192, 0, 0);
+    let relay = (a, b, c) == (192, 88, 99);
+    let benchmarks = a == 198 && (b == 18 || b == 19);
+    !(a == 0
+        || a >= 224
+        || address.is_private()
         || address.is_loopback()
         || address.is_link_local()
-        || address.is_unspecified()
-        || address.is_broadcast()
         || address.is_documentation()
-        || shared)
+        || shared
+        || protocols
+        || relay
+        || benchmarks)
+}
+
+/// The same; those that hold an older address are as public as that is.
+fn is_public_v6(address: Ipv6Addr) -> bool {
+    let segments = address.segments();
+    let [.., high, low] = segments;
+    let older = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
+    match segments {
+        // IPv4-mapped and NAT64.
+        [0, 0, 0, 0, 0, 0xffff, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => {
+            is_public_v4(older(high, low))
+        }
+        // 6to4.
+        [0x2002, high, low, ..] => is_public_v4(older(high, low)),
+        // Teredo, benchmarks and other protocols' own; documentation.
+        [0x2001, second, ..] if second < 0x200 || second == 0xdb8 => false,
+        [0x3fff, second, ..] if second < 0x1000 => false,
+        // Only this much is given out.
+        [first, ..] => first & 0xe000 == 0x2000,
+    }
 }
 
 /// The same host, or one below the other.
-fn same_site(page: &str, own: &str) -> bool {
-    let own = own.strip_prefix("www.").unwrap_or(own);
-    let page = page.strip_prefix("www.").unwrap_or(page);
+fn same_site(page: &Url, own: &Url) -> bool {
+    let name = |url: &Url| {
+        let host = url.host_str().unwrap_or_default().trim_end_matches('.');
+        host.strip_prefix("www.").unwrap_or(host).to_owned()
+    };
+    let (page, own) = (name(page), name(own));
     let below = |a: &str, b: &str| a.strip_suffix(b).is_some_and(|start| start.ends_with('.'));
-    page == own || below(page, own) || below(own, page)
+    page == own || below(&page, &own) || below(&own, &page)
 }

@@ -138,6 +138,21 @@ rules! {
     ApiHostOther "api_host_other" Critical Security
         "The API address is not the provider's host, exactly: payments would be asked of somebody else."
         "Unset IKHOKHA_API_URL, or set it to `https://api.ikhokha.com/public-api/v1/api`.";
+    AddressUnreadable "address_unreadable" Critical Configuration
+        "An address is none, or has port 0: nobody can go there."
+        "Write it like `https://school.co.za/payments/ikhokha`.";
+    AddressExample "address_example" Critical Configuration
+        "An address is one that is kept for examples: it is not yours."
+        "Set it to your site's public name.";
+    AddressTunnel "address_tunnel" Critical Security
+        "An address is that of a tunnel to a developer's machine: it ends, and then somebody else gets it, and what is sent there."
+        "Set it to your site's public name.";
+    CallbackPathOdd "callback_path_odd" Critical Configuration
+        "The path of the callback address is read otherwise than it is written (`/a/../b`, `//`, spaces or other signs): the provider would sign another one."
+        "Use plain segments of letters, digits and `-`, such as `/payments/ikhokha`.";
+    PageWithoutReference "page_without_reference" Warning Configuration
+        "The page that learners come back to is not told which payment it is about: it cannot ask whether that is paid."
+        "Put `{reference}` into COURSEGATE_SUCCESS_URL, and call `registrar.confirm` with it there.";
     ApiPathOther "api_path_other" Critical Configuration
         "The API address has not the provider's path: every call would be answered as one to nobody."
         "Unset IKHOKHA_API_URL, or set it to `https://api.ikhokha.com/public-api/v1/api`.";

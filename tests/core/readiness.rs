@@ -315,7 +315,7 @@ fn rules_about_settings_and_variables() {
             Rule::CallbackNotPublic,
         ),
         (
-            &[("COURSEGATE_SUCCESS_URL", "https://evilschool.co.za/paid")],
+            &[("COURSEGATE_SUCCESS_URL", "https://evilschool.co.za/{reference}")],
             Rule::PageElsewhere,
         ),
         (
@@ -353,7 +353,7 @@ fn rules_about_settings_and_variables() {
             "https://pay.school.co.za:8443/hook",
         )],
         [("COURSEGATE_CALLBACK_URL", "https://41.0.0.1/hook")],
-        [("COURSEGATE_SUCCESS_URL", "https://www.school.co.za/paid")],
+        [("COURSEGATE_SUCCESS_URL", "https://www.school.co.za/{reference}")],
         [(
             "IKHOKHA_API_URL",
             "https://API.ikhokha.com:443/public-api/v1/api/",
@@ -403,6 +403,142 @@ fn a_variable_that_was_mistyped_is_named_as_it_should_be() {
         .iter()
         .find(|finding| finding.rule == Rule::VariableUnknown);
     assert_eq!(finding.unwrap().remedy, "Did you mean COURSEGATE_RETRIES?");
+}
+
+#[test]
+fn addresses_are_read_as_the_provider_reads_them() {
+    let callback = |url: String| broken(&[("COURSEGATE_CALLBACK_URL", url.as_str())]);
+    let of_host = |host: &str| callback(format!("https://{host}/hook"));
+    let one = |rule| BTreeSet::from([rule]);
+    // However it is written, it is an address that nobody outside can reach.
+    for host in [
+        "127.1",
+        "127.0.0.1.",
+        "2130706433",
+        "0x7f.1",
+        "0177.0.0.1",
+        "10.0.0.1.",
+        "10.1",
+        "0",
+        "0.0.0.0",
+        "100.64.0.1",
+        "169.254.169.254",
+        "172.16.5.5",
+        "192.0.0.8",
+        "192.0.2.7",
+        "192.88.99.1",
+        "192.168.1.1",
+        "198.18.0.1",
+        "198.51.100.9",
+        "203.0.113.9",
+        "224.0.0.1",
+        "240.0.0.1",
+        "255.255.255.255",
+        "[::]",
+        "[::1]",
+        "[::ffff:10.0.0.1]",
+        "[::127.0.0.1]",
+        "[64:ff9b::a00:1]",
+        "[64:ff9b:1::1]",
+        "[100::1]",
+        "[2001::1]",
+        "[2001:db8::1]",
+        "[2002:a00:1::1]",
+        "[3fff::1]",
+        "[fc00::1]",
+        "[fd12:3456::1]",
+        "[fe80::1]",
+        "[fec0::1]",
+        "[ff02::1]",
+        "school",
+        "localhost",
+        "LOCALHOST.",
+        "api.localhost",
+        "printer.local",
+        "shop.internal",
+        "school.test",
+        "school.example",
+        "router.home.arpa",
+        "localtest.me",
+        "school.localtest.me",
+        "10.0.0.1.nip.io",
+        "lvh.me",
+    ] {
+        assert_eq!(of_host(host), one(Rule::CallbackNotPublic), "{host}");
+    }
+    for host in ["example.com", "pay.example.org", "EXAMPLE.NET."] {
+        assert_eq!(of_host(host), one(Rule::AddressExample), "{host}");
+    }
+    for host in [
+        "abc.ngrok-free.app",
+        "x.trycloudflare.com",
+        "y.loca.lt",
+        "abc.lhr.life",
+        "abc.euw.devtunnels.ms",
+    ] {
+        assert_eq!(of_host(host), one(Rule::AddressTunnel), "{host}");
+    }
+    for host in [
+        "school.co.za",
+        "SCHOOL.co.za.",
+        "pay.school.co.za:8443",
+        "41.0.0.1",
+        "[2001:4860:4860::8888]",
+        "[64:ff9b::2900:1]",
+        "xn--schl-5qa.example.co.za",
+        "notexample.com",
+        "myngrok.io.co.za",
+    ] {
+        assert_eq!(of_host(host), BTreeSet::new(), "{host}");
+    }
+    for path in [
+        "/a/../b",
+        "/./hook",
+        "//hook",
+        "/a//b",
+        "/hook/%2e%2e/x",
+        "/h\"ook",
+        "/h|k/{x}",
+    ] {
+        let found = callback(format!("https://school.co.za{path}"));
+        assert!(found.contains(&Rule::CallbackPathOdd), "{path}: {found:?}");
+    }
+    for path in [
+        "/hook",
+        "/hook/",
+        "/pay/ikhokha-1",
+        "/a%20b",
+        "/~a/b_c.d",
+        "/",
+    ] {
+        let found = callback(format!("https://school.co.za{path}"));
+        assert_eq!(found, BTreeSet::new(), "{path}");
+    }
+    // Nobody can go there.
+    for url in [
+        "https://school.co.za:0/hook",
+        "https://school.co.za:99999/hook",
+        "https://1.2.3.999/x",
+    ] {
+        assert_eq!(
+            callback(url.to_owned()),
+            one(Rule::AddressUnreadable),
+            "{url}"
+        );
+    }
+    let success = |url| broken(&[("COURSEGATE_SUCCESS_URL", url)]);
+    assert_eq!(
+        success("https://school.co.za/paid"),
+        one(Rule::PageWithoutReference)
+    );
+    assert_eq!(
+        success("https://other.co.za/{reference}"),
+        one(Rule::PageElsewhere)
+    );
+    assert_eq!(
+        success("https://SCHOOL.co.za:443/{reference}"),
+        BTreeSet::new()
+    );
 }
 
 #[tokio::test]
