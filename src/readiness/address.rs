@@ -163,7 +163,7 @@ fn is_below(name: &str, ends: &[&str]) -> bool {
         name.strip_suffix(*end)
             .is_some_and(|start| start.is_empty() || start.ends_with('.'))
     };
-    ends.iter().any(|end| below(&end))
+    ends.iter().any(below)
 }
 
 /// Whether the internet can reach it, as far as its name tells.

@@ -315,7 +315,10 @@ fn rules_about_settings_and_variables() {
             Rule::CallbackNotPublic,
         ),
         (
-            &[("COURSEGATE_SUCCESS_URL", "https://evilschool.co.za/{reference}")],
+            &[(
+                "COURSEGATE_SUCCESS_URL",
+                "https://evilschool.co.za/{reference}",
+            )],
             Rule::PageElsewhere,
         ),
         (
@@ -353,7 +356,10 @@ fn rules_about_settings_and_variables() {
             "https://pay.school.co.za:8443/hook",
         )],
         [("COURSEGATE_CALLBACK_URL", "https://41.0.0.1/hook")],
-        [("COURSEGATE_SUCCESS_URL", "https://www.school.co.za/{reference}")],
+        [(
+            "COURSEGATE_SUCCESS_URL",
+            "https://www.school.co.za/{reference}",
+        )],
         [(
             "IKHOKHA_API_URL",
             "https://API.ikhokha.com:443/public-api/v1/api/",
