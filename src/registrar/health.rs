@@ -107,6 +107,8 @@ pub(super) struct Pulse {
     unanswered: AtomicU64,
     unanswered_since: AtomicI64,
     worked_at: AtomicI64,
+    wrote_at: AtomicI64,
+    write_failed_at: AtomicI64,
     stuck_since: AtomicI64,
     left_at: AtomicI64,
     lag: AtomicI64,
@@ -136,6 +138,19 @@ impl Pulse {
 
     pub(super) fn worked(&self, now: DateTime<Utc>) {
         self.worked_at
+            .store(now.timestamp_millis(), Ordering::Relaxed);
+    }
+
+    /// The store took a change.
+    pub(super) fn wrote(&self, now: DateTime<Utc>) {
+        self.wrote_at
+            .store(now.timestamp_millis(), Ordering::Relaxed);
+        self.write_failed_at.store(0, Ordering::Relaxed);
+    }
+
+    /// The store did not take a change, though it was a good one.
+    pub(super) fn write_failed(&self, now: DateTime<Utc>) {
+        self.write_failed_at
             .store(now.timestamp_millis(), Ordering::Relaxed);
     }
 
@@ -203,6 +218,19 @@ impl Registrar {
         match asked {
             None => part(PART, Condition::Failing, "It does not answer in time."),
             Some(Err(error)) => part(PART, Condition::Failing, format!("{error}.")),
+            Some(Ok(_)) if time(&self.inner.pulse.write_failed_at).is_some() => {
+                let pulse = &self.inner.pulse;
+                let ago = |at: &AtomicI64| time(at).map(|at| (self.now() - at).num_seconds());
+                let failed = ago(&pulse.write_failed_at).unwrap_or_default();
+                let last = match ago(&pulse.wrote_at) {
+                    Some(seconds) => format!("the last one before it worked {seconds} s ago"),
+                    None => "none has worked in this process".to_owned(),
+                };
+                let reason = format!(
+                    "It reads, and the last write failed, {failed} s ago; {last}. Look whether its disk is full, or it is read-only."
+                );
+                part(PART, Condition::Failing, reason)
+            }
             Some(Ok(_)) if taken > DATABASE_SLOW => part(
                 PART,
                 Condition::Strained,

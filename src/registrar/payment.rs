@@ -260,8 +260,15 @@ impl Registrar {
                 .map(|enrollment| tracing::field::display(enrollment.id)),
         );
         let committed = match self.inner.store.commit(change).instrument(span).await {
-            Ok(committed) => committed,
+            Ok(committed) => {
+                self.inner.pulse.wrote(self.now());
+                committed
+            }
             Err(error) => {
+                // A change that breaks a rule says nothing about the store.
+                if !matches!(error, StoreError::Refused(_)) {
+                    self.inner.pulse.write_failed(self.now());
+                }
                 if matches!(error, StoreError::Unusable(_)) {
                     self.inner
                         .tower

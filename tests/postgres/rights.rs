@@ -3,7 +3,7 @@
 use coursegate::adapter::postgres::{PgStore, pool_options};
 use coursegate::payment::{Method, ProofOfPayment};
 use coursegate::port::{PageRequest, Purge, Store};
-use coursegate::registrar::{NewGrant, NextStep};
+use coursegate::registrar::{Condition, NewGrant, NextStep};
 use coursegate::statement::StatementRow;
 use coursegate::{CourseId, Registrar, access::Terms};
 use sqlx::postgres::PgConnectOptions;
@@ -240,4 +240,32 @@ async fn every_function_has_its_search_path() {
     .await
     .unwrap();
     assert_eq!(loose, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_database_that_only_reads_is_not_well() {
+    let cluster = Cluster::start();
+    let pool = pool_options().connect(&cluster.url()).await.unwrap();
+    let schema = fresh_schema();
+    let store = PgStore::new(pool).schema(&schema).unwrap();
+    store.migrate().await.unwrap();
+    let database = async |registrar: &Registrar| {
+        let health = registrar.health().await;
+        let part = health.parts.iter().find(|part| part.part == "database");
+        part.unwrap().clone()
+    };
+    let writes = registrar(store.clone());
+    enrol(&writes, &store, "thandi").await;
+    assert_eq!(database(&writes).await.condition, Condition::Well);
+
+    let options: PgConnectOptions = cluster.url().parse().unwrap();
+    let options = options.options([("default_transaction_read_only", "on")]);
+    let pool = pool_options().connect_with(options).await.unwrap();
+    let reads = registrar(PgStore::new(pool).schema(&schema).unwrap());
+    let refused = reads.enrol(request("sipho", Method::BankTransfer)).await;
+    assert!(refused.is_err());
+    let told = database(&reads).await;
+    assert_eq!(told.condition, Condition::Failing);
+    assert!(told.reason.contains("read-only"), "{}", told.reason);
+    assert_eq!(reads.health().await.http_status(), 503);
 }
