@@ -272,6 +272,11 @@ impl Registrar {
         };
         let failures = health.failures_in_a_row;
         match health.circuit {
+            Circuit::Open { until } if until > now && failures == 0 => {
+                let until = until.format("%H:%M:%S UTC");
+                let reason = format!("It asked for fewer calls, and is left alone until {until}.");
+                part(PART, Condition::Strained, reason)
+            }
             Circuit::Open { until } if until > now => {
                 let reason = format!(
                     "It failed {failures} times in a row and is left alone until {}.",

@@ -332,6 +332,9 @@ async fn a_provider_that_asks_for_fewer_calls_is_left_alone_for_as_long_as_it_sa
         let health = scene.world.registrar.provider_health().unwrap();
         assert_eq!(health.circuit, Circuit::Open { until });
         assert_eq!(health.failed, 0, "it is not failing");
+        let told = scene.world.registrar.health().await;
+        let told = told.parts.iter().find(|part| part.part == "provider");
+        assert!(told.unwrap().reason.starts_with("It asked for fewer calls"));
         scene.world.advance(u64::try_from(expected).unwrap() + 3);
         assert!(scene.world.registrar.confirm(&reference).await.is_ok());
         scene.world.advance(3);
