@@ -159,7 +159,7 @@ pub struct ProviderLimits {
     /// Look-ups a second for visitors of the return page (default 10; ten seconds' worth of them at
     /// once). Visitors of one payment share a look-up, and an answer for two seconds.
     pub visits_per_second: u32,
-    /// Pay links a second, with the look-ups they need (default 10; as above).
+    /// Pay links a second, with the look-ups they need (default 20; as above).
     pub links_per_second: u32,
     /// Look-ups a second for callbacks and admins (default 20; as above).
     pub callbacks_per_second: u32,
@@ -176,7 +176,7 @@ impl Default for ProviderLimits {
             failures: 5,
             pause: Duration::from_secs(30),
             visits_per_second: 10,
-            links_per_second: 10,
+            links_per_second: 20,
             callbacks_per_second: 20,
             background_per_second: 5,
             retries: 3,
