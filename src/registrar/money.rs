@@ -240,9 +240,23 @@ impl Admin<'_> {
                 let proof = Note::new(format!("Given back by the provider, refund {number}."));
                 self.give_back(payment, Some(request.amount), proof).await
             }
-            // The money may be gone.
-            Err(error @ (GatewayError::TimedOut | GatewayError::Unreadable)) => Err(error.into()),
-            Err(error) => {
+            // The money may be gone: nobody asks a second time before somebody has looked.
+            Err(
+                error @ (GatewayError::TimedOut
+                | GatewayError::Unreadable
+                | GatewayError::Failed { .. }
+                | GatewayError::Panicked),
+            ) => Err(error.into()),
+            // Nothing happened there.
+            Err(
+                error @ (GatewayError::Refused { .. }
+                | GatewayError::BadCredentials
+                | GatewayError::Unreachable
+                | GatewayError::RateLimited { .. }
+                | GatewayError::CircuitOpen { .. }
+                | GatewayError::Throttled
+                | GatewayError::NotSupported),
+            ) => {
                 self.forget_refund_request(payment, error.to_string())
                     .await?;
                 Err(error.into())

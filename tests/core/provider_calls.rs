@@ -446,3 +446,70 @@ async fn an_answer_about_something_else_opens_nothing() {
         assert_eq!(waits, Some(reason), "a person is asked");
     }
 }
+
+/// Says one thing to every refund, and counts them.
+#[derive(Debug, Clone)]
+struct Till {
+    inner: Arc<dyn PaymentGateway>,
+    says: GatewayError,
+    asked: Arc<AtomicUsize>,
+}
+
+#[async_trait]
+impl PaymentGateway for Till {
+    fn capabilities(&self) -> Capabilities {
+        let mut capabilities = self.inner.capabilities();
+        capabilities.refunds = true;
+        capabilities
+    }
+    async fn create_link(&self, request: &LinkRequest) -> Result<PayLink, GatewayError> {
+        self.inner.create_link(request).await
+    }
+    async fn status(&self, query: StatusQuery<'_>) -> Result<Option<Confirmation>, GatewayError> {
+        self.inner.status(query).await
+    }
+    async fn history(&self, from: NaiveDate, to: NaiveDate) -> Result<History, GatewayError> {
+        self.inner.history(from, to).await
+    }
+    async fn refund(&self, _: &RefundRequest) -> Result<(), GatewayError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        assert!(self.says != GatewayError::Panicked, "test panic");
+        Err(self.says.clone())
+    }
+}
+
+#[tokio::test]
+async fn money_that_may_be_gone_is_not_given_back_twice() {
+    let soon = Some(Duration::from_secs(1));
+    let reason = "no".to_owned();
+    for (says, gone) in [
+        (GatewayError::TimedOut, true),
+        (GatewayError::Unreadable, true),
+        (GatewayError::Failed { status: 502 }, true),
+        (GatewayError::Panicked, true),
+        (GatewayError::Refused { reason }, false),
+        (GatewayError::BadCredentials, false),
+        (GatewayError::Unreachable, false),
+        (GatewayError::RateLimited { wait: soon }, false),
+    ] {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let (counter, answer) = (asked.clone(), says.clone());
+        let world = World::with_gateway(Settings::new(1), config(), |inner| Till {
+            inner: Arc::new(inner),
+            says: answer,
+            asked: counter,
+        });
+        let (id, reference, link) = world.attempt("thandi", Method::Card).await;
+        world.pay(&link, Choice::Card).await;
+        let desk = world.registrar.admin(admin());
+        for _ in 0..2 {
+            let refund = desk.request_refund(&reference, None, "asked for").await;
+            assert!(refund.is_err(), "{says:?}");
+            world.advance(60);
+        }
+        let times = asked.load(Ordering::SeqCst);
+        assert_eq!(times, if gone { 1 } else { 2 }, "{says:?}");
+        let attempt = world.case(id).await.attempts.remove(0);
+        assert_eq!(attempt.requested().is_some(), gone, "{says:?}");
+    }
+}
