@@ -34,6 +34,7 @@ mod histories;
 mod hostile_webhooks;
 #[cfg(feature = "ikhokha")]
 mod ikhokha_client;
+mod known_faults;
 #[cfg(feature = "live")]
 mod live;
 #[cfg(feature = "metrics")]
