@@ -205,12 +205,15 @@ fn status_allows(
         status if *status == Status::Expired || case.has_lapsed(now) => {
             attempt.purpose != Purpose::First && !rules.is_stale(case, attempt, now)
         }
-        // An offer of more is as old as any other, though nothing expires with it.
+        // An offer is as old as any other, though nothing expires with it; but what a person
+        // approved ahead of its payment waits for that.
         Status::Approved { .. } => {
-            attempt.purpose == Purpose::First || !rules.is_stale(case, attempt, now)
+            case.is_approved_ahead(now) || !rules.is_stale(case, attempt, now)
         }
-        // An offer that was over when the learner came back for another one.
-        _ => {
+        Status::AwaitingApproval { .. } => !rules.is_stale(case, attempt, now),
+        // An offer that was over when the learner came back for another one. What is found at the
+        // last look before an enrollment expires came in time.
+        Status::AwaitingPayment | Status::Expired => {
             let last = case.latest_attempt();
             last.is_none_or(|last| !rules.is_stale(case, attempt, last.created_at))
         }

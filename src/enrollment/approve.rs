@@ -12,7 +12,7 @@ use crate::evidence::Grade;
 use crate::ids::{PersonId, Reference};
 use crate::money::Money;
 use crate::payment::{Attempt, Method, Payment, ProofOfPayment, Standing};
-use crate::reason::{ApprovalCause, HoldReason};
+use crate::reason::{ApprovalCause, HoldReason, WithdrawReason};
 use crate::record::Fact;
 
 /// One of two signatures that are needed, and what it is for. When anything of that changes,
@@ -158,7 +158,7 @@ impl Draft<'_> {
         let useful = |attempt: &Attempt| case.covering(attempt, self.now()).is_none();
         let held = |attempt: &Attempt| attempt.is_held() && useful(attempt);
         let transfer = || {
-            let beside = case.transfer_beside(self.now())?;
+            let beside = case.transfers_beside(self.now()).next()?;
             self.index_of(&beside.reference).ok()
         };
         let chosen = self.least_grave(held).or_else(transfer);
@@ -189,8 +189,14 @@ impl Draft<'_> {
         self.least_grave(Attempt::holds_money)
     }
 
-    /// A payment that counts, and whose access the school ended: it is here still.
+    /// A payment that counts, and whose access the school ended, and with it all: it is here still.
     fn revoked_money(&self) -> Option<usize> {
+        let ended = Status::Withdrawn {
+            why: WithdrawReason::Revoked,
+        };
+        if self.case.enrollment.status != ended {
+            return None;
+        }
         let revoked = |grant: &Grant| {
             matches!(
                 grant.state,

@@ -94,8 +94,10 @@ impl Ask<'_> {
                 attempt.status,
                 AttemptStatus::Started | AttemptStatus::LinkReady
             ) && attempt.is_for(self.offer, purpose, self.declared)
-                && !rules.is_stale(case, attempt, now)
+                // A transfer that is proven waits for as long as it takes.
+                && (attempt.proof.is_some() || !rules.is_stale(case, attempt, now))
                 && !case.is_superseded(attempt)
+                && case.covering(attempt, now).is_none()
         };
         match case.attempts.iter().rev().find(usable) {
             Some(attempt) if status.is_open() && !case.has_lapsed(now) => {
@@ -132,9 +134,12 @@ impl Ask<'_> {
                 let any_time = for_any_time(terms);
                 match cover(grants, any, &any_time, now) {
                     Some(forever @ Cover { until: None }) => Err(Asked::Open(forever)),
-                    Some(_) => Ok(last(grants, &any_time, now)
+                    Some(Cover { until: Some(end) }) => Ok(last(grants, &any_time, (now, end))
                         .map_or_else(more, |last| Purpose::Renewal { of: last.id })),
-                    None => Ok(more()),
+                    None => match cover_to_come(grants, any, &any_time, now) {
+                        Some((from, _)) => Err(Asked::Begins(from)),
+                        None => Ok(more()),
+                    },
                 }
             }
         }
@@ -151,12 +156,20 @@ impl Ask<'_> {
     }
 }
 
-/// The grant that ends last of those that are not over, and give some of the terms: one that
-/// gives all of them before one that does not.
-fn last<'a>(grants: &'a [Grant], terms: &Terms, now: DateTime<Utc>) -> Option<&'a Grant> {
+/// The grant that ends last of those that end between two times, and give some of the terms: one
+/// that gives all of them before one that does not. What begins after a gap is renewed apart.
+fn last<'a>(
+    grants: &'a [Grant],
+    terms: &Terms,
+    (now, until): (DateTime<Utc>, DateTime<Utc>),
+) -> Option<&'a Grant> {
     grants
         .iter()
         .filter(|grant| grant.state == GrantState::Live && grant.gives_some(terms))
-        .filter(|grant| grant.expires_at.is_some_and(|end| end > now))
+        .filter(|grant| {
+            grant
+                .expires_at
+                .is_some_and(|end| end > now && end <= until)
+        })
         .max_by_key(|grant| (grant.gives_all(terms), grant.expires_at, grant.id))
 }

@@ -9,8 +9,10 @@ use crate::access::{EndReason, Grant, GrantState};
 use crate::approval::{Decision, RefuseReason};
 use crate::evidence::Grade;
 use crate::ids::{GrantId, IdRun, Reference};
-use crate::payment::{Attempt, AttemptEvent, Offer, PayLink, ProviderStatus, Purpose, Standing};
-use crate::reason::Note;
+use crate::payment::{
+    Attempt, AttemptEvent, Method, Offer, PayLink, ProviderStatus, Purpose, Standing,
+};
+use crate::reason::{HoldReason, Note};
 use crate::record::{Basis, Fact};
 
 /// An enrollment with its attempts and the learner's grants for the course, as
@@ -105,8 +107,10 @@ impl Case {
         let mut draft = self.draft(step);
         draft.lapse()?;
         // What is approved stays so: this is about more, or instead of what is suspended.
-        if !matches!(draft.case.enrollment.status, Status::Approved { .. }) {
-            draft.rule(&Command::Reopen)?;
+        if !matches!(draft.case.enrollment.status, Status::Approved { .. })
+            && let Ruling::Move(..) = draft.rule(&Command::Reopen)?
+        {
+            draft.hold_what_waits()?;
         }
         draft.ask_today(opening);
         draft.start_attempt(reference, purpose)?;
@@ -116,10 +120,14 @@ impl Case {
     /// The learner goes on with an attempt that there is: what it offers is what is asked today.
     ///
     /// # Errors
-    /// None so far.
+    /// [`CaseError::Vetoed`].
     pub fn go_on(self, opening: Opening, step: &Step<'_>) -> Result<Applied, CaseError> {
         let mut draft = self.draft(step);
+        let by_transfer = opening.declared == Method::BankTransfer;
         draft.ask_today(opening);
+        if by_transfer {
+            draft.rule(&Command::Hold(HoldReason::BankTransfer))?;
+        }
         Ok(draft.finish_if_any())
     }
 
@@ -218,7 +226,15 @@ impl Case {
         let mut draft = self.draft(step);
         let beside = matches!(draft.case.enrollment.status, Status::Approved { .. })
             && draft.case.waits_for(draft.now).is_some();
-        if !beside {
+        let waits = matches!(
+            draft.case.enrollment.status,
+            Status::AwaitingApproval { .. }
+        );
+        if waits && draft.was_revoked() {
+            // The school has ended it all already: a no to other money does not open it again.
+            draft.end_again()?;
+            draft.set_note(reason);
+        } else if !beside {
             draft.rule(&Command::Reject(reason))?;
         }
         for at in 0..draft.case.attempts.len() {
@@ -269,8 +285,15 @@ impl Case {
             match draft.case.enrollment.status {
                 // A transfer for more that never came: what there is stands.
                 Status::Approved { .. } => {
-                    while let Some(beside) = draft.case.transfer_beside(draft.now) {
-                        let at = draft.index_of(&beside.reference.clone())?;
+                    let now = draft.now;
+                    let over = |it: &&Attempt| {
+                        let until = step.rules.transfer_until(it);
+                        until.is_some_and(|until| until <= now)
+                    };
+                    let over = draft.case.transfers_beside(now).filter(over);
+                    let over: Vec<Reference> = over.map(|it| it.reference.clone()).collect();
+                    for reference in &over {
+                        let at = draft.index_of(reference)?;
                         draft.move_attempt(at, AttemptEvent::Abandoned)?;
                     }
                 }
@@ -303,14 +326,18 @@ impl Case {
         match lost {
             true => draft.reconsider()?,
             // What the school ended does not go on by other money.
-            false => draft.bring_forward(),
+            false => draft.follow(),
         }
         let approved = matches!(draft.case.enrollment.status, Status::Approved { .. });
-        if approved && draft.is_bare() {
-            draft.close_bare(match lost {
-                true => &Command::Refund,
-                false => &Command::Revoke,
-            })?;
+        if approved && draft.case.is_bare() {
+            match lost {
+                true => draft.close_bare(&Command::Refund)?,
+                false => {
+                    draft.rule(&Command::Revoke)?;
+                    // Money that is here is seen to; a transfer to come is asked for no more.
+                    draft.hold_money()?;
+                }
+            }
         }
         Ok(draft.finish(Effect::Changed))
     }

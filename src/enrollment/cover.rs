@@ -65,15 +65,20 @@ impl Case {
         match attempt.purpose {
             Purpose::Additional => return self.is_bought_again(attempt).then_some(Covering::Paid),
             Purpose::Renewal { of } if self.is_renewed(of, attempt) => return Some(Covering::Paid),
-            // More time is only worth nothing to who has all there is.
+            // More time is only worth nothing to who has all there is, without a gap.
             Purpose::Renewal { .. } => terms.seconds = None,
             Purpose::First | Purpose::Upgrade => {}
         }
-        cover_to_come(&self.grants, other, &terms, now)?;
-        Some(match cover_to_come(&self.grants, paid, &terms, now) {
-            Some(_) => Covering::Paid,
-            None => Covering::Given,
-        })
+        let renews = matches!(attempt.purpose, Purpose::Renewal { .. });
+        let covers = |counts: &dyn Fn(&Grant) -> bool| match renews {
+            true => cover(&self.grants, counts, &terms, now).is_some(),
+            false => cover_to_come(&self.grants, counts, &terms, now).is_some(),
+        };
+        match (covers(&other), covers(&paid)) {
+            (false, _) => None,
+            (true, true) => Some(Covering::Paid),
+            (true, false) => Some(Covering::Given),
+        }
     }
 
     /// Until when the learner has what an attempt buys: `None` for ever.
@@ -88,6 +93,20 @@ impl Case {
     pub(super) fn is_ahead(&self, grant: &Grant) -> bool {
         grant.enrollment == Some(self.enrollment.id)
             && matches!(grant.source, GrantSource::Ahead { payment: None, .. })
+    }
+
+    /// Whether a person approved ahead of a payment that is still to come.
+    pub fn is_approved_ahead(&self, now: DateTime<Utc>) -> bool {
+        self.own_grants()
+            .any(|grant| self.is_ahead(grant) && grant.is_to_come(now))
+    }
+
+    /// Whether no grant of the enrollment is left but what was lent.
+    pub(super) fn is_bare(&self) -> bool {
+        !self.own_grants().any(|grant| {
+            grant.source != GrantSource::Provisional
+                && !matches!(grant.state, GrantState::Ended { .. })
+        })
     }
 
     /// Whether another attempt has renewed a grant.
@@ -121,14 +140,22 @@ impl Case {
         })
     }
 
-    /// The newest bank transfer that is asked for beside access that there is, and would give more.
-    pub(super) fn transfer_beside(&self, now: DateTime<Utc>) -> Option<&Attempt> {
-        let last = self.latest_attempt()?;
-        self.attempts.iter().rev().find(|attempt| {
-            // A first purchase that was made another way is not asked for any more.
-            let asked = attempt.purpose != Purpose::First || attempt.reference == last.reference;
-            asked && attempt.is_open_transfer() && self.covering(attempt, now).is_none()
+    /// The bank transfers that are asked for, newest first. A first purchase that was made another
+    /// way is not asked for any more, unless it is proven.
+    pub(super) fn transfers(&self) -> impl Iterator<Item = &Attempt> {
+        let last = self.latest_attempt().map(|last| &last.reference);
+        self.attempts.iter().rev().filter(move |attempt| {
+            let asked = attempt.purpose != Purpose::First
+                || attempt.proof.is_some()
+                || Some(&attempt.reference) == last;
+            asked && attempt.is_open_transfer()
         })
+    }
+
+    /// Those of them that would give more than the access that there is.
+    pub(super) fn transfers_beside(&self, now: DateTime<Utc>) -> impl Iterator<Item = &Attempt> {
+        self.transfers()
+            .filter(move |attempt| self.covering(attempt, now).is_none())
     }
 
     /// The attempts to renew what the learner has.
@@ -154,6 +181,12 @@ impl Case {
         })
     }
 
+    /// The gravest reason why money is held.
+    pub(super) fn held_reason(&self) -> Option<HoldReason> {
+        let held = self.attempts.iter().filter(|it| it.is_held());
+        held.filter_map(Attempt::held_back).max()
+    }
+
     /// What waits for a person: why the enrollment is held; or, where it gives access already,
     /// what came beside it and would give more.
     pub fn waits_for(&self, now: DateTime<Utc>) -> Option<HoldReason> {
@@ -163,8 +196,9 @@ impl Case {
                 let held = self.attempts.iter().filter(|attempt| attempt.is_held());
                 let useful = |attempt: &&Attempt| self.covering(attempt, now).is_none();
                 let held = held.filter(useful).filter_map(Attempt::held_back);
-                let transfer = self.transfer_beside(now).map(|_| HoldReason::BankTransfer);
-                held.chain(transfer).max()
+                let transfers = self.transfers_beside(now);
+                held.chain(transfers.map(|_| HoldReason::BankTransfer))
+                    .max()
             }
             Status::AwaitingPayment
             | Status::Rejected { .. }

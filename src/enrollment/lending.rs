@@ -7,7 +7,7 @@ use super::offers::for_any_time;
 use super::ruling::Command;
 use super::status::Status;
 use super::step::CaseError;
-use crate::access::{EndReason, Grant, GrantSource, GrantState, Terms, cover};
+use crate::access::{Cover, EndReason, Grant, GrantSource, GrantState, Terms, cover};
 use crate::ids::{GrantId, PersonId, Reference};
 use crate::payment::{Attempt, Purpose, Standing};
 use crate::reason::HoldReason;
@@ -83,6 +83,7 @@ impl Draft<'_> {
             self.granted = true;
             let more = self.is_more();
             self.record(Fact::AccessGranted { grant, until, more });
+            self.follow();
         }
     }
 
@@ -143,47 +144,45 @@ impl Draft<'_> {
     /// When access begins that an attempt buys now: a renewal follows what there is.
     fn start(&self, attempt: &Attempt) -> DateTime<Utc> {
         let before = match attempt.purpose {
-            Purpose::Renewal { .. } => self.end_before(attempt, |_| true),
+            Purpose::Renewal { .. } => self.before(attempt, |_| true),
             Purpose::First | Purpose::Upgrade | Purpose::Additional => None,
         };
-        before.unwrap_or(self.now)
+        before.and_then(|before| before.until).unwrap_or(self.now)
     }
 
-    /// When other grants end that give the same as an attempt now, without a gap; only some are
-    /// looked at.
-    fn end_before(
-        &self,
-        attempt: &Attempt,
-        counts: impl Fn(&Grant) -> bool,
-    ) -> Option<DateTime<Utc>> {
+    /// What other grants give now, without a gap, of the same as an attempt; only some are looked
+    /// at.
+    fn before(&self, attempt: &Attempt, counts: impl Fn(&Grant) -> bool) -> Option<Cover> {
         let other =
             |grant: &Grant| counts(grant) && grant.source.payment() != Some(&attempt.reference);
         let terms = for_any_time(&attempt.terms);
-        cover(&self.case.grants, other, &terms, self.now)?.until
+        cover(&self.case.grants, other, &terms, self.now)
     }
 
     /// Lets renewals that have not begun follow what there is now: sooner, when something before
-    /// them ended before its time.
-    pub(super) fn bring_forward(&mut self) {
+    /// them ended before its time; later, when more came. Behind access for ever they stay where
+    /// they are.
+    pub(super) fn follow(&mut self) {
         let now = self.now();
-        self.move_renewals(|grant, end| {
-            let start = end.unwrap_or(now);
-            (grant.starts_at > now && start < grant.starts_at).then_some(start)
+        self.move_renewals(|grant, before| {
+            let start = match before {
+                None => now,
+                Some(before) => before.until?,
+            };
+            (grant.starts_at > now && start != grant.starts_at).then_some(start)
         });
     }
 
     /// Lets renewals follow access that counts again, where they began instead of it since then.
     pub(super) fn push_back(&mut self, since: DateTime<Utc>) {
-        self.move_renewals(|grant, end| {
-            end.filter(|end| grant.starts_at >= since && *end > grant.starts_at)
+        self.move_renewals(|grant, before| {
+            let end = before?.until?;
+            (grant.starts_at >= since && end > grant.starts_at).then_some(end)
         });
     }
 
-    /// Begins renewals anew, one after the other, by when the access before each of them ends.
-    fn move_renewals(
-        &mut self,
-        start: impl Fn(&Grant, Option<DateTime<Utc>>) -> Option<DateTime<Utc>>,
-    ) {
+    /// Begins renewals anew, one after the other, by the access before each of them.
+    fn move_renewals(&mut self, start: impl Fn(&Grant, Option<Cover>) -> Option<DateTime<Utc>>) {
         let mut renewals: Vec<(usize, Attempt)> = Vec::new();
         for (at, grant) in self.case.grants.iter().enumerate() {
             let bought = |attempt: &&Attempt| {
@@ -204,9 +203,9 @@ impl Draft<'_> {
             .collect();
         for (place, (at, attempt)) in renewals.into_iter().enumerate() {
             let later = &order[place..];
-            let end = self.end_before(&attempt, |grant| !later.contains(&grant.id));
+            let before = self.before(&attempt, |grant| !later.contains(&grant.id));
             let grant = &mut self.case.grants[at];
-            let Some(start) = start(grant, end) else {
+            let Some(start) = start(grant, before) else {
                 continue;
             };
             grant.revive(&attempt.terms, start);
@@ -243,6 +242,7 @@ impl Draft<'_> {
         self.touch_grant(self.case.grants.len() - 1);
         self.granted = true;
         self.record(fact);
+        self.follow();
     }
 
     /// Ends the grants that fit and have not ended.
@@ -288,22 +288,22 @@ impl Draft<'_> {
     /// Keeps before a person what waited beside access that is over: held money, and a bank
     /// transfer that was asked for.
     pub(super) fn hold_what_waits(&mut self) -> Result<(), CaseError> {
-        let held = self.case.attempts.iter().filter(|it| it.is_held());
+        self.hold_money()?;
         let transfer = HoldReason::BankTransfer;
         let beside = self.case.enrollment.waits_for == Some(transfer);
-        let beside = (beside && self.open_transfer().is_some()).then_some(transfer);
-        match held.filter_map(Attempt::held_back).chain(beside).max() {
-            Some(reason) => self.rule_hold(reason),
-            None => Ok(()),
+        let asked = beside && self.case.transfers().next().is_some();
+        match asked {
+            true => self.rule_hold(transfer),
+            false => Ok(()),
         }
     }
 
-    /// Whether no grant of the enrollment is left but what was lent.
-    pub(super) fn is_bare(&self) -> bool {
-        !self.case.own_grants().any(|grant| {
-            grant.source != GrantSource::Provisional
-                && !matches!(grant.state, GrantState::Ended { .. })
-        })
+    /// Keeps held money before a person.
+    pub(super) fn hold_money(&mut self) -> Result<(), CaseError> {
+        match self.case.held_reason() {
+            Some(reason) => self.rule_hold(reason),
+            None => Ok(()),
+        }
     }
 
     /// Whether the school took the access that was there last.
@@ -319,7 +319,7 @@ impl Draft<'_> {
             });
         let last: Option<(DateTime<Utc>, GrantId, EndReason)> =
             ended.max_by_key(|(at, id, _)| (*at, *id));
-        self.is_bare() && last.is_some_and(|(.., why)| why == EndReason::Revoked)
+        self.case.is_bare() && last.is_some_and(|(.., why)| why == EndReason::Revoked)
     }
 
     pub(super) fn touch_grant(&mut self, at: usize) {

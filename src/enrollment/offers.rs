@@ -5,7 +5,7 @@ use std::iter::once;
 use chrono::{DateTime, Utc};
 
 use super::case::Case;
-use crate::access::Terms;
+use crate::access::{GrantSource, Terms};
 use crate::money::Money;
 use crate::payment::Attempt;
 
@@ -39,12 +39,15 @@ impl Case {
         }
     }
 
-    /// Whether another offer was made since that is for as much access or more, and for more money:
-    /// to go on with this one would bring an old price back.
+    /// Whether another offer was made since at whose side this one is too cheap, or that is too cheap
+    /// beside this one: to go on with this one would bring an old price back, or leave no trace of
+    /// that today's is another.
     pub(super) fn is_superseded(&self, attempt: &Attempt) -> bool {
-        self.later(attempt).any(|other| {
-            !costs_no_more(other.amount, attempt.amount) && attempt.terms.is_at_least(&other.terms)
-        })
+        let too_cheap = |one: &Attempt, beside: &Attempt| {
+            !costs_no_more(beside.amount, one.amount) && one.terms.is_at_least(&beside.terms)
+        };
+        self.later(attempt)
+            .any(|other| too_cheap(attempt, other) || too_cheap(other, attempt))
     }
 
     /// The attempts that were begun after one, newest first.
@@ -52,15 +55,24 @@ impl Case {
         let newest_first = self.attempts.iter().rev();
         newest_first
             .take_while(|other| other.reference != attempt.reference)
-            // One that was brought over is as old as it was in the other system.
-            .filter(|other| other.created_at >= attempt.created_at)
+            .filter(|other| !self.is_brought_over(other))
+    }
+
+    /// Whether a payment was made in another system: what it cost there is no offer of ours.
+    fn is_brought_over(&self, attempt: &Attempt) -> bool {
+        self.own_grants().any(|grant| {
+            matches!(grant.source, GrantSource::Migration { .. })
+                && grant.source.payment() == Some(&attempt.reference)
+        })
     }
 
     /// When the offer of an attempt was made last: with it, or later, for as much access or more
     /// and no more money.
     pub(super) fn last_offered(&self, attempt: &Attempt) -> DateTime<Utc> {
         let as_good = |other: &&Attempt| {
-            costs_no_more(other.amount, attempt.amount) && other.terms.is_at_least(&attempt.terms)
+            costs_no_more(other.amount, attempt.amount)
+                && other.terms.is_at_least(&attempt.terms)
+                && !self.is_brought_over(other)
         };
         let offered = self.attempts.iter().filter(as_good);
         let last = offered.map(|other| other.created_at).max();

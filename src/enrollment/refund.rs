@@ -198,7 +198,7 @@ impl Case {
                     rests(grant) && grant.expires_at.is_some_and(|end| end <= now)
                 });
                 draft.resume_grants(rests);
-                draft.bring_forward();
+                draft.follow();
                 if let Some(since) = since {
                     draft.push_back(since);
                 }
@@ -232,7 +232,8 @@ impl Case {
             Status::AwaitingApproval { .. } => draft.open_transfer(),
             Status::Approved { .. } => draft
                 .case
-                .transfer_beside(draft.now)
+                .transfers_beside(draft.now)
+                .next()
                 .and_then(|beside| draft.index_of(&beside.reference).ok()),
             _ => None,
         };

@@ -62,7 +62,7 @@ impl Draft<'_> {
         self.end_grants(EndReason::Refunded, rests);
         self.reconsider()?;
         let approved = matches!(self.case.enrollment.status, Status::Approved { .. });
-        if ends_access && approved && self.is_bare() {
+        if ends_access && approved && self.case.is_bare() {
             return self.close_bare(&Command::Refund);
         }
         self.release(held)
@@ -70,10 +70,10 @@ impl Draft<'_> {
 
     /// Looks again at money that came beside some that is gone: what was kept takes its place, and
     /// what was to be given back as a duplicate waits for a person, if it gives something now. Where
-    /// the school, or the learner, has ended it all, nothing begins again by that.
+    /// nothing is approved, nothing begins by that.
     pub(super) fn reconsider(&mut self) -> Result<(), CaseError> {
-        self.bring_forward();
-        if !self.case.enrollment.status.is_open() {
+        self.follow();
+        if !matches!(self.case.enrollment.status, Status::Approved { .. }) {
             return Ok(());
         }
         for at in 0..self.case.attempts.len() {
@@ -116,8 +116,14 @@ impl Draft<'_> {
         let Status::AwaitingApproval { reason } = self.case.enrollment.status else {
             return Ok(());
         };
-        if held.is_none_or(|held| held < reason) || self.held_money().is_some() {
+        let left = self.case.held_reason();
+        if held.is_none_or(|held| held < reason) || left.is_some_and(|left| left >= reason) {
             return Ok(());
+        }
+        if left.is_some() {
+            // Other money is here, for a lesser reason.
+            self.rule(&Command::Release)?;
+            return self.hold_money();
         }
         let went_back = |grant: &Grant| {
             matches!(
@@ -129,17 +135,24 @@ impl Draft<'_> {
             )
         };
         if self.was_revoked() {
-            self.rule(&Command::Release)?;
-            return self.rule(&Command::Revoke).map(drop);
+            return self.end_again();
         }
-        if self.case.own_grants().any(went_back) && self.is_bare() {
-            return self.rule(&Command::Refund).map(drop);
+        let last = match self.case.own_grants().any(went_back) && self.case.is_bare() {
+            true => Command::Refund,
+            false => Command::Release,
+        };
+        self.rule(&last)?;
+        let asked = self.case.transfers().next().is_some();
+        match asked {
+            true => self.rule_hold(HoldReason::BankTransfer),
+            false => Ok(()),
         }
+    }
+
+    /// Ends what the school had ended before other money came, now that none of that waits.
+    pub(super) fn end_again(&mut self) -> Result<(), CaseError> {
         self.rule(&Command::Release)?;
-        if self.open_transfer().is_some() {
-            self.rule_hold(HoldReason::BankTransfer)?;
-        }
-        Ok(())
+        self.rule(&Command::Revoke).map(drop)
     }
 
     pub(super) fn suspend_grants(&mut self, why: Reversal, fits: impl Fn(&Grant) -> bool) {

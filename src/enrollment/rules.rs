@@ -183,7 +183,7 @@ impl HouseRules {
 
     /// When the enrollment expires unless it is paid for.
     pub fn unpaid_until(&self, case: &Case) -> Option<DateTime<Utc>> {
-        let mut latest = case.latest_attempt()?;
+        let latest = case.latest_attempt()?;
         let term = match &case.enrollment.status {
             Status::AwaitingPayment => self.unpaid_expiry?,
             Status::AwaitingApproval {
@@ -191,16 +191,18 @@ impl HouseRules {
             } if !vouched_for(&case.attempts) => self.transfer_expiry?,
             // A transfer for more than the learner has.
             Status::Approved { .. } => {
-                let beside = case.transfer_beside(case.enrollment.updated_at)?;
-                if beside.proof.is_some() {
-                    return None;
-                }
-                latest = beside;
-                self.transfer_expiry?
+                let beside = case.transfers_beside(case.enrollment.updated_at);
+                return beside.filter_map(|it| self.transfer_until(it)).min();
             }
             _ => return None,
         };
         latest.created_at.checked_add_signed(chrono_of(term)?)
+    }
+
+    /// When a bank transfer that never came is given up; not at all if it is proven.
+    pub(super) fn transfer_until(&self, attempt: &Attempt) -> Option<DateTime<Utc>> {
+        let term = self.transfer_expiry.filter(|_| attempt.proof.is_none())?;
+        attempt.created_at.checked_add_signed(chrono_of(term)?)
     }
 
     /// Whether the offer of an attempt was made so long ago that an enrollment for it alone would

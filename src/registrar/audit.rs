@@ -168,8 +168,7 @@ impl Registrar {
         if timers.is_empty() {
             return Ok(());
         }
-        let store = &self.inner.store;
-        self.within(async { Ok(store.settle(timers).await?) }).await
+        self.settle(timers).await
     }
 
     /// Timers that should be set: lost ones are set again, and others left as they are.

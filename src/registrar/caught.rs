@@ -69,7 +69,10 @@ impl Panics {
 impl Tower {
     fn panicked(&self, part: HostPart, now: DateTime<Utc>) -> Panicked {
         self.panics.note(part, now);
-        self.count(Signal::HostPanicked, now);
+        // An alert of a sink's own panics would be given to that sink, for ever.
+        if part != HostPart::Sink {
+            self.count(Signal::HostPanicked, now);
+        }
         tracing::error!(
             %part,
             "a part of the host's panicked; its message is in the error output of this process"

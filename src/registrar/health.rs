@@ -209,12 +209,12 @@ impl Registrar {
         }
     }
 
-    async fn database_health(&self, before: DateTime<Utc>) -> PartHealth {
+    async fn database_health(&self, now: DateTime<Utc>) -> PartHealth {
         const PART: &str = "database";
         let nobody = Lookup::Enrollment(EnrollmentId::from_uuid(Uuid::nil()));
         let clock = self.inner.clock.as_ref();
         let asked = deadline::within(clock, DATABASE_WAIT, self.inner.store.load(nobody)).await;
-        let taken = self.now() - before;
+        let taken = self.now() - now;
         match asked {
             None => part(PART, Condition::Failing, "It does not answer in time."),
             Some(Err(error)) => part(PART, Condition::Failing, format!("{error}.")),
@@ -229,7 +229,13 @@ impl Registrar {
                 let reason = format!(
                     "It reads, and the last write failed, {failed} s ago; {last}. Look whether its disk is full, or it is read-only."
                 );
-                part(PART, Condition::Failing, reason)
+                // What failed long ago, and was not tried since, may work by now.
+                let recent = time(&pulse.write_failed_at).is_some_and(|at| now - at < RECENT);
+                let condition = match recent {
+                    true => Condition::Failing,
+                    false => Condition::Strained,
+                };
+                part(PART, condition, reason)
             }
             Some(Ok(_)) if taken > DATABASE_SLOW => part(
                 PART,

@@ -164,10 +164,7 @@ impl Admin<'_> {
             person: self.person().clone(),
             notices: notices.to_vec(),
         };
-        let store = &self.registrar.inner.store;
-        self.registrar
-            .within(async { Ok(store.settle(&[read]).await?) })
-            .await
+        self.registrar.settle(&[read]).await
     }
 }
 

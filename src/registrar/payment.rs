@@ -15,7 +15,7 @@ use crate::evidence::{Confirmation, Evidence};
 use crate::ids::{EnrollmentId, Reference};
 use crate::monitor::Signal;
 use crate::payment::{Attempt, Method, ProviderStatus, Standing};
-use crate::port::{Committed, GatewayError, Lookup, StoreError};
+use crate::port::{Committed, GatewayError, Lookup, Settlement, StoreError};
 
 use crate::record::{Actor, Basis, Fact, Source};
 use crate::webhook::{Notification, Verified};
@@ -224,6 +224,18 @@ impl Registrar {
             rules: &self.inner.config.rules,
             rehearsal: false,
         }
+    }
+
+    /// Settles work of the worker's, or what people have read.
+    pub(super) async fn settle(&self, settlements: &[Settlement]) -> Result<(), Error> {
+        let settled = self.inner.store.settle(settlements);
+        let settled = self.within(async { Ok(settled.await?) }).await;
+        match &settled {
+            Ok(()) => self.inner.pulse.wrote(self.now()),
+            Err(Error::Store(StoreError::Refused(_))) => {}
+            Err(_) => self.inner.pulse.write_failed(self.now()),
+        }
+        settled
     }
 
     /// Commits, and wakes the workers when there is something to publish.

@@ -94,6 +94,8 @@ struct State {
     health: ProviderHealth,
     /// How long it is left alone the next time.
     pause: Duration,
+    /// Until when it asked to be left alone.
+    busy_until: Option<DateTime<Utc>>,
     visitors: Bucket,
     checkouts: Bucket,
     callbacks: Bucket,
@@ -164,6 +166,7 @@ impl Provider {
                 failed_at: None,
             },
             pause: limits.pause,
+            busy_until: None,
             visitors: Bucket::new(limits.visits_per_second, now),
             checkouts: Bucket::new(limits.links_per_second, now),
             callbacks: Bucket::new(limits.callbacks_per_second, now),
@@ -256,16 +259,14 @@ impl Provider {
         let now = self.clock.now();
         self.tower
             .measure(Signal::PaymentLatency, now - before, now);
-        let came = match &done {
-            Err(GatewayError::RateLimited { wait }) => Came::Busy(*wait),
-            Err(GatewayError::Failed { .. } | GatewayError::Unreadable) if name == LOOK_UP => {
-                Came::Answered
-            }
-            Err(error) if error.is_failure() => Came::Failed,
-            Ok(_) | Err(_) => Came::Answered,
+        call.came = match &done {
+            Err(GatewayError::RateLimited { wait }) => Some(Came::Busy(*wait)),
+            // It says nothing about the provider, neither good nor bad.
+            Err(GatewayError::Failed { .. } | GatewayError::Unreadable) if name == LOOK_UP => None,
+            Err(error) if error.is_failure() => Some(Came::Failed),
+            Ok(_) | Err(_) => Some(Came::Answered),
         };
-        meter::provider(now - before, came != Came::Answered);
-        call.came = Some(came);
+        meter::provider(now - before, call.came != Some(Came::Answered));
         done
     }
 
@@ -308,14 +309,21 @@ impl Provider {
             Came::Answered => {
                 state.health.answered_at = Some(now);
                 state.health.failures_in_a_row = 0;
-                state.health.circuit = Circuit::Closed;
                 state.pause = self.limits.pause;
+                // One that was under way does not end a pause that the provider asked for.
+                if state.busy_until.is_none_or(|until| until <= now) {
+                    state.health.circuit = Circuit::Closed;
+                }
                 return;
             }
             Came::Busy(wait) => {
-                // It answers, and says when to come again.
-                let until = now + wait.unwrap_or(BUSY).min(LONGEST_PAUSE);
+                // It answers, and says when to come again; a longer pause stands.
+                let mut until = now + wait.unwrap_or(BUSY).min(LONGEST_PAUSE);
+                if let Circuit::Open { until: stands } = state.health.circuit {
+                    until = until.max(stands);
+                }
                 state.health.answered_at = Some(now);
+                state.busy_until = Some(until);
                 state.health.circuit = Circuit::Open { until };
                 tracing::warn!(%until, "the provider is asked too often; it is left alone for a while");
                 return;

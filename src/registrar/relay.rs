@@ -196,9 +196,7 @@ impl Worker {
         pass.published += records.len() - left.len();
         pass.unpublished += left.len();
         if !settlements.is_empty() {
-            self.registrar
-                .within(async { Ok(inner.store.settle(&settlements).await?) })
-                .await?;
+            self.registrar.settle(&settlements).await?;
         }
         let published = records.iter().map(|record| record.id);
         let published: HashSet<RecordId> = published.filter(|id| !left.contains(id)).collect();
@@ -210,6 +208,10 @@ impl Worker {
 
     /// Says of a record that a publisher cannot take it.
     async fn give_up_on(&self, record: &Record) -> Result<(), Error> {
+        if matches!(record.fact, Fact::PublishingGivenUp { .. }) {
+            tracing::error!("a publisher cannot be told what it was not told");
+            return Ok(());
+        }
         let registrar = &self.registrar;
         let fact = Fact::PublishingGivenUp { record: record.id };
         let mut told = system_record(fact, registrar.now());

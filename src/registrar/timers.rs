@@ -95,10 +95,7 @@ impl Worker {
                 cursor,
             },
         };
-        let store = &self.registrar.inner.store;
-        self.registrar
-            .within(async { Ok(store.settle(&[settlement]).await?) })
-            .await
+        self.registrar.settle(&[settlement]).await
     }
 
     /// Asks the provider about an attempt that nothing final is known of.
@@ -169,15 +166,8 @@ impl Worker {
                 match registrar.within(asked).await {
                     Ok(confirmed) => pass.found_paid += usize::from(confirmed.paid),
                     Err(Error::Gateway(error)) => {
-                        // An answer that cannot be used says of no money.
-                        let answered = matches!(
-                            error,
-                            GatewayError::Refused { .. } | GatewayError::Unreadable
-                        );
-                        if !answered {
-                            unknown = Some(self.after(&error).max(now + AFTER_FAILURE));
-                            break;
-                        }
+                        unknown = Some(self.after(&error).max(now + AFTER_FAILURE));
+                        break;
                     }
                     Err(error) => return Err(error),
                 }
@@ -315,9 +305,7 @@ impl Worker {
                 })
             })
             .collect();
-        registrar
-            .within(async { Ok(inner.store.settle(&wanted).await?) })
-            .await
+        registrar.settle(&wanted).await
     }
 }
 

@@ -8,8 +8,8 @@ use coursegate::access::{
 };
 use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::audit::ConcernKind;
-use coursegate::enrollment::{Case, MigratedPayment};
-use coursegate::payment::{Attempt, Method, Purpose, Reversal, Standing};
+use coursegate::enrollment::{Case, MigratedPayment, Status};
+use coursegate::payment::{Attempt, Method, ProofOfPayment, Purpose, Reversal, Standing};
 use coursegate::port::{Lookup, PageRequest, Store};
 use coursegate::reason::MoneyOutcome;
 use coursegate::registrar::{BulkOutcome, ExistingAccess, ExistingPayment, NewGrant, NextStep};
@@ -42,6 +42,7 @@ enum Step {
     Approve {
         past_everybody: bool,
     },
+    Prove,
     Reject,
     Refund {
         attempt: usize,
@@ -81,6 +82,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (any::<usize>(), any::<bool>())
             .prop_map(|(attempt, exact)| Step::SeeTransfer { attempt, exact }),
         3 => any::<bool>().prop_map(|past_everybody| Step::Approve { past_everybody }),
+        1 => Just(Step::Prove),
         1 => Just(Step::Reject),
         2 => (any::<usize>(), any::<bool>()).prop_map(|(attempt, part)| Step::Refund { attempt, part }),
         1 => any::<usize>().prop_map(|attempt| Step::Reverse { attempt }),
@@ -202,6 +204,12 @@ impl Run {
                 if approved {
                     prop_assert!(self.gets_in(None).await, "approved, and access is denied");
                 }
+            }
+            Step::Prove => {
+                let proof = ProofOfPayment::new("upload-1").unwrap();
+                let (learner, course) = (learner("thandi"), course());
+                let shown = world.registrar.attach_proof(&learner, &course, proof);
+                drop(shown.await);
             }
             Step::Reject => {
                 if let Some(case) = self.case().await {
@@ -413,6 +421,15 @@ impl Run {
             .filter(|it| it.held_back().is_some())
             .count();
         prop_assert!(held == 0 || listed + queue.len() > 0, "money out of sight");
+        // What is proven and would give more is in the queue.
+        let proven = case.attempts.iter().any(|it| {
+            it.proof.is_some() && it.is_open_transfer() && case.covering(it, now).is_none()
+        });
+        let approved = matches!(case.enrollment.status, Status::Approved { .. });
+        prop_assert!(
+            !(proven && approved && queue.is_empty()),
+            "a proof out of sight"
+        );
         // The comparison of money and access agrees.
         let report = desk.audit(None, 100).await.unwrap();
         let serious = |kind: ConcernKind| kind != ConcernKind::PendingTooLong;

@@ -34,7 +34,6 @@ mod histories;
 mod hostile_webhooks;
 #[cfg(feature = "ikhokha")]
 mod ikhokha_client;
-mod known_faults;
 #[cfg(feature = "live")]
 mod live;
 #[cfg(feature = "metrics")]
@@ -49,6 +48,7 @@ mod net;
 mod no_secrets;
 mod notices;
 mod offers;
+mod paid_time;
 mod panics;
 mod personal;
 mod policy;
@@ -59,9 +59,11 @@ mod reconciliation;
 mod refunds;
 mod renewals;
 mod roles;
+mod scene;
 mod simulator_faults;
 mod state_machine;
 #[cfg(feature = "statements")]
 mod statements;
 mod vectors;
+mod waiting;
 mod worker;

@@ -1,70 +1,19 @@
 //! Money buys exactly what was offered for it.
 
-use std::time::Duration;
-
+use crate::scene::{DAY, begin, bought, by, full, limited, live, offer};
+use crate::support::{World, admin, carrying, config, course, learner};
 use coursegate::access::{
-    AccessDecision, AccessLevel, Grant, GrantSource, GrantState, Kinds, Network, ResourceKind,
-    Restriction, Terms,
+    AccessDecision, AccessLevel, Grant, GrantSource, Kinds, Network, ResourceKind, Restriction,
+    Terms,
 };
 use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::approval::CheckName;
-use coursegate::enrollment::{Case, Status};
+use coursegate::enrollment::Status;
 use coursegate::payment::{Method, Purpose, Standing};
 use coursegate::port::PageRequest;
 use coursegate::reason::{HoldReason, MoneyOutcome};
-use coursegate::registrar::{BulkOutcome, EnrolRequest, NewGrant, NextStep, Outcome};
-use coursegate::{Email, EnrollmentId, Money, PayLinkId, Reference, Title};
-
-use crate::support::{World, admin, carrying, config, course, learner, request};
-
-const DAY: u64 = 86_400;
-
-fn limited(days: u64) -> Terms {
-    Terms {
-        level: AccessLevel::Limited,
-        ..Terms::lasting(Duration::from_secs(days * DAY))
-    }
-}
-
-fn full(days: u64) -> Terms {
-    Terms::lasting(Duration::from_secs(days * DAY))
-}
-
-fn offer(rand: i64, terms: Terms) -> EnrolRequest {
-    offer_by(Method::Card, rand, terms)
-}
-
-fn offer_by(method: Method, rand: i64, terms: Terms) -> EnrolRequest {
-    let mut request = request("thandi", method).terms(terms);
-    request.price = Money::zar(rand * 100).unwrap();
-    request
-}
-
-/// An attempt to pay: its enrollment, reference and link.
-type Started = (EnrollmentId, Reference, PayLinkId);
-
-async fn start(world: &World, request: EnrolRequest) -> Started {
-    let enrollee = world.ask(request).await;
-    let NextStep::Pay { reference, .. } = enrollee.next else {
-        panic!("nothing to pay: {:?}", enrollee.next)
-    };
-    let case = world.case(enrollee.enrollment).await;
-    let attempt = case.attempt(Some(reference.as_str()), None).unwrap();
-    let link = attempt.link.clone().unwrap().id;
-    (enrollee.enrollment, reference, link)
-}
-
-async fn bought(world: &World, request: EnrolRequest) -> Started {
-    let started = start(world, request).await;
-    let receipts = world.pay(&started.2, Choice::Card).await;
-    assert_eq!(receipts[0].outcome, Outcome::Applied);
-    started
-}
-
-fn live(case: &Case) -> Vec<&Grant> {
-    let live = |grant: &&Grant| grant.state == GrantState::Live;
-    case.grants.iter().filter(live).collect()
-}
+use coursegate::registrar::{BulkOutcome, NewGrant, NextStep, Outcome};
+use coursegate::{Email, Money, Title};
 
 #[tokio::test]
 async fn a_cheap_link_gives_the_cheap_offer_whatever_is_asked_later() {
@@ -75,8 +24,8 @@ async fn a_cheap_link_gives_the_cheap_offer_whatever_is_asked_later() {
             false => (cheap, dear),
             true => (dear, cheap),
         };
-        let (id, reference, link) = start(&world, first.clone()).await;
-        let (_, other, _) = start(&world, second).await;
+        let (id, reference, link) = begin(&world, first.clone()).await;
+        let (_, other, _) = begin(&world, second).await;
         assert_ne!(other, reference, "other terms are another attempt");
         assert_eq!(
             world.pay(&link, Choice::Card).await[0].outcome,
@@ -105,7 +54,7 @@ async fn a_cheap_link_gives_the_cheap_offer_whatever_is_asked_later() {
 async fn a_bank_reference_gives_what_it_was_given_for() {
     for seen_on_a_statement in [false, true] {
         let world = World::new();
-        let transfer = |rand, terms| offer_by(Method::BankTransfer, rand, terms);
+        let transfer = |rand, terms| by(Method::BankTransfer, rand, terms);
         let first = world.ask(transfer(10, limited(1))).await;
         world.ask(transfer(5_000, Terms::default())).await;
         let case = world.case(first.enrollment).await;
@@ -150,8 +99,8 @@ async fn an_old_price_is_held_and_shown_with_both_sums() {
         let mut config = config();
         config.rules.money.old_price = outcome;
         let world = World::with(Settings::new(1), config, |builder| builder);
-        let (id, reference, link) = start(&world, offer(100, Terms::default())).await;
-        start(&world, offer(900, Terms::default())).await;
+        let (id, reference, link) = begin(&world, offer(100, Terms::default())).await;
+        begin(&world, offer(900, Terms::default())).await;
         let receipt = world.pay(&link, Choice::Card).await.remove(0);
         if outcome == MoneyOutcome::Approve {
             assert_eq!(receipt.outcome, Outcome::Applied);
@@ -185,8 +134,8 @@ async fn an_old_price_is_held_and_shown_with_both_sums() {
 async fn a_lesser_or_dearer_offer_is_no_exception() {
     // Less than is asked today, for less money: exactly that.
     let world = World::new();
-    let (id, _, link) = start(&world, offer(10, limited(1))).await;
-    start(&world, offer(5_000, full(365))).await;
+    let (id, _, link) = begin(&world, offer(10, limited(1))).await;
+    begin(&world, offer(5_000, full(365))).await;
     assert_eq!(
         world.pay(&link, Choice::Card).await[0].outcome,
         Outcome::Applied
@@ -194,8 +143,8 @@ async fn a_lesser_or_dearer_offer_is_no_exception() {
     assert_eq!(live(&world.case(id).await)[0].level, AccessLevel::Limited);
     // The same as today, at a higher price of then.
     let world = World::new();
-    let (_, _, link) = start(&world, offer(900, Terms::default())).await;
-    start(&world, offer(100, Terms::default())).await;
+    let (_, _, link) = begin(&world, offer(900, Terms::default())).await;
+    begin(&world, offer(100, Terms::default())).await;
     assert_eq!(
         world.pay(&link, Choice::Card).await[0].outcome,
         Outcome::Applied
@@ -205,11 +154,11 @@ async fn a_lesser_or_dearer_offer_is_no_exception() {
 #[tokio::test]
 async fn a_new_title_or_address_only_updates() {
     let world = World::new();
-    let (id, reference, _) = start(&world, offer(100, full(30))).await;
+    let (id, reference, _) = begin(&world, offer(100, full(30))).await;
     let mut renamed = offer(100, full(30));
     renamed.title = Title::new("Rust for the brave").unwrap();
     renamed.email = Email::new("new@school.example").unwrap();
-    let (same, same_reference, _) = start(&world, renamed.clone()).await;
+    let (same, same_reference, _) = begin(&world, renamed.clone()).await;
     assert_eq!((same, same_reference), (id, reference));
     let case = world.case(id).await;
     assert_eq!(case.attempts.len(), 1);
@@ -258,9 +207,9 @@ async fn a_change_of_terms_alone_is_a_new_attempt() {
     ];
     for other in others {
         let world = World::new();
-        let (id, _, _) = start(&world, offer(100, base.clone())).await;
-        start(&world, offer(100, other.clone())).await;
-        start(&world, offer(100, other.clone())).await;
+        let (id, _, _) = begin(&world, offer(100, base.clone())).await;
+        begin(&world, offer(100, other.clone())).await;
+        begin(&world, offer(100, other.clone())).await;
         let case = world.case(id).await;
         assert_eq!(case.attempts.len(), 2, "{other:?}");
         assert_eq!(case.attempts[0].terms, base);
@@ -273,7 +222,7 @@ async fn a_change_of_terms_alone_is_a_new_attempt() {
 async fn an_upgrade_is_an_ordinary_enrolment_and_what_there_was_stands() {
     let world = World::new();
     let (id, first, _) = bought(&world, offer(100, limited(30))).await;
-    let (_, upgrade, link) = start(&world, offer(900, Terms::default())).await;
+    let (_, upgrade, link) = begin(&world, offer(900, Terms::default())).await;
     let case = world.case(id).await;
     assert_eq!(case.attempts[1].purpose, Purpose::Upgrade);
     assert!(matches!(case.enrollment.status, Status::Approved { .. }));
@@ -302,7 +251,7 @@ async fn an_upgrade_that_waits_for_a_person_is_in_the_queue_and_takes_nothing_aw
         for method in [Method::InstantEft, Method::BankTransfer] {
             let world = World::new();
             let (id, ..) = bought(&world, offer(100, limited(30))).await;
-            let upgrade = world.ask(offer_by(method, 900, Terms::default())).await;
+            let upgrade = world.ask(by(method, 900, Terms::default())).await;
             if method == Method::InstantEft {
                 let link = world.case(id).await.attempts[1].link.clone().unwrap().id;
                 let receipt = world.pay(&link, Choice::InstantEft).await.remove(0);
@@ -351,11 +300,11 @@ async fn a_renewal_is_asked_for_and_extends_once() {
             }
         );
     }
-    let (_, renewal, link) = start(&world, month().renew()).await;
-    let (_, again, _) = start(&world, month().renew()).await;
+    let (_, renewal, link) = begin(&world, month().renew()).await;
+    let (_, again, _) = begin(&world, month().renew()).await;
     assert_eq!(renewal, again, "a double click");
     // Another attempt to renew the same, for the same.
-    let (_, second, second_link) = start(&world, offer(90, full(30)).renew()).await;
+    let (_, second, second_link) = begin(&world, offer(90, full(30)).renew()).await;
     let case = world.case(id).await;
     assert_eq!(case.attempts[1].purpose, Purpose::Renewal { of: first.id });
     world.pay(&link, Choice::Card).await;
@@ -388,7 +337,7 @@ async fn a_renewal_paid_after_the_end_begins_then_and_its_refund_leaves_the_rest
     let world = World::new();
     let (id, ..) = bought(&world, offer(100, full(30))).await;
     world.advance(29 * DAY);
-    let (_, _, link) = start(&world, offer(100, full(30)).renew()).await;
+    let (_, _, link) = begin(&world, offer(100, full(30)).renew()).await;
     world.advance(2 * DAY);
     world.pay(&link, Choice::Card).await;
     let case = world.case(id).await;
@@ -450,7 +399,7 @@ async fn who_has_the_access_already_is_told_so() {
         let world = World::new();
         let desk = world.registrar.admin(admin());
         desk.grant(given(terms.clone()), "some").await.unwrap();
-        let (id, ..) = start(&world, offer(900, full(365))).await;
+        let (id, ..) = begin(&world, offer(900, full(365))).await;
         let purpose = world.case(id).await.attempts[0].purpose;
         assert_eq!(purpose, Purpose::Upgrade, "{terms:?}");
     }
@@ -474,7 +423,7 @@ async fn grants_cover_an_offer_together_and_those_that_do_not_count_never_do() {
         kinds: Kinds::only([Lesson, Quiz]),
         ..Terms::default()
     };
-    start(&world, offer(100, both.clone())).await;
+    begin(&world, offer(100, both.clone())).await;
     desk.grant(part(&[Quiz]), "").await.unwrap();
     assert_eq!(
         world.ask(offer(100, both)).await.next,
@@ -486,10 +435,10 @@ async fn grants_cover_an_offer_together_and_those_that_do_not_count_never_do() {
     config.rules.provisional = Some(Terms::default());
     let world = World::with(Settings::new(1), config, |builder| builder);
     world
-        .ask(offer_by(Method::BankTransfer, 100, Terms::default()))
+        .ask(by(Method::BankTransfer, 100, Terms::default()))
         .await;
     assert!(world.may_enter("thandi").await);
-    let (id, ..) = start(&world, offer(100, Terms::default())).await;
+    let (id, ..) = begin(&world, offer(100, Terms::default())).await;
     assert_eq!(world.case(id).await.attempts[1].purpose, Purpose::First);
 
     // Suspended by a dispute: they may pay again.
@@ -498,7 +447,7 @@ async fn grants_cover_an_offer_together_and_those_that_do_not_count_never_do() {
     let desk = world.registrar.admin(admin());
     let how = coursegate::payment::Reversal::ChargedBack;
     desk.record_reversal(&reference, how, "").await.unwrap();
-    let (same, _, link) = start(&world, offer(100, Terms::default())).await;
+    let (same, _, link) = begin(&world, offer(100, Terms::default())).await;
     assert_eq!(same, id);
     world.pay(&link, Choice::Card).await;
     assert!(world.may_enter("thandi").await);
@@ -510,7 +459,7 @@ async fn money_for_what_a_learner_was_given_meanwhile_is_held() {
         let mut config = config();
         config.rules.money.duplicate = *duplicate;
         let world = World::with(Settings::new(1), config, |builder| builder);
-        let (id, _, link) = start(&world, offer(900, Terms::default())).await;
+        let (id, _, link) = begin(&world, offer(900, Terms::default())).await;
         let desk = world.registrar.admin(admin());
         let bursary = NewGrant {
             learner: learner("thandi"),

@@ -286,6 +286,28 @@ async fn a_channel_and_a_sink_that_panic_hold_nobody_up() {
 }
 
 #[tokio::test]
+async fn a_sink_that_panics_raises_no_alert_of_its_own() {
+    let broken = Broken::default();
+    let sink = broken.clone();
+    let world = World::with(Settings::new(1), config(), |builder| {
+        builder.alert_sink(sink)
+    });
+    let forged = crate::support::with_signature(b"{}", &"0".repeat(64));
+    for _ in 0..3 {
+        world.registrar.receive(forged.clone()).await;
+    }
+    world.pass().await;
+    assert_eq!(broken.calls.load(Ordering::SeqCst), 1);
+    for _ in 0..60 {
+        world.advance(60);
+        world.pass().await;
+        let standing = world.registrar.alerts();
+        let own = standing.iter().any(|alert| alert.rule == "host_panicked");
+        assert!(!own, "it would be given to that sink, for ever");
+    }
+}
+
+#[tokio::test]
 async fn a_gateway_that_panics_is_a_provider_that_fails() {
     let broken = Broken::default();
     let given = broken.clone();

@@ -27,7 +27,7 @@ struct Door {
     inner: Arc<dyn PaymentGateway>,
     open: watch::Receiver<bool>,
     looks: Arc<AtomicUsize>,
-    /// What it says instead of its answer, once.
+    /// What it says instead of its answers.
     says: Arc<Mutex<Option<GatewayError>>>,
     /// What is changed about its answers.
     change: Option<fn(&mut Confirmation)>,
@@ -44,7 +44,7 @@ impl PaymentGateway for Door {
     async fn status(&self, query: StatusQuery<'_>) -> Result<Option<Confirmation>, GatewayError> {
         self.looks.fetch_add(1, Ordering::SeqCst);
         // The provider's answer is that of the moment when it was asked.
-        let said = self.says.lock().unwrap().take();
+        let said = self.says.lock().unwrap().clone();
         let mut answer = match said {
             Some(error) => return Err(error),
             None => self.inner.status(query).await,
@@ -328,6 +328,7 @@ async fn a_provider_that_asks_for_fewer_calls_is_left_alone_for_as_long_as_it_sa
         *scene.says.lock().unwrap() = Some(busy(wait));
         let told = scene.world.registrar.confirm(&reference).await;
         assert_eq!(told, Err(Error::Gateway(busy(wait))));
+        *scene.says.lock().unwrap() = None;
         let until = scene.world.clock_now() + chrono::Duration::seconds(expected);
         let health = scene.world.registrar.provider_health().unwrap();
         assert_eq!(health.circuit, Circuit::Open { until });
@@ -512,4 +513,57 @@ async fn money_that_may_be_gone_is_not_given_back_twice() {
         let attempt = world.case(id).await.attempts.remove(0);
         assert_eq!(attempt.requested().is_some(), gone, "{says:?}");
     }
+}
+
+#[tokio::test]
+async fn a_pause_that_the_provider_asked_for_is_kept_to_its_end() {
+    let scene = Scene::new(config());
+    let mut references = Vec::new();
+    for name in ["thandi", "sipho", "zoe"] {
+        references.push(scene.world.attempt(name, Method::Card).await.1);
+    }
+    let circuit = || scene.world.registrar.provider_health().unwrap().circuit;
+    // One look is under way, while another is told to come again in five minutes.
+    scene.shut();
+    let slow = scene.visit(&references[0]);
+    scene.until_looks(1).await;
+    let wait = Some(Duration::from_secs(300));
+    *scene.says.lock().unwrap() = Some(GatewayError::RateLimited { wait });
+    let told = scene.world.registrar.confirm(&references[1]).await;
+    assert!(told.is_err());
+    *scene.says.lock().unwrap() = None;
+    let until = scene.world.clock_now() + chrono::Duration::seconds(300);
+    assert_eq!(circuit(), Circuit::Open { until });
+    scene.open();
+    slow.await.unwrap();
+    assert_eq!(circuit(), Circuit::Open { until }, "that one was answered");
+    scene.world.advance(301);
+    assert!(scene.world.registrar.confirm(&references[2]).await.is_ok());
+    assert_eq!(circuit(), Circuit::Closed);
+}
+
+#[tokio::test]
+async fn an_enrollment_does_not_expire_while_nobody_can_read_whether_its_link_is_paid() {
+    let scene = Scene::new(config());
+    let (id, ..) = scene.world.attempt("thandi", Method::Card).await;
+    scene.world.advance(7 * 24 * 3600);
+    for says in [
+        GatewayError::Unreadable,
+        GatewayError::Failed { status: 503 },
+    ] {
+        *scene.says.lock().unwrap() = Some(says);
+        for _ in 0..12 {
+            scene.world.advance(1_200);
+            scene.world.pass().await;
+            let status = scene.world.case(id).await.enrollment.status;
+            assert_eq!(status, coursegate::enrollment::Status::AwaitingPayment);
+        }
+    }
+    *scene.says.lock().unwrap() = None;
+    for _ in 0..3 {
+        scene.world.advance(3_700);
+        scene.world.pass().await;
+    }
+    let status = scene.world.case(id).await.enrollment.status;
+    assert_eq!(status, coursegate::enrollment::Status::Expired);
 }

@@ -1,0 +1,155 @@
+//! Scenes that several tests begin with: one learner, one course, offers and what is paid for them.
+
+use std::time::Duration;
+
+use coursegate::access::{AccessLevel, Grant, GrantState, LearnerCard, Terms};
+use coursegate::adapter::simulator::Choice;
+use coursegate::enrollment::{Case, MigratedPayment};
+use coursegate::payment::{Method, ProofOfPayment};
+use coursegate::port::PageRequest;
+use coursegate::reason::HoldReason;
+use coursegate::registrar::{
+    EnrolRequest, ExistingAccess, ExistingPayment, NewGrant, NextStep, Outcome,
+};
+use coursegate::statement::{RowChecksum, StatementRow};
+use coursegate::{Email, EnrollmentId, ExternalKey, Money, PayLinkId, Reference, Title};
+
+use crate::support::{World, admin, course, learner, request, start, visitor};
+
+pub const DAY: u64 = 86_400;
+
+pub fn limited(days: u64) -> Terms {
+    Terms {
+        level: AccessLevel::Limited,
+        ..full(days)
+    }
+}
+
+pub fn full(days: u64) -> Terms {
+    Terms::lasting(Duration::from_secs(days * DAY))
+}
+
+pub fn offer(rand: i64, terms: Terms) -> EnrolRequest {
+    by(Method::Card, rand, terms)
+}
+
+pub fn by(method: Method, rand: i64, terms: Terms) -> EnrolRequest {
+    let mut request = request("thandi", method).terms(terms);
+    request.price = Money::zar(rand * 100).unwrap();
+    request
+}
+
+/// An attempt to pay: its enrollment, reference and link.
+pub type Started = (EnrollmentId, Reference, PayLinkId);
+
+pub async fn begin(world: &World, request: EnrolRequest) -> Started {
+    let enrollee = world.ask(request).await;
+    let NextStep::Pay { reference, .. } = enrollee.next else {
+        panic!("nothing to pay: {:?}", enrollee.next)
+    };
+    let case = world.case(enrollee.enrollment).await;
+    let attempt = case.attempt(Some(reference.as_str()), None).unwrap();
+    let link = attempt.link.clone().unwrap().id;
+    (enrollee.enrollment, reference, link)
+}
+
+pub async fn pay(world: &World, link: &PayLinkId) -> Outcome {
+    world.pay(link, Choice::Card).await.remove(0).outcome
+}
+
+pub async fn bought(world: &World, request: EnrolRequest) -> Started {
+    let started = begin(world, request).await;
+    assert_eq!(pay(world, &started.2).await, Outcome::Applied);
+    started
+}
+
+pub async fn transfer(world: &World, rand: i64, terms: Terms) -> (EnrollmentId, Reference) {
+    let enrollee = world.ask(by(Method::BankTransfer, rand, terms)).await;
+    let NextStep::Transfer { reference, .. } = enrollee.next else {
+        panic!("no transfer: {:?}", enrollee.next)
+    };
+    (enrollee.enrollment, reference)
+}
+
+/// Shows a proof of the transfer that is asked for.
+pub async fn prove(world: &World) {
+    let proof = ProofOfPayment::new("upload-1").unwrap();
+    let (learner, course) = (learner("thandi"), course());
+    let attached = world.registrar.attach_proof(&learner, &course, proof);
+    attached.await.unwrap();
+}
+
+/// A payment that waits for a person.
+pub async fn held(world: &World, rand: i64, terms: Terms) -> Started {
+    let started = begin(world, by(Method::InstantEft, rand, terms)).await;
+    let receipt = world.pay(&started.2, Choice::InstantEft).await.remove(0);
+    assert_eq!(receipt.outcome, Outcome::Held(HoldReason::InstantEft));
+    started
+}
+
+pub fn live(case: &Case) -> Vec<&Grant> {
+    let live = |grant: &&Grant| grant.state == GrantState::Live;
+    case.grants.iter().filter(live).collect()
+}
+
+/// The day on which the last access ends.
+pub fn last_day(case: &Case) -> i64 {
+    let ends = live(case).into_iter().filter_map(|grant| grant.expires_at);
+    (ends.max().unwrap() - start()).num_days()
+}
+
+pub async fn queue(world: &World) -> Vec<EnrollmentId> {
+    let desk = world.registrar.admin(admin());
+    let page = desk.pending(PageRequest::first(10)).await.unwrap();
+    page.items.iter().map(|item| item.enrollment.id).collect()
+}
+
+pub async fn card(world: &World) -> LearnerCard {
+    let (visitor, course) = (visitor("thandi"), course());
+    let card = world.registrar.learner_card(Some(&visitor), &course);
+    card.await.unwrap()
+}
+
+pub async fn leave(world: &World) {
+    let (learner, course) = (learner("thandi"), course());
+    world.registrar.withdraw(&learner, &course).await.unwrap();
+}
+
+pub fn bursary(terms: Terms) -> NewGrant {
+    NewGrant {
+        learner: learner("thandi"),
+        course: course(),
+        terms,
+    }
+}
+
+/// Access in another system, from a day on.
+pub fn old(name: &str, from: i64) -> ExistingAccess {
+    let (key, at) = (
+        ExternalKey::new(name).unwrap(),
+        start() + chrono::Duration::days(from),
+    );
+    ExistingAccess::new(key, learner("thandi"), course(), at)
+}
+
+pub fn old_payment(reference: &str, rand: i64, from: i64) -> ExistingPayment {
+    ExistingPayment {
+        email: Email::new("thandi@school.example").unwrap(),
+        title: Title::new("Rust").unwrap(),
+        payment: MigratedPayment {
+            reference: Reference::new(reference).unwrap(),
+            amount: Money::zar(rand * 100).unwrap(),
+            method: Method::BankTransfer,
+            at: start() + chrono::Duration::days(from),
+        },
+    }
+}
+
+pub async fn statement_row(world: &World, rand: i64, text: &str) -> RowChecksum {
+    let day = chrono::NaiveDate::from_ymd_opt(2026, 1, 31).unwrap();
+    let row = StatementRow::new(day, Money::zar(rand * 100).unwrap(), text, "", 0);
+    let checksum = row.checksum.clone();
+    let desk = world.registrar.admin(admin());
+    desk.import_statement(vec![row]).await.unwrap();
+    checksum
+}
