@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use crate::access::Grant;
-use crate::enrollment::{Case, Change, DueTimer, InboxEntry, InboxState, TimerKey};
+use crate::enrollment::{Case, Change, DueTimer, InboxEntry, InboxState, TimerKey, TimerKind};
 use crate::ids::{
     CourseId, EnrollmentId, ExternalKey, GrantId, LearnerId, PayLinkId, PersonId, RecordId,
     Reference,
@@ -138,10 +138,8 @@ pub enum WorkKind {
     Inbox,
     /// Records to publish: for each enrollment the oldest unpublished ones.
     Outbox,
-    /// Timers that fell due, but for those of notices.
-    Timers,
-    /// Timers of notices that fell due.
-    Notices,
+    /// Timers of a kind that fell due.
+    Timers(TimerKind),
 }
 
 /// A claim on due work.

@@ -10,12 +10,12 @@ use super::caught::{HostPart, caught};
 use super::timers::Next;
 use super::worker::{Pass, Worker};
 use super::{Error, Registrar, deadline};
-use crate::enrollment::{Change, Enrollment, Status, Timer, TimerKey};
+use crate::enrollment::{Change, Enrollment, Status, Timer, TimerKey, TimerKind};
 use crate::ids::{ChannelName, IdRun, PersonId, RecordId};
 use crate::notice::{Notice, NoticeKind, Preferences};
 use crate::port::{
     ChannelError, Lookup, NoticeFilter, NoticeItem, NoticeKey, Notification, NotificationChannel,
-    Page, PageRequest, Recipient, Settlement, WorkKind,
+    Page, PageRequest, Recipient, Settlement,
 };
 use crate::reason::Permission;
 use crate::record::{Actor, Fact, Record, Source};
@@ -174,7 +174,7 @@ impl Worker {
         if self.registrar.inner.channels.is_empty() {
             return Ok(false);
         }
-        self.timers(WorkKind::Notices, pass).await
+        self.timers(TimerKind::Notice, pass).await
     }
 
     /// Tells those who are still to be told.

@@ -134,11 +134,15 @@ impl Bucket {
         }
     }
 
-    fn take(&mut self, now: DateTime<Utc>) -> bool {
+    fn refill(&mut self, now: DateTime<Utc>) {
         let passed = now.signed_duration_since(self.at).to_std();
         let gained = passed.unwrap_or_default().as_secs_f64() * self.per_second;
         self.left = (self.left + gained).min(self.room);
         self.at = now;
+    }
+
+    fn take(&mut self, now: DateTime<Utc>) -> bool {
+        self.refill(now);
         let free = self.left >= 1.0;
         if free {
             self.left -= 1.0;
@@ -188,6 +192,15 @@ impl Provider {
 
     pub(super) fn gateway(&self) -> &dyn PaymentGateway {
         self.gateway.as_ref()
+    }
+
+    /// How many calls may be made now.
+    pub(super) fn left(&self, caller: Caller) -> usize {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        let budget = state.budget(caller);
+        budget.refill(now);
+        budget.left as usize
     }
 
     pub(super) fn health(&self) -> ProviderHealth {

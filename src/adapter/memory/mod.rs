@@ -81,7 +81,7 @@ impl Store for MemoryStore {
         Ok(match claim.kind {
             WorkKind::Inbox => state.claim_inbox(&claim),
             WorkKind::Outbox => state.claim_outbox(&claim),
-            WorkKind::Timers | WorkKind::Notices => state.claim_timers(&claim),
+            WorkKind::Timers(kind) => state.claim_timers(kind, &claim),
         })
     }
 

@@ -1,4 +1,5 @@
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -21,6 +22,7 @@ use crate::record::Record;
 use crate::statement::{RowChecksum, RowState, StatementEntry};
 use crate::webhook::DeliveryKey;
 
+pub(super) type Place = Reverse<(DateTime<Utc>, DeliveryKey)>;
 pub(super) type Subject = (LearnerId, CourseId);
 
 #[derive(Default)]
@@ -49,6 +51,10 @@ pub(super) struct State {
     pub(super) inbox: HashMap<DeliveryKey, Box<Kept>>,
     /// Deliveries that are not settled.
     pub(super) unsettled: BTreeSet<DeliveryKey>,
+    /// Those of them that match nothing.
+    pub(super) parked: BTreeSet<DeliveryKey>,
+    /// When to look at which delivery. What it says may be outdated.
+    pub(super) inbox_due: BinaryHeap<Place>,
     pub(super) unassigned: BTreeMap<RecordId, Arc<Record>>,
     pub(super) outbox: BTreeMap<u64, Queued>,
     pub(super) queued: IdMap<RecordId, u64>,

@@ -20,7 +20,6 @@ pub(super) struct Statements {
     pub(super) claim_inbox: Arc<str>,
     pub(super) claim_outbox: Arc<str>,
     pub(super) claim_timers: Arc<str>,
-    pub(super) claim_notices: Arc<str>,
     pub(super) settle: Arc<str>,
     pub(super) settle_timers: Arc<str>,
     pub(super) record: Arc<str>,
@@ -135,8 +134,13 @@ impl Statements {
                  SELECT row_to_json(r)
                  FROM coursegate.each(ARRAY(SELECT record FROM leased)) AS leased (record)
                  JOIN coursegate.records AS r ON r.id = leased.record"),
-            claim_timers: own(&claim_timers_text("kind <> 'notice'")),
-            claim_notices: own(&claim_timers_text("kind = 'notice'")),
+            claim_timers: own("UPDATE coursegate.timers AS due SET leased_until = $2
+                 FROM coursegate.each(ARRAY(
+                     SELECT name FROM coursegate.timers
+                     WHERE kind = $4 AND due_at <= $1 AND (leased_until IS NULL OR leased_until <= $1)
+                     ORDER BY due_at, name LIMIT $3 FOR UPDATE SKIP LOCKED)) AS free (name)
+                 WHERE due.kind = $4 AND due.name = free.name
+                 RETURNING row_to_json(due)"),
             // A timer that was set anew meanwhile is due at another time, and is left alone.
             settle_timers: own("WITH over AS (
                      DELETE FROM coursegate.timers AS t
@@ -278,19 +282,6 @@ impl Statements {
 fn awkward_reasons() -> String {
     let words = AwkwardMoney::REASONS.map(|reason| format!("'{reason}'"));
     words.join(", ")
-}
-
-/// Takes due timers of some kinds.
-fn claim_timers_text(kinds: &str) -> String {
-    format!(
-        "UPDATE coursegate.timers AS due SET leased_until = $2
-         FROM coursegate.each(ARRAY(
-             SELECT t FROM coursegate.timers AS t
-             WHERE {kinds} AND due_at <= $1 AND (leased_until IS NULL OR leased_until <= $1)
-             ORDER BY due_at, kind, name LIMIT $3 FOR UPDATE SKIP LOCKED)) AS free
-         WHERE due.kind = free.kind AND due.name = free.name
-         RETURNING row_to_json(due)"
-    )
 }
 
 /// One consistent read: everything around the enrollment that `found` gives.

@@ -421,7 +421,7 @@ CREATE TABLE coursegate.timers (
     leased_until timestamptz,                 -- a worker has it until then
     PRIMARY KEY (kind, name)
 );
-CREATE INDEX timers_due ON coursegate.timers (due_at, kind, name);
+CREATE INDEX timers_due ON coursegate.timers (kind, due_at, name);
 
 -- What an admin chose to be told of: the channels by which each kind of notice comes.
 CREATE TABLE coursegate.preferences (
