@@ -194,13 +194,17 @@ impl Provider {
         self.gateway.as_ref()
     }
 
-    /// How many calls may be made now.
-    pub(super) fn left(&self, caller: Caller) -> usize {
+    /// How many calls may be made now, as far as that is of interest.
+    pub(super) fn left(&self, caller: Caller, most: usize) -> usize {
         let now = self.clock.now();
         let mut state = self.lock();
         let budget = state.budget(caller);
         budget.refill(now);
-        budget.left as usize
+        let enough = (1..=most).take_while(|calls| {
+            let calls = u32::try_from(*calls).unwrap_or(u32::MAX);
+            f64::from(calls) <= budget.left
+        });
+        enough.count()
     }
 
     pub(super) fn health(&self) -> ProviderHealth {

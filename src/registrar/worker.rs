@@ -16,7 +16,7 @@ use super::provider::Caller;
 use super::receipt::{Outcome, Stopwatch};
 use super::{Error, Registrar};
 use crate::enrollment::{InboxEntry, TimerKind};
-use crate::port::{Claim, Work, WorkKind};
+use crate::port::{Claim, Clock, Work, WorkKind};
 use crate::webhook::Verified;
 
 /// Deliveries taken in one pass, and how many of them are decided about at a time.
@@ -90,9 +90,9 @@ const LANES: [Lane; 9] = [
     Lane::Timers(TimerKind::Grant),
     Lane::Timers(TimerKind::Job),
     Lane::Outbox,
+    Lane::Watch,
     Lane::Timers(TimerKind::Notice),
     Lane::Looks,
-    Lane::Watch,
 ];
 
 pub(super) type Running<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
@@ -266,7 +266,7 @@ impl Worker {
     pub(super) fn most(&self, caller: Caller, part: usize, batch: usize) -> usize {
         let provider = self.registrar.inner.provider.as_ref();
         provider.map_or(batch, |provider| {
-            batch.min(provider.left(caller).div_ceil(part))
+            provider.left(caller, batch * part).div_ceil(part)
         })
     }
 

@@ -29,7 +29,7 @@ const GROWING: [&str; 7] = [
 
 /// More than a round may look at of one table by its indexes, and less than there is in the
 /// smallest school: a join that walks a whole index is no better than a scan.
-const MOST_FETCHED: i64 = 400;
+const MOST_FETCHED: i64 = 600;
 
 /// From the sixth time on Postgres may choose one plan for all arguments.
 const ROUNDS: usize = 8;

@@ -10,6 +10,7 @@ mod inbox;
 mod personal;
 mod publisher;
 mod records;
+mod sharing;
 mod state;
 mod timers;
 mod work;
@@ -23,7 +24,8 @@ use crate::access::Grant;
 use crate::enrollment::Change;
 use crate::ids::{CourseId, LearnerId};
 use crate::port::{
-    Claim, Committed, Loaded, Lookup, Purge, Purged, Settlement, Store, StoreError, Work, WorkKind,
+    Claim, Committed, Loaded, Lookup, Purge, Purged, Settlement, Share, Shared, Store, StoreError,
+    Work, WorkKind,
 };
 
 pub use clock::TestClock;
@@ -88,6 +90,10 @@ impl Store for MemoryStore {
     async fn settle(&self, settlements: &[Settlement]) -> Result<(), StoreError> {
         self.lock().settle(settlements);
         Ok(())
+    }
+
+    async fn share(&self, share: Share<'_>) -> Result<Shared, StoreError> {
+        Ok(self.lock().share(share))
     }
 
     async fn seal(&self, since: Option<DateTime<Utc>>, most: usize) -> Result<usize, StoreError> {

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use super::chain::Link;
 use super::grants::Home;
 use super::id_map::IdMap;
+use super::sharing::Kept as Told;
 use super::timers::{Kept as KeptTimer, Timers};
 use crate::access::Grant;
 use crate::audit::{Concern, ConcernKey};
@@ -15,6 +16,7 @@ use crate::ids::{
     CourseId, EnrollmentId, ExternalKey, GrantId, LearnerId, PayLinkId, PersonId, RecordId,
     Reference,
 };
+use crate::monitor::Alert;
 use crate::notice::Preferences;
 use crate::payment::Attempt;
 use crate::port::{AwkwardMoney, Committed, KnownDelivery, Loaded, Lookup, StoreError};
@@ -46,6 +48,9 @@ pub(super) struct State {
     pub(super) timers: Timers,
     pub(super) chain: Vec<Link>,
     pub(super) preferences: BTreeMap<PersonId, Preferences>,
+    pub(super) tallies: Vec<Told>,
+    /// Alerts that stand, by rule.
+    pub(super) alerts: BTreeMap<String, Alert>,
     /// Notices that somebody has read.
     pub(super) read: HashSet<(PersonId, RecordId)>,
     pub(super) inbox: HashMap<DeliveryKey, Box<Kept>>,
@@ -161,6 +166,13 @@ impl State {
         {
             return Ok(Committed::Duplicate);
         }
+        if change
+            .alert
+            .as_ref()
+            .is_some_and(|alert| !self.may_follow(alert))
+        {
+            return Ok(Committed::Conflict);
+        }
         if !self.is_current(&change) || !self.are_open(&change) || !self.are_theirs(&change) {
             return Ok(Committed::Conflict);
         }
@@ -192,6 +204,9 @@ impl State {
         if let Some(preferences) = change.preferences {
             self.preferences
                 .insert(preferences.person.clone(), preferences);
+        }
+        if let Some(alert) = change.alert {
+            self.follow(alert);
         }
         if let Some(erasure) = &change.erasure {
             self.erase(touched, erasure);

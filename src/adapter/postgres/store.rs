@@ -14,8 +14,8 @@ use crate::access::Grant;
 use crate::enrollment::{Case, Change, DueTimer, InboxEntry, TimerKey};
 use crate::ids::{CourseId, LearnerId, RecordId};
 use crate::port::{
-    Claim, Committed, Loaded, Lookup, Purge, Purged, Settlement, Store, StoreError, StoreReport,
-    Work, WorkKind,
+    Claim, Committed, Loaded, Lookup, Purge, Purged, Settlement, Share, Shared, Store, StoreError,
+    StoreReport, Work, WorkKind,
 };
 use crate::record::Record;
 use crate::webhook::DeliveryKey;
@@ -175,6 +175,10 @@ impl Store for PgStore {
             self.ask(&self.statements.settle_timers, arguments).await?;
         }
         Ok(())
+    }
+
+    async fn share(&self, share: Share<'_>) -> Result<Shared, StoreError> {
+        self.tell_and_hear(share).await
     }
 
     async fn seal(&self, since: Option<DateTime<Utc>>, most: usize) -> Result<usize, StoreError> {
