@@ -143,6 +143,15 @@ pub enum Standing {
 }
 
 impl Standing {
+    /// Whether nothing that the provider says of it changes it any more. What is to be given back
+    /// is: only a person takes that back, or other money that is gone.
+    pub fn is_settled(&self) -> bool {
+        match self {
+            Self::Counted | Self::Kept | Self::RefundDue(_) | Self::Returned => true,
+            Self::Held(_) => false,
+        }
+    }
+
     /// Why it does not count, as long as that is to be settled.
     pub fn open_reason(&self) -> Option<HoldReason> {
         match self {
@@ -185,6 +194,11 @@ pub struct Attempt {
     pub refunds: Vec<Refund>,
     /// What the learner shows for a bank transfer.
     pub proof: Option<ProofOfPayment>,
+    /// Why a person is asked about money that was told of, and not proven; `None` once it is
+    /// proven, or a person decided.
+    pub doubt: Option<HoldReason>,
+    /// What the money did before the payer's bank took it back.
+    pub before_reversal: Option<Standing>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
 }
@@ -214,6 +228,8 @@ impl Attempt {
             payment: None,
             refunds: Vec::new(),
             proof: None,
+            doubt: None,
+            before_reversal: None,
             created_at: now,
         }
     }
@@ -237,6 +253,14 @@ impl Attempt {
                 self.payment.map(|payment| payment.standing),
                 Some(Standing::Held(_))
             )
+    }
+
+    /// Why a person is asked about it: its money waits for one, or was told of and is not proven.
+    pub fn waits(&self) -> Option<HoldReason> {
+        match self.is_held() {
+            true => self.held_back(),
+            false => self.doubt.filter(|_| self.payment.is_none()),
+        }
     }
 
     /// Whether it is a bank transfer that nobody has seen yet.
