@@ -89,10 +89,12 @@ impl Ask<'_> {
             _ => {}
         }
         let usable = |attempt: &&Attempt| {
-            matches!(
+            let waits = matches!(
                 attempt.status,
                 AttemptStatus::Started | AttemptStatus::LinkReady
-            ) && attempt.is_for(self.offer, purpose, self.declared)
+            );
+            (waits || attempt.is_resumable())
+                && attempt.is_for(self.offer, purpose, self.declared)
                 // A transfer that is proven waits for as long as it takes.
                 && (attempt.proof.is_some() || !rules.is_stale(case, attempt, now))
                 && !case.is_superseded(attempt)

@@ -124,13 +124,21 @@ impl Case {
     /// The learner goes on with an attempt that there is: what it offers is what is asked today.
     ///
     /// # Errors
-    /// [`CaseError::Refused`] when the school ended the access, or [`CaseError::Vetoed`].
-    pub fn go_on(self, opening: Opening, step: &Step<'_>) -> Result<Applied, CaseError> {
+    /// [`CaseError::UnknownAttempt`], [`CaseError::Refused`] when the school ended the access, or
+    /// [`CaseError::Vetoed`].
+    pub fn go_on(
+        self,
+        reference: &Reference,
+        opening: Opening,
+        step: &Step<'_>,
+    ) -> Result<Applied, CaseError> {
         let mut draft = self.draft(step);
+        let at = draft.index_of(reference)?;
         let by_transfer = opening.declared == Method::BankTransfer;
         draft.wish_again()?;
         draft.ask_today(opening);
         if by_transfer {
+            draft.move_attempt(at, AttemptEvent::Resumed)?;
             draft.rule(&Command::Hold(HoldReason::BankTransfer))?;
         }
         Ok(draft.finish_if_any())

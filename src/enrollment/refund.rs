@@ -168,7 +168,16 @@ impl Case {
         }
         if let Some(standing @ (Standing::Held(_) | Standing::RefundDue(_))) = before {
             // It never counted, and that it went and came again makes it no better.
-            return draft.reinstate_as(at, standing);
+            let useful = draft
+                .case
+                .covering(&draft.case.attempts[at], draft.now)
+                .is_none();
+            return match standing {
+                Standing::RefundDue(reason) if useful && reason.is_about_cover() => {
+                    draft.reinstate_as(at, Standing::Held(reason))
+                }
+                standing => draft.reinstate_as(at, standing),
+            };
         }
         let rests = |grant: &Grant| grant.source.payment() == Some(reference);
         let now = draft.now;

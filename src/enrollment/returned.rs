@@ -4,12 +4,12 @@ use super::command::Command;
 use super::draft::Draft;
 use super::refund::Repayment;
 use super::ruling::{Refusal, Ruling};
-use super::status::Status;
+use super::status::{Closed, Status};
 use super::step::CaseError;
 use crate::access::{EndReason, Grant, GrantSource, GrantState};
 use crate::money::Money;
 use crate::payment::{AttemptEvent, Refund, RefundState, Reversal, Standing};
-use crate::reason::HoldReason;
+use crate::reason::{HoldReason, WithdrawReason};
 use crate::record::Fact;
 
 impl Draft<'_> {
@@ -89,9 +89,9 @@ impl Draft<'_> {
                     self.grant(at, GrantSource::Payment { payment });
                     self.count(at);
                 }
-                Standing::RefundDue(
-                    reason @ (HoldReason::DuplicateMoney | HoldReason::AccessCovered),
-                ) => drop(self.restate(at, Standing::Held(reason))),
+                Standing::RefundDue(reason) if reason.is_about_cover() => {
+                    self.restate(at, Standing::Held(reason));
+                }
                 Standing::Counted
                 | Standing::Held(_)
                 | Standing::RefundDue(_)
@@ -126,9 +126,6 @@ impl Draft<'_> {
             }
             return self.hold_money();
         }
-        if self.close_again()? {
-            return Ok(());
-        }
         let went_back = |grant: &Grant| {
             matches!(
                 grant.state,
@@ -142,7 +139,15 @@ impl Draft<'_> {
             true => Command::Refund,
             false => Command::Release,
         };
-        self.rule(&last)?;
+        let money_back = Closed::Withdrawn {
+            why: WithdrawReason::MoneyBack,
+        };
+        let went_back = self.case.enrollment.closed.as_deref() == Some(&money_back);
+        match self.close_again()? {
+            true if !went_back => return Ok(()),
+            true => {}
+            false => drop(self.rule(&last)?),
+        }
         let asked = self.case.transfers().next().is_some();
         match asked {
             true => self.rule_hold(HoldReason::BankTransfer),

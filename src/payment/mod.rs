@@ -278,6 +278,13 @@ impl Attempt {
         self.declared == Method::BankTransfer && payable
     }
 
+    /// Whether it is a bank transfer that nobody waits for any more, and that the learner can go on
+    /// with: nobody turned a proof of it down.
+    pub fn is_resumable(&self) -> bool {
+        let stopped = self.status == AttemptStatus::Abandoned;
+        self.declared == Method::BankTransfer && stopped && self.proof.is_none()
+    }
+
     /// Why the money that arrived does not count, as long as that is to be settled.
     pub fn held_back(&self) -> Option<HoldReason> {
         let payment = self.payment.filter(|_| self.holds_money())?;
@@ -313,6 +320,7 @@ impl Attempt {
 /// Started -> LinkReady -> Paid | Failed | Abandoned
 /// Failed  -> LinkReady | Paid          a link stays payable after a failed try
 /// Abandoned -> LinkReady | Paid         and after we stopped waiting
+/// Abandoned -> Started                  the learner goes on with a bank transfer
 /// Paid    -> Refunded | Reversed       never lowered by a failure
 /// Refunded -> Reversed                  the payer's bank may take back what was given back
 /// Reversed -> Paid                      only when the school wins the money back
@@ -356,6 +364,8 @@ pub enum AttemptEvent {
     Failed,
     /// We stop waiting for it.
     Abandoned,
+    /// The learner goes on with a bank transfer that we had stopped waiting for.
+    Resumed,
     /// The money went back.
     Refunded,
     /// The payer's bank took the money back.
@@ -371,6 +381,7 @@ impl AttemptEvent {
         Self::Paid,
         Self::Failed,
         Self::Abandoned,
+        Self::Resumed,
         Self::Refunded,
         Self::Reversed,
         Self::Reinstated,
@@ -402,6 +413,8 @@ impl AttemptStatus {
             (S::Failed | S::Abandoned, E::Failed) => Stay,
             (S::Started | S::LinkReady | S::Failed, E::Abandoned) => Move(S::Abandoned),
             (S::Abandoned, E::Abandoned) => Stay,
+            (S::Abandoned, E::Resumed) => Move(S::Started),
+            (S::Started | S::LinkReady | S::Failed, E::Resumed) => Stay,
             (S::Started | S::LinkReady | S::Failed | S::Abandoned, E::Refunded | E::Reversed) => {
                 Refuse
             }
@@ -412,11 +425,12 @@ impl AttemptStatus {
             (S::Reversed, E::Reinstated) => Move(S::Paid),
             (S::Paid, E::Refunded) => Move(S::Refunded),
             (S::Paid, E::Reversed) => Move(S::Reversed),
-            (S::Paid, E::LinkCreated | E::Paid | E::Failed | E::Abandoned) => Stay,
+            (S::Paid, E::LinkCreated | E::Paid | E::Failed | E::Abandoned | E::Resumed) => Stay,
             // An old, genuine SUCCESS verifies for ever: it must not bring returned money back.
-            (S::Refunded | S::Reversed, E::LinkCreated | E::Paid | E::Failed | E::Abandoned) => {
-                Stay
-            }
+            (
+                S::Refunded | S::Reversed,
+                E::LinkCreated | E::Paid | E::Failed | E::Abandoned | E::Resumed,
+            ) => Stay,
             (S::Refunded, E::Refunded) | (S::Reversed, E::Reversed) => Stay,
             // Both can happen to one payment, in either order; that the bank took it is kept.
             (S::Refunded, E::Reversed) => Move(S::Reversed),

@@ -1,6 +1,8 @@
 use std::collections::HashSet;
 
-use coursegate::enrollment::{self, Command, CommandKind, Ruling, Status, StatusKind, render_table};
+use coursegate::enrollment::{
+    self, Command, CommandKind, Ruling, Status, StatusKind, render_table,
+};
 use coursegate::payment::{AttemptEvent, AttemptStatus, AttemptStep};
 use coursegate::reason::{ApprovalCause, HoldReason, Note, WithdrawReason};
 use proptest::prelude::*;
