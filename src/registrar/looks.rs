@@ -33,13 +33,34 @@ type Weak = WeakShared<BoxFuture<'static, Answer>>;
 /// Looks that are under way, and the last answers.
 #[derive(Default)]
 pub(super) struct Looks {
-    of: Mutex<HashMap<Reference, Entry>>,
+    of: Mutex<Known>,
     /// Those that everybody left who asked, to be carried on by a worker.
     left: Mutex<HashMap<Reference, Look>>,
     /// When a worker of this process last looked for those, in seconds.
     tended: AtomicI64,
     /// Raised when one was left.
     pub(super) wake: Signal,
+}
+
+/// Attempts that were asked about.
+#[derive(Default)]
+struct Known {
+    entries: HashMap<Reference, Entry>,
+    /// How many there were, twice, when old ones were forgotten last.
+    full: usize,
+}
+
+impl Known {
+    /// That of an attempt. When there are many, old ones are forgotten: as seldom as that costs each
+    /// look the same, however many are fresh.
+    fn entry(&mut self, reference: &Reference, now: DateTime<Utc>) -> &mut Entry {
+        let len = self.entries.len();
+        if len >= self.full.max(MANY) && !self.entries.contains_key(reference) {
+            self.entries.retain(|_, entry| entry.is_of_use(now));
+            self.full = self.entries.len() * 2;
+        }
+        self.entries.entry(reference.clone()).or_default()
+    }
 }
 
 #[derive(Default)]
@@ -51,7 +72,7 @@ struct Entry {
 }
 
 impl Looks {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Reference, Entry>> {
+    fn lock(&self) -> MutexGuard<'_, Known> {
         self.of.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -125,10 +146,7 @@ impl Provider {
     fn find_or_begin(self: &Arc<Self>, attempt: &Attempt, wait: Duration, caller: Caller) -> Found {
         let now = self.clock().now();
         let mut looks = self.looks.lock();
-        if looks.len() >= MANY && !looks.contains_key(&attempt.reference) {
-            looks.retain(|_, entry| entry.is_of_use(now));
-        }
-        let entry = looks.entry(attempt.reference.clone()).or_default();
+        let entry = looks.entry(&attempt.reference, now);
         let (running, next) = (alive(entry.running.as_ref()), alive(entry.next.as_ref()));
         let visitor = caller == Caller::Visitor;
         if let Some((began, answer)) = entry.last.as_ref().filter(|_| visitor)
@@ -163,7 +181,7 @@ impl Provider {
             if let Some(before) = before {
                 drop(before.await);
                 let mut looks = provider.looks.lock();
-                if let Some(entry) = looks.get_mut(&reference) {
+                if let Some(entry) = looks.entries.get_mut(&reference) {
                     entry.running = entry.next.take();
                 }
             }
@@ -175,7 +193,7 @@ impl Provider {
                 answer,
                 Err(GatewayError::Throttled | GatewayError::CircuitOpen { .. })
             );
-            if asked && let Some(entry) = provider.looks.lock().get_mut(&reference) {
+            if asked && let Some(entry) = provider.looks.lock().entries.get_mut(&reference) {
                 entry.last = Some((began, answer.clone()));
             }
             answer
