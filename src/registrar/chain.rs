@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
 use super::admin::Admin;
@@ -13,6 +13,8 @@ use crate::record::chain::{Anchor, Broken, ChainCheck, ChainLink, Checked};
 
 /// Records added in one call.
 const BATCH: usize = 1000;
+/// How long one turn seals, below the lease of a job.
+const TURN: TimeDelta = TimeDelta::seconds(20);
 /// Links read at once.
 const PAGE: usize = 500;
 /// What is older than this is not looked for at every turn: all of it is once a day.
@@ -94,16 +96,29 @@ impl Admin<'_> {
     }
 }
 
+/// What one turn of sealing came to, with its cursor.
+#[derive(Debug)]
+pub(super) enum Sealed {
+    /// Nothing is left to seal.
+    Wholly(String),
+    /// There is more, and a next turn goes on.
+    Partly(Option<String>),
+}
+
 impl Registrar {
     /// One turn of the job: recent records, and once a day all of them. The cursor says when
-    /// that was last.
-    pub(super) async fn seal_on(&self, cursor: Option<&str>) -> Result<String, Error> {
+    /// that was last. A turn ends well within its lease.
+    pub(super) async fn seal_on(&self, cursor: Option<&str>) -> Result<Sealed, Error> {
         let now = self.now();
         let last: Option<DateTime<Utc>> = cursor.and_then(|text| text.parse().ok());
         let whole = last.filter(|last| now - *last < DAY);
         let since = whole.map(|_| now - RECENT);
-        while self.seal(since).await? == BATCH {}
-        Ok(whole.unwrap_or(now).to_rfc3339())
+        while self.seal(since).await? == BATCH {
+            if self.now() - now > TURN {
+                return Ok(Sealed::Partly(last.map(|last| last.to_rfc3339())));
+            }
+        }
+        Ok(Sealed::Wholly(whole.unwrap_or(now).to_rfc3339()))
     }
 
     /// Checks every link; the outer error is the store's.

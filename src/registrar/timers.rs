@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use tracing::Instrument;
 
 use super::caught::{HostPart, caught};
+use super::chain::Sealed;
 use super::deadline::side_by_side;
 use super::inbox::spread;
 use super::provider::Caller;
@@ -294,8 +295,12 @@ impl Worker {
             Job::Audit => registrar.audit_on(cursor).await?,
             Job::Purge => registrar.purge_on(cursor).await?,
             Job::Seal => {
-                let done = registrar.seal_on(cursor).await?;
-                return Ok(Next::At(registrar.now() + every, Some(done)));
+                let sealed = registrar.seal_on(cursor).await?;
+                let now = registrar.now();
+                return Ok(match sealed {
+                    Sealed::Wholly(cursor) => Next::At(now + every, Some(cursor)),
+                    Sealed::Partly(cursor) => Next::At(now, cursor),
+                });
             }
         };
         let now = registrar.now();

@@ -1,14 +1,20 @@
 //! Exported lines: whatever is changed in them is found without the database.
 
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+use coursegate::adapter::memory::MemoryStore;
+use coursegate::adapter::simulator::{Settings, Simulator};
 use coursegate::payment::Method;
-use coursegate::port::{PageRequest, Store};
+use coursegate::port::{Clock, PageRequest, Sleep, Store};
 use coursegate::record::chain::{Anchor, verify_lines};
 use coursegate::record::form::{EMPTIED, FORM};
+use coursegate::{AppId, Registrar, Secret};
 use proptest::prelude::*;
 
-use crate::support::{World, admin, learner, request};
+use crate::support::{APP_ID, SECRET, World, admin, config, learner, request, start};
 
 /// The lines of a school in which one of two learners was erased.
 fn lines() -> &'static [String] {
@@ -122,4 +128,77 @@ fn a_chain_that_was_exported_once_holds_for_ever() {
     let checked = verify_lines(lines, Some(noted.clone())).unwrap();
     assert_eq!(checked.newest, noted);
     assert_eq!(checked.erased, 4);
+}
+
+/// A clock on which each look at it takes so long.
+#[derive(Debug)]
+struct Slow(AtomicI64, Arc<AtomicI64>);
+
+impl Clock for Slow {
+    fn now(&self) -> DateTime<Utc> {
+        let passed = self
+            .0
+            .fetch_add(self.1.load(Ordering::Relaxed), Ordering::Relaxed);
+        start() + chrono::Duration::seconds(passed)
+    }
+
+    fn sleep(&self, _: Duration) -> Sleep {
+        Box::pin(std::future::pending())
+    }
+
+    fn is_test_double(&self) -> bool {
+        true
+    }
+}
+
+/// A turn ends before its lease does, whatever is left to seal: another worker would take it up
+/// beside this one, and a killed one would keep it for as long.
+#[tokio::test]
+async fn sealing_is_done_in_turns_that_end() {
+    let pace = Arc::new(AtomicI64::new(0));
+    let store = MemoryStore::new();
+    let registrar = Registrar::builder(config(), store.clone())
+        .gateway(
+            Simulator::new(
+                AppId::new(APP_ID).unwrap(),
+                Secret::new(SECRET).unwrap(),
+                Settings::new(1),
+            )
+            .gateway(),
+        )
+        .clock(Slow(AtomicI64::default(), pace.clone()))
+        .build()
+        .unwrap();
+    for number in 0..800 {
+        let wish = request(&format!("learner-{number}"), Method::BankTransfer);
+        registrar.enrol(wish).await.unwrap();
+    }
+    let desk = registrar.admin(admin());
+    let sealed = async || {
+        let (mut sealed, mut page) = (0, PageRequest::first(500));
+        loop {
+            let lines = desk.export_records(page).await.unwrap();
+            sealed += lines.items.len();
+            match lines.next {
+                Some(after) => page = PageRequest::after(after, 500),
+                None => return sealed,
+            }
+        }
+    };
+    let worker = registrar.worker();
+    // The job is set, and falls due.
+    worker.pass().await.unwrap();
+    pace.store(86_400, Ordering::Relaxed);
+    registrar.health().await;
+    let mut found = Vec::new();
+    while found.len() < 20 && found.last().is_none_or(|sealed| *sealed < 2_400) {
+        pace.store(12, Ordering::Relaxed);
+        worker.pass().await.unwrap();
+        pace.store(0, Ordering::Relaxed);
+        found.push(sealed().await);
+    }
+    assert!(
+        found[0] <= 2_000 && found.last() >= Some(&2_400),
+        "{found:?}"
+    );
 }
