@@ -6,9 +6,10 @@ SELECT ('019d0000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'due-' ||
        '{"level":"full","kinds":["full"],"seconds":null,"restrictions":[]}', 'awaiting_payment', 2, now(), now()
 FROM generate_series(1, :due) AS n;
 INSERT INTO coursegate.attempts
-    (reference, enrollment, number, learner, course, amount, currency, declared, link, link_url, status, created_at)
-SELECT 'DUE-' || substr(learner, 5), id, 1, learner, course, price, currency, declared, 'due' || substr(learner, 5),
-       'https://pay.example/', 'link_ready', created_at
+    (reference, enrollment, number, learner, course, amount, currency, title, terms, purpose, declared,
+     link, link_url, status, created_at, asked_at)
+SELECT 'DUE-' || substr(learner, 5), id, 1, learner, course, price, currency, title, terms, 'first', declared, 'due' || substr(learner, 5),
+       'https://pay.example/', 'link_ready', created_at, created_at
 FROM coursegate.enrollments WHERE learner LIKE 'due-%';
 INSERT INTO coursegate.timers (kind, name, due_at)
 SELECT 'enrollment', id::text, created_at + interval '7 days'

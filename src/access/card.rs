@@ -165,7 +165,7 @@ pub fn learner_card(view: &CardView<'_>) -> LearnerCard {
             "Your payment arrived and is being confirmed. This takes a moment.",
         );
     }
-    let held = attempts.iter().filter(|attempt| attempt.is_held());
+    let held = attempts.iter().filter(|it| it.waits().is_some());
     let left = Status::Withdrawn {
         why: WithdrawReason::Left,
     };
@@ -177,7 +177,7 @@ pub fn learner_card(view: &CardView<'_>) -> LearnerCard {
             "You left this course, and your payment is still here. Enroll again and the school decides on it; you do not need to pay again.",
         );
     }
-    if let Some(reason) = held.filter_map(Attempt::held_back).max() {
+    if let Some(reason) = held.filter_map(Attempt::waits).max() {
         return card(
             CardText::PendingApproval,
             CardAction::Wait,
@@ -278,7 +278,7 @@ fn awaiting_payment(attempts: &[Attempt]) -> LearnerCard {
     }
     let failed = attempts
         .iter()
-        .max_by_key(|attempt| attempt.created_at)
+        .max_by_key(|attempt| attempt.asked_at)
         .is_some_and(|attempt| {
             attempt.status == AttemptStatus::Failed
                 || (attempt.link.is_none() && attempt.declared != Method::BankTransfer)

@@ -203,10 +203,12 @@ fn status_allows(
         return CheckOutcome::Failed(covering.reason());
     }
     // That nobody could be asked about it for a while does not make it late.
+    let waits_since = [case.confirming, attempt.heard_at()];
+    let heard = waits_since.into_iter().flatten().fold(heard, DateTime::min);
     let is_stale = |attempt| rules.is_stale(case, attempt, heard);
     let in_time = match &case.enrollment.status {
         Status::Rejected { .. } | Status::Withdrawn { .. } => false,
-        _ if case.enrollment.closed.is_some() => false,
+        _ if case.is_shut_for(attempt) => false,
         // More was asked for before the access ended, and is paid soon after: whether anybody
         // noticed that end yet makes no difference.
         status if *status == Status::Expired || case.has_lapsed(now) => {

@@ -306,7 +306,7 @@ pub(super) async fn everything_can_be_walked_through<S: Store + Records>(store: 
         expected.push(reload(store, &opened.case).await?);
     }
     ensure!(
-        expected[1].confirming,
+        expected[1].confirming.is_some(),
         "a case does not say that it is confirming"
     );
     expected.sort_by_key(|case| case.enrollment.id);

@@ -13,6 +13,7 @@
 
 mod chain;
 mod commits;
+mod fields;
 mod lists;
 mod notices;
 mod offers;
@@ -47,6 +48,7 @@ use commits::{
     a_stale_version_writes_nothing, finds_what_was_written, grants_apart_from_enrollments,
     one_enrollment_per_learner_and_course, one_grant_per_payment, the_timeline_only_grows,
 };
+use fields::every_field_of_a_case_is_kept;
 use lists::{
     a_concern_stands_until_its_enrollment_changes, a_row_is_imported_once_and_decided_once,
     everything_can_be_walked_through, money_that_goes_back_is_kept, one_approval_of_two_is_kept,
@@ -108,6 +110,7 @@ where
     }
     run!(
         finds_what_was_written,
+        every_field_of_a_case_is_kept,
         one_enrollment_per_learner_and_course,
         a_stale_version_writes_nothing,
         a_settled_delivery_is_a_duplicate,

@@ -274,6 +274,8 @@ pub(super) async fn held_money_stays_in_sight<S: Store + Records>(store: &S) -> 
             Status::AwaitingApproval { reason } => Some(*reason),
             _ => None,
         };
+        let waits = paid.enrollment.waits_for.is_some();
+        paid.enrollment.waits_on = waits.then(|| paid.attempts[0].reference.clone());
         paid.enrollment.status = status;
         Change {
             enrollment: Some(paid.enrollment.clone()),
@@ -285,6 +287,12 @@ pub(super) async fn held_money_stays_in_sight<S: Store + Records>(store: &S) -> 
     let waiting = write(Status::AwaitingApproval {
         reason: HoldReason::InstantEft,
     });
+    let mut beside = write(Status::AwaitingApproval {
+        reason: HoldReason::InstantEft,
+    });
+    if let Some(enrollment) = &mut beside.enrollment {
+        enrollment.waits_on = None;
+    }
     let rejected = write(Status::Rejected {
         reason: Note::new("no"),
     });
@@ -292,6 +300,11 @@ pub(super) async fn held_money_stays_in_sight<S: Store + Records>(store: &S) -> 
     ensure!(
         due().await?.items.is_empty(),
         "money that waits in the queue is due back"
+    );
+    store.commit(beside).await?;
+    ensure!(
+        due().await?.items.len() == 1,
+        "money is out of sight while the queue shows something else"
     );
     store.commit(rejected).await?;
     let found = due().await?.items;

@@ -21,6 +21,8 @@ const FACTS: &[&str] = &[
     r#"{"fact":"enrollment_moved","from":{"state":"rejected","reason":""},"to":{"state":"expired"},"transition":"unpaid"}"#,
     r#"{"fact":"enrollment_revised","price":{"minor":1,"currency":"ZAR"},"declared":"bank_transfer","terms":{"level":"limited","kinds":["lesson","quiz"],"seconds":86400,"restricted":true}}"#,
     r#"{"fact":"details_changed"}"#,
+    r#"{"fact":"asked_again","reference":"REF-1"}"#,
+    r#"{"fact":"asked_again","reference":null}"#,
     r#"{"fact":"review_changed","reason":"instant_eft"}"#,
     r#"{"fact":"review_changed","reason":null}"#,
     r#"{"fact":"enrollment_moved","from":{"state":"approved","cause":"migration"},"to":{"state":"withdrawn","why":"revoked"},"transition":"access_revoked"}"#,

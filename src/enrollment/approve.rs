@@ -12,7 +12,7 @@ use crate::access::{EndReason, Grant, GrantSource, GrantState, Terms};
 use crate::evidence::Grade;
 use crate::ids::{PersonId, Reference};
 use crate::money::Money;
-use crate::payment::{Attempt, Method, Payment, ProofOfPayment, Standing};
+use crate::payment::{Attempt, Doubt, Method, Payment, ProofOfPayment, Standing, Verdict};
 use crate::reason::{ApprovalCause, HoldReason, WithdrawReason};
 use crate::record::Fact;
 
@@ -44,6 +44,8 @@ pub struct Approvable {
     pub returned: i64,
     /// What the learner shows for a bank transfer.
     pub proof: Option<ProofOfPayment>,
+    /// What was told of its money that is not proven.
+    pub doubt: Option<Doubt>,
     /// The sum that the person saw on a bank statement.
     pub seen: Option<Money>,
 }
@@ -251,7 +253,7 @@ impl Draft<'_> {
             _ => None,
         };
         let doubted = |attempt: &Attempt| {
-            let doubt = attempt.doubt.filter(|_| attempt.payment.is_none());
+            let doubt = attempt.open_doubt().map(|doubt| doubt.reason);
             doubt.is_some_and(|doubt| waits.is_none_or(|reason| reason == doubt)) && fits(attempt)
         };
         self.case.attempts.iter().rposition(doubted)
@@ -320,11 +322,7 @@ impl Draft<'_> {
                 self.grant(at, GrantSource::Approval { by, payment });
                 self.count(at);
             }
-            Choice::Ahead(Some(at)) => {
-                let terms = self.case.attempts[at].terms.clone();
-                self.settle_doubt(at);
-                self.grant_ahead(by, &terms);
-            }
+            Choice::Ahead(Some(at)) => self.grant_accepted(at, by),
             Choice::Ahead(None) => {
                 let terms = self.case.enrollment.terms.clone();
                 self.grant_ahead(by, &terms);
@@ -333,9 +331,13 @@ impl Draft<'_> {
         }
     }
 
-    /// A person decided about money that was told of and is not proven.
-    pub(super) fn settle_doubt(&mut self, at: usize) {
-        if self.case.attempts[at].doubt.take().is_some() {
+    /// A person turns money down that was told of and is not proven.
+    pub(super) fn refuse_doubt(&mut self, at: usize) {
+        if let Some(doubt) = self.case.attempts[at].open_doubt() {
+            self.case.attempts[at].doubt = Some(Doubt {
+                verdict: Verdict::Refused,
+                ..doubt
+            });
             self.touch_attempt(at);
         }
     }
@@ -353,6 +355,7 @@ impl Draft<'_> {
             money: attempt.and_then(|attempt| attempt.payment),
             returned: attempt.map_or(0, Attempt::returned),
             proof: attempt.and_then(|attempt| attempt.proof.clone()),
+            doubt: attempt.and_then(|attempt| attempt.doubt),
             seen,
         }
     }

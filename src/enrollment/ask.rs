@@ -74,7 +74,7 @@ impl Ask<'_> {
         if !status.is_open() && case.enrollment.is_ended_by_school() {
             return Asked::Ended;
         }
-        if case.confirming {
+        if case.confirming.is_some() {
             return Asked::Confirming;
         }
         if let Some(reason) = self.held(case, purpose) {
@@ -95,6 +95,7 @@ impl Ask<'_> {
             );
             (waits || attempt.is_resumable())
                 && attempt.is_for(self.offer, purpose, self.declared)
+                && !attempt.is_turned_down()
                 // A transfer that is proven waits for as long as it takes.
                 && (attempt.proof.is_some() || !rules.is_stale(case, attempt, now))
                 && !case.is_superseded(attempt)

@@ -1,4 +1,4 @@
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::command::Command;
 use super::draft::Draft;
@@ -16,6 +16,9 @@ use crate::payment::{
 use crate::reason::{HoldReason, Note};
 use crate::record::{Basis, Fact};
 
+/// How often it is noted that a learner goes on with the same attempt.
+const A_DAY: TimeDelta = TimeDelta::days(1);
+
 /// An enrollment with its attempts and the learner's grants for the course, as
 /// loaded together.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,8 +29,8 @@ pub struct Case {
     pub attempts: Vec<Attempt>,
     /// The learner's grants for the course, oldest first.
     pub grants: Vec<Grant>,
-    /// Whether a delivery for it waits in the inbox.
-    pub confirming: bool,
+    /// Since when a delivery for it waits in the inbox, if one does.
+    pub confirming: Option<DateTime<Utc>>,
 }
 
 impl Case {
@@ -82,7 +85,7 @@ impl Case {
             enrollment,
             attempts: Vec::new(),
             grants,
-            confirming: false,
+            confirming: None,
         };
         let mut draft = Draft::new(case, step, ids, true);
         draft.record(Fact::EnrollmentCreated { price, declared });
@@ -135,10 +138,16 @@ impl Case {
         let mut draft = self.draft(step);
         let at = draft.index_of(reference)?;
         let by_transfer = opening.declared == Method::BankTransfer;
-        draft.wish_again()?;
+        let latest = draft.case.latest_attempt();
+        let is_latest = latest.is_some_and(|latest| latest.reference == *reference);
+        let opened = draft.wish_again()?;
         draft.ask_today(opening);
+        let resumed = by_transfer && draft.move_attempt(at, AttemptEvent::Resumed)?;
+        let recent = draft.now - draft.case.attempts[at].asked_at < A_DAY;
+        if opened || resumed || !is_latest || !recent {
+            draft.ask_again(Some(at));
+        }
         if by_transfer {
-            draft.move_attempt(at, AttemptEvent::Resumed)?;
             draft.rule(&Command::Hold(HoldReason::BankTransfer))?;
         }
         Ok(draft.finish_if_any())
@@ -154,6 +163,8 @@ impl Case {
         if !draft.case.enrollment.status.is_open() {
             draft.rule(&Command::Reopen)?;
             draft.hold_what_waits()?;
+        } else if draft.case.enrollment.is_left_by_learner() && draft.wish_again()? {
+            draft.ask_again(None);
         }
         Ok(draft.finish_if_any())
     }
@@ -252,7 +263,7 @@ impl Case {
             } else if attempt.is_open_transfer() {
                 draft.move_attempt(at, AttemptEvent::Abandoned)?;
             }
-            draft.settle_doubt(at);
+            draft.refuse_doubt(at);
         }
         Ok(draft.finish_if_any())
     }
@@ -263,9 +274,9 @@ impl Case {
     /// [`CaseError::Vetoed`].
     pub fn withdraw(self, step: &Step<'_>) -> Result<Applied, CaseError> {
         let mut draft = self.draft(step);
-        // Leaving undoes nothing that the school did.
-        if draft.case.enrollment.is_ended_by_school() && draft.close_again()? {
-            return Ok(draft.finish_if_any());
+        // Leaving undoes nothing that the school did, and takes no money out of sight.
+        if draft.case.enrollment.is_ended_by_school() {
+            return Ok(draft.finish(Effect::Nothing));
         }
         if let Ruling::Move(..) = draft.rule(&Command::Withdraw)? {
             let id = draft.case.enrollment.id;
@@ -393,8 +404,9 @@ impl Case {
         now.max(self.enrollment.updated_at)
     }
 
-    /// The newest attempt. One that was brought over is as old as it was in the other system.
+    /// The attempt that was asked for last. One that was brought over is as old as it was in the
+    /// other system.
     pub fn latest_attempt(&self) -> Option<&Attempt> {
-        self.attempts.iter().max_by_key(|it| it.created_at)
+        self.attempts.iter().max_by_key(|it| it.asked_at)
     }
 }

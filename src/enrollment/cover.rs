@@ -57,7 +57,7 @@ impl Case {
             .any(|grant| self.waits_for_money_of(grant, attempt, now));
         let other = |grant: &Grant| {
             counts(grant)
-                && grant.source.payment() != Some(&attempt.reference)
+                && !attempt.gave(grant)
                 && !self.is_ahead(grant)
                 // More time behind what a person gave ahead of this money does not replace it.
                 && !(awaited && self.is_apart_from_first(grant))
@@ -102,9 +102,12 @@ impl Case {
 
     /// Whether a person gave all that an attempt buys ahead of a payment that is still to come.
     pub fn is_approved_ahead(&self, attempt: &Attempt, now: DateTime<Utc>) -> bool {
-        let gives = |grant: &Grant| grant.gives_all(&attempt.terms) && grant.is_to_come(now);
+        let gives = |grant: &Grant| match attempt.accepted() {
+            Some(accepted) => grant.id == accepted,
+            None => grant.gives_all(&attempt.terms) && !self.is_accepted(grant),
+        };
         self.own_grants()
-            .any(|grant| self.is_ahead(grant) && gives(grant))
+            .any(|grant| self.is_ahead(grant) && grant.is_to_come(now) && gives(grant))
     }
 
     /// Whether a grant that a person gave ahead of any payment is what an attempt pays for. More
@@ -115,10 +118,29 @@ impl Case {
         attempt: &Attempt,
         now: DateTime<Utc>,
     ) -> bool {
-        self.is_ahead(grant)
-            && grant.is_to_come(now)
-            && grant.is_on(&attempt.terms)
-            && matches!(attempt.purpose, Purpose::First | Purpose::Upgrade)
+        let fits = match attempt.accepted() {
+            Some(accepted) => grant.id == accepted,
+            None => {
+                grant.is_on(&attempt.terms)
+                    && matches!(attempt.purpose, Purpose::First | Purpose::Upgrade)
+                    && !self.is_accepted(grant)
+            }
+        };
+        self.is_ahead(grant) && grant.is_to_come(now) && fits
+    }
+
+    /// Whether a grant was given for an attempt ahead of the proof of its money.
+    fn is_accepted(&self, grant: &Grant) -> bool {
+        self.attempts
+            .iter()
+            .any(|it| it.accepted() == Some(grant.id))
+    }
+
+    /// Whether money of an attempt opens nothing by itself: somebody closed the enrollment before it
+    /// came, or turned this very money down, or the learner was erased.
+    pub fn is_shut_for(&self, attempt: &Attempt) -> bool {
+        let enrollment = &self.enrollment;
+        enrollment.closed.is_some() || enrollment.is_erased() || attempt.is_turned_down()
     }
 
     /// Whether a grant was bought as more time, or as the same once more.

@@ -11,7 +11,9 @@ use super::status::{Closed, Status};
 use super::step::{Applied, CaseError, Effect, Proposal, Step};
 use super::timer::{Timer, TimerKey};
 use crate::ids::{IdRun, Reference};
-use crate::payment::{AttemptEvent, AttemptStatus, AttemptStep, PayLink, Payment, Standing};
+use crate::payment::{
+    AttemptEvent, AttemptStatus, AttemptStep, PayLink, Payment, Standing, Verdict,
+};
 use crate::reason::{HoldReason, Note};
 use crate::record::{Basis, Fact, Record};
 
@@ -28,6 +30,8 @@ pub(super) struct Draft<'s> {
     pub(super) timers: Vec<Timer>,
     due_before: Option<DateTime<Utc>>,
     pub(super) granted: bool,
+    /// Whether what was lent lives on between two moves of one step.
+    pub(super) keeps_lent: bool,
 }
 
 impl<'s> Draft<'s> {
@@ -49,6 +53,7 @@ impl<'s> Draft<'s> {
             timers: Vec::new(),
             due_before,
             granted: false,
+            keeps_lent: false,
         }
     }
 
@@ -188,7 +193,9 @@ impl<'s> Draft<'s> {
             return Ok(());
         }
         self.learn_link(at, basis.as_deref());
-        self.case.attempts[at].doubt = None;
+        let attempt = &mut self.case.attempts[at];
+        // What a person said to it holds once it is proven.
+        attempt.doubt = attempt.doubt.filter(|it| it.verdict != Verdict::Open);
         self.case.attempts[at].payment = Some(payment);
         self.timers.push(Timer {
             key: TimerKey::Attempt(self.case.attempts[at].reference.clone()),
@@ -350,13 +357,14 @@ impl<'s> Draft<'s> {
         self.case.enrollment.waits_on = waits.and_then(|_| self.would_approve());
         let before = std::mem::replace(&mut self.case.enrollment.waits_for, waits);
         let queued = |status: &Status| matches!(status, Status::AwaitingApproval { .. });
-        let told = self.records.iter().any(|record| match &record.fact {
-            Fact::EnrollmentMoved { from, to, .. } => {
-                queued(to) || (waits.is_none() && queued(from))
-            }
-            _ => false,
+        let moves = self.records.iter().filter_map(|record| match &record.fact {
+            Fact::EnrollmentMoved { from, to, .. } => Some((queued(from), queued(to))),
+            _ => None,
         });
-        if before != waits && !told {
+        // Whoever hears that it left the queue takes it for decided.
+        let (came, left) = moves.fold((false, false), |_, (from, to)| (to, from && !to));
+        let told = came || (waits.is_none() && left);
+        if (before != waits || (left && waits.is_some())) && !told {
             self.record(Fact::ReviewChanged { reason: waits });
         }
     }

@@ -23,7 +23,10 @@ impl Case {
             self.enrollment.status,
             Status::AwaitingPayment | Status::AwaitingApproval { .. }
         );
-        let held = self.attempts.iter().any(|it| it.held_back().is_some());
+        let held = self
+            .attempts
+            .iter()
+            .any(|it| it.held_back().is_some() || it.waits().is_some());
         !waits && !held && !self.grants.iter().filter(own).any(live)
     }
 

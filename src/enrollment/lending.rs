@@ -9,7 +9,7 @@ use super::status::Status;
 use super::step::CaseError;
 use crate::access::{Cover, EndReason, Grant, GrantSource, GrantState, Terms, cover};
 use crate::ids::{GrantId, PersonId, Reference};
-use crate::payment::{Attempt, Purpose, Standing};
+use crate::payment::{Attempt, Purpose, Standing, Verdict};
 use crate::reason::HoldReason;
 use crate::record::Fact;
 
@@ -18,6 +18,9 @@ impl Draft<'_> {
     /// until money is seen: whoever enrolls again and again borrows nothing more.
     pub(super) fn lend_or_end(&mut self, from: &Status, to: &Status) {
         let waits = |status: &Status| matches!(status, Status::AwaitingApproval { .. });
+        if self.keeps_lent {
+            return;
+        }
         if waits(from) && !waits(to) {
             self.end_grants(EndReason::Decided, |grant| {
                 grant.source == GrantSource::Provisional
@@ -104,6 +107,20 @@ impl Draft<'_> {
         self.add_grant(source, terms, start);
     }
 
+    /// Gives what an attempt buys ahead of the proof of its money, as that would give it.
+    pub(super) fn grant_accepted(&mut self, at: usize, by: PersonId) {
+        let attempt = &self.case.attempts[at];
+        let (terms, start) = (attempt.terms.clone(), self.start(attempt));
+        let source = GrantSource::Ahead { by, payment: None };
+        let known = self.case.grants.len();
+        self.add_grant(source, &terms, start);
+        let grant = self.case.grants.get(known).map(|grant| grant.id);
+        if let (Some(grant), Some(doubt)) = (grant, &mut self.case.attempts[at].doubt) {
+            doubt.verdict = Verdict::Accepted(grant);
+            self.touch_attempt(at);
+        }
+    }
+
     /// Lets a grant that a person gave ahead of any payment rest on the one that came for it, if
     /// it gives just what that buys. More time, and the same once more, are apart from that.
     pub(super) fn rebase(&mut self, at: usize) -> bool {
@@ -151,8 +168,7 @@ impl Draft<'_> {
     /// What other grants give now, without a gap, of the same as an attempt; only some are looked
     /// at.
     fn before(&self, attempt: &Attempt, counts: impl Fn(&Grant) -> bool) -> Option<Cover> {
-        let other =
-            |grant: &Grant| counts(grant) && grant.source.payment() != Some(&attempt.reference);
+        let other = |grant: &Grant| counts(grant) && !attempt.gave(grant);
         let terms = for_any_time(&attempt.terms);
         cover(&self.case.grants, other, &terms, self.now)
     }
@@ -184,8 +200,7 @@ impl Draft<'_> {
         let mut renewals: Vec<(usize, Attempt)> = Vec::new();
         for (at, grant) in self.case.grants.iter().enumerate() {
             let bought = |attempt: &&Attempt| {
-                matches!(attempt.purpose, Purpose::Renewal { .. })
-                    && grant.source.payment() == Some(&attempt.reference)
+                matches!(attempt.purpose, Purpose::Renewal { .. }) && attempt.gave(grant)
             };
             if grant.is_to_come(self.now)
                 && let Some(attempt) = self.case.attempts.iter().find(bought)

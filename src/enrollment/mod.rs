@@ -145,6 +145,16 @@ impl Enrollment {
         self.status == ended.clone().into() || self.closed.as_deref() == Some(&ended)
     }
 
+    /// Whether the learner left, or their money went back, and nothing but money that came since
+    /// waits.
+    pub fn is_left_by_learner(&self) -> bool {
+        let by_learner = |why| matches!(why, WithdrawReason::Left | WithdrawReason::MoneyBack);
+        match self.closed.as_deref() {
+            Some(Closed::Withdrawn { why }) => by_learner(*why),
+            Some(Closed::Rejected { .. }) | None => false,
+        }
+    }
+
     /// Whether its learner was erased.
     pub fn is_erased(&self) -> bool {
         self.email.as_str() == erase::NOWHERE

@@ -1,5 +1,7 @@
 //! What money does to an enrollment.
 
+use chrono::{DateTime, TimeDelta, Utc};
+
 use super::command::Command;
 use super::cover::Covering;
 use super::draft::Draft;
@@ -10,14 +12,30 @@ use crate::access::{Grant, GrantSource, cover};
 use crate::approval::{Decision, sum_differs};
 use crate::evidence::{Finding, Grade};
 use crate::ids::{Email, PersonId, Reference, Title};
-use crate::payment::{Attempt, Method, Offer, Payment, ProviderStatus, Purpose, Standing};
+use crate::payment::{
+    Attempt, Doubt, Method, Offer, Payment, ProviderStatus, Purpose, Standing, Verdict,
+};
 use crate::reason::{HoldReason, MoneyOutcome, Note, Severity};
 use crate::record::{Basis, Fact};
 
 /// Attempts one enrollment may have.
 const MAX_ATTEMPTS: usize = 100;
+/// What tells two times apart in every store.
+const A_MOMENT: TimeDelta = TimeDelta::microseconds(1);
 
 impl Draft<'_> {
+    /// Notes that the learner asked for the course again, and goes on with what there is.
+    pub(super) fn ask_again(&mut self, at: Option<usize>) {
+        if let Some(at) = at {
+            let others = self.case.attempts.iter().map(|it| it.asked_at + A_MOMENT);
+            let asked_at = others.fold(self.now, DateTime::max);
+            self.case.attempts[at].asked_at = asked_at;
+            self.touch_attempt(at);
+        }
+        let reference = at.map(|at| self.case.attempts[at].reference.clone());
+        self.record(Fact::AskedAgain { reference });
+    }
+
     /// Takes what the learner asks for as the offer of today.
     pub(super) fn ask_today(&mut self, opening: Opening) {
         let Opening {
@@ -146,8 +164,8 @@ impl Draft<'_> {
             Decision::Approve(_) if covering == Some(Covering::Given) && !keeps => {
                 HoldReason::AccessCovered
             }
-            // Money that came after it was closed opens it no more than other such money does.
-            Decision::Approve(_) if self.case.enrollment.closed.is_some() => HoldReason::LateMoney,
+            // Money that came after somebody closed it, or turned this very money down.
+            Decision::Approve(_) if self.case.is_shut_for(attempt) => HoldReason::LateMoney,
             Decision::Approve(cause) => match self.rule(&Command::PaymentConfirmed(cause)) {
                 Ok(Ruling::Move(Transition::LateMoneyHeld, _)) => HoldReason::LateMoney,
                 Ok(_) => {
@@ -189,6 +207,7 @@ impl Draft<'_> {
         basis: Box<Basis>,
     ) -> Result<Effect, CaseError> {
         let decision = basis.decision;
+        let doubted = self.case.attempts[at].open_doubt();
         let welcome = matches!(self.case.enrollment.status, Status::Approved { .. })
             && reason.severity() < Severity::Error
             && !matches!(decision, Decision::Return(_) | Decision::Refuse(_))
@@ -213,10 +232,13 @@ impl Draft<'_> {
             },
             Some(basis),
         )?;
+        // It waits no more for being unproven.
+        self.release(doubted.map(|doubt| doubt.reason))?;
         if matches!(standing, Standing::RefundDue(_)) {
             return Ok(Effect::Held(reason));
         }
-        if matches!(decision, Decision::Refuse(_)) {
+        // A policy says nothing against what a person, or the learner, said.
+        if matches!(decision, Decision::Refuse(_)) && self.case.enrollment.closed.is_none() {
             // A refusal by the law (the enrollment is approved) leaves the money held.
             let refused = self.rule(&Command::Reject(Note::from("The payment was turned down.")));
             if refused.is_ok() {
@@ -234,7 +256,9 @@ impl Draft<'_> {
         reason: HoldReason,
         basis: Box<Basis>,
     ) -> Result<Effect, CaseError> {
-        self.note_doubt(reference, reason)?;
+        if !self.note_doubt(reference, reason, self.now)? {
+            return Ok(Effect::Nothing);
+        }
         if let Some(record) = self.records.last_mut() {
             record.basis = Some(basis);
         }
@@ -242,20 +266,36 @@ impl Draft<'_> {
         Ok(Effect::Held(reason))
     }
 
-    /// Puts down that money was told of which is not proven.
+    /// Puts down that money was told of which is not proven; `false` when a person decided about
+    /// that already.
     pub(super) fn note_doubt(
         &mut self,
         reference: &Reference,
         reason: HoldReason,
-    ) -> Result<(), CaseError> {
+        heard: DateTime<Utc>,
+    ) -> Result<bool, CaseError> {
         let at = self.index_of(reference)?;
-        self.case.attempts[at].doubt = Some(reason);
-        self.touch_attempt(at);
+        let (case, now) = (&self.case, self.now);
+        let attempt = &case.attempts[at];
+        let decided = attempt.doubt.is_some_and(|it| it.verdict != Verdict::Open);
+        if decided || case.is_approved_ahead(attempt, now) {
+            return Ok(false);
+        }
+        if attempt.payment.is_none() {
+            let known = attempt.open_doubt();
+            let doubt = Doubt {
+                reason: known.map_or(reason, |known| known.reason.max(reason)),
+                since: known.map_or(heard, |known| known.since.min(heard)),
+                verdict: Verdict::Open,
+            };
+            self.case.attempts[at].doubt = Some(doubt);
+            self.touch_attempt(at);
+        }
         self.record(Fact::PaymentDoubted {
             reference: reference.clone(),
             reason,
         });
-        Ok(())
+        Ok(true)
     }
 
     /// Who gave the live access, ahead of any payment, that this attempt would pay for. Another
@@ -264,16 +304,23 @@ impl Draft<'_> {
         let attempt = &self.case.attempts[at];
         let now = self.now();
         let ahead = |grant: &Grant| self.case.is_ahead(grant);
+        let awaited = |grant: &&Grant| attempt.accepted() == Some(grant.id) && ahead(grant);
+        if let Some(grant) = self.case.own_grants().find(awaited) {
+            return ahead_by(grant);
+        }
         let first = |it: &Attempt| matches!(it.purpose, Purpose::First | Purpose::Upgrade);
-        if !first(attempt) || self.case.carrying().any(first) {
+        if !first(attempt) || attempt.is_turned_down() || self.case.carrying().any(first) {
             return None;
         }
         cover(&self.case.grants, ahead, &attempt.terms, now)?;
-        self.case
-            .own_grants()
-            .find_map(|grant| match &grant.source {
-                GrantSource::Ahead { by, payment: None } => Some(by.clone()),
-                _ => None,
-            })
+        self.case.own_grants().find_map(ahead_by)
+    }
+}
+
+/// Who gave a grant ahead of any payment, if somebody did.
+fn ahead_by(grant: &Grant) -> Option<PersonId> {
+    match &grant.source {
+        GrantSource::Ahead { by, payment: None } => Some(by.clone()),
+        _ => None,
     }
 }

@@ -66,7 +66,7 @@ impl Case {
         })
     }
 
-    /// When the offer of an attempt was made last: with it, or later, for as much access or more
+    /// When the offer of an attempt was made last: when it was asked for last, or later, for as much access or more
     /// and no more money.
     pub(super) fn last_offered(&self, attempt: &Attempt) -> DateTime<Utc> {
         let as_good = |other: &&Attempt| {
@@ -75,8 +75,8 @@ impl Case {
                 && !self.is_brought_over(other)
         };
         let offered = self.attempts.iter().filter(as_good);
-        let last = offered.map(|other| other.created_at).max();
-        last.unwrap_or(attempt.created_at)
+        let last = offered.map(|other| other.asked_at).max();
+        last.unwrap_or(attempt.asked_at)
     }
 }
 

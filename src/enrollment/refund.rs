@@ -260,8 +260,11 @@ impl Draft<'_> {
             payment.standing = standing;
         }
         self.lapse()?;
-        if let Standing::Held(reason) = standing {
-            self.rule_hold(reason)?;
+        match standing {
+            Standing::Held(reason) => self.rule_hold(reason)?,
+            // What came beside it meanwhile buys no more than it gives.
+            Standing::Counted => self.count(at),
+            Standing::Kept | Standing::RefundDue(_) | Standing::Returned => {}
         }
         Ok(self.finish(Effect::Changed))
     }

@@ -1,5 +1,7 @@
 //! What an auditor may mend by itself, and what a person is asked about instead of it.
 
+use chrono::{DateTime, Utc};
+
 use super::case::Case;
 use super::status::Status;
 use super::step::{Applied, CaseError, Effect, Step};
@@ -64,18 +66,25 @@ impl Case {
         self.attempts.iter().position(unserved).filter(|_| approved)
     }
 
-    /// The provider could not be brought to confirm a payment that a callback told of: a
-    /// person is asked. No money is moved by it.
+    /// The provider could not be brought to confirm a payment that a callback told of at this
+    /// time: a person is asked, unless one decided about it before. No money is moved by it.
     ///
     /// # Errors
     /// [`CaseError::UnknownAttempt`].
-    pub fn unconfirmed(self, reference: &Reference, step: &Step<'_>) -> Result<Applied, CaseError> {
+    pub fn unconfirmed(
+        self,
+        reference: &Reference,
+        heard: DateTime<Utc>,
+        step: &Step<'_>,
+    ) -> Result<Applied, CaseError> {
         let mut draft = self.draft(step);
         let at = draft.index_of(reference)?;
         if draft.case.attempts[at].payment.is_some() {
             return Ok(draft.finish(Effect::Nothing));
         }
-        draft.note_doubt(reference, HoldReason::Unconfirmed)?;
+        if !draft.note_doubt(reference, HoldReason::Unconfirmed, heard)? {
+            return Ok(draft.finish(Effect::Nothing));
+        }
         draft.rule_hold(HoldReason::Unconfirmed)?;
         Ok(draft.finish(Effect::Held(HoldReason::Unconfirmed)))
     }

@@ -139,20 +139,23 @@ impl Draft<'_> {
             true => Command::Refund,
             false => Command::Release,
         };
+        let asked = self.case.transfers().next().is_some();
+        // What is lent for a transfer lives on while that waits.
+        self.keeps_lent = asked;
         let money_back = Closed::Withdrawn {
             why: WithdrawReason::MoneyBack,
         };
         let went_back = self.case.enrollment.closed.as_deref() == Some(&money_back);
-        match self.close_again()? {
-            true if !went_back => return Ok(()),
-            true => {}
-            false => drop(self.rule(&last)?),
+        let closed = self.close_again()?;
+        if !closed {
+            self.rule(&last)?;
         }
-        let asked = self.case.transfers().next().is_some();
-        match asked {
+        let held = match asked && (!closed || went_back) {
             true => self.rule_hold(HoldReason::BankTransfer),
             false => Ok(()),
-        }
+        };
+        self.keeps_lent = false;
+        held
     }
 
     /// Closes what was closed before money came that waited since; `false` for another.
@@ -166,13 +169,12 @@ impl Draft<'_> {
     }
 
     /// The learner asks for the course anew: what closed the enrollment before is over, unless the
-    /// school ended the access.
-    pub(super) fn wish_again(&mut self) -> Result<(), CaseError> {
+    /// school ended the access. `false` when nothing did.
+    pub(super) fn wish_again(&mut self) -> Result<bool, CaseError> {
         if self.case.enrollment.is_ended_by_school() {
             return Err(CaseError::Refused(Refusal::EndedBySchool));
         }
-        self.case.enrollment.closed = None;
-        Ok(())
+        Ok(self.case.enrollment.closed.take().is_some())
     }
 
     pub(super) fn suspend_grants(&mut self, why: Reversal, fits: impl Fn(&Grant) -> bool) {

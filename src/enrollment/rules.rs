@@ -203,13 +203,13 @@ impl HouseRules {
             }
             _ => return None,
         };
-        latest.created_at.checked_add_signed(chrono_of(term)?)
+        latest.asked_at.checked_add_signed(chrono_of(term)?)
     }
 
     /// When a bank transfer that never came is given up; not at all if it is proven.
     pub(super) fn transfer_until(&self, attempt: &Attempt) -> Option<DateTime<Utc>> {
         let term = self.transfer_expiry.filter(|_| attempt.proof.is_none())?;
-        attempt.created_at.checked_add_signed(chrono_of(term)?)
+        attempt.asked_at.checked_add_signed(chrono_of(term)?)
     }
 
     /// Whether the offer of an attempt was made so long ago that an enrollment for it alone would

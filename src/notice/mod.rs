@@ -9,7 +9,7 @@ mod preferences;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::enrollment::Status;
+use crate::enrollment::{Status, Transition};
 use crate::ids::{EnrollmentId, RecordId, Reference};
 use crate::payment::Standing;
 use crate::reason::{ApprovalCause, HoldReason, Note, Severity, words};
@@ -46,7 +46,11 @@ impl NoticeKind {
     /// What kind of notice this fact is, if it is one.
     pub fn of(fact: &Fact) -> Option<Self> {
         match fact {
-            Fact::EnrollmentMoved { from, to, .. } => match to {
+            Fact::EnrollmentMoved {
+                from,
+                to,
+                transition,
+            } => match to {
                 Status::AwaitingApproval { .. } => Some(Self::ApprovalNeeded),
                 // Known before: here, or in the system that it was brought over from.
                 Status::Approved {
@@ -54,6 +58,8 @@ impl NoticeKind {
                 } => None,
                 Status::Approved { .. } if matches!(from, Status::Approved { .. }) => None,
                 Status::Approved { .. } => Some(Self::Approved),
+                // Known before: money that came since is gone.
+                Status::Rejected { .. } if *transition == Transition::ClosedAgain => None,
                 Status::Rejected { .. } => Some(Self::Rejected),
                 Status::AwaitingPayment | Status::Expired | Status::Withdrawn { .. } => None,
             },

@@ -1,5 +1,6 @@
 //! Methods, attempts to pay, and the provider's status words.
 
+mod doubt;
 mod proof;
 mod purpose;
 mod refund;
@@ -10,12 +11,13 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::access::Terms;
+use crate::access::{Grant, Terms};
 use crate::evidence::Grade;
-use crate::ids::{CourseId, EnrollmentId, LearnerId, PayLinkId, Reference, Title};
+use crate::ids::{CourseId, EnrollmentId, GrantId, LearnerId, PayLinkId, Reference, Title};
 use crate::money::Money;
 use crate::reason::{HoldReason, words};
 
+pub use doubt::{Doubt, Verdict};
 pub use proof::{ProofError, ProofOfPayment};
 pub use purpose::{Offer, Purpose};
 pub use refund::{Refund, RefundState, Reversal};
@@ -194,13 +196,14 @@ pub struct Attempt {
     pub refunds: Vec<Refund>,
     /// What the learner shows for a bank transfer.
     pub proof: Option<ProofOfPayment>,
-    /// Why a person is asked about money that was told of, and not proven; `None` once it is
-    /// proven, or a person decided.
-    pub doubt: Option<HoldReason>,
+    /// What is known of money that was told of and is not proven.
+    pub doubt: Option<Doubt>,
     /// What the money did before the payer's bank took it back.
     pub before_reversal: Option<Standing>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
+    /// When the learner asked for it last: they may go on with one that there is.
+    pub asked_at: DateTime<Utc>,
 }
 
 impl Attempt {
@@ -231,6 +234,7 @@ impl Attempt {
             doubt: None,
             before_reversal: None,
             created_at: now,
+            asked_at: now,
         }
     }
 
@@ -259,8 +263,39 @@ impl Attempt {
     pub fn waits(&self) -> Option<HoldReason> {
         match self.is_held() {
             true => self.held_back(),
-            false => self.doubt.filter(|_| self.payment.is_none()),
+            false => self.open_doubt().map(|doubt| doubt.reason),
         }
+    }
+
+    /// What was told of its money and is not proven, as long as that waits for a person.
+    pub fn open_doubt(&self) -> Option<Doubt> {
+        let doubt = self.doubt.filter(|_| self.payment.is_none());
+        doubt.filter(|doubt| doubt.verdict == Verdict::Open)
+    }
+
+    /// Whether a person turned its money down before that was proven.
+    pub fn is_turned_down(&self) -> bool {
+        self.doubt.is_some_and(|it| it.verdict == Verdict::Refused)
+    }
+
+    /// The grant that a person gave for it ahead of the proof of its money.
+    pub(crate) fn accepted(&self) -> Option<GrantId> {
+        match self.doubt?.verdict {
+            Verdict::Accepted(grant) => Some(grant),
+            Verdict::Open | Verdict::Refused => None,
+        }
+    }
+
+    /// Whether a grant is what it bought, or what a person gave for it ahead of the proof.
+    pub(crate) fn gave(&self, grant: &Grant) -> bool {
+        grant.source.payment() == Some(&self.reference) || self.accepted() == Some(grant.id)
+    }
+
+    /// When its money was heard of first, if it was.
+    pub(crate) fn heard_at(&self) -> Option<DateTime<Utc>> {
+        let told = self.doubt.map(|doubt| doubt.since);
+        let came = self.payment.map(|payment| payment.at);
+        [told, came].into_iter().flatten().min()
     }
 
     /// Whether it is a bank transfer that nobody has seen yet.

@@ -4,7 +4,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::store::StoreError;
-use crate::enrollment::Status;
+use crate::enrollment::{Enrollment, Status};
 use crate::ids::{CourseId, Email, LearnerId, Reference, Title};
 use crate::payment::{Attempt, AttemptStatus, Method, Standing};
 use crate::reason::{HoldReason, MoneyOutcome};
@@ -175,9 +175,10 @@ impl AwkwardMoney {
     ];
 
     /// Whether this money belongs in the list: it is to be given back, or is held for one of
-    /// [`REASONS`](Self::REASONS), or is held while its enrollment waits for nobody.
-    pub(crate) fn is_awkward(attempt: &Attempt, waits_for: Option<HoldReason>) -> bool {
-        let waits = waits_for.is_some();
+    /// [`REASONS`](Self::REASONS), or is held and not what a person is shown in the queue.
+    pub(crate) fn is_awkward(attempt: &Attempt, enrollment: &Enrollment) -> bool {
+        let waits = enrollment.waits_for.is_some()
+            && enrollment.waits_on.as_ref() == Some(&attempt.reference);
         attempt.held_back().is_some_and(|reason| {
             let standing = attempt.payment.map(|payment| payment.standing);
             !waits

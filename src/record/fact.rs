@@ -43,6 +43,11 @@ pub enum Fact {
     },
     /// The learner's address or the course's title is another now.
     DetailsChanged,
+    /// The learner asked for the course again, and goes on with what there is.
+    AskedAgain {
+        /// The attempt that they go on with; `None` when money of theirs waits.
+        reference: Option<Reference>,
+    },
     /// An enrollment that gives access waits for a person too, or no longer does.
     ReviewChanged {
         /// Why it waits.
@@ -322,6 +327,7 @@ impl Fact {
             Self::EnrollmentMoved { .. }
             | Self::EnrollmentRevised { .. }
             | Self::DetailsChanged
+            | Self::AskedAgain { .. }
             | Self::ReviewChanged { .. } => "enrollment_updated",
             Self::AttemptStarted { .. } => "payment_started",
             Self::AttemptMoved {

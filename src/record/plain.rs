@@ -48,6 +48,10 @@ impl Fact {
             Self::DetailsChanged => {
                 "The learner's address or the course's title changed.".to_owned()
             }
+            Self::AskedAgain { reference } => match reference {
+                Some(reference) => format!("Asked for the course again; goes on with {reference}."),
+                None => "Asked for the course again; money of theirs waits.".to_owned(),
+            },
             Self::ReviewChanged { reason } => match reason {
                 Some(reason) => {
                     format!("Waits for a person, beside the access: {}.", words(reason))

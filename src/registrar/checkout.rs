@@ -235,7 +235,7 @@ impl Registrar {
                 },
             });
         }
-        if case.confirming {
+        if case.confirming.is_some() {
             return Some(NextStep::Confirming);
         }
         if let Status::AwaitingApproval { reason } = &case.enrollment.status

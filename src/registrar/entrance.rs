@@ -116,7 +116,7 @@ impl Registrar {
             enrollment: case
                 .as_ref()
                 .map(|case| (&case.enrollment.status, case.attempts.as_slice())),
-            confirming: case.as_ref().is_some_and(|case| case.confirming),
+            confirming: case.as_ref().is_some_and(|case| case.confirming.is_some()),
             access: &access,
         });
         let enrollment = case.as_ref().map(|case| &case.enrollment);

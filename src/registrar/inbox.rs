@@ -158,7 +158,7 @@ impl Registrar {
             let enrollment = case.map(|case| tracing::field::display(case.enrollment.id));
             tracing::error!(enrollment, "a payment is given up on; it needs a person");
             let mut change = match case {
-                Some(case) => self.hand_over(incoming, case, &cause)?,
+                Some(case) => self.hand_over(incoming, case, (&cause, entry.received_at))?,
                 None => Change::default(),
             };
             change.inbox = Some(entry);
@@ -205,7 +205,7 @@ impl Registrar {
         &self,
         incoming: &Incoming<'_>,
         case: &Case,
-        cause: &Note,
+        (cause, heard): (&Note, DateTime<Utc>),
     ) -> Result<Change, Error> {
         let (reference, link) = (
             incoming.notification.reference_text(),
@@ -217,7 +217,7 @@ impl Registrar {
         let note = Some(cause.clone());
         let step = self.step(&Actor::System, Source::SystemAutomatic, &note, incoming.now);
         let reference = attempt.reference.clone();
-        Ok(case.clone().unconfirmed(&reference, &step)?.change)
+        Ok(case.clone().unconfirmed(&reference, heard, &step)?.change)
     }
 
     /// Every race was lost, or the store refuses the change: keep the delivery for the worker.

@@ -178,7 +178,7 @@ impl Worker {
         let now = registrar.now();
         let is_unpaid = rules.unpaid_until(&case).is_some_and(|until| until <= now);
         // It must not expire while nobody knows whether it is paid; access that is over ends.
-        let mut unknown = (is_unpaid && case.confirming).then_some(now + POSTPONED);
+        let mut unknown = (is_unpaid && case.confirming.is_some()).then_some(now + POSTPONED);
         if is_unpaid && unknown.is_none() && inner.provider.is_some() {
             let open = case.attempts.iter().rev().filter(|attempt| {
                 let still = rules.reconciliation.until;

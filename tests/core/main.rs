@@ -15,6 +15,7 @@ mod alerts;
 mod any_order;
 mod architecture;
 mod attack2;
+mod attack3;
 mod attacks;
 mod auditor;
 mod awkward_money;

@@ -79,11 +79,12 @@ impl State {
             .and_then(|kept| waits(&kept.entry));
         let after = waits(&entry);
         if before != after {
+            let waiting = (entry.received_at, entry.key.clone());
             if let Some(row) = before.and_then(|id| self.rows.get_mut(&id)) {
-                row.waiting = row.waiting.saturating_sub(1);
+                row.waiting.retain(|(_, key)| *key != entry.key);
             }
             if let Some(row) = after.and_then(|id| self.rows.get_mut(&id)) {
-                row.waiting += 1;
+                row.waiting.insert(waiting);
             }
         }
         if !entry.state.is_settled() {

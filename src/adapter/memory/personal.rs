@@ -66,7 +66,7 @@ impl State {
             if let Some(row) = self.rows.get_mut(&id) {
                 let course = row.enrollment.course.clone();
                 self.by_subject.insert((pseudonym.clone(), course), id);
-                row.waiting = 0;
+                row.waiting.clear();
             }
             for kept in self.inbox.values_mut() {
                 let entry = &mut kept.entry;

@@ -74,7 +74,7 @@ pub(super) struct Row {
     /// Its own timer, and those of its attempts.
     pub(super) timers: Vec<KeptTimer>,
     /// Deliveries for it that wait.
-    pub(super) waiting: usize,
+    pub(super) waiting: BTreeSet<(DateTime<Utc>, DeliveryKey)>,
 }
 
 pub(super) struct Kept {
@@ -152,7 +152,7 @@ impl State {
             enrollment: row.enrollment.clone(),
             attempts: row.attempts.clone(),
             grants,
-            confirming: row.waiting > 0,
+            confirming: row.waiting.first().map(|(at, _)| *at),
         })
     }
 
@@ -231,7 +231,7 @@ impl State {
             return;
         };
         for attempt in &row.attempts {
-            if AwkwardMoney::is_awkward(attempt, row.enrollment.waits_for) {
+            if AwkwardMoney::is_awkward(attempt, &row.enrollment) {
                 self.awkward.insert(attempt.reference.clone(), id);
             } else if !self.awkward.is_empty() {
                 self.awkward.remove(&attempt.reference);
@@ -304,7 +304,7 @@ impl State {
                     grants: Vec::new(),
                     records: Vec::new(),
                     timers: Vec::new(),
-                    waiting: 0,
+                    waiting: BTreeSet::new(),
                 };
                 self.rows.insert(id, Box::new(row));
             }

@@ -248,6 +248,7 @@ impl Statements {
                  FROM coursegate.attempts AS a JOIN coursegate.enrollments AS e ON e.id = a.enrollment
                  WHERE a.status = 'paid' AND a.standing IN ('held', 'refund_due')
                    AND (a.standing = 'refund_due' OR e.waits_for IS NULL
+                        OR e.waits_on IS DISTINCT FROM a.reference
                         OR a.held_reason IN (%s))
                    AND a.reference > $1 ORDER BY a.reference LIMIT $2"
                     .replace("%s", &awkward_reasons()),
@@ -263,8 +264,8 @@ impl Statements {
                      'grants', (SELECT coalesce(json_agg(g ORDER BY g.starts_at, g.id), '[]')
                                 FROM coursegate.grants AS g
                                 WHERE g.learner = e.learner AND g.course = e.course),
-                     'confirming', EXISTS (SELECT FROM coursegate.inbox AS w
-                                           WHERE w.enrollment = e.id AND w.state = 'waiting'))
+                     'confirming', (SELECT min(w.received_at) FROM coursegate.inbox AS w
+                                    WHERE w.enrollment = e.id AND w.state = 'waiting'))
                  FROM coursegate.enrollments AS e WHERE e.id > $1 ORDER BY e.id LIMIT $2"),
             loose_grants: own("SELECT row_to_json(g) FROM coursegate.grants AS g
                  LEFT JOIN coursegate.enrollments AS e ON e.id = g.enrollment
@@ -317,8 +318,8 @@ fn load_text(found: &str, delivery: &str, asked: &str) -> String {
               WHERE a.enrollment = e.id) AS attempts,
              (SELECT json_agg(g ORDER BY g.starts_at, g.id) FROM coursegate.grants AS g
               WHERE g.learner = e.learner AND g.course = e.course) AS grants,
-             EXISTS (SELECT FROM coursegate.inbox AS w
-                     WHERE w.enrollment = e.id AND w.state = 'waiting') AS confirming
+             (SELECT min(w.received_at) FROM coursegate.inbox AS w
+              WHERE w.enrollment = e.id AND w.state = 'waiting') AS confirming
          FROM found LEFT JOIN coursegate.enrollments AS e ON e.id = found.id"
     )
 }

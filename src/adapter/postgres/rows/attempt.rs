@@ -9,9 +9,9 @@ use crate::evidence::Grade;
 use crate::ids::{CourseId, EnrollmentId, GrantId, LearnerId, PayLinkId, Reference, Title};
 use crate::money::{Currency, Money};
 use crate::payment::{
-    Attempt, AttemptStatus, Method, PayLink, Payment, ProofOfPayment, Purpose, Refund, Standing,
+    Attempt, AttemptStatus, Doubt, Method, PayLink, Payment, ProofOfPayment, Purpose, Refund,
+    Standing,
 };
-use crate::reason::HoldReason;
 
 #[derive(Serialize, Deserialize)]
 pub(in super::super) struct AttemptRow {
@@ -39,9 +39,10 @@ pub(in super::super) struct AttemptRow {
     refunds: Vec<Refund>,
     returned: i64,
     proof: Option<ProofOfPayment>,
-    doubt: Option<HoldReason>,
+    doubt: Option<Doubt>,
     before_reversal: Option<Standing>,
     created_at: DateTime<Utc>,
+    asked_at: DateTime<Utc>,
 }
 
 impl From<Attempt> for AttemptRow {
@@ -91,6 +92,7 @@ impl From<Attempt> for AttemptRow {
             doubt: from.doubt,
             before_reversal: from.before_reversal,
             created_at: from.created_at,
+            asked_at: from.asked_at,
         }
     }
 }
@@ -158,6 +160,7 @@ impl TryFrom<AttemptRow> for Attempt {
             doubt: row.doubt,
             before_reversal: row.before_reversal,
             created_at: row.created_at,
+            asked_at: row.asked_at,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! What reads for people give: parts of several tables together.
 
 use chrono::NaiveDate;
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use super::enrollment::status;
@@ -81,7 +82,7 @@ pub(in super::super) struct CaseRow {
     enrollment: EnrollmentRow,
     attempts: Vec<AttemptRow>,
     grants: Vec<GrantRow>,
-    confirming: bool,
+    confirming: Option<DateTime<Utc>>,
 }
 
 impl TryFrom<CaseRow> for Case {

@@ -138,10 +138,11 @@ CREATE TABLE coursegate.attempts (
     refunds       jsonb NOT NULL DEFAULT '[]',    -- what went back of it, and what was asked back
     returned      bigint NOT NULL DEFAULT 0,      -- how much of it went back
     proof         text,                           -- what the learner shows for a transfer
-    doubt         text,                           -- why a person is asked about unproven money
+    doubt         jsonb,                          -- what was told of its money, and is not proven
     before_reversal jsonb,                        -- what the money did before a bank took it back
     method        text NOT NULL GENERATED ALWAYS AS (coalesce(paid_method, declared)) STORED,
     created_at    timestamptz NOT NULL,
+    asked_at      timestamptz NOT NULL,           -- when the learner asked for it last
     CONSTRAINT attempts_are_numbered UNIQUE (enrollment, number),
     CONSTRAINT money_that_arrived_has_a_payment
         CHECK (status NOT IN ('paid', 'refunded', 'reversed') OR paid_at IS NOT NULL),
@@ -632,7 +633,7 @@ BEGIN
             paid_currency = a.paid_currency, paid_method = a.paid_method, grade = a.grade,
             standing = a.standing, held_reason = a.held_reason, refunds = a.refunds,
             returned = a.returned, proof = a.proof, doubt = a.doubt,
-            before_reversal = a.before_reversal
+            before_reversal = a.before_reversal, asked_at = a.asked_at
             FROM coursegate.listed(NULL::coursegate.attempts, change -> 'attempts') AS a
             WHERE old.reference = a.reference AND old.enrollment = a.enrollment;
         GET DIAGNOSTICS changed = ROW_COUNT;
@@ -641,14 +642,15 @@ BEGIN
                 (reference, enrollment, number, learner, course, amount, currency, title, terms, purpose, renews,
                  declared, link, link_url,
                  status, paid_at, paid_amount, paid_currency, paid_method, grade, standing, held_reason,
-                 refunds, returned, proof, doubt, before_reversal, created_at)
+                 refunds, returned, proof, doubt, before_reversal, created_at, asked_at)
                 SELECT a.reference, a.enrollment,
                        (SELECT count(*) FROM coursegate.attempts AS b WHERE b.enrollment = a.enrollment)
                            + row_number() OVER (),
                        a.learner, a.course, a.amount, a.currency, a.title, a.terms, a.purpose, a.renews,
                        a.declared, a.link, a.link_url,
                        a.status, a.paid_at, a.paid_amount, a.paid_currency, a.paid_method, a.grade,
-                       a.standing, a.held_reason, a.refunds, a.returned, a.proof, a.doubt, a.before_reversal, a.created_at
+                       a.standing, a.held_reason, a.refunds, a.returned, a.proof, a.doubt, a.before_reversal, a.created_at,
+                       a.asked_at
                 FROM coursegate.listed(NULL::coursegate.attempts, change -> 'attempts') AS a
                 WHERE NOT EXISTS (SELECT FROM coursegate.attempts AS b
                                   WHERE b.reference = a.reference AND b.enrollment = a.enrollment)
