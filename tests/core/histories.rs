@@ -11,7 +11,9 @@ use coursegate::access::{
 use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::audit::ConcernKind;
 use coursegate::enrollment::{Case, MigratedPayment, Status};
-use coursegate::payment::{Attempt, Method, ProofOfPayment, Purpose, Reversal, Standing};
+use coursegate::payment::{
+    Attempt, AttemptStatus, Method, ProofOfPayment, Purpose, Reversal, Standing,
+};
 use coursegate::port::{Lookup, PageRequest, Store};
 use coursegate::reason::MoneyOutcome;
 use coursegate::registrar::{BulkOutcome, ExistingAccess, ExistingPayment, NewGrant, NextStep};
@@ -432,7 +434,13 @@ impl Run {
         case: &Case,
     ) -> Result<(), TestCaseError> {
         let status = &case.enrollment.status;
-        let was_closed = before.is_some_and(|it| !it.enrollment.status.is_open());
+        // Who left and asks again has come back; where they were rejected, money that came since
+        // waits on.
+        let was_closed = before.is_some_and(|it| {
+            let enrollment = &it.enrollment;
+            !enrollment.status.is_open()
+                || (enrollment.is_left_by_learner() && case.enrollment.closed.is_none())
+        });
         let wished = matches!(step, Step::Ask { .. }) && was_closed && status.is_open();
         if step.is_decision() || wished {
             self.shut.set(false);
@@ -452,7 +460,10 @@ impl Run {
                 (
                     Step::Reject | Step::Reverse { .. },
                     Some(was @ (Standing::Held(_) | Standing::RefundDue(_))),
-                ) if standing != known => {
+                ) if standing != known
+                    && (matches!(step, Step::Reject)
+                        || attempt.status == AttemptStatus::Reversed) =>
+                {
                     kept_back.insert(attempt.reference.clone(), was);
                 }
                 _ if counts && step.is_decision() => drop(kept_back.remove(&attempt.reference)),
