@@ -40,3 +40,5 @@ pub use value::Value;
 pub use verify::{SignedForm, Verified, Verifier, VerifyError};
 
 pub(crate) use canonical::canonical;
+#[cfg(feature = "simulator")]
+pub(crate) use canonical::stringified;

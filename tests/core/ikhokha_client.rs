@@ -878,13 +878,11 @@ async fn every_fault_ends_in_access_or_in_a_queue() {
 }
 
 async fn one_fault(fault: Fault) {
-    let rate = if fault == Fault::ServerError {
-        0.5
-    } else {
-        1.0
-    };
+    let rate = if fault.is_of_answers() { 0.5 } else { 1.0 };
     let mut settings = Settings::new(6).fault(fault, rate);
     settings.delay = Duration::from_millis(300);
+    settings.answer_delay = Duration::from_millis(300);
+    settings.retry_after = Some(Duration::from_secs(1));
     let (simulator, base) = mounted(settings).await;
     let mut settings = config();
     settings.rules.reconciliation.first = [100, 300, 700, 1500, 3000, 6000]

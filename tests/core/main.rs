@@ -53,6 +53,7 @@ mod panics;
 mod personal;
 mod policy;
 mod provider_calls;
+mod provider_faults;
 mod races;
 mod readiness;
 mod reconciliation;
@@ -60,6 +61,8 @@ mod refunds;
 mod renewals;
 mod roles;
 mod scene;
+mod simulator_api;
+mod simulator_callbacks;
 mod simulator_faults;
 mod state_machine;
 #[cfg(feature = "statements")]

@@ -463,7 +463,7 @@ async fn scripted_callbacks(server: &Server) {
     // The money comes after all: the worker finds it, or the callback.
     lerato
         .submit(
-            format!("{}/pay/{link}", server.simulator),
+            format!("{}/{link}", server.simulator),
             &[("choice", "card")],
         )
         .await;

@@ -10,17 +10,22 @@
 //! What is simulated follows the official example repository `ikhokha/ik-pay-api-examples`.
 //! Error bodies are the simulator's own, since the provider's are not published.
 
+mod answer;
 mod api;
 mod callback;
+mod create;
 mod fault;
 mod gateway;
 mod http;
+mod injection;
 mod link;
 mod page;
+mod settings;
+mod signature;
+mod unknown;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use crate::ids::PayLinkId;
 use crate::port::{Clock, SystemClock};
@@ -30,8 +35,11 @@ use crate::webhook::Signer;
 pub use callback::Callback;
 pub use fault::Fault;
 pub use gateway::SimulatorGateway;
-pub use http::{HttpRequest, HttpResponse};
+pub use http::{HttpRequest, HttpResponse, Transport};
+pub use injection::{Call, Injection};
 pub use link::Choice;
+pub use settings::Settings;
+pub use unknown::UnknownAnswer;
 
 use fault::Dice;
 use link::Link;
@@ -51,64 +59,6 @@ struct Account {
     state: Mutex<State>,
 }
 
-/// How the simulator behaves.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Settings {
-    /// Where everything random comes from.
-    pub seed: u64,
-    /// How often each fault happens, from 0 (never) to 1 (always).
-    pub faults: Vec<(Fault, f64)>,
-    /// How long a delayed callback, or a lagging status, is late (default 30 s).
-    pub delay: Duration,
-    /// The word for an unpaid link; the provider's own was never seen (default `PENDING`).
-    pub unpaid_word: String,
-    /// Also accept a signature that leaves apostrophes alone, as two official samples do.
-    pub lenient_apostrophe: bool,
-    /// Also accept a signature over the path with its query.
-    pub lenient_query: bool,
-    /// Also accept a signature over the raw body when its canonical form differs.
-    pub lenient_raw: bool,
-    /// Add card and bank fields that the real provider never sends, to try detection rules.
-    pub rich: bool,
-    /// Answer the refund call of the sibling API. Whether the real one takes these links is
-    /// unknown.
-    pub refunds: bool,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            seed: 0,
-            faults: Vec::new(),
-            delay: Duration::from_secs(30),
-            unpaid_word: "PENDING".to_owned(),
-            lenient_apostrophe: false,
-            lenient_query: false,
-            lenient_raw: false,
-            rich: false,
-            refunds: false,
-        }
-    }
-}
-
-impl Settings {
-    /// Settings without faults.
-    pub fn new(seed: u64) -> Self {
-        Self {
-            seed,
-            ..Self::default()
-        }
-    }
-
-    /// Makes a fault happen with this probability.
-    #[must_use]
-    pub fn fault(mut self, fault: Fault, probability: f64) -> Self {
-        self.faults.push((fault, probability));
-        self
-    }
-}
-
 struct State {
     dice: Dice,
     pay_base: String,
@@ -116,9 +66,23 @@ struct State {
     /// Link of each reference, the newest.
     references: HashMap<String, PayLinkId>,
     callbacks: Vec<callback::Queued>,
+    /// Faults on demand, the oldest first.
+    injections: Vec<Injection>,
     /// Whether the API is down.
     down: bool,
-    notes: Vec<String>,
+    notes: VecDeque<String>,
+}
+
+/// Most notes that are kept: the newest ones.
+const MAX_NOTES: usize = 1000;
+
+impl State {
+    fn note(&mut self, note: String) {
+        if self.notes.len() == MAX_NOTES {
+            self.notes.pop_front();
+        }
+        self.notes.push_back(note);
+    }
 }
 
 impl Simulator {
@@ -140,8 +104,9 @@ impl Simulator {
             links: HashMap::new(),
             references: HashMap::new(),
             callbacks: Vec::new(),
+            injections: Vec::new(),
             down: false,
-            notes: Vec::new(),
+            notes: VecDeque::new(),
         };
         let signer = Signer::new(&secret);
         let account = Account {
@@ -157,7 +122,7 @@ impl Simulator {
         }
     }
 
-    /// Sets the address under which the pay pages can be reached.
+    /// Sets the address under which the pay pages can be reached: each is at `/{pay link}` there.
     pub fn set_pay_base(&self, base: impl Into<String>) {
         self.lock().pay_base = base.into();
     }
@@ -167,9 +132,10 @@ impl Simulator {
         self.lock().down = down;
     }
 
-    /// What was odd about the requests so far: for each, what differed and how to mend it.
+    /// The debug report: what was odd about the requests so far, what differed and how to mend it;
+    /// of the newest 1,000 of them. A signature appears in it no more than a body or a secret.
     pub fn report(&self) -> Vec<String> {
-        self.lock().notes.clone()
+        self.lock().notes.iter().cloned().collect()
     }
 
     /// A gateway that talks to this simulator in process.
@@ -182,20 +148,6 @@ impl Simulator {
             .state
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn rate(&self, fault: Fault) -> f64 {
-        let rates = self.account.settings.faults.iter();
-        rates
-            .filter(|(named, _)| *named == fault)
-            .map(|(_, rate)| *rate)
-            .fold(0.0, f64::max)
-    }
-
-    /// Throws the dice for a fault; a fault that never happens uses up no randomness.
-    fn strikes(&self, state: &mut State, fault: Fault) -> bool {
-        let rate = self.rate(fault);
-        rate > 0.0 && state.dice.chance(rate)
     }
 }
 
