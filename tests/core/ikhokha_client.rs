@@ -23,10 +23,10 @@ use tokio::net::TcpListener;
 use crate::support::{APP_ID, SECRET, World, config, delivery, request};
 
 #[path = "../../examples/common/callbacks.rs"]
-#[allow(dead_code, clippy::print_stderr)]
-mod callbacks;
+#[allow(dead_code, unreachable_pub, clippy::print_stderr)]
+pub mod callbacks;
 
-fn client(base: &str) -> IkhokhaClient {
+pub fn client(base: &str) -> IkhokhaClient {
     client_with(base, SECRET)
 }
 
@@ -40,7 +40,7 @@ fn client_with(base: &str, secret: &str) -> IkhokhaClient {
 }
 
 /// The simulator on a port of this machine, and the address of its API.
-async fn mounted(settings: Settings) -> (Simulator, String) {
+pub async fn mounted(settings: Settings) -> (Simulator, String) {
     let (app_id, secret) = (AppId::new(APP_ID).unwrap(), Secret::new(SECRET).unwrap());
     let simulator = Simulator::new(app_id, secret, settings);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -51,7 +51,7 @@ async fn mounted(settings: Settings) -> (Simulator, String) {
     (simulator, format!("{origin}/public-api/v1/api"))
 }
 
-fn wish(reference: &str) -> LinkRequest {
+pub fn wish(reference: &str) -> LinkRequest {
     LinkRequest {
         reference: Reference::new(reference).unwrap(),
         amount: Money::zar(49_900).unwrap(),

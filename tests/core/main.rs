@@ -64,6 +64,8 @@ mod scene;
 mod simulator_api;
 mod simulator_callbacks;
 mod simulator_faults;
+#[cfg(feature = "ikhokha")]
+mod simulator_http;
 mod state_machine;
 #[cfg(feature = "statements")]
 mod statements;
