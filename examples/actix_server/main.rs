@@ -56,6 +56,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/style.css", web::get().to(style))
         .route("/health", web::get().to(health))
         .route("/metrics", web::get().to(metrics))
+        .route("/simulator/report", web::get().to(simulator_report))
         .route("/proof", web::post().to(proof_form))
         .route("/api/enrol", web::post().to(enrol_json))
         .route("/api/access", web::get().to(access_json))
@@ -237,6 +238,11 @@ async fn health(app: Data<App>) -> Answer {
 async fn metrics(app: Data<App>) -> Answer {
     let text = app.metrics_text();
     Answer(app, text)
+}
+
+async fn simulator_report(app: Data<App>) -> Answer {
+    let report = app.simulator_report();
+    Answer(app, report)
 }
 
 async fn style() -> HttpResponse {

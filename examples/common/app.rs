@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use coursegate::access::{AccessLevel, Question, ResourceKind, Terms, Visitor};
+use coursegate::adapter::simulator::Simulator;
 use coursegate::payment::{Method, ProofOfPayment};
 use coursegate::port::PageRequest;
 use coursegate::registrar::{EnrolRequest, Enrolled, NextStep};
@@ -147,6 +148,8 @@ pub struct Proof {
 pub struct App {
     pub(super) registrar: Registrar,
     pay_origin: String,
+    /// The simulated provider beside this server.
+    simulator: Simulator,
     /// Signs the demo's cookies.
     signer: Signer,
     #[cfg(feature = "live")]
@@ -159,6 +162,7 @@ impl App {
     pub fn new(
         registrar: Registrar,
         pay_origin: String,
+        simulator: Simulator,
         cookie_key: &Secret,
         #[cfg(feature = "live")] hub: coursegate::live::Hub,
         #[cfg(feature = "metrics")] metrics: metrics_exporter_prometheus::PrometheusHandle,
@@ -166,6 +170,7 @@ impl App {
         Self {
             registrar,
             pay_origin,
+            simulator,
             signer: Signer::new(cookie_key),
             #[cfg(feature = "live")]
             hub,
@@ -252,6 +257,12 @@ impl App {
             receipt.http_status(),
             json!({ "outcome": receipt.outcome.as_str() }),
         )
+    }
+
+    /// What the simulator found odd about the requests that it was sent. A server that talks to the
+    /// real provider has no such route.
+    pub fn simulator_report(&self) -> Reply {
+        Reply::Json(200, json!({ "report": self.simulator.report() }))
     }
 
     async fn wish(&self, user: &User, wish: &Wish) -> Result<Enrolled, Reply> {

@@ -21,7 +21,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use coursegate::adapter::memory::MemoryStore;
-use coursegate::adapter::simulator::{Fault, Settings, Simulator};
+use coursegate::adapter::simulator::{Fault, Settings, Simulator, UnknownAnswer};
 use coursegate::{AppId, BankDetails, Config, Registrar, Secret, Site};
 
 #[allow(
@@ -46,16 +46,20 @@ pub const MAX_HEADERS: usize = 100;
 
 pub type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The command line: ports, of which 0 picks a free one, and what shall go wrong.
+/// The command line: ports, of which 0 picks a free one, and what the simulator shall do.
 #[derive(Debug, Clone)]
 pub struct Options {
     port: u16,
     simulator_port: u16,
     faults: Vec<Fault>,
+    /// What it answers about a payment nobody knows.
+    unknown: UnknownAnswer,
+    /// How often it sends a callback again that was not taken.
+    callback_retries: u32,
 }
 
-const USAGE: &str =
-    "use --port N, --simulator-port N and --faults lost,duplicate,reorder,lag (or some of them)";
+const USAGE: &str = "use --port N, --simulator-port N, --faults lost,duplicate,reorder,lag (or others), \
+                     --unknown null (or another answer) and --callback-retries N";
 
 impl Options {
     pub fn from_args() -> Result<Self, String> {
@@ -63,6 +67,8 @@ impl Options {
             port: 8080,
             simulator_port: 8081,
             faults: Vec::new(),
+            unknown: UnknownAnswer::NotFound,
+            callback_retries: 0,
         };
         let mut args = std::env::args().skip(1);
         while let Some(name) = args.next() {
@@ -83,6 +89,16 @@ impl Options {
                             .map_err(|_| format!("{word} is no fault that the simulator knows"))
                     });
                     options.faults = faults.collect::<Result<_, _>>()?;
+                }
+                "--unknown" => {
+                    options.unknown = value
+                        .parse()
+                        .map_err(|_| format!("{value} is no answer that the simulator knows"))?;
+                }
+                "--callback-retries" => {
+                    options.callback_retries = value
+                        .parse()
+                        .map_err(|_| format!("{name} needs a number, not {value}"))?;
                 }
                 other => return Err(format!("unknown argument {other}; {USAGE}")),
             }
@@ -141,6 +157,9 @@ impl Demo {
                 settings.fault(*fault, 0.5)
             });
         settings.delay = Duration::from_secs(5);
+        settings.unknown = options.unknown;
+        settings.callback_retries = options.callback_retries;
+        settings.callback_retry_pause = Duration::from_secs(5);
         let simulator =
             Simulator::new(AppId::new(&app_id)?, Secret::new(secret.clone())?, settings);
         simulator.set_pay_base(&there);
@@ -194,7 +213,10 @@ impl Demo {
         let worker = registrar.worker();
         tokio::spawn(async move { worker.run(std::future::pending()).await });
         tokio::spawn(callbacks::send_all(simulator.clone()));
-        tokio::spawn(serve(simulator_listener, callbacks::mount(simulator)));
+        tokio::spawn(serve(
+            simulator_listener,
+            callbacks::mount(simulator.clone()),
+        ));
 
         let started = Started {
             app: &here,
@@ -213,6 +235,7 @@ impl Demo {
             app: App::new(
                 registrar,
                 there,
+                simulator,
                 &cookie_key,
                 #[cfg(feature = "live")]
                 hub,

@@ -18,6 +18,7 @@ mod net;
 mod production;
 #[allow(unreachable_pub)]
 mod records;
+mod simulator;
 
 #[cfg(all(feature = "live", feature = "nats"))]
 mod nats;
