@@ -7,6 +7,13 @@
 //! [`PaymentGateway`](crate::port::PaymentGateway) on top of it. Everything random comes
 //! from the seed, so that a run can be repeated.
 //!
+//! What goes wrong is a [`Fault`]: of callbacks, of what a status look-up says, or of the answer to
+//! a call. [`Settings::fault`] makes it happen at random, [`Simulator::inject`] on demand: for one
+//! kind of call or all of them, so many times or until it is cleared. A web server that mounts
+//! [`Simulator::handle`] sends each answer as its [`Transport`] says, and tells
+//! [`Simulator::callback_answered`] what became of a callback. `examples/provider_faults.rs` shows
+//! both, `examples/common/callbacks.rs` the server.
+//!
 //! What is simulated follows the official example repository `ikhokha/ik-pay-api-examples`.
 //! Error bodies are the simulator's own, since the provider's are not published.
 
