@@ -889,13 +889,15 @@ async fn one_fault(fault: Fault) {
         .map(Duration::from_millis)
         .to_vec();
     settings.provider.pause = Duration::from_millis(200);
+    // A link that is lost is given up soon.
+    settings.link_wait = Duration::from_secs(2);
     let store = MemoryStore::new();
     let registrar = Registrar::builder(settings, store.clone())
         .gateway(client(&base))
         .build()
         .unwrap();
     let mut link = None;
-    for _ in 0..50 {
+    for _ in 0..400 {
         if let Ok(enrolled) = registrar.enrol(request("thandi", Method::Card)).await
             && let NextStep::Pay { url, .. } = enrolled.next
         {
