@@ -282,6 +282,7 @@ impl Registrar {
             status: &status,
             callback: Some((incoming.verified, incoming.notification)),
             confirmation,
+            heard: entry.received_at,
         };
         let Applied {
             mut change,

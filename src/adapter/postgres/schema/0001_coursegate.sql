@@ -10,7 +10,8 @@
 -- only grows, and is sealed into `chain` soon after. A record that somebody has to hear of is also in `outbox` until they have. What
 -- falls due by itself, a notice to send among them, is a row of `timers`; what an admin chose to
 -- be told of is one of `preferences`, what they have read one of `read_notices`; what a person has to look into is one of `concerns`;
--- and each line of an imported bank statement is one of `statement_rows`.
+-- and each line of an imported bank statement is one of `statement_rows`. What the processes see
+-- is counted in `tallies`, and what operators are woken for stands in `alerts`.
 -- The function `commit` writes one decision, all of it or nothing.
 --
 -- Amounts are whole minor units (cents). Names are compared byte by byte (collation "C"), so
@@ -26,11 +27,12 @@
 --   GRANT INSERT ON coursegate.enrollments, coursegate.pending, coursegate.attempts,
 --       coursegate.grants, coursegate.inbox, coursegate.records, coursegate.outbox,
 --       coursegate.timers, coursegate.preferences, coursegate.read_notices,
---       coursegate.concerns, coursegate.statement_rows TO app;
+--       coursegate.concerns, coursegate.statement_rows, coursegate.tallies, coursegate.alerts TO app;
 --   GRANT UPDATE ON coursegate.enrollments, coursegate.attempts, coursegate.grants,
 --       coursegate.inbox, coursegate.outbox, coursegate.timers, coursegate.preferences,
---       coursegate.concerns, coursegate.statement_rows TO app;
---   GRANT DELETE ON coursegate.pending, coursegate.outbox, coursegate.timers TO app;
+--       coursegate.concerns, coursegate.statement_rows, coursegate.alerts TO app;
+--   GRANT DELETE ON coursegate.pending, coursegate.outbox, coursegate.timers, coursegate.tallies,
+--       coursegate.alerts TO app;
 --   GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA coursegate TO app;
 --
 -- Functions depend on nobody's search path. Those of one expression are bound to what they name
@@ -82,6 +84,8 @@ CREATE TABLE coursegate.enrollments (
     status      coursegate.enrollment_status NOT NULL,
     reason      text,                     -- why it is held, approved, rejected or withdrawn
     waits_for   text,                     -- what waits for a person, whatever its status
+    waits_on    text COLLATE "C",         -- the attempt that a person would approve
+    closed      jsonb,                    -- how it was closed before the money that waits came
     first_approval jsonb,                 -- who has approved what, where two people have to
     version     bigint NOT NULL,          -- one more with every change
     created_at  timestamptz NOT NULL,
@@ -92,7 +96,10 @@ CREATE TABLE coursegate.enrollments (
         CHECK ((status IN ('awaiting_approval', 'approved', 'rejected', 'withdrawn')) = (reason IS NOT NULL)),
     CONSTRAINT what_is_held_waits
         CHECK (CASE status WHEN 'awaiting_approval' THEN waits_for IS NOT DISTINCT FROM reason
-                           WHEN 'approved' THEN true ELSE waits_for IS NULL END)
+                           WHEN 'approved' THEN true ELSE waits_for IS NULL END),
+    CONSTRAINT nothing_is_chosen_where_nothing_waits CHECK (waits_on IS NULL OR waits_for IS NOT NULL),
+    CONSTRAINT what_was_closed_is_kept_while_money_waits
+        CHECK (closed IS NULL OR status = 'awaiting_approval')
 ) WITH (fillfactor = 80);                 -- room for the next version on the same page
 CREATE INDEX enrollments_by_email ON coursegate.enrollments (email, id);
 CREATE INDEX enrollments_by_day ON coursegate.enrollments (created_at);
@@ -131,6 +138,8 @@ CREATE TABLE coursegate.attempts (
     refunds       jsonb NOT NULL DEFAULT '[]',    -- what went back of it, and what was asked back
     returned      bigint NOT NULL DEFAULT 0,      -- how much of it went back
     proof         text,                           -- what the learner shows for a transfer
+    doubt         text,                           -- why a person is asked about unproven money
+    before_reversal jsonb,                        -- what the money did before a bank took it back
     method        text NOT NULL GENERATED ALWAYS AS (coalesce(paid_method, declared)) STORED,
     created_at    timestamptz NOT NULL,
     CONSTRAINT attempts_are_numbered UNIQUE (enrollment, number),
@@ -419,9 +428,9 @@ CREATE TABLE coursegate.timers (
     due_at       timestamptz NOT NULL,
     cursor       text,                        -- where a job that takes several turns left off
     leased_until timestamptz,                 -- a worker has it until then
-    PRIMARY KEY (kind, name)
+    PRIMARY KEY (name, kind)                  -- so that no other index than the next begins with a kind
 );
-CREATE INDEX timers_due ON coursegate.timers (due_at, kind, name);
+CREATE INDEX timers_due ON coursegate.timers (kind, due_at, name);
 
 -- What an admin chose to be told of: the channels by which each kind of notice comes.
 CREATE TABLE coursegate.preferences (
@@ -434,6 +443,30 @@ CREATE TABLE coursegate.read_notices (
     person text COLLATE "C" NOT NULL,
     notice uuid NOT NULL,
     PRIMARY KEY (person, notice)
+);
+
+-- What one process saw of something since it last said so: a signal that alerts are raised for,
+-- or the use of a secret. Kept for as long as the longest rule looks back.
+CREATE TABLE coursegate.tallies (
+    process uuid NOT NULL,                -- a name that it made when it started
+    number  bigint NOT NULL,              -- how many times it had said something before
+    name    text COLLATE "C" NOT NULL,    -- what was counted
+    times   bigint NOT NULL,
+    most    bigint NOT NULL,              -- the most that was measured, where something is
+    at      timestamptz NOT NULL,         -- by this server's clock
+    PRIMARY KEY (process, number, name)
+);
+CREATE INDEX tallies_by_time ON coursegate.tallies (at);
+
+-- Alerts that stand, for all processes.
+CREATE TABLE coursegate.alerts (
+    rule      text COLLATE "C" PRIMARY KEY,
+    stage     text NOT NULL,
+    severity  text NOT NULL,
+    message   text NOT NULL,
+    since     timestamptz NOT NULL,
+    at        timestamptz NOT NULL,
+    escalated boolean NOT NULL
 );
 
 -- What a person has to look into. One about an enrollment stands as long as that keeps the
@@ -546,6 +579,7 @@ DECLARE
     expected bigint := change ->> 'expected';
     e coursegate.enrollments := jsonb_populate_record(NULL::coursegate.enrollments, change -> 'enrollment');
     i coursegate.inbox := jsonb_populate_record(NULL::coursegate.inbox, change -> 'inbox');
+    new_alert coursegate.alerts;
     changed bigint;
     added bigint;
     written boolean := false;
@@ -560,7 +594,8 @@ BEGIN
             UPDATE coursegate.enrollments AS old SET
                 email = e.email, title = e.title, price = e.price, currency = e.currency,
                 declared = e.declared, terms = e.terms, status = e.status, reason = e.reason,
-                waits_for = e.waits_for, first_approval = e.first_approval, version = e.version, updated_at = e.updated_at,
+                waits_for = e.waits_for, waits_on = e.waits_on, closed = e.closed,
+                first_approval = e.first_approval, version = e.version, updated_at = e.updated_at,
                 approved_at = CASE WHEN e.status = 'approved' AND old.status <> 'approved'
                               THEN e.updated_at ELSE old.approved_at END
                 WHERE id = e.id AND version = expected;
@@ -596,7 +631,8 @@ BEGIN
             link = a.link, link_url = a.link_url, status = a.status, paid_at = a.paid_at, paid_amount = a.paid_amount,
             paid_currency = a.paid_currency, paid_method = a.paid_method, grade = a.grade,
             standing = a.standing, held_reason = a.held_reason, refunds = a.refunds,
-            returned = a.returned, proof = a.proof
+            returned = a.returned, proof = a.proof, doubt = a.doubt,
+            before_reversal = a.before_reversal
             FROM coursegate.listed(NULL::coursegate.attempts, change -> 'attempts') AS a
             WHERE old.reference = a.reference AND old.enrollment = a.enrollment;
         GET DIAGNOSTICS changed = ROW_COUNT;
@@ -605,14 +641,14 @@ BEGIN
                 (reference, enrollment, number, learner, course, amount, currency, title, terms, purpose, renews,
                  declared, link, link_url,
                  status, paid_at, paid_amount, paid_currency, paid_method, grade, standing, held_reason,
-                 refunds, returned, proof, created_at)
+                 refunds, returned, proof, doubt, before_reversal, created_at)
                 SELECT a.reference, a.enrollment,
                        (SELECT count(*) FROM coursegate.attempts AS b WHERE b.enrollment = a.enrollment)
                            + row_number() OVER (),
                        a.learner, a.course, a.amount, a.currency, a.title, a.terms, a.purpose, a.renews,
                        a.declared, a.link, a.link_url,
                        a.status, a.paid_at, a.paid_amount, a.paid_currency, a.paid_method, a.grade,
-                       a.standing, a.held_reason, a.refunds, a.returned, a.proof, a.created_at
+                       a.standing, a.held_reason, a.refunds, a.returned, a.proof, a.doubt, a.before_reversal, a.created_at
                 FROM coursegate.listed(NULL::coursegate.attempts, change -> 'attempts') AS a
                 WHERE NOT EXISTS (SELECT FROM coursegate.attempts AS b
                                   WHERE b.reference = a.reference AND b.enrollment = a.enrollment)
@@ -690,6 +726,22 @@ BEGIN
         INSERT INTO coursegate.preferences
             SELECT * FROM jsonb_populate_record(NULL::coursegate.preferences, change -> 'preferences')
             ON CONFLICT (person) DO UPDATE SET channels = excluded.channels;
+    END IF;
+
+    IF change ? 'alert' THEN
+        new_alert := jsonb_populate_record(NULL::coursegate.alerts, change -> 'alert');
+        IF new_alert.stage = 'raised' THEN
+            INSERT INTO coursegate.alerts VALUES (new_alert.*) ON CONFLICT DO NOTHING;
+        ELSIF new_alert.stage = 'escalated' THEN
+            UPDATE coursegate.alerts AS old
+                SET stage = new_alert.stage, message = new_alert.message, at = new_alert.at, escalated = new_alert.escalated
+                WHERE old.rule = new_alert.rule AND old.since = new_alert.since AND NOT old.escalated;
+        ELSE
+            DELETE FROM coursegate.alerts AS old WHERE old.rule = new_alert.rule AND old.since = new_alert.since;
+        END IF;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'another process has said so already' USING ERRCODE = 'CG002';
+        END IF;
     END IF;
 
     IF change ? 'records' THEN
