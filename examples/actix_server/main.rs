@@ -1,9 +1,13 @@
 //! The demo school on actix-web, with the simulated provider beside it:
 //! `cargo run --example actix_server --features simulator`.
+//!
+//! It has the limits of `common/serve.rs`, with one gap: actix-web cannot be told how long a client may
+//! take nothing of an answer. `patience.rs` asks Linux to; elsewhere put a proxy in front.
 #![allow(clippy::print_stderr)]
 
 #[path = "../common/mod.rs"]
 mod common;
+mod patience;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
@@ -40,6 +44,7 @@ async fn main() -> Result<(), AnyError> {
     .workers(WORKERS)
     .max_connections(LIMITS.connections as usize / WORKERS)
     .client_request_timeout(LIMITS.patience)
+    .on_connect(patience::limit_writes)
     .listen(listener)?
     .run()
     .await?;

@@ -11,6 +11,7 @@
 mod support;
 
 mod access;
+mod addresses;
 mod alerts;
 mod any_order;
 mod architecture;
@@ -67,6 +68,8 @@ mod simulator_callbacks;
 mod simulator_faults;
 #[cfg(feature = "ikhokha")]
 mod simulator_http;
+#[cfg(feature = "ikhokha")]
+mod staging;
 mod state_machine;
 #[cfg(feature = "statements")]
 mod statements;

@@ -29,7 +29,7 @@ fn link(simulator: &Simulator, callback_url: &str) -> Result<PayLinkId, u16> {
     }
 }
 
-fn paid(simulator: &Simulator, callback_url: &str) -> Callback {
+pub fn paid(simulator: &Simulator, callback_url: &str) -> Callback {
     let link = link(simulator, callback_url).unwrap();
     simulator.pay(&link, Choice::Card).unwrap();
     simulator.take_callbacks().remove(0)

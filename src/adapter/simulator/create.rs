@@ -80,6 +80,7 @@ impl Simulator {
             200,
             &json!({
                 "responseCode": "00",
+                // That it is empty is the simulator's choice: only the field is known.
                 "message": "",
                 "paylinkUrl": url,
                 "paylinkID": id,

@@ -14,8 +14,20 @@
 //! [`Simulator::callback_answered`] what became of a callback. `examples/provider_faults.rs` shows
 //! both, `examples/common/callbacks.rs` the server.
 //!
-//! What is simulated follows the official example repository `ikhokha/ik-pay-api-examples`.
-//! Error bodies are the simulator's own, since the provider's are not published.
+//! # How much of it is known
+//! Paths, fields, signatures, status words and the four fields of a callback follow the official
+//! example repository `ikhokha/ik-pay-api-examples` (official). These are the simulator's own choice,
+//! and nothing should rest on them:
+//!
+//! - `message` of a created link: that there is one is official, and that it is empty is not; what the
+//!   provider writes there is not published.
+//! - Pay pages at `/{pay link}`: official is a `paylinkUrl`, and `securepay.ikhokha.red` was seen in
+//!   it; the form of its path is not published. A client follows the address as it is given.
+//! - The word for a payment that is not made, the answer about one that nobody knows, the list of
+//!   payments, and every error body: not published either, and settable where that matters.
+//! - That a callback address is read as a URL parser of today does (WHATWG) before its path is
+//!   signed: official is that the percent-encoded path is signed, not which parser reads it. This crate
+//!   gives the provider addresses that are in that form already.
 
 mod answer;
 mod api;
@@ -129,7 +141,8 @@ impl Simulator {
         }
     }
 
-    /// Sets the address under which the pay pages can be reached: each is at `/{pay link}` there.
+    /// Sets the address under which the pay pages can be reached: each is at `/{pay link}` there, which
+    /// is the simulator's own choice.
     pub fn set_pay_base(&self, base: impl Into<String>) {
         self.lock().pay_base = base.into();
     }
