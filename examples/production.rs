@@ -12,6 +12,9 @@
 //! What it takes from the internet is in `common/serve.rs` and `common/browsers.rs`: limits for connections,
 //! headers and bodies, headers of every answer, and posts from the pages of its own site only.
 //!
+//! To walk it on a laptop, set `COURSEGATE_MODE=staging` and `IKHOKHA_API_URL` to a simulator on the same
+//! machine; README ("On a laptop first") has the commands. Everything else is as for real money.
+//!
 //! The database is named by `DATABASE_URL`; `--offline` leaves the provider alone in the report.
 //! `--connections N` are served at once, and each has `--patience SECONDS` for its headers, and again
 //! for its body.
@@ -77,7 +80,7 @@ async fn run() -> Result<ExitCode, AnyError> {
             return Ok(ExitCode::FAILURE);
         }
     };
-    let callback_path = config.site.callback_path().to_owned();
+    let callback_path = config.site.callback_path()?;
     let home = config.site.requester_url.clone();
     let site = url::Url::parse(&home)?.origin().ascii_serialization();
 

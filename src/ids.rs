@@ -9,6 +9,8 @@
 mod check;
 mod hidden;
 
+pub(crate) use hidden::is_hostile;
+
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;

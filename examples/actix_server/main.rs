@@ -1,9 +1,13 @@
 //! The demo school on actix-web, with the simulated provider beside it:
 //! `cargo run --example actix_server --features simulator`.
+//!
+//! It has the limits of `common/serve.rs`, with one gap: actix-web cannot be told how long a client may
+//! take nothing of an answer. `patience.rs` asks Linux to; elsewhere put a proxy in front.
 #![allow(clippy::print_stderr)]
 
 #[path = "../common/mod.rs"]
 mod common;
+mod patience;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
@@ -40,6 +44,7 @@ async fn main() -> Result<(), AnyError> {
     .workers(WORKERS)
     .max_connections(LIMITS.connections as usize / WORKERS)
     .client_request_timeout(LIMITS.patience)
+    .on_connect(patience::limit_writes)
     .listen(listener)?
     .run()
     .await?;
@@ -65,6 +70,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/style.css", web::get().to(style))
         .route("/health", web::get().to(health))
         .route("/metrics", web::get().to(metrics))
+        .route("/simulator/report", web::get().to(simulator_report))
         .route("/proof", web::post().to(proof_form))
         .route("/api/enrol", web::post().to(enrol_json))
         .route("/api/access", web::get().to(access_json))
@@ -261,6 +267,11 @@ async fn health(app: Data<App>) -> Answer {
 async fn metrics(app: Data<App>) -> Answer {
     let text = app.metrics_text();
     Answer(app, text)
+}
+
+async fn simulator_report(app: Data<App>) -> Answer {
+    let report = app.simulator_report();
+    Answer(app, report)
 }
 
 async fn style() -> HttpResponse {

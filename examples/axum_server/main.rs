@@ -46,6 +46,7 @@ fn router(app: App) -> Router {
         .route("/style.css", get(style))
         .route("/health", get(health))
         .route("/metrics", get(metrics))
+        .route("/simulator/report", get(simulator_report))
         .route("/proof", post(proof_form))
         .route("/api/enrol", post(enrol_json))
         .route("/api/access", get(access_json))
@@ -218,6 +219,11 @@ async fn health(State(app): State<App>) -> Answer {
 async fn metrics(State(app): State<App>) -> Answer {
     let text = app.metrics_text();
     Answer(app, text)
+}
+
+async fn simulator_report(State(app): State<App>) -> Answer {
+    let report = app.simulator_report();
+    Answer(app, report)
 }
 
 async fn style() -> Response {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use coursegate::access::{AccessLevel, Question, ResourceKind, Terms, Visitor};
+use coursegate::adapter::simulator::Simulator;
 use coursegate::payment::{Method, ProofOfPayment};
 use coursegate::port::PageRequest;
 use coursegate::registrar::{EnrolRequest, Enrolled, NextStep};
@@ -149,6 +150,8 @@ pub struct App {
     /// The origin that browsers know this server by.
     site: String,
     pay_origin: String,
+    /// The simulated provider beside this server.
+    simulator: Simulator,
     /// Signs the demo's cookies.
     signer: Signer,
     #[cfg(feature = "live")]
@@ -162,6 +165,7 @@ impl App {
         registrar: Registrar,
         site: String,
         pay_origin: String,
+        simulator: Simulator,
         cookie_key: &Secret,
         #[cfg(feature = "live")] hub: coursegate::live::Hub,
         #[cfg(feature = "metrics")] metrics: metrics_exporter_prometheus::PrometheusHandle,
@@ -170,6 +174,7 @@ impl App {
             registrar,
             site,
             pay_origin,
+            simulator,
             signer: Signer::new(cookie_key),
             #[cfg(feature = "live")]
             hub,
@@ -280,6 +285,12 @@ impl App {
             ),
             Err(_) => problem(500, "the callback could not be taken"),
         }
+    }
+
+    /// What the simulator found odd about the requests that it was sent. A server that talks to the
+    /// real provider has no such route.
+    pub fn simulator_report(&self) -> Reply {
+        Reply::Json(200, json!({ "report": self.simulator.report() }))
     }
 
     async fn wish(&self, user: &User, wish: &Wish) -> Result<Enrolled, Reply> {

@@ -25,7 +25,7 @@ use std::time::Duration;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use coursegate::adapter::memory::MemoryStore;
-use coursegate::adapter::simulator::{Fault, Settings, Simulator};
+use coursegate::adapter::simulator::{Fault, Settings, Simulator, UnknownAnswer};
 use coursegate::{AppId, BankDetails, Config, Registrar, Secret, Site};
 use tokio::sync::watch;
 
@@ -46,12 +46,16 @@ pub const WEBHOOK_PATH: &str = "/payments/ikhokha";
 
 pub type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The command line: ports, of which 0 picks a free one, and what shall go wrong.
+/// The command line: ports, of which 0 picks a free one, and what the simulator shall do.
 #[derive(Debug, Clone)]
 pub struct Options {
     port: u16,
     simulator_port: u16,
     faults: Vec<Fault>,
+    /// What it answers about a payment nobody knows.
+    unknown: UnknownAnswer,
+    /// How often it sends a callback again that was not taken.
+    callback_retries: u32,
     /// How long the provider takes to answer.
     slow: Duration,
     /// The address that browsers know, where it is that of a proxy in front of this server.
@@ -59,7 +63,8 @@ pub struct Options {
 }
 
 const USAGE: &str = "use --port N, --simulator-port N, --site https://address.of.your.proxy, \
-    --slow MILLISECONDS (the provider) and --faults lost,duplicate,reorder,lag (or some of them)";
+    --slow MILLISECONDS (the provider), --faults lost,duplicate,reorder,lag (or others), \
+    --unknown null (or another answer) and --callback-retries N";
 
 impl Options {
     pub fn from_args() -> Result<Self, String> {
@@ -67,6 +72,8 @@ impl Options {
             port: 8080,
             simulator_port: 8081,
             faults: Vec::new(),
+            unknown: UnknownAnswer::NotFound,
+            callback_retries: 0,
             slow: Duration::ZERO,
             site: None,
         };
@@ -95,6 +102,16 @@ impl Options {
                             .map_err(|_| format!("{word} is no fault that the simulator knows"))
                     });
                     options.faults = faults.collect::<Result<_, _>>()?;
+                }
+                "--unknown" => {
+                    options.unknown = value
+                        .parse()
+                        .map_err(|_| format!("{value} is no answer that the simulator knows"))?;
+                }
+                "--callback-retries" => {
+                    options.callback_retries = value
+                        .parse()
+                        .map_err(|_| format!("{name} needs a number, not {value}"))?;
                 }
                 other => return Err(format!("unknown argument {other}; {USAGE}")),
             }
@@ -154,6 +171,9 @@ impl Demo {
                 settings.fault(*fault, 0.5)
             });
         settings.delay = Duration::from_secs(5);
+        settings.unknown = options.unknown;
+        settings.callback_retries = options.callback_retries;
+        settings.callback_retry_pause = Duration::from_secs(5);
         let simulator =
             Simulator::new(AppId::new(&app_id)?, Secret::new(secret.clone())?, settings);
         simulator.set_pay_base(&there);
@@ -211,7 +231,7 @@ impl Demo {
             tokio::time::sleep(options.slow).await;
             next.run(request).await
         };
-        let provider = callbacks::mount(simulator).layer(from_fn(slow));
+        let provider = callbacks::mount(simulator.clone()).layer(from_fn(slow));
         let never = watch::channel(false).1;
         let simulator_listener = tokio::net::TcpListener::from_std(simulator_listener)?;
         tokio::spawn(serve(simulator_listener, provider, Limits::USUAL, never));
@@ -234,6 +254,7 @@ impl Demo {
                 registrar,
                 known,
                 there,
+                simulator,
                 &cookie_key,
                 #[cfg(feature = "live")]
                 hub,

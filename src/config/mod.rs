@@ -5,13 +5,13 @@ mod problem;
 mod reader;
 mod setting;
 mod settings;
+mod site;
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::enrollment::HouseRules;
 use crate::evidence::Grade;
-use crate::ids::Reference;
 use crate::reason::words;
 use crate::secret::{AppId, Secret};
 use crate::webhook::{BodyKeys, KeyRing, Verifier};
@@ -19,79 +19,7 @@ use crate::webhook::{BodyKeys, KeyRing, Verifier};
 pub use environment::Environment;
 pub use problem::{ConfigError, ConfigProblem};
 pub use setting::Setting;
-
-/// Why a web address was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum UrlError {
-    /// Not `https://host/path` or `http://host/path`.
-    #[error("{what} must be an absolute http or https address without credentials or white space")]
-    Invalid {
-        /// Which address.
-        what: &'static str,
-    },
-    /// The callback address has a query or a fragment.
-    #[error(
-        "the callback URL must have neither query nor fragment: the provider signs its path only"
-    )]
-    CallbackWithQuery,
-}
-
-/// The host's pages, as the provider is told about them. `{reference}` in the
-/// success, failure and cancel addresses becomes the attempt's reference.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Site {
-    /// Where callbacks go: public https in production, without a query.
-    pub callback_url: String,
-    /// Where the learner goes after paying. Visiting it proves nothing.
-    pub success_url: String,
-    /// Where the learner goes after a failure.
-    pub failure_url: String,
-    /// Where the learner goes after giving up.
-    pub cancel_url: Option<String>,
-    /// The site itself.
-    pub requester_url: String,
-}
-
-impl Site {
-    pub(crate) fn check(&self) -> Result<(), UrlError> {
-        path_of(&self.callback_url, "the callback URL")?;
-        if self.callback_url.contains(['?', '#']) {
-            return Err(UrlError::CallbackWithQuery);
-        }
-        path_of(&self.success_url, "the success URL")?;
-        path_of(&self.failure_url, "the failure URL")?;
-        path_of(&self.requester_url, "the requester URL")?;
-        if let Some(url) = &self.cancel_url {
-            path_of(url, "the cancel URL")?;
-        }
-        Ok(())
-    }
-
-    /// The path that callbacks are signed with.
-    pub fn callback_path(&self) -> &str {
-        path_of(&self.callback_url, "").unwrap_or("/")
-    }
-
-    pub(crate) fn filled(&self, url: &str, reference: &Reference) -> String {
-        url.replace("{reference}", reference.as_str())
-    }
-}
-
-/// The path of an absolute address, with query and fragment if it has them.
-fn path_of<'u>(url: &'u str, what: &'static str) -> Result<&'u str, UrlError> {
-    let rest = url
-        .strip_prefix("https://")
-        .or_else(|| url.strip_prefix("http://"))
-        .ok_or(UrlError::Invalid { what })?;
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (host, path) = rest.split_at(end);
-    let odd = |c: char| c.is_whitespace() || c.is_control() || c == '\\';
-    if host.is_empty() || host.contains('@') || url.contains(odd) || !url.is_ascii() {
-        return Err(UrlError::Invalid { what });
-    }
-    Ok(if path.is_empty() { "/" } else { path })
-}
+pub use site::{Site, UrlError};
 
 /// Where a bank transfer goes; shown to the learner as the host wrote it.
 #[derive(Clone, PartialEq, Eq, serde::Serialize)]
@@ -137,12 +65,16 @@ words!(OnUnverified {
 pub enum Mode {
     /// It does.
     Live,
+    /// It cannot: everything is as in production but the provider, which has to be a simulator on
+    /// this machine or its own network. A provider that may be a real one is refused.
+    Staging,
     /// It does not: for trying things out. Never ready for production.
     Test,
 }
 
 words!(Mode {
     Live => "live",
+    Staging => "staging",
     Test => "test",
 });
 
@@ -274,12 +206,6 @@ impl Config {
             KeyRing::new("primary", secret),
             site,
         ))
-    }
-
-    /// The path of an address as it is written, without query and fragment.
-    pub(crate) fn path_as_written(url: &str) -> &str {
-        let path = path_of(url, "").unwrap_or("/");
-        path.split(['?', '#']).next().unwrap_or(path)
     }
 
     /// The provider's API (official example repository `ikhokha/ik-pay-api-examples`).

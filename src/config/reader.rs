@@ -2,10 +2,10 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::path_of;
 use super::problem::ConfigProblem;
 use super::setting::Setting;
 use crate::secret::{Secret, SecretError};
+use crate::webhook::web_address;
 
 /// Reads settings one by one, and keeps what is wrong with them.
 pub(super) struct Reader<'f, F> {
@@ -128,11 +128,10 @@ where
 
     pub(super) fn url(&mut self, setting: &Setting) -> Option<String> {
         let text = self.text(setting)?;
-        match path_of(text, "it") {
-            Ok(_) => Some(text.to_owned()),
-            Err(_) => {
-                let remedy =
-                    "Write all of it, from https:// on, without credentials or white space.";
+        match web_address(text) {
+            Some(_) => Some(text.to_owned()),
+            None => {
+                let remedy = "Write all of it, from https:// on, without credentials.";
                 self.wrong(setting, "is no web address", remedy);
                 None
             }

@@ -57,8 +57,8 @@ settings! {
         "where the learner goes after giving up";
     SITE_URL "COURSEGATE_SITE_URL" "site_url" None, "an https address",
         "the site that asks for the payment";
-    MODE "COURSEGATE_MODE" "mode" Some("live"), "live or test",
-        "test is for trying things out, and never ready for production";
+    MODE "COURSEGATE_MODE" "mode" Some("live"), "live, staging or test",
+        "staging is production with a simulator for a provider; test is for trying things out, and never ready";
     TIMEOUT "COURSEGATE_TIMEOUT_MS" "timeout_ms" Some("45000"), "1000 to 120000 (milliseconds)",
         "how long the provider may take to make a pay link";
     RETRIES "COURSEGATE_RETRIES" "retries" Some("3"), "0 to 10",

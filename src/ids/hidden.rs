@@ -4,7 +4,7 @@
 /// screen leave out (Default_Ignorable_Code_Point), one that only looks blank, a separator of
 /// lines, a mark of annotations, or one that means nothing to anybody else. They forge log
 /// lines and look-alike names.
-pub(super) fn is_hostile(c: char) -> bool {
+pub(crate) fn is_hostile(c: char) -> bool {
     c.is_control() || is_ignorable(c) || is_blank(c) || is_private(c)
 }
 

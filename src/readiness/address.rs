@@ -7,7 +7,8 @@ use url::{Host, Url};
 
 use super::report::Finding;
 use super::rule::Rule;
-use crate::config::Config;
+use crate::config::{Config, Mode};
+use crate::port::Capabilities;
 
 /// The provider's host, exactly.
 const API_HOST: &str = "api.ikhokha.com";
@@ -61,6 +62,7 @@ const TUNNELS: [&str; 16] = [
 
 pub(super) fn findings(config: &Config) -> Vec<Finding> {
     let site = &config.site;
+    let is_staging = config.mode == Mode::Staging;
     let mut findings = Vec::new();
     let pages = [
         ("COURSEGATE_SUCCESS_URL", Some(site.success_url.as_str())),
@@ -74,14 +76,19 @@ pub(super) fn findings(config: &Config) -> Vec<Finding> {
         let Some(text) = text else { continue };
         match read(text) {
             None => findings.push(Finding::new(Rule::AddressUnreadable).about(*name)),
+            // Nobody is on the way to this machine.
+            Some(url) if is_staging && is_local(&url) => {}
             Some(url) if url.scheme() != "https" => {
                 findings.push(Finding::new(Rule::PlainHttp).about(*name));
             }
             Some(_) => {}
         }
     }
-    findings.extend(of_api(&config.api_url, api.0));
+    findings.extend(of_api(&config.api_url, api.0, config.mode));
     if let Some(url) = read(&site.callback_url) {
+        if !is_public(&url) && !is_staging {
+            findings.push(Finding::new(Rule::CallbackNotPublic).about(callback.0));
+        }
         findings.extend(of_callback(&site.callback_url, &url, callback.0));
     }
     let own = read(&site.requester_url);
@@ -114,33 +121,80 @@ fn read(text: &str) -> Option<Url> {
 /// What is wrong with the address that callbacks come to.
 fn of_callback(text: &str, url: &Url, subject: &str) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if !is_public(url) {
-        findings.push(Finding::new(Rule::CallbackNotPublic).about(subject));
-    }
     findings.extend(name_of_others(url).map(|rule| Finding::new(rule).about(subject)));
     if url.query().is_some() || url.fragment().is_some() {
         findings.push(Finding::new(Rule::CallbackWithQuery).about(subject));
     }
-    // The provider signs the path as it reads it; we verify the path as it is written.
-    let written = Config::path_as_written(text);
-    if written != url.path() || url.path().contains("//") {
+    // What the provider is given and signs is how a URL parser writes it.
+    if is_ambiguous(url.path()) {
         findings.push(Finding::new(Rule::CallbackPathOdd).about(subject));
+    } else if path_as_written(text) != url.path() {
+        findings.push(Finding::new(Rule::CallbackPathRewritten).about(subject));
     }
     findings
 }
 
+/// Whether others read a path otherwise even in this form: proxies merge slashes, and older parsers
+/// than WHATWG's encode more signs.
+fn is_ambiguous(path: &str) -> bool {
+    let mut escapes = path.split('%').skip(1);
+    let is_escape = |rest: &str| {
+        let digits = rest.as_bytes().get(..2);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    path.contains("//") || path.contains(['\'', '|', '^', '[', ']']) || !escapes.all(is_escape)
+}
+
+/// The path of an address as it is written, without query and fragment.
+fn path_as_written(text: &str) -> &str {
+    let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let end = rest.find(['?', '#']).unwrap_or(rest.len());
+    let path = rest[..end].find('/').map(|start| &rest[start..end]);
+    path.unwrap_or("/")
+}
+
 /// What is wrong with the address of the provider's API.
-pub(crate) fn of_api(text: &str, subject: &str) -> Option<Finding> {
+pub(crate) fn of_api(text: &str, subject: &str, mode: Mode) -> Option<Finding> {
     let url = read(text)?;
     let right = Url::parse(Config::API_URL).ok()?;
     let path = |url: &Url| url.path().trim_end_matches('/').to_owned();
-    if url.host_str() != Some(API_HOST) || url.port_or_known_default() != Some(443) {
-        Some(Finding::new(Rule::ApiHostOther).about(subject))
-    } else if path(&url) != path(&right) {
-        Some(Finding::new(Rule::ApiPathOther).about(subject))
-    } else {
-        None
+    let has_path = path(&url) == path(&right);
+    let is_provider = url.host_str() == Some(API_HOST) && url.port_or_known_default() == Some(443);
+    let found = |rule| Some(Finding::new(rule).about(subject));
+    match (mode, is_local(&url)) {
+        (Mode::Staging, false) => found(Rule::StagingProvider),
+        (Mode::Staging, true) if has_path => None,
+        (Mode::Staging, true) => {
+            let remedy = format!("A simulator's address ends with `{}`.", right.path());
+            found(Rule::ApiPathOther).map(|finding| finding.doing(remedy))
+        }
+        (Mode::Live | Mode::Test, _) if is_provider && has_path => None,
+        (Mode::Live | Mode::Test, _) if is_provider => found(Rule::ApiPathOther),
+        (Mode::Live | Mode::Test, false) => found(Rule::ApiHostOther),
+        (Mode::Live | Mode::Test, true) => found(Rule::ApiHostOther).map(|finding| {
+            let staging =
+                "to try everything out with a simulator there, set COURSEGATE_MODE to staging";
+            let remedy = format!("Unset IKHOKHA_API_URL; {staging}.");
+            finding.doing(remedy)
+        }),
     }
+}
+
+/// Whether a gateway may lead to a provider that moves real money.
+pub(crate) fn may_be_real(capabilities: &Capabilities) -> bool {
+    match &capabilities.address {
+        Some(address) => !read(address).is_some_and(|url| is_local(&url)),
+        None => !capabilities.is_test_double,
+    }
+}
+
+/// Whether two addresses are one, however they are written.
+pub(crate) fn is_same(one: &str, other: &str) -> bool {
+    let form = |text: &str| {
+        let form = Url::parse(text).map_or_else(|_| text.to_owned(), String::from);
+        form.trim_end_matches('/').to_owned()
+    };
+    form(one) == form(other)
 }
 
 /// Whether a name is one that others have: an example, or a tunnel.
@@ -174,6 +228,24 @@ fn is_public(url: &Url) -> bool {
         Some(Host::Domain(name)) => {
             let name = name.trim_end_matches('.');
             name.contains('.') && !is_below(name, &PRIVATE_ENDS) && !is_below(name, &BACK_HERE)
+        }
+        None => false,
+    }
+}
+
+/// Whether it is on this machine or its own network. No public certificate is made for such names,
+/// so that none of them leads to the provider, whatever they are looked up as.
+fn is_local(url: &Url) -> bool {
+    let is_local_v4 = |address: Ipv4Addr| address.is_loopback() || address.is_private();
+    match url.host() {
+        Some(Host::Ipv4(address)) => is_local_v4(address),
+        Some(Host::Ipv6(address)) => match address.to_ipv4_mapped() {
+            Some(older) => is_local_v4(older),
+            None => address.is_loopback() || address.is_unique_local(),
+        },
+        Some(Host::Domain(name)) => {
+            let name = name.trim_end_matches('.');
+            !name.contains('.') || is_below(name, &PRIVATE_ENDS)
         }
         None => false,
     }

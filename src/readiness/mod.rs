@@ -91,9 +91,12 @@ pub(crate) fn findings(config: &Config, environment: &Environment) -> Vec<Findin
     let mut findings = credentials(config);
     let secrets: Vec<&str> = config.keys.texts().map(|(_, secret)| secret).collect();
     findings.extend(variables(environment, &secrets));
-    if config.mode == Mode::Test {
-        findings.push(Finding::new(Rule::TestMode).about("COURSEGATE_MODE"));
-    }
+    let mode = match config.mode {
+        Mode::Live => None,
+        Mode::Staging => Some(Rule::StagingMode),
+        Mode::Test => Some(Rule::TestMode),
+    };
+    findings.extend(mode.map(|rule| Finding::new(rule).about("COURSEGATE_MODE")));
     findings.extend(address::findings(config));
     findings.extend(settings(config));
     findings.extend(checklist());
@@ -101,6 +104,20 @@ pub(crate) fn findings(config: &Config, environment: &Environment) -> Vec<Findin
 }
 
 fn credentials(config: &Config) -> Vec<Finding> {
+    let mut findings = match config.mode {
+        // A simulator's are made up.
+        Mode::Staging => Vec::new(),
+        Mode::Live | Mode::Test => credentials_of_provider(config),
+    };
+    let overlap = config.keys.texts().count() > 1;
+    findings.push(Finding::new(match overlap {
+        true => Rule::SecretsOverlap,
+        false => Rule::SecretShared,
+    }));
+    findings
+}
+
+fn credentials_of_provider(config: &Config) -> Vec<Finding> {
     let mut findings = keys::app_id(config.app_id.as_str(), "IKHOKHA_APP_ID");
     for (label, secret) in config.keys.texts() {
         let subject = match label {
@@ -109,11 +126,6 @@ fn credentials(config: &Config) -> Vec<Finding> {
         };
         findings.extend(keys::secret(secret, &subject));
     }
-    let overlap = config.keys.texts().count() > 1;
-    findings.push(Finding::new(match overlap {
-        true => Rule::SecretsOverlap,
-        false => Rule::SecretShared,
-    }));
     findings
 }
 

@@ -126,6 +126,10 @@ impl fmt::Display for Report {
         };
         let (critical, warnings) = (count(Level::Critical), count(Level::Warning));
         match self.ready {
+            true if self.has(Rule::StagingMode) => write!(
+                f,
+                "READY FOR STAGING, where no real money moves, with {warnings} warnings"
+            ),
             true => write!(f, "READY, with {warnings} warnings"),
             false => write!(f, "NOT READY: {critical} critical, {warnings} warnings"),
         }

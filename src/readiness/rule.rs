@@ -120,6 +120,9 @@ rules! {
     TestMode "test_mode" Critical Environment
         "The mode is test: no real money moves."
         "Set COURSEGATE_MODE to live, or unset it.";
+    StagingMode "staging_mode" Warning Environment
+        "The mode is staging: no real money moves, credentials are not judged, and whoever reaches the simulator gets access without paying."
+        "Give it a database of its own, which no real school uses; for real money unset COURSEGATE_MODE.";
     ValuePadded "value_padded" Warning Environment
         "A value has white space around it. It is ignored here, but other programs may not ignore it."
         "Set the variable again without it.";
@@ -138,6 +141,9 @@ rules! {
     ApiHostOther "api_host_other" Critical Security
         "The API address is not the provider's host, exactly: payments would be asked of somebody else."
         "Unset IKHOKHA_API_URL, or set it to `https://api.ikhokha.com/public-api/v1/api`.";
+    StagingProvider "staging_provider" Critical Security
+        "The mode is staging, and the provider may be a real one: it is not on this machine or its own network, so that real money could move."
+        "Set IKHOKHA_API_URL to the address of a simulator, such as `http://127.0.0.1:8081/public-api/v1/api`, and make the client with `IkhokhaClient::from_config`.";
     AddressUnreadable "address_unreadable" Critical Configuration
         "An address is none, or has port 0: nobody can go there."
         "Write it like `https://school.co.za/payments/ikhokha`.";
@@ -148,8 +154,11 @@ rules! {
         "An address is that of a tunnel to a developer's machine: it ends, and then somebody else gets it, and what is sent there."
         "Set it to your site's public name.";
     CallbackPathOdd "callback_path_odd" Critical Configuration
-        "The path of the callback address is read otherwise than it is written (`/a/../b`, `//`, spaces or other signs): the provider would sign another one."
+        "The path of the callback address is one that programs read in different ways (`//`, quotes, brackets, a `%` that escapes nothing): the provider may sign another one, or a proxy may pass another one on."
         "Use plain segments of letters, digits and `-`, such as `/payments/ikhokha`.";
+    CallbackPathRewritten "callback_path_rewritten" Warning Configuration
+        "The path of the callback address is written otherwise than it stands in a URL (`/a/../b`, spaces, letters with accents): the provider is given, and signs, the form that it has there."
+        "Route the path that `site.callback_path()` gives, or use plain segments of letters, digits and `-`, such as `/payments/ikhokha`.";
     PageWithoutReference "page_without_reference" Warning Configuration
         "The page that learners come back to is not told which payment it is about: it cannot ask whether that is paid."
         "Put `{reference}` into COURSEGATE_SUCCESS_URL, and call `registrar.confirm` with it there.";

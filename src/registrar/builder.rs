@@ -16,7 +16,7 @@ use super::watch::Tower;
 use super::{CourseCatalog, Inner, Registrar};
 use crate::access::{AccessPolicy, StandardAccess};
 use crate::approval::{ApprovalPolicy, StandardPolicy};
-use crate::config::{Config, UrlError};
+use crate::config::{Config, Mode, UrlError};
 use crate::detect::{Detect, Detector, RuleSet, RuleSetError};
 use crate::enrollment::{Proposal, Schedule, TransitionGuard};
 use crate::evidence::Grade;
@@ -26,6 +26,7 @@ use crate::port::{
     AlertSink, Clock, EventPublisher, LogSink, NotificationChannel, PaymentGateway, Permissions,
     Records, Store, SystemClock,
 };
+use crate::readiness::address;
 use crate::reason::Note;
 use crate::webhook::{Verifier, VerifierError};
 
@@ -77,6 +78,11 @@ pub enum BuildError {
         /// The rule.
         rule: String,
     },
+    /// The mode is staging, and real money could move.
+    #[error(
+        "the mode is staging and the gateway may lead to a real provider: give it a simulator on this machine, or set the mode to live"
+    )]
+    StagingProvider,
     /// Every part is real: this is no trial.
     #[error(
         "every part is real: make a report with `check` or `probe`, and build with `production`"
@@ -306,8 +312,12 @@ impl RegistrarBuilder {
 
     pub(super) fn assemble(self) -> Result<Registrar, BuildError> {
         let mut config = self.config;
-        config.site.check()?;
+        config.site = config.site.normalized()?;
         check_rules(&config)?;
+        let gateway = self.gateway.as_ref().map(|gateway| gateway.capabilities());
+        if config.mode == Mode::Staging && gateway.is_some_and(|it| address::may_be_real(&it)) {
+            return Err(BuildError::StagingProvider);
+        }
         if self.gateway.is_none() {
             // Nobody to ask.
             config.rules.reconciliation = Schedule::never();
@@ -350,7 +360,7 @@ impl RegistrarBuilder {
         let mut verifier = Verifier::new(
             config.app_id.clone(),
             &config.keys,
-            config.site.callback_path(),
+            &config.site.callback_path()?,
         )?
         .max_body(config.max_body);
         if let Some(scheme) = self

@@ -8,7 +8,7 @@ use super::builder::{BuildError, RegistrarBuilder};
 #[cfg(feature = "live")]
 use super::inbox::{publishing, system_record};
 use super::{Registrar, deadline};
-use crate::config::Environment;
+use crate::config::{Environment, Mode};
 #[cfg(feature = "live")]
 use crate::enrollment::Change;
 #[cfg(feature = "live")]
@@ -114,7 +114,10 @@ impl RegistrarBuilder {
 
     /// What the parts themselves say.
     fn parts(&self) -> Vec<Finding> {
-        let doubles = self.test_doubles().into_iter();
+        let is_staging = self.config.mode == Mode::Staging;
+        // A provider without real money is what staging is for.
+        let is_wrong = |part: &&str| !(is_staging && *part == "gateway");
+        let doubles = self.test_doubles().into_iter().filter(is_wrong);
         let mut found: Vec<Finding> = doubles
             .map(|part| Finding::new(Rule::TestDouble).about(part))
             .collect();
@@ -132,9 +135,14 @@ impl RegistrarBuilder {
             if !capabilities.reveals_method {
                 found.push(Finding::new(Rule::MethodDeclared));
             }
+            let says_nothing = capabilities.address.is_none();
+            if is_staging && says_nothing && address::may_be_real(capabilities) {
+                found.push(Finding::new(Rule::StagingProvider).about("the gateway"));
+            }
             if let Some(address) = &capabilities.address {
-                found.extend(address::of_api(address, "the gateway"));
-                if address.trim_end_matches('/') != self.config.api_url.trim_end_matches('/') {
+                let mode = self.config.mode;
+                found.extend(address::of_api(address, "the gateway", mode));
+                if !address::is_same(address, &self.config.api_url) {
                     found.push(Finding::new(Rule::ApiAddressUnused).about("IKHOKHA_API_URL"));
                 }
             }
@@ -230,12 +238,12 @@ impl Registrar {
     /// refused. Neither changes anything. Empty when all is well.
     pub async fn probe_callbacks(&self, web: &dyn WebProbe) -> Vec<Finding> {
         let config = &self.inner.config;
-        let Some(secret) = config.keys.current() else {
+        let (Some(secret), Ok(path)) = (config.keys.current(), config.site.callback_path()) else {
             return vec![Finding::new(Rule::CallbackUnreachable)];
         };
         let mut body = PROBE.to_vec();
         body.extend(format!("\"{}\"}}", Uuid::new_v4().simple()).into_bytes());
-        let signature = Signer::new(secret).sign(config.site.callback_path(), &body);
+        let signature = Signer::new(secret).sign(&path, &body);
         let right = signature.to_hex();
         let wrong: String = right
             .chars()

@@ -27,11 +27,21 @@ const MAX_SAFE: u64 = (1 << 53) - 1;
 /// The canonical form of a body, or `None` when it has none: not one JSON object, a
 /// key given twice, a number or key that JavaScript would spell or order differently.
 pub(crate) fn canonical(body: &[u8]) -> Option<Vec<u8>> {
+    rewritten(body, |key| key != "text")
+}
+
+/// The same for a request to the provider: every property stays.
+#[cfg(feature = "simulator")]
+pub(crate) fn stringified(body: &[u8]) -> Option<Vec<u8>> {
+    rewritten(body, |_| true)
+}
+
+fn rewritten(body: &[u8], keeps: impl Fn(&str) -> bool) -> Option<Vec<u8>> {
     let mut node: Node = serde_json::from_slice(body).ok()?;
     let Node::Map(fields) = &mut node else {
         return None;
     };
-    fields.retain(|(key, _)| key != "text");
+    fields.retain(|(key, _)| keeps(key));
     node.is_javascript()
         .then(|| serde_json::to_vec(&node).ok())?
 }

@@ -20,6 +20,7 @@
 //! let forged = Notification::parse(&delivery);
 //! ```
 
+mod address;
 mod body;
 mod canonical;
 mod delivery;
@@ -39,4 +40,7 @@ pub use sign::{Signature, Signer};
 pub use value::Value;
 pub use verify::{SignedForm, Verified, Verifier, VerifyError};
 
+pub(crate) use address::web_address;
 pub(crate) use canonical::canonical;
+#[cfg(feature = "simulator")]
+pub(crate) use canonical::stringified;

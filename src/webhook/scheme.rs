@@ -26,7 +26,9 @@ pub enum VerifierError {
     #[error("two webhook secrets have the same label; give each its own")]
     RepeatedLabel,
     /// The path is not what a URL path looks like.
-    #[error("the registered path must start with '/' and hold neither '?', '#' nor white space")]
+    #[error(
+        "the registered path must start with '/' and hold no '?', '#', backslash or character that nobody sees"
+    )]
     BadPath,
 }
 

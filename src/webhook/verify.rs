@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
+use super::address::signed_path;
 use super::canonical;
 use super::delivery::Delivery;
 use super::scheme::{KeyRing, SignedTime, VerifierError};
@@ -131,8 +132,9 @@ impl fmt::Debug for Verified<'_> {
 
 /// Checks deliveries. Keys and the registered path are prepared once.
 ///
-/// The path is the one given to the provider in `callbackUrl`, percent-encoded as
-/// there: a proxy may show the application another one. There is no switch that
+/// The path is the one given to the provider in `callbackUrl`: a proxy may show the
+/// application another one. It may be written in any way (`/café/hook`, `/a/../hook`); what is
+/// compared is its form in a URL (`/caf%C3%A9/hook`, `/hook`). There is no switch that
 /// skips a check.
 #[derive(Debug, Clone)]
 pub struct Verifier {
@@ -166,17 +168,13 @@ impl Verifier {
     /// [`VerifierError`] when there is no key or more than eight, two keys share
     /// a label, or the path is not a plain URL path.
     pub fn new(app_id: AppId, keys: &KeyRing, path: &str) -> Result<Self, VerifierError> {
-        if !path.starts_with('/')
-            || path.contains(|c: char| matches!(c, '?' | '#') || c.is_whitespace())
-        {
-            return Err(VerifierError::BadPath);
-        }
+        let path = signed_path(path).ok_or(VerifierError::BadPath)?;
         let keys = keys
             .checked()?
             .iter()
             .map(|(label, secret)| {
                 let signer = Signer::new(secret);
-                let at_path = signer.after(path);
+                let at_path = signer.after(&path);
                 PreparedKey {
                     label: label.clone(),
                     signer,
@@ -187,7 +185,7 @@ impl Verifier {
         Ok(Self {
             app_id,
             keys,
-            path: path.to_owned(),
+            path,
             max_body: Self::DEFAULT_MAX_BODY,
             signed_time: None,
         })

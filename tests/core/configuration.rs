@@ -168,7 +168,7 @@ fn everything_that_is_wrong_is_said_at_once() {
              Set it: it signs calls, and is accepted on callbacks.",
             "COURSEGATE_CALLBACK_URL has a query or a fragment; expected: a public https address without a query. \
              The provider signs the path only: put what you need into the path.",
-            "COURSEGATE_MODE is none of the words; expected: live or test. Write one of the words, in lower case.",
+            "COURSEGATE_MODE is none of the words; expected: live, staging or test. Write one of the words, in lower case.",
             "COURSEGATE_TIMEOUT_MS is not a whole number; expected: 1000 to 120000 (milliseconds). Write digits only.",
             "COURSEGATE_RETRIES is out of range; expected: 0 to 10. The default is 3.",
             "COURSEGATE_BANK_HOLDER is not set while others of the bank are; expected: the name of the account's holder. \

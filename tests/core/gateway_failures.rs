@@ -398,7 +398,7 @@ async fn a_provider_with_internal_errors_leaves_the_learner_confirming() {
     assert_eq!(receipt.outcome, Outcome::Waiting);
     assert!(matches!(
         registrar.confirm(&reference).await,
-        Err(Error::Gateway(GatewayError::Unreachable))
+        Err(Error::Gateway(GatewayError::Failed { status: 500 }))
     ));
     // The provider recovers.
     world.advance(3600);

@@ -23,10 +23,10 @@ use tokio::net::TcpListener;
 use crate::support::{APP_ID, SECRET, World, config, delivery, request};
 
 #[path = "../../examples/common/callbacks.rs"]
-#[allow(dead_code, clippy::print_stderr)]
-mod callbacks;
+#[allow(dead_code, unreachable_pub, clippy::print_stderr)]
+pub mod callbacks;
 
-fn client(base: &str) -> IkhokhaClient {
+pub fn client(base: &str) -> IkhokhaClient {
     client_with(base, SECRET)
 }
 
@@ -40,7 +40,7 @@ fn client_with(base: &str, secret: &str) -> IkhokhaClient {
 }
 
 /// The simulator on a port of this machine, and the address of its API.
-async fn mounted(settings: Settings) -> (Simulator, String) {
+pub async fn mounted(settings: Settings) -> (Simulator, String) {
     let (app_id, secret) = (AppId::new(APP_ID).unwrap(), Secret::new(SECRET).unwrap());
     let simulator = Simulator::new(app_id, secret, settings);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -51,7 +51,7 @@ async fn mounted(settings: Settings) -> (Simulator, String) {
     (simulator, format!("{origin}/public-api/v1/api"))
 }
 
-fn wish(reference: &str) -> LinkRequest {
+pub fn wish(reference: &str) -> LinkRequest {
     LinkRequest {
         reference: Reference::new(reference).unwrap(),
         amount: Money::zar(49_900).unwrap(),
@@ -878,26 +878,26 @@ async fn every_fault_ends_in_access_or_in_a_queue() {
 }
 
 async fn one_fault(fault: Fault) {
-    let rate = if fault == Fault::ServerError {
-        0.5
-    } else {
-        1.0
-    };
+    let rate = if fault.is_of_answers() { 0.5 } else { 1.0 };
     let mut settings = Settings::new(6).fault(fault, rate);
     settings.delay = Duration::from_millis(300);
+    settings.answer_delay = Duration::from_millis(300);
+    settings.retry_after = Some(Duration::from_secs(1));
     let (simulator, base) = mounted(settings).await;
     let mut settings = config();
     settings.rules.reconciliation.first = [100, 300, 700, 1500, 3000, 6000]
         .map(Duration::from_millis)
         .to_vec();
     settings.provider.pause = Duration::from_millis(200);
+    // A link that is lost is given up soon.
+    settings.link_wait = Duration::from_secs(2);
     let store = MemoryStore::new();
     let registrar = Registrar::builder(settings, store.clone())
         .gateway(client(&base))
         .build()
         .unwrap();
     let mut link = None;
-    for _ in 0..50 {
+    for _ in 0..400 {
         if let Ok(enrolled) = registrar.enrol(request("thandi", Method::Card)).await
             && let NextStep::Pay { url, .. } = enrolled.next
         {

@@ -11,6 +11,7 @@
 mod support;
 
 mod access;
+mod addresses;
 mod alerts;
 mod any_order;
 mod architecture;
@@ -55,6 +56,7 @@ mod panics;
 mod personal;
 mod policy;
 mod provider_calls;
+mod provider_faults;
 mod races;
 mod readiness;
 mod reconciliation;
@@ -62,7 +64,13 @@ mod refunds;
 mod renewals;
 mod roles;
 mod scene;
+mod simulator_api;
+mod simulator_callbacks;
 mod simulator_faults;
+#[cfg(feature = "ikhokha")]
+mod simulator_http;
+#[cfg(feature = "ikhokha")]
+mod staging;
 mod state_machine;
 #[cfg(feature = "statements")]
 mod statements;

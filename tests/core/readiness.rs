@@ -151,7 +151,7 @@ impl PaymentGateway for Bank {
     }
 }
 
-fn builder(config: Config) -> RegistrarBuilder {
+pub fn builder(config: Config) -> RegistrarBuilder {
     Registrar::builder(config, Shelf::new())
         .gateway(Bank::new())
         .publisher(Silence)
@@ -504,22 +504,30 @@ fn addresses_are_read_as_the_provider_reads_them() {
         assert_eq!(of_host(host), BTreeSet::new(), "{host}");
     }
     for path in [
-        "/a/../b",
-        "/./hook",
-        "//hook",
-        "/a//b",
-        "/hook/%2e%2e/x",
-        "/h\"ook",
-        "/h|k/{x}",
+        "//hook", "/a//b", "/a/..//b", "/h|k/{x}", "/O'Brien", "/h^k", "/[a]", "/100%", "/%zz",
     ] {
         let found = callback(format!("https://school.co.za{path}"));
-        assert!(found.contains(&Rule::CallbackPathOdd), "{path}: {found:?}");
+        assert_eq!(found, one(Rule::CallbackPathOdd), "{path}");
+    }
+    for path in [
+        "/a/../b",
+        "/./hook",
+        "/hook/%2e%2e/x",
+        "/h\"ook",
+        "/h{k}",
+        "/a b",
+        "/caf\u{e9}/hook",
+    ] {
+        let found = callback(format!("https://school.co.za{path}"));
+        assert_eq!(found, one(Rule::CallbackPathRewritten), "{path}");
     }
     for path in [
         "/hook",
         "/hook/",
         "/pay/ikhokha-1",
         "/a%20b",
+        "/caf%C3%A9/hook",
+        "/a:b/c+d@e",
         "/~a/b_c.d",
         "/",
     ] {
@@ -527,16 +535,14 @@ fn addresses_are_read_as_the_provider_reads_them() {
         assert_eq!(found, BTreeSet::new(), "{path}");
     }
     // Nobody can go there.
-    for url in [
-        "https://school.co.za:0/hook",
-        "https://school.co.za:99999/hook",
-        "https://1.2.3.999/x",
-    ] {
-        assert_eq!(
-            callback(url.to_owned()),
-            one(Rule::AddressUnreadable),
-            "{url}"
-        );
+    let nowhere = callback("https://school.co.za:0/hook".to_owned());
+    assert_eq!(nowhere, one(Rule::AddressUnreadable));
+    for url in ["https://school.co.za:99999/hook", "https://1.2.3.999/x"] {
+        assert_eq!(callback(url.to_owned()), one(Rule::SettingWrong), "{url}");
+        let mut set_by_the_program = config();
+        set_by_the_program.site.callback_url = url.to_owned();
+        let report = readiness::check(&set_by_the_program, &Environment::default());
+        assert!(report.has(Rule::AddressUnreadable), "{url}");
     }
     let success = |url| broken(&[("COURSEGATE_SUCCESS_URL", url)]);
     assert_eq!(

@@ -10,7 +10,7 @@ use crate::Server;
 use crate::net::{Net, cards, written};
 
 /// What people and programs can look at.
-const SHOWN: [&str; 18] = [
+const SHOWN: [&str; 19] = [
     "/",
     "/admin",
     "/admin/payments",
@@ -27,6 +27,7 @@ const SHOWN: [&str; 18] = [
     "/api/access?course=rust-101",
     "/health",
     "/metrics",
+    "/simulator/report",
     "/lessons/rust-101",
     "/style.css",
 ];

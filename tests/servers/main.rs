@@ -18,6 +18,7 @@ mod net;
 mod production;
 #[allow(unreachable_pub)]
 mod records;
+mod simulator;
 #[allow(unreachable_pub)]
 mod visitors;
 
@@ -472,7 +473,7 @@ async fn scripted_callbacks(server: &Server) {
     // The money comes after all: the worker finds it, or the callback.
     lerato
         .submit(
-            format!("{}/pay/{link}", server.simulator),
+            format!("{}/{link}", server.simulator),
             &[("choice", "card")],
         )
         .await;

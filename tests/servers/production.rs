@@ -14,9 +14,9 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::binary;
 use crate::cluster::Cluster;
 use crate::visitors::is_guarded;
+use crate::{Server, binary};
 
 const PATH: &str = "/payments/ikhokha";
 /// Made up, and long and mixed enough to look like the provider's.
@@ -41,9 +41,16 @@ fn settings(database: &str) -> Vec<(&'static str, String)> {
 }
 
 fn command(settings: &[(&'static str, String)]) -> Command {
+    let mut command = online(settings);
+    command.arg("--offline");
+    command
+}
+
+/// It asks the provider before it starts.
+fn online(settings: &[(&'static str, String)]) -> Command {
     let mut command = Command::new(binary("production"));
     command
-        .args(["--port", "0", "--offline"])
+        .args(["--port", "0"])
         .env_clear()
         .envs(settings.iter().cloned())
         .stdout(Stdio::piped())
@@ -82,7 +89,11 @@ impl School {
     }
 
     fn open_with(settings: &[(&'static str, String)], arguments: &[&str]) -> Self {
-        let mut child = command(settings).args(arguments).spawn().unwrap();
+        Self::run(command(settings).args(arguments))
+    }
+
+    fn run(command: &mut Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let mut line = String::new();
         let mut out = BufReader::new(child.stdout.take().unwrap());
         out.read_line(&mut line).unwrap();
@@ -395,4 +406,86 @@ async fn posts_come_from_its_own_pages_or_from_the_provider() {
         let answer = client.get(format!("{}{path}", school.app)).send().await;
         is_guarded(answer.unwrap().headers(), path);
     }
+}
+
+/// On a laptop: the same server, with the simulator for a provider.
+#[tokio::test]
+async fn a_staging_server_is_walked_with_the_simulator_and_no_other_provider() {
+    let cluster = Cluster::start();
+    let provider = Server::start("axum_server");
+    let here = "http://127.0.0.1:8080";
+    let api = format!("{}/public-api/v1/api", provider.simulator);
+    let of_mode = |mode: &str, api: &str| {
+        let text = str::to_owned;
+        vec![
+            ("DATABASE_URL", cluster.url()),
+            ("COURSEGATE_MODE", text(mode)),
+            ("IKHOKHA_API_URL", text(api)),
+            ("IKHOKHA_APP_ID", provider.app_id.clone()),
+            ("IKHOKHA_APP_SECRET", provider.secret_text.clone()),
+            ("COURSEGATE_CALLBACK_URL", format!("{here}{PATH}")),
+            (
+                "COURSEGATE_SUCCESS_URL",
+                format!("{here}/paid/{{reference}}"),
+            ),
+            ("COURSEGATE_FAILURE_URL", format!("{here}/failed")),
+            ("COURSEGATE_SITE_URL", here.to_owned()),
+        ]
+    };
+    for (mode, api, rule) in [
+        (
+            "staging",
+            "https://api.ikhokha.com/public-api/v1/api",
+            "staging_provider",
+        ),
+        ("live", api.as_str(), "api_host_other"),
+    ] {
+        let output = command(&of_mode(mode, api)).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{mode}");
+        assert!(
+            output.stdout.is_empty() && said.contains("NOT READY") && said.contains(rule),
+            "{said}"
+        );
+    }
+    // It asks the simulator, which answers, and starts.
+    let school = School::run(&mut online(&of_mode("staging", &api)));
+    let (status, health) = school.get("/health").await;
+    assert_eq!((status, health["condition"].as_str()), (200, Some("ok")));
+    // Somebody pays, and the simulator's callback arrives.
+    let order = serde_json::json!({
+        "entityID": provider.app_id,
+        "amount": 500,
+        "currency": "ZAR",
+        "requesterUrl": here,
+        "mode": "live",
+        "externalTransactionID": "CG-STAGING",
+        "urls": {
+            "callbackUrl": format!("{}{PATH}", school.app),
+            "successPageUrl": format!("{}/paid/CG-STAGING", school.app),
+            "failurePageUrl": format!("{}/failed", school.app),
+        },
+    })
+    .to_string();
+    let client = Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none());
+    let client = client.build().unwrap();
+    let path = "/public-api/v1/api/payment";
+    let created = client
+        .post(format!("{}{path}", provider.simulator))
+        .header("IK-APPID", &provider.app_id)
+        .header("IK-SIGN", provider.sign(path, order.as_bytes()))
+        .body(order)
+        .send();
+    let created: Value = created.await.unwrap().json().await.unwrap();
+    let page = created["paylinkUrl"].as_str().unwrap();
+    let paid = client.post(page).form(&[("choice", "card")]).send().await;
+    assert_eq!(paid.unwrap().status(), 303);
+    let begun = Instant::now();
+    while kept(&cluster.url()).await != ["CG-STAGING"] {
+        assert!(begun.elapsed() < Duration::from_secs(10), "it never came");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    school.close();
 }

@@ -279,3 +279,30 @@ async fn a_callback_whose_caller_goes_away_is_finished() {
         }
     }
 }
+
+/// Somebody asks and asks, and takes no answer: their place is free again before long.
+#[tokio::test]
+async fn who_takes_no_answer_is_cut_off() {
+    use std::time::Duration;
+
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpSocket;
+
+    let cut_off = async |name: &str| {
+        let server = Server::start(name);
+        let deaf = TcpSocket::new_v4().unwrap();
+        deaf.set_recv_buffer_size(4096).unwrap();
+        let address = server.address().parse().unwrap();
+        let mut deaf = deaf.connect(address).await.unwrap();
+        let questions = "GET /style.css HTTP/1.1\r\nhost: a\r\n\r\n".repeat(1000);
+        let asking = async { while deaf.write_all(questions.as_bytes()).await.is_ok() {} };
+        let closed = tokio::time::timeout(Duration::from_secs(45), asking).await;
+        assert!(closed.is_ok(), "{name} holds it for ever");
+        // It was the only one.
+        assert_eq!(
+            status(bare().get(server.app.as_str())).await,
+            StatusCode::OK
+        );
+    };
+    tokio::join!(cut_off(SERVERS[0]), cut_off(SERVERS[1]));
+}

@@ -131,7 +131,8 @@ impl IkhokhaClient {
     }
 
     /// Talks to another address, such as a simulator on this machine (which makes it a test
-    /// double). Pay links of such a simulator are on this machine too.
+    /// double: see [`Mode::Staging`](crate::Mode::Staging)). Pay links of such a simulator are on
+    /// this machine too.
     ///
     /// # Errors
     /// [`ClientError::BadAddress`].

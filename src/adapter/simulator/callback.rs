@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::fault::Fault;
 use super::link::{Choice, Link};
 use super::{Simulator, State};
+use crate::ids::PayLinkId;
 
 /// A callback to send: POST these bytes, as they are, with these headers.
 #[derive(Clone)]
@@ -13,12 +14,14 @@ use super::{Simulator, State};
 pub struct Callback {
     /// The address given with the payment.
     pub url: String,
-    /// Its path, as signed.
+    /// Its path as signed: percent-encoded, without query and fragment.
     pub path: String,
     /// `IK-APPID`, `IK-SIGN` and the content type.
     pub headers: Vec<(&'static str, String)>,
     /// The raw body.
     pub body: Vec<u8>,
+    /// How often it may still be sent again.
+    retries_left: u32,
 }
 
 impl fmt::Debug for Callback {
@@ -49,32 +52,68 @@ impl Simulator {
         due.into_iter().map(|queued| queued.callback).collect()
     }
 
-    /// Queues what the provider would send about a payment, with whatever goes wrong.
+    /// Says what a callback was answered: its HTTP status, or `None` when no answer came in time.
+    /// After anything but 2xx it is sent again later, as often as
+    /// [`Settings::callback_retries`](super::Settings::callback_retries) says; gives whether it
+    /// will be.
+    pub fn callback_answered(&self, callback: &Callback, status: Option<u16>) -> bool {
+        let is_taken = status.is_some_and(|status| (200..300).contains(&status));
+        let Some(retries_left) = callback.retries_left.checked_sub(1) else {
+            return false;
+        };
+        if is_taken {
+            return false;
+        }
+        let due_at = self.account.clock.now() + self.account.settings.callback_retry_pause;
+        let again = Callback {
+            retries_left,
+            ..callback.clone()
+        };
+        self.push(&mut self.lock(), due_at, false, again);
+        true
+    }
+
+    /// Sends the newest callback about a pay link again, so many times and at once, whatever it
+    /// was answered and even if it was lost. `false` when there was none yet.
+    pub fn send_again(&self, link: &PayLinkId, times: u32) -> bool {
+        let mut state = self.lock();
+        let last = state
+            .links
+            .get(link)
+            .and_then(|link| link.last_callback.clone());
+        let Some(callback) = last else {
+            return false;
+        };
+        let now = self.account.clock.now();
+        for _ in 0..times {
+            self.push(&mut state, now, false, callback.clone());
+        }
+        true
+    }
+
+    /// Queues what the provider would send about a payment, with whatever goes wrong; gives the
+    /// genuine callback, even when it is lost.
     pub(super) fn queue_callback(
         &self,
         state: &mut State,
         link: &Link,
-        succeeded: bool,
         choice: Choice,
-    ) {
+    ) -> Callback {
+        let settings = &self.account.settings;
         let now = self.account.clock.now();
         if self.strikes(state, Fault::Forged) {
             let body = self.body(link, "SUCCESS", &link.reference, choice);
             let forged = format!("{:064x}", state.dice.next());
-            self.push(
-                state,
-                now,
-                false,
-                self.callback(link, body.into_bytes(), forged),
-            );
+            let mut forged = self.callback(link, body.into_bytes(), forged);
+            // Whoever forges does not wait for an answer.
+            forged.retries_left = 0;
+            self.push(state, now, false, forged);
         }
-        if self.strikes(state, Fault::Lost) {
-            return;
-        }
-        let word = match (self.strikes(state, Fault::UnknownStatus), succeeded) {
+        let is_lost = self.strikes(state, Fault::Lost);
+        let word = match (self.strikes(state, Fault::UnknownStatus), link.paid) {
             (true, _) => "IN_FLIGHT",
-            (false, true) => "SUCCESS",
-            (false, false) => "FAILURE",
+            (false, Some(_)) => "SUCCESS",
+            (false, None) => &settings.failed_word,
         };
         let reference = match self.strikes(state, Fault::WrongReference) {
             true => format!("OTHER-{}", state.dice.text(8)),
@@ -87,22 +126,25 @@ impl Simulator {
         if self.strikes(state, Fault::NotJson) {
             body = format!("status={word}");
         }
-        let path = path_of(&link.callback_url);
-        let signature = self.account.signer.sign(path, body.as_bytes()).to_hex();
+        let signer = &self.account.signer;
+        let signature = signer.sign(&link.callback_path, body.as_bytes()).to_hex();
         if self.strikes(state, Fault::ExtraText) && body.starts_with('{') {
             // Signed without it, sent with it.
             body = with_field(&body, r#""text":"Payment of O'Brien""#);
         }
-        let due_at = match self.strikes(state, Fault::Delayed) {
-            true => now + self.account.settings.delay,
-            false => now,
+        let due_at = match self.strike(state, Fault::Delayed, None) {
+            Some(strike) => now + strike.lasting.unwrap_or(settings.delay),
+            None => now,
         };
-        let shuffled = self.strikes(state, Fault::Reordered);
+        let is_shuffled = self.strikes(state, Fault::Reordered);
         let callback = self.callback(link, body.into_bytes(), signature);
-        if self.strikes(state, Fault::Duplicate) {
-            self.push(state, due_at, shuffled, callback.clone());
+        if !is_lost {
+            if self.strikes(state, Fault::Duplicate) {
+                self.push(state, due_at, is_shuffled, callback.clone());
+            }
+            self.push(state, due_at, is_shuffled, callback.clone());
         }
-        self.push(state, due_at, shuffled, callback);
+        callback
     }
 
     fn push(&self, state: &mut State, due_at: DateTime<Utc>, shuffled: bool, callback: Callback) {
@@ -147,16 +189,16 @@ impl Simulator {
     }
 
     fn callback(&self, link: &Link, body: Vec<u8>, signature: String) -> Callback {
-        let path = path_of(&link.callback_url);
         Callback {
             url: link.callback_url.clone(),
-            path: path.to_owned(),
+            path: link.callback_path.clone(),
             headers: vec![
                 ("content-type", "application/json".to_owned()),
                 ("ik-appid", self.account.app_id.as_str().to_owned()),
                 ("ik-sign", signature),
             ],
             body,
+            retries_left: self.account.settings.callback_retries,
         }
     }
 }
@@ -164,13 +206,4 @@ impl Simulator {
 /// Adds fields at the end of an object.
 fn with_field(body: &str, field: &str) -> String {
     format!("{},{field}}}", body.strip_suffix('}').unwrap_or(body))
-}
-
-/// The path of an absolute address, without its query.
-fn path_of(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let from_path = rest.find('/').map_or("/", |at| &rest[at..]);
-    from_path
-        .split_once('?')
-        .map_or(from_path, |(path, _)| path)
 }

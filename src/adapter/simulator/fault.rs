@@ -1,6 +1,6 @@
 use crate::reason::words;
 
-/// What can go wrong.
+/// What can go wrong: with a callback, with what a status look-up says, or with the answer to a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Fault {
@@ -30,8 +30,26 @@ pub enum Fault {
     ShortAmount,
     /// The status look-up says unpaid for a while.
     LaggingStatus,
-    /// The API answers 500.
+    /// The API answers 500, and does nothing.
     ServerError,
+    /// The API does what it was asked and answers 500: a link exists that nobody has the address of.
+    AnswerLost,
+    /// The API does what it was asked and never answers.
+    AnswerTimeout,
+    /// The API does what it was asked, and the connection is cut before its answer.
+    AnswerCut,
+    /// The API answers 400, and does nothing.
+    BadRequest,
+    /// The API answers 401 to credentials that are right, and does nothing.
+    Unauthorized,
+    /// The API answers 422, and does nothing.
+    Unprocessable,
+    /// The API answers 429 with a `Retry-After`, and does nothing.
+    RateLimited,
+    /// The API answers 200 with an HTML page instead of JSON, and does nothing.
+    HtmlAnswer,
+    /// The API does what it was asked, and answers late.
+    SlowAnswer,
 }
 
 words!(Fault {
@@ -49,7 +67,47 @@ words!(Fault {
     ShortAmount => "short_amount",
     LaggingStatus => "lag",
     ServerError => "server_error",
+    AnswerLost => "answer_lost",
+    AnswerTimeout => "answer_timeout",
+    AnswerCut => "answer_cut",
+    BadRequest => "bad_request",
+    Unauthorized => "unauthorized",
+    Unprocessable => "unprocessable",
+    RateLimited => "rate_limited",
+    HtmlAnswer => "html",
+    SlowAnswer => "slow",
 });
+
+impl Fault {
+    /// Whether it is one of the answer to a call, whatever the call.
+    pub fn is_of_answers(&self) -> bool {
+        match self {
+            Self::ServerError
+            | Self::AnswerLost
+            | Self::AnswerTimeout
+            | Self::AnswerCut
+            | Self::BadRequest
+            | Self::Unauthorized
+            | Self::Unprocessable
+            | Self::RateLimited
+            | Self::HtmlAnswer
+            | Self::SlowAnswer => true,
+            Self::Lost
+            | Self::Duplicate
+            | Self::Delayed
+            | Self::Reordered
+            | Self::Forged
+            | Self::ExtraText
+            | Self::ExtraField
+            | Self::UnknownStatus
+            | Self::WrongReference
+            | Self::NotJson
+            | Self::WrongAmount
+            | Self::ShortAmount
+            | Self::LaggingStatus => false,
+        }
+    }
+}
 
 /// SplitMix64: small, seeded, and the same on every machine. Not for secrets.
 #[derive(Debug)]

@@ -1,10 +1,12 @@
+use std::time::Duration;
+
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Simulator;
-use super::http::{HttpRequest, HttpResponse};
+use super::http::{HttpRequest, Transport};
 use crate::evidence::{Confirmation, Stated};
 use crate::ids::PayLinkId;
 use crate::money::Currency;
@@ -14,7 +16,8 @@ use crate::port::{
 };
 
 /// The simulator as a gateway, in process: requests are signed and checked as they
-/// would be over the wire.
+/// would be over the wire. A slow answer is waited for by the simulator's clock; one that never
+/// comes is [`GatewayError::TimedOut`] without a wait. Nothing is tried again.
 #[derive(Debug, Clone)]
 pub struct SimulatorGateway {
     simulator: Simulator,
@@ -70,7 +73,7 @@ impl SimulatorGateway {
         Self { simulator }
     }
 
-    fn call(
+    async fn call(
         &self,
         method: &str,
         path: String,
@@ -83,18 +86,30 @@ impl SimulatorGateway {
             ("IK-APPID".to_owned(), account.app_id.as_str().to_owned()),
             ("IK-SIGN".to_owned(), signature),
         ];
-        let HttpResponse { status, body, .. } = self.simulator.handle(&HttpRequest {
+        let answer = self.simulator.handle(&HttpRequest {
             method: method.to_owned(),
             path,
             headers,
             body,
         });
-        match status {
-            200 => Ok(Some(body)),
+        match answer.transport {
+            Transport::Send => {}
+            Transport::Delay(delay) => account.clock.sleep(delay).await,
+            Transport::Hang | Transport::Disconnect => return Err(GatewayError::TimedOut),
+        }
+        match answer.status {
+            200 => Ok(Some(answer.body)),
             404 => Ok(None),
             401 => Err(GatewayError::BadCredentials),
-            500.. => Err(GatewayError::Unreachable),
-            _ => Err(GatewayError::Refused {
+            429 => {
+                let seconds = answer.header("retry-after").and_then(|it| it.parse().ok());
+                let wait = seconds.map(|seconds: u64| Duration::from_secs(seconds.min(3600)));
+                Err(GatewayError::RateLimited { wait })
+            }
+            // Only a simulator that is down answers so: nothing happened there.
+            503 => Err(GatewayError::Unreachable),
+            status @ 500.. => Err(GatewayError::Failed { status }),
+            status => Err(GatewayError::Refused {
                 reason: format!("HTTP {status}"),
             }),
         }
@@ -129,7 +144,9 @@ impl PaymentGateway for SimulatorGateway {
             },
         };
         let body = serde_json::to_vec(&create).map_err(|_| GatewayError::Unreadable)?;
-        let answer = self.call("POST", "/public-api/v1/api/payment".to_owned(), body)?;
+        let answer = self
+            .call("POST", "/public-api/v1/api/payment".to_owned(), body)
+            .await?;
         let answer = answer.ok_or_else(|| GatewayError::Refused {
             reason: "HTTP 404".to_owned(),
         })?;
@@ -157,7 +174,7 @@ impl PaymentGateway for SimulatorGateway {
                 )
             }
         };
-        let Some(answer) = self.call("GET", path, Vec::new())? else {
+        let Some(answer) = self.call("GET", path, Vec::new()).await? else {
             return Ok(None);
         };
         let answer: StatusAnswer =
@@ -168,7 +185,8 @@ impl PaymentGateway for SimulatorGateway {
     async fn history(&self, from: NaiveDate, to: NaiveDate) -> Result<History, GatewayError> {
         let path = format!("/public-api/v1/api/payments/history?startDate={from}&endDate={to}");
         let answer = self
-            .call("GET", path, Vec::new())?
+            .call("GET", path, Vec::new())
+            .await?
             .ok_or(GatewayError::Unreadable)?;
         let listed: Vec<StatusAnswer> =
             serde_json::from_slice(&answer).map_err(|_| GatewayError::Unreadable)?;
@@ -187,7 +205,9 @@ impl PaymentGateway for SimulatorGateway {
             "amount": request.amount.minor(),
             "reason": request.reason.as_str(),
         });
-        let answer = self.call("POST", path, body.to_string().into_bytes())?;
+        let answer = self
+            .call("POST", path, body.to_string().into_bytes())
+            .await?;
         let answer: RefundAnswer = answer
             .and_then(|bytes| serde_json::from_slice(&bytes).ok())
             .ok_or(GatewayError::Unreadable)?;

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::time::Duration;
 
 /// A request, as any web framework can give it.
 #[derive(Clone)]
@@ -34,8 +35,23 @@ impl HttpRequest {
     }
 }
 
+/// How an answer is to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Transport {
+    /// At once.
+    Send,
+    /// After so long.
+    Delay(Duration),
+    /// Never: the connection stays open, and nothing comes.
+    Hang,
+    /// Not at all: the connection is closed.
+    Disconnect,
+}
+
 /// An answer, as any web framework can send it.
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct HttpResponse {
     /// The status.
     pub status: u16,
@@ -43,16 +59,31 @@ pub struct HttpResponse {
     pub headers: Vec<(&'static str, String)>,
     /// The body.
     pub body: Vec<u8>,
+    /// How to send it. Anything but [`Transport::Send`] is a fault that was asked for.
+    pub transport: Transport,
 }
 
 impl HttpResponse {
     pub(super) fn json(status: u16, body: &serde_json::Value) -> Self {
         let headers = vec![("content-type", "application/json".to_owned())];
         Self {
-            status,
             headers,
             body: body.to_string().into_bytes(),
+            ..Self::empty(status)
         }
+    }
+
+    pub(super) fn empty(status: u16) -> Self {
+        Self {
+            status,
+            headers: Vec::new(),
+            body: Vec::new(),
+            transport: Transport::Send,
+        }
+    }
+
+    pub(super) fn nothing_here() -> Self {
+        Self::error(404, "there is nothing at this path")
     }
 
     /// An error in the simulator's own words.
@@ -69,18 +100,30 @@ impl HttpResponse {
             ),
         ];
         Self {
-            status,
             headers,
             body: body.into_bytes(),
+            ..Self::empty(status)
         }
     }
 
     pub(super) fn see_other(location: String) -> Self {
         Self {
-            status: 303,
             headers: vec![("location", location)],
-            body: Vec::new(),
+            ..Self::empty(303)
         }
+    }
+
+    #[must_use]
+    pub(super) fn over(mut self, transport: Transport) -> Self {
+        self.transport = transport;
+        self
+    }
+
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.iter();
+        headers
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| value.as_str())
     }
 }
 
@@ -97,6 +140,7 @@ impl fmt::Debug for HttpResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpResponse")
             .field("status", &self.status)
+            .field("transport", &self.transport)
             .finish_non_exhaustive()
     }
 }

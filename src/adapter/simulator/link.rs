@@ -1,6 +1,8 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 
+use super::callback::Callback;
+use super::settings::Settings;
 use crate::ids::PayLinkId;
 use crate::reason::words;
 
@@ -31,11 +33,17 @@ pub(super) struct Link {
     pub(super) amount: i64,
     pub(super) description: String,
     pub(super) callback_url: String,
+    /// Its path as signed.
+    pub(super) callback_path: String,
     pub(super) success_url: String,
     pub(super) failure_url: String,
     pub(super) cancel_url: Option<String>,
     pub(super) created_at: DateTime<Utc>,
     pub(super) paid: Option<Choice>,
+    /// Whether a payment failed; it stays payable.
+    pub(super) has_failed: bool,
+    /// The newest callback about it, lost ones included.
+    pub(super) last_callback: Option<Callback>,
     /// Cents that went back.
     pub(super) refunded: i64,
     /// Until when the status look-up does not know of the payment.
@@ -45,11 +53,19 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn status(&self, unpaid_word: &str, now: DateTime<Utc>) -> Value {
-        let seen = self.unseen_until.is_none_or(|until| until <= now);
+    pub(super) fn status(&self, settings: &Settings, now: DateTime<Utc>) -> Value {
+        let is_seen = self.unseen_until.is_none_or(|until| until <= now);
+        let failed_word = settings
+            .failed_status_word
+            .as_ref()
+            .filter(|_| self.has_failed);
+        let word = match self.paid {
+            Some(_) if is_seen => "PAID",
+            _ => failed_word.unwrap_or(&settings.unpaid_word),
+        };
         json!({
             "paylinkID": self.id,
-            "status": if self.paid.is_some() && seen { "PAID" } else { unpaid_word },
+            "status": word,
             "createdAt": self.created_at.to_rfc3339_opts(SecondsFormat::Millis, true),
             "amount": self.stated_amount,
             "description": self.description,

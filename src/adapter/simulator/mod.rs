@@ -7,20 +7,44 @@
 //! [`PaymentGateway`](crate::port::PaymentGateway) on top of it. Everything random comes
 //! from the seed, so that a run can be repeated.
 //!
-//! What is simulated follows the official example repository `ikhokha/ik-pay-api-examples`.
-//! Error bodies are the simulator's own, since the provider's are not published.
+//! What goes wrong is a [`Fault`]: of callbacks, of what a status look-up says, or of the answer to
+//! a call. [`Settings::fault`] makes it happen at random, [`Simulator::inject`] on demand: for one
+//! kind of call or all of them, so many times or until it is cleared. A web server that mounts
+//! [`Simulator::handle`] sends each answer as its [`Transport`] says, and tells
+//! [`Simulator::callback_answered`] what became of a callback. `examples/provider_faults.rs` shows
+//! both, `examples/common/callbacks.rs` the server.
+//!
+//! # How much of it is known
+//! Paths, fields, signatures, status words and the four fields of a callback follow the official
+//! example repository `ikhokha/ik-pay-api-examples` (official). These are the simulator's own choice,
+//! and nothing should rest on them:
+//!
+//! - `message` of a created link: that there is one is official, and that it is empty is not; what the
+//!   provider writes there is not published.
+//! - Pay pages at `/{pay link}`: official is a `paylinkUrl`, and `securepay.ikhokha.red` was seen in
+//!   it; the form of its path is not published. A client follows the address as it is given.
+//! - The word for a payment that is not made, the answer about one that nobody knows, the list of
+//!   payments, and every error body: not published either, and settable where that matters.
+//! - That a callback address is read as a URL parser of today does (WHATWG) before its path is
+//!   signed: official is that the percent-encoded path is signed, not which parser reads it. This crate
+//!   gives the provider addresses that are in that form already.
 
+mod answer;
 mod api;
 mod callback;
+mod create;
 mod fault;
 mod gateway;
 mod http;
+mod injection;
 mod link;
 mod page;
+mod settings;
+mod signature;
+mod unknown;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use crate::ids::PayLinkId;
 use crate::port::{Clock, SystemClock};
@@ -30,8 +54,11 @@ use crate::webhook::Signer;
 pub use callback::Callback;
 pub use fault::Fault;
 pub use gateway::SimulatorGateway;
-pub use http::{HttpRequest, HttpResponse};
+pub use http::{HttpRequest, HttpResponse, Transport};
+pub use injection::{Call, Injection};
 pub use link::Choice;
+pub use settings::Settings;
+pub use unknown::UnknownAnswer;
 
 use fault::Dice;
 use link::Link;
@@ -51,64 +78,6 @@ struct Account {
     state: Mutex<State>,
 }
 
-/// How the simulator behaves.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Settings {
-    /// Where everything random comes from.
-    pub seed: u64,
-    /// How often each fault happens, from 0 (never) to 1 (always).
-    pub faults: Vec<(Fault, f64)>,
-    /// How long a delayed callback, or a lagging status, is late (default 30 s).
-    pub delay: Duration,
-    /// The word for an unpaid link; the provider's own was never seen (default `PENDING`).
-    pub unpaid_word: String,
-    /// Also accept a signature that leaves apostrophes alone, as two official samples do.
-    pub lenient_apostrophe: bool,
-    /// Also accept a signature over the path with its query.
-    pub lenient_query: bool,
-    /// Also accept a signature over the raw body when its canonical form differs.
-    pub lenient_raw: bool,
-    /// Add card and bank fields that the real provider never sends, to try detection rules.
-    pub rich: bool,
-    /// Answer the refund call of the sibling API. Whether the real one takes these links is
-    /// unknown.
-    pub refunds: bool,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            seed: 0,
-            faults: Vec::new(),
-            delay: Duration::from_secs(30),
-            unpaid_word: "PENDING".to_owned(),
-            lenient_apostrophe: false,
-            lenient_query: false,
-            lenient_raw: false,
-            rich: false,
-            refunds: false,
-        }
-    }
-}
-
-impl Settings {
-    /// Settings without faults.
-    pub fn new(seed: u64) -> Self {
-        Self {
-            seed,
-            ..Self::default()
-        }
-    }
-
-    /// Makes a fault happen with this probability.
-    #[must_use]
-    pub fn fault(mut self, fault: Fault, probability: f64) -> Self {
-        self.faults.push((fault, probability));
-        self
-    }
-}
-
 struct State {
     dice: Dice,
     pay_base: String,
@@ -116,9 +85,23 @@ struct State {
     /// Link of each reference, the newest.
     references: HashMap<String, PayLinkId>,
     callbacks: Vec<callback::Queued>,
+    /// Faults on demand, the oldest first.
+    injections: Vec<Injection>,
     /// Whether the API is down.
     down: bool,
-    notes: Vec<String>,
+    notes: VecDeque<String>,
+}
+
+/// Most notes that are kept: the newest ones.
+const MAX_NOTES: usize = 1000;
+
+impl State {
+    fn note(&mut self, note: String) {
+        if self.notes.len() == MAX_NOTES {
+            self.notes.pop_front();
+        }
+        self.notes.push_back(note);
+    }
 }
 
 impl Simulator {
@@ -140,8 +123,9 @@ impl Simulator {
             links: HashMap::new(),
             references: HashMap::new(),
             callbacks: Vec::new(),
+            injections: Vec::new(),
             down: false,
-            notes: Vec::new(),
+            notes: VecDeque::new(),
         };
         let signer = Signer::new(&secret);
         let account = Account {
@@ -157,7 +141,8 @@ impl Simulator {
         }
     }
 
-    /// Sets the address under which the pay pages can be reached.
+    /// Sets the address under which the pay pages can be reached: each is at `/{pay link}` there, which
+    /// is the simulator's own choice.
     pub fn set_pay_base(&self, base: impl Into<String>) {
         self.lock().pay_base = base.into();
     }
@@ -167,9 +152,10 @@ impl Simulator {
         self.lock().down = down;
     }
 
-    /// What was odd about the requests so far: for each, what differed and how to mend it.
+    /// The debug report: what was odd about the requests so far, what differed and how to mend it;
+    /// of the newest 1,000 of them. A signature appears in it no more than a body or a secret.
     pub fn report(&self) -> Vec<String> {
-        self.lock().notes.clone()
+        self.lock().notes.iter().cloned().collect()
     }
 
     /// A gateway that talks to this simulator in process.
@@ -182,20 +168,6 @@ impl Simulator {
             .state
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn rate(&self, fault: Fault) -> f64 {
-        let rates = self.account.settings.faults.iter();
-        rates
-            .filter(|(named, _)| *named == fault)
-            .map(|(_, rate)| *rate)
-            .fold(0.0, f64::max)
-    }
-
-    /// Throws the dice for a fault; a fault that never happens uses up no randomness.
-    fn strikes(&self, state: &mut State, fault: Fault) -> bool {
-        let rate = self.rate(fault);
-        rate > 0.0 && state.dice.chance(rate)
     }
 }
 

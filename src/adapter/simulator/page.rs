@@ -19,6 +19,11 @@ pub(super) fn unknown() -> String {
     frame("Unknown payment", "<p>This pay link does not exist.</p>")
 }
 
+/// What a server before the API may answer.
+pub(super) fn instead_of_json() -> String {
+    frame("Please wait", "<p>The service is being worked on.</p>")
+}
+
 pub(super) fn pay(link: &Link) -> String {
     let what = escaped(&link.description);
     let sum = format!("R {}.{:02}", link.amount / 100, link.amount % 100);
