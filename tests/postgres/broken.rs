@@ -1,5 +1,7 @@
 //! Stores that are wrong on purpose: what finds nothing wrong with them cannot see.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -62,6 +64,24 @@ impl CheckThenAct {
     }
 }
 
+/// Loses the answer to its first commit, and makes it again, as the store does when a connection
+/// breaks.
+#[derive(Clone, Debug)]
+pub struct LostAnswer(PgStore, Arc<AtomicBool>);
+
+impl LostAnswer {
+    pub fn new(store: PgStore) -> Self {
+        Self(store, Arc::default())
+    }
+
+    async fn steps(&self, change: Change) -> Result<Committed, StoreError> {
+        if !self.1.swap(true, Ordering::SeqCst) {
+            self.0.commit(change.clone()).await?;
+        }
+        self.0.commit(change).await
+    }
+}
+
 macro_rules! store_by_steps {
     ($store:ty) => {
         #[async_trait]
@@ -97,6 +117,7 @@ async fn purge(&self, purge: coursegate::port::Purge<'_>) -> Result<coursegate::
 }
 store_by_steps!(Autocommit);
 store_by_steps!(CheckThenAct);
+store_by_steps!(LostAnswer);
 
 /// Which store a test runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,6 +18,7 @@ mod cut;
 mod erasure;
 mod hostile;
 mod inspection;
+mod known_faults;
 #[cfg(feature = "live")]
 mod live;
 mod migration;
@@ -34,6 +35,8 @@ mod reads;
 mod relay;
 mod rights;
 mod school;
+#[cfg(feature = "ikhokha")]
+mod storm;
 #[path = "../core/support.rs"]
 #[allow(dead_code, unused_macros, unused_imports)]
 mod support;
