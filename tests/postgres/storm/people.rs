@@ -140,10 +140,10 @@ impl People {
                             let back = Step::Act(Act::Return { reference });
                             self.take(&who, back, dice.below(2)).await;
                         }
-                        // Nobody knows this one: it is parked.
+                        // Nobody knows these few: they are parked.
                         _ => self.post.lie(
                             "strangerslink",
-                            &format!("STRANGER-{}", dice.below(1000)),
+                            &format!("STRANGER-{}", dice.below(40)),
                             true,
                         ),
                     }
