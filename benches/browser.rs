@@ -73,6 +73,7 @@ async fn run(window: &fantoccini::Client, app: &str, number: usize) -> (f64, f64
     let form = [("name", name.as_str()), ("role", "")];
     client
         .post(format!("{app}/sign-in"))
+        .header("origin", app)
         .form(&form)
         .send()
         .await
@@ -80,6 +81,7 @@ async fn run(window: &fantoccini::Client, app: &str, number: usize) -> (f64, f64
     let wish = json!({ "course": "rust-101", "method": "card" });
     let enrolled = client
         .post(format!("{app}/api/enrol"))
+        .header("origin", app)
         .json(&wish)
         .send()
         .await

@@ -4,11 +4,28 @@
 //! `cargo run --example production --features postgres,ikhokha -- --port 8080`.
 //!
 //! It has the three routes that every school needs, and leaves yours to you: your pages call
-//! `registrar.enrol(..)` and `registrar.access(..)`, and your desk `registrar.admin(person)`. The
-//! database is named by `DATABASE_URL`; `--offline` leaves the provider alone in the report.
+//! `registrar.enrol(..)` and `registrar.access(..)`, and your desk `registrar.admin(person)`. When a call
+//! fails, learners are shown `error.for_learner()`, and the log the whole, `error.in_full()`. Sign-in
+//! cookies of yours are `Secure`, `HttpOnly` and `SameSite=Lax`: `Strict` ones would not come back with a
+//! learner from the provider's page.
+//!
+//! What it takes from the internet is in `common/serve.rs` and `common/browsers.rs`: limits for connections,
+//! headers and bodies, headers of every answer, and posts from the pages of its own site only.
+//!
+//! The database is named by `DATABASE_URL`; `--offline` leaves the provider alone in the report.
+//! `--connections N` are served at once, and each has `--patience SECONDS` for its headers, and again
+//! for its body.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+#[path = "common/browsers.rs"]
+#[allow(unreachable_pub)]
+mod browsers;
+#[path = "common/serve.rs"]
+#[allow(unreachable_pub)]
+mod serve;
+
 use std::process::ExitCode;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -23,6 +40,8 @@ use coursegate::reason::Permission;
 use coursegate::webhook::Delivery;
 use coursegate::{Config, Environment, PersonId, Reference, Registrar};
 use serde_json::json;
+use serve::{Limits, own_pages, serve};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 type AnyError = Box<dyn std::error::Error>;
@@ -45,7 +64,11 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<ExitCode, AnyError> {
-    let (port, probes) = arguments()?;
+    let Arguments {
+        port,
+        probes,
+        limits,
+    } = arguments()?;
     let environment = Environment::of_process();
     let config = match Config::from_environment(&environment) {
         Ok(config) => config,
@@ -56,6 +79,7 @@ async fn run() -> Result<ExitCode, AnyError> {
     };
     let callback_path = config.site.callback_path().to_owned();
     let home = config.site.requester_url.clone();
+    let site = url::Url::parse(&home)?.origin().ascii_serialization();
 
     let database = std::env::var("DATABASE_URL")
         .map_err(|_| "set DATABASE_URL to the address of your Postgres database")?;
@@ -91,40 +115,51 @@ async fn run() -> Result<ExitCode, AnyError> {
     });
 
     let app = App { registrar, home };
-    let router = Router::new()
-        .route(&callback_path, post(webhook))
+    let pages = Router::new()
         .route("/paid/{reference}", get(paid))
         // For your probes and operators: do not let the proxy pass these on.
         .route("/health", get(health))
-        .route("/keys", get(keys))
+        .route("/keys", get(keys));
+    let router = own_pages(pages, site)
+        .route(&callback_path, post(webhook))
         .with_state(app);
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
+    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
     println!(
         "{}",
         json!({ "app": format!("http://{}", listener.local_addr()?) })
     );
-    let mut stopped = stopped;
-    axum::serve(listener, router)
-        .with_graceful_shutdown(async move { drop(stopped.wait_for(|stop| *stop).await) })
-        .await?;
+    serve(listener, router, limits, stopped).await;
     working.await?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn arguments() -> Result<(u16, &'static [Probe]), AnyError> {
-    let (mut port, mut probes) = (8080, &[Probe::Store, Probe::Provider][..]);
+struct Arguments {
+    port: u16,
+    probes: &'static [Probe],
+    limits: Limits,
+}
+
+fn arguments() -> Result<Arguments, AnyError> {
+    let mut given = Arguments {
+        port: 8080,
+        probes: &[Probe::Store, Probe::Provider],
+        limits: Limits::USUAL,
+    };
     let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--offline" => probes = &[Probe::Store],
-            "--port" => {
-                let number = arguments.next().ok_or("--port needs a number")?;
-                port = number.parse()?;
-            }
-            _ => return Err("use --port N and --offline".into()),
+    while let Some(name) = arguments.next() {
+        if name == "--offline" {
+            given.probes = &[Probe::Store];
+            continue;
+        }
+        let number = arguments.next().unwrap_or_default();
+        match name.as_str() {
+            "--port" => given.port = number.parse()?,
+            "--connections" => given.limits.connections = number.parse()?,
+            "--patience" => given.limits.patience = Duration::from_secs(number.parse()?),
+            _ => return Err("use --port N, --offline, --connections N and --patience N".into()),
         }
     }
-    Ok((port, probes))
+    Ok(given)
 }
 
 /// Who may do what at the desk: ask your own tables here.

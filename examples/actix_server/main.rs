@@ -8,28 +8,38 @@ mod common;
 use actix_web::body::MessageBody;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::{ConnectionType, StatusCode, header};
-use actix_web::middleware::{Next, from_fn};
+use actix_web::middleware::{DefaultHeaders, Next, from_fn};
 use actix_web::web::{self, Bytes, Data, Form, Json, Path, Query};
 use actix_web::{App as Actix, FromRequest, HttpRequest, HttpResponse, HttpServer, Responder};
 use serde::Deserialize;
 
-use common::{
-    AnyError, App, Demo, MAX_BODY, MAX_HEADERS, Options, PATIENCE, Reply, User, WEBHOOK_PATH,
-};
+use common::browsers::{ELSEWHERE, HEADERS, may_change};
+use common::{AnyError, App, Demo, Limits, Options, Reply, User, WEBHOOK_PATH};
+
+const LIMITS: Limits = Limits::USUAL;
+const WORKERS: usize = 2;
 
 #[actix_web::main]
 async fn main() -> Result<(), AnyError> {
     let Demo { app, listener } = Demo::start(Options::from_args()?).await?;
     HttpServer::new(move || {
-        let limit = web::PayloadConfig::new(MAX_BODY);
+        let limit = web::PayloadConfig::new(LIMITS.body);
+        let headers = HEADERS
+            .into_iter()
+            .fold(DefaultHeaders::new(), DefaultHeaders::add);
+        // The provider calls from no page.
+        let pages = web::scope("").wrap(from_fn(own_pages)).configure(routes);
         Actix::new()
             .app_data(Data::new(app.clone()))
             .app_data(limit)
             .wrap(from_fn(whole_body))
-            .configure(routes)
+            .wrap(headers)
+            .route(WEBHOOK_PATH, web::post().to(webhook))
+            .service(pages)
     })
-    .workers(2)
-    .client_request_timeout(PATIENCE)
+    .workers(WORKERS)
+    .max_connections(LIMITS.connections as usize / WORKERS)
+    .client_request_timeout(LIMITS.patience)
     .listen(listener)?
     .run()
     .await?;
@@ -38,7 +48,6 @@ async fn main() -> Result<(), AnyError> {
 
 fn routes(config: &mut web::ServiceConfig) {
     config
-        .route(WEBHOOK_PATH, web::post().to(webhook))
         .route("/", web::get().to(learner_page))
         .route("/sign-in", web::post().to(sign_in))
         .route("/enrol", web::post().to(enrol_form))
@@ -133,6 +142,21 @@ fn event_stream() -> actix_web::HttpResponseBuilder {
     response
 }
 
+/// Takes posts from the pages of this site only.
+async fn own_pages(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let headers = request.headers();
+    let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let site = request.app_data::<Data<App>>().map_or("", |app| app.site());
+    if may_change(site, request.method().as_str(), header) {
+        return Ok(next.call(request).await?.map_into_left_body());
+    }
+    let refused = HttpResponse::Forbidden().body(ELSEWHERE);
+    Ok(request.into_response(refused).map_into_right_body())
+}
+
 /// Takes the whole body in before any handler runs: at most so large, and in so much time.
 async fn whole_body(
     mut request: ServiceRequest,
@@ -145,10 +169,10 @@ async fn whole_body(
             .set_connection_type(ConnectionType::Close);
         Ok(request.into_response(response).map_into_right_body())
     };
-    if request.headers().len() > MAX_HEADERS {
+    if request.headers().len() > LIMITS.headers {
         return refuse(request, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
     }
-    match tokio::time::timeout(PATIENCE, request.extract::<Bytes>()).await {
+    match tokio::time::timeout(LIMITS.patience, request.extract::<Bytes>()).await {
         Ok(Ok(bytes)) => {
             request.set_payload(Payload::from(bytes));
             Ok(next.call(request).await?.map_into_left_body())

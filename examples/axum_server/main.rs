@@ -13,18 +13,22 @@ use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
 
-use common::{AnyError, App, Demo, Options, Reply, User, WEBHOOK_PATH};
+use common::{AnyError, App, Demo, Limits, Options, Reply, User, WEBHOOK_PATH, own_pages};
 
 #[tokio::main]
 async fn main() -> Result<(), AnyError> {
     let Demo { app, listener } = Demo::start(Options::from_args()?).await?;
-    common::serve(listener, router(app)).await
+    let never = watch::channel(false).1;
+    let listener = TcpListener::from_std(listener)?;
+    common::serve(listener, router(app), Limits::USUAL, never).await;
+    Ok(())
 }
 
 fn router(app: App) -> Router {
-    Router::new()
-        .route(WEBHOOK_PATH, post(webhook))
+    let pages = Router::new()
         .route("/", get(learner_page))
         .route("/sign-in", post(sign_in))
         .route("/enrol", post(enrol_form))
@@ -50,7 +54,9 @@ fn router(app: App) -> Router {
         .route("/api/admin/approve", post(approve_json))
         .route("/api/admin/reject", post(reject_json))
         .route("/api/admin/refund", post(refund_json))
-        .merge(live_routes())
+        .merge(live_routes());
+    own_pages(pages, app.site().to_owned())
+        .route(WEBHOOK_PATH, post(webhook))
         .with_state(app)
 }
 

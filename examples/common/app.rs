@@ -146,6 +146,8 @@ pub struct Proof {
 #[derive(Clone)]
 pub struct App {
     pub(super) registrar: Registrar,
+    /// The origin that browsers know this server by.
+    site: String,
     pay_origin: String,
     /// Signs the demo's cookies.
     signer: Signer,
@@ -158,6 +160,7 @@ pub struct App {
 impl App {
     pub fn new(
         registrar: Registrar,
+        site: String,
         pay_origin: String,
         cookie_key: &Secret,
         #[cfg(feature = "live")] hub: coursegate::live::Hub,
@@ -165,6 +168,7 @@ impl App {
     ) -> Self {
         Self {
             registrar,
+            site,
             pay_origin,
             signer: Signer::new(cookie_key),
             #[cfg(feature = "live")]
@@ -177,6 +181,11 @@ impl App {
     #[cfg(feature = "live")]
     pub fn registrar(&self) -> &Registrar {
         &self.registrar
+    }
+
+    /// The origin that browsers know this server by, such as `https://school.example`.
+    pub fn site(&self) -> &str {
+        &self.site
     }
 
     /// Where pages may send forms: here, and to the pay page.
@@ -220,9 +229,21 @@ impl App {
     /// The demo's sign-in: a name is enough. Use your platform's own instead.
     pub fn sign_in(&self, form: &SignIn) -> Reply {
         let name = form.name.trim();
-        let (user, cookie, to) = match form.role.as_str() {
-            "admin" => (PersonId::new(name).map(User::Admin), "admin", "/admin"),
-            _ => (LearnerId::new(name).map(User::Learner), "learner", "/"),
+        // A learner comes back from the provider's page, another site: `Strict` would leave the cookie
+        // behind. What `Lax` lets through are visits, and those change nothing.
+        let (user, cookie, same_site, to) = match form.role.as_str() {
+            "admin" => (
+                PersonId::new(name).map(User::Admin),
+                "admin",
+                "Strict",
+                "/admin",
+            ),
+            _ => (
+                LearnerId::new(name).map(User::Learner),
+                "learner",
+                "Lax",
+                "/",
+            ),
         };
         match user {
             Err(error) => Reply::Page(422, pages::sign_in(&form.role, Some(&error.to_string()))),
@@ -231,7 +252,12 @@ impl App {
                 let signature = self.signature(desk, name.as_bytes()).to_hex();
                 let name = base16ct::lower::encode_string(name.as_bytes());
                 let session = format!("{name}.{signature}");
-                let cookie = format!("{cookie}={session}; HttpOnly; SameSite=Strict; Path=/");
+                let secure = match self.site.starts_with("https://") {
+                    true => "; Secure",
+                    false => "",
+                };
+                let cookie =
+                    format!("{cookie}={session}; HttpOnly; SameSite={same_site}; Path=/{secure}");
                 Reply::SignedIn { cookie, to }
             }
         }
@@ -244,14 +270,16 @@ impl App {
         headers: impl IntoIterator<Item = (N, V)>,
         body: Vec<u8>,
     ) -> Reply {
-        let receipt = self
-            .registrar
-            .receive(Delivery::new(path, headers, body))
-            .await;
-        Reply::Json(
-            receipt.http_status(),
-            json!({ "outcome": receipt.outcome.as_str() }),
-        )
+        let delivery = Delivery::new(path, headers, body);
+        let registrar = self.registrar.clone();
+        // A task of its own: a caller that goes away does not stop it halfway.
+        match tokio::spawn(async move { registrar.receive(delivery).await }).await {
+            Ok(receipt) => Reply::Json(
+                receipt.http_status(),
+                json!({ "outcome": receipt.outcome.as_str() }),
+            ),
+            Err(_) => problem(500, "the callback could not be taken"),
+        }
     }
 
     async fn wish(&self, user: &User, wish: &Wish) -> Result<Enrolled, Reply> {
@@ -291,7 +319,7 @@ impl App {
         self.registrar
             .enrol(request)
             .await
-            .map_err(|error| failed(&error))
+            .map_err(|error| sorry(&error))
     }
 
     pub async fn enrol_json(&self, user: &User, wish: &Wish) -> Reply {
@@ -378,7 +406,7 @@ impl App {
                 200,
                 json!({ "access": access, "allowed": access.is_allowed(), "card": card }),
             ),
-            (Err(error), _) | (_, Err(error)) => failed(&error),
+            (Err(error), _) | (_, Err(error)) => sorry(&error),
         }
     }
 
@@ -396,7 +424,7 @@ impl App {
             match self.registrar.course_card(visitor.as_ref(), &id).await {
                 Ok(card) => cards.push((course, card)),
                 Err(error) => {
-                    return failed_page(&error);
+                    return sorry_page(&error);
                 }
             }
         }
@@ -413,7 +441,7 @@ impl App {
                 Reply::Page(403, pages::problem(&reason.to_string()))
             }
             Ok(_) => Reply::Page(200, pages::lesson(learner, &course)),
-            Err(error) => failed_page(&error),
+            Err(error) => sorry_page(&error),
         }
     }
 
@@ -428,7 +456,7 @@ impl App {
         };
         match self.registrar.attach_proof(learner, &course, proof).await {
             Ok(()) => Reply::To("/".to_owned()),
-            Err(error) => failed_page(&error),
+            Err(error) => sorry_page(&error),
         }
     }
 
@@ -554,6 +582,26 @@ impl App {
     }
 }
 
+/// What a learner is shown: what they can do now. The whole is for the log.
+fn sorry_page(error: &Error) -> Reply {
+    let (status, what) = for_learner(error);
+    Reply::Page(status, pages::problem(what))
+}
+
+fn sorry(error: &Error) -> Reply {
+    let (status, what) = for_learner(error);
+    problem(status, what)
+}
+
+fn for_learner(error: &Error) -> (u16, &'static str) {
+    tracing::warn!(
+        error = error.in_full(),
+        "a learner was told to wait or to ask"
+    );
+    (error.kind().http_status(), error.for_learner())
+}
+
+/// What an admin is shown: the whole of it.
 pub(super) fn failed_page(error: &Error) -> Reply {
     Reply::Page(error.kind().http_status(), pages::problem(&error.in_full()))
 }

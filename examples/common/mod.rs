@@ -8,6 +8,7 @@
 )]
 
 mod app;
+pub mod browsers;
 mod callbacks;
 mod channel;
 mod desk;
@@ -15,14 +16,18 @@ mod desk;
 pub mod live;
 mod pages;
 mod records;
+#[allow(dead_code, reason = "actix brings its own server")]
 mod serve;
 
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
 use coursegate::adapter::memory::MemoryStore;
 use coursegate::adapter::simulator::{Fault, Settings, Simulator};
 use coursegate::{AppId, BankDetails, Config, Registrar, Secret, Site};
+use tokio::sync::watch;
 
 #[allow(
     unused_imports,
@@ -32,17 +37,12 @@ pub use app::problem;
 pub use app::{App, Approval, Proof, Refund, Reply, SignIn, User, Verdict, Wish};
 pub use desk::{Act, DeskQuery};
 pub use pages::STYLE;
+pub use serve::Limits;
 #[allow(unused_imports, reason = "actix brings its own server")]
-pub use serve::serve;
+pub use serve::{own_pages, serve};
 
 /// Where the provider's callbacks arrive.
 pub const WEBHOOK_PATH: &str = "/payments/ikhokha";
-/// Largest request body.
-pub const MAX_BODY: usize = 64 * 1024;
-/// Time a client has to send its headers, and again to send its body.
-pub const PATIENCE: Duration = Duration::from_secs(10);
-/// Most headers of one request.
-pub const MAX_HEADERS: usize = 100;
 
 pub type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -52,10 +52,14 @@ pub struct Options {
     port: u16,
     simulator_port: u16,
     faults: Vec<Fault>,
+    /// How long the provider takes to answer.
+    slow: Duration,
+    /// The address that browsers know, where it is that of a proxy in front of this server.
+    site: Option<String>,
 }
 
-const USAGE: &str =
-    "use --port N, --simulator-port N and --faults lost,duplicate,reorder,lag (or some of them)";
+const USAGE: &str = "use --port N, --simulator-port N, --site https://address.of.your.proxy, \
+    --slow MILLISECONDS (the provider) and --faults lost,duplicate,reorder,lag (or some of them)";
 
 impl Options {
     pub fn from_args() -> Result<Self, String> {
@@ -63,20 +67,28 @@ impl Options {
             port: 8080,
             simulator_port: 8081,
             faults: Vec::new(),
+            slow: Duration::ZERO,
+            site: None,
         };
         let mut args = std::env::args().skip(1);
         while let Some(name) = args.next() {
             let value = args
                 .next()
                 .ok_or_else(|| format!("{name} needs a value; {USAGE}"))?;
-            let port = || {
+            let number = || {
                 value
                     .parse()
                     .map_err(|_| format!("{name} needs a number from 0 to 65535, not {value}"))
             };
             match name.as_str() {
-                "--port" => options.port = port()?,
-                "--simulator-port" => options.simulator_port = port()?,
+                "--port" => options.port = number()?,
+                "--simulator-port" => options.simulator_port = number()?,
+                "--slow" => options.slow = Duration::from_millis(number()?.into()),
+                "--site" => {
+                    let address = url::Url::parse(&value)
+                        .map_err(|_| format!("{name} needs an address, not {value}"))?;
+                    options.site = Some(address.origin().ascii_serialization());
+                }
                 "--faults" => {
                     let faults = value.split(',').map(|word| {
                         word.parse()
@@ -124,6 +136,7 @@ impl Demo {
         let simulator_listener = listen(options.simulator_port)?;
         let here = origin(listener.local_addr()?);
         let there = origin(simulator_listener.local_addr()?);
+        let known = options.site.unwrap_or_else(|| here.clone());
 
         let app_id = format!(
             "IKTEST{}",
@@ -147,10 +160,10 @@ impl Demo {
 
         let site = Site {
             callback_url: format!("{here}{WEBHOOK_PATH}"),
-            success_url: format!("{here}/returned/{{reference}}"),
-            failure_url: format!("{here}/failed/{{reference}}"),
+            success_url: format!("{known}/returned/{{reference}}"),
+            failure_url: format!("{known}/failed/{{reference}}"),
             cancel_url: None,
-            requester_url: here.clone(),
+            requester_url: known.clone(),
         };
         let mut config = Config::new(AppId::new(&app_id)?, Secret::new(secret.clone())?, site)?
             .bank(BankDetails {
@@ -194,7 +207,14 @@ impl Demo {
         let worker = registrar.worker();
         tokio::spawn(async move { worker.run(std::future::pending()).await });
         tokio::spawn(callbacks::send_all(simulator.clone()));
-        tokio::spawn(serve(simulator_listener, callbacks::mount(simulator)));
+        let slow = move |request: Request, next: Next| async move {
+            tokio::time::sleep(options.slow).await;
+            next.run(request).await
+        };
+        let provider = callbacks::mount(simulator).layer(from_fn(slow));
+        let never = watch::channel(false).1;
+        let simulator_listener = tokio::net::TcpListener::from_std(simulator_listener)?;
+        tokio::spawn(serve(simulator_listener, provider, Limits::USUAL, never));
 
         let started = Started {
             app: &here,
@@ -212,6 +232,7 @@ impl Demo {
         Ok(Self {
             app: App::new(
                 registrar,
+                known,
                 there,
                 &cookie_key,
                 #[cfg(feature = "live")]

@@ -20,6 +20,7 @@ mod personal;
 mod queues;
 mod reads;
 mod samples;
+mod sharing;
 mod timers;
 
 use std::sync::LazyLock;
@@ -64,6 +65,7 @@ use queues::{
     the_inbox_is_leased, the_outbox_keeps_order, the_queue_is_paged,
 };
 use reads::{figures_add_up, payments_are_found};
+use sharing::{an_alert_is_raised_once_and_ends_once, processes_tell_one_another};
 use timers::{a_timer_is_settled_as_it_was_claimed, timers_fall_due_and_are_leased};
 
 /// A promise the store does not keep.
@@ -137,6 +139,8 @@ where
         bodies_go_once_they_are_settled,
         a_learner_is_erased_and_the_chain_holds,
         an_erasure_empties_its_own_records_only,
+        processes_tell_one_another,
+        an_alert_is_raised_once_and_ends_once,
         payments_are_found,
         figures_add_up,
     );

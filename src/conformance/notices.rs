@@ -144,7 +144,8 @@ pub(super) async fn notices_are_claimed_by_themselves<S: Store + Records>(store:
         ..Change::default()
     };
     store.commit(change).await?;
-    for (kind, expected) in [(WorkKind::Timers, job), (WorkKind::Notices, notice)] {
+    for expected in [job, notice] {
+        let kind = WorkKind::Timers(expected.kind());
         let claim = Claim {
             kind,
             limit: 10,

@@ -54,7 +54,7 @@ const FACTS: &[&str] = &[
     r#"{"fact":"delivery_replayed","key":"\uffff\ue000"}"#,
     r#"{"fact":"first_approval"}"#,
     r#"{"fact":"action_refused","permission":"approve","unrecorded":0}"#,
-    r#"{"fact":"alert_changed","rule":"bad_signatures","stage":"raised","severity":"critical"}"#,
+    r#"{"fact":"alert_changed","rule":"bad_signatures","stage":"raised","severity":"critical","since":"2026-01-05T08:00:00Z","escalated":false}"#,
     r#"{"fact":"personal_erased","records":[],"grants":[]}"#,
     r#"{"fact":"live_probed"}"#,
     r#"{"fact":"personal_exported"}"#,

@@ -4,7 +4,7 @@ use chrono::{DateTime, Duration, Utc};
 
 use super::queues::claim;
 use super::{Checked, ensure, open, start, with_step};
-use crate::enrollment::{Change, DueTimer, Job, Timer, TimerKey};
+use crate::enrollment::{Change, DueTimer, Job, Timer, TimerKey, TimerKind};
 use crate::ids::{PersonId, Reference};
 use crate::payment::Method;
 use crate::port::{Claim, Records, Settlement, Store, Work, WorkKind};
@@ -19,16 +19,19 @@ async fn due<S: Store>(
     now: DateTime<Utc>,
     limit: usize,
 ) -> Result<Vec<DueTimer>, Box<dyn std::error::Error + Send + Sync>> {
-    let claim = Claim {
-        limit,
-        ..claim(WorkKind::Timers, now)
-    };
     let timer = |work| match work {
         Work::Timer(timer) => Some(timer),
         Work::Delivery(_) | Work::Message(_) => None,
     };
-    let work = store.claim(claim).await?;
-    Ok(work.into_iter().filter_map(timer).collect())
+    let mut due = Vec::new();
+    for kind in TimerKind::ALL {
+        let claim = Claim {
+            limit,
+            ..claim(WorkKind::Timers(*kind), now)
+        };
+        due.extend(store.claim(claim).await?.into_iter().filter_map(timer));
+    }
+    Ok(due)
 }
 
 fn keys(timers: &[DueTimer]) -> Vec<TimerKey> {
@@ -71,17 +74,34 @@ pub(super) async fn timers_fall_due_and_are_leased<S: Store + Records>(store: &S
         "a lease that is over is not given again"
     );
 
-    let sweep = TimerKey::Job(Job::Sweep);
-    set(store, &sweep, Some(minutes(3))).await?;
+    let jobs = [Job::Sweep, Job::Seal, Job::Audit].map(TimerKey::Job);
+    for (job, after) in jobs.iter().zip([5, 4, 3]) {
+        set(store, job, Some(minutes(after))).await?;
+    }
+    let [sweep, seal, audit] = jobs;
     let week = minutes(8 * 24 * 60);
+    let mut first = due(store, week, 2).await?;
+    let of_jobs = |key: &TimerKey| key.kind() == TimerKind::Job;
+    let claimed = keys(&first);
     ensure!(
-        keys(&due(store, week, 2).await?) == [look.clone(), sweep.clone()],
+        claimed
+            .iter()
+            .filter(|key| of_jobs(key))
+            .eq([&audit, &seal]),
         "what fell due first does not come first, or the limit is not kept"
     );
+    first.retain(|timer| !of_jobs(&timer.key));
     ensure!(
-        keys(&due(store, week, 2).await?) == [expiry.clone()],
-        "an enrollment does not expire after a week"
+        keys(&first) == [look.clone(), expiry.clone()],
+        "timers of one kind keep others from being claimed, or an enrollment does not expire after a week"
     );
+    ensure!(
+        keys(&due(store, week, 2).await?) == [sweep.clone()],
+        "what is left over is not claimed next"
+    );
+    for job in [seal, audit] {
+        set(store, &job, None).await?;
+    }
 
     let person = PersonId::new("admin")?;
     let approved = with_step(|step| {

@@ -8,6 +8,7 @@ use crate::access::Grant;
 use crate::audit::Concern;
 use crate::evidence::SignedBy;
 use crate::ids::{EnrollmentId, GrantId, LearnerId, PayLinkId, RecordId, Reference};
+use crate::monitor::Alert;
 use crate::notice::Preferences;
 use crate::payment::Attempt;
 use crate::reason::{Note, words};
@@ -37,6 +38,9 @@ pub struct Change {
     pub statement: Vec<StatementEntry>,
     /// What an admin chose to be told of.
     pub preferences: Option<Preferences>,
+    /// An alert of the whole installation that begins, escalates or ends. It is a conflict when
+    /// another process has said so already.
+    pub alert: Option<Alert>,
     /// What takes personal data out of the enrollment, or of grants apart from any. The first
     /// of the records tells of it ([`Fact::PersonalErased`]), and names the records that are
     /// emptied.
@@ -85,6 +89,7 @@ impl Change {
             && self.concerns.is_empty()
             && self.statement.is_empty()
             && self.preferences.is_none()
+            && self.alert.is_none()
             && self.erasure.is_none()
             && self.records.is_empty()
     }

@@ -58,7 +58,7 @@ pub use ruling::{Command, CommandKind, Refusal, Ruling, Stay, Transition};
 pub use status::{Status, StatusKind};
 pub use step::{Applied, CaseError, Effect, Opening, Proposal, Step, TransitionGuard};
 pub use table::render_table;
-pub use timer::{DueTimer, Job, Timer, TimerKey};
+pub use timer::{DueTimer, Job, Timer, TimerKey, TimerKind};
 
 /// Counts the changes of one enrollment, from 1. Every commit names the version it
 /// was decided on, so that of two racing decisions one is made again.

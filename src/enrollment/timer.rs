@@ -19,6 +19,43 @@ pub enum TimerKey {
     Job(Job),
 }
 
+/// A kind of timer. Each is claimed by itself, so that many of one delay no other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum TimerKind {
+    /// Attempts to ask the provider about.
+    Attempt,
+    /// Enrollments that may have expired.
+    Enrollment,
+    /// Grants, apart from any enrollment, that expire.
+    Grant,
+    /// Records to tell people of.
+    Notice,
+    /// Jobs for the whole installation.
+    Job,
+}
+
+words!(TimerKind {
+    Attempt => "attempt",
+    Enrollment => "enrollment",
+    Grant => "grant",
+    Notice => "notice",
+    Job => "job",
+});
+
+impl TimerKey {
+    /// Of which kind it is.
+    pub fn kind(&self) -> TimerKind {
+        match self {
+            Self::Attempt(_) => TimerKind::Attempt,
+            Self::Enrollment(_) => TimerKind::Enrollment,
+            Self::Grant(_) => TimerKind::Grant,
+            Self::Notice(_) => TimerKind::Notice,
+            Self::Job(_) => TimerKind::Job,
+        }
+    }
+}
+
 /// A job for the whole installation: one instance does it at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]

@@ -1,18 +1,19 @@
 //! What operators are woken for: rules over what happens, with windows that slide.
 //!
 //! [`Watch`] is pure: it is told what happened and what time it is, and says which alerts begin,
-//! escalate and end. The registrar tells it everything that this process commits or refuses, and
-//! leaves a record of each alert, which shows in the app and goes out by the channels that admins
-//! chose; sinks of the host's own get it too ([`AlertSink`](crate::port::AlertSink)). Several
-//! processes watch themselves, each on its own.
+//! escalate and end. The registrar tells it everything that this process commits or refuses, and,
+//! through the store, what the others do: a threshold holds for the whole installation, and an
+//! alert of it is raised once. Each leaves a record, which shows in the app and goes out by the
+//! channels that admins chose; sinks of the host's own get it too, those whose
+//! [`AlertRoute`] it is on.
 //!
 #![doc = include_str!("metrics.md")]
 
 mod metrics;
+mod route;
 mod rule;
-
-use std::collections::VecDeque;
-use std::time::Duration;
+mod tally;
+mod watch;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -21,13 +22,13 @@ use crate::audit::ConcernKind;
 use crate::enrollment::Status;
 use crate::payment::AttemptStatus;
 use crate::reason::words;
-use crate::record::Fact;
+use crate::record::{Fact, Record};
 
 pub use metrics::Metric;
+pub use route::AlertRoute;
 pub use rule::{AlertCondition, AlertRule, AlertRuleProblem, AlertSeverity};
-
-/// Most occurrences that are remembered for one rule.
-const REMEMBERED: usize = 100_000;
+pub use tally::{Counted, Tallied, Tally};
+pub use watch::Watch;
 
 /// What is counted or measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -150,243 +151,32 @@ pub struct Alert {
     pub since: DateTime<Utc>,
     /// When this became of it.
     pub at: DateTime<Utc>,
+    /// Whether it stood for so long that it escalated, now or before it recovered.
+    pub escalated: bool,
 }
 
-/// Watches what happens by rules.
-#[derive(Debug)]
-pub struct Watch {
-    rules: Vec<Watched>,
-    /// What came before is not known.
-    began: Option<DateTime<Utc>>,
-}
-
-#[derive(Debug)]
-struct Watched {
-    rule: AlertRule,
-    seen: Seen,
-    /// What it is compared with, for a ratio.
-    against: Seen,
-    stands: Option<Standing>,
-}
-
-#[derive(Debug, Clone)]
-struct Standing {
-    since: DateTime<Utc>,
-    escalated: bool,
-    message: String,
-}
-
-/// Occurrences, oldest first, with what was measured.
-type Seen = VecDeque<(DateTime<Utc>, i64)>;
-
-impl Watch {
-    /// Watches by these rules.
-    ///
-    /// # Errors
-    /// [`AlertRuleProblem`] names the first rule that cannot be one.
-    pub fn new(rules: Vec<AlertRule>) -> Result<Self, AlertRuleProblem> {
-        AlertRule::check(&rules)?;
-        let watched = rules.into_iter().map(|rule| Watched {
+impl Alert {
+    /// The alert that a record tells of, if it tells of one.
+    pub(crate) fn of(record: &Record) -> Option<Self> {
+        let Fact::AlertChanged {
             rule,
-            seen: Seen::new(),
-            against: Seen::new(),
-            stands: None,
-        });
-        Ok(Self {
-            rules: watched.collect(),
-            began: None,
-        })
-    }
-
-    /// Something happened, or was measured.
-    pub fn note(&mut self, signal: Signal, value: i64, now: DateTime<Utc>) {
-        self.began.get_or_insert(now);
-        for watched in &mut self.rules {
-            if watched.rule.signal == signal {
-                remember(&mut watched.seen, value, now);
-            }
-            if watched.rule.condition.against() == Some(signal) {
-                remember(&mut watched.against, value, now);
-            }
-        }
-    }
-
-    /// What becomes of the alerts now: those that begin, escalate and end.
-    pub fn look(&mut self, now: DateTime<Utc>) -> Vec<Alert> {
-        let began = *self.began.get_or_insert(now);
-        self.rules
-            .iter_mut()
-            .filter_map(|watched| watched.look(began, now))
-            .collect()
-    }
-
-    /// The alerts that stand.
-    pub fn standing(&self, now: DateTime<Utc>) -> Vec<Alert> {
-        let stands = |watched: &Watched| {
-            let standing = watched.stands.clone()?;
-            let stage = match standing.escalated {
-                true => AlertStage::Escalated,
-                false => AlertStage::Raised,
-            };
-            Some(watched.alert(stage, standing, now))
-        };
-        self.rules.iter().filter_map(stands).collect()
-    }
-}
-
-fn remember(seen: &mut Seen, value: i64, now: DateTime<Utc>) {
-    if seen.len() >= REMEMBERED {
-        seen.pop_front();
-    }
-    seen.push_back((now, value));
-}
-
-/// A window and what it is compared with, once both have been watched.
-fn known(
-    began: DateTime<Utc>,
-    now: DateTime<Utc>,
-    within: Duration,
-    baseline: Duration,
-) -> Option<(chrono::Duration, chrono::Duration)> {
-    let (within, baseline) = (rule::span(within), rule::span(baseline));
-    (now - began >= within + baseline).then_some((within, baseline))
-}
-
-/// A share in percent, to the nearest.
-fn rounded(part: u64, whole: u64) -> u64 {
-    (part * 100 + whole / 2) / whole.max(1)
-}
-
-/// What lies between two ages: at least so old, and younger than that.
-fn between(
-    seen: &Seen,
-    now: DateTime<Utc>,
-    from: chrono::Duration,
-    to: chrono::Duration,
-) -> impl Iterator<Item = i64> {
-    let aged = move |at: DateTime<Utc>| {
-        let age = now - at;
-        age >= from && age < to
-    };
-    let within = seen.iter().filter(move |(at, _)| aged(*at));
-    within.map(|(_, value)| *value)
-}
-
-impl Watched {
-    fn look(&mut self, began: DateTime<Utc>, now: DateTime<Utc>) -> Option<Alert> {
-        let keep = self.rule.condition.reach();
-        for seen in [&mut self.seen, &mut self.against] {
-            while seen.front().is_some_and(|(at, _)| now - *at >= keep) {
-                seen.pop_front();
-            }
-        }
-        let holds = self.holds(began, now);
-        match (self.stands.clone(), holds) {
-            (None, None) => None,
-            (None, Some(message)) => {
-                let standing = Standing {
-                    since: now,
-                    escalated: false,
-                    message,
-                };
-                self.stands = Some(standing.clone());
-                Some(self.alert(AlertStage::Raised, standing, now))
-            }
-            (Some(standing), None) => {
-                self.stands = None;
-                Some(self.alert(AlertStage::Recovered, standing, now))
-            }
-            (Some(standing), Some(message)) => {
-                let age = (now - standing.since).to_std().unwrap_or_default();
-                let escalates = !standing.escalated && age >= self.rule.escalate_after;
-                let standing = Standing {
-                    message,
-                    escalated: standing.escalated || escalates,
-                    ..standing
-                };
-                self.stands = Some(standing.clone());
-                escalates.then(|| self.alert(AlertStage::Escalated, standing, now))
-            }
-        }
-    }
-
-    /// What is wrong, if the rule holds.
-    fn holds(&self, began: DateTime<Utc>, now: DateTime<Utc>) -> Option<String> {
-        let zero = chrono::Duration::zero();
-        match &self.rule.condition {
-            AlertCondition::Count { at_least, within } => {
-                let within = rule::span(*within);
-                let count = between(&self.seen, now, zero, within).count() as u64;
-                (count >= *at_least).then(|| {
-                    format!(
-                        "{count} times {} in {} minutes.",
-                        self.rule.signal.as_str().replace('_', " "),
-                        within.num_minutes()
-                    )
-                })
-            }
-            AlertCondition::Above { limit, within } => {
-                let within = rule::span(*within);
-                let most = between(&self.seen, now, zero, within).max()?;
-                let limit = i64::try_from(limit.as_millis()).unwrap_or(i64::MAX);
-                (most > limit).then(|| format!("{most} ms, which is above {limit} ms."))
-            }
-            AlertCondition::Drop {
-                percent,
-                within,
-                baseline,
-                at_least,
-            } => {
-                let (within, baseline) = known(began, now, *within, *baseline)?;
-                let current = between(&self.seen, now, zero, within).count() as u64;
-                let before = between(&self.seen, now, within, within + baseline).count() as u64;
-                // Compared crosswise, so that nothing is rounded.
-                let (within, baseline) = (within.num_seconds(), baseline.num_seconds());
-                let left = i128::from(100 - percent) * i128::from(before) * i128::from(within);
-                let low = i128::from(current) * 100 * i128::from(baseline) < left;
-                (before >= *at_least && low).then(|| {
-                    let usual = (i128::from(before) * i128::from(within)
-                        + i128::from(baseline) / 2)
-                        / i128::from(baseline.max(1));
-                    format!("{current} in {} minutes, usually {usual}.", within / 60)
-                })
-            }
-            AlertCondition::RatioDrop {
-                percent,
-                within,
-                baseline,
-                at_least,
-                ..
-            } => {
-                let (within, baseline) = known(began, now, *within, *baseline)?;
-                let count = |seen: &Seen, from, to| between(seen, now, from, to).count() as u64;
-                let part = count(&self.seen, zero, within);
-                let whole = count(&self.against, zero, within);
-                let part_before = count(&self.seen, within, within + baseline);
-                let whole_before = count(&self.against, within, within + baseline);
-                let left = u128::from(100 - u64::from(*percent))
-                    * u128::from(part_before)
-                    * u128::from(whole);
-                let low = u128::from(part) * 100 * u128::from(whole_before) < left;
-                (whole >= *at_least && whole_before >= *at_least && low).then(|| {
-                    format!(
-                        "{} % of {whole}, usually {} %.",
-                        rounded(part, whole),
-                        rounded(part_before, whole_before)
-                    )
-                })
-            }
-        }
-    }
-
-    fn alert(&self, stage: AlertStage, standing: Standing, now: DateTime<Utc>) -> Alert {
-        Alert {
-            rule: self.rule.id.clone(),
             stage,
-            severity: self.rule.severity,
-            message: standing.message,
-            since: standing.since,
-            at: now,
-        }
+            severity,
+            since,
+            escalated,
+        } = &record.fact
+        else {
+            return None;
+        };
+        let message = record.note.as_ref().map(|note| note.as_str().to_owned());
+        Some(Self {
+            rule: rule.clone(),
+            stage: *stage,
+            severity: *severity,
+            message: message.unwrap_or_default(),
+            since: *since,
+            at: record.at,
+            escalated: *escalated,
+        })
     }
 }

@@ -125,6 +125,11 @@ pub struct AlertRuleProblem {
 }
 
 impl AlertRule {
+    /// Whether it counts a signal, or compares with it.
+    pub(super) fn reads(&self, signal: Signal) -> bool {
+        self.signal == signal || self.condition.against() == Some(signal)
+    }
+
     /// The rules that hold unless the host sets others: five failed payments in five minutes,
     /// three failed callbacks in two, one error of configuration, one panic of the host's own code, wrong signatures,
     /// replays, floods and access tried from many addresses, slow payments and slow updates, half the usual payments, a conversion that fell by 30 %, and what waits for a

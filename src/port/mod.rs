@@ -68,7 +68,7 @@ pub use publisher::{EventPublisher, PublishError};
 pub use records::{InboxFilter, LearnerFile, PendingItem, Received, Records, RowFilter};
 pub use sink::{AlertSink, LogSink};
 pub use store::{
-    Claim, Committed, KnownDelivery, Loaded, Lookup, Purge, Purged, Settlement, Store, StoreError,
-    StoreReport, Work, WorkKind,
+    Claim, Committed, KnownDelivery, Loaded, Lookup, Purge, Purged, Settlement, Share, Shared,
+    Store, StoreError, StoreReport, Work, WorkKind,
 };
 pub use web::{WebError, WebProbe};

@@ -8,11 +8,11 @@ use crate::monitor::Alert;
 /// Takes alerts out of the house: to a pager, a chat, a log that somebody reads.
 #[async_trait]
 pub trait AlertSink: Debug + Send + Sync + 'static {
-    /// Takes one alert. It may take ten seconds; what fails is logged, and not tried again:
-    /// the alert stays in the records and in the app.
+    /// Takes one alert, at least once: in this process or in another one. It may take ten seconds.
     ///
     /// # Errors
-    /// [`ChannelError`].
+    /// [`ChannelError`]; when it is [`Unavailable`](ChannelError::Unavailable) the alert comes again
+    /// later, for about a day and a half. It stays in the records and in the app all the same.
     async fn alert(&self, alert: &Alert) -> Result<(), ChannelError>;
 }
 

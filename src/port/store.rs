@@ -5,11 +5,12 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use crate::access::Grant;
-use crate::enrollment::{Case, Change, DueTimer, InboxEntry, InboxState, TimerKey};
+use crate::enrollment::{Case, Change, DueTimer, InboxEntry, InboxState, TimerKey, TimerKind};
 use crate::ids::{
     CourseId, EnrollmentId, ExternalKey, GrantId, LearnerId, PayLinkId, PersonId, RecordId,
     Reference,
 };
+use crate::monitor::{Alert, Tallied, Tally};
 use crate::record::Record;
 use crate::webhook::DeliveryKey;
 
@@ -119,6 +120,30 @@ pub struct KnownDelivery {
     pub tries: u32,
 }
 
+/// What a process tells the others, and asks of them.
+#[derive(Debug, Clone, Copy)]
+pub struct Share<'a> {
+    /// What it saw. A tally that is known is not counted again.
+    pub tallies: &'a [Tally],
+    /// The time now, for a store without a clock of its own.
+    pub now: DateTime<Utc>,
+    /// What is younger than this it wants to hear of.
+    pub within: Duration,
+    /// What is older than this is forgotten.
+    pub keep: Duration,
+}
+
+/// What all processes saw together.
+#[derive(Debug, Clone, Default)]
+pub struct Shared {
+    /// The time by the store's own clock, if it has one.
+    pub now: Option<DateTime<Utc>>,
+    /// What was seen, by this process too.
+    pub tallies: Vec<Tallied>,
+    /// The alerts that stand, by the names of their rules.
+    pub alerts: Vec<Alert>,
+}
+
 /// What became of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Committed {
@@ -138,10 +163,8 @@ pub enum WorkKind {
     Inbox,
     /// Records to publish: for each enrollment the oldest unpublished ones.
     Outbox,
-    /// Timers that fell due, but for those of notices.
-    Timers,
-    /// Timers of notices that fell due.
-    Notices,
+    /// Timers of a kind that fell due.
+    Timers(TimerKind),
 }
 
 /// A claim on due work.
@@ -227,6 +250,8 @@ pub enum Settlement {
 /// - [`purge`](Self::purge) drops bodies of settled deliveries only; their keys stay known.
 /// - An erasure ([`Change::erasure`]) is part of its commit: after it nothing of the learner is
 ///   left of the enrollment, its records, deliveries and rows of statements, and the chain holds.
+/// - An alert that begins must not stand, and one that escalates or ends must stand since the same
+///   time, not escalated yet; else [`Committed::Conflict`].
 /// - A concern or a row of a statement that is open must be new, and one that is closed or
 ///   settled must be open in the store; else [`Committed::Conflict`].
 ///
@@ -266,6 +291,12 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// # Errors
     /// [`StoreError`].
     async fn settle(&self, settlements: &[Settlement]) -> Result<(), StoreError>;
+
+    /// Keeps what a process saw, and gives what all of them did; after that, by one clock.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn share(&self, share: Share<'_>) -> Result<Shared, StoreError>;
 
     /// Adds records to the chain that are not in it yet, those of `since` and later, or all of
     /// them; in the order of their ids, so many at most. One caller at a time. Gives how many.

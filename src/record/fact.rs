@@ -245,6 +245,10 @@ pub enum Fact {
         stage: AlertStage,
         /// How grave it is.
         severity: AlertSeverity,
+        /// Since when.
+        since: DateTime<Utc>,
+        /// Whether it stood for too long.
+        escalated: bool,
     },
     /// A learner's personal data was erased: from the enrollment of this record, or from grants
     /// apart from any.

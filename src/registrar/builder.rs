@@ -10,6 +10,8 @@ use super::key_use::KeyLog;
 use super::provider::Provider;
 use super::relay::Subscriber;
 use super::security::{EventLog, HintLimit, INSIDE, OUTSIDE};
+use super::sharing::Sharing;
+use super::time::CommonClock;
 use super::watch::Tower;
 use super::{CourseCatalog, Inner, Registrar};
 use crate::access::{AccessPolicy, StandardAccess};
@@ -19,7 +21,7 @@ use crate::detect::{Detect, Detector, RuleSet, RuleSetError};
 use crate::enrollment::{Proposal, Schedule, TransitionGuard};
 use crate::evidence::Grade;
 use crate::ids::{ChannelName, CourseId};
-use crate::monitor::{AlertRule, AlertRuleProblem, Watch};
+use crate::monitor::{Alert, AlertRoute, AlertRule, AlertRuleProblem, Watch};
 use crate::port::{
     AlertSink, Clock, EventPublisher, LogSink, NotificationChannel, PaymentGateway, Permissions,
     Records, Store, SystemClock,
@@ -27,6 +29,8 @@ use crate::port::{
 use crate::reason::Note;
 use crate::webhook::{Verifier, VerifierError};
 
+/// The name of the sink that is always there.
+pub(super) const LOG: &str = "log";
 /// Longest wait that may be set.
 const LONGEST_WAIT: Duration = Duration::from_secs(30 * 24 * 3600);
 
@@ -58,6 +62,21 @@ pub enum BuildError {
     /// Two channels have one name, or one has the app's.
     #[error("two notification channels are called {0}; give each a name of its own")]
     ChannelTwice(ChannelName),
+    /// Two alert sinks have one name, or one has none, or the log's.
+    #[error(
+        "an alert sink is called {0:?}, which is another one's name or none; give each a name of its own"
+    )]
+    SinkTwice(String),
+    /// A route names a rule that is not watched by.
+    #[error(
+        "the alert sink {sink:?} is to be told of the rule {rule:?}, and there is no rule of that name"
+    )]
+    RouteToNowhere {
+        /// The sink.
+        sink: String,
+        /// The rule.
+        rule: String,
+    },
     /// Every part is real: this is no trial.
     #[error(
         "every part is real: make a report with `check` or `probe`, and build with `production`"
@@ -87,7 +106,21 @@ pub struct RegistrarBuilder {
     courses: Arc<dyn CourseCatalog>,
     pub(super) permissions: Option<Arc<dyn Permissions>>,
     alert_rules: Vec<AlertRule>,
-    sinks: Vec<Arc<dyn AlertSink>>,
+    pub(super) sinks: Vec<Route>,
+}
+
+/// A sink, and what it is told of.
+#[derive(Debug, Clone)]
+pub(super) struct Route {
+    pub(super) name: String,
+    route: AlertRoute,
+    pub(super) sink: Arc<dyn AlertSink>,
+}
+
+impl Route {
+    pub(super) fn takes(&self, alert: &Alert) -> bool {
+        self.route.takes(alert)
+    }
 }
 
 impl Registrar {
@@ -109,7 +142,11 @@ impl Registrar {
             courses: Arc::new(offer_all),
             permissions: None,
             alert_rules: AlertRule::standard(),
-            sinks: vec![Arc::new(LogSink)],
+            sinks: vec![Route {
+                name: LOG.to_owned(),
+                route: AlertRoute::everything(),
+                sink: Arc::new(LogSink),
+            }],
         }
     }
 }
@@ -195,10 +232,34 @@ impl RegistrarBuilder {
         self
     }
 
-    /// Hands alerts to this sink too, beside the log. Call it once for each sink.
+    /// Hands the alerts on a route to this sink too, beside the log, which gets all. Call it once
+    /// for each sink; each has a name of its own, the same in every process.
+    ///
+    /// ```
+    /// # use coursegate::port::{AlertSink, ChannelError};
+    /// # use coursegate::monitor::{Alert, AlertRoute, AlertSeverity};
+    /// # use coursegate::registrar::RegistrarBuilder;
+    /// # #[derive(Debug)] struct Pager;
+    /// # #[async_trait::async_trait]
+    /// # impl AlertSink for Pager {
+    /// #     async fn alert(&self, _: &Alert) -> Result<(), ChannelError> { Ok(()) }
+    /// # }
+    /// fn on_duty(builder: RegistrarBuilder) -> RegistrarBuilder {
+    ///     builder.alert_sink("pager", AlertRoute::severities([AlertSeverity::Critical]), Pager)
+    /// }
+    /// ```
     #[must_use]
-    pub fn alert_sink(mut self, sink: impl AlertSink) -> Self {
-        self.sinks.push(Arc::new(sink));
+    pub fn alert_sink(
+        mut self,
+        name: impl Into<String>,
+        route: AlertRoute,
+        sink: impl AlertSink,
+    ) -> Self {
+        self.sinks.push(Route {
+            name: name.into(),
+            route,
+            sink: Arc::new(sink),
+        });
         self
     }
 
@@ -309,9 +370,12 @@ impl RegistrarBuilder {
                 return Err(BuildError::ChannelTwice(channel.name()));
             }
         }
-        let tower = Arc::new(Tower::new(Watch::new(self.alert_rules)?));
+        let watch = Watch::new(self.alert_rules)?;
+        check_routes(&self.sinks, &watch)?;
+        let tower = Arc::new(Tower::new(watch));
+        let clock = Arc::new(CommonClock::new(self.clock));
         let provider = self.gateway.map(|gateway| {
-            let (clock, tower) = (self.clock.clone(), tower.clone());
+            let (clock, tower) = (clock.clone(), tower.clone());
             Arc::new(Provider::new(gateway, config.provider, clock, tower))
         });
         Ok(Registrar {
@@ -324,7 +388,8 @@ impl RegistrarBuilder {
                 provider,
                 subscribers: self.publishers.into_iter().map(Subscriber::new).collect(),
                 channels: self.channels,
-                clock: self.clock,
+                clock,
+                sharing: Sharing::new(),
                 detector,
                 policy: self.policy,
                 guard: self.guard,
@@ -347,6 +412,20 @@ impl RegistrarBuilder {
             }),
         })
     }
+}
+
+fn check_routes(sinks: &[Route], watch: &Watch) -> Result<(), BuildError> {
+    for (at, route) in sinks.iter().enumerate() {
+        let has_name = |other: &Route| other.name == route.name;
+        if route.name.is_empty() || sinks[..at].iter().any(has_name) {
+            return Err(BuildError::SinkTwice(route.name.clone()));
+        }
+        if let Some(unknown) = route.route.names().find(|rule| !watch.knows(rule)) {
+            let (sink, rule) = (route.name.clone(), unknown.to_owned());
+            return Err(BuildError::RouteToNowhere { sink, rule });
+        }
+    }
+    Ok(())
 }
 
 /// What every enrollment will be held to has to make sense.

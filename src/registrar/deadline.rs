@@ -28,12 +28,13 @@ pub(super) async fn within<T>(
 
 /// Drives futures side by side, so many at a time; what they give comes in their order.
 pub(super) async fn side_by_side<F: Future>(futures: Vec<F>, most: usize) -> Vec<F::Output> {
+    let most = most.clamp(1, futures.len().max(1));
     let mut waiting = futures.into_iter().enumerate();
     let mut running: Vec<(usize, Pin<Box<F>>)> = Vec::with_capacity(most);
     let mut done: Vec<(usize, F::Output)> = Vec::with_capacity(waiting.len());
     poll_fn(|context| {
         loop {
-            while running.len() < most.max(1)
+            while running.len() < most
                 && let Some((at, future)) = waiting.next()
             {
                 running.push((at, Box::pin(future)));

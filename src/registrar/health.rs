@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use futures_util::future::join;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -52,8 +53,8 @@ words!(Condition {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct PartHealth {
-    /// Which part: `database`, `provider`, `callbacks`, `inbox`, `outbox`, `live`, `worker`, or `host` for
-    /// its own code.
+    /// Which part: `database`, `provider`, `callbacks`, `inbox`, `outbox`, `live`, `worker`, `host` for
+    /// its own code, or `clock`.
     pub part: &'static str,
     /// How it does.
     pub condition: Condition,
@@ -193,7 +194,10 @@ impl Registrar {
     /// remembers the rest. It never fails: a database that does not answer is what it says.
     pub async fn health(&self) -> Health {
         let now = self.now();
-        let mut parts = vec![self.database_health(now).await];
+        let clock = self.inner.clock.as_ref();
+        let shared = deadline::within(clock, DATABASE_WAIT, self.share_in_time());
+        let (database, _) = join(self.database_health(now), shared).await;
+        let mut parts = vec![database];
         parts.extend(self.inbox_health().await);
         parts.push(self.provider_part(now));
         parts.push(self.callback_part(now));
@@ -201,6 +205,7 @@ impl Registrar {
         parts.push(self.live_part(now));
         parts.push(self.worker_part(now));
         parts.extend(self.host_part(now));
+        parts.extend(self.clock_part());
         let worst = parts.iter().map(|part| part.condition).max();
         Health {
             condition: worst.unwrap_or(Condition::Well),
@@ -367,6 +372,21 @@ impl Registrar {
             each.join("; ")
         );
         (!each.is_empty()).then(|| part("host", Condition::Strained, reason))
+    }
+
+    /// Nothing as long as the clocks agree.
+    fn clock_part(&self) -> Option<PartHealth> {
+        let clock = &self.inner.clock;
+        let ahead = clock.ahead().filter(|_| clock.is_wrong())?.num_seconds();
+        let (seconds, direction) = match ahead {
+            0.. => (ahead, "ahead of"),
+            _ => (-ahead, "behind"),
+        };
+        let reason = format!(
+            "This machine's clock is {seconds} s {direction} the database's, which is gone by: set it, by NTP \
+             for example."
+        );
+        Some(part("clock", Condition::Strained, reason))
     }
 
     fn worker_part(&self, now: DateTime<Utc>) -> PartHealth {

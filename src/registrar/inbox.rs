@@ -11,10 +11,13 @@ use crate::enrollment::{Case, Change, InboxEntry, InboxOutcome, InboxState};
 use crate::evidence::SignedBy;
 use crate::ids::IdRun;
 use crate::payment::Attempt;
-use crate::port::{Committed, KnownDelivery};
+use crate::port::{Committed, GatewayError, KnownDelivery};
 use crate::reason::{Note, has_card_number};
 use crate::record::{Actor, Fact, Record, Source};
 use crate::webhook::{BodyError, BodyKeys, DeliveryKey, Notification, StoredBody, Verified};
+
+/// For how long a delivery waits for a provider that is not asked, before that counts as tries.
+const NOT_ASKED: chrono::Duration = chrono::Duration::days(3);
 
 /// A delivery on its way through the pipeline.
 pub(super) struct Incoming<'d> {
@@ -131,6 +134,15 @@ impl Registrar {
         why: &Unsettled,
         watch: &mut Stopwatch,
     ) -> Result<Receipt, Error> {
+        if let Some(next_at) = self.not_asked(&entry, why, incoming.now) {
+            entry.tries = entry
+                .tries
+                .saturating_sub(u32::from(incoming.kept.is_some()));
+            entry.state = InboxState::Waiting { next_at };
+            return self
+                .keep(incoming, entry, None, Outcome::Waiting, case, watch)
+                .await;
+        }
         if entry.tries >= self.inner.config.retry_limit {
             let cause = why.cause();
             entry.state = InboxState::Dead {
@@ -166,6 +178,26 @@ impl Registrar {
         };
         self.keep(incoming, entry, None, Outcome::Waiting, case, watch)
             .await
+    }
+
+    /// When to go on with a delivery for which the provider was not even asked, since it is left
+    /// alone, or has been asked enough for now: that is no try, for the first days.
+    fn not_asked(
+        &self,
+        entry: &InboxEntry,
+        why: &Unsettled,
+        now: DateTime<Utc>,
+    ) -> Option<DateTime<Utc>> {
+        let Unsettled::Unasked(Error::Gateway(error)) = why else {
+            return None;
+        };
+        let until = match error {
+            GatewayError::Throttled => now,
+            GatewayError::CircuitOpen { until } => (*until).max(now),
+            _ => return None,
+        };
+        let is_recent = now.signed_duration_since(entry.received_at) < NOT_ASKED;
+        is_recent.then(|| until + spread())
     }
 
     /// Puts the enrollment of a delivery that is given up on before a person.
@@ -324,6 +356,12 @@ impl Incoming<'_> {
             ..Receipt::new(outcome)
         }
     }
+}
+
+/// Up to half a minute, at random: what waits for the same does not come back all at once.
+pub(super) fn spread() -> Duration {
+    let [spread, ..] = *Uuid::new_v4().as_bytes();
+    Duration::from_millis(1000 + u64::from(spread) * 100)
 }
 
 /// The body of a delivery, ready to be stored: as it is stored already, if it is.

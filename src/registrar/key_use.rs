@@ -14,7 +14,7 @@ const IN_USE: chrono::Duration = chrono::Duration::days(1);
 /// How often a log line says that an old secret is in use, in seconds.
 const SAID_EVERY: i64 = 3600;
 
-/// How one secret was used since this process started.
+/// How one secret was used, by all processes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct KeyUse {
@@ -53,19 +53,32 @@ impl KeyLog {
     }
 }
 
+impl KeyLog {
+    /// Callbacks that were signed with each secret, in this process.
+    pub(super) fn callbacks(&self) -> impl Iterator<Item = (&Arc<str>, u64)> {
+        let keys = self.0.iter();
+        keys.map(|key| (&key.label, key.callbacks.load(Ordering::Relaxed)))
+    }
+}
+
 impl Registrar {
-    /// Which secrets callbacks were signed with since this process started.
+    /// Which secrets callbacks were signed with, as far as this process knows: what it saw
+    /// itself, and what all processes of the installation saw, of the last two days before it
+    /// started too. It hears of them while its worker runs, or its health is asked for.
     pub fn key_use(&self) -> Vec<KeyUse> {
         let keys = self.inner.keys.0.iter().enumerate();
         keys.map(|(at, key)| {
+            let here = key.callbacks.load(Ordering::Relaxed);
+            let (callbacks, elsewhere) = self.inner.sharing.key_use(&key.label, here);
             let last = key.last.load(Ordering::Relaxed);
+            let last = (last > 0)
+                .then(|| DateTime::from_timestamp(last, 0))
+                .flatten();
             KeyUse {
                 label: key.label.clone(),
                 current: at == 0,
-                callbacks: key.callbacks.load(Ordering::Relaxed),
-                last: (last > 0)
-                    .then(|| DateTime::from_timestamp(last, 0))
-                    .flatten(),
+                callbacks,
+                last: last.max(elsewhere),
             }
         })
         .collect()
@@ -78,7 +91,7 @@ impl Registrar {
         let old = self.key_use().into_iter().filter(|key| !key.current);
         let used = old.filter(|key| key.last.is_some_and(|last| last >= since));
         used.map(|key| {
-            let says = format!("{} callbacks so far, in this process.", key.callbacks);
+            let says = format!("{} callbacks so far.", key.callbacks);
             Finding::new(Rule::OldSecretUsed)
                 .about(key.label.as_ref())
                 .saying(says)

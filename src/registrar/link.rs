@@ -9,7 +9,7 @@ use super::request::{Enrolled, NextStep};
 use super::{Error, Registrar};
 use crate::enrollment::{Applied, Case};
 use crate::payment::{Attempt, Method, PayLink, ProviderStatus};
-use crate::port::{Committed, GatewayError, LinkRequest, Lookup};
+use crate::port::{Clock, Committed, GatewayError, LinkRequest, Lookup};
 use crate::record::{Actor, Source};
 
 /// How often the wait for a lost link doubles at most.

@@ -49,8 +49,10 @@ mod request;
 mod retention;
 mod roles;
 mod security;
+mod sharing;
 mod statement;
 mod sweep;
+mod time;
 mod timers;
 mod watch;
 mod webhook;
@@ -69,7 +71,7 @@ use crate::detect::Detect;
 use crate::enrollment::TransitionGuard;
 use crate::evidence::Grade;
 use crate::ids::CourseId;
-use crate::port::{AlertSink, Clock, NotificationChannel, Permissions, Records, Store};
+use crate::port::{Clock, NotificationChannel, Permissions, Records, Store};
 use crate::webhook::Verifier;
 
 pub use admin::{Admin, BulkItem, BulkOutcome};
@@ -111,7 +113,8 @@ struct Inner {
     provider: Option<Arc<provider::Provider>>,
     subscribers: Vec<relay::Subscriber>,
     channels: Vec<Arc<dyn NotificationChannel>>,
-    clock: Arc<dyn Clock>,
+    clock: Arc<time::CommonClock>,
+    sharing: sharing::Sharing,
     detector: Arc<dyn Detect>,
     policy: Arc<dyn ApprovalPolicy>,
     guard: Arc<dyn TransitionGuard>,
@@ -128,7 +131,7 @@ struct Inner {
     keys: key_use::KeyLog,
     pulse: health::Pulse,
     tower: Arc<watch::Tower>,
-    sinks: Vec<Arc<dyn AlertSink>>,
+    sinks: Vec<builder::Route>,
     wake: deadline::Signal,
 }
 

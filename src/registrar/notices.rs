@@ -6,16 +6,19 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::admin::Admin;
+use super::builder::Route;
 use super::caught::{HostPart, caught};
+use super::deadline::side_by_side;
 use super::timers::Next;
 use super::worker::{Pass, Worker};
 use super::{Error, Registrar, deadline};
-use crate::enrollment::{Change, Enrollment, Status, Timer, TimerKey};
+use crate::enrollment::{Change, Enrollment, Status, Timer, TimerKey, TimerKind};
 use crate::ids::{ChannelName, IdRun, PersonId, RecordId};
+use crate::monitor::Alert;
 use crate::notice::{Notice, NoticeKind, Preferences};
 use crate::port::{
     ChannelError, Lookup, NoticeFilter, NoticeItem, NoticeKey, Notification, NotificationChannel,
-    Page, PageRequest, Recipient, Settlement, WorkKind,
+    Page, PageRequest, Recipient, Settlement,
 };
 use crate::reason::Permission;
 use crate::record::{Actor, Fact, Record, Source};
@@ -36,6 +39,9 @@ const FRESH: chrono::Duration = chrono::Duration::days(30);
 struct Sending {
     tries: u32,
     left: Vec<Address>,
+    /// Sinks that have not taken the alert that it is.
+    #[serde(default)]
+    sinks: Vec<String>,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -64,19 +70,42 @@ impl Registrar {
 
     /// Sets a timer for each record that somebody may have to be told of.
     pub(super) fn queue_notices(&self, change: &mut Change) {
-        if self.inner.channels.is_empty() {
-            return;
-        }
-        let told = |record: &&Record| {
-            NoticeKind::of(&record.fact).is_some()
-                // Through the channel that does not work? It is in the app.
-                && !matches!(record.fact, Fact::NoticeUndelivered { .. })
+        let has_channels = !self.inner.channels.is_empty();
+        let told = |record: &&Record| match record.fact {
+            Fact::AlertChanged { .. } => true,
+            // Through the channel that does not work? It is in the app.
+            Fact::NoticeUndelivered { .. } => false,
+            _ => has_channels && NoticeKind::of(&record.fact).is_some(),
         };
         let timers = change.records.iter().filter(told).map(|record| Timer {
             key: TimerKey::Notice(record.id),
             due_at: Some(record.at),
         });
         change.timers.extend(timers);
+    }
+
+    /// Hands an alert to one sink; whether it is done with it.
+    pub(super) async fn alert_by(&self, route: &Route, alert: &Alert) -> bool {
+        let clock = self.inner.clock.as_ref();
+        let told = async { route.sink.alert(alert).await };
+        let told = caught(self.watched(), HostPart::Sink, told);
+        let why = match deadline::within(clock, SEND_WAIT, told).await {
+            Some(Ok(Ok(()))) => return true,
+            Some(Ok(Err(error @ ChannelError::Refused(_)))) => {
+                tracing::error!(%error, sink = route.name, "an alert is refused by its sink");
+                return true;
+            }
+            Some(Ok(Err(error))) => error.to_string(),
+            Some(Err(_)) => "it panicked".to_owned(),
+            None => "it did not answer in time".to_owned(),
+        };
+        tracing::error!(
+            why,
+            sink = route.name,
+            rule = alert.rule,
+            "an alert was not taken"
+        );
+        false
     }
 
     fn channel(&self, name: &ChannelName) -> Option<&dyn NotificationChannel> {
@@ -171,10 +200,7 @@ impl Admin<'_> {
 impl Worker {
     /// Tells people what is due to be told; `true` when there may be more.
     pub(super) async fn notices(&self, pass: &mut Pass) -> Result<bool, Error> {
-        if self.registrar.inner.channels.is_empty() {
-            return Ok(false);
-        }
-        self.timers(WorkKind::Notices, pass).await
+        self.timers(TimerKind::Notice, pass).await
     }
 
     /// Tells those who are still to be told.
@@ -192,6 +218,7 @@ impl Worker {
         let Some(notice) = record.as_ref().and_then(Notice::of) else {
             return Ok(Next::Never);
         };
+        let alert = record.as_ref().and_then(Alert::of);
         let enrollment = match notice.enrollment {
             None => None,
             Some(id) => {
@@ -204,8 +231,13 @@ impl Worker {
             None => Sending {
                 tries: 0,
                 left: self.addresses(notice.kind).await?,
+                sinks: self.sinks_for(alert.as_ref()),
             },
         };
+        let mut sinks = std::mem::take(&mut sending.sinks);
+        if let Some(alert) = &alert {
+            sinks = self.alert(alert, sinks, pass).await;
+        }
         let mut left = Vec::new();
         let mut failed = BTreeSet::new();
         for address in sending.left {
@@ -226,8 +258,9 @@ impl Worker {
         sending = Sending {
             tries: sending.tries + 1,
             left,
+            sinks,
         };
-        if sending.left.is_empty() {
+        if sending.left.is_empty() && sending.sinks.is_empty() {
             return Ok(Next::Never);
         }
         if sending.tries >= TRIES {
@@ -239,6 +272,30 @@ impl Worker {
         let delay = FIRST_DELAY * 4_u32.pow((sending.tries - 1).min(8));
         let cursor = serde_json::to_string(&sending).ok();
         Ok(Next::At(registrar.now() + delay.min(LONGEST_DELAY), cursor))
+    }
+
+    fn sinks_for(&self, alert: Option<&Alert>) -> Vec<String> {
+        let sinks = self.registrar.inner.sinks.iter();
+        let told = sinks.filter(|route| alert.is_some_and(|alert| route.takes(alert)));
+        told.map(|route| route.name.clone()).collect()
+    }
+
+    /// Hands an alert to sinks, and gives those that have not taken it. Each waits for itself.
+    async fn alert(&self, alert: &Alert, names: Vec<String>, pass: &mut Pass) -> Vec<String> {
+        let registrar = &self.registrar;
+        let sinks = names.into_iter().filter_map(|name| {
+            // One that is not there any more is told nothing.
+            let route = registrar
+                .inner
+                .sinks
+                .iter()
+                .find(|route| route.name == name)?;
+            Some(async move { (name, registrar.alert_by(route, alert).await) })
+        });
+        let told = side_by_side(sinks.collect(), usize::MAX).await;
+        pass.told += told.iter().filter(|(_, taken)| *taken).count();
+        let left = told.into_iter().filter(|(_, taken)| !taken);
+        left.map(|(name, _)| name).collect()
     }
 
     /// Everybody who is to be told of this kind, by channels that leave the app.

@@ -134,11 +134,15 @@ impl Bucket {
         }
     }
 
-    fn take(&mut self, now: DateTime<Utc>) -> bool {
+    fn refill(&mut self, now: DateTime<Utc>) {
         let passed = now.signed_duration_since(self.at).to_std();
         let gained = passed.unwrap_or_default().as_secs_f64() * self.per_second;
         self.left = (self.left + gained).min(self.room);
         self.at = now;
+    }
+
+    fn take(&mut self, now: DateTime<Utc>) -> bool {
+        self.refill(now);
         let free = self.left >= 1.0;
         if free {
             self.left -= 1.0;
@@ -188,6 +192,19 @@ impl Provider {
 
     pub(super) fn gateway(&self) -> &dyn PaymentGateway {
         self.gateway.as_ref()
+    }
+
+    /// How many calls may be made now, as far as that is of interest.
+    pub(super) fn left(&self, caller: Caller, most: usize) -> usize {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        let budget = state.budget(caller);
+        budget.refill(now);
+        let enough = (1..=most).take_while(|calls| {
+            let calls = u32::try_from(*calls).unwrap_or(u32::MAX);
+            f64::from(calls) <= budget.left
+        });
+        enough.count()
     }
 
     pub(super) fn health(&self) -> ProviderHealth {

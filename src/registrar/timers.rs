@@ -4,23 +4,23 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tracing::Instrument;
-use uuid::Uuid;
 
 use super::caught::{HostPart, caught};
+use super::deadline::side_by_side;
+use super::inbox::spread;
 use super::provider::Caller;
 use super::worker::{Pass, Worker};
 use super::{Error, Registrar};
 use crate::access::EndReason;
-use crate::enrollment::{CaseError, Change, DueTimer, Effect, Job, Timer, TimerKey};
+use crate::enrollment::{CaseError, Change, DueTimer, Effect, Job, Timer, TimerKey, TimerKind};
 use crate::ids::{EnrollmentId, GrantId, Reference};
 use crate::monitor::Signal;
 use crate::port::{Committed, GatewayError, Lookup, Settlement, Work, WorkKind};
 use crate::record::{Actor, Source};
 
-/// Timers taken at once. Asking about each may take as long as the provider's wait.
-const BATCH: usize = 8;
-/// How long a claimed timer is kept from other workers.
-const LEASE: Duration = Duration::from_secs(300);
+/// Timers taken at once, and how many of them are handled at a time.
+const BATCH: usize = 64;
+const AT_ONCE: usize = 16;
 /// How often bodies are looked at that are not to be kept any longer.
 const DAILY: Duration = Duration::from_secs(24 * 3600);
 /// When to ask again after the provider failed.
@@ -34,6 +34,17 @@ const VETOED: Duration = Duration::from_secs(24 * 3600);
 /// Attempts of one enrollment that are asked about before it expires; newest first.
 const ASKED_BEFORE_EXPIRY: usize = 10;
 
+/// How long claimed timers of a kind are kept from other workers: for twice as long as one of
+/// them may take, and no longer, since nobody does the work of a worker that was killed before.
+fn lease(kind: TimerKind) -> Duration {
+    Duration::from_secs(match kind {
+        TimerKind::Attempt | TimerKind::Grant => 30,
+        TimerKind::Job => 60,
+        // One may ask about ten attempts, or wait for several channels.
+        TimerKind::Enrollment | TimerKind::Notice => 120,
+    })
+}
+
 /// What is to become of a timer.
 pub(super) enum Next {
     At(DateTime<Utc>, Option<String>),
@@ -41,49 +52,64 @@ pub(super) enum Next {
 }
 
 impl Worker {
-    /// Handles timers of a kind that fell due; `true` when there may be more. Those of notices
-    /// are claimed by themselves: a channel that is slow delays nothing else.
-    pub(super) async fn timers(&self, kind: WorkKind, pass: &mut Pass) -> Result<bool, Error> {
-        let claimed = self.claim(kind, BATCH, LEASE).await?;
-        let full = claimed.len() == BATCH;
-        let held_until = self.held_until(LEASE);
-        let registrar = &self.registrar;
-        for work in claimed {
-            if registrar.now() > held_until {
-                break;
+    /// Handles timers of a kind that fell due; `true` when there may be more.
+    pub(super) async fn timers(&self, kind: TimerKind, pass: &mut Pass) -> Result<bool, Error> {
+        let most = match kind {
+            TimerKind::Attempt => self.most(Caller::Background, 1, BATCH),
+            _ => BATCH,
+        };
+        if most == 0 {
+            return Ok(false);
+        }
+        let lease = lease(kind);
+        let claimed = self.claim(WorkKind::Timers(kind), most, lease).await?;
+        let full = claimed.len() == most;
+        let held_until = self.held_until(lease);
+        let timers = claimed.into_iter().filter_map(|work| match work {
+            Work::Timer(timer) => Some(timer),
+            Work::Delivery(_) | Work::Message(_) => None,
+        });
+        let handled = timers.map(|timer| async move {
+            let mut done = Pass::default();
+            match self.registrar.now() > held_until {
+                true => Ok(done),
+                false => self.handle(timer, &mut done).await.map(|()| done),
             }
-            let Work::Timer(timer) = work else {
-                continue;
-            };
-            let span = tracing::debug_span!("coursegate.timer", key = ?timer.key);
-            let handled = async {
-                match &timer.key {
-                    TimerKey::Attempt(reference) => self.look(reference, pass).await,
-                    TimerKey::Enrollment(id) => self.expire(*id, pass).await,
-                    TimerKey::Grant(id) => self.expire_grant(*id, pass).await,
-                    TimerKey::Job(job) => self.work_on(*job, timer.cursor.as_deref(), pass).await,
-                    TimerKey::Notice(id) => self.tell(*id, timer.cursor.as_deref(), pass).await,
-                }
-            };
-            let handled = Box::pin(handled.instrument(span));
-            let handled = caught(registrar.watched(), HostPart::Other, handled);
-            match handled
-                .await
-                .unwrap_or_else(|panicked| Err(panicked.into()))
-            {
-                Ok(next) => self.settle(timer, next).await?,
-                // Nobody mends that within seconds.
-                Err(Error::Panicked(_)) => {
-                    let again = registrar.now() + AFTER_REFUSAL;
-                    let cursor = timer.cursor.clone();
-                    self.settle(timer, Next::At(again, cursor)).await?;
-                }
-                Err(error) => {
-                    tracing::error!(%error, "a timer could not be handled; its lease will end");
-                }
-            }
+        });
+        for done in side_by_side(handled.collect(), AT_ONCE).await {
+            *pass += done?;
         }
         Ok(full)
+    }
+
+    /// Handles one timer, and says when it falls due again.
+    async fn handle(&self, timer: DueTimer, pass: &mut Pass) -> Result<(), Error> {
+        let registrar = &self.registrar;
+        let span = tracing::debug_span!("coursegate.timer", key = ?timer.key);
+        let handled = async {
+            match &timer.key {
+                TimerKey::Attempt(reference) => self.look(reference, pass).await,
+                TimerKey::Enrollment(id) => self.expire(*id, pass).await,
+                TimerKey::Grant(id) => self.expire_grant(*id, pass).await,
+                TimerKey::Job(job) => self.work_on(*job, timer.cursor.as_deref(), pass).await,
+                TimerKey::Notice(id) => self.tell(*id, timer.cursor.as_deref(), pass).await,
+            }
+        };
+        let handled = Box::pin(handled.instrument(span));
+        let handled = caught(registrar.watched(), HostPart::Other, handled).await;
+        match handled.unwrap_or_else(|panicked| Err(panicked.into())) {
+            Ok(next) => self.settle(timer, next).await,
+            // Nobody mends that within seconds.
+            Err(Error::Panicked(_)) => {
+                let again = registrar.now() + AFTER_REFUSAL;
+                let cursor = timer.cursor.clone();
+                self.settle(timer, Next::At(again, cursor)).await
+            }
+            Err(error) => {
+                tracing::error!(%error, "a timer could not be handled; its lease will end");
+                Ok(())
+            }
+        }
     }
 
     async fn settle(&self, timer: DueTimer, next: Next) -> Result<(), Error> {
@@ -124,9 +150,7 @@ impl Worker {
     /// When to ask again after the provider failed.
     fn after(&self, error: &GatewayError) -> DateTime<Utc> {
         let now = self.registrar.now();
-        // Spread, so that not all of them come back at once.
-        let [spread, ..] = *Uuid::new_v4().as_bytes();
-        let spread = Duration::from_millis(1000 + u64::from(spread) * 100);
+        let spread = spread();
         match error {
             GatewayError::CircuitOpen { until } => (*until).max(now) + spread,
             GatewayError::Throttled => now + spread,

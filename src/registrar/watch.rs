@@ -6,20 +6,18 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::caught::{HostPart, Panics, caught};
+use super::caught::Panics;
+use super::inbox::{publishing, system_record};
 use super::worker::Worker;
-use super::{Error, Registrar, deadline, meter};
+use super::{Error, Registrar, meter};
 use crate::enrollment::Change;
-use crate::ids::IdRun;
 use crate::monitor::{Alert, Signal, Watch};
-use crate::port::{InboxFilter, PageRequest};
+use crate::port::{Committed, InboxFilter, PageRequest};
 use crate::reason::Note;
-use crate::record::{Actor, Fact, Record, Source};
+use crate::record::Fact;
 
 /// Most of a queue that is counted.
 const MOST: usize = 500;
-/// How long a sink may take.
-const SINK_WAIT: Duration = Duration::from_secs(10);
 
 /// The watch, shared by everything that has something to tell it.
 #[derive(Debug)]
@@ -52,6 +50,30 @@ impl Tower {
             self.counted_at.store(now, Ordering::Relaxed);
         }
         is_over
+    }
+
+    /// What the others are to be told; the same again until it has arrived.
+    pub(super) fn leave(&self) -> Vec<(Signal, u64, i64)> {
+        self.lock().leave()
+    }
+
+    pub(super) fn arrived(&self) {
+        self.lock().arrived();
+    }
+
+    /// Something happened somewhere.
+    pub(super) fn learn(&self, signal: Signal, times: u64, most: i64, at: DateTime<Utc>) {
+        self.lock().learn(signal, times, most, at);
+    }
+
+    /// These alerts stand, for all processes.
+    pub(super) fn stand(&self, alerts: &[Alert]) {
+        self.lock().stand(alerts);
+    }
+
+    /// How far back the rules look.
+    pub(super) fn reach(&self) -> Duration {
+        self.lock().reach()
     }
 
     /// Something happened.
@@ -91,44 +113,69 @@ impl Worker {
         if cfg!(feature = "metrics") && inner.tower.is_minute_over(now) {
             self.count_queues(now).await;
         }
-        let alerts = inner.tower.lock().look(now);
+        let seen = inner.tower.lock().due(now);
+        // Whoever says something has told what it saw, and heard what the others did.
+        let shared = match seen.is_empty() {
+            true => registrar.share_in_time().await,
+            false => registrar.share().await,
+        };
+        let alerts = inner.tower.lock().due(registrar.now());
         if cfg!(feature = "metrics") {
             let standing = registrar.alerts();
             meter::alerts(standing.iter().map(|alert| alert.severity));
         }
         for alert in alerts {
-            for sink in &inner.sinks {
-                let clock = inner.clock.as_ref();
-                let told = async { sink.alert(&alert).await };
-                let told = caught((&inner.tower, clock), HostPart::Sink, told);
-                match deadline::within(clock, SINK_WAIT, told).await {
-                    Some(Ok(Ok(()))) => {}
-                    Some(Err(_)) => tracing::error!("an alert was not taken: its sink panicked"),
-                    Some(Ok(Err(error))) => {
-                        tracing::error!(%error, ?sink, "an alert was not taken");
-                    }
-                    None => tracing::error!(?sink, "an alert was not taken in time"),
+            self.say(&alert).await;
+        }
+        if shared {
+            let alone = inner.tower.lock().alone(registrar.now());
+            for alert in alone {
+                // The store takes it now; those who were told are told once more.
+                if self.save(&alert).await.is_ok() {
+                    inner.tower.lock().share_alone(&alert);
                 }
             }
-            meter::alert(alert.stage.as_str(), alert.severity.as_str());
-            let fact = Fact::AlertChanged {
-                rule: alert.rule,
-                stage: alert.stage,
-                severity: alert.severity,
-            };
-            let mut record = Record::new(
-                IdRun::new(now).record(),
-                fact,
-                Actor::System,
-                Source::SystemAutomatic,
-                now,
-            );
-            record.note = Some(Note::new(alert.message));
-            let mut change = Change::records_only(vec![record]);
-            change.publish = true;
-            registrar.within(registrar.commit(change)).await?;
         }
         Ok(())
+    }
+
+    /// Says what becomes of an alert, once for all processes.
+    async fn say(&self, alert: &Alert) {
+        let inner = &self.registrar.inner;
+        match self.save(alert).await {
+            Ok(Committed::Done) => {
+                meter::alert(alert.stage.as_str(), alert.severity.as_str());
+                inner.tower.lock().follow(alert);
+            }
+            // Another process has said so: that is heard of next.
+            Ok(_) => inner.sharing.forget_time(),
+            Err(error) => {
+                tracing::error!(%error, rule = alert.rule, "an alert cannot be kept; it is told from here");
+                meter::alert(alert.stage.as_str(), alert.severity.as_str());
+                inner.tower.lock().keep_alone(alert);
+                let sinks = inner.sinks.iter().filter(|route| route.takes(alert));
+                for route in sinks {
+                    self.registrar.alert_by(route, alert).await;
+                }
+            }
+        }
+    }
+
+    /// Leaves a record of it, by which the sinks and the admins are told.
+    async fn save(&self, alert: &Alert) -> Result<Committed, Error> {
+        let registrar = &self.registrar;
+        let fact = Fact::AlertChanged {
+            rule: alert.rule.clone(),
+            stage: alert.stage,
+            severity: alert.severity,
+            since: alert.since,
+            escalated: alert.escalated,
+        };
+        let mut record = system_record(fact, registrar.now());
+        record.note = Some(Note::new(alert.message.clone()));
+        let mut change = publishing(Change::records_only(vec![record]));
+        change.alert = Some(alert.clone());
+        registrar.within(registrar.commit(change)).await
     }
 
     /// Counts what waits, for the metrics; what cannot be read now is left for the next time.

@@ -15,12 +15,13 @@ use super::inbox::LEASE;
 use super::provider::Caller;
 use super::receipt::{Outcome, Stopwatch};
 use super::{Error, Registrar};
-use crate::enrollment::InboxEntry;
-use crate::port::{Claim, Work, WorkKind};
+use crate::enrollment::{InboxEntry, TimerKind};
+use crate::port::{Claim, Clock, Work, WorkKind};
 use crate::webhook::Verified;
 
-/// Deliveries taken in one pass.
+/// Deliveries taken in one pass, and how many of them are decided about at a time.
 const INBOX_BATCH: usize = 64;
+const INBOX_AT_ONCE: usize = 16;
 /// Looks that are carried on at a time.
 const LOOKS_AT_ONCE: usize = 32;
 /// How often a worker looks when nothing wakes it.
@@ -56,16 +57,43 @@ pub struct Pass {
     pub told: usize,
 }
 
+impl std::ops::AddAssign for Pass {
+    fn add_assign(&mut self, other: Self) {
+        self.settled += other.settled;
+        self.waiting += other.waiting;
+        self.published += other.published;
+        self.unpublished += other.unpublished;
+        self.asked += other.asked;
+        self.found_paid += other.found_paid;
+        self.expired += other.expired;
+        self.jobs += other.jobs;
+        self.told += other.told;
+    }
+}
+
 /// A kind of work with a loop of its own.
 #[derive(Debug, Clone, Copy)]
 enum Lane {
     Inbox,
     Outbox,
-    Timers,
-    Notices,
+    Timers(TimerKind),
     Looks,
     Watch,
 }
+
+/// All of them. No lane waits for another: not the chain for the provider, nor what expires for
+/// who is told.
+const LANES: [Lane; 9] = [
+    Lane::Inbox,
+    Lane::Timers(TimerKind::Attempt),
+    Lane::Timers(TimerKind::Enrollment),
+    Lane::Timers(TimerKind::Grant),
+    Lane::Timers(TimerKind::Job),
+    Lane::Outbox,
+    Lane::Watch,
+    Lane::Timers(TimerKind::Notice),
+    Lane::Looks,
+];
 
 pub(super) type Running<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
@@ -106,16 +134,8 @@ impl Worker {
     pub async fn run(&self, shutdown: impl Future<Output = ()> + Send) {
         let stop = Signal::default();
         let mut shutdown = pin!(shutdown);
-        let lanes = [
-            Lane::Inbox,
-            Lane::Outbox,
-            Lane::Timers,
-            Lane::Notices,
-            Lane::Looks,
-            Lane::Watch,
-        ];
         let mut lanes = pin!(together(
-            lanes
+            LANES
                 .map(|lane| Box::pin(self.lane(lane, &stop)) as Running<'_>)
                 .into()
         ));
@@ -131,7 +151,7 @@ impl Worker {
     /// One kind of work, again and again until it is stopped.
     async fn lane(&self, lane: Lane, stop: &Signal) {
         let inner = &self.registrar.inner;
-        let mut has_jobs = !matches!(lane, Lane::Timers);
+        let mut has_jobs = !matches!(lane, Lane::Timers(TimerKind::Job));
         while stop.count() == 0 {
             if !has_jobs {
                 // Again, until the store took them.
@@ -181,9 +201,9 @@ impl Worker {
     async fn turn_of(&self, lane: Lane, pass: &mut Pass) -> Result<bool, Error> {
         match lane {
             Lane::Inbox => self.inbox(pass).await,
-            Lane::Timers => self.timers(WorkKind::Timers, pass).await,
+            Lane::Timers(TimerKind::Notice) => self.notices(pass).await,
+            Lane::Timers(kind) => self.timers(kind, pass).await,
             Lane::Watch => self.watch().await.map(|()| false),
-            Lane::Notices => self.notices(pass).await,
             Lane::Looks => self.looks(pass).await.map(|()| false),
             Lane::Outbox => self.outbox(pass).await,
         }
@@ -197,39 +217,57 @@ impl Worker {
         let mut pass = Pass::default();
         self.registrar.inner.pulse.worked(self.registrar.now());
         self.ensure_jobs().await?;
-        for lane in [
-            Lane::Inbox,
-            Lane::Timers,
-            Lane::Outbox,
-            Lane::Notices,
-            Lane::Watch,
-        ] {
-            self.turn(lane, &mut pass).await?;
+        for lane in LANES {
+            // What visitors left is carried on by a worker that runs.
+            if !matches!(lane, Lane::Looks) {
+                self.turn(lane, &mut pass).await?;
+            }
         }
         Ok(pass)
     }
 
     async fn inbox(&self, pass: &mut Pass) -> Result<bool, Error> {
-        let claimed = self.claim(WorkKind::Inbox, INBOX_BATCH, LEASE).await?;
-        let full = claimed.len() == INBOX_BATCH;
+        // Half of what may be asked is for those that arrive meanwhile.
+        let most = self.most(Caller::Callback, 2, INBOX_BATCH);
+        if most == 0 {
+            return Ok(false);
+        }
+        let claimed = self.claim(WorkKind::Inbox, most, LEASE).await?;
+        let full = claimed.len() == most;
         let held_until = self.held_until(LEASE);
-        for work in claimed {
-            if self.registrar.now() > held_until {
-                break;
+        let deliveries = claimed.into_iter().filter_map(|work| match work {
+            Work::Delivery(entry) => Some(entry),
+            Work::Message(_) | Work::Timer(_) => None,
+        });
+        let retried = deliveries.map(|entry| async move {
+            match self.registrar.now() > held_until {
+                true => None,
+                false => Some(self.retry(&entry).await),
             }
-            let Work::Delivery(entry) = work else {
-                continue;
-            };
-            match self.retry(&entry).await {
-                Ok(Outcome::Parked | Outcome::Waiting | Outcome::Unavailable) => pass.waiting += 1,
-                Ok(_) => pass.settled += 1,
-                Err(error) => {
+        });
+        for outcome in side_by_side(retried.collect(), INBOX_AT_ONCE).await {
+            match outcome {
+                None => {}
+                Some(Ok(Outcome::Parked | Outcome::Waiting | Outcome::Unavailable)) => {
+                    pass.waiting += 1;
+                }
+                Some(Ok(_)) => pass.settled += 1,
+                Some(Err(error)) => {
                     tracing::error!(%error, "a delivery could not be tried again; its lease will end");
                     pass.waiting += 1;
                 }
             }
         }
         Ok(full)
+    }
+
+    /// How much to take of what the provider is asked about: as many calls as may be made now, a
+    /// part of them.
+    pub(super) fn most(&self, caller: Caller, part: usize, batch: usize) -> usize {
+        let provider = self.registrar.inner.provider.as_ref();
+        provider.map_or(batch, |provider| {
+            provider.left(caller, batch * part).div_ceil(part)
+        })
     }
 
     /// Carries on looks that visitors began and left, and applies what they find.

@@ -7,11 +7,11 @@ use chrono::{DateTime, Utc};
 use coursegate::Registrar;
 use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::monitor::{
-    Alert, AlertCondition, AlertRule, AlertSeverity, AlertStage, Signal, Watch,
+    Alert, AlertCondition, AlertRoute, AlertRule, AlertSeverity, AlertStage, Signal, Watch,
 };
 use coursegate::notice::NoticeKind;
 use coursegate::payment::Method;
-use coursegate::port::{AlertSink, ChannelError, PageRequest};
+use coursegate::port::{AlertSink, ChannelError, Clock, PageRequest};
 use coursegate::registrar::BuildError;
 
 use crate::support::{World, admin, config, signed, start, with_signature};
@@ -116,9 +116,10 @@ fn a_count_at_the_edges_of_its_window() {
     assert_eq!(watch.look(at(299)), []);
     assert_eq!(watch.standing(at(299)).len(), 1);
     assert_eq!(watch.look(at(300)), [], "five are left");
-    assert_eq!(stages(&watch.look(at(310))), [AlertStage::Recovered]);
-    assert_eq!(watch.look(at(310)), []);
-    assert_eq!(watch.standing(at(310)), []);
+    assert_eq!(watch.look(at(319)), [], "it stands for ten seconds more");
+    assert_eq!(stages(&watch.look(at(320))), [AlertStage::Recovered]);
+    assert_eq!(watch.look(at(320)), []);
+    assert_eq!(watch.standing(at(320)), []);
 }
 
 #[test]
@@ -146,8 +147,8 @@ fn what_takes_long() {
     watch.note(Signal::PaymentLatency, 10_001, at(1));
     let alerts = watch.look(at(1));
     assert_eq!(alerts[0].message, "10001 ms, which is above 10000 ms.");
-    assert_eq!(watch.look(at(300)), []);
-    assert_eq!(stages(&watch.look(at(301))), [AlertStage::Recovered]);
+    assert_eq!(watch.look(at(310)), []);
+    assert_eq!(stages(&watch.look(at(311))), [AlertStage::Recovered]);
 }
 
 #[test]
@@ -275,7 +276,9 @@ async fn alerts_go_to_sinks_records_and_admins() {
         },
     );
     let world = World::with(Settings::new(1), config(), |builder| {
-        builder.alert_sink(broken.clone()).alert_sink(pager.clone())
+        builder
+            .alert_sink("broken", AlertRoute::everything(), broken.clone())
+            .alert_sink("pager", AlertRoute::everything(), pager.clone())
     });
     let forged = with_signature(b"{}", &"0".repeat(64));
     for _ in 0..3 {
@@ -302,7 +305,7 @@ async fn alerts_go_to_sinks_records_and_admins() {
         notice.note.as_ref().unwrap().as_str(),
         "3 times webhook failed in 2 minutes."
     );
-    world.advance(120);
+    world.advance(130);
     world.pass().await;
     assert_eq!(pager.rung.lock().unwrap()[1].1, AlertStage::Recovered);
     assert!(world.registrar.alerts().is_empty());
@@ -312,7 +315,7 @@ async fn alerts_go_to_sinks_records_and_admins() {
 async fn what_happens_is_watched() {
     let pager = Pager::default();
     let world = World::with(Settings::new(1), config(), |builder| {
-        builder.alert_sink(pager.clone())
+        builder.alert_sink("pager", AlertRoute::everything(), pager.clone())
     });
     // Five declined cards.
     for number in 0..5 {
@@ -346,4 +349,267 @@ async fn what_happens_is_watched() {
         .map(|(rule, _)| rule.clone())
         .collect();
     assert!(rung.contains(&"sync_delay".to_owned()), "{rung:?}");
+}
+
+/// Another process of the same installation.
+fn process(world: &World, pager: &Pager, clock: impl Clock) -> Registrar {
+    Registrar::builder(config(), world.store.clone())
+        .gateway(world.simulator.gateway())
+        .clock(clock)
+        .alert_sink("pager", AlertRoute::everything(), pager.clone())
+        .build()
+        .unwrap()
+}
+
+fn three(world: &World, pager: &Pager) -> [Registrar; 3] {
+    [(); 3].map(|()| process(world, pager, world.clock.clone()))
+}
+
+async fn refuse(registrar: &Registrar, times: usize) {
+    for _ in 0..times {
+        let forged = with_signature(b"{}", &"0".repeat(64));
+        registrar.receive(forged).await;
+    }
+}
+
+#[tokio::test]
+async fn three_processes_with_two_failures_each_raise_one_alert() {
+    let (world, pager) = (World::new(), Pager::default());
+    let processes = three(&world, &pager);
+    let all = async || {
+        for registrar in &processes {
+            registrar.worker().pass().await.unwrap();
+        }
+    };
+    all().await;
+    for registrar in &processes {
+        refuse(registrar, 1).await;
+    }
+    // In five seconds each has told the others.
+    for _ in 0..2 {
+        world.advance(5);
+        all().await;
+    }
+    let rung = || {
+        let mut rung = pager.rung.lock().unwrap().clone();
+        rung.retain(|(rule, _)| rule == "webhook_failures");
+        rung
+    };
+    let of = |stage| ("webhook_failures".to_owned(), stage);
+    assert_eq!(rung(), [of(AlertStage::Raised)]);
+    for registrar in &processes {
+        assert_eq!(registrar.alerts()[0].rule, "webhook_failures");
+    }
+    // One that starts later knows of it too, and raises nothing.
+    let late = process(&world, &pager, world.clock.clone());
+    late.worker().pass().await.unwrap();
+    assert_eq!(late.alerts().len(), 1);
+    // It goes on for longer than the rule lets it, in one of them.
+    for _ in 0..12 {
+        refuse(&processes[1], 3).await;
+        world.advance(60);
+        all().await;
+    }
+    assert_eq!(rung()[1..], [of(AlertStage::Escalated)]);
+    for _ in 0..40 {
+        world.advance(4);
+        all().await;
+        late.worker().pass().await.unwrap();
+    }
+    assert_eq!(rung()[2..], [of(AlertStage::Recovered)]);
+    for registrar in &processes {
+        let stands = |alert: &Alert| alert.rule == "webhook_failures";
+        assert!(!registrar.alerts().iter().any(stands));
+    }
+}
+
+/// At any threshold, however failures and looks are spread over processes: raised once as soon as
+/// all have looked, never twice, and over once.
+#[tokio::test]
+async fn an_alert_is_said_once_however_it_is_seen() {
+    for seed in 0..40_u64 {
+        let (world, pager) = (World::new(), Pager::default());
+        let processes = three(&world, &pager);
+        let mut dice = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let mut next = |of: u64| {
+            dice ^= dice << 13;
+            dice ^= dice >> 7;
+            dice ^= dice << 17;
+            dice % of
+        };
+        for registrar in &processes {
+            registrar.worker().pass().await.unwrap();
+        }
+        for _ in 0..3 {
+            let at = usize::try_from(next(3)).unwrap();
+            refuse(&processes[at], 1).await;
+            world.advance(next(4));
+            let at = usize::try_from(next(3)).unwrap();
+            processes[at].worker().pass().await.unwrap();
+        }
+        for _ in 0..200 {
+            world.advance(1 + next(2));
+            let at = usize::try_from(next(3)).unwrap();
+            processes[at].worker().pass().await.unwrap();
+        }
+        for registrar in &processes {
+            registrar.worker().pass().await.unwrap();
+        }
+        let rung = pager.rung.lock().unwrap().clone();
+        let stages: Vec<AlertStage> = rung.iter().map(|(_, stage)| *stage).collect();
+        assert_eq!(
+            stages,
+            [AlertStage::Raised, AlertStage::Recovered],
+            "seed {seed}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_restart_forgets_nothing_that_rules_look_back_at() {
+    let (world, pager) = (World::new(), Pager::default());
+    let before = process(&world, &pager, world.clock.clone());
+    refuse(&before, 2).await;
+    before.worker().pass().await.unwrap();
+    drop(before);
+    world.advance(30);
+    let after = process(&world, &pager, world.clock.clone());
+    refuse(&after, 1).await;
+    after.worker().pass().await.unwrap();
+    assert_eq!(after.alerts().len(), 1);
+}
+
+#[tokio::test]
+async fn alerts_go_where_they_are_routed_by_rule_severity_and_time() {
+    let sinks: [Pager; 4] = std::array::from_fn(|_| Pager::default());
+    let [critical, warnings, floods, manager] = sinks.clone();
+    let world = World::with(Settings::new(1), config(), |builder| {
+        builder
+            .alert_sink(
+                "critical",
+                AlertRoute::severities([AlertSeverity::Critical]),
+                critical,
+            )
+            .alert_sink(
+                "warnings",
+                AlertRoute::severities([AlertSeverity::Warning]),
+                warnings,
+            )
+            .alert_sink("floods", AlertRoute::rule("flood"), floods)
+            .alert_sink(
+                "manager",
+                AlertRoute::everything().only_escalated(),
+                manager,
+            )
+    });
+    // Three failures are critical, ten wrong signatures a warning, and 61 in a minute a flood.
+    refuse(&world.registrar, 70).await;
+    world.pass().await;
+    let rung = |at: usize| -> Vec<String> {
+        let rung = sinks[at].rung.lock().unwrap();
+        let rules = rung.iter().map(|(rule, _)| rule.clone());
+        let mut rules: Vec<String> = rules.filter(|rule| rule != "sync_delay").collect();
+        rules.sort_unstable();
+        rules
+    };
+    assert_eq!(rung(0), ["webhook_failures"]);
+    assert_eq!(rung(1), ["flood", "signature_failures"]);
+    assert_eq!(rung(2), ["flood"]);
+    assert!(rung(3).is_empty());
+    for _ in 0..11 {
+        world.advance(60);
+        refuse(&world.registrar, 3).await;
+        world.pass().await;
+    }
+    assert_eq!(
+        rung(3),
+        ["webhook_failures"],
+        "critical ones escalate after ten minutes"
+    );
+    for _ in 0..30 {
+        world.advance(60);
+        world.pass().await;
+    }
+    assert_eq!(rung(0).len(), 3, "raised, escalated, over");
+    assert_eq!(rung(3), ["webhook_failures"; 2], "and that it is over");
+}
+
+#[tokio::test]
+async fn a_sink_that_fails_is_told_again() {
+    let pager = Pager::default();
+    let broken = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    #[derive(Debug)]
+    struct Line(Pager, Arc<std::sync::atomic::AtomicBool>);
+    #[async_trait::async_trait]
+    impl AlertSink for Line {
+        async fn alert(&self, alert: &Alert) -> Result<(), ChannelError> {
+            match self.1.load(std::sync::atomic::Ordering::Relaxed) {
+                true => Err(ChannelError::Unavailable("no line".to_owned())),
+                false => self.0.alert(alert).await,
+            }
+        }
+    }
+    let (line, other) = (Line(pager.clone(), broken.clone()), Pager::default());
+    let world = World::with(Settings::new(1), config(), |builder| {
+        builder
+            .alert_sink("line", AlertRoute::everything(), line)
+            .alert_sink("other", AlertRoute::everything(), other.clone())
+    });
+    refuse(&world.registrar, 3).await;
+    world.pass().await;
+    broken.store(false, std::sync::atomic::Ordering::Relaxed);
+    world.advance(11);
+    world.pass().await;
+    let raised = [("webhook_failures".to_owned(), AlertStage::Raised)];
+    assert_eq!(pager.rung.lock().unwrap()[..1], raised);
+    let of_others = other.rung.lock().unwrap().clone();
+    let twice = of_others.iter().filter(|rung| **rung == raised[0]).count();
+    assert_eq!(twice, 1, "and nobody else twice");
+}
+
+#[test]
+fn routes_that_lead_nowhere_are_refused() {
+    let builder = || Registrar::builder(config(), coursegate::adapter::memory::MemoryStore::new());
+    let nowhere = builder()
+        .alert_sink(
+            "pager",
+            AlertRoute::rule("webhook_failure"),
+            Pager::default(),
+        )
+        .build();
+    assert_eq!(
+        nowhere.unwrap_err().to_string(),
+        "the alert sink \"pager\" is to be told of the rule \"webhook_failure\", and there is no rule of that name"
+    );
+    for name in ["", "log", "pager"] {
+        let twice = builder()
+            .alert_sink("pager", AlertRoute::everything(), Pager::default())
+            .alert_sink(name, AlertRoute::everything(), Pager::default())
+            .build();
+        assert_eq!(twice.unwrap_err(), BuildError::SinkTwice(name.to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn what_a_secret_signs_is_known_to_all_processes_and_after_a_restart() {
+    let (world, pager) = (World::new(), Pager::default());
+    let [one, two, _] = three(&world, &pager);
+    for _ in 0..3 {
+        one.receive(signed("{}")).await;
+    }
+    two.receive(signed("[]")).await;
+    one.worker().pass().await.unwrap();
+    two.worker().pass().await.unwrap();
+    world.advance(6);
+    one.worker().pass().await.unwrap();
+    let used = |registrar: &Registrar| {
+        let used = registrar.key_use();
+        (used[0].callbacks, used[0].last)
+    };
+    assert_eq!(used(&one), (4, Some(start())));
+    assert_eq!(used(&two), (4, Some(start())));
+    let after = process(&world, &pager, world.clock.clone());
+    assert_eq!(used(&after), (0, None));
+    after.health().await;
+    assert_eq!(used(&after), (4, Some(start())));
 }

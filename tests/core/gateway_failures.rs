@@ -268,6 +268,12 @@ impl Store for Stubborn {
     async fn settle(&self, settlements: &[Settlement]) -> Result<(), StoreError> {
         self.0.settle(settlements).await
     }
+    async fn share(
+        &self,
+        share: coursegate::port::Share<'_>,
+    ) -> Result<coursegate::port::Shared, StoreError> {
+        self.0.share(share).await
+    }
     async fn purge(
         &self,
         purge: coursegate::port::Purge<'_>,
@@ -303,6 +309,12 @@ impl Store for Broken {
         self.fail().await
     }
     async fn settle(&self, _: &[Settlement]) -> Result<(), StoreError> {
+        self.fail().await
+    }
+    async fn share(
+        &self,
+        _: coursegate::port::Share<'_>,
+    ) -> Result<coursegate::port::Shared, StoreError> {
         self.fail().await
     }
     async fn purge(

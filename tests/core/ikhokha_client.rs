@@ -1006,7 +1006,13 @@ async fn alerts_are_posted() {
     assert!(!format!("{sink:?}").contains("test-secret"));
     let closed = WebhookSink::new(&format!("{here}/closed")).unwrap();
     let world = World::with(Settings::new(1), config(), |builder| {
-        builder.alert_sink(closed).alert_sink(sink)
+        builder
+            .alert_sink(
+                "closed",
+                coursegate::monitor::AlertRoute::everything(),
+                closed,
+            )
+            .alert_sink("open", coursegate::monitor::AlertRoute::everything(), sink)
     });
     for _ in 0..3 {
         world

@@ -14,6 +14,7 @@ mod access;
 mod alerts;
 mod any_order;
 mod architecture;
+mod attack2;
 mod attacks;
 mod auditor;
 mod awkward_money;

@@ -57,6 +57,12 @@ impl Store for Ledger {
     async fn settle(&self, settlements: &[Settlement]) -> Result<(), StoreError> {
         self.store.settle(settlements).await
     }
+    async fn share(
+        &self,
+        share: coursegate::port::Share<'_>,
+    ) -> Result<coursegate::port::Shared, StoreError> {
+        self.store.share(share).await
+    }
     async fn purge(&self, purge: Purge<'_>) -> Result<Purged, StoreError> {
         self.store.purge(purge).await
     }

@@ -259,7 +259,11 @@ async fn a_channel_and_a_sink_that_panic_hold_nobody_up() {
     let broken = Broken::default();
     let (channel, sink) = (broken.clone(), broken.clone());
     let world = World::with(Settings::new(1), config(), |builder| {
-        builder.channel(channel).alert_sink(sink)
+        builder.channel(channel).alert_sink(
+            "sink",
+            coursegate::monitor::AlertRoute::everything(),
+            sink,
+        )
     });
     let (_, _, link) = world.attempt("thandi", Method::Card).await;
     world.pay(&link, Choice::Card).await;
@@ -290,7 +294,7 @@ async fn a_sink_that_panics_raises_no_alert_of_its_own() {
     let broken = Broken::default();
     let sink = broken.clone();
     let world = World::with(Settings::new(1), config(), |builder| {
-        builder.alert_sink(sink)
+        builder.alert_sink("sink", coursegate::monitor::AlertRoute::everything(), sink)
     });
     let forged = crate::support::with_signature(b"{}", &"0".repeat(64));
     for _ in 0..3 {

@@ -83,6 +83,12 @@ impl Store for Shelf {
         self.inner.settle(settlements).await
     }
 
+    async fn share(
+        &self,
+        share: coursegate::port::Share<'_>,
+    ) -> Result<coursegate::port::Shared, StoreError> {
+        self.inner.share(share).await
+    }
     async fn purge(
         &self,
         purge: coursegate::port::Purge<'_>,

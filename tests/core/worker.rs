@@ -267,3 +267,47 @@ async fn what_could_not_be_read_before_is_applied_once_and_leaves_the_inbox() {
         assert_eq!(world.pass().await.settled, 0, "it comes again and again");
     }
 }
+
+/// The provider is away for most of a day while a hundred payments arrive.
+#[tokio::test]
+async fn a_callback_waits_for_a_provider_that_is_left_alone_without_a_try_being_counted() {
+    let mut settings = config();
+    settings.retry_limit = 3;
+    settings.provider.failures = 1;
+    settings.provider.pause = Duration::from_secs(3600);
+    let world = World::with(Settings::new(1), settings, |builder| builder);
+    let mut learners = Vec::new();
+    for number in 0..100 {
+        let name = format!("learner-{number}");
+        let (_, reference, link) = world.attempt(&name, Method::Card).await;
+        learners.push((name, reference, link));
+    }
+    world.simulator.set_down(true);
+    for (_, reference, link) in &learners {
+        world.simulator.pay(link, Choice::Card).unwrap();
+        let callback = body(link.as_str(), "SUCCESS", reference.as_str());
+        assert_eq!(world.receive(&callback).await.outcome, Outcome::Waiting);
+    }
+    for _ in 0..20 {
+        world.advance(3600);
+        world.pass().await;
+    }
+    let desk = world.registrar.admin(admin());
+    let dead = desk.inbox(InboxFilter::Dead, PageRequest::first(100));
+    let dead = dead.await.unwrap().items.len();
+    // Those by which it was tried whether it is back; ten or so of a hundred.
+    assert!(
+        dead <= 10,
+        "{dead} were given up on, most of them never asked about"
+    );
+    world.simulator.set_down(false);
+    for _ in 0..40 {
+        world.advance(1800);
+        world.pass().await;
+    }
+    let mut out = 0;
+    for (name, ..) in &learners {
+        out += usize::from(!world.may_enter(name).await);
+    }
+    assert_eq!(out, 0, "of 100 who paid");
+}

@@ -105,6 +105,12 @@ macro_rules! store_by_steps {
             async fn settle(&self, settlements: &[Settlement]) -> Result<(), StoreError> {
                 self.0.settle(settlements).await
             }
+    async fn share(
+        &self,
+        share: coursegate::port::Share<'_>,
+    ) -> Result<coursegate::port::Shared, StoreError> {
+        self.0.share(share).await
+    }
 async fn purge(&self, purge: coursegate::port::Purge<'_>) -> Result<coursegate::port::Purged, StoreError> {
         self.0.purge(purge).await
     }

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use coursegate::enrollment::{DueTimer, Version};
+use coursegate::enrollment::{DueTimer, TimerKind, Version};
 use coursegate::port::{Claim, Settlement, Store, Work, WorkKind};
 use coursegate::{EnrollmentId, RecordId};
 
@@ -163,7 +163,10 @@ async fn eight_workers_take_each_timer_once_and_take_over_from_the_dead() {
                 tokio::spawn(async move {
                     let mut timers = Vec::new();
                     loop {
-                        let work = store.claim(claim(WorkKind::Timers, now, 3)).await.unwrap();
+                        let work = store
+                            .claim(claim(WorkKind::Timers(TimerKind::Attempt), now, 3))
+                            .await
+                            .unwrap();
                         if work.is_empty() {
                             return timers;
                         }

@@ -11,6 +11,7 @@
 mod broken;
 mod chain;
 mod claims;
+mod clocks;
 mod cluster;
 mod conformance;
 mod crash;

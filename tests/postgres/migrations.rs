@@ -24,7 +24,8 @@ async fn tables(pool: &PgPool, schema: &str) -> Vec<String> {
     column(pool, text).await
 }
 
-const TABLES: [&str; 14] = [
+const TABLES: [&str; 16] = [
+    "alerts",
     "attempts",
     "chain",
     "concerns",
@@ -38,6 +39,7 @@ const TABLES: [&str; 14] = [
     "read_notices",
     "records",
     "statement_rows",
+    "tallies",
     "timers",
 ];
 

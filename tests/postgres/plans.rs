@@ -7,7 +7,7 @@ use chrono::{Duration, Utc};
 use coursegate::Registrar;
 use coursegate::access::{Question, ResourceKind};
 use coursegate::adapter::postgres::{PgStore, pool_options};
-use coursegate::enrollment::{Job, TimerKey};
+use coursegate::enrollment::{Job, TimerKey, TimerKind};
 use coursegate::payment::Method;
 use coursegate::port::{Claim, Lookup, Settlement, Store, Work, WorkKind};
 use sqlx::{AssertSqlSafe, PgPool};
@@ -29,7 +29,7 @@ const GROWING: [&str; 7] = [
 
 /// More than a round may look at of one table by its indexes, and less than there is in the
 /// smallest school: a join that walks a whole index is no better than a scan.
-const MOST_FETCHED: i64 = 400;
+const MOST_FETCHED: i64 = 600;
 
 /// From the sixth time on Postgres may choose one plan for all arguments.
 const ROUNDS: usize = 8;
@@ -180,12 +180,11 @@ impl School {
     /// Everything a worker takes, and every answer to it.
     async fn worker(&self, round: usize) {
         let now = Utc::now() + Duration::days(365);
-        for kind in [
-            WorkKind::Inbox,
-            WorkKind::Outbox,
-            WorkKind::Timers,
-            WorkKind::Notices,
-        ] {
+        let timers = TimerKind::ALL.iter().copied().map(WorkKind::Timers);
+        for kind in [WorkKind::Inbox, WorkKind::Outbox]
+            .into_iter()
+            .chain(timers)
+        {
             let claim = Claim {
                 kind,
                 limit: 8,
@@ -211,7 +210,7 @@ impl School {
                     Work::Delivery(_) => continue,
                 });
             }
-            if kind == WorkKind::Timers {
+            if kind == WorkKind::Timers(TimerKind::Attempt) {
                 assert_eq!(settlements.len(), 8, "round {round}");
                 settlements.push(Settlement::Ensure {
                     key: TimerKey::Job(Job::Audit),

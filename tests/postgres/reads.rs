@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Duration, FixedOffset, Utc};
 use coursegate::adapter::postgres::{PgStore, pool_options};
+use coursegate::enrollment::TimerKind;
 use coursegate::notice::NoticeKind;
 use coursegate::payment::{AttemptStatus, Method};
 use coursegate::port::{
@@ -159,7 +160,7 @@ async fn everything(store: &PgStore, rows: usize, number: usize) {
     let next = PageRequest::after(pending.next.unwrap(), 50);
     assert_eq!(store.pending(next).await.unwrap().items.len(), 50);
     let due = Claim {
-        kind: WorkKind::Timers,
+        kind: WorkKind::Timers(TimerKind::Attempt),
         limit: 8,
         now: Utc::now(),
         lease: std::time::Duration::from_secs(1),

@@ -100,12 +100,13 @@ fn live_and_die(schema: &str, ahead: u64, after: Option<Duration>) -> (Vec<Strin
     let reader = std::thread::spawn(move || {
         let (mut said, mut all) = (Vec::new(), false);
         for line in output.lines().map_while(Result::ok) {
-            if let Some(line) = line.strip_prefix("said ") {
-                said.push(line.to_owned());
-            }
+            let record = line.strip_prefix("said ");
+            said.extend(record.map(str::to_owned));
             all |= line == "all";
-            // Nobody listens any more once it is killed.
-            let _ = tell.send(());
+            if record.is_some() || all {
+                // Nobody listens any more once it is killed.
+                let _ = tell.send(());
+            }
         }
         (said, all)
     });

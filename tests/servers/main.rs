@@ -18,6 +18,8 @@ mod net;
 mod production;
 #[allow(unreachable_pub)]
 mod records;
+#[allow(unreachable_pub)]
+mod visitors;
 
 #[cfg(all(feature = "live", feature = "nats"))]
 mod nats;
@@ -31,6 +33,7 @@ use std::time::{Duration, Instant};
 
 use coursegate::Secret;
 use coursegate::webhook::Signer;
+use reqwest::header::{HeaderMap, ORIGIN};
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -132,9 +135,15 @@ impl Server {
         self.app.strip_prefix("http://").unwrap()
     }
 
+    /// What a browser says of where a request comes from, on a page of this server.
+    fn own_page(&self) -> HeaderMap {
+        HeaderMap::from_iter([(ORIGIN, self.app.parse().unwrap())])
+    }
+
     async fn sign_in(&self, name: &str, role: &str) -> Browser<'_> {
         let client = Client::builder()
             .no_proxy()
+            .default_headers(self.own_page())
             .cookie_store(true)
             .redirect(reqwest::redirect::Policy::none())
             .build()
@@ -503,6 +512,7 @@ async fn bad_requests(server: &Server) {
     let nobody = Client::builder().no_proxy().build().unwrap();
     let answer = nobody
         .post(format!("{}/api/enrol", server.app))
+        .headers(server.own_page())
         .json(&json!({}))
         .send()
         .await
@@ -1285,6 +1295,7 @@ async fn made_up_cookies_sign_nobody_in() {
     // A learner's own signature is none of an admin.
     let signed_in = client
         .post(format!("{}/sign-in", server.app))
+        .headers(server.own_page())
         .form(&[("name", "nomsa"), ("role", "")]);
     let policy = reqwest::redirect::Policy::none();
     let bare = Client::builder()

@@ -11,9 +11,12 @@ use coursegate::webhook::Signer;
 use coursegate::{AppId, Secret};
 use reqwest::Client;
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::binary;
 use crate::cluster::Cluster;
+use crate::visitors::is_guarded;
 
 const PATH: &str = "/payments/ikhokha";
 /// Made up, and long and mixed enough to look like the provider's.
@@ -48,6 +51,26 @@ fn command(settings: &[(&'static str, String)]) -> Command {
     command
 }
 
+/// A callback about a payment that nobody here knows, and its signature.
+fn signed(secret: &str, number: usize) -> (String, String) {
+    let body = format!(
+        r#"{{"paylinkID":"link{number}","status":"SUCCESS","externalTransactionID":"CG-{number}","responseCode":"00"}}"#
+    );
+    let signer = Signer::new(&Secret::new(secret).unwrap());
+    let signature = signer.sign(PATH, body.as_bytes()).to_hex();
+    (body, signature)
+}
+
+/// What a signed callback looks like on the wire.
+fn request(number: usize) -> String {
+    let (body, signature) = signed(OLD, number);
+    format!(
+        "POST {PATH} HTTP/1.1\r\nhost: school.co.za\r\nik-appid: {APP}\r\nik-sign: {signature}\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
 struct School {
     child: Child,
     app: String,
@@ -55,7 +78,11 @@ struct School {
 
 impl School {
     fn open(settings: &[(&'static str, String)]) -> Self {
-        let mut child = command(settings).spawn().unwrap();
+        Self::open_with(settings, &[])
+    }
+
+    fn open_with(settings: &[(&'static str, String)], arguments: &[&str]) -> Self {
+        let mut child = command(settings).args(arguments).spawn().unwrap();
         let mut line = String::new();
         let mut out = BufReader::new(child.stdout.take().unwrap());
         out.read_line(&mut line).unwrap();
@@ -76,12 +103,12 @@ impl School {
         Self { child, app }
     }
 
+    fn address(&self) -> &str {
+        self.app.strip_prefix("http://").unwrap()
+    }
+
     async fn callback(&self, secret: &str, number: usize) -> u16 {
-        let body = format!(
-            r#"{{"paylinkID":"link{number}","status":"SUCCESS","externalTransactionID":"CG-{number}","responseCode":"00"}}"#
-        );
-        let signer = Signer::new(&Secret::new(secret).unwrap());
-        let signature = signer.sign(PATH, body.as_bytes()).to_hex();
+        let (body, signature) = signed(secret, number);
         let client = Client::builder().no_proxy().build().unwrap();
         let answer = client
             .post(format!("{}{PATH}", self.app))
@@ -189,16 +216,183 @@ async fn it_starts_when_it_is_ready_and_a_rotation_loses_no_callback() {
     school.close();
 
     // Everything that was answered with 200 is there.
-    let store = PgStore::new(pool_options().connect(&database).await.unwrap());
-    let kept = store
-        .inbox(InboxFilter::Parked, PageRequest::first(10))
-        .await;
-    let mut kept: Vec<String> = kept
-        .unwrap()
-        .items
-        .iter()
-        .map(|entry| entry.reference.as_ref().unwrap().as_str().to_owned())
+    assert_eq!(kept(&database).await, ["CG-1", "CG-3", "CG-4", "CG-5"]);
+}
+
+/// The callbacks in the inbox, by their references.
+async fn kept(database: &str) -> Vec<String> {
+    let store = PgStore::new(pool_options().connect(database).await.unwrap());
+    let page = PageRequest::first(10);
+    let page = store.inbox(InboxFilter::Parked, page).await.unwrap();
+    let references = page.items.iter().map(|entry| &entry.reference);
+    let mut kept: Vec<String> = references
+        .map(|reference| reference.as_ref().unwrap().as_str().to_owned())
         .collect();
     kept.sort_unstable();
-    assert_eq!(kept, ["CG-1", "CG-3", "CG-4", "CG-5"]);
+    kept
+}
+
+/// How somebody holds a connection open without ever asking for anything.
+#[derive(Debug, Clone, Copy)]
+enum HalfOpen {
+    Silent,
+    HalfHeader,
+    /// A byte every now and then, so that something always seems to come.
+    SlowHeader,
+    HalfBody,
+    SlowBody,
+    /// One whole request, and then nothing.
+    KeptAlive,
+}
+
+impl HalfOpen {
+    const ALL: [Self; 6] = [
+        Self::Silent,
+        Self::HalfHeader,
+        Self::SlowHeader,
+        Self::HalfBody,
+        Self::SlowBody,
+        Self::KeptAlive,
+    ];
+
+    fn bytes(self) -> &'static str {
+        match self {
+            Self::Silent => "",
+            Self::HalfHeader | Self::SlowHeader => {
+                "POST /payments/ikhokha HTTP/1.1\r\nhost: a\r\nik-app"
+            }
+            Self::HalfBody | Self::SlowBody => {
+                "POST /payments/ikhokha HTTP/1.1\r\nhost: a\r\ncontent-length: 1000\r\n\r\n{"
+            }
+            Self::KeptAlive => "GET /nothing HTTP/1.1\r\nhost: a\r\n\r\n",
+        }
+    }
+
+    /// How long the server holds it.
+    async fn held(self, address: String) -> Duration {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let begun = Instant::now();
+        stream.write_all(self.bytes().as_bytes()).await.unwrap();
+        let (mut from, mut to) = stream.split();
+        let drip = async {
+            let drips = matches!(self, Self::SlowHeader | Self::SlowBody);
+            // It is closed when this fails, which the other half sees too.
+            while drips && to.write_all(b"x").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            std::future::pending::<()>().await;
+        };
+        let mut answer = Vec::new();
+        tokio::select! {
+            () = drip => {}
+            // Closed, or reset because the rest of a body is not wanted.
+            _ = from.read_to_end(&mut answer) => {}
+        }
+        let answer = String::from_utf8_lossy(&answer);
+        let refused = answer.is_empty() || answer.starts_with("HTTP/1.1 4");
+        assert!(refused, "{self:?}: {answer}");
+        begun.elapsed()
+    }
+}
+
+#[tokio::test]
+async fn half_open_connections_are_closed_and_others_are_answered() {
+    let cluster = Cluster::start();
+    let arguments = ["--patience", "1", "--connections", "120"];
+    let school = School::open_with(&settings(&cluster.url()), &arguments);
+    let patience = Duration::from_secs(1);
+    // Fewer than it serves at once; then more, so that some wait for a place (128 do in the system's
+    // queue, and what comes beyond that is never accepted).
+    for (connections, longest) in [(90, patience * 2), (210, patience * 4)] {
+        let held: Vec<_> = HalfOpen::ALL
+            .into_iter()
+            .cycle()
+            .take(connections)
+            .map(|half| (half, tokio::spawn(half.held(school.address().to_owned()))))
+            .collect();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let begun = Instant::now();
+        assert_eq!(school.callback(OLD, connections).await, 200);
+        assert!(begun.elapsed() < longest, "{:?}", begun.elapsed());
+        for (half, held) in held {
+            let held = tokio::time::timeout(Duration::from_secs(30), held).await;
+            let held = held.unwrap_or_else(|_| panic!("{half:?} of {connections} is never closed"));
+            let held = held.unwrap();
+            assert!(held < longest, "{half:?} was held for {held:?}");
+        }
+    }
+    // Whoever asks and asks, and takes no answer.
+    let deaf = TcpSocket::new_v4().unwrap();
+    deaf.set_recv_buffer_size(4096).unwrap();
+    let mut deaf = deaf
+        .connect(school.address().parse().unwrap())
+        .await
+        .unwrap();
+    let questions = "GET /nothing HTTP/1.1\r\nhost: a\r\n\r\n".repeat(1000);
+    let asking = async { while deaf.write_all(questions.as_bytes()).await.is_ok() {} };
+    let closed = tokio::time::timeout(Duration::from_secs(20), asking).await;
+    assert!(closed.is_ok(), "it is held for ever");
+    // One that is still open does not keep the server from ending.
+    let silent = TcpStream::connect(school.address()).await.unwrap();
+    let begun = Instant::now();
+    school.close();
+    assert!(
+        begun.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        begun.elapsed()
+    );
+    drop(silent);
+}
+
+/// The connection is cut while the database does not answer: the callback is kept all the same.
+#[tokio::test]
+async fn a_callback_whose_caller_goes_away_is_kept() {
+    let cluster = Cluster::start();
+    let school = School::open(&settings(&cluster.url()));
+    assert_eq!(school.callback(OLD, 1).await, 200);
+    let frozen = cluster.freeze();
+    let mut caller = TcpStream::connect(school.address()).await.unwrap();
+    caller.write_all(request(2).as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    caller.set_zero_linger().unwrap();
+    drop(caller);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    drop(frozen);
+    let begun = Instant::now();
+    while kept(&cluster.url()).await != ["CG-1", "CG-2"] {
+        assert!(begun.elapsed() < Duration::from_secs(8), "it is lost");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    school.close();
+}
+
+#[tokio::test]
+async fn posts_come_from_its_own_pages_or_from_the_provider() {
+    let cluster = Cluster::start();
+    let school = School::open(&settings(&cluster.url()));
+    let client = Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none());
+    let client = client.build().unwrap();
+    for (headers, expected) in [
+        // Its own page, for which there is no post here yet.
+        (&[("origin", "https://school.co.za")][..], 405),
+        (&[("sec-fetch-site", "same-origin")], 405),
+        (&[("origin", "https://evil.example")], 403),
+        (&[("sec-fetch-site", "same-site")], 403),
+        (&[], 403),
+    ] {
+        let post = client.post(format!("{}/paid/CG-1", school.app));
+        let with = |post: reqwest::RequestBuilder, (name, value): &(&str, &str)| {
+            post.header(*name, *value)
+        };
+        let answer = headers.iter().fold(post, with).send().await.unwrap();
+        assert_eq!(answer.status(), expected, "{headers:?}");
+    }
+    // The provider is no browser, and sends neither header.
+    assert_eq!(school.callback(OLD, 1).await, 200);
+    for path in ["/paid/CG-1", "/health", "/keys", "/nothing", PATH] {
+        let answer = client.get(format!("{}{path}", school.app)).send().await;
+        is_guarded(answer.unwrap().headers(), path);
+    }
 }

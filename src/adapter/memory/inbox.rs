@@ -1,12 +1,23 @@
 //! Deliveries, as they are kept.
 
+use std::cmp::Reverse;
+
 use chrono::{DateTime, Utc};
 
-use super::state::{Kept, State};
+use super::state::{Kept, Place, State};
 use crate::enrollment::{InboxEntry, InboxState};
 use crate::ids::PayLinkId;
 use crate::port::{Purge, Purged};
 use crate::webhook::{DeliveryKey, StoredBody};
+
+impl Kept {
+    /// When to look at it: when it is due, or its lease is over.
+    pub(super) fn place(&self) -> Option<Place> {
+        let due_at = self.entry.state.due_at()?;
+        let at = self.leased_until.unwrap_or(due_at);
+        Some(Reverse((at, self.entry.key.clone())))
+    }
+}
 
 impl State {
     /// Parked deliveries that name this attempt are due at once.
@@ -16,7 +27,7 @@ impl State {
         link: Option<&PayLinkId>,
         now: DateTime<Utc>,
     ) {
-        for key in &self.unsettled {
+        for key in &self.parked {
             let Some(kept) = self.inbox.get_mut(key) else {
                 continue;
             };
@@ -28,6 +39,7 @@ impl State {
                 || (link.is_some() && kept.entry.pay_link.as_ref() == link);
             if named && matches!(kept.entry.state, InboxState::Parked { .. }) {
                 kept.entry.state = InboxState::Parked { next_at: now };
+                self.inbox_due.extend(kept.place());
             }
         }
     }
@@ -79,11 +91,17 @@ impl State {
         } else if !self.unsettled.is_empty() {
             self.unsettled.remove(&entry.key);
         }
+        if matches!(entry.state, InboxState::Parked { .. }) {
+            self.parked.insert(entry.key.clone());
+        } else if !self.parked.is_empty() {
+            self.parked.remove(&entry.key);
+        }
         let key = entry.key.clone();
         let kept = Kept {
             entry,
             leased_until: None,
         };
+        self.inbox_due.extend(kept.place());
         self.inbox.insert(key, Box::new(kept));
     }
 }

@@ -10,6 +10,7 @@ mod inbox;
 mod personal;
 mod publisher;
 mod records;
+mod sharing;
 mod state;
 mod timers;
 mod work;
@@ -23,7 +24,8 @@ use crate::access::Grant;
 use crate::enrollment::Change;
 use crate::ids::{CourseId, LearnerId};
 use crate::port::{
-    Claim, Committed, Loaded, Lookup, Purge, Purged, Settlement, Store, StoreError, Work, WorkKind,
+    Claim, Committed, Loaded, Lookup, Purge, Purged, Settlement, Share, Shared, Store, StoreError,
+    Work, WorkKind,
 };
 
 pub use clock::TestClock;
@@ -81,13 +83,17 @@ impl Store for MemoryStore {
         Ok(match claim.kind {
             WorkKind::Inbox => state.claim_inbox(&claim),
             WorkKind::Outbox => state.claim_outbox(&claim),
-            WorkKind::Timers | WorkKind::Notices => state.claim_timers(&claim),
+            WorkKind::Timers(kind) => state.claim_timers(kind, &claim),
         })
     }
 
     async fn settle(&self, settlements: &[Settlement]) -> Result<(), StoreError> {
         self.lock().settle(settlements);
         Ok(())
+    }
+
+    async fn share(&self, share: Share<'_>) -> Result<Shared, StoreError> {
+        Ok(self.lock().share(share))
     }
 
     async fn seal(&self, since: Option<DateTime<Utc>>, most: usize) -> Result<usize, StoreError> {

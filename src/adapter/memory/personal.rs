@@ -76,6 +76,7 @@ impl State {
                         let outcome = InboxOutcome::NoEffect;
                         entry.state = InboxState::Settled { outcome };
                         self.unsettled.remove(&entry.key);
+                        self.parked.remove(&entry.key);
                     }
                 }
             }

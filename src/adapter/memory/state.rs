@@ -1,4 +1,5 @@
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -6,6 +7,7 @@ use chrono::{DateTime, Utc};
 use super::chain::Link;
 use super::grants::Home;
 use super::id_map::IdMap;
+use super::sharing::Kept as Told;
 use super::timers::{Kept as KeptTimer, Timers};
 use crate::access::Grant;
 use crate::audit::{Concern, ConcernKey};
@@ -14,6 +16,7 @@ use crate::ids::{
     CourseId, EnrollmentId, ExternalKey, GrantId, LearnerId, PayLinkId, PersonId, RecordId,
     Reference,
 };
+use crate::monitor::Alert;
 use crate::notice::Preferences;
 use crate::payment::Attempt;
 use crate::port::{AwkwardMoney, Committed, KnownDelivery, Loaded, Lookup, StoreError};
@@ -21,6 +24,7 @@ use crate::record::Record;
 use crate::statement::{RowChecksum, RowState, StatementEntry};
 use crate::webhook::DeliveryKey;
 
+pub(super) type Place = Reverse<(DateTime<Utc>, DeliveryKey)>;
 pub(super) type Subject = (LearnerId, CourseId);
 
 #[derive(Default)]
@@ -44,11 +48,18 @@ pub(super) struct State {
     pub(super) timers: Timers,
     pub(super) chain: Vec<Link>,
     pub(super) preferences: BTreeMap<PersonId, Preferences>,
+    pub(super) tallies: Vec<Told>,
+    /// Alerts that stand, by rule.
+    pub(super) alerts: BTreeMap<String, Alert>,
     /// Notices that somebody has read.
     pub(super) read: HashSet<(PersonId, RecordId)>,
     pub(super) inbox: HashMap<DeliveryKey, Box<Kept>>,
     /// Deliveries that are not settled.
     pub(super) unsettled: BTreeSet<DeliveryKey>,
+    /// Those of them that match nothing.
+    pub(super) parked: BTreeSet<DeliveryKey>,
+    /// When to look at which delivery. What it says may be outdated.
+    pub(super) inbox_due: BinaryHeap<Place>,
     pub(super) unassigned: BTreeMap<RecordId, Arc<Record>>,
     pub(super) outbox: BTreeMap<u64, Queued>,
     pub(super) queued: IdMap<RecordId, u64>,
@@ -155,6 +166,13 @@ impl State {
         {
             return Ok(Committed::Duplicate);
         }
+        if change
+            .alert
+            .as_ref()
+            .is_some_and(|alert| !self.may_follow(alert))
+        {
+            return Ok(Committed::Conflict);
+        }
         if !self.is_current(&change) || !self.are_open(&change) || !self.are_theirs(&change) {
             return Ok(Committed::Conflict);
         }
@@ -186,6 +204,9 @@ impl State {
         if let Some(preferences) = change.preferences {
             self.preferences
                 .insert(preferences.person.clone(), preferences);
+        }
+        if let Some(alert) = change.alert {
+            self.follow(alert);
         }
         if let Some(erasure) = &change.erasure {
             self.erase(touched, erasure);

@@ -2,23 +2,21 @@
 //! nothing to speak of; the heap only says where to look, and what it says may be outdated.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
 use chrono::{DateTime, Utc};
 
 use super::state::State;
-use crate::enrollment::{DueTimer, Timer, TimerKey};
+use crate::enrollment::{DueTimer, Timer, TimerKey, TimerKind};
 use crate::ids::EnrollmentId;
-use crate::port::{Claim, Work, WorkKind};
+use crate::port::{Claim, Work};
 
 type Due = BinaryHeap<Reverse<(DateTime<Utc>, TimerKey)>>;
 
 /// When to look at which timer.
 #[derive(Default)]
 pub(super) struct Timers {
-    heap: Due,
-    /// The same for notices.
-    notices: Due,
+    due: BTreeMap<TimerKind, Due>,
     /// Timers of nothing that has a row.
     loose: HashMap<TimerKey, Kept>,
 }
@@ -30,16 +28,9 @@ pub(super) struct Kept {
 }
 
 impl Timers {
-    fn due(&mut self, notices: bool) -> &mut Due {
-        match notices {
-            true => &mut self.notices,
-            false => &mut self.heap,
-        }
+    fn due(&mut self, kind: TimerKind) -> &mut Due {
+        self.due.entry(kind).or_default()
     }
-}
-
-fn is_notice(key: &TimerKey) -> bool {
-    matches!(key, TimerKey::Notice(_))
 }
 
 impl State {
@@ -68,7 +59,7 @@ impl State {
     fn keep_timer(&mut self, timer: DueTimer) {
         self.take_timer(&timer.key);
         let place = Reverse((timer.due_at, timer.key.clone()));
-        self.timers.due(is_notice(&timer.key)).push(place);
+        self.timers.due(timer.key.kind()).push(place);
         let kept = Kept {
             timer,
             leased_until: None,
@@ -109,14 +100,13 @@ impl State {
         Some(&mut self.rows.get_mut(&id)?.timers)
     }
 
-    pub(super) fn claim_timers(&mut self, claim: &Claim) -> Vec<Work> {
+    pub(super) fn claim_timers(&mut self, kind: TimerKind, claim: &Claim) -> Vec<Work> {
         let mut work = Vec::new();
         let until = claim.now + claim.lease;
-        let notices = claim.kind == WorkKind::Notices;
         while work.len() < claim.limit
-            && let Some(Reverse((at, _))) = self.timers.due(notices).peek()
+            && let Some(Reverse((at, _))) = self.timers.due(kind).peek()
             && *at <= claim.now
-            && let Some(Reverse((at, key))) = self.timers.due(notices).pop()
+            && let Some(Reverse((at, key))) = self.timers.due(kind).pop()
         {
             let Some(kept) = self.timer(&key) else {
                 continue;
@@ -127,7 +117,7 @@ impl State {
             }
             kept.leased_until = Some(until);
             work.push(Work::Timer(kept.timer.clone()));
-            self.timers.due(notices).push(Reverse((until, key)));
+            self.timers.due(kind).push(Reverse((until, key)));
         }
         work
     }

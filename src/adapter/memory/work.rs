@@ -1,38 +1,28 @@
 //! Work that is due, and who has it.
 
+use std::cmp::Reverse;
 use std::collections::HashSet;
-
-use chrono::{DateTime, Utc};
 
 use super::state::State;
 use crate::port::{Claim, Settlement, Work};
-use crate::webhook::DeliveryKey;
 
 impl State {
     pub(super) fn claim_inbox(&mut self, claim: &Claim) -> Vec<Work> {
-        let mut due: Vec<(DateTime<Utc>, &DeliveryKey)> = Vec::new();
-        for key in &self.unsettled {
-            let Some(kept) = self.inbox.get(key) else {
+        let mut work = Vec::new();
+        while work.len() < claim.limit
+            && let Some(Reverse((at, _))) = self.inbox_due.peek()
+            && *at <= claim.now
+            && let Some(place) = self.inbox_due.pop()
+        {
+            let Some(kept) = self.inbox.get_mut(&place.0.1) else {
                 continue;
             };
-            let leased = kept.leased_until.is_some_and(|until| claim.now < until);
-            match kept.entry.state.due_at() {
-                Some(at) if at <= claim.now && !leased => due.push((at, key)),
-                _ => {}
+            if kept.place().as_ref() != Some(&place) {
+                continue;
             }
-        }
-        due.sort_unstable();
-        let keys: Vec<DeliveryKey> = due
-            .into_iter()
-            .take(claim.limit)
-            .map(|(_, key)| key.clone())
-            .collect();
-        let mut work = Vec::with_capacity(keys.len());
-        for key in keys {
-            if let Some(kept) = self.inbox.get_mut(&key) {
-                kept.leased_until = Some(claim.now + claim.lease);
-                work.push(Work::Delivery(Box::new(kept.entry.clone())));
-            }
+            kept.leased_until = Some(claim.now + claim.lease);
+            work.push(Work::Delivery(Box::new(kept.entry.clone())));
+            self.inbox_due.extend(kept.place());
         }
         work
     }

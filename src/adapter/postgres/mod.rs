@@ -68,6 +68,7 @@ mod records;
 mod rights;
 mod rows;
 mod schema;
+mod sharing;
 mod statements;
 mod store;
 

@@ -20,10 +20,11 @@ pub(super) struct Statements {
     pub(super) claim_inbox: Arc<str>,
     pub(super) claim_outbox: Arc<str>,
     pub(super) claim_timers: Arc<str>,
-    pub(super) claim_notices: Arc<str>,
     pub(super) settle: Arc<str>,
     pub(super) settle_timers: Arc<str>,
     pub(super) record: Arc<str>,
+    pub(super) tell: Arc<str>,
+    pub(super) hear: Arc<str>,
     pub(super) seal: Arc<str>,
     pub(super) purge: Arc<str>,
     pub(super) chain: Arc<str>,
@@ -135,8 +136,35 @@ impl Statements {
                  SELECT row_to_json(r)
                  FROM coursegate.each(ARRAY(SELECT record FROM leased)) AS leased (record)
                  JOIN coursegate.records AS r ON r.id = leased.record"),
-            claim_timers: own(&claim_timers_text("kind <> 'notice'")),
-            claim_notices: own(&claim_timers_text("kind = 'notice'")),
+            // Rows are compared whole: an equality is taken for one that few rows have, which are
+            // then all read and sorted.
+            claim_timers: own("UPDATE coursegate.timers AS due SET leased_until = $2
+                 FROM coursegate.each(ARRAY(
+                     SELECT t FROM coursegate.timers AS t
+                     WHERE (kind, due_at) >= ($4, '-infinity') AND (kind, due_at) <= ($4, $1)
+                       AND (leased_until IS NULL OR leased_until <= $1)
+                     ORDER BY kind, due_at, name LIMIT $3 FOR UPDATE SKIP LOCKED)) AS free
+                 WHERE due.kind = free.kind AND due.name = free.name
+                 RETURNING row_to_json(due)"),
+            tell: own("WITH old AS (
+                     DELETE FROM coursegate.tallies WHERE at < now() - make_interval(secs => $6))
+                 INSERT INTO coursegate.tallies
+                     SELECT $1, $2, name, times, most, now()
+                     FROM unnest($3::text[], $4::bigint[], $5::bigint[]) AS told (name, times, most)
+                     ON CONFLICT DO NOTHING"),
+            // Who starts, and asks about days, gets what is old by the minute.
+            hear: own("WITH told AS (
+                     SELECT *, $1 > 86400 AND at < now() - interval '10 minutes' AS is_old
+                     FROM coursegate.tallies WHERE at > now() - make_interval(secs => $1)),
+                 summed AS (
+                     SELECT CASE WHEN is_old THEN '00000000-0000-0000-0000-000000000000' ELSE process END AS process,
+                         CASE WHEN is_old THEN floor(extract(epoch FROM at) / 60)::bigint ELSE number END AS number,
+                         name, sum(times)::bigint AS times, max(most) AS most,
+                         greatest(extract(epoch FROM now() - max(at)) * 1000, 0)::bigint AS age
+                     FROM told GROUP BY 1, 2, 3)
+                 SELECT clock_timestamp() AS now,
+                     (SELECT coalesce(json_agg(s), '[]') FROM summed AS s) AS tallies,
+                     (SELECT coalesce(json_agg(a ORDER BY a.rule), '[]') FROM coursegate.alerts AS a) AS alerts"),
             // A timer that was set anew meanwhile is due at another time, and is left alone.
             settle_timers: own("WITH over AS (
                      DELETE FROM coursegate.timers AS t
@@ -278,19 +306,6 @@ impl Statements {
 fn awkward_reasons() -> String {
     let words = AwkwardMoney::REASONS.map(|reason| format!("'{reason}'"));
     words.join(", ")
-}
-
-/// Takes due timers of some kinds.
-fn claim_timers_text(kinds: &str) -> String {
-    format!(
-        "UPDATE coursegate.timers AS due SET leased_until = $2
-         FROM coursegate.each(ARRAY(
-             SELECT t FROM coursegate.timers AS t
-             WHERE {kinds} AND due_at <= $1 AND (leased_until IS NULL OR leased_until <= $1)
-             ORDER BY due_at, kind, name LIMIT $3 FOR UPDATE SKIP LOCKED)) AS free
-         WHERE due.kind = free.kind AND due.name = free.name
-         RETURNING row_to_json(due)"
-    )
 }
 
 /// One consistent read: everything around the enrollment that `found` gives.

@@ -14,8 +14,8 @@ use crate::access::Grant;
 use crate::enrollment::{Case, Change, DueTimer, InboxEntry, TimerKey};
 use crate::ids::{CourseId, LearnerId, RecordId};
 use crate::port::{
-    Claim, Committed, Loaded, Lookup, Purge, Purged, Settlement, Store, StoreError, StoreReport,
-    Work, WorkKind,
+    Claim, Committed, Loaded, Lookup, Purge, Purged, Settlement, Share, Shared, Store, StoreError,
+    StoreReport, Work, WorkKind,
 };
 use crate::record::Record;
 use crate::webhook::DeliveryKey;
@@ -109,12 +109,9 @@ impl Store for PgStore {
                 due.sort_by_key(|record| (record.version, record.id));
                 Ok(due.into_iter().map(Box::new).map(Work::Message).collect())
             }
-            WorkKind::Timers | WorkKind::Notices => {
-                let text = match claim.kind {
-                    WorkKind::Notices => &self.statements.claim_notices,
-                    _ => &self.statements.claim_timers,
-                };
-                let rows = self.ask(text, arguments).await?;
+            WorkKind::Timers(kind) => {
+                let arguments = arguments![claim.now, until, limit, kind.as_str()];
+                let rows = self.ask(&self.statements.claim_timers, arguments).await?;
                 let mut due = all::<TimerRow, DueTimer>(&rows)?;
                 due.sort_by(|a, b| (a.due_at, &a.key).cmp(&(b.due_at, &b.key)));
                 Ok(due.into_iter().map(Work::Timer).collect())
@@ -178,6 +175,10 @@ impl Store for PgStore {
             self.ask(&self.statements.settle_timers, arguments).await?;
         }
         Ok(())
+    }
+
+    async fn share(&self, share: Share<'_>) -> Result<Shared, StoreError> {
+        self.tell_and_hear(share).await
     }
 
     async fn seal(&self, since: Option<DateTime<Utc>>, most: usize) -> Result<usize, StoreError> {

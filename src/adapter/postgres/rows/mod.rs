@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use crate::enrollment::Change;
 use crate::ids::{PayLinkId, Reference};
+use crate::monitor::Alert;
 use crate::payment::{Attempt, AttemptStatus};
 
 pub(super) use attempt::AttemptRow;
@@ -70,6 +71,8 @@ pub(super) struct ChangeRow {
     #[serde(skip_serializing_if = "Option::is_none")]
     preferences: Option<PreferencesRow>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    alert: Option<Alert>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     erasure: Option<ErasureRow>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     records: Vec<RecordRow>,
@@ -113,6 +116,7 @@ impl From<Change> for ChangeRow {
                 .map(StatementRowRow::from)
                 .collect(),
             preferences: from.preferences.map(PreferencesRow::from),
+            alert: from.alert,
             erasure: from.erasure.map(ErasureRow::from),
             records: from.records.into_iter().map(RecordRow::from).collect(),
             publish: from.publish,

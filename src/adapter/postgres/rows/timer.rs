@@ -2,7 +2,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::BadRow;
-use crate::enrollment::{DueTimer, TimerKey};
+use crate::enrollment::{DueTimer, TimerKey, TimerKind};
 use crate::ids::Reference;
 
 /// A key, in the two columns that say it.
@@ -32,15 +32,15 @@ impl TimerRow {
 
 impl From<&TimerKey> for TimerKeyRow {
     fn from(from: &TimerKey) -> Self {
-        let (kind, name) = match from {
-            TimerKey::Attempt(reference) => ("attempt", reference.as_str().to_owned()),
-            TimerKey::Enrollment(id) => ("enrollment", id.to_string()),
-            TimerKey::Grant(id) => ("grant", id.to_string()),
-            TimerKey::Notice(id) => ("notice", id.to_string()),
-            TimerKey::Job(job) => ("job", job.as_str().to_owned()),
+        let name = match from {
+            TimerKey::Attempt(reference) => reference.as_str().to_owned(),
+            TimerKey::Enrollment(id) => id.to_string(),
+            TimerKey::Grant(id) => id.to_string(),
+            TimerKey::Notice(id) => id.to_string(),
+            TimerKey::Job(job) => job.as_str().to_owned(),
         };
         Self {
-            kind: kind.to_owned(),
+            kind: from.kind().as_str().to_owned(),
             name,
         }
     }
@@ -52,13 +52,12 @@ impl TryFrom<TimerRow> for DueTimer {
     fn try_from(row: TimerRow) -> Result<Self, BadRow> {
         let bad = || BadRow("timers");
         let name = row.key.name.as_str();
-        let key = match row.key.kind.as_str() {
-            "attempt" => TimerKey::Attempt(Reference::new(name).map_err(|_| bad())?),
-            "enrollment" => TimerKey::Enrollment(name.parse().map_err(|_| bad())?),
-            "grant" => TimerKey::Grant(name.parse().map_err(|_| bad())?),
-            "notice" => TimerKey::Notice(name.parse().map_err(|_| bad())?),
-            "job" => TimerKey::Job(name.parse().map_err(|_| bad())?),
-            _ => return Err(bad()),
+        let key = match row.key.kind.parse().map_err(|_| bad())? {
+            TimerKind::Attempt => TimerKey::Attempt(Reference::new(name).map_err(|_| bad())?),
+            TimerKind::Enrollment => TimerKey::Enrollment(name.parse().map_err(|_| bad())?),
+            TimerKind::Grant => TimerKey::Grant(name.parse().map_err(|_| bad())?),
+            TimerKind::Notice => TimerKey::Notice(name.parse().map_err(|_| bad())?),
+            TimerKind::Job => TimerKey::Job(name.parse().map_err(|_| bad())?),
         };
         Ok(Self {
             key,

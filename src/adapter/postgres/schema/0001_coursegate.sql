@@ -10,7 +10,8 @@
 -- only grows, and is sealed into `chain` soon after. A record that somebody has to hear of is also in `outbox` until they have. What
 -- falls due by itself, a notice to send among them, is a row of `timers`; what an admin chose to
 -- be told of is one of `preferences`, what they have read one of `read_notices`; what a person has to look into is one of `concerns`;
--- and each line of an imported bank statement is one of `statement_rows`.
+-- and each line of an imported bank statement is one of `statement_rows`. What the processes see
+-- is counted in `tallies`, and what operators are woken for stands in `alerts`.
 -- The function `commit` writes one decision, all of it or nothing.
 --
 -- Amounts are whole minor units (cents). Names are compared byte by byte (collation "C"), so
@@ -26,11 +27,12 @@
 --   GRANT INSERT ON coursegate.enrollments, coursegate.pending, coursegate.attempts,
 --       coursegate.grants, coursegate.inbox, coursegate.records, coursegate.outbox,
 --       coursegate.timers, coursegate.preferences, coursegate.read_notices,
---       coursegate.concerns, coursegate.statement_rows TO app;
+--       coursegate.concerns, coursegate.statement_rows, coursegate.tallies, coursegate.alerts TO app;
 --   GRANT UPDATE ON coursegate.enrollments, coursegate.attempts, coursegate.grants,
 --       coursegate.inbox, coursegate.outbox, coursegate.timers, coursegate.preferences,
---       coursegate.concerns, coursegate.statement_rows TO app;
---   GRANT DELETE ON coursegate.pending, coursegate.outbox, coursegate.timers TO app;
+--       coursegate.concerns, coursegate.statement_rows, coursegate.alerts TO app;
+--   GRANT DELETE ON coursegate.pending, coursegate.outbox, coursegate.timers, coursegate.tallies,
+--       coursegate.alerts TO app;
 --   GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA coursegate TO app;
 --
 -- Functions depend on nobody's search path. Those of one expression are bound to what they name
@@ -419,9 +421,9 @@ CREATE TABLE coursegate.timers (
     due_at       timestamptz NOT NULL,
     cursor       text,                        -- where a job that takes several turns left off
     leased_until timestamptz,                 -- a worker has it until then
-    PRIMARY KEY (kind, name)
+    PRIMARY KEY (name, kind)                  -- so that no other index than the next begins with a kind
 );
-CREATE INDEX timers_due ON coursegate.timers (due_at, kind, name);
+CREATE INDEX timers_due ON coursegate.timers (kind, due_at, name);
 
 -- What an admin chose to be told of: the channels by which each kind of notice comes.
 CREATE TABLE coursegate.preferences (
@@ -434,6 +436,30 @@ CREATE TABLE coursegate.read_notices (
     person text COLLATE "C" NOT NULL,
     notice uuid NOT NULL,
     PRIMARY KEY (person, notice)
+);
+
+-- What one process saw of something since it last said so: a signal that alerts are raised for,
+-- or the use of a secret. Kept for as long as the longest rule looks back.
+CREATE TABLE coursegate.tallies (
+    process uuid NOT NULL,                -- a name that it made when it started
+    number  bigint NOT NULL,              -- how many times it had said something before
+    name    text COLLATE "C" NOT NULL,    -- what was counted
+    times   bigint NOT NULL,
+    most    bigint NOT NULL,              -- the most that was measured, where something is
+    at      timestamptz NOT NULL,         -- by this server's clock
+    PRIMARY KEY (process, number, name)
+);
+CREATE INDEX tallies_by_time ON coursegate.tallies (at);
+
+-- Alerts that stand, for all processes.
+CREATE TABLE coursegate.alerts (
+    rule      text COLLATE "C" PRIMARY KEY,
+    stage     text NOT NULL,
+    severity  text NOT NULL,
+    message   text NOT NULL,
+    since     timestamptz NOT NULL,
+    at        timestamptz NOT NULL,
+    escalated boolean NOT NULL
 );
 
 -- What a person has to look into. One about an enrollment stands as long as that keeps the
@@ -546,6 +572,7 @@ DECLARE
     expected bigint := change ->> 'expected';
     e coursegate.enrollments := jsonb_populate_record(NULL::coursegate.enrollments, change -> 'enrollment');
     i coursegate.inbox := jsonb_populate_record(NULL::coursegate.inbox, change -> 'inbox');
+    new_alert coursegate.alerts;
     changed bigint;
     added bigint;
     written boolean := false;
@@ -690,6 +717,22 @@ BEGIN
         INSERT INTO coursegate.preferences
             SELECT * FROM jsonb_populate_record(NULL::coursegate.preferences, change -> 'preferences')
             ON CONFLICT (person) DO UPDATE SET channels = excluded.channels;
+    END IF;
+
+    IF change ? 'alert' THEN
+        new_alert := jsonb_populate_record(NULL::coursegate.alerts, change -> 'alert');
+        IF new_alert.stage = 'raised' THEN
+            INSERT INTO coursegate.alerts VALUES (new_alert.*) ON CONFLICT DO NOTHING;
+        ELSIF new_alert.stage = 'escalated' THEN
+            UPDATE coursegate.alerts AS old
+                SET stage = new_alert.stage, message = new_alert.message, at = new_alert.at, escalated = new_alert.escalated
+                WHERE old.rule = new_alert.rule AND old.since = new_alert.since AND NOT old.escalated;
+        ELSE
+            DELETE FROM coursegate.alerts AS old WHERE old.rule = new_alert.rule AND old.since = new_alert.since;
+        END IF;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'another process has said so already' USING ERRCODE = 'CG002';
+        END IF;
     END IF;
 
     IF change ? 'records' THEN
