@@ -1,7 +1,5 @@
 //! Stores that are wrong on purpose: what finds nothing wrong with them cannot see.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,7 +19,7 @@ impl Autocommit {
     async fn steps(&self, change: Change) -> Result<Committed, StoreError> {
         let mut steps = Vec::new();
         if let Some(entry) = change.inbox {
-            steps.push(Change::inbox_only(entry, None));
+            steps.push(Change::inbox_only(entry, None).inbox_was(change.inbox_was));
         }
         let mut moved = Change::default();
         moved.enrollment = change.enrollment;
@@ -64,20 +62,14 @@ impl CheckThenAct {
     }
 }
 
-/// Loses the answer to its first commit, and makes it again, as the store does when a connection
+/// Loses the answer to each commit, and makes it again, as the store does when a connection
 /// breaks.
 #[derive(Clone, Debug)]
-pub struct LostAnswer(PgStore, Arc<AtomicBool>);
+pub struct LostAnswers(pub PgStore);
 
-impl LostAnswer {
-    pub fn new(store: PgStore) -> Self {
-        Self(store, Arc::default())
-    }
-
+impl LostAnswers {
     async fn steps(&self, change: Change) -> Result<Committed, StoreError> {
-        if !self.1.swap(true, Ordering::SeqCst) {
-            self.0.commit(change.clone()).await?;
-        }
+        self.0.commit(change.clone()).await?;
         self.0.commit(change).await
     }
 }
@@ -123,7 +115,7 @@ async fn purge(&self, purge: coursegate::port::Purge<'_>) -> Result<coursegate::
 }
 store_by_steps!(Autocommit);
 store_by_steps!(CheckThenAct);
-store_by_steps!(LostAnswer);
+store_by_steps!(LostAnswers);
 
 /// Which store a test runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -19,7 +19,6 @@ mod cut;
 mod erasure;
 mod hostile;
 mod inspection;
-mod known_faults;
 #[cfg(feature = "live")]
 mod live;
 mod migration;
@@ -28,6 +27,7 @@ mod migrations;
 #[allow(dead_code)]
 mod mix;
 mod mixes;
+mod once;
 mod personal;
 mod plans;
 mod pooler;

@@ -202,10 +202,7 @@ impl Storm {
             }
         }
         println!("cleared up after {:?}", begun.elapsed());
-        let (mut problems, known) = checks::problems(&self.books, now()).await;
-        for known in known {
-            println!("known: {known}");
-        }
+        let mut problems = checks::problems(&self.books, now()).await;
         println!("{}", checks::summary(&self.books).await);
         problems.extend(left.into_iter().map(|it| format!("never done: {it}")));
         problems

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::books::Books;
-use super::laws::{FACTS, KNOWN, LEFT, MONEY, RECORDS, WORK};
+use super::laws::{FACTS, LEFT, MONEY, RECORDS, WORK};
 
 fn at(text: &str, now: DateTime<Utc>) -> String {
     text.replace("$now", &now.to_rfc3339())
@@ -29,16 +29,11 @@ pub async fn summary(books: &Books) -> String {
     books.ask(query, &[]).await.join(", ")
 }
 
-/// Everything that is wrong, and what is known to be so.
-pub async fn problems(books: &Books, now: DateTime<Utc>) -> (Vec<String>, Vec<String>) {
+/// Everything that is wrong.
+pub async fn problems(books: &Books, now: DateTime<Utc>) -> Vec<String> {
     books.run(FACTS).await;
-    let wrong = found(books, &[MONEY, RECORDS, WORK].concat(), now).await;
-    (wrong, found(books, KNOWN, now).await)
-}
-
-async fn found(books: &Books, checks: &[(&str, &str)], now: DateTime<Utc>) -> Vec<String> {
     let mut problems = Vec::new();
-    for (what, query) in checks {
+    for (what, query) in [MONEY, RECORDS, WORK].concat() {
         let found = books.ask(&at(query, now), &[]).await;
         if !found.is_empty() {
             let some = &found[..found.len().min(5)];

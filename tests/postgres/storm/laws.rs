@@ -230,6 +230,20 @@ pub const RECORDS: &[(&str, &str)] = &[
              SELECT FROM school.grants AS g WHERE g.id::text = r.grant_id)",
     ),
     (
+        "a grant apart that was given, or taken, twice",
+        "SELECT grant_id || ' ' || what FROM outside.facts
+         WHERE what IN ('grant_given', 'grant_taken') GROUP BY grant_id, what HAVING count(*) > 1",
+    ),
+    (
+        "a grant apart that ended before it began, or before its record says",
+        "SELECT g.id::text FROM school.grants AS g JOIN school.records AS r
+             ON r.enrollment IS NULL AND r.fact::json ->> 'fact' IN ('grant_given', 'grant_taken')
+            AND r.fact::json ->> 'grant' = g.id::text
+         WHERE g.enrollment IS NULL AND CASE r.fact::json ->> 'fact'
+             WHEN 'grant_given' THEN r.at < g.starts_at OR r.at > g.ended_at
+             ELSE r.at <> g.ended_at OR r.at < g.starts_at END",
+    ),
+    (
         "something that was said to be done, and was not",
         "SELECT d.act || ' ' || d.about FROM outside.done AS d WHERE NOT CASE d.act
              WHEN 'approve' THEN EXISTS (SELECT FROM outside.facts AS r
@@ -258,6 +272,22 @@ pub const WORK: &[(&str, &str)] = &[
         "SELECT key || ' ' || state FROM school.inbox
          WHERE state = 'waiting' OR state = 'dead' AND coalesce(cause, '') = ''
             OR state = 'settled' AND outcome IS NULL",
+    ),
+    (
+        "a callback that was parked, or overdue, or given up on, twice",
+        "SELECT (f ->> 'key') || ' ' || what FROM outside.facts
+         WHERE what IN ('delivery_parked', 'delivery_overdue', 'delivery_dead')
+         GROUP BY f ->> 'key', what HAVING count(*) > 1",
+    ),
+    (
+        "a callback that is parked, or dead, without a record, or the other way round",
+        "SELECT i.key || ' ' || i.state FROM school.inbox AS i
+         WHERE i.state = 'parked' AND NOT EXISTS (SELECT FROM outside.facts AS r
+                 WHERE r.what = 'delivery_parked' AND r.f ->> 'key' = i.key)
+            OR i.state = 'dead' AND NOT EXISTS (SELECT FROM outside.facts AS r
+                 WHERE r.what = 'delivery_dead' AND r.f ->> 'key' = i.key)
+            OR i.state = 'waiting' AND EXISTS (SELECT FROM outside.facts AS r
+                 WHERE r.what = 'delivery_dead' AND r.f ->> 'key' = i.key)",
     ),
     (
         "a parked callback about a payment that is known",
@@ -319,21 +349,6 @@ pub const WORK: &[(&str, &str)] = &[
         "a job that nobody will do again",
         "SELECT job FROM unnest(ARRAY['audit', 'seal', 'sweep']) AS job WHERE NOT EXISTS (
              SELECT FROM school.timers WHERE kind = 'job' AND name = job)",
-    ),
-];
-
-/// What is known to be wrong, and only told: see `known_faults.rs`.
-pub const KNOWN: &[(&str, &str)] = &[
-    (
-        "a grant apart that was given, or taken, twice",
-        "SELECT grant_id || ' ' || what FROM outside.facts
-         WHERE what IN ('grant_given', 'grant_taken') GROUP BY grant_id, what HAVING count(*) > 1",
-    ),
-    (
-        "a callback that was parked, or given up on, twice",
-        "SELECT (f ->> 'key') || ' ' || what FROM outside.facts
-         WHERE what IN ('delivery_parked', 'delivery_dead')
-         GROUP BY f ->> 'key', what HAVING count(*) > 1",
     ),
 ];
 
