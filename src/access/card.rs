@@ -260,15 +260,18 @@ pub fn learner_card(view: &CardView<'_>) -> LearnerCard {
 fn awaiting_payment(attempts: &[Attempt]) -> LearnerCard {
     let goes_back = |attempt: &Attempt| {
         let standing = attempt.payment.map(|payment| payment.standing);
-        attempt.holds_money() && matches!(standing, Some(Standing::RefundDue(_)))
+        match standing {
+            Some(Standing::RefundDue(reason)) if attempt.holds_money() => Some(reason),
+            _ => None,
+        }
     };
-    if attempts.iter().any(goes_back) {
+    if let Some(reason) = attempts.iter().rev().find_map(goes_back) {
         return LearnerCard {
             text: CardText::RetryPayment,
             action: CardAction::Pay,
             disabled: false,
             reason: "refund_due",
-            message: "Your payment did not match the price and will be given back. Please pay again.",
+            message: refund_message(reason),
             note: None,
             until: None,
         };
@@ -301,6 +304,25 @@ fn awaiting_payment(attempts: &[Attempt]) -> LearnerCard {
         message,
         note: None,
         until: None,
+    }
+}
+
+/// What is told of money that is to be given back, while the learner may pay again.
+fn refund_message(reason: HoldReason) -> &'static str {
+    match reason {
+        HoldReason::PartialPayment
+        | HoldReason::ExcessPayment
+        | HoldReason::AmountDiffers
+        | HoldReason::CurrencyDiffers
+        | HoldReason::OldPrice => {
+            "Your payment did not match the price and will be given back. Please pay again."
+        }
+        HoldReason::DuplicateMoney | HoldReason::AccessCovered => {
+            "An earlier payment of yours will be given back. Complete your payment to start this course."
+        }
+        _ => {
+            "The school did not accept your earlier payment and will give it back. You can pay again."
+        }
     }
 }
 

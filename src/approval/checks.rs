@@ -79,12 +79,13 @@ pub struct Sums {
 pub struct CheckReport([Check; 8]);
 
 impl CheckReport {
-    /// Makes every check.
+    /// Makes every check of a payment that was heard of first at one time, and is looked at now.
     pub fn of(
         case: &Case,
         attempt: &Attempt,
         evidence: &Evidence,
-        (course_offered, rules, now): (bool, &HouseRules, DateTime<Utc>),
+        (course_offered, rules): (bool, &HouseRules),
+        (heard, now): (DateTime<Utc>, DateTime<Utc>),
     ) -> Self {
         let enrollment = &case.enrollment;
         let dearer = case.dearer_since(attempt);
@@ -139,7 +140,10 @@ impl CheckReport {
                 CheckName::Attempt,
                 found(evidence.attempt, HoldReason::WrongAttempt),
             ),
-            (CheckName::Status, status_allows(case, attempt, rules, now)),
+            (
+                CheckName::Status,
+                status_allows(case, attempt, rules, (heard, now)),
+            ),
         ];
         Self(outcomes.map(|(name, outcome)| {
             let failed = matches!(outcome, CheckOutcome::Failed(_));
@@ -193,24 +197,25 @@ fn status_allows(
     case: &Case,
     attempt: &Attempt,
     rules: &HouseRules,
-    now: DateTime<Utc>,
+    (heard, now): (DateTime<Utc>, DateTime<Utc>),
 ) -> CheckOutcome {
     if let Some(covering) = case.covering(attempt, now) {
         return CheckOutcome::Failed(covering.reason());
     }
+    // That nobody could be asked about it for a while does not make it late.
+    let is_stale = |attempt| rules.is_stale(case, attempt, heard);
     let in_time = match &case.enrollment.status {
         Status::Rejected { .. } | Status::Withdrawn { .. } => false,
+        _ if case.enrollment.closed.is_some() => false,
         // More was asked for before the access ended, and is paid soon after: whether anybody
         // noticed that end yet makes no difference.
         status if *status == Status::Expired || case.has_lapsed(now) => {
-            attempt.purpose != Purpose::First && !rules.is_stale(case, attempt, now)
+            attempt.purpose != Purpose::First && !is_stale(attempt)
         }
         // An offer is as old as any other, though nothing expires with it; but what a person
         // approved ahead of its payment waits for that.
-        Status::Approved { .. } => {
-            case.is_approved_ahead(now) || !rules.is_stale(case, attempt, now)
-        }
-        Status::AwaitingApproval { .. } => !rules.is_stale(case, attempt, now),
+        Status::Approved { .. } => case.is_approved_ahead(attempt, now) || !is_stale(attempt),
+        Status::AwaitingApproval { .. } => !is_stale(attempt),
         // An offer that was over when the learner came back for another one. What is found at the
         // last look before an enrollment expires came in time.
         Status::AwaitingPayment | Status::Expired => {

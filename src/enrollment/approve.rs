@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::case::Case;
+use super::command::Command;
 use super::draft::Draft;
-use super::ruling::{Command, Refusal, Ruling};
+use super::ruling::{Refusal, Ruling};
 use super::status::Status;
 use super::step::{Applied, CaseError, Effect, Step};
 use crate::access::{EndReason, Grant, GrantSource, GrantState, Terms};
@@ -28,7 +29,8 @@ pub struct FirstApproval {
 /// What an approval rests on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Approvable {
-    /// The attempt whose money is approved; `None` for access ahead of any money.
+    /// The attempt whose money is approved, or was told of and is not proven; `None` for access
+    /// ahead of any money.
     pub payment: Option<Reference>,
     /// What that attempt asks, or else what the enrollment does.
     pub amount: Money,
@@ -63,10 +65,22 @@ impl Approvable {
 enum Choice {
     /// The money of an attempt: held, or a bank transfer that the person vouches for.
     Money(usize),
-    /// Access ahead of any money.
-    Ahead,
+    /// Access ahead of any money: what an attempt buys whose money was told of and is not proven,
+    /// or what is asked for today.
+    Ahead(Option<usize>),
     /// Nothing: the learner has access by it.
     Nothing,
+}
+
+impl Choice {
+    /// The attempt that it is about.
+    fn attempt(&self) -> Option<usize> {
+        match *self {
+            Self::Money(at) => Some(at),
+            Self::Ahead(at) => at,
+            Self::Nothing => None,
+        }
+    }
 }
 
 impl Case {
@@ -83,12 +97,13 @@ impl Case {
     ) -> Result<Applied, CaseError> {
         let mut draft = self.draft(step);
         draft.lapse()?;
-        let chosen = match draft.to_approve()? {
-            Choice::Money(at) => Some(at),
-            Choice::Ahead => None,
-            Choice::Nothing => return Ok(draft.finish_if_any()),
-        };
-        draft.approve(by, cause, chosen, None)
+        let chosen = draft.to_approve()?;
+        if let Choice::Nothing = chosen {
+            // What waited beside the access may have come to nothing by time alone.
+            draft.note_review();
+            return Ok(draft.finish(Effect::Nothing));
+        }
+        draft.approve(by, cause, &chosen, None)
     }
 
     /// A person approves, having seen the money of one bank transfer on a statement.
@@ -114,7 +129,7 @@ impl Case {
         if draft.case.covering(attempt, draft.now).is_some() {
             return Err(CaseError::Covered);
         }
-        draft.approve(by, cause, Some(at), Some(amount))
+        draft.approve(by, cause, &Choice::Money(at), Some(amount))
     }
 }
 
@@ -123,18 +138,21 @@ impl Draft<'_> {
         mut self,
         by: &PersonId,
         cause: ApprovalCause,
-        chosen: Option<usize>,
+        chosen: &Choice,
         seen: Option<Money>,
     ) -> Result<Applied, CaseError> {
+        if self.case.enrollment.is_erased() {
+            return Err(CaseError::Refused(Refusal::Erased));
+        }
         if let Ruling::Refuse(refusal) = self.case.enrollment.status.after(&Command::Approve(cause))
         {
             return Err(CaseError::Refused(refusal));
         }
-        if self.is_first_of_two(by, cause, self.approvable(chosen, seen))? {
+        if self.is_first_of_two(by, cause, self.approvable(chosen.attempt(), seen))? {
             return Ok(self.finish(Effect::Changed));
         }
         self.rule(&Command::Approve(cause))?;
-        if let Some(at) = chosen {
+        if let Choice::Money(at) = *chosen {
             let attempt = &self.case.attempts[at];
             if !attempt.holds_money() {
                 let amount = seen.unwrap_or(attempt.amount);
@@ -150,10 +168,14 @@ impl Draft<'_> {
         if !matches!(case.enrollment.status, Status::Approved { .. }) {
             let chosen = self
                 .least_grave(Attempt::is_held)
-                .or_else(|| self.revoked_money())
+                .or_else(|| self.revoked_money());
+            if let (None, Some(doubted)) = (chosen, self.doubted(|_| true)) {
+                return Ok(Choice::Ahead(Some(doubted)));
+            }
+            let chosen = chosen
                 .or_else(|| self.asked_transfer())
                 .or_else(|| self.held_money());
-            return Ok(chosen.map_or(Choice::Ahead, Choice::Money));
+            return Ok(chosen.map_or(Choice::Ahead(None), Choice::Money));
         }
         let useful = |attempt: &Attempt| case.covering(attempt, self.now()).is_none();
         let held = |attempt: &Attempt| attempt.is_held() && useful(attempt);
@@ -164,6 +186,9 @@ impl Draft<'_> {
         let chosen = self.least_grave(held).or_else(transfer);
         if let Some(at) = chosen {
             return Ok(Choice::Money(at));
+        }
+        if let Some(doubted) = self.doubted(useful) {
+            return Ok(Choice::Ahead(Some(doubted)));
         }
         let lasting = case
             .own_grants()
@@ -179,7 +204,7 @@ impl Draft<'_> {
         match (suspended, to_come) {
             (true, _) => Err(CaseError::Refused(Refusal::Disputed)),
             (false, true) => Err(CaseError::Refused(Refusal::StartsLater)),
-            (false, false) => Ok(Choice::Ahead),
+            (false, false) => Ok(Choice::Ahead(None)),
         }
     }
 
@@ -215,6 +240,26 @@ impl Draft<'_> {
                 && counts
                 && self.case.own_grants().any(|it| rests(it) && revoked(it))
         })
+    }
+
+    /// The newest attempt whose money was told of, and is not proven: where an enrollment is not
+    /// approved, as long as it waits for that.
+    fn doubted(&self, fits: impl Fn(&Attempt) -> bool) -> Option<usize> {
+        let waits = match &self.case.enrollment.status {
+            Status::AwaitingApproval { reason } => Some(*reason),
+            _ => None,
+        };
+        let doubted = |attempt: &Attempt| {
+            let doubt = attempt.doubt.filter(|_| attempt.payment.is_none());
+            doubt.is_some_and(|doubt| waits.is_none_or(|reason| reason == doubt)) && fits(attempt)
+        };
+        self.case.attempts.iter().rposition(doubted)
+    }
+
+    /// The attempt that an approval would rest on.
+    pub(super) fn would_approve(&self) -> Option<Reference> {
+        let at = self.to_approve().ok()?.attempt()?;
+        Some(self.case.attempts[at].reference.clone())
     }
 
     fn least_grave(&self, fits: impl Fn(&Attempt) -> bool) -> Option<usize> {
@@ -265,15 +310,31 @@ impl Draft<'_> {
     }
 
     /// Gives the access that a person approved, resting on a payment if there is one.
-    fn let_in(&mut self, by: &PersonId, chosen: Option<usize>) {
+    fn let_in(&mut self, by: &PersonId, chosen: &Choice) {
         let by = by.clone();
-        match chosen {
-            Some(at) => {
+        match *chosen {
+            Choice::Money(at) => {
                 let payment = self.case.attempts[at].reference.clone();
                 self.grant(at, GrantSource::Approval { by, payment });
                 self.count(at);
             }
-            None => self.grant_ahead(by),
+            Choice::Ahead(Some(at)) => {
+                let terms = self.case.attempts[at].terms.clone();
+                self.settle_doubt(at);
+                self.grant_ahead(by, &terms);
+            }
+            Choice::Ahead(None) => {
+                let terms = self.case.enrollment.terms.clone();
+                self.grant_ahead(by, &terms);
+            }
+            Choice::Nothing => {}
+        }
+    }
+
+    /// A person decided about money that was told of and is not proven.
+    pub(super) fn settle_doubt(&mut self, at: usize) {
+        if self.case.attempts[at].doubt.take().is_some() {
+            self.touch_attempt(at);
         }
     }
 
@@ -326,10 +387,7 @@ impl Draft<'_> {
         };
         let chosen = match (&first.of.payment, first.of.seen) {
             (Some(payment), Some(_)) => self.index_of(payment).ok(),
-            _ => match self.to_approve() {
-                Ok(Choice::Money(at)) => Some(at),
-                Ok(Choice::Ahead | Choice::Nothing) | Err(_) => None,
-            },
+            _ => self.to_approve().ok().and_then(|chosen| chosen.attempt()),
         };
         if self.approvable(chosen, first.of.seen) != first.of {
             self.case.enrollment.first_approval = None;

@@ -9,7 +9,7 @@ use super::status::Status;
 use crate::access::{Cover, Grant, GrantSource, GrantState, Terms, cover, cover_to_come};
 use crate::ids::Reference;
 use crate::payment::{Attempt, AttemptStatus, Method, Offer, Purpose};
-use crate::reason::{HoldReason, WithdrawReason};
+use crate::reason::HoldReason;
 
 /// What a learner wants beside what they have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -71,10 +71,7 @@ impl Ask<'_> {
             Err(has) => return has,
         };
         let status = &case.enrollment.status;
-        if let Status::Withdrawn {
-            why: WithdrawReason::Revoked,
-        } = status
-        {
+        if !status.is_open() && case.enrollment.is_ended_by_school() {
             return Asked::Ended;
         }
         if case.confirming {
@@ -87,13 +84,17 @@ impl Ask<'_> {
             Status::AwaitingApproval { reason } if *reason != HoldReason::BankTransfer => {
                 return Asked::Waits(*reason);
             }
+            // A transfer still waits beside it, and the school ended the rest.
+            _ if case.enrollment.is_ended_by_school() => return Asked::Ended,
             _ => {}
         }
         let usable = |attempt: &&Attempt| {
-            matches!(
+            let waits = matches!(
                 attempt.status,
                 AttemptStatus::Started | AttemptStatus::LinkReady
-            ) && attempt.is_for(self.offer, purpose, self.declared)
+            );
+            (waits || attempt.is_resumable())
+                && attempt.is_for(self.offer, purpose, self.declared)
                 // A transfer that is proven waits for as long as it takes.
                 && (attempt.proof.is_some() || !rules.is_stale(case, attempt, now))
                 && !case.is_superseded(attempt)
@@ -147,12 +148,14 @@ impl Ask<'_> {
 
     /// Why money that fits waits for a person.
     fn held(&self, case: &Case, purpose: Purpose) -> Option<HoldReason> {
-        let fits = |attempt: &&Attempt| match purpose {
-            Purpose::Renewal { .. } | Purpose::Additional => attempt.purpose == purpose,
-            Purpose::First | Purpose::Upgrade => attempt.terms.is_at_least(&self.offer.terms),
+        let is_for = |attempt: &&Attempt| match purpose {
+            Purpose::Renewal { .. } => matches!(attempt.purpose, Purpose::Renewal { .. }),
+            Purpose::Additional => attempt.purpose == Purpose::Additional,
+            Purpose::First | Purpose::Upgrade => true,
         };
-        let held = case.attempts.iter().filter(|attempt| attempt.is_held());
-        held.filter(fits).filter_map(Attempt::held_back).max()
+        let fits = |attempt: &&Attempt| attempt.terms.is_at_least(&self.offer.terms);
+        let waiting = case.attempts.iter().filter(is_for).filter(fits);
+        waiting.filter_map(Attempt::waits).max()
     }
 }
 

@@ -1,7 +1,8 @@
 use chrono::{DateTime, Utc};
 
+use super::command::Command;
 use super::draft::Draft;
-use super::ruling::{Command, Ruling};
+use super::ruling::Ruling;
 use super::status::Status;
 use super::step::{Applied, CaseError, Effect, Opening, Step};
 use super::{Enrollment, Version};
@@ -70,6 +71,8 @@ impl Case {
             terms,
             status: Status::AwaitingPayment,
             waits_for: None,
+            waits_on: None,
+            closed: None,
             first_approval: None,
             version: Version::default(),
             created_at: step.now,
@@ -112,6 +115,7 @@ impl Case {
         {
             draft.hold_what_waits()?;
         }
+        draft.wish_again()?;
         draft.ask_today(opening);
         draft.start_attempt(reference, purpose)?;
         Ok(draft.finish(Effect::Changed))
@@ -120,12 +124,21 @@ impl Case {
     /// The learner goes on with an attempt that there is: what it offers is what is asked today.
     ///
     /// # Errors
+    /// [`CaseError::UnknownAttempt`], [`CaseError::Refused`] when the school ended the access, or
     /// [`CaseError::Vetoed`].
-    pub fn go_on(self, opening: Opening, step: &Step<'_>) -> Result<Applied, CaseError> {
+    pub fn go_on(
+        self,
+        reference: &Reference,
+        opening: Opening,
+        step: &Step<'_>,
+    ) -> Result<Applied, CaseError> {
         let mut draft = self.draft(step);
+        let at = draft.index_of(reference)?;
         let by_transfer = opening.declared == Method::BankTransfer;
+        draft.wish_again()?;
         draft.ask_today(opening);
         if by_transfer {
+            draft.move_attempt(at, AttemptEvent::Resumed)?;
             draft.rule(&Command::Hold(HoldReason::BankTransfer))?;
         }
         Ok(draft.finish_if_any())
@@ -226,13 +239,8 @@ impl Case {
         let mut draft = self.draft(step);
         let beside = matches!(draft.case.enrollment.status, Status::Approved { .. })
             && draft.case.waits_for(draft.now).is_some();
-        let waits = matches!(
-            draft.case.enrollment.status,
-            Status::AwaitingApproval { .. }
-        );
-        if waits && draft.was_revoked() {
+        if draft.case.enrollment.is_ended_by_school() && draft.close_again()? {
             // The school has ended it all already: a no to other money does not open it again.
-            draft.end_again()?;
             draft.set_note(reason);
         } else if !beside {
             draft.rule(&Command::Reject(reason))?;
@@ -241,9 +249,10 @@ impl Case {
             let attempt = &draft.case.attempts[at];
             if let Some(reason) = attempt.held_back() {
                 draft.restate(at, Standing::RefundDue(reason));
-            } else if beside && attempt.is_open_transfer() {
+            } else if attempt.is_open_transfer() {
                 draft.move_attempt(at, AttemptEvent::Abandoned)?;
             }
+            draft.settle_doubt(at);
         }
         Ok(draft.finish_if_any())
     }
@@ -254,6 +263,10 @@ impl Case {
     /// [`CaseError::Vetoed`].
     pub fn withdraw(self, step: &Step<'_>) -> Result<Applied, CaseError> {
         let mut draft = self.draft(step);
+        // Leaving undoes nothing that the school did.
+        if draft.case.enrollment.is_ended_by_school() && draft.close_again()? {
+            return Ok(draft.finish_if_any());
+        }
         if let Ruling::Move(..) = draft.rule(&Command::Withdraw)? {
             let id = draft.case.enrollment.id;
             draft.end_grants(EndReason::Withdrawn, |grant| grant.enrollment == Some(id));

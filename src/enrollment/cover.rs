@@ -52,10 +52,15 @@ impl Case {
         now: DateTime<Utc>,
     ) -> Option<Covering> {
         // What a person gave ahead of any payment waits for one.
+        let awaited = self
+            .own_grants()
+            .any(|grant| self.waits_for_money_of(grant, attempt, now));
         let other = |grant: &Grant| {
             counts(grant)
                 && grant.source.payment() != Some(&attempt.reference)
                 && !self.is_ahead(grant)
+                // More time behind what a person gave ahead of this money does not replace it.
+                && !(awaited && self.is_apart_from_first(grant))
         };
         let id = self.enrollment.id;
         let paid = |grant: &Grant| {
@@ -95,10 +100,33 @@ impl Case {
             && matches!(grant.source, GrantSource::Ahead { payment: None, .. })
     }
 
-    /// Whether a person approved ahead of a payment that is still to come.
-    pub fn is_approved_ahead(&self, now: DateTime<Utc>) -> bool {
+    /// Whether a person gave all that an attempt buys ahead of a payment that is still to come.
+    pub fn is_approved_ahead(&self, attempt: &Attempt, now: DateTime<Utc>) -> bool {
+        let gives = |grant: &Grant| grant.gives_all(&attempt.terms) && grant.is_to_come(now);
         self.own_grants()
-            .any(|grant| self.is_ahead(grant) && grant.is_to_come(now))
+            .any(|grant| self.is_ahead(grant) && gives(grant))
+    }
+
+    /// Whether a grant that a person gave ahead of any payment is what an attempt pays for. More
+    /// time, and the same once more, are apart from that.
+    pub(super) fn waits_for_money_of(
+        &self,
+        grant: &Grant,
+        attempt: &Attempt,
+        now: DateTime<Utc>,
+    ) -> bool {
+        self.is_ahead(grant)
+            && grant.is_to_come(now)
+            && grant.is_on(&attempt.terms)
+            && matches!(attempt.purpose, Purpose::First | Purpose::Upgrade)
+    }
+
+    /// Whether a grant was bought as more time, or as the same once more.
+    fn is_apart_from_first(&self, grant: &Grant) -> bool {
+        let apart =
+            |it: &Attempt| matches!(it.purpose, Purpose::Renewal { .. } | Purpose::Additional);
+        let bought = |it: &&Attempt| grant.source.payment() == Some(&it.reference);
+        self.attempts.iter().find(bought).is_some_and(apart)
     }
 
     /// Whether no grant of the enrollment is left but what was lent.
@@ -109,10 +137,12 @@ impl Case {
         })
     }
 
-    /// Whether another attempt has renewed a grant.
+    /// Whether another attempt has renewed a grant, for as much or more.
     fn is_renewed(&self, of: GrantId, but: &Attempt) -> bool {
         let same = |other: &&Attempt| {
-            other.purpose == Purpose::Renewal { of } && other.reference != but.reference
+            other.purpose == Purpose::Renewal { of }
+                && other.reference != but.reference
+                && other.terms.is_at_least(&but.terms)
         };
         self.attempts.iter().filter(same).any(|other| {
             self.own_grants().any(|grant| {
@@ -121,7 +151,10 @@ impl Case {
                         grant.state,
                         GrantState::Suspended { .. }
                             | GrantState::Ended {
-                                why: EndReason::Refunded | EndReason::Reversed | EndReason::Revoked,
+                                why: EndReason::Refunded
+                                    | EndReason::Reversed
+                                    | EndReason::Revoked
+                                    | EndReason::Withdrawn,
                                 ..
                             }
                     )
@@ -129,13 +162,14 @@ impl Case {
         })
     }
 
-    /// Whether another attempt to buy the same again was paid since this one was started: both are
+    /// Whether another attempt to buy as much again was paid since this one was started: both are
     /// one wish.
     fn is_bought_again(&self, attempt: &Attempt) -> bool {
         self.carrying().any(|other| {
             let since = |payment: Payment| payment.at >= attempt.created_at;
             other.purpose == Purpose::Additional
                 && other.reference != attempt.reference
+                && other.terms.is_at_least(&attempt.terms)
                 && other.payment.is_some_and(since)
         })
     }
@@ -181,10 +215,10 @@ impl Case {
         })
     }
 
-    /// The gravest reason why money is held.
-    pub(super) fn held_reason(&self) -> Option<HoldReason> {
-        let held = self.attempts.iter().filter(|it| it.is_held());
-        held.filter_map(Attempt::held_back).max()
+    /// The gravest reason why money waits for a person: it is held, or was told of and is not
+    /// proven.
+    pub(super) fn waiting_reason(&self) -> Option<HoldReason> {
+        self.attempts.iter().filter_map(Attempt::waits).max()
     }
 
     /// What waits for a person: why the enrollment is held; or, where it gives access already,
@@ -193,9 +227,9 @@ impl Case {
         match &self.enrollment.status {
             Status::AwaitingApproval { reason } => Some(*reason),
             Status::Approved { .. } => {
-                let held = self.attempts.iter().filter(|attempt| attempt.is_held());
+                let waiting = self.attempts.iter().filter(|it| it.waits().is_some());
                 let useful = |attempt: &&Attempt| self.covering(attempt, now).is_none();
-                let held = held.filter(useful).filter_map(Attempt::held_back);
+                let held = waiting.filter(useful).filter_map(Attempt::waits);
                 let transfers = self.transfers_beside(now);
                 held.chain(transfers.map(|_| HoldReason::BankTransfer))
                     .max()

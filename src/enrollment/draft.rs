@@ -4,9 +4,10 @@ use chrono::{DateTime, Utc};
 
 use super::case::Case;
 use super::change::Change;
+use super::command::Command;
 use super::rules::HouseRules;
-use super::ruling::{Command, Ruling};
-use super::status::Status;
+use super::ruling::Ruling;
+use super::status::{Closed, Status};
 use super::step::{Applied, CaseError, Effect, Proposal, Step};
 use super::timer::{Timer, TimerKey};
 use crate::ids::{IdRun, Reference};
@@ -34,7 +35,7 @@ impl<'s> Draft<'s> {
         let due_before = if is_new {
             None
         } else {
-            step.rules.due_at(&case)
+            step.rules.due_at(&case, case.time(step.now))
         };
         Self {
             now: case.time(step.now),
@@ -98,6 +99,7 @@ impl<'s> Draft<'s> {
                 }
                 let from = std::mem::replace(&mut self.case.enrollment.status, to.clone());
                 self.case.enrollment.first_approval = None;
+                self.keep_closed(&from);
                 self.lend_or_end(&from, to);
                 self.record(Fact::EnrollmentMoved {
                     from,
@@ -107,6 +109,17 @@ impl<'s> Draft<'s> {
             }
         }
         Ok(ruling)
+    }
+
+    /// What closed the enrollment is not forgotten as long as money that came later waits.
+    fn keep_closed(&mut self, from: &Status) {
+        let queued = |status: &Status| matches!(status, Status::AwaitingApproval { .. });
+        let enrollment = &mut self.case.enrollment;
+        if !queued(&enrollment.status) {
+            enrollment.closed = None;
+        } else if !queued(from) {
+            enrollment.closed = Closed::of(from).map(Box::new);
+        }
     }
 
     /// Moves an attempt; `false` when the event changes nothing.
@@ -127,8 +140,12 @@ impl<'s> Draft<'s> {
                     // Told by the caller, together with the money.
                     AttemptStatus::Paid => {}
                     AttemptStatus::Refunded | AttemptStatus::Reversed => {
-                        if let Some(payment) = &mut self.case.attempts[at].payment {
-                            payment.standing = Standing::Returned;
+                        let attempt = &mut self.case.attempts[at];
+                        if let Some(payment) = &mut attempt.payment {
+                            let before =
+                                std::mem::replace(&mut payment.standing, Standing::Returned);
+                            attempt.before_reversal =
+                                (to == AttemptStatus::Reversed).then_some(before);
                         }
                     }
                     _ => {
@@ -171,6 +188,7 @@ impl<'s> Draft<'s> {
             return Ok(());
         }
         self.learn_link(at, basis.as_deref());
+        self.case.attempts[at].doubt = None;
         self.case.attempts[at].payment = Some(payment);
         self.timers.push(Timer {
             key: TimerKey::Attempt(self.case.attempts[at].reference.clone()),
@@ -306,7 +324,7 @@ impl<'s> Draft<'s> {
                 .iter()
                 .map(|at| self.case.grants[*at].clone())
                 .collect();
-            let due = self.step.rules.due_at(&self.case);
+            let due = self.step.rules.due_at(&self.case, self.now);
             if due != self.due_before {
                 self.timers.push(Timer {
                     key: TimerKey::Enrollment(self.case.enrollment.id),
@@ -327,8 +345,9 @@ impl<'s> Draft<'s> {
 
     /// Says that an enrollment which gives access waits for a person too, or no longer does. Where
     /// the status says that itself, there is nothing to add.
-    fn note_review(&mut self) {
+    pub(super) fn note_review(&mut self) {
         let waits = self.case.waits_for(self.now);
+        self.case.enrollment.waits_on = waits.and_then(|_| self.would_approve());
         let before = std::mem::replace(&mut self.case.enrollment.waits_for, waits);
         let queued = |status: &Status| matches!(status, Status::AwaitingApproval { .. });
         let told = self.records.iter().any(|record| match &record.fact {

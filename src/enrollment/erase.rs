@@ -11,7 +11,7 @@ use crate::reason::Note;
 use crate::record::{Fact, Record};
 
 /// What stands where an address was. Nothing can be sent there (RFC 2606).
-const NOWHERE: &str = "erased@erased.invalid";
+pub(super) const NOWHERE: &str = "erased@erased.invalid";
 
 impl Case {
     /// Whether nothing is to come any more: it is closed, or what it gave is over, and no money

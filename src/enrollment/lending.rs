@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, Utc};
 
+use super::command::Command;
 use super::draft::Draft;
 use super::offers::for_any_time;
-use super::ruling::Command;
 use super::status::Status;
 use super::step::CaseError;
 use crate::access::{Cover, EndReason, Grant, GrantSource, GrantState, Terms, cover};
@@ -97,21 +97,19 @@ impl Draft<'_> {
         approved(&self.case.enrollment.status) && !moved
     }
 
-    /// Gives the access that is asked for today, ahead of any payment.
-    pub(super) fn grant_ahead(&mut self, by: PersonId) {
-        let (terms, start) = (self.case.enrollment.terms.clone(), self.now());
+    /// Gives access ahead of any payment.
+    pub(super) fn grant_ahead(&mut self, by: PersonId, terms: &Terms) {
+        let start = self.now();
         let source = GrantSource::Ahead { by, payment: None };
-        self.add_grant(source, &terms, start);
+        self.add_grant(source, terms, start);
     }
 
     /// Lets a grant that a person gave ahead of any payment rest on the one that came for it, if
-    /// it gives just what that buys.
+    /// it gives just what that buys. More time, and the same once more, are apart from that.
     pub(super) fn rebase(&mut self, at: usize) -> bool {
         let attempt = &self.case.attempts[at];
-        let waits = |grant: &Grant| {
-            self.case.is_ahead(grant) && grant.is_to_come(self.now) && grant.is_on(&attempt.terms)
-        };
         let reference = attempt.reference.clone();
+        let waits = |grant: &Grant| self.case.waits_for_money_of(grant, attempt, self.now);
         let found = self.case.grants.iter().position(waits);
         found.is_some_and(|found| self.rest_on(found, Some(reference)))
     }
@@ -195,8 +193,7 @@ impl Draft<'_> {
                 renewals.push((at, attempt.clone()));
             }
         }
-        let key = |at: usize| (self.case.grants[at].starts_at, self.case.grants[at].id);
-        renewals.sort_by_key(|(at, _)| key(*at));
+        let renewals = self.in_turn(renewals);
         let order: Vec<GrantId> = renewals
             .iter()
             .map(|(at, _)| self.case.grants[*at].id)
@@ -214,6 +211,26 @@ impl Draft<'_> {
             let more = false;
             self.record(Fact::AccessGranted { grant, until, more });
         }
+    }
+
+    /// The order in which renewals follow each other: as they began, but one that gives less after
+    /// those that give all of it and more, since it follows them.
+    fn in_turn(&self, mut renewals: Vec<(usize, Attempt)>) -> Vec<(usize, Attempt)> {
+        let key = |at: usize| (self.case.grants[at].starts_at, self.case.grants[at].id);
+        renewals.sort_by_key(|(at, _)| key(*at));
+        let mut order = Vec::with_capacity(renewals.len());
+        while !renewals.is_empty() {
+            let gives_less = |(_, one): &(usize, Attempt)| {
+                let less = for_any_time(&one.terms);
+                renewals.iter().any(|(_, other)| {
+                    let more = for_any_time(&other.terms);
+                    more.is_at_least(&less) && !less.is_at_least(&more)
+                })
+            };
+            let next = renewals.iter().position(|it| !gives_less(it));
+            order.push(renewals.remove(next.unwrap_or_default()));
+        }
+        order
     }
 
     pub(super) fn add_grant(&mut self, source: GrantSource, terms: &Terms, start: DateTime<Utc>) {
@@ -298,28 +315,12 @@ impl Draft<'_> {
         }
     }
 
-    /// Keeps held money before a person.
+    /// Keeps before a person what waits for one: held money, or money that was told of.
     pub(super) fn hold_money(&mut self) -> Result<(), CaseError> {
-        match self.case.held_reason() {
+        match self.case.waiting_reason() {
             Some(reason) => self.rule_hold(reason),
             None => Ok(()),
         }
-    }
-
-    /// Whether the school took the access that was there last.
-    pub(super) fn was_revoked(&self) -> bool {
-        let ended = self
-            .case
-            .own_grants()
-            .filter_map(|grant| match grant.state {
-                GrantState::Ended { at, why } if grant.source != GrantSource::Provisional => {
-                    Some((at, grant.id, why))
-                }
-                _ => None,
-            });
-        let last: Option<(DateTime<Utc>, GrantId, EndReason)> =
-            ended.max_by_key(|(at, id, _)| (*at, *id));
-        self.case.is_bare() && last.is_some_and(|(.., why)| why == EndReason::Revoked)
     }
 
     pub(super) fn touch_grant(&mut self, at: usize) {

@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 
 use super::case::Case;
+use super::command::Command;
 use super::draft::Draft;
-use super::ruling::Command;
 use super::step::{Applied, CaseError, Effect, Opening, Step};
 use crate::access::{Grant, GrantSource};
 use crate::evidence::Grade;

@@ -20,6 +20,7 @@ mod approve;
 mod ask;
 mod case;
 mod change;
+mod command;
 mod cover;
 mod draft;
 mod erase;
@@ -41,21 +42,22 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::access::Terms;
-use crate::ids::{CourseId, Email, EnrollmentId, LearnerId, Title};
+use crate::ids::{CourseId, Email, EnrollmentId, LearnerId, Reference, Title};
 use crate::money::Money;
 use crate::payment::{Attempt, Method, Offer};
-use crate::reason::HoldReason;
+use crate::reason::{HoldReason, WithdrawReason};
 
 pub use approve::{Approvable, FirstApproval};
 pub use ask::{Ask, Asked, Intent};
 pub use case::Case;
 pub use change::{Change, Erasure, InboxEntry, InboxOutcome, InboxState};
+pub use command::{Command, CommandKind};
 pub use cover::Covering;
 pub use migrate::{MigratedPayment, Migration};
 pub use refund::Repayment;
 pub use rules::{HouseRules, MoneyRules, Schedule};
-pub use ruling::{Command, CommandKind, Refusal, Ruling, Stay, Transition};
-pub use status::{Status, StatusKind};
+pub use ruling::{Refusal, Ruling, Stay, Transition};
+pub use status::{Closed, Status, StatusKind};
 pub use step::{Applied, CaseError, Effect, Opening, Proposal, Step, TransitionGuard};
 pub use table::render_table;
 pub use timer::{DueTimer, Job, Timer, TimerKey, TimerKind};
@@ -102,6 +104,12 @@ pub struct Enrollment {
     /// What waits for a person about it: the reason it is held for, or what came beside access
     /// that it gives already. `None` when nobody has to decide.
     pub waits_for: Option<HoldReason>,
+    /// The attempt that a person would approve now; `None` when nobody has to decide, or would let
+    /// the learner in ahead of any money.
+    pub waits_on: Option<Reference>,
+    /// What a person, or the learner, had closed it as, while money that came after that waits for
+    /// a person: no other money opens it by itself meanwhile.
+    pub closed: Option<Box<Closed>>,
     /// Who has approved it already, and what exactly, where two people have to.
     pub first_approval: Option<Box<FirstApproval>>,
     /// Counts its changes.
@@ -122,14 +130,24 @@ impl Enrollment {
         }
     }
 
-    /// The one of its attempts whose money waits for a person, or that waits for its money.
+    /// The one of its attempts that a person would approve now: its money waits for a person, or
+    /// it waits for its money.
     pub fn waiting<'a>(&self, attempts: &'a [Attempt]) -> Option<&'a Attempt> {
-        let reason = self.waits_for?;
-        let held = |attempt: &&Attempt| attempt.held_back() == Some(reason);
-        let open =
-            |attempt: &&Attempt| reason == HoldReason::BankTransfer && attempt.is_open_transfer();
-        let transfer = || attempts.iter().rev().find(open);
-        attempts.iter().find(held).or_else(transfer)
+        let waits_on = self.waits_on.as_ref()?;
+        attempts.iter().find(|it| it.reference == *waits_on)
+    }
+
+    /// Whether the school ended the access, and nothing but money that came since waits.
+    pub fn is_ended_by_school(&self) -> bool {
+        let ended = Closed::Withdrawn {
+            why: WithdrawReason::Revoked,
+        };
+        self.status == ended.clone().into() || self.closed.as_deref() == Some(&ended)
+    }
+
+    /// Whether its learner was erased.
+    pub fn is_erased(&self) -> bool {
+        self.email.as_str() == erase::NOWHERE
     }
 
     /// What is offered for it today, where an attempt was for something else.

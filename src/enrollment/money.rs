@@ -1,8 +1,9 @@
 //! What money does to an enrollment.
 
+use super::command::Command;
 use super::cover::Covering;
 use super::draft::Draft;
-use super::ruling::{Command, Ruling, Transition};
+use super::ruling::{Ruling, Transition};
 use super::status::Status;
 use super::step::{CaseError, Effect, Opening};
 use crate::access::{Grant, GrantSource, cover};
@@ -96,13 +97,7 @@ impl Draft<'_> {
     ) -> Result<Effect, CaseError> {
         let attempt = &self.case.attempts[at];
         let reference = attempt.reference.clone();
-        let settled = |payment: Payment| {
-            matches!(
-                payment.standing,
-                Standing::Counted | Standing::Kept | Standing::Returned
-            )
-        };
-        if attempt.payment.is_some_and(settled) {
+        if attempt.payment.is_some_and(|it| it.standing.is_settled()) {
             return Ok(Effect::Nothing);
         }
         let (evidence, decision) = (&basis.evidence, basis.decision);
@@ -151,6 +146,8 @@ impl Draft<'_> {
             Decision::Approve(_) if covering == Some(Covering::Given) && !keeps => {
                 HoldReason::AccessCovered
             }
+            // Money that came after it was closed opens it no more than other such money does.
+            Decision::Approve(_) if self.case.enrollment.closed.is_some() => HoldReason::LateMoney,
             Decision::Approve(cause) => match self.rule(&Command::PaymentConfirmed(cause)) {
                 Ok(Ruling::Move(Transition::LateMoneyHeld, _)) => HoldReason::LateMoney,
                 Ok(_) => {
@@ -237,13 +234,28 @@ impl Draft<'_> {
         reason: HoldReason,
         basis: Box<Basis>,
     ) -> Result<Effect, CaseError> {
+        self.note_doubt(reference, reason)?;
+        if let Some(record) = self.records.last_mut() {
+            record.basis = Some(basis);
+        }
+        self.rule_hold(reason)?;
+        Ok(Effect::Held(reason))
+    }
+
+    /// Puts down that money was told of which is not proven.
+    pub(super) fn note_doubt(
+        &mut self,
+        reference: &Reference,
+        reason: HoldReason,
+    ) -> Result<(), CaseError> {
+        let at = self.index_of(reference)?;
+        self.case.attempts[at].doubt = Some(reason);
+        self.touch_attempt(at);
         self.record(Fact::PaymentDoubted {
             reference: reference.clone(),
             reason,
-        })
-        .basis = Some(basis);
-        self.rule_hold(reason)?;
-        Ok(Effect::Held(reason))
+        });
+        Ok(())
     }
 
     /// Who gave the live access, ahead of any payment, that this attempt would pay for. Another
@@ -252,7 +264,8 @@ impl Draft<'_> {
         let attempt = &self.case.attempts[at];
         let now = self.now();
         let ahead = |grant: &Grant| self.case.is_ahead(grant);
-        if self.case.carrying().next().is_some() {
+        let first = |it: &Attempt| matches!(it.purpose, Purpose::First | Purpose::Upgrade);
+        if !first(attempt) || self.case.carrying().any(first) {
             return None;
         }
         cover(&self.case.grants, ahead, &attempt.terms, now)?;

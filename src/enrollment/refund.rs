@@ -1,6 +1,7 @@
 //! Money that goes back: given back by the school, or taken back by the payer's bank.
 
 use super::case::Case;
+use super::draft::Draft;
 use super::ruling::Refusal;
 use super::status::Status;
 use super::step::{Applied, CaseError, Effect, Step};
@@ -54,7 +55,8 @@ impl Case {
     /// a second time while the answer is not known.
     ///
     /// # Errors
-    /// As [`Case::refund`], and [`CaseError::RefundUnknown`] while one is under way.
+    /// As [`Case::refund`]; [`CaseError::RefundUnknown`] while one is under way; and
+    /// [`CaseError::Refused`] when the payer's bank took the money back, which would send it twice.
     pub fn request_refund(
         self,
         reference: &Reference,
@@ -67,6 +69,9 @@ impl Case {
         let attempt = &mut draft.case.attempts[at];
         if attempt.requested().is_some() {
             return Err(CaseError::RefundUnknown);
+        }
+        if attempt.status == AttemptStatus::Reversed {
+            return Err(CaseError::Refused(Refusal::TakenBack));
         }
         let amount = attempt.refundable(repayment.amount)?;
         attempt.refunds.push(Refund {
@@ -154,20 +159,25 @@ impl Case {
         draft.record(Fact::PaymentReinstated {
             reference: reference.clone(),
         });
-        let went_back = |grant: &Grant| {
-            grant.source.payment() == Some(reference)
-                && matches!(
-                    grant.state,
-                    GrantState::Ended {
-                        why: EndReason::Refunded,
-                        ..
-                    }
-                )
-        };
-        if draft.case.attempts[at].left() == 0 || draft.case.own_grants().any(went_back) {
+        let before = draft.case.attempts[at].before_reversal.take();
+        let keeping = i64::from(draft.rules().refund_keeping_access);
+        if before == Some(Standing::Returned) || draft.case.attempts[at].is_given_back(keeping) {
             // It was given back too, or so much of it that its access ended.
             draft.move_attempt(at, AttemptEvent::Refunded)?;
             return Ok(draft.finish(Effect::Changed));
+        }
+        if let Some(standing @ (Standing::Held(_) | Standing::RefundDue(_))) = before {
+            // It never counted, and that it went and came again makes it no better.
+            let useful = draft
+                .case
+                .covering(&draft.case.attempts[at], draft.now)
+                .is_none();
+            return match standing {
+                Standing::RefundDue(reason) if useful && reason.is_about_cover() => {
+                    draft.reinstate_as(at, Standing::Held(reason))
+                }
+                standing => draft.reinstate_as(at, standing),
+            };
         }
         let rests = |grant: &Grant| grant.source.payment() == Some(reference);
         let now = draft.now;
@@ -212,14 +222,7 @@ impl Case {
                 }
             }
         };
-        if let Some(payment) = &mut draft.case.attempts[at].payment {
-            payment.standing = standing;
-        }
-        draft.lapse()?;
-        if let Standing::Held(reason) = standing {
-            draft.rule_hold(reason)?;
-        }
-        Ok(draft.finish(Effect::Changed))
+        draft.reinstate_as(at, standing)
     }
 
     /// Keeps what the learner shows for their bank transfer, with the newest one that is open.
@@ -250,12 +253,34 @@ impl Case {
     }
 }
 
+impl Draft<'_> {
+    /// Puts down what money does that came again.
+    fn reinstate_as(mut self, at: usize, standing: Standing) -> Result<Applied, CaseError> {
+        if let Some(payment) = &mut self.case.attempts[at].payment {
+            payment.standing = standing;
+        }
+        self.lapse()?;
+        if let Standing::Held(reason) = standing {
+            self.rule_hold(reason)?;
+        }
+        Ok(self.finish(Effect::Changed))
+    }
+}
+
 impl Attempt {
     /// The refund that the provider was asked for, as long as its answer is not known.
     pub fn requested(&self) -> Option<&Refund> {
         self.refunds
             .iter()
             .find(|refund| refund.state == RefundState::Requested)
+    }
+
+    /// Whether so much of its money was given back that it counts for nothing, when this many
+    /// percent of it may go back before that.
+    pub(super) fn is_given_back(&self, keeping: i64) -> bool {
+        let (left, returned) = (self.left(), self.returned());
+        let small = returned * 100 <= (left + returned) * keeping;
+        left == 0 || (returned > 0 && left < self.amount.minor() && !small)
     }
 
     fn returned_already(&self, repayment: &Repayment) -> bool {

@@ -8,7 +8,6 @@ use crate::evidence::Grade;
 use crate::ids::Reference;
 use crate::payment::{Attempt, AttemptStatus, Reversal, Standing};
 use crate::reason::HoldReason;
-use crate::record::Fact;
 
 impl Case {
     /// Mends what is safe to mend: a proven payment that carries an approved enrollment gets
@@ -76,10 +75,7 @@ impl Case {
         if draft.case.attempts[at].payment.is_some() {
             return Ok(draft.finish(Effect::Nothing));
         }
-        draft.record(Fact::PaymentDoubted {
-            reference: reference.clone(),
-            reason: HoldReason::Unconfirmed,
-        });
+        draft.note_doubt(reference, HoldReason::Unconfirmed)?;
         draft.rule_hold(HoldReason::Unconfirmed)?;
         Ok(draft.finish(Effect::Held(HoldReason::Unconfirmed)))
     }

@@ -1,14 +1,15 @@
 //! What becomes of access, and of other money, when money goes back.
 
+use super::command::Command;
 use super::draft::Draft;
 use super::refund::Repayment;
-use super::ruling::Command;
-use super::status::Status;
+use super::ruling::{Refusal, Ruling};
+use super::status::{Closed, Status};
 use super::step::CaseError;
 use crate::access::{EndReason, Grant, GrantSource, GrantState};
 use crate::money::Money;
 use crate::payment::{AttemptEvent, Refund, RefundState, Reversal, Standing};
-use crate::reason::HoldReason;
+use crate::reason::{HoldReason, WithdrawReason};
 use crate::record::Fact;
 
 impl Draft<'_> {
@@ -37,9 +38,7 @@ impl Draft<'_> {
             Some(known) => attempt.refunds[known] = done,
             None => attempt.refunds.push(done),
         }
-        let (left, returned) = (attempt.left(), attempt.returned());
-        let small = returned * 100 <= (left + returned) * keeping;
-        let over = left == 0 || (left < attempt.amount.minor() && !small);
+        let over = attempt.is_given_back(keeping);
         self.touch_attempt(at);
         if over {
             self.move_attempt(at, AttemptEvent::Refunded)?;
@@ -90,9 +89,9 @@ impl Draft<'_> {
                     self.grant(at, GrantSource::Payment { payment });
                     self.count(at);
                 }
-                Standing::RefundDue(
-                    reason @ (HoldReason::DuplicateMoney | HoldReason::AccessCovered),
-                ) => drop(self.restate(at, Standing::Held(reason))),
+                Standing::RefundDue(reason) if reason.is_about_cover() => {
+                    self.restate(at, Standing::Held(reason));
+                }
                 Standing::Counted
                 | Standing::Held(_)
                 | Standing::RefundDue(_)
@@ -110,19 +109,21 @@ impl Draft<'_> {
     }
 
     /// Money is gone that the enrollment waited for a person because of: when it was the last,
-    /// the learner may pay again, unless the school ended what they had, or its money went back.
+    /// the learner may pay again, unless it was closed before that came, or its money went back.
     /// What waits for something graver, or for a bank transfer still to come, waits on.
     pub(super) fn release(&mut self, held: Option<HoldReason>) -> Result<(), CaseError> {
         let Status::AwaitingApproval { reason } = self.case.enrollment.status else {
             return Ok(());
         };
-        let left = self.case.held_reason();
+        let left = self.case.waiting_reason();
         if held.is_none_or(|held| held < reason) || left.is_some_and(|left| left >= reason) {
             return Ok(());
         }
         if left.is_some() {
             // Other money is here, for a lesser reason.
-            self.rule(&Command::Release)?;
+            if !self.close_again()? {
+                self.rule(&Command::Release)?;
+            }
             return self.hold_money();
         }
         let went_back = |grant: &Grant| {
@@ -134,14 +135,19 @@ impl Draft<'_> {
                 }
             )
         };
-        if self.was_revoked() {
-            return self.end_again();
-        }
         let last = match self.case.own_grants().any(went_back) && self.case.is_bare() {
             true => Command::Refund,
             false => Command::Release,
         };
-        self.rule(&last)?;
+        let money_back = Closed::Withdrawn {
+            why: WithdrawReason::MoneyBack,
+        };
+        let went_back = self.case.enrollment.closed.as_deref() == Some(&money_back);
+        match self.close_again()? {
+            true if !went_back => return Ok(()),
+            true => {}
+            false => drop(self.rule(&last)?),
+        }
         let asked = self.case.transfers().next().is_some();
         match asked {
             true => self.rule_hold(HoldReason::BankTransfer),
@@ -149,10 +155,24 @@ impl Draft<'_> {
         }
     }
 
-    /// Ends what the school had ended before other money came, now that none of that waits.
-    pub(super) fn end_again(&mut self) -> Result<(), CaseError> {
-        self.rule(&Command::Release)?;
-        self.rule(&Command::Revoke).map(drop)
+    /// Closes what was closed before money came that waited since; `false` for another.
+    pub(super) fn close_again(&mut self) -> Result<bool, CaseError> {
+        let closed = self.case.enrollment.closed.as_deref().cloned();
+        let Some(closed) = closed else {
+            return Ok(false);
+        };
+        let ruling = self.rule(&Command::CloseAgain(closed))?;
+        Ok(matches!(ruling, Ruling::Move(..)))
+    }
+
+    /// The learner asks for the course anew: what closed the enrollment before is over, unless the
+    /// school ended the access.
+    pub(super) fn wish_again(&mut self) -> Result<(), CaseError> {
+        if self.case.enrollment.is_ended_by_school() {
+            return Err(CaseError::Refused(Refusal::EndedBySchool));
+        }
+        self.case.enrollment.closed = None;
+        Ok(())
     }
 
     pub(super) fn suspend_grants(&mut self, why: Reversal, fits: impl Fn(&Grant) -> bool) {

@@ -167,15 +167,22 @@ impl MoneyRules {
 }
 
 impl HouseRules {
-    /// When something about a case falls due by itself: it expires, or a grant of it does.
-    pub fn due_at(&self, case: &Case) -> Option<DateTime<Utc>> {
+    /// When something about a case falls due by itself: it expires, or a grant of it does; or what
+    /// waits for a person beside access may come to nothing, since more access begins.
+    pub fn due_at(&self, case: &Case, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let id = case.enrollment.id;
         let own = case
             .grants
             .iter()
             .filter(|grant| grant.enrollment == Some(id) && grant.state == GrantState::Live);
         let access_ends = own.filter_map(|grant| grant.expires_at).min();
-        [access_ends, self.unpaid_until(case)]
+        let waits = case.enrollment.waits_for.is_some();
+        let to_begin = case
+            .grants
+            .iter()
+            .filter(|grant| waits && grant.state == GrantState::Live && grant.starts_at > now);
+        let access_begins = to_begin.map(|grant| grant.starts_at).min();
+        [access_ends, access_begins, self.unpaid_until(case)]
             .into_iter()
             .flatten()
             .min()
@@ -229,9 +236,9 @@ impl HouseRules {
 
 /// Whether there is money, or a proof of it, that a person has to look at.
 fn vouched_for(attempts: &[Attempt]) -> bool {
-    attempts
-        .iter()
-        .any(|attempt| attempt.proof.is_some() || attempt.held_back().is_some())
+    attempts.iter().any(|attempt| {
+        attempt.waits().is_some() || (attempt.is_open_transfer() && attempt.proof.is_some())
+    })
 }
 
 fn chrono_of(duration: Duration) -> Option<chrono::Duration> {

@@ -1,93 +1,6 @@
-use crate::reason::{ApprovalCause, HoldReason, Note, WithdrawReason, words};
-
+use super::command::Command;
 use super::status::Status;
-
-/// What is asked of an enrollment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {
-    /// The policy approved a payment.
-    PaymentConfirmed(ApprovalCause),
-    /// A try to pay failed.
-    PaymentFailed,
-    /// A person approves.
-    Approve(ApprovalCause),
-    /// A person says no.
-    Reject(Note),
-    /// The policy, or a bank transfer, asks for a person.
-    Hold(HoldReason),
-    /// Nobody paid in time, or the bought access is over.
-    Expire,
-    /// The learner leaves.
-    Withdraw,
-    /// The money that carried it went back, and no other does.
-    Refund,
-    /// The last money that it held went back.
-    Release,
-    /// The school ended the access it gave.
-    Revoke,
-    /// The learner enrols again.
-    Reopen,
-}
-
-/// A command without its data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum CommandKind {
-    /// See [`Command::PaymentConfirmed`].
-    PaymentConfirmed,
-    /// See [`Command::PaymentFailed`].
-    PaymentFailed,
-    /// See [`Command::Approve`].
-    Approve,
-    /// See [`Command::Reject`].
-    Reject,
-    /// See [`Command::Hold`].
-    Hold,
-    /// See [`Command::Expire`].
-    Expire,
-    /// See [`Command::Withdraw`].
-    Withdraw,
-    /// See [`Command::Refund`].
-    Refund,
-    /// See [`Command::Release`].
-    Release,
-    /// See [`Command::Revoke`].
-    Revoke,
-    /// See [`Command::Reopen`].
-    Reopen,
-}
-
-words!(CommandKind {
-    PaymentConfirmed => "payment_confirmed",
-    PaymentFailed => "payment_failed",
-    Approve => "approve",
-    Reject => "reject",
-    Hold => "hold",
-    Expire => "expire",
-    Withdraw => "withdraw",
-    Refund => "refund",
-    Release => "release",
-    Revoke => "revoke",
-    Reopen => "reopen",
-});
-
-impl Command {
-    /// The command without its data.
-    pub fn kind(&self) -> CommandKind {
-        match self {
-            Self::PaymentConfirmed(_) => CommandKind::PaymentConfirmed,
-            Self::PaymentFailed => CommandKind::PaymentFailed,
-            Self::Approve(_) => CommandKind::Approve,
-            Self::Reject(_) => CommandKind::Reject,
-            Self::Hold(_) => CommandKind::Hold,
-            Self::Expire => CommandKind::Expire,
-            Self::Withdraw => CommandKind::Withdraw,
-            Self::Refund => CommandKind::Refund,
-            Self::Release => CommandKind::Release,
-            Self::Revoke => CommandKind::Revoke,
-            Self::Reopen => CommandKind::Reopen,
-        }
-    }
-}
+use crate::reason::{HoldReason, WithdrawReason, words};
 
 /// What the law says to a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,6 +43,8 @@ pub enum Transition {
     MoneyReturned,
     /// The school ended the access.
     AccessRevoked,
+    /// Money that came after it was closed is gone: it is closed as it was before.
+    ClosedAgain,
     /// The learner enrolled again.
     Reopened,
 }
@@ -148,6 +63,7 @@ words!(Transition {
     HeldMoneyReturned => "held_money_returned",
     MoneyReturned => "money_returned",
     AccessRevoked => "access_revoked",
+    ClosedAgain => "closed_again",
     Reopened => "reopened",
 });
 
@@ -204,6 +120,10 @@ pub enum Refusal {
     StartsLater,
     /// No money arrived that could go back.
     NoMoney,
+    /// The payer's bank took the money back: there is nothing of it left to give.
+    TakenBack,
+    /// Its learner was erased: nobody is left who could be let in.
+    Erased,
 }
 
 words!(Refusal {
@@ -215,6 +135,8 @@ words!(Refusal {
     Disputed => "disputed",
     StartsLater => "starts_later",
     NoMoney => "no_money",
+    TakenBack => "taken_back",
+    Erased => "erased",
 });
 
 impl Refusal {
@@ -241,6 +163,12 @@ impl Refusal {
                 "it is approved, and its access begins later; give a grant apart for the time until then"
             }
             Self::NoMoney => "no money arrived that could go back",
+            Self::TakenBack => {
+                "the payer's bank took this money back already; settle the dispute, or record what you gave back yourself"
+            }
+            Self::Erased => {
+                "its learner was erased, so nobody could be let in; give the money back"
+            }
         }
     }
 }
@@ -272,6 +200,7 @@ impl Status {
             (S::AwaitingPayment, C::Expire) => Move(T::Unpaid, S::Expired),
             (S::AwaitingPayment, C::Withdraw) => Move(T::Left, withdrawn(WithdrawReason::Left)),
             (S::AwaitingPayment, C::Refund | C::Release) => Refuse(Refusal::NoMoney),
+            (S::AwaitingPayment, C::CloseAgain(_)) => Keep(Stay::RefundNoted),
             (S::AwaitingPayment, C::Revoke) => {
                 Move(T::AccessRevoked, withdrawn(WithdrawReason::Revoked))
             }
@@ -311,6 +240,9 @@ impl Status {
             (S::AwaitingApproval { .. }, C::Release) => {
                 Move(T::HeldMoneyReturned, S::AwaitingPayment)
             }
+            (S::AwaitingApproval { .. }, C::CloseAgain(closed)) => {
+                Move(T::ClosedAgain, closed.clone().into())
+            }
             (S::AwaitingApproval { .. }, C::Revoke) => Keep(Stay::RevocationNoted),
             (S::AwaitingApproval { .. }, C::Reopen) => Keep(Stay::AlreadyOpen),
 
@@ -327,7 +259,7 @@ impl Status {
             (S::Approved { .. }, C::Refund) => {
                 Move(T::MoneyReturned, withdrawn(WithdrawReason::MoneyBack))
             }
-            (S::Approved { .. }, C::Release) => Keep(Stay::RefundNoted),
+            (S::Approved { .. }, C::Release | C::CloseAgain(_)) => Keep(Stay::RefundNoted),
             (S::Approved { .. }, C::Revoke) => {
                 Move(T::AccessRevoked, withdrawn(WithdrawReason::Revoked))
             }
@@ -348,7 +280,9 @@ impl Status {
                 Move(T::Held, S::AwaitingApproval { reason: *reason })
             }
             (S::Rejected { .. }, C::Expire | C::Withdraw) => Keep(Stay::AlreadyClosed),
-            (S::Rejected { .. }, C::Refund | C::Release) => Keep(Stay::RefundNoted),
+            (S::Rejected { .. }, C::Refund | C::Release | C::CloseAgain(_)) => {
+                Keep(Stay::RefundNoted)
+            }
             (S::Rejected { .. }, C::Revoke) => Keep(Stay::RevocationNoted),
             (S::Rejected { .. }, C::Reopen) => Move(T::Reopened, S::AwaitingPayment),
 
@@ -363,7 +297,7 @@ impl Status {
             (S::Expired, C::Reject(_)) => Refuse(Refusal::ClosedAlready),
             (S::Expired, C::Hold(reason)) => Move(T::Held, S::AwaitingApproval { reason: *reason }),
             (S::Expired, C::Expire | C::Withdraw) => Keep(Stay::AlreadyClosed),
-            (S::Expired, C::Refund | C::Release) => Keep(Stay::RefundNoted),
+            (S::Expired, C::Refund | C::Release | C::CloseAgain(_)) => Keep(Stay::RefundNoted),
             (S::Expired, C::Revoke) => Keep(Stay::RevocationNoted),
             (S::Expired, C::Reopen) => Move(T::Reopened, S::AwaitingPayment),
 
@@ -395,7 +329,9 @@ impl Status {
                 Move(T::Held, S::AwaitingApproval { reason: *reason })
             }
             (S::Withdrawn { .. }, C::Expire | C::Withdraw) => Keep(Stay::AlreadyClosed),
-            (S::Withdrawn { .. }, C::Refund | C::Release) => Keep(Stay::RefundNoted),
+            (S::Withdrawn { .. }, C::Refund | C::Release | C::CloseAgain(_)) => {
+                Keep(Stay::RefundNoted)
+            }
             (S::Withdrawn { .. }, C::Revoke) => Keep(Stay::RevocationNoted),
             (
                 S::Withdrawn {

@@ -34,6 +34,47 @@ pub enum Status {
     },
 }
 
+/// How a person, or the learner, closed an enrollment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "state")]
+pub enum Closed {
+    /// A person said no.
+    Rejected {
+        /// What they wrote.
+        reason: Note,
+    },
+    /// It was closed after it began.
+    Withdrawn {
+        /// Why.
+        why: WithdrawReason,
+    },
+}
+
+impl Closed {
+    /// What closed an enrollment with this status, if that was not time alone.
+    pub fn of(status: &Status) -> Option<Self> {
+        match status {
+            Status::Rejected { reason } => Some(Self::Rejected {
+                reason: reason.clone(),
+            }),
+            Status::Withdrawn { why } => Some(Self::Withdrawn { why: *why }),
+            Status::AwaitingPayment
+            | Status::AwaitingApproval { .. }
+            | Status::Approved { .. }
+            | Status::Expired => None,
+        }
+    }
+}
+
+impl From<Closed> for Status {
+    fn from(closed: Closed) -> Self {
+        match closed {
+            Closed::Rejected { reason } => Self::Rejected { reason },
+            Closed::Withdrawn { why } => Self::Withdrawn { why },
+        }
+    }
+}
+
 /// A status without its data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum StatusKind {

@@ -1,5 +1,6 @@
-use super::ruling::{Command, CommandKind, Ruling};
-use super::status::{Status, StatusKind};
+use super::command::{Command, CommandKind};
+use super::ruling::Ruling;
+use super::status::{Closed, Status, StatusKind};
 use crate::reason::{ApprovalCause, HoldReason, Note, WithdrawReason};
 
 /// Renders the law as a Markdown table, one row per status. Cells that depend on
@@ -71,6 +72,14 @@ fn samples(status: StatusKind, command: CommandKind) -> Vec<(Status, Command)> {
         CommandKind::Withdraw => vec![Command::Withdraw],
         CommandKind::Refund => vec![Command::Refund],
         CommandKind::Release => vec![Command::Release],
+        CommandKind::CloseAgain => std::iter::once(Closed::Rejected { reason: note })
+            .chain(
+                WithdrawReason::ALL
+                    .iter()
+                    .map(|why| Closed::Withdrawn { why: *why }),
+            )
+            .map(Command::CloseAgain)
+            .collect(),
         CommandKind::Revoke => vec![Command::Revoke],
         CommandKind::Reopen => vec![Command::Reopen],
     };

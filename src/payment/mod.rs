@@ -143,6 +143,15 @@ pub enum Standing {
 }
 
 impl Standing {
+    /// Whether nothing that the provider says of it changes it any more. What is to be given back
+    /// is: only a person takes that back, or other money that is gone.
+    pub fn is_settled(&self) -> bool {
+        match self {
+            Self::Counted | Self::Kept | Self::RefundDue(_) | Self::Returned => true,
+            Self::Held(_) => false,
+        }
+    }
+
     /// Why it does not count, as long as that is to be settled.
     pub fn open_reason(&self) -> Option<HoldReason> {
         match self {
@@ -185,6 +194,11 @@ pub struct Attempt {
     pub refunds: Vec<Refund>,
     /// What the learner shows for a bank transfer.
     pub proof: Option<ProofOfPayment>,
+    /// Why a person is asked about money that was told of, and not proven; `None` once it is
+    /// proven, or a person decided.
+    pub doubt: Option<HoldReason>,
+    /// What the money did before the payer's bank took it back.
+    pub before_reversal: Option<Standing>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
 }
@@ -214,6 +228,8 @@ impl Attempt {
             payment: None,
             refunds: Vec::new(),
             proof: None,
+            doubt: None,
+            before_reversal: None,
             created_at: now,
         }
     }
@@ -239,6 +255,14 @@ impl Attempt {
             )
     }
 
+    /// Why a person is asked about it: its money waits for one, or was told of and is not proven.
+    pub fn waits(&self) -> Option<HoldReason> {
+        match self.is_held() {
+            true => self.held_back(),
+            false => self.doubt.filter(|_| self.payment.is_none()),
+        }
+    }
+
     /// Whether it is a bank transfer that nobody has seen yet.
     pub fn is_open_transfer(&self) -> bool {
         self.declared == Method::BankTransfer && self.status == AttemptStatus::Started
@@ -252,6 +276,13 @@ impl Attempt {
             AttemptStatus::Started | AttemptStatus::Failed | AttemptStatus::Abandoned
         );
         self.declared == Method::BankTransfer && payable
+    }
+
+    /// Whether it is a bank transfer that nobody waits for any more, and that the learner can go on
+    /// with: nobody turned a proof of it down.
+    pub fn is_resumable(&self) -> bool {
+        let stopped = self.status == AttemptStatus::Abandoned;
+        self.declared == Method::BankTransfer && stopped && self.proof.is_none()
     }
 
     /// Why the money that arrived does not count, as long as that is to be settled.
@@ -289,6 +320,7 @@ impl Attempt {
 /// Started -> LinkReady -> Paid | Failed | Abandoned
 /// Failed  -> LinkReady | Paid          a link stays payable after a failed try
 /// Abandoned -> LinkReady | Paid         and after we stopped waiting
+/// Abandoned -> Started                  the learner goes on with a bank transfer
 /// Paid    -> Refunded | Reversed       never lowered by a failure
 /// Refunded -> Reversed                  the payer's bank may take back what was given back
 /// Reversed -> Paid                      only when the school wins the money back
@@ -332,6 +364,8 @@ pub enum AttemptEvent {
     Failed,
     /// We stop waiting for it.
     Abandoned,
+    /// The learner goes on with a bank transfer that we had stopped waiting for.
+    Resumed,
     /// The money went back.
     Refunded,
     /// The payer's bank took the money back.
@@ -347,6 +381,7 @@ impl AttemptEvent {
         Self::Paid,
         Self::Failed,
         Self::Abandoned,
+        Self::Resumed,
         Self::Refunded,
         Self::Reversed,
         Self::Reinstated,
@@ -378,6 +413,8 @@ impl AttemptStatus {
             (S::Failed | S::Abandoned, E::Failed) => Stay,
             (S::Started | S::LinkReady | S::Failed, E::Abandoned) => Move(S::Abandoned),
             (S::Abandoned, E::Abandoned) => Stay,
+            (S::Abandoned, E::Resumed) => Move(S::Started),
+            (S::Started | S::LinkReady | S::Failed, E::Resumed) => Stay,
             (S::Started | S::LinkReady | S::Failed | S::Abandoned, E::Refunded | E::Reversed) => {
                 Refuse
             }
@@ -388,11 +425,12 @@ impl AttemptStatus {
             (S::Reversed, E::Reinstated) => Move(S::Paid),
             (S::Paid, E::Refunded) => Move(S::Refunded),
             (S::Paid, E::Reversed) => Move(S::Reversed),
-            (S::Paid, E::LinkCreated | E::Paid | E::Failed | E::Abandoned) => Stay,
+            (S::Paid, E::LinkCreated | E::Paid | E::Failed | E::Abandoned | E::Resumed) => Stay,
             // An old, genuine SUCCESS verifies for ever: it must not bring returned money back.
-            (S::Refunded | S::Reversed, E::LinkCreated | E::Paid | E::Failed | E::Abandoned) => {
-                Stay
-            }
+            (
+                S::Refunded | S::Reversed,
+                E::LinkCreated | E::Paid | E::Failed | E::Abandoned | E::Resumed,
+            ) => Stay,
             (S::Refunded, E::Refunded) | (S::Reversed, E::Reversed) => Stay,
             // Both can happen to one payment, in either order; that the bank took it is kept.
             (S::Refunded, E::Reversed) => Move(S::Reversed),

@@ -204,6 +204,11 @@ words!(HoldReason {
 });
 
 impl HoldReason {
+    /// Whether the money is kept back only because the learner has what it buys already.
+    pub fn is_about_cover(&self) -> bool {
+        matches!(self, Self::DuplicateMoney | Self::AccessCovered)
+    }
+
     /// How urgently a person should look.
     pub fn severity(&self) -> Severity {
         match self {

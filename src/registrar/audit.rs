@@ -175,7 +175,7 @@ impl Registrar {
     fn ensure_timers(&self, case: &Case, timers: &mut Vec<Settlement>) {
         let (rules, now) = (&self.inner.config.rules, self.now());
         let expiry = rules
-            .due_at(case)
+            .due_at(case, now)
             .map(|at| (TimerKey::Enrollment(case.enrollment.id), at));
         let looks = case.attempts.iter().filter_map(|attempt| {
             let at = rules.look_at(attempt, now)?;

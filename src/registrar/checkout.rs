@@ -171,7 +171,11 @@ impl Registrar {
                 }
                 Asked::GoOn(reference) => {
                     match self
-                        .placed(case.go_on(opening.clone(), &step)?, reference, false)
+                        .placed(
+                            case.go_on(&reference, opening.clone(), &step)?,
+                            reference,
+                            false,
+                        )
                         .await?
                     {
                         Some(placed) => return Ok(placed),

@@ -14,7 +14,7 @@ use crate::enrollment::{Applied, Case, CaseError, Change, Status, Step};
 use crate::evidence::{Confirmation, Evidence};
 use crate::ids::{EnrollmentId, Reference};
 use crate::monitor::Signal;
-use crate::payment::{Attempt, Method, ProviderStatus, Standing};
+use crate::payment::{Attempt, Method, ProviderStatus};
 use crate::port::{Committed, GatewayError, Lookup, Settlement, StoreError};
 
 use crate::record::{Actor, Basis, Fact, Source};
@@ -45,6 +45,8 @@ pub(super) struct Known<'a> {
     pub(super) status: &'a ProviderStatus,
     pub(super) callback: Option<(&'a Verified<'a>, &'a Notification<'a>)>,
     pub(super) confirmation: Option<Confirmation>,
+    /// When it was heard of first.
+    pub(super) heard: DateTime<Utc>,
 }
 
 impl Registrar {
@@ -101,6 +103,7 @@ impl Registrar {
                 status: &ProviderStatus::Paid,
                 callback: None,
                 confirmation: Some(paid),
+                heard: self.now(),
             };
             let applied = self.decide(case, &known, self.now(), &mut Stopwatch::start())?;
             if applied.change.is_empty() {
@@ -172,7 +175,13 @@ impl Registrar {
 
         let offered = inner.courses.offers(&case.enrollment.course);
         let rules = &inner.config.rules;
-        let checks = CheckReport::of(&case, attempt, &evidence, (offered, rules, now));
+        let checks = CheckReport::of(
+            &case,
+            attempt,
+            &evidence,
+            (offered, rules),
+            (known.heard.min(now), now),
+        );
         let decision = inner.policy.decide(&Dossier {
             enrollment: &case.enrollment,
             attempt,
@@ -305,10 +314,7 @@ impl Registrar {
 
 /// Whether nothing the provider says can change this attempt any more.
 pub(super) fn is_decided(attempt: &Attempt) -> bool {
-    attempt.payment.is_some_and(|payment| {
-        matches!(
-            payment.standing,
-            Standing::Counted | Standing::Kept | Standing::Returned
-        )
-    })
+    attempt
+        .payment
+        .is_some_and(|payment| payment.standing.is_settled())
 }

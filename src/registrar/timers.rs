@@ -210,7 +210,7 @@ impl Worker {
                 if let Some(at) = unknown {
                     return Ok(Next::At(at, None));
                 }
-                Ok(match rules.due_at(&applied.case) {
+                Ok(match rules.due_at(&applied.case, now) {
                     Some(at) if at > now => Next::At(at, None),
                     // Something keeps it from ending now: look again later.
                     Some(_) => Next::At(now + POSTPONED, None),

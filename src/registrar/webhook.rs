@@ -251,6 +251,7 @@ impl Registrar {
             status: &status,
             callback: Some((incoming.verified, notification)),
             confirmation,
+            heard: row.entry.received_at,
         };
         match self.conclude(incoming, row, (case, &known), watch).await {
             // What will never be accepted must not be lost either.

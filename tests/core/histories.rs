@@ -1,6 +1,8 @@
 //! Random histories of offers, payments on any link, transfers, refunds, disputes and decisions:
 //! what must hold after every step.
 
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use coursegate::access::{
@@ -33,6 +35,10 @@ enum Step {
         choice: usize,
     },
     Return {
+        attempt: usize,
+    },
+    /// The provider is away for days after a payment.
+    PayUnheard {
         attempt: usize,
     },
     SeeTransfer {
@@ -79,6 +85,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(offer, method, intent)| Step::Ask { offer, method, intent }),
         6 => (any::<usize>(), 0..3_usize).prop_map(|(attempt, choice)| Step::Pay { attempt, choice }),
         1 => any::<usize>().prop_map(|attempt| Step::Return { attempt }),
+        1 => any::<usize>().prop_map(|attempt| Step::PayUnheard { attempt }),
         1 => (any::<usize>(), any::<bool>())
             .prop_map(|(attempt, exact)| Step::SeeTransfer { attempt, exact }),
         3 => any::<bool>().prop_map(|past_everybody| Step::Approve { past_everybody }),
@@ -119,6 +126,20 @@ fn offers() -> [(i64, Terms); 6] {
 
 struct Run {
     world: World,
+    /// Whether it was closed, and neither a person nor the learner's own wish opened it since.
+    shut: Cell<bool>,
+    /// What money did when a person turned it down, or a bank took it back.
+    kept_back: RefCell<HashMap<Reference, Standing>>,
+}
+
+impl Step {
+    /// Whether a person decides something by it, or the school gives something.
+    fn is_decision(&self) -> bool {
+        matches!(
+            self,
+            Self::Approve { .. } | Self::SeeTransfer { .. } | Self::BringOver { .. }
+        )
+    }
 }
 
 impl Run {
@@ -128,7 +149,11 @@ impl Run {
         settings.rules.money.old_price = old_price;
         settings.rules.provisional = lends.then(|| Terms::lasting(Duration::from_secs(3 * DAY)));
         let world = World::with(Settings::new(1), settings, |builder| builder);
-        Self { world }
+        Self {
+            world,
+            shut: Cell::new(false),
+            kept_back: RefCell::default(),
+        }
     }
 
     async fn case(&self) -> Option<Case> {
@@ -161,6 +186,9 @@ impl Run {
                     _ => asked,
                 };
                 let next = world.registrar.enrol(asked).await.unwrap().next;
+                if matches!(next, NextStep::Pay { .. } | NextStep::Transfer { .. }) {
+                    self.shut.set(false);
+                }
                 self.check_answer(&next, &terms).await?;
             }
             Step::Pay { attempt, choice } => {
@@ -179,6 +207,22 @@ impl Run {
                     world.registrar.confirm(&attempt.reference).await.unwrap();
                 }
             }
+            Step::PayUnheard { attempt } => {
+                if let Some(attempt) = self.attempt(*attempt).await
+                    && let Some(link) = attempt.link
+                    && world.simulator.pay(&link.id, Choice::Card).is_some()
+                {
+                    world.simulator.set_down(true);
+                    world.deliver().await;
+                    for _ in 0..20 {
+                        world.advance(DAY / 4);
+                        world.pass().await;
+                    }
+                    world.simulator.set_down(false);
+                    // Until it is asked again.
+                    world.advance(3_600);
+                }
+            }
             Step::SeeTransfer { attempt, exact } => {
                 if let Some(attempt) = self.attempt(*attempt).await {
                     let amount = match exact {
@@ -194,13 +238,28 @@ impl Run {
                 };
                 let id = case.enrollment.id;
                 let tried = desk.approve_all(&[id], "", true).await.remove(0);
-                prop_assert_eq!(self.case().await, Some(case), "a dry run changes nothing");
+                prop_assert_eq!(
+                    self.case().await,
+                    Some(case.clone()),
+                    "a dry run changes nothing"
+                );
                 let approved = match past_everybody {
                     true => desk.approve_override(id, "").await.is_ok(),
                     false => desk.approve(id, "").await.is_ok(),
                 };
                 let foretold = !matches!(tried.outcome, BulkOutcome::Failed(_));
                 prop_assert_eq!(approved, foretold, "the dry run said {:?}", tried.outcome);
+                if approved && let Some(shown) = case.enrollment.waiting(&case.attempts) {
+                    let after = self.case().await.unwrap();
+                    let shown = after.attempt(Some(shown.reference.as_str()), None).unwrap();
+                    let standing = shown.payment.map(|payment| payment.standing);
+                    let ahead = |grant: &Grant| is_on(grant, &shown.terms);
+                    prop_assert!(
+                        standing == Some(Standing::Counted)
+                            || (standing.is_none() && after.grants.iter().any(ahead)),
+                        "another one was shown than was approved: {shown:?}"
+                    );
+                }
                 if approved {
                     prop_assert!(self.gets_in(None).await, "approved, and access is denied");
                 }
@@ -364,6 +423,45 @@ impl Run {
         Ok(())
     }
 
+    /// Nothing but a person's word, or the learner's own new wish, opens what was closed; and what
+    /// was turned down, or never counted, does not begin to count by itself.
+    fn check_closed(
+        &self,
+        before: Option<&Case>,
+        step: &Step,
+        case: &Case,
+    ) -> Result<(), TestCaseError> {
+        let status = &case.enrollment.status;
+        if step.is_decision() {
+            self.shut.set(false);
+        }
+        let approved = matches!(status, Status::Approved { .. });
+        prop_assert!(!(self.shut.get() && approved), "opened by {step:?}");
+        if matches!(status, Status::Rejected { .. } | Status::Withdrawn { .. }) {
+            self.shut.set(true);
+        }
+        let mut kept_back = self.kept_back.borrow_mut();
+        for attempt in &case.attempts {
+            let standing = attempt.payment.map(|payment| payment.standing);
+            let counts = standing == Some(Standing::Counted);
+            let known = before.and_then(|it| it.attempt(Some(attempt.reference.as_str()), None));
+            let known = known.and_then(|it| it.payment).map(|it| it.standing);
+            match (step, known) {
+                (
+                    Step::Reject | Step::Reverse { .. },
+                    Some(was @ (Standing::Held(_) | Standing::RefundDue(_))),
+                ) if standing != known => {
+                    kept_back.insert(attempt.reference.clone(), was);
+                }
+                _ if counts && step.is_decision() => drop(kept_back.remove(&attempt.reference)),
+                _ => {}
+            }
+            let was = kept_back.get(&attempt.reference);
+            prop_assert!(!(counts && was.is_some()), "{step:?} made {was:?} count");
+        }
+        Ok(())
+    }
+
     /// What holds after every step.
     async fn check(&self) -> Result<(), TestCaseError> {
         let Some(case) = self.case().await else {
@@ -447,6 +545,8 @@ impl Run {
         let inside = self.gets_in(None).await;
         prop_assert_eq!(card.action == CardAction::Open, inside, "{:?}", card);
         let waits = case.attempts.iter().any(Attempt::is_held);
+        let shown = queue.first().and_then(|it| it.waiting());
+        prop_assert!(shown.is_none_or(|it| it.payment.is_none_or(|it| !it.standing.is_settled())));
         let asks = matches!(card.action, CardAction::Pay | CardAction::Enroll)
             && card.reason != "payment_waits";
         prop_assert!(
@@ -487,7 +587,11 @@ proptest! {
         runtime.block_on(async {
             let run = Run::new(duplicate, old_price, lends);
             for step in &steps {
+                let before = run.case().await;
                 run.take(step).await?;
+                if let Some(case) = run.case().await {
+                    run.check_closed(before.as_ref(), step, &case)?;
+                }
                 run.check().await?;
             }
             Ok::<(), TestCaseError>(())

@@ -311,13 +311,13 @@ async fn held_money_that_was_taken_back_lets_the_learner_pay_again() {
         .await
         .unwrap();
     assert_eq!(status, Status::AwaitingPayment);
-    // It comes again after all: a person decides what it is for.
+    // It comes again after all, and waits for a person as it did before.
     let status = desk
         .record_reinstatement(&reference, "letter 2")
         .await
         .unwrap();
-    let late = HoldReason::LateMoney;
-    assert_eq!(status, Status::AwaitingApproval { reason: late });
+    let eft = HoldReason::InstantEft;
+    assert_eq!(status, Status::AwaitingApproval { reason: eft });
     desk.approve(enrollment, "").await.unwrap();
     assert!(world.may_enter("thandi").await);
 }

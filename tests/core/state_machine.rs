@@ -1,6 +1,8 @@
 use std::collections::HashSet;
 
-use coursegate::enrollment::{Command, CommandKind, Ruling, Status, StatusKind, render_table};
+use coursegate::enrollment::{
+    self, Command, CommandKind, Ruling, Status, StatusKind, render_table,
+};
 use coursegate::payment::{AttemptEvent, AttemptStatus, AttemptStep};
 use coursegate::reason::{ApprovalCause, HoldReason, Note, WithdrawReason};
 use proptest::prelude::*;
@@ -24,6 +26,11 @@ fn commands() -> impl Strategy<Value = Command> {
         Just(Command::Withdraw),
         Just(Command::Refund),
         Just(Command::Release),
+        Just(Command::CloseAgain(enrollment::Closed::Rejected {
+            reason: Note::new("no"),
+        })),
+        prop::sample::select(WithdrawReason::ALL)
+            .prop_map(|why| Command::CloseAgain(enrollment::Closed::Withdrawn { why })),
         Just(Command::Revoke),
         Just(Command::Reopen),
     ]
@@ -85,6 +92,13 @@ impl Model {
             Command::Release if self.held.is_some() => *self = Self::default(),
             Command::Refund => return self.closed.is_some(),
             Command::Release => return self.closed.is_some() || self.approved.is_some(),
+            Command::CloseAgain(closed) if self.held.is_some() => {
+                *self = Self::closing(match closed {
+                    enrollment::Closed::Rejected { .. } => Closed::Rejected,
+                    enrollment::Closed::Withdrawn { why } => Closed::Withdrawn(*why),
+                });
+            }
+            Command::CloseAgain(_) => {}
             // Money that waits is looked at first; what is closed stays as it is.
             Command::Revoke if self.held.is_some() || self.closed.is_some() => {}
             Command::Revoke => *self = Self::closing(Closed::Withdrawn(Revoked)),

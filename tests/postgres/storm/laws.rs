@@ -6,7 +6,7 @@ pub const FACTS: &str = "
     CREATE TABLE outside.facts AS
         SELECT id, enrollment, version, learner, course, actor, fact::jsonb AS f,
             fact::jsonb ->> 'fact' AS what, fact::jsonb ->> 'reference' AS reference,
-            fact::jsonb ->> 'grant' AS grant_id, xmin::text AS change
+            fact::jsonb ->> 'grant' AS grant_id, at, xmin::text AS change
         FROM school.records;
     CREATE INDEX ON outside.facts (reference);
     CREATE INDEX ON outside.facts (grant_id);
@@ -236,10 +236,9 @@ pub const RECORDS: &[(&str, &str)] = &[
     ),
     (
         "a grant apart that ended before it began, or before its record says",
-        "SELECT g.id::text FROM school.grants AS g JOIN school.records AS r
-             ON r.enrollment IS NULL AND r.fact::json ->> 'fact' IN ('grant_given', 'grant_taken')
-            AND r.fact::json ->> 'grant' = g.id::text
-         WHERE g.enrollment IS NULL AND CASE r.fact::json ->> 'fact'
+        "SELECT g.id::text FROM school.grants AS g
+         JOIN outside.facts AS r ON r.grant_id = g.id::text AND r.what IN ('grant_given', 'grant_taken')
+         WHERE g.enrollment IS NULL AND CASE r.what
              WHEN 'grant_given' THEN r.at < g.starts_at OR r.at > g.ended_at
              ELSE r.at <> g.ended_at OR r.at < g.starts_at END",
     ),

@@ -11,6 +11,7 @@ use crate::money::{Currency, Money};
 use crate::payment::{
     Attempt, AttemptStatus, Method, PayLink, Payment, ProofOfPayment, Purpose, Refund, Standing,
 };
+use crate::reason::HoldReason;
 
 #[derive(Serialize, Deserialize)]
 pub(in super::super) struct AttemptRow {
@@ -38,6 +39,8 @@ pub(in super::super) struct AttemptRow {
     refunds: Vec<Refund>,
     returned: i64,
     proof: Option<ProofOfPayment>,
+    doubt: Option<HoldReason>,
+    before_reversal: Option<Standing>,
     created_at: DateTime<Utc>,
 }
 
@@ -85,6 +88,8 @@ impl From<Attempt> for AttemptRow {
             refunds: from.refunds,
             returned,
             proof: from.proof,
+            doubt: from.doubt,
+            before_reversal: from.before_reversal,
             created_at: from.created_at,
         }
     }
@@ -150,6 +155,8 @@ impl TryFrom<AttemptRow> for Attempt {
             payment,
             refunds: row.refunds,
             proof: row.proof,
+            doubt: row.doubt,
+            before_reversal: row.before_reversal,
             created_at: row.created_at,
         })
     }

@@ -3,8 +3,8 @@ use serde::{Deserialize, Serialize};
 
 use super::BadRow;
 use crate::access::Terms;
-use crate::enrollment::{Enrollment, FirstApproval, Status, StatusKind, Version};
-use crate::ids::{CourseId, Email, EnrollmentId, LearnerId, Title};
+use crate::enrollment::{Closed, Enrollment, FirstApproval, Status, StatusKind, Version};
+use crate::ids::{CourseId, Email, EnrollmentId, LearnerId, Reference, Title};
 use crate::money::{Currency, Money};
 use crate::payment::Method;
 use crate::reason::{HoldReason, Note};
@@ -23,6 +23,8 @@ pub(in super::super) struct EnrollmentRow {
     status: StatusKind,
     reason: Option<String>,
     waits_for: Option<HoldReason>,
+    waits_on: Option<Reference>,
+    closed: Option<Box<Closed>>,
     first_approval: Option<Box<FirstApproval>>,
     version: u64,
     created_at: DateTime<Utc>,
@@ -52,6 +54,8 @@ impl From<Enrollment> for EnrollmentRow {
             status,
             reason,
             waits_for: from.waits_for,
+            waits_on: from.waits_on,
+            closed: from.closed,
             first_approval: from.first_approval,
             version: from.version.0,
             created_at: from.created_at,
@@ -75,6 +79,8 @@ impl TryFrom<EnrollmentRow> for Enrollment {
             terms: row.terms,
             status: status(row.status, row.reason.as_deref())?,
             waits_for: row.waits_for,
+            waits_on: row.waits_on,
+            closed: row.closed,
             first_approval: row.first_approval,
             version: Version(row.version),
             created_at: row.created_at,

@@ -84,6 +84,8 @@ CREATE TABLE coursegate.enrollments (
     status      coursegate.enrollment_status NOT NULL,
     reason      text,                     -- why it is held, approved, rejected or withdrawn
     waits_for   text,                     -- what waits for a person, whatever its status
+    waits_on    text COLLATE "C",         -- the attempt that a person would approve
+    closed      jsonb,                    -- how it was closed before the money that waits came
     first_approval jsonb,                 -- who has approved what, where two people have to
     version     bigint NOT NULL,          -- one more with every change
     created_at  timestamptz NOT NULL,
@@ -94,7 +96,10 @@ CREATE TABLE coursegate.enrollments (
         CHECK ((status IN ('awaiting_approval', 'approved', 'rejected', 'withdrawn')) = (reason IS NOT NULL)),
     CONSTRAINT what_is_held_waits
         CHECK (CASE status WHEN 'awaiting_approval' THEN waits_for IS NOT DISTINCT FROM reason
-                           WHEN 'approved' THEN true ELSE waits_for IS NULL END)
+                           WHEN 'approved' THEN true ELSE waits_for IS NULL END),
+    CONSTRAINT nothing_is_chosen_where_nothing_waits CHECK (waits_on IS NULL OR waits_for IS NOT NULL),
+    CONSTRAINT what_was_closed_is_kept_while_money_waits
+        CHECK (closed IS NULL OR status = 'awaiting_approval')
 ) WITH (fillfactor = 80);                 -- room for the next version on the same page
 CREATE INDEX enrollments_by_email ON coursegate.enrollments (email, id);
 CREATE INDEX enrollments_by_day ON coursegate.enrollments (created_at);
@@ -133,6 +138,8 @@ CREATE TABLE coursegate.attempts (
     refunds       jsonb NOT NULL DEFAULT '[]',    -- what went back of it, and what was asked back
     returned      bigint NOT NULL DEFAULT 0,      -- how much of it went back
     proof         text,                           -- what the learner shows for a transfer
+    doubt         text,                           -- why a person is asked about unproven money
+    before_reversal jsonb,                        -- what the money did before a bank took it back
     method        text NOT NULL GENERATED ALWAYS AS (coalesce(paid_method, declared)) STORED,
     created_at    timestamptz NOT NULL,
     CONSTRAINT attempts_are_numbered UNIQUE (enrollment, number),
@@ -588,7 +595,8 @@ BEGIN
             UPDATE coursegate.enrollments AS old SET
                 email = e.email, title = e.title, price = e.price, currency = e.currency,
                 declared = e.declared, terms = e.terms, status = e.status, reason = e.reason,
-                waits_for = e.waits_for, first_approval = e.first_approval, version = e.version, updated_at = e.updated_at,
+                waits_for = e.waits_for, waits_on = e.waits_on, closed = e.closed,
+                first_approval = e.first_approval, version = e.version, updated_at = e.updated_at,
                 approved_at = CASE WHEN e.status = 'approved' AND old.status <> 'approved'
                               THEN e.updated_at ELSE old.approved_at END
                 WHERE id = e.id AND version = expected;
@@ -631,7 +639,8 @@ BEGIN
             link = a.link, link_url = a.link_url, status = a.status, paid_at = a.paid_at, paid_amount = a.paid_amount,
             paid_currency = a.paid_currency, paid_method = a.paid_method, grade = a.grade,
             standing = a.standing, held_reason = a.held_reason, refunds = a.refunds,
-            returned = a.returned, proof = a.proof
+            returned = a.returned, proof = a.proof, doubt = a.doubt,
+            before_reversal = a.before_reversal
             FROM coursegate.listed(NULL::coursegate.attempts, change -> 'attempts') AS a
             WHERE old.reference = a.reference AND old.enrollment = a.enrollment;
         GET DIAGNOSTICS changed = ROW_COUNT;
@@ -640,14 +649,14 @@ BEGIN
                 (reference, enrollment, number, learner, course, amount, currency, title, terms, purpose, renews,
                  declared, link, link_url,
                  status, paid_at, paid_amount, paid_currency, paid_method, grade, standing, held_reason,
-                 refunds, returned, proof, created_at)
+                 refunds, returned, proof, doubt, before_reversal, created_at)
                 SELECT a.reference, a.enrollment,
                        (SELECT count(*) FROM coursegate.attempts AS b WHERE b.enrollment = a.enrollment)
                            + row_number() OVER (),
                        a.learner, a.course, a.amount, a.currency, a.title, a.terms, a.purpose, a.renews,
                        a.declared, a.link, a.link_url,
                        a.status, a.paid_at, a.paid_amount, a.paid_currency, a.paid_method, a.grade,
-                       a.standing, a.held_reason, a.refunds, a.returned, a.proof, a.created_at
+                       a.standing, a.held_reason, a.refunds, a.returned, a.proof, a.doubt, a.before_reversal, a.created_at
                 FROM coursegate.listed(NULL::coursegate.attempts, change -> 'attempts') AS a
                 WHERE NOT EXISTS (SELECT FROM coursegate.attempts AS b
                                   WHERE b.reference = a.reference AND b.enrollment = a.enrollment)
