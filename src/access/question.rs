@@ -1,4 +1,4 @@
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::context::{Context, Visitor};
@@ -212,6 +212,10 @@ fn goes_on(grants: &[Grant], grant: &Grant, now: DateTime<Utc>) -> Option<Cover>
     cover(grants, same, &terms, now)
 }
 
+/// How far the clocks of two instances may be apart, though each is set right by the store's: who
+/// was let in by one of them is not turned away by the other.
+const CLOCKS_APART: TimeDelta = TimeDelta::seconds(2);
+
 fn alive(grant: &Grant, now: DateTime<Utc>) -> Result<(), DenyReason> {
     match (grant.state, grant.expires_at) {
         (
@@ -224,9 +228,11 @@ fn alive(grant: &Grant, now: DateTime<Utc>) -> Result<(), DenyReason> {
         (GrantState::Ended { why, .. }, _) => Err(DenyReason::Ended { why }),
         (GrantState::Suspended { why, .. }, _) => Err(DenyReason::Suspended { why }),
         (GrantState::Live, Some(at)) if at <= now => Err(DenyReason::Expired { at }),
-        (GrantState::Live, _) if now < grant.starts_at => Err(DenyReason::NotStarted {
-            at: grant.starts_at,
-        }),
+        (GrantState::Live, _) if now + CLOCKS_APART < grant.starts_at => {
+            Err(DenyReason::NotStarted {
+                at: grant.starts_at,
+            })
+        }
         (GrantState::Live, _) => Ok(()),
     }
 }

@@ -208,8 +208,9 @@ impl Draft<'_> {
         }
     }
 
-    /// The payment to count when a person approves: held rather than to be given back, for what
-    /// is asked today rather than for less, the least grave, the oldest.
+    /// The payment to count when a person approves: held rather than to be given back, one that gives
+    /// something rather than what there is already, for what is asked today rather than for less,
+    /// the least grave, the oldest.
     pub(super) fn held_money(&self) -> Option<usize> {
         self.least_grave(Attempt::holds_money)
     }
@@ -265,10 +266,11 @@ impl Draft<'_> {
     fn least_grave(&self, fits: impl Fn(&Attempt) -> bool) -> Option<usize> {
         let asked = &self.case.enrollment.terms;
         let rank = |(at, attempt): (usize, &Attempt)| {
+            let idle = self.case.covering(attempt, self.now).is_some();
             let less = !attempt.terms.is_at_least(asked);
             match attempt.payment?.standing {
-                Standing::Held(reason) => Some((false, less, reason, at)),
-                Standing::RefundDue(reason) => Some((true, less, reason, at)),
+                Standing::Held(reason) => Some((false, idle, less, reason, at)),
+                Standing::RefundDue(reason) => Some((true, idle, less, reason, at)),
                 Standing::Counted | Standing::Kept | Standing::Returned => None,
             }
         };

@@ -432,7 +432,9 @@ impl Run {
         case: &Case,
     ) -> Result<(), TestCaseError> {
         let status = &case.enrollment.status;
-        if step.is_decision() {
+        let was_closed = before.is_some_and(|it| !it.enrollment.status.is_open());
+        let wished = matches!(step, Step::Ask { .. }) && was_closed && status.is_open();
+        if step.is_decision() || wished {
             self.shut.set(false);
         }
         let approved = matches!(status, Status::Approved { .. });

@@ -1,13 +1,15 @@
 -- A school with :rows enrollments, one every 30 seconds: four of five are paid, one of a
 -- hundred waits for approval. Run with coursegate. and :rows replaced.
 INSERT INTO coursegate.enrollments
+    (id, learner, email, course, title, price, currency, declared, terms, status, reason, waits_for, version,
+     created_at, updated_at, approved_at)
 SELECT ('019c0000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'learner-' || n,
        'learner-' || n || '@school.example', 'course-' || n % 200, 'Course ' || n % 200, 49900, 'ZAR',
        CASE WHEN n % 100 = 7 THEN 'bank_transfer' ELSE 'card' END,
        '{"level":"full","kinds":["full"],"seconds":null,"restrictions":[]}',
        CASE WHEN n % 100 = 7 THEN 'awaiting_approval' WHEN n % 5 = 0 THEN 'awaiting_payment' ELSE 'approved' END,
        CASE WHEN n % 100 = 7 THEN 'bank_transfer' WHEN n % 5 = 0 THEN NULL ELSE 'automatic_card_payment' END,
-       CASE WHEN n % 100 = 7 THEN 'bank_transfer' END, NULL, 2, begun, begun, CASE WHEN n % 100 = 7 OR n % 5 = 0 THEN NULL ELSE begun + interval '40 s' END
+       CASE WHEN n % 100 = 7 THEN 'bank_transfer' END, 2, begun, begun, CASE WHEN n % 100 = 7 OR n % 5 = 0 THEN NULL ELSE begun + interval '40 s' END
 FROM generate_series(1, :rows) AS n, LATERAL (SELECT timestamptz '2025-01-01 00:00Z' + n * interval '30 s' AS begun) AS t;
 
 INSERT INTO coursegate.attempts
