@@ -55,7 +55,7 @@ pub(super) async fn a_delivery_is_decided_as_it_was_found<S: Store + Records>(
             store.commit(decide(&was, to)).await? == Committed::Done,
             "{was:?} does not become {to:?}"
         );
-        passed.push(std::mem::replace(&mut was, Some(to.clone())));
+        passed.push(was.replace(to.clone()));
         for old in &passed {
             let late = store.commit(decide(old, to)).await?;
             let right = match to.is_settled() {
@@ -206,7 +206,8 @@ pub(super) async fn a_grant_apart_is_given_once_and_ends_once<S: Store + Records
     let records = queued(store, WorkKind::Outbox).await?.len();
     ensure!(records == 2, "{records} records of a grant");
     let due = queued(store, WorkKind::Timers(TimerKind::Grant)).await?;
-    let timer = |work: &Work| matches!(work, Work::Timer(timer) if timer.key == TimerKey::Grant(grant.id));
+    let timer =
+        |work: &Work| matches!(work, Work::Timer(timer) if timer.key == TimerKey::Grant(grant.id));
     ensure!(!due.iter().any(timer), "what has ended ends once more");
     // Beside an enrollment too.
     let Applied { change, case, .. } = open("learner", "REF-1", Method::Card)?;

@@ -270,11 +270,7 @@ impl Registrar {
     }
 
     /// What the provider says of an attempt that a delivery says is paid.
-    async fn ask_about(
-        &self,
-        attempt: &Attempt,
-        case: &Case,
-    ) -> Result<Confirmation, Unsettled> {
+    async fn ask_about(&self, attempt: &Attempt, case: &Case) -> Result<Confirmation, Unsettled> {
         match self.ask(attempt, Caller::Callback).await {
             Ok(Some(answer)) if answer.status == ProviderStatus::Paid => Ok(answer),
             Ok(_) => Err(Unsettled::Unpaid),
