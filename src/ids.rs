@@ -279,6 +279,15 @@ macro_rules! uuid_id {
             pub fn as_uuid(&self) -> Uuid {
                 self.0
             }
+
+            /// The millisecond in which it was made, by the clock of whoever made it; `None` when
+            /// that was no [`IdRun`].
+            #[allow(dead_code, reason = "only some of these are asked")]
+            pub(crate) fn made_at(&self) -> Option<DateTime<Utc>> {
+                let millis = u64::try_from(self.0.as_u128() >> 80).ok()?;
+                let is_dated = self.0.get_version_num() == 7;
+                DateTime::from_timestamp_millis(i64::try_from(millis).ok()?).filter(|_| is_dated)
+            }
         }
 
         impl fmt::Display for $name {

@@ -11,7 +11,7 @@ use actix_web::dev::Extensions;
 /// the kernel has such a limit (`TCP_USER_TIMEOUT`). Elsewhere nothing here helps: put a proxy in
 /// front, which buffers answers. In either case a client that takes a byte now and then is served for as
 /// long as it likes, and 1,024 of those hold all places; that too is for the proxy.
-pub fn limit_writes(connection: &dyn Any, _: &mut Extensions) {
+pub(crate) fn limit_writes(connection: &dyn Any, _: &mut Extensions) {
     #[cfg(target_os = "linux")]
     if let Some(stream) = connection.downcast_ref::<actix_web::rt::net::TcpStream>() {
         // Whom it cannot be set for is served all the same.

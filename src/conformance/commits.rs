@@ -126,12 +126,13 @@ pub(super) async fn a_stale_version_writes_nothing<S: Store + Records>(store: &S
 }
 
 pub(super) async fn a_settled_delivery_is_a_duplicate<S: Store + Records>(store: &S) -> Checked {
-    let waiting = delivery("key", InboxState::Waiting { next_at: start() });
+    let waits = InboxState::Waiting { next_at: start() };
+    let waiting = delivery("key", waits.clone());
     ensure!(
         store.commit(Change::inbox_only(waiting, None)).await? == Committed::Done,
         "a waiting row is refused"
     );
-    let settled = Change::inbox_only(delivery("key", SETTLED), None);
+    let settled = Change::inbox_only(delivery("key", SETTLED), None).inbox_was(Some(waits));
     ensure!(
         store.commit(settled.clone()).await? == Committed::Done,
         "a waiting row cannot be settled"

@@ -17,6 +17,7 @@ mod fields;
 mod lists;
 mod notices;
 mod offers;
+mod once;
 mod personal;
 mod queues;
 mod reads;
@@ -57,6 +58,10 @@ use notices::{notices_are_claimed_by_themselves, notices_are_listed_and_read};
 use offers::{
     a_grant_stays_its_learners, a_payment_is_brought_over, each_attempt_keeps_its_offer,
     grants_of_every_source,
+};
+use once::{
+    a_change_is_committed_once, a_delivery_is_decided_as_it_was_found,
+    a_grant_apart_is_given_once_and_ends_once,
 };
 use personal::{
     a_learner_is_erased_and_the_chain_holds, an_erasure_empties_its_own_records_only,
@@ -114,6 +119,9 @@ where
         one_enrollment_per_learner_and_course,
         a_stale_version_writes_nothing,
         a_settled_delivery_is_a_duplicate,
+        a_delivery_is_decided_as_it_was_found,
+        a_change_is_committed_once,
+        a_grant_apart_is_given_once_and_ends_once,
         a_reference_belongs_to_one_enrollment,
         one_grant_per_payment,
         grants_apart_from_enrollments,

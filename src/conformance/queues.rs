@@ -108,7 +108,9 @@ pub(super) async fn the_inbox_is_leased<S: Store + Records>(store: &S) -> Checke
             next_at: start() + second * 32,
         },
     );
-    store.commit(Change::inbox_only(again, None)).await?;
+    let was = InboxState::Waiting { next_at: start() };
+    let again = Change::inbox_only(again, None).inbox_was(Some(was));
+    store.commit(again).await?;
     ensure!(
         keys(&inbox(start() + second * 33).await?) == ["due"],
         "a commit does not end the lease"

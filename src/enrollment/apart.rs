@@ -1,4 +1,6 @@
-//! Grants apart from any enrollment, of a learner who has one in the course.
+//! Grants apart from any enrollment.
+
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::case::Case;
 use super::change::Change;
@@ -21,6 +23,7 @@ impl Case {
         fact: Fact,
         step: &Step<'_>,
     ) -> Result<Applied, CaseError> {
+        let step = &step.not_before(&grant);
         let mut draft = self.draft(step);
         // It is none of the enrollment's own: an erasure finds its records by the grant.
         draft.record(fact).enrollment = None;
@@ -32,6 +35,7 @@ impl Case {
 
 impl Draft<'_> {
     fn set_grant(&mut self, grant: Grant) {
+        let grant = changed_at(grant, self.now());
         self.timers.push(timer(&grant));
         let grants = &mut self.case.grants;
         let at = match grants.iter().position(|known| known.id == grant.id) {
@@ -51,8 +55,10 @@ impl Draft<'_> {
 impl Change {
     /// What became of a grant apart from any enrollment, of a learner who has none in the course.
     pub fn apart(grant: Grant, fact: Fact, step: &Step<'_>) -> Self {
-        let id = IdRun::new(step.now).record();
-        let record = Record::new(id, fact, step.who.clone(), step.source, step.now);
+        let now = step.not_before(&grant).now;
+        let grant = changed_at(grant, now);
+        let id = IdRun::new(now).record();
+        let record = Record::new(id, fact, step.who.clone(), step.source, now);
         let mut record = record.about(grant.learner.clone(), grant.course.clone());
         record.note.clone_from(step.note);
         let mut change = Self::records_only(vec![record]);
@@ -61,6 +67,32 @@ impl Change {
         change.publish = true;
         change
     }
+}
+
+impl Step<'_> {
+    /// The same step, not before a grant was given: the clock of the instance that gave it may be
+    /// ahead of this one's.
+    fn not_before(&self, grant: &Grant) -> Self {
+        let given = grant.id.made_at().map(|millisecond| {
+            let within = millisecond..millisecond + TimeDelta::milliseconds(1);
+            match within.contains(&grant.starts_at) {
+                true => grant.starts_at,
+                false => millisecond,
+            }
+        });
+        Self {
+            now: given.map_or(self.now, |given| self.now.max(given)),
+            ..*self
+        }
+    }
+}
+
+/// A grant that ends does so at the time of the step.
+fn changed_at(mut grant: Grant, now: DateTime<Utc>) -> Grant {
+    if let GrantState::Ended { at, .. } = &mut grant.state {
+        *at = now;
+    }
+    grant
 }
 
 fn timer(grant: &Grant) -> Timer {

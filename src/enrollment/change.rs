@@ -22,13 +22,16 @@ use crate::webhook::{DeliveryKey, StoredBody};
 pub struct Change {
     /// The inbox row.
     pub inbox: Option<InboxEntry>,
+    /// How far the inbox row was when the decision was made; `None` when there was none.
+    pub inbox_was: Option<InboxState>,
     /// The enrollment as it is after the change, if it changed.
     pub enrollment: Option<Enrollment>,
     /// The version the decision was made on; `None` when the enrollment is new.
     pub expected: Option<Version>,
     /// Attempts as they are after the change: new ones and changed ones.
     pub attempts: Vec<Attempt>,
-    /// Grants as they are after the change: new ones and changed ones.
+    /// Grants as they are after the change: new ones and changed ones. One apart from any
+    /// enrollment is given once and ends once.
     pub grants: Vec<Grant>,
     /// Timers that are set or stopped.
     pub timers: Vec<Timer>,
@@ -52,13 +55,20 @@ pub struct Change {
 }
 
 impl Change {
-    /// A change that writes one inbox row and perhaps a record about it.
+    /// A change that writes one inbox row, a new one, and perhaps a record about it.
     pub fn inbox_only(entry: InboxEntry, record: Option<Record>) -> Self {
         Self {
             inbox: Some(entry),
             records: record.into_iter().collect(),
             ..Self::default()
         }
+    }
+
+    /// The same for an inbox row that was this far when the decision was made.
+    #[must_use]
+    pub fn inbox_was(mut self, was: Option<InboxState>) -> Self {
+        self.inbox_was = was;
+        self
     }
 
     /// A change that writes records only.

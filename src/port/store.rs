@@ -149,8 +149,8 @@ pub struct Shared {
 pub enum Committed {
     /// Everything is durable.
     Done,
-    /// Nothing was written: the enrollment moved on, exists already, or a reference is
-    /// taken. Read again and decide again.
+    /// Nothing was written: the enrollment, the delivery or the grant moved on or exists
+    /// already, or a reference is taken. Read again and decide again.
     Conflict,
     /// Nothing was written: this delivery is settled already.
     Duplicate,
@@ -241,6 +241,13 @@ pub enum Settlement {
 ///   already. One reference belongs to one enrollment; one payment to one grant;
 ///   records are only ever added. A grant whose key another grant has, or that would become
 ///   another learner's or course's, is a [`Committed::Conflict`].
+/// - An inbox row that is not as far as [`Change::inbox_was`] says (without it: that is there), is
+///   a [`Committed::Conflict`]; of those who found the same one writes.
+/// - A grant apart from any enrollment is given once and ends once: one that lives must be new, and
+///   one that has ended must not have ended in the store; else [`Committed::Conflict`]. An erasure
+///   may name it anew.
+/// - A change that is committed already, by the id of its first record, is [`Committed::Done`], and
+///   written no second time: whoever lost the answer may commit it again.
 /// - Committing an attempt makes the parked deliveries that name its reference or
 ///   its pay link due at once.
 /// - [`claim`](Self::claim) hands each piece of work to one caller at a time, until its

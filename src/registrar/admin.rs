@@ -264,21 +264,25 @@ impl Admin<'_> {
         self.allow(Permission::Replay, None).await?;
         self.registrar
             .within(async {
-                let found = self.registrar.inner.records.delivery(delivery).await?;
-                let mut entry = found
-                    .filter(|entry| !entry.state.is_settled())
-                    .ok_or(Error::NotFound("unsettled delivery"))?;
-                let now = self.registrar.now();
-                entry.state = InboxState::Waiting { next_at: now };
-                entry.tries = 0;
-                let fact = Fact::DeliveryReplayed {
-                    key: delivery.clone(),
-                };
-                let record = self.record(fact, now);
-                self.registrar
-                    .commit(Change::inbox_only(entry, Some(record)))
-                    .await?;
-                Ok(())
+                for _ in 0..ROUNDS {
+                    let found = self.registrar.inner.records.delivery(delivery).await?;
+                    let mut entry = found
+                        .filter(|entry| !entry.state.is_settled())
+                        .ok_or(Error::NotFound("unsettled delivery"))?;
+                    let now = self.registrar.now();
+                    let due = InboxState::Waiting { next_at: now };
+                    let was = std::mem::replace(&mut entry.state, due);
+                    entry.tries = 0;
+                    let fact = Fact::DeliveryReplayed {
+                        key: delivery.clone(),
+                    };
+                    let record = self.record(fact, now);
+                    let change = Change::inbox_only(entry, Some(record)).inbox_was(Some(was));
+                    if self.registrar.commit(change).await? == Committed::Done {
+                        return Ok(());
+                    }
+                }
+                Err(Error::Contended)
             })
             .await
     }

@@ -51,9 +51,9 @@ impl Admin<'_> {
         let registrar = self.registrar;
         registrar
             .within(async {
+                // It begins when it is given, however many races are lost.
+                let step = registrar.step(self.who(), Source::AdminApproval, &note, now);
                 for _ in 0..ROUNDS {
-                    let now = registrar.now();
-                    let step = registrar.step(self.who(), Source::AdminApproval, &note, now);
                     let set = registrar.set_apart(grant.clone(), fact.clone(), &step);
                     if set.await? == Committed::Done {
                         return Ok(grant);

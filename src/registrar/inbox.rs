@@ -5,29 +5,18 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::incoming::{Incoming, Row};
 use super::receipt::{Outcome, Receipt, Stopwatch};
 use super::{Error, Registrar};
 use crate::enrollment::{Case, Change, InboxEntry, InboxOutcome, InboxState};
-use crate::evidence::SignedBy;
 use crate::ids::IdRun;
-use crate::payment::Attempt;
-use crate::port::{Committed, GatewayError, KnownDelivery};
-use crate::reason::{Note, has_card_number};
+use crate::port::{Committed, GatewayError};
+use crate::reason::Note;
 use crate::record::{Actor, Fact, Record, Source};
-use crate::webhook::{BodyError, BodyKeys, DeliveryKey, Notification, StoredBody, Verified};
+use crate::webhook::BodyError;
 
 /// For how long a delivery waits for a provider that is not asked, before that counts as tries.
 const NOT_ASKED: chrono::Duration = chrono::Duration::days(3);
-
-/// A delivery on its way through the pipeline.
-pub(super) struct Incoming<'d> {
-    pub(super) verified: &'d Verified<'d>,
-    pub(super) notification: &'d Notification<'d>,
-    pub(super) key: DeliveryKey,
-    /// As it waited in the inbox: the worker's tries count, the sender's do not.
-    pub(super) kept: Option<&'d InboxEntry>,
-    pub(super) now: DateTime<Utc>,
-}
 
 /// Why a delivery cannot be settled now.
 pub(super) enum Unsettled {
@@ -74,110 +63,107 @@ impl Registrar {
     pub(super) async fn settle_not_final(
         &self,
         incoming: &Incoming<'_>,
-        mut entry: InboxEntry,
+        mut row: Row,
         case: &Case,
         watch: &mut Stopwatch,
-    ) -> Result<Receipt, Error> {
-        entry.state = InboxState::Settled {
+    ) -> Result<Option<Receipt>, Error> {
+        row.entry.state = InboxState::Settled {
             outcome: InboxOutcome::NotFinal,
         };
-        self.keep(incoming, entry, None, Outcome::NotFinal, Some(case), watch)
-            .await
+        let kept = self.keep(row, None, watch).await?;
+        Ok(incoming.kept(kept, Outcome::NotFinal, Some(case)))
     }
 
+    /// Keeps a delivery that names no payment which is known; `None` when the race was lost.
     pub(super) async fn park(
         &self,
         incoming: &Incoming<'_>,
-        mut entry: InboxEntry,
-        known: Option<&KnownDelivery>,
+        mut row: Row,
         watch: &mut Stopwatch,
-    ) -> Result<Receipt, Error> {
+    ) -> Result<Option<Receipt>, Error> {
+        if let Some(outcome) = incoming.adds_nothing(&row) {
+            return Ok(Some(incoming.receipt(outcome, None)));
+        }
         let now = incoming.now;
-        let alert_at = entry.received_at + self.inner.config.parked_alert;
-        let mut next_at = self.next_try(entry.tries, now);
+        let alert_at = row.entry.received_at + self.inner.config.parked_alert;
+        let mut next_at = self.next_try(row.entry.tries, now);
         if now < alert_at {
             next_at = next_at.min(alert_at);
         }
-        entry.state = InboxState::Parked { next_at };
+        row.entry.state = InboxState::Parked { next_at };
+        let key = incoming.key.clone();
         // No try before this one was due later than the alert, so it is told once.
-        let was_due = known.and_then(|known| known.state.due_at());
-        if was_due.is_some_and(|due| due <= alert_at) && alert_at <= now && incoming.kept.is_some()
-        {
-            tracing::error!("a webhook still names no payment that is known; somebody has to look");
-            let fact = Fact::DeliveryOverdue {
-                key: incoming.key.clone(),
-            };
-            let record = Some(system_record(fact, now));
-            return self
-                .keep(incoming, entry, record, Outcome::Parked, None, watch)
-                .await;
-        }
+        let was_due = row.was.as_ref().and_then(|was| was.state.due_at());
+        let is_overdue = was_due.is_some_and(|due| due <= alert_at) && alert_at <= now;
         // It stays parked for as long as it takes: money nobody can match is never dropped.
-        let record = known.is_none().then(|| {
-            tracing::warn!("a webhook names no payment that is known; it is parked");
-            system_record(
-                Fact::DeliveryParked {
-                    key: incoming.key.clone(),
-                },
-                incoming.now,
-            )
-        });
-        self.keep(incoming, entry, record, Outcome::Parked, None, watch)
-            .await
+        let fact = if is_overdue && incoming.kept.is_some() {
+            tracing::error!("a webhook still names no payment that is known; somebody has to look");
+            Some(Fact::DeliveryOverdue { key })
+        } else {
+            row.was
+                .is_none()
+                .then_some(Fact::DeliveryParked { key })
+                .inspect(|_| {
+                    tracing::warn!("a webhook names no payment that is known; it is parked");
+                })
+        };
+        let record = fact.map(|fact| system_record(fact, now));
+        let kept = self.keep(row, record, watch).await?;
+        Ok(incoming.kept(kept, Outcome::Parked, None))
     }
 
+    /// Keeps a delivery that cannot be settled now, or gives it up; `None` when the race was lost.
     pub(super) async fn wait(
         &self,
         incoming: &Incoming<'_>,
-        mut entry: InboxEntry,
-        case: Option<&Case>,
-        why: &Unsettled,
+        mut row: Row,
+        (case, why): (Option<&Case>, &Unsettled),
         watch: &mut Stopwatch,
-    ) -> Result<Receipt, Error> {
-        if let Some(next_at) = self.not_asked(&entry, why, incoming.now) {
-            entry.tries = entry
-                .tries
-                .saturating_sub(u32::from(incoming.kept.is_some()));
-            entry.state = InboxState::Waiting { next_at };
-            return self
-                .keep(incoming, entry, None, Outcome::Waiting, case, watch)
-                .await;
+    ) -> Result<Option<Receipt>, Error> {
+        let adds_nothing = incoming.adds_nothing(&row);
+        // What was parked is known to be about an enrollment now.
+        if let Some(outcome) = adds_nothing.filter(|outcome| *outcome != Outcome::Parked) {
+            return Ok(Some(incoming.receipt(outcome, case)));
         }
-        if entry.tries >= self.inner.config.retry_limit {
-            let cause = why.cause();
-            entry.state = InboxState::Dead {
-                cause: cause.clone(),
-            };
-            let record = system_record(
-                Fact::DeliveryDead {
-                    key: incoming.key.clone(),
-                    cause: cause.clone(),
-                },
-                incoming.now,
-            );
+        let entry = &mut row.entry;
+        let not_asked = self.not_asked(entry, why, incoming.now);
+        if not_asked.is_some() {
+            let counted = u32::from(incoming.kept.is_some());
+            entry.tries = entry.tries.saturating_sub(counted);
+        } else if entry.tries >= self.inner.config.retry_limit {
+            return self.give_up(incoming, row, (case, why), watch).await;
+        }
+        let next_at = not_asked.unwrap_or_else(|| self.next_try(entry.tries, incoming.now));
+        entry.state = InboxState::Waiting { next_at };
+        let kept = self.keep(row, None, watch).await?;
+        Ok(incoming.kept(kept, Outcome::Waiting, case))
+    }
+
+    async fn give_up(
+        &self,
+        incoming: &Incoming<'_>,
+        mut row: Row,
+        (case, why): (Option<&Case>, &Unsettled),
+        watch: &mut Stopwatch,
+    ) -> Result<Option<Receipt>, Error> {
+        let cause = why.cause();
+        row.entry.state = InboxState::Dead {
+            cause: cause.clone(),
+        };
+        let mut change = match case {
+            Some(case) => self.hand_over(incoming, case, (&cause, row.entry.received_at))?,
+            None => Change::default(),
+        };
+        let key = incoming.key.clone();
+        let fact = Fact::DeliveryDead { key, cause };
+        change.records.push(system_record(fact, incoming.now));
+        let committed = self.commit_timed(publishing(row.in_change(change)), watch);
+        let committed = committed.await?;
+        if committed == Committed::Done {
             let enrollment = case.map(|case| tracing::field::display(case.enrollment.id));
             tracing::error!(enrollment, "a payment is given up on; it needs a person");
-            let mut change = match case {
-                Some(case) => self.hand_over(incoming, case, (&cause, entry.received_at))?,
-                None => Change::default(),
-            };
-            change.inbox = Some(entry);
-            change.records.push(record);
-            return match self.commit_timed(publishing(change), watch).await? {
-                Committed::Done => Ok(incoming.receipt(Outcome::Dead, case)),
-                Committed::Duplicate => {
-                    let outcome = Outcome::Duplicate(InboxOutcome::NoEffect);
-                    Ok(incoming.receipt(outcome, case))
-                }
-                // The enrollment moved on: its lease ends, and it is tried once more.
-                Committed::Conflict => Ok(incoming.receipt(Outcome::Waiting, case)),
-            };
         }
-        entry.state = InboxState::Waiting {
-            next_at: self.next_try(entry.tries, incoming.now),
-        };
-        self.keep(incoming, entry, None, Outcome::Waiting, case, watch)
-            .await
+        Ok(incoming.kept(committed, Outcome::Dead, case))
     }
 
     /// When to go on with a delivery for which the provider was not even asked, since it is left
@@ -220,43 +206,26 @@ impl Registrar {
         Ok(case.clone().unconfirmed(&reference, heard, &step)?.change)
     }
 
-    /// Every race was lost, or the store refuses the change: keep the delivery for the worker.
-    pub(super) async fn give_way(
-        &self,
-        incoming: &Incoming<'_>,
-        known: Option<&KnownDelivery>,
-        why: &Unsettled,
-        watch: &mut Stopwatch,
-    ) -> Result<Receipt, Error> {
-        let entry = incoming.entry(&self.inner.config.body_keys, known, None)?;
-        self.wait(incoming, entry, None, why, watch).await
-    }
-
     /// Commits the inbox row alone.
     async fn keep(
         &self,
-        incoming: &Incoming<'_>,
-        entry: InboxEntry,
+        row: Row,
         record: Option<Record>,
-        outcome: Outcome,
-        case: Option<&Case>,
         watch: &mut Stopwatch,
-    ) -> Result<Receipt, Error> {
-        let change = publishing(Change::inbox_only(entry, record));
-        let committed = self.commit_timed(change, watch).await?;
-        let outcome = match committed {
-            Committed::Done | Committed::Conflict => outcome,
-            Committed::Duplicate => Outcome::Duplicate(InboxOutcome::NoEffect),
-        };
-        Ok(incoming.receipt(outcome, case))
+    ) -> Result<Committed, Error> {
+        let records = record.into_iter().collect();
+        let change = row.in_change(Change::records_only(records));
+        self.commit_timed(publishing(change), watch).await
     }
 
     /// A delivery that is kept under another key now is settled under this one.
     pub(super) async fn follow(&self, mut entry: InboxEntry) -> Result<(), Error> {
-        entry.state = InboxState::Settled {
+        let settled = InboxState::Settled {
             outcome: InboxOutcome::NoEffect,
         };
-        self.commit(Change::inbox_only(entry, None)).await.map(drop)
+        let was = std::mem::replace(&mut entry.state, settled);
+        let change = Change::inbox_only(entry, None).inbox_was(Some(was));
+        self.commit(change).await.map(drop)
     }
 
     /// A delivery whose stored body cannot be read: tried again, and given up on in the end.
@@ -266,6 +235,7 @@ impl Registrar {
         why: &BodyError,
     ) -> Result<(), Error> {
         let now = self.now();
+        let was = Some(entry.state.clone());
         entry.tries += 1;
         let mut record = None;
         if entry.tries >= self.inner.config.retry_limit {
@@ -282,7 +252,7 @@ impl Registrar {
             };
         }
         tracing::error!(error = %why, "the body of a delivery cannot be read");
-        let change = publishing(Change::inbox_only(entry, record));
+        let change = publishing(Change::inbox_only(entry, record).inbox_was(was));
         self.commit(change).await.map(drop)
     }
 
@@ -299,89 +269,10 @@ impl Registrar {
     }
 }
 
-impl Incoming<'_> {
-    pub(super) fn entry(
-        &self,
-        keys: &BodyKeys,
-        known: Option<&KnownDelivery>,
-        case: Option<&Case>,
-    ) -> Result<InboxEntry, BodyError> {
-        let received_at = known.map_or(self.now, |known| known.received_at);
-        let verified = self.verified;
-        let mut entry = InboxEntry::new(
-            self.key.clone(),
-            received_at,
-            verified.path(),
-            stored_body(keys, &self.key, verified, self.kept)?,
-            signed_by(verified),
-        );
-        // Most deliveries name what the case has names for already.
-        let attempt = case.and_then(|case| case.attempt(self.notification.reference_text(), None));
-        let same_link = |attempt: &&Attempt| {
-            let link = attempt.link.as_ref().map(|link| link.id.as_str());
-            link == self.notification.pay_link_text()
-        };
-        (entry.reference, entry.pay_link) = match attempt.filter(same_link) {
-            Some(attempt) => (
-                Some(attempt.reference.clone()),
-                attempt.link.as_ref().map(|link| link.id.clone()),
-            ),
-            // What could be a card number is in the body alone.
-            None => (
-                self.notification
-                    .reference()
-                    .filter(|reference| !has_card_number(reference.as_str())),
-                self.notification
-                    .pay_link()
-                    .filter(|link| !has_card_number(link.as_str())),
-            ),
-        };
-        entry.tries = match known {
-            // A replay starts over.
-            None
-            | Some(KnownDelivery {
-                state: InboxState::Dead { .. },
-                ..
-            }) => 0,
-            Some(known) => known.tries,
-        } + u32::from(self.kept.is_some());
-        Ok(entry)
-    }
-
-    pub(super) fn receipt(&self, outcome: Outcome, case: Option<&Case>) -> Receipt {
-        Receipt {
-            delivery: Some(self.key.clone()),
-            enrollment: case.map(|case| case.enrollment.id),
-            status: case.map(|case| case.enrollment.status.clone()),
-            ..Receipt::new(outcome)
-        }
-    }
-}
-
 /// Up to half a minute, at random: what waits for the same does not come back all at once.
 pub(super) fn spread() -> Duration {
     let [spread, ..] = *Uuid::new_v4().as_bytes();
     Duration::from_millis(1000 + u64::from(spread) * 100)
-}
-
-/// The body of a delivery, ready to be stored: as it is stored already, if it is.
-pub(super) fn stored_body(
-    keys: &BodyKeys,
-    key: &DeliveryKey,
-    verified: &Verified<'_>,
-    kept: Option<&InboxEntry>,
-) -> Result<StoredBody, BodyError> {
-    match kept.filter(|entry| entry.key == *key) {
-        Some(entry) => Ok(entry.body.clone()),
-        None => keys.seal(key, verified.body()),
-    }
-}
-
-pub(super) fn signed_by(verified: &Verified<'_>) -> SignedBy {
-    SignedBy {
-        key: verified.key().clone(),
-        form: verified.form(),
-    }
 }
 
 pub(super) fn system_record(fact: Fact, now: DateTime<Utc>) -> Record {

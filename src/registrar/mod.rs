@@ -32,6 +32,7 @@ mod explanation;
 mod grants;
 mod health;
 mod inbox;
+mod incoming;
 mod key_use;
 mod link;
 mod looks;

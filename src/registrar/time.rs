@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
 use crate::port::{Clock, Sleep};
 
@@ -74,8 +74,9 @@ impl CommonClock {
 }
 
 impl Clock for CommonClock {
+    /// To the microsecond, as stores keep it: what is read again is what was decided.
     fn now(&self) -> DateTime<Utc> {
-        let now = self.clock.now();
+        let now = self.clock.now().trunc_subsecs(6);
         match self.ahead() {
             Some(ahead) if ahead.abs() > APART => now - ahead,
             _ => now,

@@ -7,7 +7,8 @@ use chrono::{DateTime, Utc};
 use tracing::Instrument;
 use tracing::field::Empty;
 
-use super::inbox::{Incoming, Unsettled, publishing, signed_by, stored_body, system_record};
+use super::inbox::{Unsettled, publishing, system_record};
+use super::incoming::{Incoming, Row, signed_by, stored_body};
 use super::payment::{Known, ROUNDS, is_decided};
 use super::production::PROBE;
 use super::provider::Caller;
@@ -16,9 +17,8 @@ use super::{Error, Registrar, meter};
 use crate::config::OnUnverified;
 use crate::enrollment::{Applied, Case, Change, Effect, InboxEntry, InboxOutcome, InboxState};
 use crate::evidence::{Confirmation, Grade};
-use crate::ids::Reference;
 use crate::monitor::Signal;
-use crate::payment::ProviderStatus;
+use crate::payment::{Attempt, ProviderStatus};
 use crate::port::{Committed, KnownDelivery, Lookup, StoreError};
 use crate::reason::{Note, Severity};
 use crate::record::Fact;
@@ -136,39 +136,41 @@ impl Registrar {
             reference: None,
             pay_link: None,
         };
-        let known = self.inner.store.load(lookup).await?.delivery;
-        let is_dead = |known: &KnownDelivery| matches!(known.state, InboxState::Dead { .. });
-        // A replay that fails again is given up on again.
-        if !known.as_ref().is_some_and(is_dead) {
-            let mut entry = InboxEntry::new(
-                key.clone(),
-                known.map_or(now, |known| known.received_at),
-                verified.path(),
-                stored_body(&self.inner.config.body_keys, &key, verified, kept)?,
-                signed_by(verified),
-            );
+        let receipt = Receipt {
+            delivery: Some(key.clone()),
+            ..Receipt::new(Outcome::Unreadable)
+        };
+        for _ in 0..ROUNDS {
+            let known = self.inner.store.load(lookup).await?.delivery;
+            let is_dead = |known: &KnownDelivery| matches!(known.state, InboxState::Dead { .. });
+            // A replay that fails again is given up on again.
+            if known.as_ref().is_some_and(is_dead) {
+                return Ok(receipt);
+            }
             let cause = Note::new(format!(
                 "{error}. It is signed, so the provider sent it: ask its support, and replay this \
                  with a version that can read it."
             ));
+            let mut entry = InboxEntry::new(
+                key.clone(),
+                known.as_ref().map_or(now, |known| known.received_at),
+                verified.path(),
+                stored_body(&self.inner.config.body_keys, &key, verified, kept)?,
+                signed_by(verified),
+            );
             entry.state = InboxState::Dead {
                 cause: cause.clone(),
             };
-            let record = system_record(
-                Fact::DeliveryDead {
-                    key: key.clone(),
-                    cause,
-                },
-                now,
-            );
-            tracing::error!(%error, "a signed webhook cannot be read; it is kept in the inbox");
-            self.commit(publishing(Change::inbox_only(entry, Some(record))))
-                .await?;
+            let key = key.clone();
+            let record = system_record(Fact::DeliveryDead { key, cause }, now);
+            let change = Change::inbox_only(entry, Some(record));
+            let change = change.inbox_was(known.map(|known| known.state));
+            if self.commit(publishing(change)).await? != Committed::Conflict {
+                tracing::error!(%error, "a signed webhook cannot be read; it is kept in the inbox");
+                return Ok(receipt);
+            }
         }
-        Ok(Receipt {
-            delivery: Some(key),
-            ..Receipt::new(Outcome::Unreadable)
-        })
+        Err(Error::Contended)
     }
 
     async fn route(
@@ -176,129 +178,131 @@ impl Registrar {
         incoming: &Incoming<'_>,
         watch: &mut Stopwatch,
     ) -> Result<Receipt, Error> {
-        let notification = incoming.notification;
-        let status = notification.status();
-        let (mut confirmation, mut known) = (None, None);
+        let mut asked = None;
         for _ in 0..ROUNDS {
-            let lookup = Lookup::Delivery {
-                key: &incoming.key,
-                reference: notification.reference_text(),
-                pay_link: notification.pay_link_text(),
-            };
-            let loaded = self.inner.store.load(lookup).await?;
-            watch.lap(|timings| &mut timings.lookup);
-            if let Some(known) = &loaded.delivery
-                && let InboxState::Settled { outcome } = &known.state
-            {
-                self.note_repeat(&incoming.key, known, &status, incoming.now)
-                    .await;
-                return Ok(incoming.receipt(Outcome::Duplicate(*outcome), loaded.case.as_ref()));
-            }
-            let keys = &self.inner.config.body_keys;
-            let mut entry = incoming.entry(keys, loaded.delivery.as_ref(), loaded.case.as_ref())?;
-            let Some(case) = loaded.case else {
-                return self
-                    .park(incoming, entry, loaded.delivery.as_ref(), watch)
-                    .await;
-            };
-            let attempt = case.attempt(notification.reference_text(), notification.pay_link_text());
-            let Some(attempt) = attempt else {
-                return self
-                    .park(incoming, entry, loaded.delivery.as_ref(), watch)
-                    .await;
-            };
-            let reference = attempt.reference.clone();
-            entry.enrollment = Some(case.enrollment.id);
-
-            if matches!(status, ProviderStatus::Other(_)) {
-                return self.settle_not_final(incoming, entry, &case, watch).await;
-            }
-            let must_ask = status == ProviderStatus::Paid
-                && self.inner.minimum >= Grade::Confirmed
-                && confirmation.is_none()
-                && !is_decided(attempt);
-            if must_ask {
-                let answer = self.ask(attempt, Caller::Callback).await;
-                watch.lap(|timings| &mut timings.confirmation);
-                match answer {
-                    Ok(Some(answer)) if answer.status == ProviderStatus::Paid => {
-                        confirmation = Some(answer);
-                    }
-                    Ok(_) => {
-                        let why = Unsettled::Unpaid;
-                        return self.wait(incoming, entry, Some(&case), &why, watch).await;
-                    }
-                    Err(error) => {
-                        tracing::warn!(%error, enrollment = %case.enrollment.id, "payment not confirmed yet");
-                        let why = Unsettled::Unasked(error);
-                        return self.wait(incoming, entry, Some(&case), &why, watch).await;
-                    }
-                }
-            }
-            known = loaded.delivery;
-            let concluded = self
-                .conclude(
-                    incoming,
-                    entry,
-                    case,
-                    &reference,
-                    confirmation.clone(),
-                    watch,
-                )
-                .await;
-            match concluded {
-                Ok(Some(receipt)) => return Ok(receipt),
-                Ok(None) => {}
-                // What will never be accepted must not be lost either.
-                Err(
-                    error @ (Error::Refused(_)
-                    | Error::Panicked(_)
-                    | Error::Store(StoreError::Refused(_))),
-                ) => {
-                    tracing::error!(%error, "a payment could not be applied; it is kept");
-                    let why = Unsettled::Refused(error);
-                    return self.give_way(incoming, known.as_ref(), &why, watch).await;
-                }
-                Err(error) => return Err(error),
+            if let Some(receipt) = self.route_once(incoming, &mut asked, watch).await? {
+                return Ok(receipt);
             }
         }
-        let why = Unsettled::Refused(Error::Contended);
-        self.give_way(incoming, known.as_ref(), &why, watch).await
+        // Every race was lost: it is kept for the worker, if nobody else has kept it.
+        let was = self.inner.store.load(incoming.lookup()).await?.delivery;
+        let row = incoming.row(&self.inner.config.body_keys, was, None)?;
+        let kept = match row.was {
+            Some(_) => None,
+            None => {
+                let why = Unsettled::Refused(Error::Contended);
+                self.wait(incoming, row, (None, &why), watch).await?
+            }
+        };
+        Ok(kept.unwrap_or_else(|| incoming.receipt(Outcome::Waiting, None)))
+    }
+
+    /// Reads, decides and commits; `None` when the race was lost. The provider is asked once.
+    async fn route_once(
+        &self,
+        incoming: &Incoming<'_>,
+        asked: &mut Option<Result<Confirmation, Unsettled>>,
+        watch: &mut Stopwatch,
+    ) -> Result<Option<Receipt>, Error> {
+        let notification = incoming.notification;
+        let status = notification.status();
+        let loaded = self.inner.store.load(incoming.lookup()).await?;
+        watch.lap(|timings| &mut timings.lookup);
+        if let Some(known) = &loaded.delivery
+            && let InboxState::Settled { outcome } = &known.state
+        {
+            self.note_repeat(&incoming.key, known, &status, incoming.now)
+                .await;
+            let outcome = Outcome::Duplicate(*outcome);
+            return Ok(Some(incoming.receipt(outcome, loaded.case.as_ref())));
+        }
+        let keys = &self.inner.config.body_keys;
+        let mut row = incoming.row(keys, loaded.delivery, loaded.case.as_ref())?;
+        let Some(case) = loaded.case else {
+            return self.park(incoming, row, watch).await;
+        };
+        let attempt = case.attempt(notification.reference_text(), notification.pay_link_text());
+        let Some(attempt) = attempt else {
+            return self.park(incoming, row, watch).await;
+        };
+        row.entry.enrollment = Some(case.enrollment.id);
+
+        if matches!(status, ProviderStatus::Other(_)) {
+            return self.settle_not_final(incoming, row, &case, watch).await;
+        }
+        let must_ask = status == ProviderStatus::Paid
+            && self.inner.minimum >= Grade::Confirmed
+            && !is_decided(attempt);
+        if must_ask && asked.is_none() {
+            *asked = Some(self.ask_about(attempt, &case).await);
+            watch.lap(|timings| &mut timings.confirmation);
+        }
+        let confirmation = match asked {
+            Some(Ok(answer)) => Some(answer.clone()),
+            Some(Err(why)) if must_ask => {
+                return self.wait(incoming, row, (Some(&case), why), watch).await;
+            }
+            Some(Err(_)) | None => None,
+        };
+        let reference = attempt.reference.clone();
+        let was = row.was.clone();
+        let known = Known {
+            reference: &reference,
+            status: &status,
+            callback: Some((incoming.verified, notification)),
+            confirmation,
+            heard: row.entry.received_at,
+        };
+        match self.conclude(incoming, row, (case, &known), watch).await {
+            // What will never be accepted must not be lost either.
+            Err(
+                error @ (Error::Refused(_)
+                | Error::Panicked(_)
+                | Error::Store(StoreError::Refused(_))),
+            ) => {
+                tracing::error!(%error, "a payment could not be applied; it is kept");
+                let row = incoming.row(keys, was, None)?;
+                let why = Unsettled::Refused(error);
+                self.wait(incoming, row, (None, &why), watch).await
+            }
+            concluded => concluded,
+        }
+    }
+
+    /// What the provider says of an attempt that a delivery says is paid.
+    async fn ask_about(&self, attempt: &Attempt, case: &Case) -> Result<Confirmation, Unsettled> {
+        match self.ask(attempt, Caller::Callback).await {
+            Ok(Some(answer)) if answer.status == ProviderStatus::Paid => Ok(answer),
+            Ok(_) => Err(Unsettled::Unpaid),
+            Err(error) => {
+                tracing::warn!(%error, enrollment = %case.enrollment.id, "payment not confirmed yet");
+                Err(Unsettled::Unasked(error))
+            }
+        }
     }
 
     /// Decides and commits; `None` when the race was lost.
     async fn conclude(
         &self,
         incoming: &Incoming<'_>,
-        mut entry: InboxEntry,
-        case: Case,
-        reference: &Reference,
-        confirmation: Option<Confirmation>,
+        mut row: Row,
+        (case, known): (Case, &Known<'_>),
         watch: &mut Stopwatch,
     ) -> Result<Option<Receipt>, Error> {
-        let status = incoming.notification.status();
-        let known = Known {
-            reference,
-            status: &status,
-            callback: Some((incoming.verified, incoming.notification)),
-            confirmation,
-            heard: entry.received_at,
-        };
         let Applied {
-            mut change,
+            change,
             case,
             effect,
             access_granted,
-        } = self.decide(case, &known, incoming.now, watch)?;
+        } = self.decide(case, known, incoming.now, watch)?;
         let (settled, outcome) = match effect {
             Effect::Approved => (InboxOutcome::Applied, Outcome::Applied),
             Effect::Held(reason) => (InboxOutcome::Held, Outcome::Held(reason)),
             Effect::Failed => (InboxOutcome::Failed, Outcome::Failed),
             Effect::Changed | Effect::Nothing => (InboxOutcome::NoEffect, Outcome::NoEffect),
         };
-        entry.state = InboxState::Settled { outcome: settled };
-        change.inbox = Some(entry);
-        let committed = self.commit_timed(change, watch).await?;
+        row.entry.state = InboxState::Settled { outcome: settled };
+        let committed = self.commit_timed(row.in_change(change), watch).await?;
         Ok(match committed {
             Committed::Done => {
                 if let Effect::Held(reason) = effect

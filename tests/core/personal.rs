@@ -169,11 +169,9 @@ async fn a_stored_body_cannot_be_changed_or_put_in_another_ones_place() {
     for body in spoiled {
         let mut entry = sealed[0].clone();
         entry.body = body;
-        world
-            .store
-            .commit(coursegate::enrollment::Change::inbox_only(entry, None))
-            .await
-            .unwrap();
+        let was = Some(entry.state.clone());
+        let change = coursegate::enrollment::Change::inbox_only(entry, None).inbox_was(was);
+        world.store.commit(change).await.unwrap();
         let error = desk.export_learner(&learner("thandi")).await.unwrap_err();
         assert_eq!(error, Error::Body(BodyError::Changed("march".into())));
         assert_eq!(error.kind(), ErrorKind::Setup);

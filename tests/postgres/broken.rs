@@ -19,7 +19,7 @@ impl Autocommit {
     async fn steps(&self, change: Change) -> Result<Committed, StoreError> {
         let mut steps = Vec::new();
         if let Some(entry) = change.inbox {
-            steps.push(Change::inbox_only(entry, None));
+            steps.push(Change::inbox_only(entry, None).inbox_was(change.inbox_was));
         }
         let mut moved = Change::default();
         moved.enrollment = change.enrollment;
@@ -58,6 +58,18 @@ impl CheckThenAct {
             tokio::time::sleep(Duration::from_millis(1)).await;
             change.expected = now(self.0.load(lookup).await?);
         }
+        self.0.commit(change).await
+    }
+}
+
+/// Loses the answer to each commit, and makes it again, as the store does when a connection
+/// breaks.
+#[derive(Clone, Debug)]
+pub struct LostAnswers(pub PgStore);
+
+impl LostAnswers {
+    async fn steps(&self, change: Change) -> Result<Committed, StoreError> {
+        self.0.commit(change.clone()).await?;
         self.0.commit(change).await
     }
 }
@@ -103,6 +115,7 @@ async fn purge(&self, purge: coursegate::port::Purge<'_>) -> Result<coursegate::
 }
 store_by_steps!(Autocommit);
 store_by_steps!(CheckThenAct);
+store_by_steps!(LostAnswers);
 
 /// Which store a test runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

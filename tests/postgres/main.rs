@@ -27,6 +27,7 @@ mod migrations;
 #[allow(dead_code)]
 mod mix;
 mod mixes;
+mod once;
 mod personal;
 mod plans;
 mod pooler;
@@ -35,6 +36,8 @@ mod reads;
 mod relay;
 mod rights;
 mod school;
+#[cfg(feature = "ikhokha")]
+mod storm;
 #[path = "../core/support.rs"]
 #[allow(dead_code, unused_macros, unused_imports)]
 mod support;

@@ -49,7 +49,7 @@ pub fn registrar_with<S: Store + Records>(store: S, deadline: std::time::Duratio
         .unwrap()
 }
 
-fn rand_seed() -> u64 {
+pub fn rand_seed() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one(0)
 }
@@ -123,6 +123,15 @@ impl Dice {
             .unwrap_or_else(rand_seed);
         println!("{test}: COURSEGATE_SEED={seed}");
         Self(seed | 1)
+    }
+
+    /// From a seed that may be small, or next to another's.
+    pub fn from_seed(seed: u64) -> Self {
+        // The finaliser of SplitMix64.
+        let mut mixed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        Self((mixed ^ (mixed >> 31)) | 1)
     }
 
     pub fn below(&mut self, limit: u64) -> u64 {

@@ -1,7 +1,7 @@
 //! Grants: with their enrollment, or apart from any.
 
 use super::state::{Row, State, Subject};
-use crate::access::Grant;
+use crate::access::{Grant, GrantState};
 use crate::enrollment::Change;
 use crate::ids::{CourseId, EnrollmentId, GrantId, LearnerId, Reference};
 use crate::port::StoreError;
@@ -36,13 +36,16 @@ impl State {
     }
 
     /// Whether each grant is new, or that of the same learner and course, and no other has its
-    /// key. An erasure alone gives them another learner.
+    /// key; and one apart from any enrollment does not end again. An erasure alone gives them
+    /// another learner.
     pub(super) fn are_theirs(&self, change: &Change) -> bool {
         change.grants.iter().all(|grant| {
             let named = grant.key.as_ref().and_then(|key| self.grant_keys.get(key));
+            let ended = |grant: &Grant| matches!(grant.state, GrantState::Ended { .. });
             let same = |known: &Grant| {
                 (&known.learner, &known.course, known.enrollment)
                     == (&grant.learner, &grant.course, grant.enrollment)
+                    && (known.enrollment.is_some() || (!ended(known) && ended(grant)))
             };
             named.is_none_or(|id| *id == grant.id)
                 && (change.erasure.is_some() || self.grant(grant.id).is_none_or(same))

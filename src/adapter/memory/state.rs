@@ -11,7 +11,7 @@ use super::sharing::Kept as Told;
 use super::timers::{Kept as KeptTimer, Timers};
 use crate::access::Grant;
 use crate::audit::{Concern, ConcernKey};
-use crate::enrollment::{Case, Change, Enrollment, InboxEntry};
+use crate::enrollment::{Case, Change, Enrollment, InboxEntry, InboxState};
 use crate::ids::{
     CourseId, EnrollmentId, ExternalKey, GrantId, LearnerId, PayLinkId, PersonId, RecordId,
     Reference,
@@ -158,23 +158,13 @@ impl State {
 
     /// Checks everything, then writes everything.
     pub(super) fn commit(&mut self, change: Change) -> Result<Committed, StoreError> {
-        if let Some(entry) = &change.inbox
-            && self
-                .inbox
-                .get(&entry.key)
-                .is_some_and(|kept| kept.entry.state.is_settled())
-        {
-            return Ok(Committed::Duplicate);
+        let objection = self.objection(&change);
+        // With an enrollment its version objects to what is committed already.
+        if (objection.is_some() || change.enrollment.is_none()) && self.has(&change) {
+            return Ok(Committed::Done);
         }
-        if change
-            .alert
-            .as_ref()
-            .is_some_and(|alert| !self.may_follow(alert))
-        {
-            return Ok(Committed::Conflict);
-        }
-        if !self.is_current(&change) || !self.are_open(&change) || !self.are_theirs(&change) {
-            return Ok(Committed::Conflict);
+        if let Some(objection) = objection {
+            return Ok(objection);
         }
         self.check_grants(&change)?;
         self.check_erasure(&change)?;
@@ -224,6 +214,35 @@ impl State {
             self.write_inbox(entry);
         }
         Ok(Committed::Done)
+    }
+
+    /// Why the change may not be written.
+    fn objection(&self, change: &Change) -> Option<Committed> {
+        if let Some(entry) = &change.inbox {
+            let known = self.inbox.get(&entry.key).map(|kept| &kept.entry.state);
+            if known.is_some_and(InboxState::is_settled) {
+                return Some(Committed::Duplicate);
+            }
+            if known != change.inbox_was.as_ref() {
+                return Some(Committed::Conflict);
+            }
+        }
+        let alert = change.alert.as_ref();
+        let holds = alert.is_none_or(|alert| self.may_follow(alert))
+            && self.is_current(change)
+            && self.are_open(change)
+            && self.are_theirs(change);
+        (!holds).then_some(Committed::Conflict)
+    }
+
+    /// Whether the change is committed already.
+    fn has(&self, change: &Change) -> bool {
+        change.records.first().is_some_and(|first| {
+            match first.enrollment.and_then(|id| self.rows.get(&id)) {
+                Some(row) => row.records.iter().any(|record| record.id == first.id),
+                None => self.unassigned.contains_key(&first.id),
+            }
+        })
     }
 
     fn list_awkward(&mut self, id: EnrollmentId) {

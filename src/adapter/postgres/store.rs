@@ -49,33 +49,16 @@ impl Store for PgStore {
     }
 
     async fn commit(&self, change: Change) -> Result<Committed, StoreError> {
-        let has_records = !change.records.is_empty();
-        let change = Json(ChangeRow::from(change));
-        let answer = self
-            .ask(&self.statements.commit, arguments![&change])
-            .await
-            .and_then(|rows| {
-                let row = rows.first().ok_or(BadRow("commit"))?;
-                Ok(row.try_get::<String, _>(0)?)
-            });
-        match answer {
-            Ok(word) => match word.as_str() {
-                "done" => Ok(Committed::Done),
-                "conflict" => Ok(Committed::Conflict),
-                "duplicate" => Ok(Committed::Duplicate),
-                _ => Err(CallError::Row(BadRow("commit")).into()),
-            },
-            Err(error) => match (error.code().as_deref(), error.constraint()) {
-                (Some("CG001"), _) => Ok(Committed::Duplicate),
-                (Some("CG002"), _)
-                | (Some("23505"), Some("attempts_are_numbered" | "one_grant_per_key")) => {
-                    Ok(Committed::Conflict)
-                }
-                // The ids of records are made for one change: an earlier try, whose answer
-                // was lost, has committed it.
-                (Some("23505"), Some("records_pkey")) if has_records => Ok(Committed::Done),
-                _ => Err(error.into()),
-            },
+        let record = change.records.first().map(|record| record.id);
+        let committed = self.commit_once(change).await?;
+        match (committed, record) {
+            // An earlier try may have done it, and its answer was lost.
+            (Committed::Conflict | Committed::Duplicate, Some(record))
+                if self.has(record).await? =>
+            {
+                Ok(Committed::Done)
+            }
+            _ => Ok(committed),
         }
     }
 
@@ -228,6 +211,46 @@ impl Store for PgStore {
 
     fn is_test_double(&self) -> bool {
         false
+    }
+}
+
+impl PgStore {
+    async fn commit_once(&self, change: Change) -> Result<Committed, StoreError> {
+        let has_records = !change.records.is_empty();
+        let change = Json(ChangeRow::from(change));
+        let answer = self
+            .ask(&self.statements.commit, arguments![&change])
+            .await
+            .and_then(|rows| {
+                let row = rows.first().ok_or(BadRow("commit"))?;
+                Ok(row.try_get::<String, _>(0)?)
+            });
+        match answer {
+            Ok(word) => match word.as_str() {
+                "done" => Ok(Committed::Done),
+                "conflict" => Ok(Committed::Conflict),
+                "duplicate" => Ok(Committed::Duplicate),
+                _ => Err(CallError::Row(BadRow("commit")).into()),
+            },
+            Err(error) => match (error.code().as_deref(), error.constraint()) {
+                (Some("CG001"), _) => Ok(Committed::Duplicate),
+                (Some("CG002"), _)
+                | (Some("23505"), Some("attempts_are_numbered" | "one_grant_per_key")) => {
+                    Ok(Committed::Conflict)
+                }
+                // The ids of records are made for one change: an earlier try has committed it.
+                (Some("23505"), Some("records_pkey")) if has_records => Ok(Committed::Done),
+                _ => Err(error.into()),
+            },
+        }
+    }
+
+    /// Whether there is such a record.
+    async fn has(&self, record: RecordId) -> Result<bool, StoreError> {
+        let rows = self
+            .ask(&self.statements.record, arguments![record.as_uuid()])
+            .await?;
+        Ok(!rows.is_empty())
     }
 }
 

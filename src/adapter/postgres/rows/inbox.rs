@@ -13,7 +13,7 @@ use crate::webhook::{DeliveryKey, SignedForm, StoredBody};
 
 /// How far a delivery is, in the four columns that say it.
 #[derive(Serialize, Deserialize)]
-struct StateRow {
+pub(in super::super) struct StateRow {
     state: String,
     next_at: Option<DateTime<Utc>>,
     outcome: Option<InboxOutcome>,

@@ -24,7 +24,7 @@ pub(super) use attempt::AttemptRow;
 pub(super) use concern::ConcernRow;
 pub(super) use enrollment::EnrollmentRow;
 pub(super) use grant::GrantRow;
-pub(super) use inbox::{InboxRow, KnownRow};
+pub(super) use inbox::{InboxRow, KnownRow, StateRow};
 pub(super) use notice::{NoticeRow, PreferencesRow};
 pub(super) use reads::{AwkwardRow, CaseRow, FiguresRow, PaymentRow, PendingRow};
 pub(super) use record::{ErasureRow, RecordRow};
@@ -49,6 +49,8 @@ struct WakeRow {
 pub(super) struct ChangeRow {
     #[serde(skip_serializing_if = "Option::is_none")]
     inbox: Option<InboxRow>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inbox_was: Option<StateRow>,
     #[serde(skip_serializing_if = "Option::is_none")]
     enrollment: Option<EnrollmentRow>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -103,6 +105,7 @@ impl From<Change> for ChangeRow {
         Self {
             wakes,
             inbox: from.inbox.map(InboxRow::from),
+            inbox_was: from.inbox_was.map(StateRow::from),
             enrollment: from.enrollment.map(EnrollmentRow::from),
             expected: from.expected.map(|version| version.0),
             attempts: from.attempts.into_iter().map(AttemptRow::from).collect(),

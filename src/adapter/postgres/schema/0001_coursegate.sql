@@ -563,9 +563,9 @@ BEGIN
     UPDATE coursegate.concerns SET note = NULL WHERE enrollment = about;
 END $$;
 
--- Writes one decision. Says 'done', 'conflict' (the enrollment moved on, exists already, or a
--- reference is taken) or 'duplicate' (the delivery is settled already); nothing is written
--- unless it says 'done'. What it finds out after its first write it raises, so that the
+-- Writes one decision. Says 'done', 'conflict' (the enrollment, the delivery or the grant moved on
+-- or exists already, or a reference is taken) or 'duplicate' (the delivery is settled already);
+-- nothing is written unless it says 'done'. What it finds out after its first write it raises, so that the
 -- database undoes that write: CG001 duplicate, CG002 conflict.
 --
 -- Rows are always locked in the same order: enrollment, inbox, attempts, grants, timers. Under READ
@@ -584,6 +584,7 @@ DECLARE
     changed bigint;
     added bigint;
     written boolean := false;
+    settled boolean;
 BEGIN
     IF e.id IS NOT NULL THEN
         IF expected IS NULL THEN
@@ -613,17 +614,24 @@ BEGIN
     END IF;
 
     IF i.key IS NOT NULL THEN
-        INSERT INTO coursegate.inbox AS known VALUES (i.*)
-            ON CONFLICT (key) DO UPDATE SET
-                enrollment = excluded.enrollment, state = excluded.state, next_at = excluded.next_at,
-                outcome = excluded.outcome, cause = excluded.cause, tries = excluded.tries,
-                leased_until = NULL
-            WHERE known.state <> 'settled';
+        IF change ? 'inbox_was' THEN
+            UPDATE coursegate.inbox AS known SET
+                enrollment = i.enrollment, state = i.state, next_at = i.next_at, outcome = i.outcome,
+                cause = i.cause, tries = i.tries, leased_until = NULL
+                WHERE known.key = i.key AND known.state <> 'settled'
+                  AND known.state = change -> 'inbox_was' ->> 'state'
+                  AND known.next_at IS NOT DISTINCT FROM (change -> 'inbox_was' ->> 'next_at')::timestamptz;
+        ELSE
+            INSERT INTO coursegate.inbox VALUES (i.*) ON CONFLICT (key) DO NOTHING;
+        END IF;
         IF NOT FOUND THEN
-            IF written THEN
+            settled := EXISTS (SELECT FROM coursegate.inbox WHERE key = i.key AND state = 'settled');
+            IF written AND settled THEN
                 RAISE EXCEPTION 'the delivery is settled already' USING ERRCODE = 'CG001';
+            ELSIF written THEN
+                RAISE EXCEPTION 'the delivery moved on' USING ERRCODE = 'CG002';
             END IF;
-            RETURN 'duplicate';
+            RETURN CASE WHEN settled THEN 'duplicate' ELSE 'conflict' END;
         END IF;
     END IF;
 
@@ -679,10 +687,13 @@ BEGIN
                 suspended_at = excluded.suspended_at, suspend_reason = excluded.suspend_reason,
                 ended_at = excluded.ended_at, end_reason = excluded.end_reason
             WHERE change ? 'erasure' OR (known.learner = excluded.learner AND known.course = excluded.course
-                                         AND known.enrollment IS NOT DISTINCT FROM excluded.enrollment);
+                                         AND known.enrollment IS NOT DISTINCT FROM excluded.enrollment
+                                         -- No version says that one apart moved on: it ends once.
+                                         AND (known.enrollment IS NOT NULL
+                                              OR known.ended_at IS NULL AND excluded.ended_at IS NOT NULL));
         GET DIAGNOSTICS changed = ROW_COUNT;
         IF changed < jsonb_array_length(change -> 'grants') THEN
-            RAISE EXCEPTION 'a grant is that of another learner or course' USING ERRCODE = 'CG002';
+            RAISE EXCEPTION 'a grant moved on, or is that of another learner or course' USING ERRCODE = 'CG002';
         END IF;
     END IF;
 

@@ -1,0 +1,229 @@
+//! What two decide at once, or one commits twice, happens once.
+
+use super::{Checked, SETTLED, delivery, ensure, open, start, with_step};
+use crate::access::{EndReason, Grant, GrantSource, Terms};
+use crate::enrollment::{Applied, Change, InboxState, TimerKey, TimerKind};
+use crate::ids::{CourseId, IdRun, LearnerId, PersonId};
+use crate::payment::Method;
+use crate::port::{Claim, Committed, Lookup, Records, Store, Work, WorkKind};
+use crate::reason::{ApprovalCause, Note};
+use crate::record::{Actor, Fact, Record, Source};
+
+fn record(fact: Fact) -> Record {
+    let id = IdRun::new(start()).record();
+    Record::new(id, fact, Actor::System, Source::SystemAutomatic, start())
+}
+
+fn parked(key: &str) -> Record {
+    record(Fact::DeliveryParked { key: key.into() })
+}
+
+/// The records that wait to be published.
+async fn queued<S: Store>(store: &S, kind: WorkKind) -> Result<Vec<Work>, crate::port::StoreError> {
+    let claim = Claim {
+        kind,
+        limit: 100,
+        now: start() + chrono::Duration::days(3_650),
+        lease: std::time::Duration::ZERO,
+    };
+    store.claim(claim).await
+}
+
+/// Of several who found the same, one writes what came of a delivery.
+pub(super) async fn a_delivery_is_decided_as_it_was_found<S: Store + Records>(
+    store: &S,
+) -> Checked {
+    let far = |days| start() + chrono::Duration::days(days);
+    let states = [
+        InboxState::Parked { next_at: far(1) },
+        InboxState::Parked { next_at: far(2) },
+        InboxState::Waiting { next_at: far(2) },
+        InboxState::Dead {
+            cause: Note::new("lost"),
+        },
+        InboxState::Waiting { next_at: far(3) },
+        SETTLED,
+    ];
+    let decide = |was: &Option<InboxState>, to: &InboxState| {
+        let mut change = Change::inbox_only(delivery("key", to.clone()), Some(parked("key")));
+        change.publish = true;
+        change.inbox_was(was.clone())
+    };
+    let (mut was, mut passed) = (None, Vec::new());
+    for (number, to) in states.iter().enumerate() {
+        ensure!(
+            store.commit(decide(&was, to)).await? == Committed::Done,
+            "{was:?} does not become {to:?}"
+        );
+        passed.push(was.replace(to.clone()));
+        for old in &passed {
+            let late = store.commit(decide(old, to)).await?;
+            let right = match to.is_settled() {
+                true => Committed::Duplicate,
+                false => Committed::Conflict,
+            };
+            ensure!(late == right, "what was decided on {old:?} is {late:?}");
+        }
+        let records = queued(store, WorkKind::Outbox).await?.len();
+        ensure!(
+            records == number + 1,
+            "{records} records of {} changes",
+            number + 1
+        );
+    }
+    let mut opening = open("learner", "REF-1", Method::Card)?.change;
+    opening.inbox = Some(delivery("other", SETTLED));
+    let was = InboxState::Waiting { next_at: start() };
+    ensure!(
+        store.commit(opening.inbox_was(Some(was))).await? == Committed::Conflict,
+        "a delivery that never came was found"
+    );
+    let (learner, course) = (LearnerId::new("learner")?, CourseId::new("course")?);
+    let found = store.load(Lookup::Learner(&learner, &course)).await?;
+    ensure!(found.case.is_none(), "a conflict wrote something");
+    Ok(())
+}
+
+/// Whoever lost the answer may commit the same change again.
+pub(super) async fn a_change_is_committed_once<S: Store + Records>(store: &S) -> Checked {
+    let Applied { change, case, .. } = open("learner", "REF-1", Method::BankTransfer)?;
+    let person = PersonId::new("admin")?;
+    let approve = ApprovalCause::ManualAdminApproval;
+    let mut approved = with_step(|step| case.clone().approve(&person, approve, step))?.change;
+    approved.inbox = Some(delivery("with it", SETTLED));
+    let moved = change.records.len() + approved.records.len();
+    let mut alone = Change::records_only(vec![parked("nothing")]);
+    alone.publish = true;
+    let waits = InboxState::Waiting { next_at: start() };
+    let mut kept = Change::inbox_only(delivery("waits", waits), Some(parked("waits")));
+    kept.publish = true;
+    let grant = grant("other")?;
+    let ended = with_step(|step| Ok(taken(&grant, step)))?;
+    let given = with_step(|step| Ok(Change::apart(grant.clone(), given(&grant), step)))?;
+    for (what, change) in [
+        ("a new enrollment", change),
+        ("an approval", approved),
+        ("a record", alone),
+        ("a delivery", kept),
+        ("a grant", given),
+        ("the end of a grant", ended),
+    ] {
+        for turn in ["", " again"] {
+            let committed = store.commit(change.clone()).await?;
+            ensure!(
+                committed == Committed::Done,
+                "{what}{turn} is {committed:?}"
+            );
+        }
+    }
+    let found = store.timeline(case.enrollment.id).await?;
+    ensure!(found.len() == moved, "{} records, not {moved}", found.len());
+    let mut records = 0;
+    let mut work = queued(store, WorkKind::Outbox).await?;
+    while !work.is_empty() {
+        for work in work {
+            let Work::Message(record) = work else {
+                return Err("a claim of records gives something else".into());
+            };
+            records += 1;
+            let published = crate::port::Settlement::Published(record.id);
+            store.settle(&[published]).await?;
+        }
+        work = queued(store, WorkKind::Outbox).await?;
+    }
+    ensure!(
+        records == moved + 4,
+        "{records} records to publish, not {}",
+        moved + 4
+    );
+    Ok(())
+}
+
+fn grant(learner: &str) -> Result<Grant, Box<dyn std::error::Error + Send + Sync>> {
+    let mut ids = IdRun::new(start());
+    let subject = (LearnerId::new(learner)?, CourseId::new("course")?);
+    let source = GrantSource::Admin {
+        by: PersonId::new("admin")?,
+    };
+    let terms = Terms::lasting(std::time::Duration::from_secs(3_600));
+    Ok(Grant::new(
+        ids.grant(),
+        subject,
+        None,
+        source,
+        &terms,
+        start(),
+    ))
+}
+
+fn given(grant: &Grant) -> Fact {
+    Fact::GrantGiven {
+        grant: grant.id,
+        until: grant.expires_at,
+    }
+}
+
+fn taken(grant: &Grant, step: &crate::enrollment::Step<'_>) -> Change {
+    let mut grant = grant.clone();
+    grant.end(step.now, EndReason::Revoked);
+    let fact = Fact::GrantTaken {
+        grant: grant.id,
+        why: EndReason::Revoked,
+    };
+    Change::apart(grant, fact, step)
+}
+
+/// No version says that a grant apart from any enrollment moved on.
+pub(super) async fn a_grant_apart_is_given_once_and_ends_once<S: Store + Records>(
+    store: &S,
+) -> Checked {
+    let grant = grant("learner")?;
+    let give = || with_step(|step| Ok(Change::apart(grant.clone(), given(&grant), step)));
+    let take = || with_step(|step| Ok(taken(&grant, step)));
+    ensure!(
+        store.commit(give()?).await? == Committed::Done,
+        "a grant cannot be given"
+    );
+    ensure!(
+        store.commit(give()?).await? == Committed::Conflict,
+        "a grant is given twice"
+    );
+    let ended = take()?;
+    let end = ended.grants.clone();
+    ensure!(
+        store.commit(ended).await? == Committed::Done,
+        "a grant cannot be ended"
+    );
+    for (what, late) in [("ended twice", take()?), ("given after its end", give()?)] {
+        let committed = store.commit(late).await?;
+        ensure!(
+            committed == Committed::Conflict,
+            "a grant is {what}: {committed:?}"
+        );
+    }
+    let kept = store.grants(&grant.learner, &grant.course).await?;
+    ensure!(kept == end, "a conflict wrote a grant");
+    let records = queued(store, WorkKind::Outbox).await?.len();
+    ensure!(records == 2, "{records} records of a grant");
+    let due = queued(store, WorkKind::Timers(TimerKind::Grant)).await?;
+    let timer =
+        |work: &Work| matches!(work, Work::Timer(timer) if timer.key == TimerKey::Grant(grant.id));
+    ensure!(!due.iter().any(timer), "what has ended ends once more");
+    // Beside an enrollment too.
+    let Applied { change, case, .. } = open("learner", "REF-1", Method::Card)?;
+    store.commit(change).await?;
+    let case = store.load(Lookup::Enrollment(case.enrollment.id)).await?;
+    let case = case.case.ok_or("the enrollment is gone")?;
+    let again = Fact::GrantTaken {
+        grant: grant.id,
+        why: EndReason::Revoked,
+    };
+    let mut stale = grant.clone();
+    stale.end(start(), EndReason::Revoked);
+    let beside = with_step(|step| case.set_apart(stale, again, step))?;
+    ensure!(
+        store.commit(beside.change).await? == Committed::Conflict,
+        "a grant beside an enrollment is ended twice"
+    );
+    Ok(())
+}

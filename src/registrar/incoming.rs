@@ -1,0 +1,145 @@
+//! A delivery on its way through the pipeline, and its row in the inbox.
+
+use chrono::{DateTime, Utc};
+
+use super::receipt::{Outcome, Receipt};
+use crate::enrollment::{Case, Change, InboxEntry, InboxOutcome, InboxState};
+use crate::evidence::SignedBy;
+use crate::payment::Attempt;
+use crate::port::{Committed, KnownDelivery, Lookup};
+use crate::reason::has_card_number;
+use crate::webhook::{BodyError, BodyKeys, DeliveryKey, Notification, StoredBody, Verified};
+
+/// A delivery on its way through the pipeline.
+pub(super) struct Incoming<'d> {
+    pub(super) verified: &'d Verified<'d>,
+    pub(super) notification: &'d Notification<'d>,
+    pub(super) key: DeliveryKey,
+    /// As it waited in the inbox: the worker's tries count, the sender's do not.
+    pub(super) kept: Option<&'d InboxEntry>,
+    pub(super) now: DateTime<Utc>,
+}
+
+/// The row of a delivery: as it is to be, and as it was found.
+pub(super) struct Row {
+    pub(super) entry: InboxEntry,
+    pub(super) was: Option<KnownDelivery>,
+}
+
+impl Row {
+    /// Adds the row to a change that was decided on what was found.
+    pub(super) fn in_change(self, mut change: Change) -> Change {
+        change.inbox = Some(self.entry);
+        change.inbox_was(self.was.map(|was| was.state))
+    }
+}
+
+impl Incoming<'_> {
+    /// What is known of it, and of the payment that it names.
+    pub(super) fn lookup(&self) -> Lookup<'_> {
+        Lookup::Delivery {
+            key: &self.key,
+            reference: self.notification.reference_text(),
+            pay_link: self.notification.pay_link_text(),
+        }
+    }
+
+    /// Its row, as far as it is known before a decision.
+    pub(super) fn row(
+        &self,
+        keys: &BodyKeys,
+        was: Option<KnownDelivery>,
+        case: Option<&Case>,
+    ) -> Result<Row, BodyError> {
+        let received_at = was.as_ref().map_or(self.now, |was| was.received_at);
+        let verified = self.verified;
+        let mut entry = InboxEntry::new(
+            self.key.clone(),
+            received_at,
+            verified.path(),
+            stored_body(keys, &self.key, verified, self.kept)?,
+            signed_by(verified),
+        );
+        // Most deliveries name what the case has names for already.
+        let attempt = case.and_then(|case| case.attempt(self.notification.reference_text(), None));
+        let same_link = |attempt: &&Attempt| {
+            let link = attempt.link.as_ref().map(|link| link.id.as_str());
+            link == self.notification.pay_link_text()
+        };
+        (entry.reference, entry.pay_link) = match attempt.filter(same_link) {
+            Some(attempt) => (
+                Some(attempt.reference.clone()),
+                attempt.link.as_ref().map(|link| link.id.clone()),
+            ),
+            // What could be a card number is in the body alone.
+            None => (
+                self.notification
+                    .reference()
+                    .filter(|reference| !has_card_number(reference.as_str())),
+                self.notification
+                    .pay_link()
+                    .filter(|link| !has_card_number(link.as_str())),
+            ),
+        };
+        let tries = was.as_ref().map_or(0, |was| was.tries);
+        entry.tries = tries + u32::from(self.kept.is_some());
+        Ok(Row { entry, was })
+    }
+
+    /// What is to be said of a delivery that cannot be settled, if nothing is to be written: it was
+    /// given up on, and only a replay begins anew; or this is a copy of what a worker sees to.
+    pub(super) fn adds_nothing(&self, row: &Row) -> Option<Outcome> {
+        let is_copy = self.kept.is_none();
+        match row.was.as_ref()?.state {
+            InboxState::Dead { .. } => Some(Outcome::Dead),
+            InboxState::Waiting { .. } => is_copy.then_some(Outcome::Waiting),
+            InboxState::Parked { .. } => is_copy.then_some(Outcome::Parked),
+            InboxState::Settled { .. } => None,
+        }
+    }
+
+    /// What came of writing the row; `None` when the race was lost.
+    pub(super) fn kept(
+        &self,
+        committed: Committed,
+        outcome: Outcome,
+        case: Option<&Case>,
+    ) -> Option<Receipt> {
+        match committed {
+            Committed::Done => Some(self.receipt(outcome, case)),
+            Committed::Duplicate => {
+                Some(self.receipt(Outcome::Duplicate(InboxOutcome::NoEffect), case))
+            }
+            Committed::Conflict => None,
+        }
+    }
+
+    pub(super) fn receipt(&self, outcome: Outcome, case: Option<&Case>) -> Receipt {
+        Receipt {
+            delivery: Some(self.key.clone()),
+            enrollment: case.map(|case| case.enrollment.id),
+            status: case.map(|case| case.enrollment.status.clone()),
+            ..Receipt::new(outcome)
+        }
+    }
+}
+
+/// The body of a delivery, ready to be stored: as it is stored already, if it is.
+pub(super) fn stored_body(
+    keys: &BodyKeys,
+    key: &DeliveryKey,
+    verified: &Verified<'_>,
+    kept: Option<&InboxEntry>,
+) -> Result<StoredBody, BodyError> {
+    match kept.filter(|entry| entry.key == *key) {
+        Some(entry) => Ok(entry.body.clone()),
+        None => keys.seal(key, verified.body()),
+    }
+}
+
+pub(super) fn signed_by(verified: &Verified<'_>) -> SignedBy {
+    SignedBy {
+        key: verified.key().clone(),
+        form: verified.form(),
+    }
+}

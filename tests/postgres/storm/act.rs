@@ -1,0 +1,259 @@
+//! What people do, as it goes from the test to one of the processes, and what they are answered.
+
+use std::time::Duration;
+
+use coursegate::access::{AccessLevel, Terms};
+use coursegate::payment::{Method, ProofOfPayment, Reversal};
+use coursegate::port::{Lookup, Store};
+use coursegate::registrar::{EnrolRequest, NewGrant, NextStep};
+use coursegate::statement::StatementRow;
+use coursegate::{
+    CourseId, Email, EnrollmentId, Error, GrantId, Money, PersonId, Reference, Registrar, Title,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::support::learner;
+
+/// One thing that somebody does.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Act {
+    Enrol {
+        learner: String,
+        course: String,
+        offer: usize,
+        method: String,
+        intent: u64,
+    },
+    Prove {
+        learner: String,
+        course: String,
+    },
+    Withdraw {
+        learner: String,
+        course: String,
+    },
+    /// The learner comes back from the pay page.
+    Return {
+        reference: String,
+    },
+    Approve {
+        enrollment: EnrollmentId,
+        by: String,
+        past_everybody: bool,
+    },
+    Reject {
+        enrollment: EnrollmentId,
+    },
+    Refund {
+        reference: String,
+        part: bool,
+        proof: u64,
+    },
+    Reverse {
+        reference: String,
+    },
+    Reinstate {
+        reference: String,
+    },
+    Revoke {
+        grant: GrantId,
+    },
+    Give {
+        learner: String,
+        course: String,
+        offer: usize,
+    },
+    /// A transfer is seen on a bank statement.
+    See {
+        reference: String,
+        cents: i64,
+        line: u64,
+    },
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Answer {
+    Pay {
+        enrollment: EnrollmentId,
+        reference: String,
+        url: String,
+    },
+    Transfer {
+        enrollment: EnrollmentId,
+        reference: String,
+    },
+    /// The learner has to do nothing.
+    Stays(Option<EnrollmentId>),
+    Given(GrantId),
+    Done,
+    Refused(String),
+}
+
+/// Prices in cents, and what they buy: all of it, a month, little, and little time. Each lasts
+/// longer than the storm or ends within it.
+pub fn offers() -> [(i64, Terms); 4] {
+    let limited = Terms {
+        level: AccessLevel::Limited,
+        ..Terms::default()
+    };
+    [
+        (90_000, Terms::default()),
+        (30_000, Terms::lasting(Duration::from_secs(30 * 24 * 3600))),
+        (10_000, limited),
+        (5_000, Terms::lasting(Duration::from_secs(120))),
+    ]
+}
+
+impl Act {
+    /// A word for it, and what it is about: by that the records are searched for its trace.
+    pub fn trace(&self, answer: &Answer) -> Option<(&'static str, String)> {
+        let done = *answer == Answer::Done;
+        match (self, answer) {
+            (Self::Give { .. }, Answer::Given(grant)) => Some(("give", grant.to_string())),
+            (Self::Approve { enrollment, .. }, _) if done => {
+                Some(("approve", enrollment.to_string()))
+            }
+            (Self::Refund { reference, .. }, _) if done => Some(("refund", reference.clone())),
+            (Self::See { reference, .. }, _) if done => Some(("see", reference.clone())),
+            (Self::Revoke { grant }, _) if done => Some(("revoke", grant.to_string())),
+            _ => None,
+        }
+    }
+
+    pub async fn perform<S: Store>(self, registrar: &Registrar, store: &S) -> Answer {
+        match self.carry_out(registrar, store).await {
+            Ok(answer) => answer,
+            Err(error) => Answer::Refused(error.to_string()),
+        }
+    }
+
+    async fn carry_out<S: Store>(self, registrar: &Registrar, store: &S) -> Result<Answer, Error> {
+        let desk = registrar.admin(PersonId::new("nomsa").unwrap());
+        match self {
+            Self::Enrol {
+                learner: name,
+                course,
+                offer,
+                method,
+                intent,
+            } => {
+                let (cents, terms) = offers()[offer].clone();
+                let request = EnrolRequest::new(
+                    learner(&name),
+                    Email::new(format!("{name}@school.example")).unwrap(),
+                    CourseId::new(course).unwrap(),
+                    Title::new("A course").unwrap(),
+                    Money::zar(cents).unwrap(),
+                    method.parse::<Method>().unwrap(),
+                );
+                let request = match intent {
+                    0 => request.renew(),
+                    1 => request.buy_again(),
+                    _ => request,
+                };
+                let enrolled = registrar.enrol(request.terms(terms)).await?;
+                return Ok(match (enrolled.enrollment, enrolled.next) {
+                    (Some(enrollment), NextStep::Pay { reference, url }) => Answer::Pay {
+                        enrollment,
+                        reference: reference.to_string(),
+                        url,
+                    },
+                    (Some(enrollment), NextStep::Transfer { reference, .. }) => Answer::Transfer {
+                        enrollment,
+                        reference: reference.to_string(),
+                    },
+                    (enrollment, _) => Answer::Stays(enrollment),
+                });
+            }
+            Self::Prove {
+                learner: name,
+                course,
+            } => {
+                let proof = ProofOfPayment::new("upload-1").unwrap();
+                let course = CourseId::new(course).unwrap();
+                registrar
+                    .attach_proof(&learner(&name), &course, proof)
+                    .await?;
+            }
+            Self::Withdraw {
+                learner: name,
+                course,
+            } => {
+                let course = CourseId::new(course).unwrap();
+                registrar.withdraw(&learner(&name), &course).await?;
+            }
+            Self::Return { reference } => drop(registrar.confirm(&named(&reference)).await?),
+            Self::Approve {
+                enrollment,
+                by,
+                past_everybody,
+            } => {
+                let desk = registrar.admin(PersonId::new(by).unwrap());
+                match past_everybody {
+                    true => desk.approve_override(enrollment, "").await?,
+                    false => desk.approve(enrollment, "seen").await?,
+                };
+            }
+            Self::Reject { enrollment } => drop(desk.reject(enrollment, "no").await?),
+            Self::Refund {
+                reference,
+                part,
+                proof,
+            } => {
+                let (reference, proof) = (named(&reference), format!("R-{proof}"));
+                match part {
+                    true => {
+                        let cents = Money::zar(100).unwrap();
+                        desk.record_partial_refund(&reference, cents, proof).await?
+                    }
+                    false => desk.record_refund(&reference, proof).await?,
+                };
+            }
+            Self::Reverse { reference } => {
+                let how = Reversal::ChargedBack;
+                drop(desk.record_reversal(&named(&reference), how, "").await?);
+            }
+            Self::Reinstate { reference } => {
+                drop(desk.record_reinstatement(&named(&reference), "").await?);
+            }
+            Self::Revoke { grant } => desk.revoke(grant, "").await?,
+            Self::Give {
+                learner: name,
+                course,
+                offer,
+            } => {
+                let given = NewGrant {
+                    learner: learner(&name),
+                    course: CourseId::new(course).unwrap(),
+                    terms: offers()[offer].1.clone(),
+                };
+                return Ok(Answer::Given(desk.grant(given, "bursary").await?.id));
+            }
+            Self::See {
+                reference,
+                cents,
+                line,
+            } => {
+                let found = store.load(Lookup::Reference(&named(&reference))).await?;
+                if found.case.is_none() {
+                    return Err(Error::NotFound("payment"));
+                }
+                let day = chrono::NaiveDate::from_ymd_opt(2026, 2, 1).unwrap();
+                let (amount, text) = (Money::zar(cents).unwrap(), format!("{reference} {line}"));
+                let row = StatementRow::new(day, amount, &text, "", 0);
+                let pair = (row.checksum.clone(), named(&reference));
+                desk.import_statement(vec![row]).await?;
+                let done = desk.approve_rows(&[pair], "").await;
+                if let Some(problem) = done.into_iter().find_map(|row| row.problem) {
+                    return Ok(Answer::Refused(problem));
+                }
+            }
+        }
+        Ok(Answer::Done)
+    }
+}
+
+fn named(reference: &str) -> Reference {
+    Reference::new(reference).unwrap()
+}
