@@ -7,6 +7,14 @@
 //! `COURSEGATE_BACKLOG` says. It starts a Postgres of its own with default durability, unless
 //! `DATABASE_URL` names one.
 //!
+//! Measured with 100,000 of each on two cores that others used too (ratios of one run), a second and
+//! beside the live rate:
+//!
+//! | store | live callbacks | callbacks that wait | timers | records |
+//! |---|---|---|---|---|
+//! | memory | 26,082 | 14,831 (0.57) | 134,007 (5.14) | 653,837 (25) |
+//! | Postgres | 676 | 286 (0.42) | 539 (0.80) | 15,752 (23) |
+//!
 //! [`Worker`]: coursegate::registrar::Worker
 #![allow(
     missing_docs,

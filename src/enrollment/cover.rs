@@ -56,11 +56,9 @@ impl Case {
             .own_grants()
             .any(|grant| self.waits_for_money_of(grant, attempt, now));
         let other = |grant: &Grant| {
-            counts(grant)
-                && !attempt.gave(grant)
-                && !self.is_ahead(grant)
-                // More time behind what a person gave ahead of this money does not replace it.
-                && !(awaited && self.is_apart_from_first(grant))
+            // More time behind what a person gave ahead of this money does not replace it.
+            let replaces = !awaited || !self.is_apart_from_first(grant);
+            counts(grant) && replaces && !attempt.gave(grant) && !self.is_ahead(grant)
         };
         let id = self.enrollment.id;
         let paid = |grant: &Grant| {

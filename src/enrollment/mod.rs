@@ -20,6 +20,7 @@ mod approve;
 mod ask;
 mod case;
 mod change;
+mod choice;
 mod command;
 mod cover;
 mod draft;

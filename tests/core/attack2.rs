@@ -557,7 +557,7 @@ async fn an_upgrade_that_is_given_up_on_is_put_before_a_person() {
         world.advance(2 * 3_600);
         world.pass().await;
     }
-    assert!(!world.case(id).await.confirming.is_some());
+    assert!(world.case(id).await.confirming.is_none());
     assert_eq!(queue(&world).await, [id]);
 }
 

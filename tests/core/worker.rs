@@ -52,7 +52,7 @@ async fn a_callback_nobody_confirms_is_given_up_on_shown_and_replayed() {
         assert!(tries < 50);
     }
     assert_eq!(tries, 12);
-    assert!(!world.case(enrollment).await.confirming.is_some());
+    assert!(world.case(enrollment).await.confirming.is_none());
     let dead = desk
         .inbox(InboxFilter::Dead, PageRequest::first(1))
         .await
