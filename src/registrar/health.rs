@@ -27,6 +27,8 @@ const HEARTBEAT: chrono::Duration = chrono::Duration::seconds(60);
 /// Records that a publisher does not take, and time from a record to its publication.
 const STUCK: chrono::Duration = chrono::Duration::seconds(60);
 const LAG: chrono::Duration = chrono::Duration::seconds(5);
+/// How long a write that failed is told of, when others work since.
+const LATELY: chrono::Duration = chrono::Duration::minutes(1);
 /// What was published longer ago says nothing about now.
 const RECENT: chrono::Duration = chrono::Duration::minutes(5);
 /// Callbacks that wait at once before that is remarkable.
@@ -110,6 +112,8 @@ pub(super) struct Pulse {
     worked_at: AtomicI64,
     wrote_at: AtomicI64,
     write_failed_at: AtomicI64,
+    /// When one failed last, whatever came since: on a full disk some writes find room.
+    failure_at: AtomicI64,
     stuck_since: AtomicI64,
     left_at: AtomicI64,
     lag: AtomicI64,
@@ -151,8 +155,9 @@ impl Pulse {
 
     /// The store did not take a change, though it was a good one.
     pub(super) fn write_failed(&self, now: DateTime<Utc>) {
-        self.write_failed_at
-            .store(now.timestamp_millis(), Ordering::Relaxed);
+        let millis = now.timestamp_millis();
+        self.write_failed_at.store(millis, Ordering::Relaxed);
+        self.failure_at.store(millis, Ordering::Relaxed);
     }
 
     /// Nothing was due to be published here: what was left a while ago, others have taken since.
@@ -220,6 +225,8 @@ impl Registrar {
         let clock = self.inner.clock.as_ref();
         let asked = deadline::within(clock, DATABASE_WAIT, self.inner.store.load(nobody)).await;
         let taken = self.now() - now;
+        let failed = time(&self.inner.pulse.failure_at).map(|at| now - at);
+        let lately = failed.filter(|ago| *ago < LATELY);
         match asked {
             None => part(PART, Condition::Failing, "It does not answer in time."),
             Some(Err(error)) => part(PART, Condition::Failing, format!("{error}.")),
@@ -241,6 +248,13 @@ impl Registrar {
                     false => Condition::Strained,
                 };
                 part(PART, condition, reason)
+            }
+            Some(Ok(_)) if lately.is_some() => {
+                let seconds = lately.unwrap_or_default().num_seconds();
+                let reason = format!(
+                    "A write failed {seconds} s ago, though others work since. Look whether its disk is full."
+                );
+                part(PART, Condition::Strained, reason)
             }
             Some(Ok(_)) if taken > DATABASE_SLOW => part(
                 PART,

@@ -141,7 +141,7 @@ impl Registrar {
             Ok::<(), super::Error>(())
         };
         if let Err(error) = followed.await {
-            tracing::warn!(%error, "an unverified webhook could not be followed up");
+            tracing::warn!(error = %error.in_full(), "an unverified webhook could not be followed up");
         }
     }
 
@@ -231,7 +231,7 @@ impl Registrar {
         };
         let written = self.commit(change);
         if let Err(error) = self.within(written).await {
-            tracing::error!(%error, %event, "a security event could not be recorded");
+            tracing::error!(error = %error.in_full(), %event, "a security event could not be recorded");
         }
     }
 }

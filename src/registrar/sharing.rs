@@ -177,7 +177,7 @@ impl Registrar {
         let shared = match shared {
             Ok(shared) => shared,
             Err(error) => {
-                tracing::warn!(%error, "what other processes see is not known");
+                tracing::warn!(error = %error.in_full(), "what other processes see is not known");
                 return false;
             }
         };

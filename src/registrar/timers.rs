@@ -107,7 +107,7 @@ impl Worker {
                 self.settle(timer, Next::At(again, cursor)).await
             }
             Err(error) => {
-                tracing::error!(%error, "a timer could not be handled; its lease will end");
+                tracing::error!(error = %error.in_full(), "a timer could not be handled; its lease will end");
                 Ok(())
             }
         }

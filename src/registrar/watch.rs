@@ -150,7 +150,7 @@ impl Worker {
             // Another process has said so: that is heard of next.
             Ok(_) => inner.sharing.forget_time(),
             Err(error) => {
-                tracing::error!(%error, rule = alert.rule, "an alert cannot be kept; it is told from here");
+                tracing::error!(error = %error.in_full(), rule = alert.rule, "an alert cannot be kept; it is told from here");
                 meter::alert(alert.stage.as_str(), alert.severity.as_str());
                 inner.tower.lock().keep_alone(alert);
                 let sinks = inner.sinks.iter().filter(|route| route.takes(alert));

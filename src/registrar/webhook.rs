@@ -68,7 +68,7 @@ impl Registrar {
             self.within(received).await
         };
         let mut receipt = received.unwrap_or_else(|error| {
-            tracing::error!(%error, "webhook could not be stored");
+            tracing::error!(error = %error.in_full(), "webhook could not be stored");
             Receipt::new(Outcome::Unavailable)
         });
         if matches!(receipt.outcome, Outcome::Unavailable | Outcome::Unreadable) {
@@ -260,7 +260,7 @@ impl Registrar {
                 | Error::Panicked(_)
                 | Error::Store(StoreError::Refused(_))),
             ) => {
-                tracing::error!(%error, "a payment could not be applied; it is kept");
+                tracing::error!(error = %error.in_full(), "a payment could not be applied; it is kept");
                 let row = incoming.row(keys, was, None)?;
                 let why = Unsettled::Refused(error);
                 self.wait(incoming, row, (None, &why), watch).await
@@ -275,7 +275,7 @@ impl Registrar {
             Ok(Some(answer)) if answer.status == ProviderStatus::Paid => Ok(answer),
             Ok(_) => Err(Unsettled::Unpaid),
             Err(error) => {
-                tracing::warn!(%error, enrollment = %case.enrollment.id, "payment not confirmed yet");
+                tracing::warn!(error = %error.in_full(), enrollment = %case.enrollment.id, "payment not confirmed yet");
                 Err(Unsettled::Unasked(error))
             }
         }

@@ -174,7 +174,7 @@ impl Worker {
             match more {
                 Ok(true) => continue,
                 Ok(false) => {}
-                Err(error) => tracing::error!(%error, ?lane, "worker"),
+                Err(error) => tracing::error!(error = %error.in_full(), ?lane, "worker"),
             }
             let mut timer = inner.clock.sleep(INTERVAL);
             poll_fn(|context| {
@@ -253,7 +253,7 @@ impl Worker {
                 }
                 Some(Ok(_)) => pass.settled += 1,
                 Some(Err(error)) => {
-                    tracing::error!(%error, "a delivery could not be tried again; its lease will end");
+                    tracing::error!(error = %error.in_full(), "a delivery could not be tried again; its lease will end");
                     pass.waiting += 1;
                 }
             }

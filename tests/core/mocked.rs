@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, Duration, Utc};
 use coursegate::access::{Grant, Question, ResourceKind};
-use coursegate::adapter::memory::MemoryStore;
+use coursegate::adapter::memory::{MemoryStore, TestClock};
 use coursegate::adapter::simulator::{Choice, Settings, Simulator};
 use coursegate::enrollment::Change;
 use coursegate::payment::Method;
@@ -12,7 +12,7 @@ use coursegate::port::{
     Claim, Clock, Committed, Loaded, Lookup, Purge, Purged, Records, Settlement, Sleep, Store,
     StoreError, Work,
 };
-use coursegate::registrar::{BulkOutcome, NextStep, Outcome};
+use coursegate::registrar::{BulkOutcome, Condition, NextStep, Outcome};
 use coursegate::{AppId, CourseId, LearnerId, Registrar, Secret};
 use mockall::mock;
 
@@ -187,4 +187,46 @@ async fn a_clock_that_jumps_back_never_turns_the_order_of_things_around() {
         history.is_sorted_by_key(|record| (record.version, record.at)),
         "time runs on"
     );
+}
+
+/// On a full disk some writes find room: that the last one worked does not say that all is well.
+#[tokio::test]
+async fn a_store_that_takes_some_writes_only_is_not_well() {
+    let mut says = MockSays::new();
+    says.expect_refuses().returning(|change| {
+        let about = change.enrollment.as_ref();
+        let full = about.is_some_and(|it| it.learner.as_str() == "sipho");
+        full.then(|| StoreError::Unavailable("its disk is full, SQLSTATE 53100".to_owned()))
+    });
+    let (clock, store) = (TestClock::at(start()), MemoryStore::new());
+    let registrar = Registrar::builder(config(), Ledger { store, says })
+        .gateway(
+            Simulator::new(
+                AppId::new(APP_ID).unwrap(),
+                Secret::new(SECRET).unwrap(),
+                Settings::new(1),
+            )
+            .gateway(),
+        )
+        .clock(clock.clone())
+        .build()
+        .unwrap();
+    let database = async || {
+        let health = registrar.health().await;
+        let part = health.parts.iter().find(|part| part.part == "database");
+        part.unwrap().clone()
+    };
+    let enrol = async |name| registrar.enrol(request(name, Method::BankTransfer)).await;
+    enrol("thandi").await.unwrap();
+    assert_eq!(database().await.condition, Condition::Well);
+    let error = enrol("sipho").await.unwrap_err();
+    assert!(error.in_full().contains("disk is full"));
+    assert_eq!(database().await.condition, Condition::Failing);
+    clock.advance(std::time::Duration::from_secs(10));
+    enrol("lerato").await.unwrap();
+    let told = database().await;
+    assert_eq!(told.condition, Condition::Strained, "{told:?}");
+    assert!(told.reason.contains("10 s ago") && told.reason.contains("disk"));
+    clock.advance(std::time::Duration::from_secs(60));
+    assert_eq!(database().await.condition, Condition::Well);
 }

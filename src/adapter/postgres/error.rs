@@ -90,7 +90,10 @@ impl From<CallError> for StoreError {
         let what = match (&error, error.code()) {
             (_, Some(code)) => match error.constraint() {
                 Some(constraint) => format!("SQLSTATE {code}, {constraint}"),
-                None => format!("SQLSTATE {code}"),
+                None => match in_words(&code) {
+                    Some(words) => format!("{words}, SQLSTATE {code}"),
+                    None => format!("SQLSTATE {code}"),
+                },
             },
             (CallError::Row(row), None) => row.to_string(),
             (CallError::Database(error), None) => match error {
@@ -117,6 +120,22 @@ impl From<CallError> for StoreError {
             },
         }
     }
+}
+
+/// What the codes mean that an operator can mend (PostgreSQL documentation, appendix A).
+fn in_words(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "53100" | "58030" => "its disk is full or broken",
+        "53200" => "it is out of memory",
+        "53300" => "it has no connection left",
+        "25006" => "it is read-only",
+        "57P03" => "it is starting up",
+        "57P01" | "57P02" => "it is being stopped",
+        "57014" => "a statement took too long",
+        "42501" => "a right is missing",
+        "28000" | "28P01" => "it refuses the account",
+        _ => return None,
+    })
 }
 
 /// Pauses between the tries of one call: a bounded number, growing, of random length.
