@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use coursegate::access::{AccessLevel, Question, ResourceKind, Terms, Visitor};
 use coursegate::adapter::simulator::Simulator;
+use coursegate::enrollment::Version;
 use coursegate::payment::{Method, ProofOfPayment};
 use coursegate::port::PageRequest;
 use coursegate::registrar::{EnrolRequest, Enrolled, NextStep};
@@ -126,6 +127,9 @@ pub struct Approval {
 #[derive(Debug, Deserialize)]
 pub struct Verdict {
     pub enrollment: EnrollmentId,
+    /// The version that the page showed.
+    #[serde(default)]
+    pub version: Option<Version>,
     #[serde(default)]
     pub reason: String,
 }

@@ -241,9 +241,12 @@ impl App {
 
     pub async fn approve_form(&self, user: &User, verdict: &Verdict) -> Reply {
         self.on_desk(user, "", async |desk| {
-            let done = desk
-                .approve(verdict.enrollment, verdict.reason.as_str())
-                .await;
+            let (id, note) = (verdict.enrollment, verdict.reason.as_str());
+            // Nothing is approved that came after the page was made.
+            let done = match verdict.version {
+                Some(shown) => desk.approve_shown(id, shown, note).await,
+                None => desk.approve(id, note).await,
+            };
             Ok(done.map(drop)?)
         })
         .await

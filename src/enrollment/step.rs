@@ -116,6 +116,9 @@ pub enum CaseError {
     /// The same person cannot be both.
     #[error("you have approved this already; it costs so much that a second person has to")]
     SecondPersonNeeded,
+    /// Something about it is another than the person saw who decides.
+    #[error("the enrollment changed since it was shown to you; look at it again, then decide")]
+    ChangedSince,
     /// Something is to come yet: money, a decision, or access that lasts.
     #[error(
         "the enrollment is not over: withdraw or reject it, end its access, and settle its money first"

@@ -6,7 +6,9 @@ use tracing::Instrument;
 
 use super::payment::ROUNDS;
 use super::{Error, Registrar};
-use crate::enrollment::{Applied, Case, CaseError, Change, Effect, InboxState, Status, Step};
+use crate::enrollment::{
+    Applied, Case, CaseError, Change, Effect, InboxState, Status, Step, Version,
+};
 use crate::ids::{EnrollmentId, IdRun, PersonId};
 use crate::port::{Committed, Lookup};
 use crate::reason::{ApprovalCause, Note, Permission};
@@ -106,7 +108,8 @@ impl Admin<'_> {
     /// Approves one enrollment. A bank transfer's money counts as seen by this person. Money that
     /// is held gives what its own offer says; without any, the learner gets what is asked today.
     ///
-    /// An `Ok` says that they have access by it: just now, or before already.
+    /// An `Ok` says that they have access by it: just now, or before already. Where a page shows
+    /// people what they approve, use [`approve_shown`](Self::approve_shown).
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Refused`] when the law or the host's guard says no, as for an
@@ -119,6 +122,37 @@ impl Admin<'_> {
         self.allow(Permission::Approve, Some(enrollment)).await?;
         let note = note.into();
         let approved = self.approve_as(enrollment, ApprovalCause::ManualAdminApproval, note);
+        Ok(self
+            .registrar
+            .within(approved)
+            .await?
+            .case
+            .enrollment
+            .status)
+    }
+
+    /// Approves one enrollment as it was shown: the page keeps the version
+    /// ([`Enrollment::version`](crate::enrollment::Enrollment::version)) of what it showed. Money that
+    /// comes between a look and a click is not approved unseen.
+    ///
+    /// # Errors
+    /// As [`approve`](Self::approve), and [`Error::Refused`] with
+    /// [`CaseError::ChangedSince`] when anything about it changed since.
+    pub async fn approve_shown(
+        &self,
+        enrollment: EnrollmentId,
+        shown: Version,
+        note: impl Into<Note>,
+    ) -> Result<Status, Error> {
+        self.allow(Permission::Approve, Some(enrollment)).await?;
+        let find = Lookup::Enrollment(enrollment);
+        let cause = ApprovalCause::ManualAdminApproval;
+        let approved = self.change(find, note.into(), |case, step| {
+            match case.enrollment.version == shown {
+                true => case.approve(&self.person, cause, step),
+                false => Err(CaseError::ChangedSince),
+            }
+        });
         Ok(self
             .registrar
             .within(approved)

@@ -6,13 +6,13 @@ use std::time::Duration;
 use coursegate::access::{CardAction, Kinds, ResourceKind, Terms};
 use coursegate::adapter::simulator::{Choice, Fault, Settings};
 use coursegate::approval::{Decision, Dossier, RefuseReason};
-use coursegate::enrollment::Status;
+use coursegate::enrollment::{CaseError, Status};
 use coursegate::notice::NoticeKind;
 use coursegate::payment::{Method, Reversal, Standing};
 use coursegate::port::{PageRequest, Records};
 use coursegate::reason::{HoldReason, MoneyOutcome};
 use coursegate::record::Fact;
-use coursegate::registrar::{AwkwardItem, NextStep, Outcome};
+use coursegate::registrar::{AwkwardItem, Error, NextStep, Outcome};
 use coursegate::{EnrollmentId, PayLinkId, Reference};
 
 use crate::scene::{
@@ -567,4 +567,26 @@ async fn who_was_rejected_is_told_so_once() {
     let records = world.store.timeline(id).await.unwrap();
     let kinds = records.iter().filter_map(|it| NoticeKind::of(&it.fact));
     assert_eq!(kinds.filter(|it| *it == NoticeKind::Rejected).count(), 1);
+}
+
+/// "What the admin is shown is what they approve", whatever comes between their look and their click.
+#[tokio::test]
+async fn nothing_is_approved_that_came_after_the_page_was_shown() {
+    let world = World::new();
+    let desk = world.registrar.admin(admin());
+    let eft = |rand, terms| by(Method::InstantEft, rand, terms);
+    let (_, small, one) = begin(&world, eft(10, limited(1))).await;
+    let (id, large, other) = begin(&world, eft(5_000, Terms::default())).await;
+    world.pay(&one, Choice::InstantEft).await;
+    let shown = desk.pending(PageRequest::first(10)).await.unwrap().items;
+    let shown = shown[0].enrollment.clone();
+    assert_eq!(shown.waits_on, Some(small));
+    world.pay(&other, Choice::InstantEft).await;
+    let refused = desk.approve_shown(id, shown.version, "").await.unwrap_err();
+    assert_eq!(refused, Error::Refused(CaseError::ChangedSince));
+    assert!(!world.may_enter("thandi").await);
+    let now = world.case(id).await.enrollment;
+    assert_eq!(now.waits_on, Some(large));
+    desk.approve_shown(id, now.version, "").await.unwrap();
+    assert!(world.may_enter("thandi").await);
 }

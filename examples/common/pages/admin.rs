@@ -114,11 +114,13 @@ fn article(row: &Explanation) -> String {
          <dt>Waits since</dt><dd>{since}</dd>{proof}<dt>Evidence</dt><dd>{evidence}</dd>\
          <dt>What to do</dt><dd>{advice}</dd></dl>{explanation}\
          <div class=\"acts\"><form method=\"post\" action=\"/admin/approve\"><input type=\"hidden\" name=\"enrollment\" value=\"{id}\">\
+         <input type=\"hidden\" name=\"version\" value=\"{version}\">\
          <button class=\"main\">Approve</button></form>\
          <form method=\"post\" action=\"/admin/reject\"><input type=\"hidden\" name=\"enrollment\" value=\"{id}\">\
          <input id=\"reason-{id}\" name=\"reason\" required maxlength=\"200\" placeholder=\"Reason for the learner\" \
          aria-label=\"Reason for the learner\"><button>Reject</button></form></div>\
          <p><a href=\"/admin/enrollment/{id}\">Everything that happened</a></p></article>",
+        version = enrollment.version.0,
         title = text(enrollment.title.as_str()),
         learner = text(enrollment.learner.as_str()),
         why = enrollment
