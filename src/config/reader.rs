@@ -42,7 +42,7 @@ where
                 self.wrong(
                     setting,
                     "is not set",
-                    format!("Set it: it {}.", setting.about),
+                    format!("Set it ({}).", setting.about),
                 );
                 None
             }

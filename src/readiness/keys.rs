@@ -34,6 +34,19 @@ const WORDS: [&str; 12] = [
     "insert",
     "replace",
 ];
+/// Ways that fingers go: rows, columns, zigzags, and what is counted.
+const WALKS: [&str; 8] = [
+    "qwertyuiopasdfghjklzxcvbnm",
+    "asdfghjkl;",
+    "1234567890",
+    "0123456789",
+    "abcdefghijklmnopqrstuvwxyz",
+    "1q2w3e4r5t6y7u8i9o0p",
+    "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik,9ol.0p",
+    "q1w2e3r4t5y6u7i8o9p0",
+];
+/// Steps of such a way that no random secret takes.
+const STEPS: usize = 6;
 /// Short words, which a random secret may hold: these count only beside a separator.
 const SHORT_WORDS: [&str; 8] = [
     "test", "demo", "fake", "dummy", "your", "dev", "local", "todo",
@@ -48,6 +61,12 @@ pub(super) fn secret(text: &str, subject: &str) -> Vec<Finding> {
     }
     if is_placeholder(text) {
         findings.push(found(Rule::SecretPlaceholder));
+    }
+    if is_quoted(text) {
+        findings.push(found(Rule::CredentialQuoted));
+    }
+    if is_walk(text) {
+        findings.push(found(Rule::SecretWalk));
     }
     if text.len() < SHORTEST {
         findings.push(found(Rule::SecretShort));
@@ -69,6 +88,9 @@ pub(super) fn app_id(text: &str, subject: &str) -> Vec<Finding> {
     if is_leaked(text) {
         return found(Rule::SecretLeaked);
     }
+    if is_quoted(text) {
+        return found(Rule::CredentialQuoted);
+    }
     if text.starts_with("IKTEST") || is_placeholder(text) {
         return found(Rule::SecretPlaceholder);
     }
@@ -79,6 +101,31 @@ pub(super) fn app_id(text: &str, subject: &str) -> Vec<Finding> {
     } else {
         found(Rule::AppIdShape)
     }
+}
+
+/// Whether quotes stand around it that some programs take away, and others keep.
+fn is_quoted(text: &str) -> bool {
+    let quotes = [
+        '"', '\'', '`', '\u{201c}', '\u{201d}', '\u{2018}', '\u{2019}',
+    ];
+    text.starts_with(quotes) || text.ends_with(quotes)
+}
+
+/// Whether it goes along the keyboard, the alphabet or the digits for so long that nobody drew it:
+/// in 32 random letters and digits that comes up once in some hundred thousand.
+fn is_walk(text: &str) -> bool {
+    let lower: Vec<char> = text.to_ascii_lowercase().chars().collect();
+    let walks = WALKS.map(|walk| {
+        [
+            walk.chars().collect::<String>(),
+            walk.chars().rev().collect(),
+        ]
+    });
+    let is_part = |part: &[char]| {
+        let part: String = part.iter().collect();
+        walks.iter().flatten().any(|walk| walk.contains(&part))
+    };
+    lower.windows(STEPS).any(is_part)
 }
 
 fn is_leaked(text: &str) -> bool {

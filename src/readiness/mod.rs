@@ -31,9 +31,10 @@ use sha2::{Digest, Sha256};
 
 use crate::config::{Config, ConfigError, Environment, Mode, OnUnverified, Setting};
 use crate::evidence::Grade;
+use crate::reason::words;
 
 /// What may be asked for a report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Probe {
     /// The store: whether it answers, has everything that it needs, and the right time.
@@ -43,7 +44,12 @@ pub enum Probe {
     Provider,
 }
 
-pub use report::{Finding, Report};
+words!(Probe {
+    Store => "store",
+    Provider => "provider",
+});
+
+pub use report::{Finding, Probed, Report};
 pub use rule::{About, Category, Level, Rule};
 
 use report::Fingerprint;
@@ -66,7 +72,7 @@ const OTHERS: [&str; 1] = ["COURSEGATE_DEMO_KEY"];
 /// Looks at the settings and the environment they came from; asks nobody.
 pub fn check(config: &Config, environment: &Environment) -> Report {
     let findings = findings(config, environment);
-    Report::new(findings, Some(fingerprint(config)))
+    Report::new(findings, Some(config.mode), Some(fingerprint(config)))
 }
 
 /// The report of settings that could not be read at all.
@@ -83,7 +89,7 @@ pub fn unusable(error: &ConfigError, environment: &Environment) -> Report {
     let mut findings: Vec<Finding> = wrong.collect();
     findings.extend(variables(environment, &[]));
     findings.extend(checklist());
-    Report::new(findings, None)
+    Report::new(findings, None, None)
 }
 
 /// What is found without knowing the parts.
@@ -120,10 +126,14 @@ fn credentials(config: &Config) -> Vec<Finding> {
 fn credentials_of_provider(config: &Config) -> Vec<Finding> {
     let mut findings = keys::app_id(config.app_id.as_str(), "IKHOKHA_APP_ID");
     for (label, secret) in config.keys.texts() {
+        let is_app_id = secret.eq_ignore_ascii_case(config.app_id.as_str());
         let subject = match label {
             "primary" => "IKHOKHA_APP_SECRET".to_owned(),
             label => format!("IKHOKHA_WEBHOOK_SECRETS, {label}"),
         };
+        if is_app_id {
+            findings.push(Finding::new(Rule::SecretIsAppId).about(&subject));
+        }
         findings.extend(keys::secret(secret, &subject));
     }
     findings
@@ -139,7 +149,9 @@ fn variables(environment: &Environment, secrets: &[&str]) -> Vec<Finding> {
         let exposed = EXPOSED.iter().any(|prefix| upper.starts_with(prefix));
         let named = upper.contains("IKHOKHA") && upper.contains("SECRET")
             || upper.contains("COURSEGATE_BODY_KEY");
-        if exposed && !trimmed.is_empty() && (named || secrets.contains(&trimmed)) {
+        // As it is, in quotes, or inside JSON.
+        let holds = secrets.iter().any(|secret| trimmed.contains(secret));
+        if exposed && !trimmed.is_empty() && (named || holds) {
             findings.push(Finding::new(Rule::SecretExposed).about(shown(name)));
         }
         let ours = name.starts_with("IKHOKHA_") || name.starts_with("COURSEGATE_");
@@ -153,7 +165,7 @@ fn variables(environment: &Environment, secrets: &[&str]) -> Vec<Finding> {
             Some(_) => {}
             None => {
                 let finding = Finding::new(Rule::VariableUnknown).about(shown(name));
-                findings.push(match nearest(name) {
+                findings.push(match meant(name).or_else(|| nearest(name)) {
                     Some(near) => finding.doing(format!("Did you mean {near}?")),
                     None => finding,
                 });
@@ -169,6 +181,47 @@ fn shown(name: &str) -> String {
         .chars()
         .filter(|c| c.is_ascii_alphanumeric() || *c == '_');
     plain.take(64).collect()
+}
+
+/// The setting that people mean by a name that others use for it.
+fn meant(name: &str) -> Option<&'static str> {
+    let (app_id, secret) = ("IKHOKHA_APP_ID", "IKHOKHA_APP_SECRET");
+    Some(match name {
+        "IKHOKHA_API_KEY"
+        | "IKHOKHA_APP_KEY"
+        | "IKHOKHA_KEY"
+        | "IKHOKHA_ID"
+        | "IKHOKHA_APPLICATION_ID"
+        | "IKHOKHA_APPLICATION_KEY"
+        | "IKHOKHA_APPLICATION_KEY_ID"
+        | "IKHOKHA_CLIENT_ID"
+        | "IKHOKHA_MERCHANT_ID" => app_id,
+        "IKHOKHA_SECRET"
+        | "IKHOKHA_API_SECRET"
+        | "IKHOKHA_SECRET_KEY"
+        | "IKHOKHA_APPLICATION_SECRET"
+        | "IKHOKHA_APPLICATION_KEY_SECRET"
+        | "IKHOKHA_CLIENT_SECRET"
+        | "IKHOKHA_SIGN_SECRET"
+        | "IKHOKHA_APP_SIGN_SECRET" => secret,
+        "IKHOKHA_URL"
+        | "IKHOKHA_BASE_URL"
+        | "IKHOKHA_ENDPOINT"
+        | "IKHOKHA_API_ENDPOINT"
+        | "IKHOKHA_API_BASE_URL" => "IKHOKHA_API_URL",
+        "IKHOKHA_CALLBACK_URL" | "IKHOKHA_WEBHOOK_URL" | "COURSEGATE_WEBHOOK_URL" => {
+            "COURSEGATE_CALLBACK_URL"
+        }
+        "IKHOKHA_SUCCESS_URL" | "IKHOKHA_RETURN_URL" | "COURSEGATE_RETURN_URL" => {
+            "COURSEGATE_SUCCESS_URL"
+        }
+        "IKHOKHA_FAILURE_URL" | "IKHOKHA_FAIL_URL" => "COURSEGATE_FAILURE_URL",
+        "IKHOKHA_CANCEL_URL" => "COURSEGATE_CANCEL_URL",
+        "IKHOKHA_MODE" | "IKHOKHA_ENV" | "IKHOKHA_ENVIRONMENT" | "COURSEGATE_ENV" => {
+            "COURSEGATE_MODE"
+        }
+        _ => return None,
+    })
 }
 
 /// The setting whose name is at most three letters away.
@@ -239,6 +292,11 @@ fn settings(config: &Config) -> Vec<Finding> {
         (
             config.body_keys.is_uniform(),
             Rule::BodyKeyUniform,
+            "COURSEGATE_BODY_KEYS",
+        ),
+        (
+            config.body_keys.is_guessable(&config.keys),
+            Rule::BodyKeyGuessable,
             "COURSEGATE_BODY_KEYS",
         ),
         (

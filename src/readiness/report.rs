@@ -1,8 +1,11 @@
 use std::fmt;
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
+use super::Probe;
 use super::rule::{Category, Level, Rule};
+use crate::config::Mode;
 
 /// One thing that a report says. It holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -61,6 +64,16 @@ impl fmt::Display for Finding {
 /// What the settings a report was made for come to; it tells one report from another.
 pub(crate) type Fingerprint = [u8; 32];
 
+/// How long something took to answer that was asked for a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Probed {
+    /// What was asked.
+    pub probe: Probe,
+    /// Milliseconds until it answered, or was given up on.
+    pub millis: i64,
+}
+
 /// Whether an installation may handle real money, and what stands in the way.
 ///
 /// `Display` is a table for people, `Serialize` is for programs.
@@ -69,6 +82,14 @@ pub(crate) type Fingerprint = [u8; 32];
 pub struct Report {
     /// Whether nothing critical stands.
     pub ready: bool,
+    /// When it was made, by this machine's clock.
+    pub made_at: DateTime<Utc>,
+    /// The version of this crate.
+    pub version: &'static str,
+    /// The mode of the settings; `None` when they could not be read.
+    pub mode: Option<Mode>,
+    /// What was asked for it, and how long that took.
+    pub probes: Vec<Probed>,
     /// What was found, the most urgent first.
     pub findings: Vec<Finding>,
     #[serde(skip)]
@@ -76,7 +97,11 @@ pub struct Report {
 }
 
 impl Report {
-    pub(crate) fn new(mut findings: Vec<Finding>, made_for: Option<Fingerprint>) -> Self {
+    pub(crate) fn new(
+        mut findings: Vec<Finding>,
+        mode: Option<Mode>,
+        made_for: Option<Fingerprint>,
+    ) -> Self {
         findings.sort_by(|a, b| {
             let order = |finding: &Finding| (std::cmp::Reverse(finding.level), finding.category);
             order(a).cmp(&order(b)).then_with(|| a.rule.cmp(&b.rule))
@@ -85,9 +110,18 @@ impl Report {
             ready: findings
                 .iter()
                 .all(|finding| finding.level < Level::Critical),
+            made_at: Utc::now(),
+            version: env!("CARGO_PKG_VERSION"),
+            mode,
+            probes: Vec::new(),
             findings,
             made_for,
         }
+    }
+
+    pub(crate) fn probed(mut self, probes: Vec<Probed>) -> Self {
+        self.probes = probes;
+        self
     }
 
     /// What stands in the way of real money.
@@ -108,6 +142,12 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mode = self.mode.map_or("unknown", |mode| mode.as_str());
+        let at = self.made_at.to_rfc3339_opts(SecondsFormat::Secs, true);
+        writeln!(f, "coursegate {}, mode {mode}, {at}", self.version)?;
+        for probed in &self.probes {
+            writeln!(f, "the {} took {} ms", probed.probe, probed.millis)?;
+        }
         for finding in &self.findings {
             let subject = finding.subject.as_deref().unwrap_or("");
             writeln!(

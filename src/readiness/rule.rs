@@ -90,6 +90,15 @@ rules! {
     SecretUniform "secret_uniform" Critical Credentials
         "The secret repeats a few characters: no generated one does."
         "Copy the application secret from the provider's dashboard.";
+    SecretWalk "secret_walk" Critical Credentials
+        "The secret counts, or walks along the keyboard: a person typed it, and anybody can guess it."
+        "Copy the application secret from the provider's dashboard.";
+    SecretIsAppId "secret_is_app_id" Critical Credentials
+        "The secret is the application id, which every callback names: anybody can sign with it."
+        "Copy the application secret from the provider's dashboard; the id is another field there.";
+    CredentialQuoted "credential_quoted" Critical Credentials
+        "The credential has quotes around it: they were kept, and the provider knows it without them."
+        "Set the variable again without quotes; some files of variables keep them.";
     SecretPlaceholder "secret_placeholder" Critical Credentials
         "The credential is a placeholder, or from an example."
         "Copy your own from the provider's dashboard.";
@@ -189,6 +198,9 @@ rules! {
     BodyKeyUniform "body_key_uniform" Critical Credentials
         "A key for stored bodies repeats a few characters: no generated one does."
         "Make one with `openssl rand -hex 32`, put it first, and keep the old one behind it.";
+    BodyKeyGuessable "body_key_guessable" Critical Credentials
+        "A key for stored bodies counts up, or is made of the application secret: it keeps nothing from whoever has that."
+        "Make one with `openssl rand -hex 32`, put it first, and keep the old one behind it.";
     BodyKeyMissing "body_key_missing" Critical Credentials
         "Callbacks that wait are encrypted with a key that is not configured: they cannot be handled."
         "Add the key to COURSEGATE_BODY_KEYS, behind the one that is to encrypt.";
@@ -200,7 +212,7 @@ rules! {
         "Set COURSEGATE_KEEP_BODIES_DAYS to as long as you may be asked about a payment.";
     UnknownApproved "unknown_approved" Warning Security
         "The rules take a payment of unknown method for a card: it may be approved without a person."
-        "Use the fallback `hold`, unless this is what you want.";
+        "Set the fallback of the rules to `Fallback::ManualApproval`, unless this is what you want.";
     TimeoutOdd "timeout_odd" Warning Configuration
         "A pay link may take less than ten seconds or more than a minute: learners see errors, or wait for long."
         "Unset COURSEGATE_TIMEOUT_MS for the usual 45 seconds.";
@@ -234,6 +246,18 @@ rules! {
     PublisherMissing "publisher_missing" Info Configuration
         "Nothing is published: pages do not change by themselves."
         "Give the builder a hub, the store's announcer or a NatsBus.";
+    AlertsUnheard "alerts_unheard" Warning Configuration
+        "Alerts go to the log only: nobody is called when payments fail at night."
+        "Give the builder an `alert_sink`, such as a `WebhookSink`.";
+    ChannelMissing "channel_missing" Warning Configuration
+        "No notification channel: admins hear of transfers that wait only when they look, and learners of nothing."
+        "Give the builder a `channel`.";
+    MetricsOff "metrics_off" Info Configuration
+        "Nothing is measured: the feature `metrics` is off."
+        "Turn the feature on, and install a recorder, such as metrics-exporter-prometheus.";
+    WorkerMissing "worker_missing" Warning Configuration
+        "No worker runs in this process: if none runs in another one, nothing expires, is retried, sealed or published."
+        "Run `registrar.worker()` in one process at least.";
     NotProbed "not_probed" Warning Configuration
         "It was not tried: it may be out of reach, or lack something."
         "Make the report with `probe`, and let it try everything.";

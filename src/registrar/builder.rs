@@ -103,7 +103,7 @@ pub struct RegistrarBuilder {
     records: Arc<dyn Records>,
     pub(super) gateway: Option<Arc<dyn PaymentGateway>>,
     pub(super) publishers: Vec<Arc<dyn EventPublisher>>,
-    channels: Vec<Arc<dyn NotificationChannel>>,
+    pub(super) channels: Vec<Arc<dyn NotificationChannel>>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) detector: Option<Arc<dyn Detect>>,
     policy: Arc<dyn ApprovalPolicy>,

@@ -10,6 +10,7 @@ use futures_util::future::join;
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::key_use::IN_USE;
 use super::{Circuit, Registrar, deadline};
 use crate::ids::EnrollmentId;
 use crate::port::{InboxFilter, Lookup, PageRequest};
@@ -55,8 +56,8 @@ words!(Condition {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct PartHealth {
-    /// Which part: `database`, `provider`, `callbacks`, `inbox`, `outbox`, `live`, `worker`, `host` for
-    /// its own code, or `clock`.
+    /// Which part: `database`, `provider`, `callbacks`, `inbox`, `outbox`, `live`, `worker`,
+    /// `configuration`, `host` for its own code, or `clock`.
     pub part: &'static str,
     /// How it does.
     pub condition: Condition,
@@ -114,6 +115,8 @@ pub(super) struct Pulse {
     write_failed_at: AtomicI64,
     /// When one failed last, whatever came since: on a full disk some writes find room.
     failure_at: AtomicI64,
+    /// When the provider or the store said that a setting is wrong.
+    misconfigured_at: AtomicI64,
     stuck_since: AtomicI64,
     left_at: AtomicI64,
     lag: AtomicI64,
@@ -143,6 +146,17 @@ impl Pulse {
 
     pub(super) fn worked(&self, now: DateTime<Utc>) {
         self.worked_at
+            .store(now.timestamp_millis(), Ordering::Relaxed);
+    }
+
+    /// When a worker of this process looked at its work last.
+    pub(super) fn worker_passed(&self) -> Option<DateTime<Utc>> {
+        time(&self.worked_at)
+    }
+
+    /// The provider or the store said that a setting is wrong.
+    pub(super) fn misconfigured(&self, now: DateTime<Utc>) {
+        self.misconfigured_at
             .store(now.timestamp_millis(), Ordering::Relaxed);
     }
 
@@ -209,6 +223,7 @@ impl Registrar {
         parts.push(self.outbox_part(now));
         parts.push(self.live_part(now));
         parts.push(self.worker_part(now));
+        parts.push(self.configuration_part(now));
         parts.extend(self.host_part(now));
         parts.extend(self.clock_part());
         let worst = parts.iter().map(|part| part.condition).max();
@@ -401,6 +416,34 @@ impl Registrar {
              for example."
         );
         Some(part("clock", Condition::Strained, reason))
+    }
+
+    /// What the settings in use come to: `readiness` says more, before a start.
+    fn configuration_part(&self, now: DateTime<Utc>) -> PartHealth {
+        const PART: &str = "configuration";
+        let config = &self.inner.config;
+        let wrong = time(&self.inner.pulse.misconfigured_at).filter(|at| now - *at < RECENT);
+        if let Some(at) = wrong {
+            let seconds = (now - at).num_seconds();
+            let reason = format!(
+                "A setting is wrong: {seconds} s ago the provider refused our credentials, or the database lacked something. The log names it."
+            );
+            return part(PART, Condition::Failing, reason);
+        }
+        let secrets = config.keys.texts().count();
+        let accepted = match secrets {
+            1 => "one secret is accepted".to_owned(),
+            more => format!("{more} secrets are accepted"),
+        };
+        let since = now - IN_USE;
+        let old = self.key_use().into_iter().filter(|key| !key.current);
+        let used = old.filter(|key| key.last.is_some_and(|last| last >= since));
+        let used = match used.count() {
+            0 => "",
+            _ => ", and one that is not the current one is still in use",
+        };
+        let reason = format!("The mode is {}; {accepted}{used}.", config.mode);
+        part(PART, Condition::Well, reason)
     }
 
     fn worker_part(&self, now: DateTime<Utc>) -> PartHealth {

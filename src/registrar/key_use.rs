@@ -10,7 +10,7 @@ use super::Registrar;
 use crate::readiness::{Finding, Rule};
 
 /// For how long a secret counts as in use after it was last used.
-const IN_USE: chrono::Duration = chrono::Duration::days(1);
+pub(super) const IN_USE: chrono::Duration = chrono::Duration::days(1);
 /// How often a log line says that an old secret is in use, in seconds.
 const SAID_EVERY: i64 = 3600;
 
@@ -84,19 +84,21 @@ impl Registrar {
         .collect()
     }
 
-    /// What only shows while callbacks come: secrets that are being rotated out and still in
-    /// use.
+    /// What only shows while it runs: secrets that are being rotated out and still in use, and
+    /// that no worker runs in this process.
     pub fn running_findings(&self) -> Vec<Finding> {
         let since = self.now() - IN_USE;
         let old = self.key_use().into_iter().filter(|key| !key.current);
         let used = old.filter(|key| key.last.is_some_and(|last| last >= since));
-        used.map(|key| {
+        let idle = self.inner.pulse.worker_passed().is_none();
+        let used = used.map(|key| {
             let says = format!("{} callbacks so far.", key.callbacks);
             Finding::new(Rule::OldSecretUsed)
                 .about(key.label.as_ref())
                 .saying(says)
-        })
-        .collect()
+        });
+        let worker = idle.then(|| Finding::new(Rule::WorkerMissing));
+        used.chain(worker).collect()
     }
 
     pub(super) fn note_key(&self, label: &Arc<str>, now: DateTime<Utc>) {

@@ -147,6 +147,7 @@ impl Registrar {
             }
             Err(source) => {
                 tracing::warn!(error = %source, enrollment = %case.enrollment.id, "no pay link");
+                self.note_credentials(&source);
                 // Nothing was sent, so the attempt can be used again; or a link may exist.
                 let keeps = matches!(
                     source,

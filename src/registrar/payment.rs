@@ -135,7 +135,21 @@ impl Registrar {
                 tracing::debug!(%error, "the provider does not know a reference, it seems");
                 Ok(None)
             }
-            answer => Ok(answer?),
+            Err(error) => {
+                self.note_credentials(&error);
+                Err(error.into())
+            }
+            Ok(answer) => Ok(answer),
+        }
+    }
+
+    /// Credentials that the provider refuses are a wrong setting: health and an alert say so,
+    /// whoever met with it first.
+    pub(super) fn note_credentials(&self, error: &GatewayError) {
+        if *error == GatewayError::BadCredentials {
+            let now = self.now();
+            self.inner.tower.count(Signal::ConfigurationWrong, now);
+            self.inner.pulse.misconfigured(now);
         }
     }
 
@@ -291,6 +305,7 @@ impl Registrar {
                     self.inner.pulse.write_failed(self.now());
                 }
                 if matches!(error, StoreError::Unusable(_)) {
+                    self.inner.pulse.misconfigured(self.now());
                     self.inner
                         .tower
                         .count(Signal::ConfigurationWrong, self.now());

@@ -15,7 +15,9 @@ use crate::enrollment::Change;
 use crate::ids::RecordId;
 use crate::ids::Reference;
 use crate::port::{GatewayError, StatusQuery, StoreError, WebProbe};
-use crate::readiness::{Finding, Level, Probe, Report, Rule, address, findings, fingerprint};
+use crate::readiness::{
+    Finding, Level, Probe, Probed, Report, Rule, address, findings, fingerprint,
+};
 #[cfg(feature = "live")]
 use crate::record::Fact;
 use crate::webhook::Signer;
@@ -57,36 +59,43 @@ fn named(findings: &[Finding]) -> String {
 impl RegistrarBuilder {
     /// Looks at settings, environment and parts, and asks nobody.
     pub fn check(&self, environment: &Environment) -> Report {
-        self.report(environment, &[], Vec::new())
+        self.report(environment, Vec::new(), Vec::new())
     }
 
     /// The same, and asks those outside. Nothing is written or paid. What can only be asked
     /// while the server runs is [`Registrar::probe_callbacks`].
     pub async fn probe(&self, environment: &Environment, probes: &[Probe]) -> Report {
-        let mut found = Vec::new();
-        if probes.contains(&Probe::Store) {
-            found.extend(self.probe_store().await);
+        let (mut found, mut probed) = (Vec::new(), Vec::new());
+        for probe in Probe::ALL.iter().filter(|probe| probes.contains(probe)) {
+            let begun = self.clock.now();
+            found.extend(match probe {
+                Probe::Store => self.probe_store().await,
+                Probe::Provider => self.probe_provider().await,
+            });
+            let millis = (self.clock.now() - begun).num_milliseconds();
+            probed.push(Probed {
+                probe: *probe,
+                millis,
+            });
         }
-        if probes.contains(&Probe::Provider) {
-            found.extend(self.probe_provider().await);
-        }
-        self.report(environment, probes, found)
+        self.report(environment, probed, found)
     }
 
     fn report(
         &self,
         environment: &Environment,
-        probes: &[Probe],
+        probed: Vec<Probed>,
         mut found: Vec<Finding>,
     ) -> Report {
         found.extend(findings(&self.config, environment));
         found.extend(self.parts());
-        for (probe, name) in [(Probe::Store, "store"), (Probe::Provider, "provider")] {
-            if !probes.contains(&probe) {
-                found.push(Finding::new(Rule::NotProbed).about(name));
+        for probe in Probe::ALL {
+            if !probed.iter().any(|probed| probed.probe == *probe) {
+                found.push(Finding::new(Rule::NotProbed).about(probe.as_str()));
             }
         }
-        Report::new(found, Some(fingerprint(&self.config)))
+        let made_for = fingerprint(&self.config);
+        Report::new(found, Some(self.config.mode), Some(made_for)).probed(probed)
     }
 
     /// Builds a registrar for real money. A registrar without test doubles is made in no
@@ -129,6 +138,16 @@ impl RegistrarBuilder {
         }
         if self.publishers.is_empty() {
             found.push(Finding::new(Rule::PublisherMissing));
+        }
+        // One of them is the log.
+        if self.sinks.len() < 2 {
+            found.push(Finding::new(Rule::AlertsUnheard));
+        }
+        if self.channels.is_empty() {
+            found.push(Finding::new(Rule::ChannelMissing));
+        }
+        if !cfg!(feature = "metrics") {
+            found.push(Finding::new(Rule::MetricsOff));
         }
         let capabilities = self.gateway.as_ref().map(|gateway| gateway.capabilities());
         if let Some(capabilities) = &capabilities {

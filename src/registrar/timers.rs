@@ -160,6 +160,7 @@ impl Worker {
             error => {
                 let tower = &self.registrar.inner.tower;
                 tower.count(Signal::ConfigurationWrong, now);
+                self.registrar.inner.pulse.misconfigured(now);
                 tracing::error!(%error, "the provider refuses to say where payments stand");
                 now + AFTER_REFUSAL
             }

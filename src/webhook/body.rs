@@ -130,6 +130,19 @@ impl BodyKeys {
         false
     }
 
+    /// Whether one of them counts, or is made of one of these secrets.
+    pub(crate) fn is_guessable(&self, secrets: &super::KeyRing) -> bool {
+        #[cfg(feature = "encryption")]
+        return self.keys.iter().any(|(_, cipher)| {
+            cipher.counts || secrets.texts().any(|(_, secret)| cipher.is_made_of(secret))
+        });
+        #[cfg(not(feature = "encryption"))]
+        {
+            let _ = secrets;
+            false
+        }
+    }
+
     /// The labels, in order.
     pub fn labels(&self) -> impl Iterator<Item = &str> {
         #[cfg(feature = "encryption")]
@@ -201,6 +214,8 @@ mod cipher {
     use aes_gcm::{Aes256Gcm, Key};
     use secrecy::zeroize::Zeroize;
 
+    use sha2::{Digest, Sha256};
+
     use super::BodyError;
     use crate::secret::Secret;
 
@@ -210,6 +225,10 @@ mod cipher {
     pub(super) struct Cipher {
         cipher: Aes256Gcm,
         pub(super) is_uniform: bool,
+        /// Whether each byte is the one before it and as much more.
+        pub(super) counts: bool,
+        /// SHA-256 of the key, to compare it with what it should not be.
+        digest: [u8; 32],
     }
 
     impl Cipher {
@@ -219,9 +238,25 @@ mod cipher {
             let made = (decoded == Ok(key.len())).then(|| Self {
                 cipher: Aes256Gcm::new(&key),
                 is_uniform: key.iter().collect::<BTreeSet<_>>().len() < 16,
+                counts: key[0] != key[1]
+                    && key
+                        .windows(3)
+                        .all(|it| it[1].wrapping_sub(it[0]) == it[2].wrapping_sub(it[1])),
+                digest: Sha256::digest(key).into(),
             });
             key.as_mut_slice().zeroize();
             made
+        }
+
+        /// Whether it is a secret's own bytes, what they are the hexadecimal digits of, or their
+        /// digest.
+        pub(super) fn is_made_of(&self, secret: &str) -> bool {
+            let is = |bytes: &[u8]| self.digest == <[u8; 32]>::from(Sha256::digest(bytes));
+            let mut decoded = [0; 64];
+            let decoded = base16ct::mixed::decode(secret, &mut decoded);
+            is(secret.as_bytes())
+                || is(&Sha256::digest(secret))
+                || decoded.is_ok_and(|bytes| is(bytes))
         }
 
         pub(super) fn seal(&self, bound: &[u8], body: &[u8]) -> Result<Vec<u8>, BodyError> {

@@ -165,7 +165,7 @@ fn everything_that_is_wrong_is_said_at_once() {
         problems(&variables),
         [
             "IKHOKHA_APP_SECRET is not set; expected: the application secret from the provider's dashboard. \
-             Set it: it signs calls, and is accepted on callbacks.",
+             Set it (signs calls, and is accepted on callbacks).",
             "COURSEGATE_CALLBACK_URL has a query or a fragment; expected: a public https address without a query. \
              The provider signs the path only: put what you need into the path.",
             "COURSEGATE_MODE is none of the words; expected: live, staging or test. Write one of the words, in lower case.",

@@ -37,7 +37,8 @@ async fn a_quiet_installation_is_well() {
             "callbacks",
             "outbox",
             "live",
-            "worker"
+            "worker",
+            "configuration"
         ]
     );
     let json = serde_json::to_value(&health).unwrap();

@@ -8,16 +8,18 @@ use coursegate::adapter::memory::{MemoryStore, TestClock};
 use coursegate::adapter::simulator::{Settings, Simulator};
 use coursegate::detect::{Condition, Detector, Fallback, Operand, Rule as DetectionRule, RuleSet};
 use coursegate::evidence::Confirmation;
+use coursegate::monitor::{Alert, AlertRoute};
 use coursegate::payment::{Method, PayLink};
 use coursegate::port::{
-    Capabilities, Claim, Committed, GatewayError, LinkRequest, Loaded, Lookup, PaymentGateway,
-    Settlement, StatusQuery, Store, StoreError, StoreReport, WebError, WebProbe, Work,
+    AlertSink, Capabilities, ChannelError, Claim, Committed, GatewayError, LinkRequest, Loaded,
+    Lookup, Notification, NotificationChannel, PaymentGateway, Records, Settlement, StatusQuery,
+    Store, StoreError, StoreReport, WebError, WebProbe, Work,
 };
 use coursegate::readiness::{self, Category, Level, Probe, Report, Rule};
 use coursegate::registrar::{BuildError, NotReady, Outcome, RegistrarBuilder};
 use coursegate::webhook::Delivery;
 use coursegate::{
-    AppId, Config, CourseId, Environment, LearnerId, OnUnverified, Registrar, Secret,
+    AppId, ChannelName, Config, CourseId, Environment, LearnerId, OnUnverified, Registrar, Secret,
 };
 
 use crate::configuration::{environment, good};
@@ -151,8 +153,33 @@ impl PaymentGateway for Bank {
     }
 }
 
+#[async_trait::async_trait]
+impl AlertSink for Silence {
+    async fn alert(&self, _: &Alert) -> Result<(), ChannelError> {
+        Ok(())
+    }
+}
+
+#[async_trait::async_trait]
+impl NotificationChannel for Silence {
+    fn name(&self) -> ChannelName {
+        ChannelName::new("mail").unwrap()
+    }
+
+    async fn send(&self, _: &Notification) -> Result<(), ChannelError> {
+        Ok(())
+    }
+}
+
+/// A builder whose alerts and notices somebody hears.
+fn heard(config: Config, store: impl Store + Records) -> RegistrarBuilder {
+    Registrar::builder(config, store)
+        .alert_sink("pager", AlertRoute::everything(), Silence)
+        .channel(Silence)
+}
+
 pub fn builder(config: Config) -> RegistrarBuilder {
-    Registrar::builder(config, Shelf::new())
+    heard(config, Shelf::new())
         .gateway(Bank::new())
         .publisher(Silence)
         .permissions(everything)
@@ -212,8 +239,8 @@ fn broken(changes: &[(&'static str, &str)]) -> BTreeSet<Rule> {
 fn rules_about_settings_and_variables() {
     assert_eq!(broken(&[]), BTreeSet::new());
     let secret = "IKHOKHA_APP_SECRET";
-    // Made up, as 32 bytes that count up would be.
-    let key = "march=000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+    // Made up.
+    let key = "march=f842934d5db39e743027c948ceb9011303e146bd8b30acad5dad7968e148b4f1";
     let uniform = "march=0101010101010101010101010101010101010101010101010101010101010101";
     let cases: &[(&[(&'static str, &str)], Rule)] = &[
         (&[(secret, "ThisIsNoRealKeyButOn12")], Rule::SecretShort),
@@ -222,7 +249,7 @@ fn rules_about_settings_and_variables() {
             Rule::SecretUniform,
         ),
         (
-            &[(secret, "test-secret-0123456789abcdefghij")],
+            &[(secret, "test-secret-9s0m2kf7x1q4zt8vbdpw")],
             Rule::SecretPlaceholder,
         ),
         (
@@ -397,6 +424,163 @@ fn rules_about_settings_and_variables() {
         branch_code: "1".into(),
     });
     assert!(!readiness::check(&banked, &Environment::default()).has(Rule::BankMissing));
+}
+
+#[test]
+fn secrets_that_nobody_drew_are_named() {
+    let secret = "IKHOKHA_APP_SECRET";
+    let good = good()[secret].clone();
+    let has = |value: &str, rule| broken(&[(secret, value)]).contains(&rule);
+    let id = environment(&crate::configuration::good());
+    let id = Config::from_environment(&id).unwrap().app_id;
+    assert!(has(id.as_str(), Rule::SecretIsAppId));
+    assert!(has(&id.as_str().to_lowercase(), Rule::SecretIsAppId));
+    assert!(!has(&good, Rule::SecretIsAppId));
+    for walked in [
+        "Qwertyuiop7kGs2Lm9Xc4Vb1Nz8Rt3Wy",
+        "k9Zs1q2w3e4rT7uXcVbNmLp0oGhJdFaS",
+        "7kGs2Lm9Xc4Vb1Nz8Rt3WyPoiuytrewq",
+        "7kGs2Lm9Xc4Vb1Nz8Rt3Wy0987654321",
+        "7kGsRfcderzaQWSX1qaz2wsxLm9Xc4Vb",
+        "7kGs2Lm9ghijklmnXc4Vb1Nz8Rt3WyTe",
+    ] {
+        assert!(has(walked, Rule::SecretWalk), "{walked}");
+    }
+    assert!(!has(&good, Rule::SecretWalk));
+    for quoted in [
+        format!("\"{good}\""),
+        format!("'{good}'"),
+        format!("{good}\""),
+    ] {
+        assert!(has(&quoted, Rule::CredentialQuoted), "{quoted}");
+        assert!(broken(&[("IKHOKHA_APP_ID", &quoted)]).contains(&Rule::CredentialQuoted));
+    }
+    assert!(!has(&good, Rule::CredentialQuoted));
+    // Inside what a page is given, in whatever it is wrapped.
+    for value in [
+        good.clone(),
+        format!("'{good}'"),
+        format!("{{\"pay\":{{\"key\":\"{good}\"}}}}"),
+        format!("id={id}&secret={good}", id = id.as_str()),
+    ] {
+        assert!(broken(&[("VITE_PAYMENTS", &value)]).contains(&Rule::SecretExposed));
+    }
+    assert_eq!(
+        broken(&[("VITE_PAYMENTS", "{\"pay\":true}")]),
+        BTreeSet::new()
+    );
+}
+
+#[cfg(feature = "encryption")]
+#[test]
+fn keys_of_bodies_that_anybody_can_make_are_named() {
+    use sha2::{Digest, Sha256};
+    let hex = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .map(|it| format!("{it:02x}"))
+            .collect::<String>()
+    };
+    let secret = good()["IKHOKHA_APP_SECRET"].clone();
+    let guessed = |key: &str| {
+        broken(&[("COURSEGATE_BODY_KEYS", &format!("a={key}"))]).contains(&Rule::BodyKeyGuessable)
+    };
+    let up: Vec<u8> = (0..32).collect();
+    let down: Vec<u8> = (0..32).map(|it| 255 - it * 7).collect();
+    assert!(guessed(&hex(&up)) && guessed(&hex(&down)));
+    assert!(guessed(&hex(secret.as_bytes())));
+    assert!(guessed(&hex(&Sha256::digest(&secret))));
+    assert!(!guessed(&hex(&Sha256::digest("test-key-of-nobody"))));
+}
+
+#[test]
+fn settings_are_found_by_the_names_that_people_use() {
+    for (name, meant) in [
+        ("IKHOKHA_API_KEY", "IKHOKHA_APP_ID"),
+        ("IKHOKHA_APPLICATION_ID", "IKHOKHA_APP_ID"),
+        ("IKHOKHA_API_SECRET", "IKHOKHA_APP_SECRET"),
+        ("IKHOKHA_WEBHOOK_URL", "COURSEGATE_CALLBACK_URL"),
+        ("IKHOKHA_ENV", "COURSEGATE_MODE"),
+    ] {
+        let mut variables = good();
+        variables.insert(name, "x".to_owned());
+        let report = readiness::check(&config(), &environment(&variables));
+        let mut found = report.findings.iter();
+        let found = found.find(|it| it.rule == Rule::VariableUnknown).unwrap();
+        assert_eq!(found.remedy, format!("Did you mean {meant}?"), "{name}");
+    }
+}
+
+/// A remedy names only what there is: settings, and words that stand in this crate's code or docs.
+#[test]
+fn remedies_name_only_words_that_exist() {
+    fn source(folder: &std::path::Path, into: &mut String) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                source(&path, into);
+            } else if !path.ends_with("readiness/rule.rs")
+                && path.extension().is_some_and(|it| it == "rs")
+            {
+                into.push_str(&std::fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    let mut text = String::new();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    source(&root.join("src"), &mut text);
+    text.push_str(&std::fs::read_to_string(root.join("Cargo.toml")).unwrap());
+    text.push_str("openssl rand -hex 32");
+    let settings: BTreeSet<&str> = coursegate::Setting::ALL
+        .iter()
+        .map(|it| it.variable)
+        .collect();
+    for rule in Rule::ALL {
+        let about = rule.about();
+        for (place, said) in [("explanation", about.explanation), ("remedy", about.remedy)] {
+            // What stands in backticks.
+            for word in said.split('`').skip(1).step_by(2) {
+                let is_example = word.contains("://") || word.starts_with('/') || word.len() < 3;
+                let name = word.split(['(', '<']).next().unwrap();
+                let known = name.split("::").flat_map(|it| it.split('.'));
+                let known = known
+                    .filter(|it| !it.is_empty())
+                    .all(|it| text.contains(it));
+                assert!(is_example || known, "{rule}: the {place} says `{word}`");
+            }
+            for word in said.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')) {
+                let ours = word.starts_with("COURSEGATE_") || word.starts_with("IKHOKHA_");
+                let several = word.ends_with('_') && settings.iter().any(|it| it.starts_with(word));
+                assert!(
+                    !ours || several || settings.contains(word),
+                    "{rule}: {word} is no setting"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_report_says_how_long_each_answer_took() {
+    let report = builder(config()).probe(&environment(&good()), &BOTH).await;
+    let asked: Vec<Probe> = report.probes.iter().map(|it| it.probe).collect();
+    assert_eq!(asked, BOTH);
+    assert!(
+        report
+            .probes
+            .iter()
+            .all(|it| (0..10_000).contains(&it.millis))
+    );
+    assert_eq!(report.version, env!("CARGO_PKG_VERSION"));
+    assert!((chrono::Utc::now() - report.made_at).num_seconds() < 60);
+    assert!(report.to_string().contains("the store took "));
+    let json = serde_json::to_value(&report).unwrap();
+    assert_eq!(
+        (&json["mode"], &json["probes"][0]["probe"]),
+        (&"live".into(), &"store".into())
+    );
+    let unasked = builder(config()).check(&environment(&good()));
+    assert!(unasked.probes.is_empty());
 }
 
 #[test]
@@ -580,20 +764,28 @@ async fn rules_about_parts() {
     assert!(report.ready && !report.has(Rule::NotProbed), "{report}");
 
     let with = |rule| BTreeSet::from([rule, Rule::NotProbed]);
-    let bare = Registrar::builder(config(), Shelf::new())
+    let bare = heard(config(), Shelf::new())
         .publisher(Silence)
         .permissions(everything);
     assert_eq!(found(&bare), with(Rule::GatewayMissing));
-    let silent = Registrar::builder(config(), Shelf::new())
+    let silent = heard(config(), Shelf::new())
         .gateway(Bank::new())
         .permissions(everything);
     assert_eq!(found(&silent), with(Rule::PublisherMissing));
-    let rootless = Registrar::builder(config(), Shelf::new())
+    let rootless = heard(config(), Shelf::new())
         .gateway(Bank::new())
         .publisher(Silence);
     assert_eq!(found(&rootless), with(Rule::RolesMissing));
+    let unheard = Registrar::builder(config(), Shelf::new())
+        .gateway(Bank::new())
+        .publisher(Silence)
+        .permissions(everything);
+    assert_eq!(
+        found(&unheard),
+        BTreeSet::from([Rule::AlertsUnheard, Rule::ChannelMissing, Rule::NotProbed])
+    );
     for double in [
-        Registrar::builder(config(), MemoryStore::new())
+        heard(config(), MemoryStore::new())
             .gateway(Bank::new())
             .permissions(everything)
             .publisher(Silence),
@@ -680,7 +872,7 @@ async fn probes_of_the_store_and_the_provider() {
     let always: BTreeSet<Rule> = ALWAYS.into();
     let answers = BTreeSet::from([Rule::ProviderAnswers, Rule::MethodDeclared]);
     for (says, rule) in stores {
-        let builder = Registrar::builder(config(), Shelf::saying(says.clone()))
+        let builder = heard(config(), Shelf::saying(says.clone()))
             .gateway(Bank::new())
             .permissions(everything)
             .publisher(Silence);
@@ -715,7 +907,7 @@ async fn probes_of_the_store_and_the_provider() {
             Rule::ProviderUnreachable,
         ),
     ] {
-        let builder = Registrar::builder(config(), Shelf::new())
+        let builder = heard(config(), Shelf::new())
             .gateway(Bank::failing(error))
             .permissions(everything)
             .publisher(Silence);
@@ -887,13 +1079,26 @@ async fn a_rotation_loses_no_callback() {
     assert!(world.may_enter("thandi").await);
     assert_eq!(used(&world)[1], ("old".into(), false, 1));
     let findings = world.registrar.running_findings();
-    assert_eq!(findings.len(), 1);
+    assert_eq!(findings.len(), 2);
+    assert_eq!(findings[1].rule, Rule::WorkerMissing);
+    world.pass().await;
     assert_eq!(
         (findings[0].rule, findings[0].subject.as_deref()),
         (Rule::OldSecretUsed, Some("old"))
     );
+    let part = async || {
+        let health = world.registrar.health().await;
+        let part = health.parts.iter().find(|it| it.part == "configuration");
+        part.unwrap().clone()
+    };
+    let told = part().await;
+    assert!(told.reason.contains("not the current one"), "{told:?}");
     // A day later nobody uses it, and it can go.
     world.advance(25 * 3600);
+    assert_eq!(
+        part().await.reason,
+        "The mode is live; 2 secrets are accepted."
+    );
     assert_eq!(world.registrar.running_findings(), []);
 }
 
@@ -901,6 +1106,8 @@ async fn a_rotation_loses_no_callback() {
 fn the_report_is_a_table_and_json() {
     let report = builder(config()).check(&environment(&good()));
     let text = report.to_string();
+    let head = format!("coursegate {}, mode live, 20", env!("CARGO_PKG_VERSION"));
+    assert!(text.starts_with(&head), "{text}");
     assert!(
         text.contains("WARNING   configuration  not_probed             store\n"),
         "{text}"

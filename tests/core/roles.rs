@@ -84,6 +84,7 @@ async fn try_everything(
         Refund "forget_refund_request" desk.forget_refund_request(&payment, "");
         Refund "record_reversal" desk.record_reversal(&payment, Reversal::Reversed, "");
         Refund "record_reinstatement" desk.record_reinstatement(&payment, "");
+        Approve "approve_shown" desk.approve_shown(id, coursegate::enrollment::Version(1), "");
         Override "approve_override" desk.approve_override(id, "");
         Override "grant" desk.grant(new, "");
         Override "revoke" desk.revoke(grant, "");
