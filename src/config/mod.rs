@@ -7,6 +7,7 @@ mod setting;
 mod settings;
 mod site;
 
+use chrono::NaiveDate;
 use std::fmt;
 use std::time::Duration;
 
@@ -184,6 +185,9 @@ pub struct Config {
     /// How long the bodies of settled callbacks are kept (default: for ever). Everything else
     /// about them stays.
     pub keep_bodies: Option<Duration>,
+    /// When the application secret was made (default: not known). Readiness reminds of its rotation
+    /// after a year.
+    pub secret_since: Option<NaiveDate>,
     /// How many days back it looks (default 3).
     pub sweep_days: u32,
     /// Wait before an undecided delivery is tried again; doubles each time (default 2 s).
@@ -234,6 +238,7 @@ impl Config {
             seal_every: Some(Duration::from_secs(5)),
             body_keys: BodyKeys::default(),
             keep_bodies: None,
+            secret_since: None,
             sweep_days: 3,
             retry_delay: Duration::from_secs(2),
             retry_delay_max: Duration::from_secs(3600),

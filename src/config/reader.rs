@@ -1,3 +1,4 @@
+use chrono::NaiveDate;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
@@ -91,6 +92,23 @@ where
                 default
             }
         }
+    }
+
+    /// A day, if one is set.
+    pub(super) fn day(&mut self, setting: &Setting) -> Option<NaiveDate> {
+        let text = self.text(setting)?;
+        if setting.default == Some(text) {
+            return None;
+        }
+        let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok();
+        if day.is_none() {
+            self.wrong(
+                setting,
+                "is no day",
+                "Write year, month and day like 2026-01-31.",
+            );
+        }
+        day
     }
 
     pub(super) fn millis(

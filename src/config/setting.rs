@@ -105,6 +105,8 @@ settings! {
     BODY_KEYS "COURSEGATE_BODY_KEYS" "body_keys" Some("none"),
         "label=key, or several with commas between them; a key is 64 hexadecimal digits",
         "encrypt the stored bodies of callbacks: the first key encrypts, all of them decrypt";
+    SECRET_SINCE "COURSEGATE_SECRET_SINCE" "secret_since" Some("unknown"), "a day such as 2026-01-31",
+        "when the application secret was made: readiness reminds of its rotation after a year";
     KEEP_BODIES "COURSEGATE_KEEP_BODIES_DAYS" "keep_bodies_days" Some("0"), "0 to 3650 (days; 0 is for ever)",
         "how long the bodies of settled callbacks are kept";
     SWEEP_DAYS "COURSEGATE_SWEEP_DAYS" "sweep_days" Some("3"), "1 to 30 (days)",

@@ -13,8 +13,8 @@ use super::setting::{
     API_URL, APP_ID, APP_SECRET, AUDIT, BANK_ACCOUNT, BANK_BRANCH, BANK_HOLDER, BANK_NAME,
     BODY_KEYS, CALLBACK_URL, CANCEL_URL, DEADLINE, EVIDENCE, FAILURE_URL, FOUR_EYES, KEEP_BODIES,
     MAX_BODY, MODE, PARKED, PATIENCE, PROVIDER_WAIT, REFUND, RETRIES, RETRY_DELAY, RETRY_LIMIT,
-    SITE_URL, SUCCESS_URL, SWEEP, SWEEP_DAYS, Setting, TIMEOUT, TRANSFER, UNPAID, UNVERIFIED,
-    WEBHOOK_SECRETS,
+    SECRET_SINCE, SITE_URL, SUCCESS_URL, SWEEP, SWEEP_DAYS, Setting, TIMEOUT, TRANSFER, UNPAID,
+    UNVERIFIED, WEBHOOK_SECRETS,
 };
 use super::{BankDetails, Config, Mode, OnUnverified, Site, UrlError};
 use crate::evidence::Grade;
@@ -155,6 +155,7 @@ fn read<'f>(
     let sweep_every = reader.every(&SWEEP, 720, 24, HOUR);
     let body_keys = body_keys(&mut reader);
     let keep_bodies = reader.every(&KEEP_BODIES, 3650, 0, DAY);
+    let secret_since = reader.day(&SECRET_SINCE);
     let sweep_days = reader.number(&SWEEP_DAYS, 1..=30, 3);
 
     let problems = reader.problems;
@@ -189,6 +190,7 @@ fn read<'f>(
     config.sweep_every = sweep_every;
     config.body_keys = body_keys;
     config.keep_bodies = keep_bodies;
+    config.secret_since = secret_since;
     config.sweep_days = small(sweep_days);
     Ok(config)
 }

@@ -27,6 +27,7 @@ mod rule;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
 use crate::config::{Config, ConfigError, Environment, Mode, OnUnverified, Setting};
@@ -54,6 +55,8 @@ pub use rule::{About, Category, Level, Rule};
 
 use report::Fingerprint;
 
+/// Days after which a secret is due for a rotation.
+const A_YEAR: i64 = 365;
 /// Build tools copy variables that begin like this into pages.
 const EXPOSED: [&str; 9] = [
     "VITE_",
@@ -115,12 +118,23 @@ fn credentials(config: &Config) -> Vec<Finding> {
         Mode::Staging => Vec::new(),
         Mode::Live | Mode::Test => credentials_of_provider(config),
     };
+    findings.extend(secret_age(config, Utc::now()));
     let overlap = config.keys.texts().count() > 1;
     findings.push(Finding::new(match overlap {
         true => Rule::SecretsOverlap,
         false => Rule::SecretShared,
     }));
     findings
+}
+
+/// Whether the secret is due for a rotation.
+pub(crate) fn secret_age(config: &Config, now: DateTime<Utc>) -> Option<Finding> {
+    let rule = match config.secret_since {
+        None => Rule::SecretAgeUnknown,
+        Some(since) if (now.date_naive() - since).num_days() > A_YEAR => Rule::SecretOld,
+        Some(_) => return None,
+    };
+    Some(Finding::new(rule).about("COURSEGATE_SECRET_SINCE"))
 }
 
 fn credentials_of_provider(config: &Config) -> Vec<Finding> {

@@ -120,6 +120,12 @@ rules! {
     OldSecretUsed "old_secret_used" Warning Credentials
         "Callbacks are still signed with a secret that is not the current one."
         "Wait until links made with the old secret are paid before you drop it.";
+    SecretOld "secret_old" Warning Credentials
+        "The application secret is more than a year old: the longer one is in use, the more people and backups know it."
+        "Make a new one in the provider's dashboard, keep the last one in IKHOKHA_WEBHOOK_SECRETS for a while, and set COURSEGATE_SECRET_SINCE to that day.";
+    SecretAgeUnknown "secret_age_unknown" Info Credentials
+        "Nobody says when the application secret was made, so nobody is reminded of its rotation."
+        "Set COURSEGATE_SECRET_SINCE to that day.";
     SettingWrong "setting_wrong" Critical Environment
         "A setting is missing or wrong."
         "Set it as the finding says.";

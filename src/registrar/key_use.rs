@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::Registrar;
-use crate::readiness::{Finding, Rule};
+use crate::readiness::{Finding, Rule, secret_age};
 
 /// For how long a secret counts as in use after it was last used.
 pub(super) const IN_USE: chrono::Duration = chrono::Duration::days(1);
@@ -85,7 +85,7 @@ impl Registrar {
     }
 
     /// What only shows while it runs: secrets that are being rotated out and still in use, and
-    /// that no worker runs in this process.
+    /// that no worker runs in this process; and that the current one is due for a rotation.
     pub fn running_findings(&self) -> Vec<Finding> {
         let since = self.now() - IN_USE;
         let old = self.key_use().into_iter().filter(|key| !key.current);
@@ -98,7 +98,9 @@ impl Registrar {
                 .saying(says)
         });
         let worker = idle.then(|| Finding::new(Rule::WorkerMissing));
-        used.chain(worker).collect()
+        let old = secret_age(&self.inner.config, self.now());
+        let old = old.filter(|finding| finding.rule == Rule::SecretOld);
+        used.chain(worker).chain(old).collect()
     }
 
     pub(super) fn note_key(&self, label: &Arc<str>, now: DateTime<Utc>) {

@@ -209,7 +209,8 @@ impl coursegate::port::EventPublisher for Silence {
 const BOTH: [Probe; 2] = [Probe::Store, Probe::Provider];
 
 /// What is true of a good installation: nothing stands in the way.
-const ALWAYS: [Rule; 8] = [
+const ALWAYS: [Rule; 9] = [
+    Rule::SecretAgeUnknown,
     Rule::BodiesPlain,
     Rule::BodiesForever,
     Rule::SecretShared,
@@ -401,6 +402,7 @@ fn rules_about_settings_and_variables() {
         [("PATH", "/usr/bin ")],
         [("COURSEGATE_BODY_KEYS", key)],
         [("COURSEGATE_KEEP_BODIES_DAYS", "400")],
+        [("COURSEGATE_SECRET_SINCE", "2999-01-31")],
     ] {
         assert_eq!(broken(&changes), BTreeSet::new(), "{changes:?}");
     }
@@ -491,6 +493,23 @@ fn keys_of_bodies_that_anybody_can_make_are_named() {
     assert!(guessed(&hex(secret.as_bytes())));
     assert!(guessed(&hex(&Sha256::digest(&secret))));
     assert!(!guessed(&hex(&Sha256::digest("test-key-of-nobody"))));
+}
+
+#[test]
+fn a_secret_of_more_than_a_year_is_due_for_another() {
+    let since = |days: i64| {
+        let day = chrono::Utc::now().date_naive() - chrono::Duration::days(days);
+        broken(&[("COURSEGATE_SECRET_SINCE", &day.to_string())])
+    };
+    assert_eq!(since(366), BTreeSet::from([Rule::SecretOld]));
+    assert_eq!(since(364), BTreeSet::new());
+    let wrong = broken(&[("COURSEGATE_SECRET_SINCE", "31 January")]);
+    assert_eq!(wrong, BTreeSet::from([Rule::SettingWrong]));
+    let mut old = support::config();
+    old.secret_since = chrono::NaiveDate::from_ymd_opt(2020, 1, 31);
+    let world = support::World::with(Settings::new(1), old, |builder| builder);
+    let running = world.registrar.running_findings();
+    assert!(running.iter().any(|it| it.rule == Rule::SecretOld));
 }
 
 #[test]
