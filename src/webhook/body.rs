@@ -254,9 +254,7 @@ mod cipher {
             let is = |bytes: &[u8]| self.digest == <[u8; 32]>::from(Sha256::digest(bytes));
             let mut decoded = [0; 64];
             let decoded = base16ct::mixed::decode(secret, &mut decoded);
-            is(secret.as_bytes())
-                || is(&Sha256::digest(secret))
-                || decoded.is_ok_and(|bytes| is(bytes))
+            is(secret.as_bytes()) || is(&Sha256::digest(secret)) || decoded.is_ok_and(is)
         }
 
         pub(super) fn seal(&self, bound: &[u8], body: &[u8]) -> Result<Vec<u8>, BodyError> {
