@@ -355,8 +355,7 @@ impl RegistrarBuilder {
         if config.provider_wait >= config.deadline {
             return Err(BuildError::WaitTooLong);
         }
-        let labels: Vec<&str> = config.keys.texts().map(|(label, _)| label).collect();
-        let keys = KeyLog::new(&labels);
+        let keys = KeyLog::new(config.keys.texts());
         let mut verifier = Verifier::new(
             config.app_id.clone(),
             &config.keys,

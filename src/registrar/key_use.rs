@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 use super::Registrar;
 use crate::readiness::{Finding, Rule, secret_age};
@@ -35,6 +36,9 @@ pub(super) struct KeyLog(Vec<Key>);
 #[derive(Debug)]
 struct Key {
     label: Arc<str>,
+    /// What its use is counted under by all processes: after a rotation a label is that of
+    /// another secret.
+    counted: Arc<str>,
     callbacks: AtomicU64,
     /// Seconds since 1970; 0 is never.
     last: AtomicI64,
@@ -42,22 +46,32 @@ struct Key {
 }
 
 impl KeyLog {
-    pub(super) fn new(labels: &[&str]) -> Self {
-        let key = |label: &&str| Key {
-            label: Arc::from(*label),
+    pub(super) fn new<'k>(keys: impl Iterator<Item = (&'k str, &'k str)>) -> Self {
+        let key = |(label, secret): (&str, &str)| Key {
+            label: Arc::from(label),
+            counted: Arc::from(format!("{label}, {}", mark(secret))),
             callbacks: AtomicU64::new(0),
             last: AtomicI64::new(0),
             said: AtomicI64::new(0),
         };
-        Self(labels.iter().map(key).collect())
+        Self(keys.map(key).collect())
     }
+}
+
+/// Tells one secret from the next of the same label: four bytes of a digest, of which nobody makes
+/// the secret.
+fn mark(secret: &str) -> String {
+    let digest = Sha256::new()
+        .chain_update("coursegate, key use: ")
+        .chain_update(secret);
+    base16ct::lower::encode_string(&digest.finalize()[..4])
 }
 
 impl KeyLog {
     /// Callbacks that were signed with each secret, in this process.
     pub(super) fn callbacks(&self) -> impl Iterator<Item = (&Arc<str>, u64)> {
         let keys = self.0.iter();
-        keys.map(|key| (&key.label, key.callbacks.load(Ordering::Relaxed)))
+        keys.map(|key| (&key.counted, key.callbacks.load(Ordering::Relaxed)))
     }
 }
 
@@ -69,7 +83,7 @@ impl Registrar {
         let keys = self.inner.keys.0.iter().enumerate();
         keys.map(|(at, key)| {
             let here = key.callbacks.load(Ordering::Relaxed);
-            let (callbacks, elsewhere) = self.inner.sharing.key_use(&key.label, here);
+            let (callbacks, elsewhere) = self.inner.sharing.key_use(&key.counted, here);
             let last = key.last.load(Ordering::Relaxed);
             let last = (last > 0)
                 .then(|| DateTime::from_timestamp(last, 0))

@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use coursegate::Registrar;
 use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::monitor::{
     Alert, AlertCondition, AlertRoute, AlertRule, AlertSeverity, AlertStage, Signal, Watch,
@@ -13,8 +12,9 @@ use coursegate::notice::NoticeKind;
 use coursegate::payment::Method;
 use coursegate::port::{AlertSink, ChannelError, Clock, PageRequest};
 use coursegate::registrar::BuildError;
+use coursegate::{AppId, Config, Registrar, Secret};
 
-use crate::support::{World, admin, config, signed, start, with_signature};
+use crate::support::{APP_ID, World, admin, config, signed, start, with_signature};
 
 fn at(seconds: i64) -> DateTime<Utc> {
     start() + chrono::Duration::seconds(seconds)
@@ -613,4 +613,15 @@ async fn what_a_secret_signs_is_known_to_all_processes_and_after_a_restart() {
     assert_eq!(used(&after), (0, None));
     after.health().await;
     assert_eq!(used(&after), (4, Some(start())));
+    // The next secret of the same label was not used yet.
+    let (app_id, next) = (AppId::new(APP_ID).unwrap(), "test-secret-of-the-next-year");
+    let site = config().site;
+    let next = Config::new(app_id, Secret::new(next).unwrap(), site).unwrap();
+    let rotated = Registrar::builder(next, world.store.clone())
+        .gateway(world.simulator.gateway())
+        .clock(world.clock.clone())
+        .build()
+        .unwrap();
+    rotated.health().await;
+    assert_eq!(used(&rotated), (0, None));
 }
