@@ -172,7 +172,8 @@ async fn it_starts_when_it_is_ready_and_a_rotation_loses_no_callback() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.stdout.is_empty(), "it listens");
     assert!(
-        said.contains("not ready for real money: secret_placeholder")
+        said.contains("not ready for real money: ")
+            && said.contains("secret_placeholder")
             && said.contains("test_mode")
             && !said.contains("test-secret-0123456789abcdef"),
         "{said}"
