@@ -1,6 +1,7 @@
 //! How an installation is set up.
 
 mod environment;
+mod hint;
 mod problem;
 mod reader;
 mod setting;
@@ -18,6 +19,7 @@ use crate::secret::{AppId, Secret};
 use crate::webhook::{BodyKeys, KeyRing, Verifier};
 
 pub use environment::Environment;
+pub(crate) use hint::meant;
 pub use problem::{ConfigError, ConfigProblem};
 pub use setting::Setting;
 pub use site::{Site, UrlError};

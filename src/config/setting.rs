@@ -42,6 +42,8 @@ settings! {
         "names the application to the provider";
     APP_SECRET "IKHOKHA_APP_SECRET" "app_secret" None, "the application secret from the provider's dashboard",
         "signs calls, and is accepted on callbacks";
+    SECRET_SINCE "IKHOKHA_APP_SECRET_SINCE" "app_secret_since" Some("none"), "a date, such as 2026-03-31",
+        "when the application secret was made; after a year the report reminds you to make a new one";
     WEBHOOK_SECRETS "IKHOKHA_WEBHOOK_SECRETS" "webhook_secrets" Some("none"),
         "up to seven more secrets with commas between them, each perhaps as label=secret",
         "also accepted on callbacks: the next secret before a rotation, the last one after it";
@@ -105,8 +107,6 @@ settings! {
     BODY_KEYS "COURSEGATE_BODY_KEYS" "body_keys" Some("none"),
         "label=key, or several with commas between them; a key is 64 hexadecimal digits",
         "encrypt the stored bodies of callbacks: the first key encrypts, all of them decrypt";
-    SECRET_SINCE "COURSEGATE_SECRET_SINCE" "secret_since" Some("unknown"), "a day such as 2026-01-31",
-        "when the application secret was made: readiness reminds of its rotation after a year";
     KEEP_BODIES "COURSEGATE_KEEP_BODIES_DAYS" "keep_bodies_days" Some("0"), "0 to 3650 (days; 0 is for ever)",
         "how long the bodies of settled callbacks are kept";
     SWEEP_DAYS "COURSEGATE_SWEEP_DAYS" "sweep_days" Some("3"), "1 to 30 (days)",

@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 
 use super::environment::Environment;
+use super::hint::meant;
 use super::problem::ConfigError;
 use super::reader::{Reader, refused};
 use super::setting::{
@@ -53,6 +54,7 @@ impl Config {
             },
             |setting| setting.variable,
         )
+        .map_err(|error| error.hinted(environment))
     }
 }
 
@@ -85,9 +87,11 @@ impl<'de> Deserialize<'de> for Config {
         let known = |key: &str| Setting::ALL.iter().any(|setting| setting.key == key);
         if let Some(key) = map.keys().find(|key| !known(key)) {
             let known: Vec<&str> = Setting::ALL.iter().map(|setting| setting.key).collect();
+            let meant = meant(key).map(|setting| format!("did you mean {}? ", setting.key));
             return Err(serde::de::Error::custom(format!(
-                "there is no setting {}; there are {}",
+                "there is no setting {}; {}there are {}",
                 crate::reason::Note::new(key.chars().take(40).collect::<String>()).as_str(),
+                meant.unwrap_or_default(),
                 known.join(", ")
             )));
         }

@@ -1,6 +1,7 @@
 use std::fmt::Debug;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
 /// Why an address could not be tried.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,4 +25,17 @@ pub trait WebProbe: Debug + Send + Sync {
         headers: &[(&'static str, String)],
         body: Vec<u8>,
     ) -> Result<u16, WebError>;
+}
+
+/// Looks at the certificate of an address. The feature `ikhokha` has one,
+/// `adapter::ikhokha::HttpProbe`.
+#[async_trait]
+pub trait CertificateProbe: Debug + Send + Sync {
+    /// When the certificate ends that is shown there; `None` when there is none, as with plain
+    /// http.
+    ///
+    /// # Errors
+    /// [`WebError`] when the address cannot be reached, or its certificate cannot be trusted or
+    /// read.
+    async fn certificate_ends(&self, url: &str) -> Result<Option<DateTime<Utc>>, WebError>;
 }

@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::report::Finding;
 use super::rule::Rule;
+use super::walk::is_walk;
 
 /// SHA-256 of credentials that stand in public code.
 const LEAKED: [&str; 2] = [
@@ -20,52 +21,43 @@ const SHORTEST: usize = 24;
 /// a thousand million.
 const FEWEST_CHARACTERS: usize = 12;
 /// Long enough not to come up in a random secret.
-const WORDS: [&str; 12] = [
+const WORDS: [&str; 9] = [
     "changeme",
     "placeholder",
     "example",
     "secret",
     "password",
     "sample",
-    "qwerty",
-    "123456",
-    "abcdef",
     "xxxxxx",
     "insert",
     "replace",
 ];
-/// Ways that fingers go: rows, columns, zigzags, and what is counted.
-const WALKS: [&str; 8] = [
-    "qwertyuiopasdfghjklzxcvbnm",
-    "asdfghjkl;",
-    "1234567890",
-    "0123456789",
-    "abcdefghijklmnopqrstuvwxyz",
-    "1q2w3e4r5t6y7u8i9o0p",
-    "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik,9ol.0p",
-    "q1w2e3r4t5y6u7i8o9p0",
-];
-/// Steps of such a way that no random secret takes.
-const STEPS: usize = 6;
 /// Short words, which a random secret may hold: these count only beside a separator.
 const SHORT_WORDS: [&str; 8] = [
     "test", "demo", "fake", "dummy", "your", "dev", "local", "todo",
 ];
 
+/// What programs put around a value; no credential begins or ends with one.
+pub(super) const QUOTES: [char; 7] = [
+    '"', '\'', '`', '\u{201c}', '\u{201d}', '\u{2018}', '\u{2019}',
+];
+
 /// What is wrong with a secret.
-pub(super) fn secret(text: &str, subject: &str) -> Vec<Finding> {
+pub(super) fn secret(text: &str, app_id: &str, subject: &str) -> Vec<Finding> {
     let found = |rule| Finding::new(rule).about(subject);
     let mut findings = Vec::new();
     if is_leaked(text) {
         findings.push(found(Rule::SecretLeaked));
     }
-    if is_placeholder(text) {
-        findings.push(found(Rule::SecretPlaceholder));
+    if text.eq_ignore_ascii_case(app_id) {
+        findings.push(found(Rule::SecretIsAppId));
     }
-    if is_quoted(text) {
+    if text.starts_with(QUOTES) || text.ends_with(QUOTES) {
         findings.push(found(Rule::CredentialQuoted));
     }
-    if is_walk(text) {
+    if is_placeholder(text) {
+        findings.push(found(Rule::SecretPlaceholder));
+    } else if is_walk(text) {
         findings.push(found(Rule::SecretWalk));
     }
     if text.len() < SHORTEST {
@@ -88,11 +80,14 @@ pub(super) fn app_id(text: &str, subject: &str) -> Vec<Finding> {
     if is_leaked(text) {
         return found(Rule::SecretLeaked);
     }
-    if is_quoted(text) {
-        return found(Rule::CredentialQuoted);
-    }
     if text.starts_with("IKTEST") || is_placeholder(text) {
         return found(Rule::SecretPlaceholder);
+    }
+    if text.starts_with(QUOTES) || text.ends_with(QUOTES) {
+        return found(Rule::CredentialQuoted);
+    }
+    if is_walk(text) {
+        return found(Rule::SecretWalk);
     }
     let rest = text.strip_prefix("IK").unwrap_or_default();
     let fits = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit();
@@ -103,29 +98,11 @@ pub(super) fn app_id(text: &str, subject: &str) -> Vec<Finding> {
     }
 }
 
-/// Whether quotes stand around it that some programs take away, and others keep.
-fn is_quoted(text: &str) -> bool {
-    let quotes = [
-        '"', '\'', '`', '\u{201c}', '\u{201d}', '\u{2018}', '\u{2019}',
-    ];
-    text.starts_with(quotes) || text.ends_with(quotes)
-}
-
-/// Whether it goes along the keyboard, the alphabet or the digits for so long that nobody drew it:
-/// in 32 random letters and digits that comes up once in some hundred thousand.
-fn is_walk(text: &str) -> bool {
-    let lower: Vec<char> = text.to_ascii_lowercase().chars().collect();
-    let walks = WALKS.map(|walk| {
-        [
-            walk.chars().collect::<String>(),
-            walk.chars().rev().collect(),
-        ]
-    });
-    let is_part = |part: &[char]| {
-        let part: String = part.iter().collect();
-        walks.iter().flatten().any(|walk| walk.contains(&part))
-    };
-    lower.windows(STEPS).any(is_part)
+/// Whether a value stands between quotes of one kind.
+pub(super) fn is_quoted(value: &str) -> bool {
+    let between =
+        |quote: char| value.len() > 1 && value.starts_with(quote) && value.ends_with(quote);
+    QUOTES.into_iter().any(between)
 }
 
 fn is_leaked(text: &str) -> bool {

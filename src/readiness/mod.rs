@@ -20,9 +20,13 @@
 #![doc = include_str!("rules.md")]
 
 pub(crate) mod address;
+pub(crate) mod age;
+mod body_keys;
+mod exposed;
 mod keys;
 mod report;
 mod rule;
+mod walk;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -30,7 +34,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
-use crate::config::{Config, ConfigError, Environment, Mode, OnUnverified, Setting};
+use crate::config::{Config, ConfigError, Environment, Mode, OnUnverified, Setting, meant};
 use crate::evidence::Grade;
 use crate::reason::words;
 
@@ -55,26 +59,18 @@ pub use rule::{About, Category, Level, Rule};
 
 use report::Fingerprint;
 
-/// Days after which a secret is due for a rotation.
-const A_YEAR: i64 = 365;
-/// Build tools copy variables that begin like this into pages.
-const EXPOSED: [&str; 9] = [
-    "VITE_",
-    "NEXT_PUBLIC_",
-    "REACT_APP_",
-    "PUBLIC_",
-    "NUXT_PUBLIC_",
-    "EXPO_PUBLIC_",
-    "VUE_APP_",
-    "GATSBY_",
-    "STORYBOOK_",
-];
 /// Variables that begin like settings, and are something else of ours.
 const OTHERS: [&str; 1] = ["COURSEGATE_DEMO_KEY"];
+/// Variables that hold secrets.
+const SECRETS: [&str; 3] = [
+    "IKHOKHA_APP_SECRET",
+    "IKHOKHA_WEBHOOK_SECRETS",
+    "COURSEGATE_BODY_KEYS",
+];
 
 /// Looks at the settings and the environment they came from; asks nobody.
 pub fn check(config: &Config, environment: &Environment) -> Report {
-    let findings = findings(config, environment);
+    let findings = findings(config, environment, Utc::now());
     Report::new(findings, Some(config.mode), Some(fingerprint(config)))
 }
 
@@ -96,10 +92,19 @@ pub fn unusable(error: &ConfigError, environment: &Environment) -> Report {
 }
 
 /// What is found without knowing the parts.
-pub(crate) fn findings(config: &Config, environment: &Environment) -> Vec<Finding> {
+pub(crate) fn findings(
+    config: &Config,
+    environment: &Environment,
+    now: DateTime<Utc>,
+) -> Vec<Finding> {
     let mut findings = credentials(config);
+    findings.extend(age::findings(config, now));
     let secrets: Vec<&str> = config.keys.texts().map(|(_, secret)| secret).collect();
-    findings.extend(variables(environment, &secrets));
+    for finding in variables(environment, &secrets) {
+        if !findings.contains(&finding) {
+            findings.push(finding);
+        }
+    }
     let mode = match config.mode {
         Mode::Live => None,
         Mode::Staging => Some(Rule::StagingMode),
@@ -107,6 +112,7 @@ pub(crate) fn findings(config: &Config, environment: &Environment) -> Vec<Findin
     };
     findings.extend(mode.map(|rule| Finding::new(rule).about("COURSEGATE_MODE")));
     findings.extend(address::findings(config));
+    findings.extend(body_keys::findings(config));
     findings.extend(settings(config));
     findings.extend(checklist());
     findings
@@ -118,7 +124,6 @@ fn credentials(config: &Config) -> Vec<Finding> {
         Mode::Staging => Vec::new(),
         Mode::Live | Mode::Test => credentials_of_provider(config),
     };
-    findings.extend(secret_age(config, Utc::now()));
     let overlap = config.keys.texts().count() > 1;
     findings.push(Finding::new(match overlap {
         true => Rule::SecretsOverlap,
@@ -127,28 +132,14 @@ fn credentials(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// Whether the secret is due for a rotation.
-pub(crate) fn secret_age(config: &Config, now: DateTime<Utc>) -> Option<Finding> {
-    let rule = match config.secret_since {
-        None => Rule::SecretAgeUnknown,
-        Some(since) if (now.date_naive() - since).num_days() > A_YEAR => Rule::SecretOld,
-        Some(_) => return None,
-    };
-    Some(Finding::new(rule).about("COURSEGATE_SECRET_SINCE"))
-}
-
 fn credentials_of_provider(config: &Config) -> Vec<Finding> {
     let mut findings = keys::app_id(config.app_id.as_str(), "IKHOKHA_APP_ID");
     for (label, secret) in config.keys.texts() {
-        let is_app_id = secret.eq_ignore_ascii_case(config.app_id.as_str());
         let subject = match label {
             "primary" => "IKHOKHA_APP_SECRET".to_owned(),
             label => format!("IKHOKHA_WEBHOOK_SECRETS, {label}"),
         };
-        if is_app_id {
-            findings.push(Finding::new(Rule::SecretIsAppId).about(&subject));
-        }
-        findings.extend(keys::secret(secret, &subject));
+        findings.extend(keys::secret(secret, config.app_id.as_str(), &subject));
     }
     findings
 }
@@ -156,21 +147,25 @@ fn credentials_of_provider(config: &Config) -> Vec<Finding> {
 /// Variables that should not be there, or not like that.
 fn variables(environment: &Environment, secrets: &[&str]) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let mut secrets = secrets.to_vec();
+    secrets.extend(secrets_in(environment));
     for (name, value) in environment.iter() {
         let value = value.unwrap_or_default();
         let trimmed = value.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
-        let upper = name.to_ascii_uppercase();
-        let exposed = EXPOSED.iter().any(|prefix| upper.starts_with(prefix));
-        let named = upper.contains("IKHOKHA") && upper.contains("SECRET")
-            || upper.contains("COURSEGATE_BODY_KEY");
-        // As it is, in quotes, or inside JSON.
-        let holds = secrets.iter().any(|secret| trimmed.contains(secret));
-        if exposed && !trimmed.is_empty() && (named || holds) {
+        if exposed::is_exposed(name, trimmed, &secrets) {
             findings.push(Finding::new(Rule::SecretExposed).about(shown(name)));
         }
         let ours = name.starts_with("IKHOKHA_") || name.starts_with("COURSEGATE_");
         if !ours || OTHERS.contains(&name) {
             continue;
+        }
+        let known = Setting::ALL.iter().any(|setting| setting.variable == name);
+        if known && keys::is_quoted(trimmed) {
+            let rule = match SECRETS.contains(&name) || name == "IKHOKHA_APP_ID" {
+                true => Rule::CredentialQuoted,
+                false => Rule::ValueQuoted,
+            };
+            findings.push(Finding::new(rule).about(name));
         }
         match Setting::ALL.iter().find(|setting| setting.variable == name) {
             Some(_) if value != trimmed && !trimmed.is_empty() => {
@@ -179,7 +174,11 @@ fn variables(environment: &Environment, secrets: &[&str]) -> Vec<Finding> {
             Some(_) => {}
             None => {
                 let finding = Finding::new(Rule::VariableUnknown).about(shown(name));
-                findings.push(match meant(name).or_else(|| nearest(name)) {
+                // One letter is a slip; more may be another name.
+                let found = nearest(name, 1)
+                    .or_else(|| meant(name).map(|setting| setting.variable))
+                    .or_else(|| nearest(name, 3));
+                findings.push(match found {
                     Some(near) => finding.doing(format!("Did you mean {near}?")),
                     None => finding,
                 });
@@ -187,6 +186,23 @@ fn variables(environment: &Environment, secrets: &[&str]) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// What stands in the variables for secrets, whether or not the settings can be read. A label may
+/// stand before each.
+fn secrets_in(environment: &Environment) -> impl Iterator<Item = &str> {
+    let values = SECRETS
+        .iter()
+        .filter_map(|name| environment.get(name)?.ok());
+    let items = values.flat_map(|value| value.split(','));
+    let trimmed = items.map(|item| match item.split_once('=') {
+        Some((_, secret)) if !secret.trim_matches('=').is_empty() => secret,
+        _ => item,
+    });
+    let bare = |c: char| c.is_whitespace() || keys::QUOTES.contains(&c);
+    trimmed
+        .map(move |item| item.trim_matches(bare))
+        .filter(|item| !item.is_empty())
 }
 
 /// A name that somebody else chose: it may be long, or hold anything.
@@ -197,49 +213,8 @@ fn shown(name: &str) -> String {
     plain.take(64).collect()
 }
 
-/// The setting that people mean by a name that others use for it.
-fn meant(name: &str) -> Option<&'static str> {
-    let (app_id, secret) = ("IKHOKHA_APP_ID", "IKHOKHA_APP_SECRET");
-    Some(match name {
-        "IKHOKHA_API_KEY"
-        | "IKHOKHA_APP_KEY"
-        | "IKHOKHA_KEY"
-        | "IKHOKHA_ID"
-        | "IKHOKHA_APPLICATION_ID"
-        | "IKHOKHA_APPLICATION_KEY"
-        | "IKHOKHA_APPLICATION_KEY_ID"
-        | "IKHOKHA_CLIENT_ID"
-        | "IKHOKHA_MERCHANT_ID" => app_id,
-        "IKHOKHA_SECRET"
-        | "IKHOKHA_API_SECRET"
-        | "IKHOKHA_SECRET_KEY"
-        | "IKHOKHA_APPLICATION_SECRET"
-        | "IKHOKHA_APPLICATION_KEY_SECRET"
-        | "IKHOKHA_CLIENT_SECRET"
-        | "IKHOKHA_SIGN_SECRET"
-        | "IKHOKHA_APP_SIGN_SECRET" => secret,
-        "IKHOKHA_URL"
-        | "IKHOKHA_BASE_URL"
-        | "IKHOKHA_ENDPOINT"
-        | "IKHOKHA_API_ENDPOINT"
-        | "IKHOKHA_API_BASE_URL" => "IKHOKHA_API_URL",
-        "IKHOKHA_CALLBACK_URL" | "IKHOKHA_WEBHOOK_URL" | "COURSEGATE_WEBHOOK_URL" => {
-            "COURSEGATE_CALLBACK_URL"
-        }
-        "IKHOKHA_SUCCESS_URL" | "IKHOKHA_RETURN_URL" | "COURSEGATE_RETURN_URL" => {
-            "COURSEGATE_SUCCESS_URL"
-        }
-        "IKHOKHA_FAILURE_URL" | "IKHOKHA_FAIL_URL" => "COURSEGATE_FAILURE_URL",
-        "IKHOKHA_CANCEL_URL" => "COURSEGATE_CANCEL_URL",
-        "IKHOKHA_MODE" | "IKHOKHA_ENV" | "IKHOKHA_ENVIRONMENT" | "COURSEGATE_ENV" => {
-            "COURSEGATE_MODE"
-        }
-        _ => return None,
-    })
-}
-
-/// The setting whose name is at most three letters away.
-fn nearest(name: &str) -> Option<&'static str> {
+/// The setting whose name is at most so many letters away.
+fn nearest(name: &str, most: usize) -> Option<&'static str> {
     let name = name.as_bytes();
     let distance = |setting: &Setting| {
         let other = setting.variable.as_bytes();
@@ -261,7 +236,7 @@ fn nearest(name: &str) -> Option<&'static str> {
     let best = Setting::ALL
         .iter()
         .min_by_key(|setting| distance(setting))?;
-    (distance(best) <= 3).then_some(best.variable)
+    (distance(best) <= most).then_some(best.variable)
 }
 
 /// Settings that work, and are not wise.
@@ -301,16 +276,6 @@ fn settings(config: &Config) -> Vec<Finding> {
         (
             config.body_keys.is_empty(),
             Rule::BodiesPlain,
-            "COURSEGATE_BODY_KEYS",
-        ),
-        (
-            config.body_keys.is_uniform(),
-            Rule::BodyKeyUniform,
-            "COURSEGATE_BODY_KEYS",
-        ),
-        (
-            config.body_keys.is_guessable(&config.keys),
-            Rule::BodyKeyGuessable,
             "COURSEGATE_BODY_KEYS",
         ),
         (

@@ -91,8 +91,8 @@ rules! {
         "The secret repeats a few characters: no generated one does."
         "Copy the application secret from the provider's dashboard.";
     SecretWalk "secret_walk" Critical Credentials
-        "The secret counts, or walks along the keyboard: a person typed it, and anybody can guess it."
-        "Copy the application secret from the provider's dashboard.";
+        "The credential counts, or walks along a keyboard: a person typed it, and anybody can guess it."
+        "Copy your own from the provider's dashboard.";
     SecretIsAppId "secret_is_app_id" Critical Credentials
         "The secret is the application id, which every callback names: anybody can sign with it."
         "Copy the application secret from the provider's dashboard; the id is another field there.";
@@ -105,6 +105,12 @@ rules! {
     SecretLeaked "secret_leaked" Critical Credentials
         "The credential is published in somebody's code: anybody can sign callbacks with it."
         "Make a new application in the provider's dashboard, and use its secret.";
+    SecretOld "secret_old" Warning Credentials
+        "The secret is more than a year old: each year more people and backups have it."
+        "Make a new one in the provider's dashboard, keep the old one in IKHOKHA_WEBHOOK_SECRETS until no callback was signed with it for a day, and set IKHOKHA_APP_SECRET_SINCE to the new one's date.";
+    SecretAgeUnknown "secret_age_unknown" Info Credentials
+        "It is not known when the secret was made: nothing reminds you to make a new one after a year."
+        "Set IKHOKHA_APP_SECRET_SINCE to the date on which it was made.";
     SecretShape "secret_shape" Warning Credentials
         "The provider's secrets are 32 letters and digits in mixed case; this one is not."
         "Compare it with the dashboard; a character may have been lost.";
@@ -120,12 +126,6 @@ rules! {
     OldSecretUsed "old_secret_used" Warning Credentials
         "Callbacks are still signed with a secret that is not the current one."
         "Wait until links made with the old secret are paid before you drop it.";
-    SecretOld "secret_old" Warning Credentials
-        "The application secret is more than a year old: the longer one is in use, the more people and backups know it."
-        "Make a new one in the provider's dashboard, keep the last one in IKHOKHA_WEBHOOK_SECRETS for a while, and set COURSEGATE_SECRET_SINCE to that day.";
-    SecretAgeUnknown "secret_age_unknown" Info Credentials
-        "Nobody says when the application secret was made, so nobody is reminded of its rotation."
-        "Set COURSEGATE_SECRET_SINCE to that day.";
     SettingWrong "setting_wrong" Critical Environment
         "A setting is missing or wrong."
         "Set it as the finding says.";
@@ -141,6 +141,9 @@ rules! {
     ValuePadded "value_padded" Warning Environment
         "A value has white space around it. It is ignored here, but other programs may not ignore it."
         "Set the variable again without it.";
+    ValueQuoted "value_quoted" Warning Environment
+        "A value has quotes around it, which count as part of it."
+        "Set the variable again without quotes: Docker's `--env-file`, for one, keeps them.";
     VariableUnknown "variable_unknown" Warning Environment
         "A variable looks like a setting, and is none: it changes nothing."
         "Compare its name with the list of settings.";
@@ -204,8 +207,11 @@ rules! {
     BodyKeyUniform "body_key_uniform" Critical Credentials
         "A key for stored bodies repeats a few characters: no generated one does."
         "Make one with `openssl rand -hex 32`, put it first, and keep the old one behind it.";
-    BodyKeyGuessable "body_key_guessable" Critical Credentials
-        "A key for stored bodies counts up, or is made of the application secret: it keeps nothing from whoever has that."
+    BodyKeyCounter "body_key_counter" Critical Credentials
+        "A key for stored bodies counts: no generated one does."
+        "Make one with `openssl rand -hex 32`, put it first, and keep the old one behind it.";
+    BodyKeyIsSecret "body_key_is_secret" Critical Credentials
+        "A key for stored bodies is made of the application secret or id: whoever knows that reads the bodies too."
         "Make one with `openssl rand -hex 32`, put it first, and keep the old one behind it.";
     BodyKeyMissing "body_key_missing" Critical Credentials
         "Callbacks that wait are encrypted with a key that is not configured: they cannot be handled."
@@ -291,6 +297,12 @@ rules! {
     CallbackUnreachable "callback_unreachable" Critical Configuration
         "A signed callback to your own address does not arrive: no payment would be heard of."
         "Open the address from outside; compare the route, the proxy and the certificate.";
+    CertificateEnding "certificate_ending" Warning Security
+        "The certificate of your callback address ends within 21 days: then no callback arrives."
+        "Renew it, and find out why that did not happen by itself.";
+    CertificateOver "certificate_over" Critical Security
+        "The certificate of your callback address is over: no callback arrives."
+        "Renew it, and find out why that did not happen by itself.";
     LiveSilent "live_silent" Warning Configuration
         "What was committed does not arrive at the live streams: pages do not change by themselves."
         "Run a worker, and give the builder the hub, or the announcer or bus that it hears.";

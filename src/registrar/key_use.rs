@@ -8,7 +8,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::Registrar;
-use crate::readiness::{Finding, Rule, secret_age};
+use crate::readiness::{Finding, Rule, age};
 
 /// For how long a secret counts as in use after it was last used.
 pub(super) const IN_USE: chrono::Duration = chrono::Duration::days(1);
@@ -112,8 +112,7 @@ impl Registrar {
                 .saying(says)
         });
         let worker = idle.then(|| Finding::new(Rule::WorkerMissing));
-        let old = secret_age(&self.inner.config, self.now());
-        let old = old.filter(|finding| finding.rule == Rule::SecretOld);
+        let old = age::secret_old(&self.inner.config, self.now());
         used.chain(worker).chain(old).collect()
     }
 

@@ -14,7 +14,7 @@ use crate::enrollment::Change;
 #[cfg(feature = "live")]
 use crate::ids::RecordId;
 use crate::ids::Reference;
-use crate::port::{GatewayError, StatusQuery, StoreError, WebProbe};
+use crate::port::{CertificateProbe, GatewayError, StatusQuery, StoreError, WebProbe};
 use crate::readiness::{
     Finding, Level, Probe, Probed, Report, Rule, address, findings, fingerprint,
 };
@@ -27,6 +27,9 @@ const WAIT: Duration = Duration::from_secs(10);
 /// Clocks this far apart are worth a warning; and this far are wrong.
 const SKEWED: i64 = 5;
 const WRONG: i64 = 60;
+/// A certificate that ends within so many days is worth a warning: those that are renewed by
+/// themselves are renewed earlier.
+const CERTIFICATE: i64 = 21;
 /// How the body of a probe begins. Only who has the secret can sign one, and the provider
 /// sends none.
 pub(super) const PROBE: &[u8] = b"{\"coursegate_probe\":";
@@ -87,7 +90,7 @@ impl RegistrarBuilder {
         probed: Vec<Probed>,
         mut found: Vec<Finding>,
     ) -> Report {
-        found.extend(findings(&self.config, environment));
+        found.extend(findings(&self.config, environment, self.clock.now()));
         found.extend(self.parts());
         for probe in Probe::ALL {
             if !probed.iter().any(|probed| probed.probe == *probe) {
@@ -295,6 +298,27 @@ impl Registrar {
             }
             Some(Err(_)) | None => vec![unreachable],
         }
+    }
+
+    /// Looks at the certificate of this installation's own callback address, from outside: one that
+    /// ends soon, or is over, is found. Empty when all is well, and for plain http.
+    pub async fn probe_certificate(&self, web: &dyn CertificateProbe) -> Vec<Finding> {
+        let asked = web.certificate_ends(&self.inner.config.site.callback_url);
+        let unreachable = Finding::new(Rule::CallbackUnreachable);
+        let ends = match deadline::within(self.inner.clock.as_ref(), WAIT, asked).await {
+            Some(Ok(Some(ends))) => ends,
+            Some(Ok(None)) => return Vec::new(),
+            Some(Err(error)) => return vec![unreachable.saying(format_args!("{error}."))],
+            None => return vec![unreachable.saying("It did not answer in time.")],
+        };
+        let left = ends - self.now();
+        let rule = match () {
+            () if left <= chrono::Duration::zero() => Rule::CertificateOver,
+            () if left <= chrono::Duration::days(CERTIFICATE) => Rule::CertificateEnding,
+            () => return Vec::new(),
+        };
+        let says = format!("It ends at {}.", ends.format("%Y-%m-%d %H:%M UTC"));
+        vec![Finding::new(rule).saying(says)]
     }
 
     /// Commits a record that means nothing, and waits until `hear` has heard of it.

@@ -76,6 +76,16 @@ pub enum BodyError {
     Gone,
 }
 
+/// What shows that nobody generated a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(feature = "encryption"), allow(dead_code))]
+pub(crate) enum BodyKeyFlaw {
+    /// It has so few different bytes: 32 random ones have 30 on average, and fewer than 16 never.
+    Uniform,
+    /// Its bytes count up or down.
+    Counter,
+}
+
 /// The keys that stored bodies are encrypted with (AES-256-GCM): the first one encrypts, all
 /// of them decrypt. Without a key, bodies are kept as they came.
 ///
@@ -121,24 +131,27 @@ impl BodyKeys {
         true
     }
 
-    /// Whether one of them repeats so few bytes that nobody generated it. 32 random bytes have
-    /// 30 different ones on average, and fewer than 16 never.
-    pub(crate) fn is_uniform(&self) -> bool {
+    /// What shows that nobody generated a key, by label.
+    pub(crate) fn flaws(&self) -> impl Iterator<Item = (&str, BodyKeyFlaw)> {
         #[cfg(feature = "encryption")]
-        return self.keys.iter().any(|(_, cipher)| cipher.is_uniform);
+        return self
+            .keys
+            .iter()
+            .filter_map(|(label, cipher)| Some((label.as_ref(), cipher.flaw?)));
         #[cfg(not(feature = "encryption"))]
-        false
+        std::iter::empty()
     }
 
-    /// Whether one of them counts, or is made of one of these secrets.
-    pub(crate) fn is_guessable(&self, secrets: &super::KeyRing) -> bool {
+    /// Whether the key of this label is one of these.
+    pub(crate) fn is_among(&self, label: &str, keys: &[[u8; 32]]) -> bool {
         #[cfg(feature = "encryption")]
-        return self.keys.iter().any(|(_, cipher)| {
-            cipher.counts || secrets.texts().any(|(_, secret)| cipher.is_made_of(secret))
-        });
+        return self
+            .keys
+            .iter()
+            .any(|(known, cipher)| known.as_ref() == label && cipher.is_among(keys));
         #[cfg(not(feature = "encryption"))]
         {
-            let _ = secrets;
+            let _ = (label, keys);
             false
         }
     }
@@ -214,9 +227,7 @@ mod cipher {
     use aes_gcm::{Aes256Gcm, Key};
     use secrecy::zeroize::Zeroize;
 
-    use sha2::{Digest, Sha256};
-
-    use super::BodyError;
+    use super::{BodyError, BodyKeyFlaw};
     use crate::secret::Secret;
 
     const NONCE: usize = 12;
@@ -224,11 +235,7 @@ mod cipher {
     #[derive(Clone)]
     pub(super) struct Cipher {
         cipher: Aes256Gcm,
-        pub(super) is_uniform: bool,
-        /// Whether each byte is the one before it and as much more.
-        pub(super) counts: bool,
-        /// SHA-256 of the key, to compare it with what it should not be.
-        digest: [u8; 32],
+        pub(super) flaw: Option<BodyKeyFlaw>,
     }
 
     impl Cipher {
@@ -237,24 +244,22 @@ mod cipher {
             let decoded = base16ct::mixed::decode(secret.bytes(), &mut key).map(<[u8]>::len);
             let made = (decoded == Ok(key.len())).then(|| Self {
                 cipher: Aes256Gcm::new(&key),
-                is_uniform: key.iter().collect::<BTreeSet<_>>().len() < 16,
-                counts: key[0] != key[1]
-                    && key
-                        .windows(3)
-                        .all(|it| it[1].wrapping_sub(it[0]) == it[2].wrapping_sub(it[1])),
-                digest: Sha256::digest(key).into(),
+                flaw: flaw(&key),
             });
             key.as_mut_slice().zeroize();
             made
         }
 
-        /// Whether it is a secret's own bytes, what they are the hexadecimal digits of, or their
-        /// digest.
-        pub(super) fn is_made_of(&self, secret: &str) -> bool {
-            let is = |bytes: &[u8]| self.digest == <[u8; 32]>::from(Sha256::digest(bytes));
-            let mut decoded = [0; 64];
-            let decoded = base16ct::mixed::decode(secret, &mut decoded);
-            is(secret.as_bytes()) || is(&Sha256::digest(secret)) || decoded.is_ok_and(is)
+        /// Found out by opening with each of them what this one sealed: the key itself is not kept.
+        pub(super) fn is_among(&self, keys: &[[u8; 32]]) -> bool {
+            let Ok(sealed) = self.seal(&[], &[]) else {
+                return false;
+            };
+            keys.iter().any(|key| {
+                let cipher = Aes256Gcm::new(&Key::<Aes256Gcm>::from(*key));
+                let other = Self { cipher, flaw: None };
+                other.open(&[], &sealed).is_some()
+            })
         }
 
         pub(super) fn seal(&self, bound: &[u8], body: &[u8]) -> Result<Vec<u8>, BodyError> {
@@ -278,5 +283,41 @@ mod cipher {
             };
             self.cipher.decrypt(&nonce, payload).ok()
         }
+    }
+    fn flaw(key: &[u8]) -> Option<BodyKeyFlaw> {
+        if key.iter().collect::<BTreeSet<_>>().len() < 16 {
+            return Some(BodyKeyFlaw::Uniform);
+        }
+        counts(key).then_some(BodyKeyFlaw::Counter)
+    }
+
+    /// Whether three quarters of the steps from byte to byte are the same, or all from each group
+    /// of two, four or eight bytes to the next.
+    fn counts(key: &[u8]) -> bool {
+        let steps: Vec<u8> = key
+            .windows(2)
+            .map(|two| two[1].wrapping_sub(two[0]))
+            .collect();
+        let same = |step: &u8| steps.iter().filter(|other| *other == step).count();
+        if steps.iter().any(|step| same(step) * 4 >= steps.len() * 3) {
+            return true;
+        }
+        [2, 4, 8].into_iter().any(|width| {
+            let up = key.chunks(width).map(|word| number(word.iter().copied()));
+            let down = key
+                .chunks(width)
+                .map(|word| number(word.iter().rev().copied()));
+            steady(&up.collect::<Vec<_>>()) || steady(&down.collect::<Vec<_>>())
+        })
+    }
+
+    fn number(bytes: impl Iterator<Item = u8>) -> u64 {
+        bytes.fold(0, |number, byte| number << 8 | u64::from(byte))
+    }
+
+    fn steady(numbers: &[u64]) -> bool {
+        let mut steps = numbers.windows(2).map(|two| two[1].wrapping_sub(two[0]));
+        let first = steps.next();
+        steps.all(|step| Some(step) == first)
     }
 }

@@ -41,6 +41,7 @@ pub use value::Value;
 pub use verify::{SignedForm, Verified, Verifier, VerifyError};
 
 pub(crate) use address::web_address;
+pub(crate) use body::BodyKeyFlaw;
 pub(crate) use canonical::canonical;
 #[cfg(feature = "simulator")]
 pub(crate) use canonical::stringified;

@@ -118,7 +118,7 @@ fn every_setting_does_something() {
         ("COURSEGATE_SWEEP_DAYS", "7"),
         ("IKHOKHA_API_URL", "https://api.ikhokha.example/v1"),
         ("COURSEGATE_KEEP_BODIES_DAYS", "400"),
-        ("COURSEGATE_SECRET_SINCE", "2026-01-31"),
+        ("IKHOKHA_APP_SECRET_SINCE", "2026-01-31"),
         (
             "COURSEGATE_BODY_KEYS",
             "march=000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",

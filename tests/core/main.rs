@@ -59,6 +59,7 @@ mod provider_calls;
 mod provider_faults;
 mod races;
 mod readiness;
+mod readiness_secrets;
 mod reconciliation;
 mod refunds;
 mod renewals;

@@ -222,7 +222,7 @@ const ALWAYS: [Rule; 9] = [
 ];
 
 /// The rules that these variables break, beyond what is always said.
-fn broken(changes: &[(&'static str, &str)]) -> BTreeSet<Rule> {
+pub fn broken(changes: &[(&'static str, &str)]) -> BTreeSet<Rule> {
     let mut variables = good();
     for (name, value) in changes {
         variables.insert(name, (*value).to_owned());
@@ -402,7 +402,7 @@ fn rules_about_settings_and_variables() {
         [("PATH", "/usr/bin ")],
         [("COURSEGATE_BODY_KEYS", key)],
         [("COURSEGATE_KEEP_BODIES_DAYS", "400")],
-        [("COURSEGATE_SECRET_SINCE", "2999-01-31")],
+        [("IKHOKHA_APP_SECRET_SINCE", "2999-01-31")],
     ] {
         assert_eq!(broken(&changes), BTreeSet::new(), "{changes:?}");
     }
@@ -426,157 +426,6 @@ fn rules_about_settings_and_variables() {
         branch_code: "1".into(),
     });
     assert!(!readiness::check(&banked, &Environment::default()).has(Rule::BankMissing));
-}
-
-#[test]
-fn secrets_that_nobody_drew_are_named() {
-    let secret = "IKHOKHA_APP_SECRET";
-    let good = good()[secret].clone();
-    let has = |value: &str, rule| broken(&[(secret, value)]).contains(&rule);
-    let id = environment(&crate::configuration::good());
-    let id = Config::from_environment(&id).unwrap().app_id;
-    assert!(has(id.as_str(), Rule::SecretIsAppId));
-    assert!(has(&id.as_str().to_lowercase(), Rule::SecretIsAppId));
-    assert!(!has(&good, Rule::SecretIsAppId));
-    for walked in [
-        "Qwertyuiop7kGs2Lm9Xc4Vb1Nz8Rt3Wy",
-        "k9Zs1q2w3e4rT7uXcVbNmLp0oGhJdFaS",
-        "7kGs2Lm9Xc4Vb1Nz8Rt3WyPoiuytrewq",
-        "7kGs2Lm9Xc4Vb1Nz8Rt3Wy0987654321",
-        "7kGsRfcderzaQWSX1qaz2wsxLm9Xc4Vb",
-        "7kGs2Lm9ghijklmnXc4Vb1Nz8Rt3WyTe",
-    ] {
-        assert!(has(walked, Rule::SecretWalk), "{walked}");
-    }
-    assert!(!has(&good, Rule::SecretWalk));
-    for quoted in [
-        format!("\"{good}\""),
-        format!("'{good}'"),
-        format!("{good}\""),
-    ] {
-        assert!(has(&quoted, Rule::CredentialQuoted), "{quoted}");
-        assert!(broken(&[("IKHOKHA_APP_ID", &quoted)]).contains(&Rule::CredentialQuoted));
-    }
-    assert!(!has(&good, Rule::CredentialQuoted));
-    // Inside what a page is given, in whatever it is wrapped.
-    for value in [
-        good.clone(),
-        format!("'{good}'"),
-        format!("{{\"pay\":{{\"key\":\"{good}\"}}}}"),
-        format!("id={id}&secret={good}", id = id.as_str()),
-    ] {
-        assert!(broken(&[("VITE_PAYMENTS", &value)]).contains(&Rule::SecretExposed));
-    }
-    assert_eq!(
-        broken(&[("VITE_PAYMENTS", "{\"pay\":true}")]),
-        BTreeSet::new()
-    );
-}
-
-#[cfg(feature = "encryption")]
-#[test]
-fn keys_of_bodies_that_anybody_can_make_are_named() {
-    use sha2::{Digest, Sha256};
-    let hex = |bytes: &[u8]| {
-        bytes
-            .iter()
-            .map(|it| format!("{it:02x}"))
-            .collect::<String>()
-    };
-    let secret = good()["IKHOKHA_APP_SECRET"].clone();
-    let guessed = |key: &str| {
-        broken(&[("COURSEGATE_BODY_KEYS", &format!("a={key}"))]).contains(&Rule::BodyKeyGuessable)
-    };
-    let up: Vec<u8> = (0..32).collect();
-    let down: Vec<u8> = (0..32).map(|it| 255 - it * 7).collect();
-    assert!(guessed(&hex(&up)) && guessed(&hex(&down)));
-    assert!(guessed(&hex(secret.as_bytes())));
-    assert!(guessed(&hex(&Sha256::digest(&secret))));
-    assert!(!guessed(&hex(&Sha256::digest("test-key-of-nobody"))));
-}
-
-#[test]
-fn a_secret_of_more_than_a_year_is_due_for_another() {
-    let since = |days: i64| {
-        let day = chrono::Utc::now().date_naive() - chrono::Duration::days(days);
-        broken(&[("COURSEGATE_SECRET_SINCE", &day.to_string())])
-    };
-    assert_eq!(since(366), BTreeSet::from([Rule::SecretOld]));
-    assert_eq!(since(364), BTreeSet::new());
-    let wrong = broken(&[("COURSEGATE_SECRET_SINCE", "31 January")]);
-    assert_eq!(wrong, BTreeSet::from([Rule::SettingWrong]));
-    let mut old = support::config();
-    old.secret_since = chrono::NaiveDate::from_ymd_opt(2020, 1, 31);
-    let world = support::World::with(Settings::new(1), old, |builder| builder);
-    let running = world.registrar.running_findings();
-    assert!(running.iter().any(|it| it.rule == Rule::SecretOld));
-}
-
-#[test]
-fn settings_are_found_by_the_names_that_people_use() {
-    for (name, meant) in [
-        ("IKHOKHA_API_KEY", "IKHOKHA_APP_ID"),
-        ("IKHOKHA_APPLICATION_ID", "IKHOKHA_APP_ID"),
-        ("IKHOKHA_API_SECRET", "IKHOKHA_APP_SECRET"),
-        ("IKHOKHA_WEBHOOK_URL", "COURSEGATE_CALLBACK_URL"),
-        ("IKHOKHA_ENV", "COURSEGATE_MODE"),
-    ] {
-        let mut variables = good();
-        variables.insert(name, "x".to_owned());
-        let report = readiness::check(&config(), &environment(&variables));
-        let mut found = report.findings.iter();
-        let found = found.find(|it| it.rule == Rule::VariableUnknown).unwrap();
-        assert_eq!(found.remedy, format!("Did you mean {meant}?"), "{name}");
-    }
-}
-
-/// A remedy names only what there is: settings, and words that stand in this crate's code or docs.
-#[test]
-fn remedies_name_only_words_that_exist() {
-    fn source(folder: &std::path::Path, into: &mut String) {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                source(&path, into);
-            } else if !path.ends_with("readiness/rule.rs")
-                && path.extension().is_some_and(|it| it == "rs")
-            {
-                into.push_str(&std::fs::read_to_string(&path).unwrap());
-            }
-        }
-    }
-    let mut text = String::new();
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    source(&root.join("src"), &mut text);
-    text.push_str(&std::fs::read_to_string(root.join("Cargo.toml")).unwrap());
-    text.push_str("openssl rand -hex 32");
-    let settings: BTreeSet<&str> = coursegate::Setting::ALL
-        .iter()
-        .map(|it| it.variable)
-        .collect();
-    for rule in Rule::ALL {
-        let about = rule.about();
-        for (place, said) in [("explanation", about.explanation), ("remedy", about.remedy)] {
-            // What stands in backticks.
-            for word in said.split('`').skip(1).step_by(2) {
-                let is_example = word.contains("://") || word.starts_with('/') || word.len() < 3;
-                let name = word.split(['(', '<']).next().unwrap();
-                let known = name.split("::").flat_map(|it| it.split('.'));
-                let known = known
-                    .filter(|it| !it.is_empty())
-                    .all(|it| text.contains(it));
-                assert!(is_example || known, "{rule}: the {place} says `{word}`");
-            }
-            for word in said.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')) {
-                let ours = word.starts_with("COURSEGATE_") || word.starts_with("IKHOKHA_");
-                let several = word.ends_with('_') && settings.iter().any(|it| it.starts_with(word));
-                assert!(
-                    !ours || several || settings.contains(word),
-                    "{rule}: {word} is no setting"
-                );
-            }
-        }
-    }
 }
 
 #[tokio::test]
@@ -604,20 +453,83 @@ async fn a_report_says_how_long_each_answer_took() {
 
 #[test]
 fn a_variable_that_was_mistyped_is_named_as_it_should_be() {
-    let report = {
+    for (name, meant) in [
+        ("COURSEGATE_RETRYS", "COURSEGATE_RETRIES"),
+        ("IKHOKHA_APP_SECRETT", "IKHOKHA_APP_SECRET"),
+        // The names that people use.
+        ("IKHOKHA_API_KEY", "IKHOKHA_APP_ID"),
+        ("IKHOKHA_APP_KEY", "IKHOKHA_APP_ID"),
+        ("IKHOKHA_KEY", "IKHOKHA_APP_ID"),
+        ("IKHOKHA_LIVE_APPLICATION_KEY_ID", "IKHOKHA_APP_ID"),
+        ("IKHOKHA_API_SECRET", "IKHOKHA_APP_SECRET"),
+        ("IKHOKHA_SECRET", "IKHOKHA_APP_SECRET"),
+        ("IKHOKHA_WEBHOOK_SECRET", "IKHOKHA_WEBHOOK_SECRETS"),
+        ("IKHOKHA_SIGNING_SECRET", "IKHOKHA_APP_SECRET"),
+        ("COURSEGATE_APP_SECRET", "IKHOKHA_APP_SECRET"),
+        ("IKHOKHA_BASE_URL", "IKHOKHA_API_URL"),
+        ("IKHOKHA_ENDPOINT", "IKHOKHA_API_URL"),
+        ("IKHOKHA_CALLBACK_URL", "COURSEGATE_CALLBACK_URL"),
+        ("COURSEGATE_WEBHOOK_URL", "COURSEGATE_CALLBACK_URL"),
+        ("COURSEGATE_RETURN_URL", "COURSEGATE_SUCCESS_URL"),
+        ("IKHOKHA_FAIL_URL", "COURSEGATE_FAILURE_URL"),
+        ("COURSEGATE_REQUESTER_URL", "COURSEGATE_SITE_URL"),
+        ("IKHOKHA_ENVIRONMENT", "COURSEGATE_MODE"),
+    ] {
         let mut variables = good();
-        variables.insert("COURSEGATE_RETRYS", "3".to_owned());
+        variables.insert(name, "3".to_owned());
         let environment = environment(&variables);
-        readiness::check(
-            &Config::from_environment(&environment).unwrap(),
-            &environment,
-        )
-    };
-    let finding = report
-        .findings
-        .iter()
-        .find(|finding| finding.rule == Rule::VariableUnknown);
-    assert_eq!(finding.unwrap().remedy, "Did you mean COURSEGATE_RETRIES?");
+        let config = Config::from_environment(&environment).unwrap();
+        let report = readiness::check(&config, &environment);
+        let mut findings = report.findings.iter();
+        let finding = findings.find(|finding| finding.rule == Rule::VariableUnknown);
+        assert_eq!(finding.unwrap().remedy, format!("Did you mean {meant}?"));
+    }
+    // Nobody can tell.
+    let unknown = broken(&[("IKHOKHA_COLOUR_OF_BUTTONS", "blue")]);
+    assert_eq!(unknown, BTreeSet::from([Rule::VariableUnknown]));
+    // Those of other programs are none of ours.
+    for name in ["APP_KEY", "APP_ID", "BASE_URL", "IK_APP_ID", "ENV"] {
+        assert_eq!(broken(&[(name, "3")]), BTreeSet::new(), "{name}");
+    }
+}
+
+/// What is not set may stand under another name.
+#[test]
+fn a_setting_under_another_name_is_found() {
+    for (setting, name) in [
+        ("IKHOKHA_APP_ID", "IKHOKHA_API_KEY"),
+        ("IKHOKHA_APP_ID", "IK_APP_ID"),
+        ("IKHOKHA_APP_ID", "APP_KEY"),
+        ("IKHOKHA_APP_ID", "ik_appid"),
+        ("IKHOKHA_APP_SECRET", "IK_APP_SECRET"),
+        ("IKHOKHA_APP_SECRET", "APP_SECRET"),
+        ("COURSEGATE_CALLBACK_URL", "WEBHOOK_URL"),
+        ("COURSEGATE_SUCCESS_URL", "IK_PAYMENT_SUCCESS_URL"),
+        ("COURSEGATE_SITE_URL", "APP_URL"),
+    ] {
+        let mut variables = good();
+        let value = variables.remove(setting).unwrap();
+        variables.insert(name, value.clone());
+        let environment = environment(&variables);
+        let error = Config::from_environment(&environment).unwrap_err();
+        let report = readiness::unusable(&error, &environment);
+        let mut findings = report.findings.iter();
+        let wrong = findings.find(|finding| finding.rule == Rule::SettingWrong);
+        let said = format!("{name} is set: if that is what you mean, call it {setting}.");
+        let remedy = &wrong.unwrap().remedy;
+        assert!(remedy.ends_with(&said), "{remedy}");
+        assert!(error.to_string().contains(&said) && !report.to_string().contains(&value));
+    }
+    // Of another program, or of no use.
+    for (name, value) in [("KEY", "x"), ("PATH", "/bin"), ("APP_KEY", " ")] {
+        let mut variables = good();
+        variables.remove("IKHOKHA_APP_ID");
+        variables.insert(name, value.to_owned());
+        let error = Config::from_environment(&environment(&variables)).unwrap_err();
+        assert!(!error.to_string().contains("is set: if"), "{error}");
+    }
+    let file = serde_json::from_str::<Config>(r#"{"api_key":"x"}"#).unwrap_err();
+    assert!(file.to_string().contains("did you mean app_id?"), "{file}");
 }
 
 #[test]
