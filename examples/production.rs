@@ -15,7 +15,8 @@
 //! To walk it on a laptop, set `COURSEGATE_MODE=staging` and `IKHOKHA_API_URL` to a simulator on the same
 //! machine; README ("On a laptop first") has the commands. Everything else is as for real money.
 //!
-//! The database is named by `DATABASE_URL`; `--offline` leaves the provider alone in the report.
+//! The database is named by `DATABASE_URL`. Once it serves, and every day, it looks at itself from outside:
+//! whether callbacks arrive, and when its certificate ends. `--offline` leaves all outside alone.
 //! `--connections N` are served at once, and each has `--patience SECONDS` for its headers, and again
 //! for its body.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
@@ -36,7 +37,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Json, Redirect, Response};
 use axum::routing::{get, post};
-use coursegate::adapter::ikhokha::IkhokhaClient;
+use coursegate::adapter::ikhokha::{HttpProbe, IkhokhaClient};
 use coursegate::adapter::postgres::{PgStore, pool_options};
 use coursegate::readiness::{self, Probe};
 use coursegate::reason::Permission;
@@ -116,6 +117,26 @@ async fn run() -> Result<ExitCode, AnyError> {
             worker.run(stop).await;
         }
     });
+
+    // From outside, once it serves, and every day.
+    if probes.contains(&Probe::Provider) {
+        let (registrar, web) = (registrar.clone(), HttpProbe::new()?);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                let mut found = registrar.probe_certificate(&web).await;
+                found.extend(registrar.probe_callbacks(&web).await);
+                found.extend(registrar.running_findings());
+                if found.is_empty() {
+                    tracing::info!("callbacks arrive from outside");
+                }
+                for finding in found {
+                    tracing::warn!(rule = %finding.rule, "{finding}");
+                }
+                tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
+            }
+        });
+    }
 
     let app = App { registrar, home };
     let pages = Router::new()

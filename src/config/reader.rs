@@ -43,7 +43,7 @@ where
                 self.wrong(
                     setting,
                     "is not set",
-                    format!("Set it ({}).", setting.about),
+                    format!("Set it: it is {}.", setting.about),
                 );
                 None
             }

@@ -39,14 +39,14 @@ macro_rules! settings {
 
 settings! {
     APP_ID "IKHOKHA_APP_ID" "app_id" None, "the application id from the provider's dashboard",
-        "names the application to the provider";
+        "the application's name at the provider";
     APP_SECRET "IKHOKHA_APP_SECRET" "app_secret" None, "the application secret from the provider's dashboard",
-        "signs calls, and is accepted on callbacks";
+        "what calls are signed with; callbacks that are signed with it are accepted";
     SECRET_SINCE "IKHOKHA_APP_SECRET_SINCE" "app_secret_since" Some("none"), "a date, such as 2026-03-31",
         "when the application secret was made; after a year the report reminds you to make a new one";
     WEBHOOK_SECRETS "IKHOKHA_WEBHOOK_SECRETS" "webhook_secrets" Some("none"),
         "up to seven more secrets with commas between them, each perhaps as label=secret",
-        "also accepted on callbacks: the next secret before a rotation, the last one after it";
+        "what else is accepted on callbacks: the next secret before a rotation, the last one after it";
     API_URL "IKHOKHA_API_URL" "api_url" Some(Config::API_URL), "an https address",
         "where the provider's API is";
     CALLBACK_URL "COURSEGATE_CALLBACK_URL" "callback_url" None, "a public https address without a query",
@@ -60,15 +60,15 @@ settings! {
     SITE_URL "COURSEGATE_SITE_URL" "site_url" None, "an https address",
         "the site that asks for the payment";
     MODE "COURSEGATE_MODE" "mode" Some("live"), "live, staging or test",
-        "staging is production with a simulator for a provider; test is for trying things out, and never ready";
+        "what kind of installation it is: staging is production with a simulator for a provider; test is for trying things out, and never ready";
     TIMEOUT "COURSEGATE_TIMEOUT_MS" "timeout_ms" Some("45000"), "1000 to 120000 (milliseconds)",
         "how long the provider may take to make a pay link";
     RETRIES "COURSEGATE_RETRIES" "retries" Some("3"), "0 to 10",
         "how often a look-up at the provider is tried again";
     RETRY_DELAY "COURSEGATE_RETRY_DELAY_MS" "retry_delay_ms" Some("2000"), "1 to 3600000 (milliseconds)",
-        "wait before an undecided callback is tried again; doubles each time";
+        "how long an undecided callback waits before it is tried again; doubles each time";
     RETRY_LIMIT "COURSEGATE_RETRY_LIMIT" "retry_limit" Some("12"), "1 to 100",
-        "tries after which an undecided callback is given up on";
+        "how often an undecided callback is tried before it is given up on";
     DEADLINE "COURSEGATE_DEADLINE_MS" "deadline_ms" Some("5000"), "100 to 60000 (milliseconds)",
         "how long any call may take";
     PROVIDER_WAIT "COURSEGATE_PROVIDER_WAIT_MS" "provider_wait_ms" Some("3000"),
@@ -95,20 +95,20 @@ settings! {
     REFUND "COURSEGATE_REFUND_KEEPING_ACCESS" "refund_keeping_access" Some("0"), "0 to 99 (percent)",
         "how much of a payment may go back before access ends";
     FOUR_EYES "COURSEGATE_FOUR_EYES_ABOVE" "four_eyes_above" Some("never"), "0 to 100000000 (cents)",
-        "enrollments that cost more are approved by two people";
+        "the price above which two people approve an enrollment";
     PATIENCE "COURSEGATE_PATIENCE_HOURS" "patience_hours" Some("72"), "1 to 720 (hours)",
         "how long an enrollment may wait for a person before the auditor says so";
     PARKED "COURSEGATE_PARKED_ALERT_MINUTES" "parked_alert_minutes" Some("60"), "1 to 43200 (minutes)",
-        "age at which a callback that matches nothing is alerted";
+        "how old a callback that matches nothing is when an alert says so";
     AUDIT "COURSEGATE_AUDIT_EVERY_HOURS" "audit_every_hours" Some("24"), "0 to 720 (hours; 0 is never)",
         "how often money and access are compared";
     SWEEP "COURSEGATE_SWEEP_EVERY_HOURS" "sweep_every_hours" Some("24"), "0 to 720 (hours; 0 is never)",
         "how often the provider's history is looked through";
     BODY_KEYS "COURSEGATE_BODY_KEYS" "body_keys" Some("none"),
         "label=key, or several with commas between them; a key is 64 hexadecimal digits",
-        "encrypt the stored bodies of callbacks: the first key encrypts, all of them decrypt";
+        "what stored bodies of callbacks are encrypted with: the first key encrypts, all of them decrypt";
     KEEP_BODIES "COURSEGATE_KEEP_BODIES_DAYS" "keep_bodies_days" Some("0"), "0 to 3650 (days; 0 is for ever)",
         "how long the bodies of settled callbacks are kept";
     SWEEP_DAYS "COURSEGATE_SWEEP_DAYS" "sweep_days" Some("3"), "1 to 30 (days)",
-        "how far back it is looked through";
+        "how many days of the provider's history are looked through";
 }

@@ -50,7 +50,7 @@ impl Config {
         read(
             |setting| {
                 let found = environment.get(setting.variable)?;
-                Some(found.map_err(|_| "is no text"))
+                Some(found.map_err(|_| "is not readable text"))
             },
             |setting| setting.variable,
         )
@@ -135,7 +135,10 @@ fn read<'f>(
     let deadline = reader.millis(&DEADLINE, 100..=60_000, 5000);
     let provider_wait = reader.millis(&PROVIDER_WAIT, 50..=50_000, 3000);
     if provider_wait >= deadline {
-        let remedy = "A callback that waits for the provider must still be stored in time.";
+        let remedy = format!(
+            "Lower it, or raise {}: a callback that waits for the provider must still be stored in time.",
+            (reader.name)(&DEADLINE)
+        );
         reader.wrong(&PROVIDER_WAIT, "is not below the deadline", remedy);
     }
     let max_body = reader.number(&MAX_BODY, 1024..=1_048_576, 65_536);
@@ -268,7 +271,7 @@ where
         }
     }
     if further.len() > 7 {
-        let remedy = "Drop the oldest.";
+        let remedy = "Take out the oldest.";
         reader.wrong(&WEBHOOK_SECRETS, "has more than seven secrets", remedy);
     }
     let ring = KeyRing::new("primary", current?);

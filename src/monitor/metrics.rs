@@ -29,6 +29,8 @@ macro_rules! metrics {
 }
 
 metrics! {
+    "coursegate_info" "gauge" ["version"]
+        "1, from the report before the start on";
     "coursegate_webhooks_total" "counter" ["outcome"]
         "callbacks answered, by what became of them: applied, held, duplicate, refused, …";
     "coursegate_webhook_seconds" "histogram" ["stage"]

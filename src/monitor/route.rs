@@ -58,11 +58,16 @@ impl AlertRoute {
 
     /// Whether an alert is on it.
     pub fn takes(&self, alert: &Alert) -> bool {
-        let listed = self.severities.contains(&alert.severity) || self.rules.contains(&alert.rule);
+        let listed = self.lists(alert.severity, &alert.rule);
         let is_time = !self.only_escalated
             || alert.stage == AlertStage::Escalated
             || (alert.stage == AlertStage::Recovered && alert.escalated);
         listed && is_time
+    }
+
+    /// Whether alerts of a rule that is so grave are on it, at some stage.
+    pub(crate) fn lists(&self, severity: AlertSeverity, rule: &str) -> bool {
+        self.severities.contains(&severity) || self.rules.contains(rule)
     }
 
     /// The rules it names.

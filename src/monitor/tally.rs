@@ -16,16 +16,20 @@ pub enum Counted {
     Signal(Signal),
     /// Callbacks that were signed with the secret of this label.
     Key(Arc<str>),
+    /// That a worker of the process looks at its work.
+    Worker,
 }
 
 /// Before the label of a secret, in the store.
 const KEY: &str = "key:";
+const WORKER: &str = "worker";
 
 impl fmt::Display for Counted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Signal(signal) => f.write_str(signal.as_str()),
             Self::Key(label) => write!(f, "{KEY}{label}"),
+            Self::Worker => f.write_str(WORKER),
         }
     }
 }
@@ -36,6 +40,7 @@ impl FromStr for Counted {
     fn from_str(text: &str) -> Result<Self, UnknownWord> {
         match text.strip_prefix(KEY) {
             Some(label) => Ok(Self::Key(label.into())),
+            None if text == WORKER => Ok(Self::Worker),
             None => text.parse().map(Self::Signal),
         }
     }

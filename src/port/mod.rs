@@ -71,4 +71,4 @@ pub use store::{
     Claim, Committed, KnownDelivery, Loaded, Lookup, Purge, Purged, Settlement, Share, Shared,
     Store, StoreError, StoreReport, Work, WorkKind,
 };
-pub use web::{CertificateProbe, WebError, WebProbe};
+pub use web::{Certificate, CertificateProbe, WebError, WebProbe};

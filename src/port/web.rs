@@ -27,15 +27,23 @@ pub trait WebProbe: Debug + Send + Sync {
     ) -> Result<u16, WebError>;
 }
 
+/// A certificate that an address shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Certificate {
+    /// When it ends.
+    pub ends: DateTime<Utc>,
+    /// Whether a sender that checks it would take it: not when it is over, of another name, or
+    /// made by somebody who is not trusted.
+    pub is_trusted: bool,
+}
+
 /// Looks at the certificate of an address. The feature `ikhokha` has one,
 /// `adapter::ikhokha::HttpProbe`.
 #[async_trait]
 pub trait CertificateProbe: Debug + Send + Sync {
-    /// When the certificate ends that is shown there; `None` when there is none, as with plain
-    /// http.
+    /// The certificate that is shown there; `None` when there is none, as with plain http.
     ///
     /// # Errors
-    /// [`WebError`] when the address cannot be reached, or its certificate cannot be trusted or
-    /// read.
-    async fn certificate_ends(&self, url: &str) -> Result<Option<DateTime<Utc>>, WebError>;
+    /// [`WebError`] when the address cannot be reached, or its certificate cannot be read.
+    async fn certificate(&self, url: &str) -> Result<Option<Certificate>, WebError>;
 }

@@ -118,8 +118,8 @@ rules! {
         "The provider's application ids are IK and 30 upper-case letters or digits; this one is not."
         "Compare it with the dashboard; a character may have been lost.";
     SecretShared "secret_shared" Info Credentials
-        "One secret signs calls and callbacks. With this provider that is how it is."
-        "Nothing: but whoever has it can do both, so keep it well.";
+        "One secret signs both calls and callbacks: this provider has no other way."
+        "There is nothing to change, but whoever has the secret can do both: keep it well.";
     SecretsOverlap "secrets_overlap" Info Credentials
         "More than one secret is accepted on callbacks: a rotation is under way."
         "Drop the old one once no callback has been signed with it for a day.";
@@ -145,7 +145,7 @@ rules! {
         "A value has quotes around it, which count as part of it."
         "Set the variable again without quotes: Docker's `--env-file`, for one, keeps them.";
     VariableUnknown "variable_unknown" Warning Environment
-        "A variable looks like a setting, and is none: it changes nothing."
+        "A variable looks like a setting, but there is no setting of that name: it changes nothing."
         "Compare its name with the list of settings.";
     ClockSkewed "clock_skewed" Warning Environment
         "This machine's clock and the database's differ by more than five seconds."
@@ -157,53 +157,53 @@ rules! {
         "An address is plain http: anybody on the way can read and change what is sent."
         "Use https.";
     ApiHostOther "api_host_other" Critical Security
-        "The API address is not the provider's host, exactly: payments would be asked of somebody else."
+        "The host of the API address is not exactly the provider's: somebody else would be asked about payments."
         "Unset IKHOKHA_API_URL, or set it to `https://api.ikhokha.com/public-api/v1/api`.";
     StagingProvider "staging_provider" Critical Security
         "The mode is staging, and the provider may be a real one: it is not on this machine or its own network, so that real money could move."
         "Set IKHOKHA_API_URL to the address of a simulator, such as `http://127.0.0.1:8081/public-api/v1/api`, and make the client with `IkhokhaClient::from_config`.";
     AddressUnreadable "address_unreadable" Critical Configuration
-        "An address is none, or has port 0: nobody can go there."
+        "An address cannot be read, or has port 0: nobody can reach it."
         "Write it like `https://school.co.za/payments/ikhokha`.";
     AddressExample "address_example" Critical Configuration
-        "An address is one that is kept for examples: it is not yours."
+        "An address has a name that is reserved for examples: it is not yours."
         "Set it to your site's public name.";
     AddressTunnel "address_tunnel" Critical Security
-        "An address is that of a tunnel to a developer's machine: it ends, and then somebody else gets it, and what is sent there."
+        "An address is that of a tunnel to a developer's machine: when the tunnel ends, somebody else may get its name, and what is sent there."
         "Set it to your site's public name.";
     CallbackPathOdd "callback_path_odd" Critical Configuration
-        "The path of the callback address is one that programs read in different ways (`//`, quotes, brackets, a `%` that escapes nothing): the provider may sign another one, or a proxy may pass another one on."
+        "Programs read the path of the callback address in different ways (`//`, quotes, brackets, a `%` that escapes nothing): the provider may sign another path, or a proxy may pass on another one."
         "Use plain segments of letters, digits and `-`, such as `/payments/ikhokha`.";
     CallbackPathRewritten "callback_path_rewritten" Warning Configuration
-        "The path of the callback address is written otherwise than it stands in a URL (`/a/../b`, spaces, letters with accents): the provider is given, and signs, the form that it has there."
-        "Route the path that `site.callback_path()` gives, or use plain segments of letters, digits and `-`, such as `/payments/ikhokha`.";
+        "The path of the callback address is not written as it stands in a URL (`/a/../b`, spaces, letters with accents): the provider is given, and signs, the form that it has in a URL."
+        "Route the path that `Site::callback_path` gives, or use plain segments of letters, digits and `-`, such as `/payments/ikhokha`.";
     PageWithoutReference "page_without_reference" Warning Configuration
-        "The page that learners come back to is not told which payment it is about: it cannot ask whether that is paid."
-        "Put `{reference}` into COURSEGATE_SUCCESS_URL, and call `registrar.confirm` with it there.";
+        "The page that learners come back to does not learn which payment it is about: it cannot ask whether that payment arrived."
+        "Put `{reference}` into COURSEGATE_SUCCESS_URL, and call `Registrar::confirm` with it on that page.";
     ApiPathOther "api_path_other" Critical Configuration
-        "The API address has not the provider's path: every call would be answered as one to nobody."
+        "The API address does not have the provider's path: the provider would not know any call."
         "Unset IKHOKHA_API_URL, or set it to `https://api.ikhokha.com/public-api/v1/api`.";
     ApiAddressUnused "api_address_unused" Warning Configuration
         "The client asks another address than the settings name."
         "Make the client with `IkhokhaClient::from_config`, so that it uses the settings.";
     CallbackNotPublic "callback_not_public" Critical Security
-        "The callback address cannot be reached from outside: no payment would ever be heard of."
+        "The callback address cannot be reached from outside: no callback of the provider would arrive."
         "Set it to your site's public name.";
     CallbackWithQuery "callback_with_query" Critical Security
         "The callback address has a query, which the provider does not sign."
         "Put what you need into the path.";
     PageElsewhere "page_elsewhere" Warning Security
-        "A page that learners come back to is on another site than yours."
-        "Check that it is yours; prefer the same site.";
+        "A page that learners come back to is not on your site."
+        "Check that the page is yours; a page on your own site is better.";
     UnverifiedAsks "unverified_asks" Warning Security
-        "Callbacks with a wrong signature lead to questions to the provider, which strangers can cause."
-        "Find out what breaks the signatures, mend it, and set COURSEGATE_ON_UNVERIFIED to refuse.";
+        "This server asks the provider about callbacks with a wrong signature, so that strangers can cause calls."
+        "Find out what breaks the signatures, mend it, and then unset COURSEGATE_ON_UNVERIFIED, or set it to refuse.";
     SignatureAlone "signature_alone" Warning Security
         "A signature alone approves: whoever has the secret can let anybody in."
-        "Unset COURSEGATE_MINIMUM_EVIDENCE and give the builder a gateway.";
+        "Unset COURSEGATE_MINIMUM_EVIDENCE, and give the builder a gateway with `RegistrarBuilder::gateway`.";
     RolesMissing "roles_missing" Warning Security
         "Whoever the host makes an admin may do everything: approve, refund, and give access."
-        "Give the builder `permissions` that say who may do what.";
+        "Say who may do what with `RegistrarBuilder::permissions`.";
     BodyKeyUniform "body_key_uniform" Critical Credentials
         "A key for stored bodies repeats a few characters: no generated one does."
         "Make one with `openssl rand -hex 32`, put it first, and keep the old one behind it.";
@@ -215,7 +215,7 @@ rules! {
         "Make one with `openssl rand -hex 32`, put it first, and keep the old one behind it.";
     BodyKeyMissing "body_key_missing" Critical Credentials
         "Callbacks that wait are encrypted with a key that is not configured: they cannot be handled."
-        "Add the key to COURSEGATE_BODY_KEYS, behind the one that is to encrypt.";
+        "Add the missing key to COURSEGATE_BODY_KEYS, behind the one that is to encrypt.";
     BodiesPlain "bodies_plain" Info Security
         "Bodies of callbacks are stored as they came: whoever reads the database reads them."
         "Set COURSEGATE_BODY_KEYS (feature `encryption`), unless the disk is encrypted and that is enough.";
@@ -251,51 +251,51 @@ rules! {
         "Take the rule out, or read another field.";
     TestDouble "test_double" Critical Configuration
         "A part is meant for tests only."
-        "Give the builder a real one: PgStore, IkhokhaClient, the system's clock.";
+        "Give the builder a real one: `PgStore`, `IkhokhaClient`, `SystemClock`, a publisher of your own or of this crate.";
     GatewayMissing "gateway_missing" Warning Configuration
-        "There is no gateway: pay links cannot be made, nor payments confirmed."
-        "Give the builder an IkhokhaClient.";
+        "There is no gateway: pay links cannot be made, and payments cannot be confirmed."
+        "Give the builder an `IkhokhaClient` with `RegistrarBuilder::gateway`.";
     PublisherMissing "publisher_missing" Info Configuration
         "Nothing is published: pages do not change by themselves."
-        "Give the builder a hub, the store's announcer or a NatsBus.";
+        "Give the builder a `Hub`, the announcer of `PgStore::announcer`, or a `NatsBus` with `RegistrarBuilder::publisher`.";
     AlertsUnheard "alerts_unheard" Warning Configuration
-        "Alerts go to the log only: nobody is called when payments fail at night."
-        "Give the builder an `alert_sink`, such as a `WebhookSink`.";
+        "Critical alerts go to the log only: nobody is called when payments fail at night."
+        "Give the builder a sink with `RegistrarBuilder::alert_sink`, such as a `WebhookSink`, on an `AlertRoute` that takes them.";
     ChannelMissing "channel_missing" Warning Configuration
         "No notification channel: admins hear of transfers that wait only when they look, and learners of nothing."
-        "Give the builder a `channel`.";
-    MetricsOff "metrics_off" Info Configuration
-        "Nothing is measured: the feature `metrics` is off."
-        "Turn the feature on, and install a recorder, such as metrics-exporter-prometheus.";
+        "Give the builder a channel with `RegistrarBuilder::channel`.";
+    MetricsOff "metrics_off" Warning Configuration
+        "Nothing is measured: the feature `metrics` is off, or no recorder is installed."
+        "Turn the feature on, and install a recorder before the report is made, such as that of the crate metrics-exporter-prometheus.";
     WorkerMissing "worker_missing" Warning Configuration
-        "No worker runs in this process: if none runs in another one, nothing expires, is retried, sealed or published."
-        "Run `registrar.worker()` in one process at least.";
+        "In the last three minutes no process of this installation was seen to run a worker: nothing expires, is retried, sealed or published."
+        "Run `Registrar::worker` in one process at least.";
     NotProbed "not_probed" Warning Configuration
-        "It was not tried: it may be out of reach, or lack something."
-        "Make the report with `probe`, and let it try everything.";
+        "This part was not tried: it may be out of reach, or lack something."
+        "Make the report with `RegistrarBuilder::probe`, and let it try everything.";
     StoreUnreachable "store_unreachable" Critical Configuration
         "The database does not answer."
         "Start it, and compare the address, the user and the password.";
     StoreDefective "store_defective" Critical Configuration
-        "Something is missing in the database that keeps money and access right."
-        "Run `PgStore::migrate`; if it is still missing, somebody dropped it: restore it from the schema file.";
+        "The database lacks something that keeps money and access right."
+        "Run `PgStore::migrate`. What is still missing then was dropped by somebody: restore it from the schema file.";
     ProviderUnreachable "provider_unreachable" Critical Configuration
-        "The provider does not answer."
+        "The provider does not answer, or puts this call off."
         "Check that this machine may make https calls to it, and try again.";
     ProviderAnswers "provider_answers" Info Configuration
-        "The provider answers, and takes these credentials, to a question about a payment that nobody made."
-        "Nothing.";
+        "The provider answers a question about a payment that nobody made, and accepts these credentials."
+        "There is nothing to do.";
     ProviderAnswersOddly "provider_answers_oddly" Warning Configuration
-        "The provider answers a question about a payment that nobody made in a way that is not the usual one. Some providers do."
+        "The provider gives an unusual answer to a question about a payment that nobody made. Some providers do."
         "Compare the API address; then pay a small sum of your own, and see that it is confirmed.";
     MethodDeclared "method_declared" Info Security
         "The provider tells no method: a payment that was declared as card and paid by EFT is approved when the provider confirms it, like a card. Its cause says that the card was declared."
-        "Nothing, if you may rely on a payment that the provider confirms; else set `approve_cards` of the policy to false, and approve by hand.";
+        "There is nothing to do if you rely on every payment that the provider confirms; otherwise set `StandardPolicy::approve_cards` to false, and approve by hand.";
     ProviderRefuses "provider_refuses" Critical Credentials
         "The provider answers, and refuses these credentials."
         "Compare the application id and the secret with the dashboard.";
     CallbackUnreachable "callback_unreachable" Critical Configuration
-        "A signed callback to your own address does not arrive: no payment would be heard of."
+        "A signed callback to your own address does not arrive: the provider's would not arrive either."
         "Open the address from outside; compare the route, the proxy and the certificate.";
     CertificateEnding "certificate_ending" Warning Security
         "The certificate of your callback address ends within 21 days: then no callback arrives."
@@ -304,21 +304,21 @@ rules! {
         "The certificate of your callback address is over: no callback arrives."
         "Renew it, and find out why that did not happen by itself.";
     LiveSilent "live_silent" Warning Configuration
-        "What was committed does not arrive at the live streams: pages do not change by themselves."
-        "Run a worker, and give the builder the hub, or the announcer or bus that it hears.";
+        "Changes do not arrive at the live streams: pages do not change by themselves."
+        "Run `Registrar::worker`, and give the builder the `Hub`, or the announcer or bus that the hub hears.";
     CallbackUnchecked "callback_unchecked" Critical Security
         "Your callback address accepts a wrong signature: whatever answers there is not this crate."
         "Route the address to `Registrar::receive` with the raw body.";
     BeforeDeployment "before_deployment" Info Deployment
-        "Before: back up the database, run `migrate`, keep the last version and its settings at hand."
+        "Before: back up the database, run `PgStore::migrate`, keep the last version and its settings at hand."
         "Do it, and note who did.";
     DuringDeployment "during_deployment" Info Deployment
-        "During: start one new instance, make this report with `probe` there, then replace the others one by one."
+        "During: start one new instance, make this report with `RegistrarBuilder::probe` there, then replace the others one by one."
         "Old and new instances may share the database while you do.";
     AfterDeployment "after_deployment" Info Deployment
-        "After: pay a real course of R 5 by card and one by EFT, see them open, refund them, and look at the desk's problems."
+        "After: pay a real course of R 5 by card and one by EFT, see the course open, refund both, and look at the desk's problems."
         "The provider has no test mode: real money is the only test.";
     Rollback "rollback" Info Deployment
-        "To go back: start the last version with its settings. Callbacks that come meanwhile wait in the inbox or are asked for."
+        "To go back: start the last version with its settings. Callbacks that come meanwhile wait in the inbox, or the provider is asked about their payments."
         "Keep accepting the last secret until no link made with it is open.";
 }

@@ -21,7 +21,7 @@ use crate::detect::{Detect, Detector, RuleSet, RuleSetError};
 use crate::enrollment::{Proposal, Schedule, TransitionGuard};
 use crate::evidence::Grade;
 use crate::ids::{ChannelName, CourseId};
-use crate::monitor::{Alert, AlertRoute, AlertRule, AlertRuleProblem, Watch};
+use crate::monitor::{Alert, AlertRoute, AlertRule, AlertRuleProblem, AlertSeverity, Watch};
 use crate::port::{
     AlertSink, Clock, EventPublisher, LogSink, NotificationChannel, PaymentGateway, Permissions,
     Records, Store, SystemClock,
@@ -121,6 +121,23 @@ pub(super) struct Route {
     pub(super) name: String,
     route: AlertRoute,
     pub(super) sink: Arc<dyn AlertSink>,
+}
+
+impl RegistrarBuilder {
+    /// The rules of critical alerts that no sink but the log is told of.
+    pub(super) fn unheard(&self) -> Vec<&str> {
+        let critical = AlertSeverity::Critical;
+        let grave = self
+            .alert_rules
+            .iter()
+            .filter(|rule| rule.severity == critical);
+        let is_heard = |rule: &str| {
+            let mut others = self.sinks.iter().filter(|route| route.name != LOG);
+            others.any(|route| route.route.lists(critical, rule))
+        };
+        let ids = grave.map(|rule| rule.id.as_str());
+        ids.filter(|id| !is_heard(id)).collect()
+    }
 }
 
 impl Route {
@@ -311,6 +328,7 @@ impl RegistrarBuilder {
     }
 
     pub(super) fn assemble(self) -> Result<Registrar, BuildError> {
+        let standing = self.standing();
         let mut config = self.config;
         config.site = config.site.normalized()?;
         check_rules(&config)?;
@@ -415,6 +433,7 @@ impl RegistrarBuilder {
                 hints: HintLimit::default(),
                 keys,
                 pulse: Pulse::default(),
+                standing,
                 tower,
                 sinks: self.sinks,
                 wake: Signal::default(),

@@ -14,6 +14,7 @@ use super::key_use::IN_USE;
 use super::{Circuit, Registrar, deadline};
 use crate::ids::EnrollmentId;
 use crate::port::{InboxFilter, Lookup, PageRequest};
+use crate::readiness::Rule;
 use crate::reason::words;
 
 /// How long the database may take to answer, and how long is slow.
@@ -25,6 +26,8 @@ const UNANSWERED: u64 = 3;
 const SILENCE: chrono::Duration = chrono::Duration::minutes(30);
 /// A worker looks at its work once a second.
 const HEARTBEAT: chrono::Duration = chrono::Duration::seconds(60);
+/// Each process that runs one says so once a minute.
+const WORKER_SEEN: chrono::Duration = chrono::Duration::minutes(3);
 /// Records that a publisher does not take, and time from a record to its publication.
 const STUCK: chrono::Duration = chrono::Duration::seconds(60);
 const LAG: chrono::Duration = chrono::Duration::seconds(5);
@@ -147,11 +150,6 @@ impl Pulse {
     pub(super) fn worked(&self, now: DateTime<Utc>) {
         self.worked_at
             .store(now.timestamp_millis(), Ordering::Relaxed);
-    }
-
-    /// When a worker of this process looked at its work last.
-    pub(super) fn worker_passed(&self) -> Option<DateTime<Utc>> {
-        time(&self.worked_at)
     }
 
     /// The provider or the store said that a setting is wrong.
@@ -418,7 +416,8 @@ impl Registrar {
         Some(part("clock", Condition::Strained, reason))
     }
 
-    /// What the settings in use come to: `readiness` says more, before a start.
+    /// What the settings in use come to. What readiness says of them is repeated by the names of its
+    /// rules, and is no news that anybody has to be woken for.
     fn configuration_part(&self, now: DateTime<Utc>) -> PartHealth {
         const PART: &str = "configuration";
         let config = &self.inner.config;
@@ -442,24 +441,55 @@ impl Registrar {
             0 => "",
             _ => ", and one that is not the current one is still in use",
         };
-        let reason = format!("The mode is {}; {accepted}{used}.", config.mode);
+        let rules = self.inner.standing.iter().map(Rule::as_str);
+        let rules = rules.collect::<Vec<_>>().join(", ");
+        let stands = match rules.as_str() {
+            "" => String::new(),
+            rules => format!(" Readiness names {rules}."),
+        };
+        let reason = format!("The mode is {}; {accepted}{used}.{stands}", config.mode);
         part(PART, Condition::Well, reason)
+    }
+
+    /// Whether a worker of this process looks at its work.
+    pub(super) fn works_here(&self, now: DateTime<Utc>) -> bool {
+        time(&self.inner.pulse.worked_at).is_some_and(|last| now - last < HEARTBEAT)
+    }
+
+    /// When a worker of another process was seen, if that was lately.
+    fn works_elsewhere(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let seen = self.inner.sharing.worker_seen();
+        seen.filter(|seen| now - *seen < WORKER_SEEN)
+    }
+
+    /// Whether no process of the installation works, as far as this one can tell.
+    pub(super) fn nobody_works(&self, now: DateTime<Utc>) -> bool {
+        !self.works_here(now) && self.works_elsewhere(now).is_none()
     }
 
     fn worker_part(&self, now: DateTime<Utc>) -> PartHealth {
         const PART: &str = "worker";
-        match time(&self.inner.pulse.worked_at) {
+        if self.works_here(now) {
+            return part(PART, Condition::Well, "It looks at its work.");
+        }
+        if let Some(last) = time(&self.inner.pulse.worked_at) {
+            let seconds = (now - last).num_seconds();
+            let reason = format!("It has not looked at its work for {seconds} s.");
+            return part(PART, Condition::Failing, reason);
+        }
+        match self.works_elsewhere(now) {
+            Some(seen) => {
+                let seconds = (now - seen).num_seconds();
+                let reason =
+                    format!("None runs in this process; one of another was seen {seconds} s ago.");
+                part(PART, Condition::Well, reason)
+            }
             None => part(
                 PART,
                 Condition::Strained,
-                "None has run in this process: run `registrar.worker()` in one at least.",
+                "None runs in this process, and none of another was seen for three minutes: run \
+                 `registrar.worker()` in one at least.",
             ),
-            Some(last) if now - last >= HEARTBEAT => {
-                let seconds = (now - last).num_seconds();
-                let reason = format!("It has not looked at its work for {seconds} s.");
-                part(PART, Condition::Failing, reason)
-            }
-            Some(_) => part(PART, Condition::Well, "It looks at its work."),
         }
     }
 }

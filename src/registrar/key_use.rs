@@ -98,13 +98,14 @@ impl Registrar {
         .collect()
     }
 
-    /// What only shows while it runs: secrets that are being rotated out and still in use, and
-    /// that no worker runs in this process; and that the current one is due for a rotation.
+    /// What only shows while it runs: secrets that are being rotated out and still in use, that no
+    /// worker of the installation was seen, and that the current secret is due for a rotation. It
+    /// knows of other processes what [`key_use`](Self::key_use) knows.
     pub fn running_findings(&self) -> Vec<Finding> {
         let since = self.now() - IN_USE;
         let old = self.key_use().into_iter().filter(|key| !key.current);
         let used = old.filter(|key| key.last.is_some_and(|last| last >= since));
-        let idle = self.inner.pulse.worker_passed().is_none();
+        let idle = self.nobody_works(self.now());
         let used = used.map(|key| {
             let says = format!("{} callbacks so far.", key.callbacks);
             Finding::new(Rule::OldSecretUsed)

@@ -73,6 +73,7 @@ use crate::enrollment::TransitionGuard;
 use crate::evidence::Grade;
 use crate::ids::CourseId;
 use crate::port::{Clock, NotificationChannel, Permissions, Records, Store};
+use crate::readiness::Rule;
 use crate::webhook::Verifier;
 
 pub use admin::{Admin, BulkItem, BulkOutcome};
@@ -131,6 +132,8 @@ struct Inner {
     hints: security::HintLimit,
     keys: key_use::KeyLog,
     pulse: health::Pulse,
+    /// What readiness says of settings and parts, the gravest first.
+    standing: Vec<Rule>,
     tower: Arc<watch::Tower>,
     sinks: Vec<builder::Route>,
     wake: deadline::Signal,

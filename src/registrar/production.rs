@@ -1,5 +1,6 @@
 //! The way to real money: a report, and a registrar that is only made when it is good.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -7,7 +8,7 @@ use uuid::Uuid;
 use super::builder::{BuildError, RegistrarBuilder};
 #[cfg(feature = "live")]
 use super::inbox::{publishing, system_record};
-use super::{Registrar, deadline};
+use super::{Registrar, deadline, meter};
 use crate::config::{Environment, Mode};
 #[cfg(feature = "live")]
 use crate::enrollment::Change;
@@ -124,6 +125,18 @@ impl RegistrarBuilder {
         Ok(self.assemble()?)
     }
 
+    /// The rules that settings and parts break, the gravest first.
+    pub(super) fn standing(&self) -> Vec<Rule> {
+        let nothing = Environment::default();
+        let mut found = findings(&self.config, &nothing, self.clock.now());
+        found.extend(self.parts());
+        found.retain(|finding| finding.level >= Level::Warning);
+        found.sort_by_key(|finding| (Reverse(finding.level), finding.rule));
+        let mut rules: Vec<Rule> = found.into_iter().map(|finding| finding.rule).collect();
+        rules.dedup();
+        rules
+    }
+
     /// What the parts themselves say.
     fn parts(&self) -> Vec<Finding> {
         let is_staging = self.config.mode == Mode::Staging;
@@ -142,14 +155,15 @@ impl RegistrarBuilder {
         if self.publishers.is_empty() {
             found.push(Finding::new(Rule::PublisherMissing));
         }
-        // One of them is the log.
-        if self.sinks.len() < 2 {
-            found.push(Finding::new(Rule::AlertsUnheard));
+        let unheard = self.unheard();
+        if !unheard.is_empty() {
+            let says = format!("Nobody hears of: {}.", unheard.join(", "));
+            found.push(Finding::new(Rule::AlertsUnheard).saying(says));
         }
         if self.channels.is_empty() {
             found.push(Finding::new(Rule::ChannelMissing));
         }
-        if !cfg!(feature = "metrics") {
+        if !meter::info() {
             found.push(Finding::new(Rule::MetricsOff));
         }
         let capabilities = self.gateway.as_ref().map(|gateway| gateway.capabilities());
@@ -199,7 +213,10 @@ impl RegistrarBuilder {
                 return vec![Finding::new(Rule::StoreUnreachable)];
             }
             // The texts of the others are made for operators, and name no value.
-            Some(Err(error)) => return vec![Finding::new(Rule::StoreDefective).saying(error)],
+            Some(Err(error)) => {
+                let finding = Finding::new(Rule::StoreDefective);
+                return vec![finding.saying(format_args!("In detail: {error}."))];
+            }
         };
         let mut found: Vec<Finding> = report
             .defects
@@ -235,20 +252,26 @@ impl RegistrarBuilder {
                 Rule::ProviderUnreachable,
                 "It did not answer in time".to_owned(),
             ),
-            Some(Ok(None)) => (Rule::ProviderAnswers, "It knows none (404)".to_owned()),
+            Some(Ok(None)) => (
+                Rule::ProviderAnswers,
+                "It knows no such payment (404)".to_owned(),
+            ),
             // A payment that nobody made.
             Some(Ok(Some(answer))) => (
                 Rule::ProviderAnswers,
-                format!("It says {}", answer.status.as_str()),
+                format!("It answers: {}", answer.status.as_str()),
             ),
-            Some(Err(error)) => match error {
-                GatewayError::BadCredentials => (Rule::ProviderRefuses, error.to_string()),
-                // Of a payment that nobody made, an answer of any kind may be the usual one.
-                GatewayError::Refused { .. }
-                | GatewayError::Unreadable
-                | GatewayError::Failed { .. } => (Rule::ProviderAnswersOddly, error.to_string()),
-                error => (Rule::ProviderUnreachable, error.to_string()),
-            },
+            Some(Err(error)) => {
+                let rule = match error {
+                    GatewayError::BadCredentials => Rule::ProviderRefuses,
+                    // Of a payment that nobody made, an answer of any kind may be the usual one.
+                    GatewayError::Refused { .. }
+                    | GatewayError::Unreadable
+                    | GatewayError::Failed { .. } => Rule::ProviderAnswersOddly,
+                    _ => Rule::ProviderUnreachable,
+                };
+                (rule, format!("In detail: {error}"))
+            }
         };
         vec![Finding::new(rule).saying(format_args!("{says}."))]
     }
@@ -287,7 +310,9 @@ impl Registrar {
             Some(Ok(status)) => {
                 return vec![unreachable.saying(format_args!("It answers {status}."))];
             }
-            Some(Err(error)) => return vec![unreachable.saying(format_args!("{error}."))],
+            Some(Err(error)) => {
+                return vec![unreachable.saying(format_args!("In detail: {error}."))];
+            }
             None => return vec![unreachable.saying("It did not answer in time.")],
         }
         match knock(wrong).await {
@@ -301,24 +326,30 @@ impl Registrar {
     }
 
     /// Looks at the certificate of this installation's own callback address, from outside: one that
-    /// ends soon, or is over, is found. Empty when all is well, and for plain http.
+    /// ends soon, is over, or is not trusted, is found. Empty when all is well, and for plain http.
     pub async fn probe_certificate(&self, web: &dyn CertificateProbe) -> Vec<Finding> {
-        let asked = web.certificate_ends(&self.inner.config.site.callback_url);
+        let asked = web.certificate(&self.inner.config.site.callback_url);
         let unreachable = Finding::new(Rule::CallbackUnreachable);
-        let ends = match deadline::within(self.inner.clock.as_ref(), WAIT, asked).await {
-            Some(Ok(Some(ends))) => ends,
+        let certificate = match deadline::within(self.inner.clock.as_ref(), WAIT, asked).await {
+            Some(Ok(Some(certificate))) => certificate,
             Some(Ok(None)) => return Vec::new(),
-            Some(Err(error)) => return vec![unreachable.saying(format_args!("{error}."))],
+            Some(Err(error)) => {
+                return vec![unreachable.saying(format_args!("In detail: {error}."))];
+            }
             None => return vec![unreachable.saying("It did not answer in time.")],
         };
-        let left = ends - self.now();
-        let rule = match () {
-            () if left <= chrono::Duration::zero() => Rule::CertificateOver,
-            () if left <= chrono::Duration::days(CERTIFICATE) => Rule::CertificateEnding,
-            () => return Vec::new(),
+        let left = certificate.ends - self.now();
+        let rule = match certificate.is_trusted {
+            _ if left <= chrono::Duration::zero() => Rule::CertificateOver,
+            false => {
+                let says = "Its certificate is not trusted: compare its name, and who made it.";
+                return vec![unreachable.saying(says)];
+            }
+            true if left <= chrono::Duration::days(CERTIFICATE) => Rule::CertificateEnding,
+            true => return Vec::new(),
         };
-        let says = format!("It ends at {}.", ends.format("%Y-%m-%d %H:%M UTC"));
-        vec![Finding::new(rule).saying(says)]
+        let ends = certificate.ends.format("%Y-%m-%d %H:%M UTC");
+        vec![Finding::new(rule).saying(format_args!("It ends at {ends}."))]
     }
 
     /// Commits a record that means nothing, and waits until `hear` has heard of it.
@@ -329,7 +360,7 @@ impl Registrar {
         let id = record.id;
         let change = publishing(Change::records_only(vec![record]));
         if let Err(error) = self.within(self.commit(change)).await {
-            return vec![silent.saying(format_args!("{error}."))];
+            return vec![silent.saying(format_args!("In detail: {error}."))];
         }
         match deadline::within(self.inner.clock.as_ref(), WAIT, hear(id)).await {
             Some(()) => Vec::new(),

@@ -17,6 +17,8 @@ const EVERY: TimeDelta = TimeDelta::seconds(5);
 const AGAIN: Duration = Duration::from_secs(30);
 /// For how long the use of a secret is kept, at least.
 const KEEP: Duration = Duration::from_secs(48 * 3600);
+/// How often the others are told that a worker of this process looks at its work.
+const WORKER_EVERY: TimeDelta = TimeDelta::seconds(60);
 
 /// What this process has told and heard.
 #[derive(Debug)]
@@ -38,6 +40,9 @@ struct State {
     /// Uses of secrets: how many of this process are told, and how many by anybody, when last.
     told: BTreeMap<Arc<str>, u64>,
     used: BTreeMap<Arc<str>, (u64, DateTime<Utc>)>,
+    /// When it was told that a worker runs here, and when one of any process was seen last.
+    worker_told: Option<DateTime<Utc>>,
+    worker_seen: Option<DateTime<Utc>>,
 }
 
 impl Sharing {
@@ -51,6 +56,8 @@ impl Sharing {
             known: HashMap::new(),
             told: BTreeMap::new(),
             used: BTreeMap::new(),
+            worker_told: None,
+            worker_seen: None,
         }))
     }
 
@@ -61,6 +68,11 @@ impl Sharing {
     /// The others are heard of next time.
     pub(super) fn forget_time(&self) {
         self.lock().hear_now = true;
+    }
+
+    /// When a worker of any process said last that it looks at its work, as far as was heard.
+    pub(super) fn worker_seen(&self) -> Option<DateTime<Utc>> {
+        self.lock().worker_seen
     }
 
     /// Callbacks that were signed with a secret, by all processes, and when the last one was;
@@ -97,7 +109,14 @@ impl State {
             let times = callbacks.saturating_sub(told);
             (times > 0).then(|| tally(Counted::Key(label.clone()), times, 0))
         });
-        let leaving: Vec<Tally> = signals.chain(keys).collect();
+        let now = registrar.now();
+        let due = |told: DateTime<Utc>| now - told >= WORKER_EVERY || told > now;
+        let is_due = registrar.works_here(now) && self.worker_told.is_none_or(due);
+        let worker = is_due.then(|| tally(Counted::Worker, 1, 0));
+        let leaving: Vec<Tally> = signals.chain(keys).chain(worker).collect();
+        if is_due {
+            self.worker_told = Some(now);
+        }
         if !leaving.is_empty() {
             self.leaving = Some(leaving.clone());
         }
@@ -136,6 +155,7 @@ impl State {
                 *times += tally.times;
                 *last = at.max(*last);
             }
+            Counted::Worker => self.worker_seen = self.worker_seen.max(Some(at)),
         }
     }
 }

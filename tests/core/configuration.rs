@@ -166,7 +166,7 @@ fn everything_that_is_wrong_is_said_at_once() {
         problems(&variables),
         [
             "IKHOKHA_APP_SECRET is not set; expected: the application secret from the provider's dashboard. \
-             Set it (signs calls, and is accepted on callbacks).",
+             Set it: it is what calls are signed with; callbacks that are signed with it are accepted.",
             "COURSEGATE_CALLBACK_URL has a query or a fragment; expected: a public https address without a query. \
              The provider signs the path only: put what you need into the path.",
             "COURSEGATE_MODE is none of the words; expected: live, staging or test. Write one of the words, in lower case.",
@@ -212,7 +212,9 @@ fn each_variable_unset_empty_padded_no_text_and_absurd() {
         pairs.push((name.into(), OsString::from_vec(vec![0x66, 0xff, 0xfe])));
         let error = Config::from_environment(&Environment::new(pairs)).unwrap_err();
         assert!(
-            error.to_string().contains(&format!("{name} is no text")),
+            error
+                .to_string()
+                .contains(&format!("{name} is not readable text")),
             "{name}: {error}"
         );
 

@@ -1,7 +1,9 @@
 //! How an installation does: each part well, strained and failing, and why.
 
+use coursegate::Registrar;
 use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::payment::Method;
+use coursegate::readiness::Rule;
 use coursegate::registrar::{Condition, Health};
 
 use crate::support::{World, body, config, signed};
@@ -81,6 +83,59 @@ async fn a_worker_that_stands_still_is_down() {
         part(&world.registrar.health().await, "worker").0,
         Condition::Well
     );
+}
+
+/// A process that only serves pages hears of the worker of another one.
+#[tokio::test]
+async fn a_worker_of_another_process_counts() {
+    let worker = World::new();
+    let pages = Registrar::builder(config(), worker.store.clone())
+        .clock(worker.clock.clone())
+        .build()
+        .unwrap();
+    let missing = |registrar: &Registrar| {
+        let findings = registrar.running_findings();
+        findings.iter().any(|it| it.rule == Rule::WorkerMissing)
+    };
+    let nobody = pages.health().await;
+    let (condition, reason) = part(&nobody, "worker");
+    assert_eq!(condition, Condition::Strained);
+    assert!(
+        reason.contains("none of another was seen for three minutes"),
+        "{reason}"
+    );
+    assert!(missing(&pages) && missing(&worker.registrar));
+    worker.pass().await;
+    worker.advance(6);
+    let seen = pages.health().await;
+    assert_eq!(
+        part(&seen, "worker"),
+        (
+            Condition::Well,
+            "None runs in this process; one of another was seen 6 s ago."
+        )
+    );
+    assert!(!missing(&pages) && !missing(&worker.registrar));
+    // As long as it works, it is seen; for how long it works says nothing.
+    for _ in 0..20 {
+        worker.advance(50);
+        worker.pass().await;
+        let health = pages.health().await;
+        assert_eq!(part(&health, "worker").0, Condition::Well, "{health}");
+    }
+    // One that started later knows it too.
+    let late = Registrar::builder(config(), worker.store.clone())
+        .clock(worker.clock.clone())
+        .build()
+        .unwrap();
+    assert_eq!(part(&late.health().await, "worker").0, Condition::Well);
+    worker.advance(240);
+    for registrar in [&pages, &late] {
+        let health = registrar.health().await;
+        assert_eq!(part(&health, "worker").0, Condition::Strained, "{health}");
+        assert!(missing(registrar));
+    }
+    assert!(missing(&worker.registrar), "its own stands still");
 }
 
 #[tokio::test]

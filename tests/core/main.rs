@@ -60,6 +60,7 @@ mod provider_faults;
 mod races;
 mod readiness;
 mod readiness_secrets;
+mod readiness_words;
 mod reconciliation;
 mod refunds;
 mod renewals;

@@ -8,7 +8,7 @@ use coursegate::adapter::memory::{MemoryStore, TestClock};
 use coursegate::adapter::simulator::{Settings, Simulator};
 use coursegate::detect::{Condition, Detector, Fallback, Operand, Rule as DetectionRule, RuleSet};
 use coursegate::evidence::Confirmation;
-use coursegate::monitor::{Alert, AlertRoute};
+use coursegate::monitor::{Alert, AlertRoute, AlertSeverity};
 use coursegate::payment::{Method, PayLink};
 use coursegate::port::{
     AlertSink, Capabilities, ChannelError, Claim, Committed, GatewayError, LinkRequest, Loaded,
@@ -35,20 +35,20 @@ fn rules(report: &Report) -> BTreeSet<Rule> {
 
 /// A store that is real as far as it says, and says what it is told to.
 #[derive(Debug, Clone)]
-struct Shelf {
+pub struct Shelf {
     inner: MemoryStore,
     says: Result<StoreReport, StoreError>,
 }
 
 impl Shelf {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             inner: MemoryStore::new(),
             says: Ok(StoreReport::default()),
         }
     }
 
-    fn saying(says: Result<StoreReport, StoreError>) -> Self {
+    pub fn saying(says: Result<StoreReport, StoreError>) -> Self {
         Self {
             says,
             ..Self::new()
@@ -110,14 +110,14 @@ records_by!(Shelf, this => Err(StoreError::Unavailable(format!("{:?} has no list
 
 /// A provider that is real as far as it says.
 #[derive(Debug)]
-struct Bank(Mutex<Result<(), GatewayError>>);
+pub struct Bank(Mutex<Result<(), GatewayError>>);
 
 impl Bank {
     fn new() -> Self {
         Self(Mutex::new(Ok(())))
     }
 
-    fn failing(error: GatewayError) -> Self {
+    pub fn failing(error: GatewayError) -> Self {
         Self(Mutex::new(Err(error)))
     }
 }
@@ -171,8 +171,9 @@ impl NotificationChannel for Silence {
     }
 }
 
-/// A builder whose alerts and notices somebody hears.
+/// A builder whose numbers, alerts and notices somebody hears.
 fn heard(config: Config, store: impl Store + Records) -> RegistrarBuilder {
+    crate::metrics::handle();
     Registrar::builder(config, store)
         .alert_sink("pager", AlertRoute::everything(), Silence)
         .channel(Silence)
@@ -715,6 +716,38 @@ async fn rules_about_parts() {
         found(&unheard),
         BTreeSet::from([Rule::AlertsUnheard, Rule::ChannelMissing, Rule::NotProbed])
     );
+    // Whoever is told of floods alone is not told that payments fail.
+    for (route, unheard) in [
+        (AlertRoute::severities([AlertSeverity::Critical]), None),
+        (
+            AlertRoute::severities([AlertSeverity::Critical]).only_escalated(),
+            None,
+        ),
+        (
+            AlertRoute::severities([AlertSeverity::Warning]).and_rule("payment_failures"),
+            Some("webhook_failures"),
+        ),
+        (
+            AlertRoute::severities([AlertSeverity::Business]),
+            Some("payment_failures"),
+        ),
+    ] {
+        let report = Registrar::builder(config(), Shelf::new())
+            .alert_sink("pager", route, Silence)
+            .check(&environment);
+        let mut findings = report.findings.iter();
+        let finding = findings.find(|finding| finding.rule == Rule::AlertsUnheard);
+        assert_eq!(finding.is_some(), unheard.is_some(), "{unheard:?}");
+        let (said, rule) = (finding.map(ToString::to_string), unheard);
+        let names_it = said
+            .zip(rule)
+            .is_none_or(|(said, rule)| said.contains(rule));
+        assert!(names_it, "{unheard:?}");
+    }
+    #[cfg(feature = "metrics")]
+    ::metrics::with_local_recorder(&::metrics::NoopRecorder, || {
+        assert_eq!(found(&builder(config())), with(Rule::MetricsOff));
+    });
     for double in [
         heard(config(), MemoryStore::new())
             .gateway(Bank::new())
@@ -899,9 +932,9 @@ async fn only_a_good_report_leads_to_real_money() {
 
 /// The internet, as far as one registrar is in it.
 #[derive(Debug)]
-struct Internet {
-    registrar: Option<Registrar>,
-    answers: Option<u16>,
+pub struct Internet {
+    pub registrar: Option<Registrar>,
+    pub answers: Option<u16>,
 }
 
 #[async_trait::async_trait]
@@ -983,6 +1016,7 @@ async fn a_probe_of_the_callback_address_changes_nothing() {
 /// lost, and it shows which secret is in use.
 #[tokio::test]
 async fn a_rotation_loses_no_callback() {
+    crate::metrics::handle();
     let old = Secret::new(support::SECRET).unwrap();
     let new = Secret::new("test-secret-fedcba9876543210").unwrap();
     let site = support::config().site;
@@ -1028,8 +1062,10 @@ async fn a_rotation_loses_no_callback() {
     world.advance(25 * 3600);
     assert_eq!(
         part().await.reason,
-        "The mode is live; 2 secrets are accepted."
+        "The mode is live; 2 secrets are accepted. Readiness names secret_placeholder, \
+         callback_not_public, test_double, roles_missing, alerts_unheard, channel_missing."
     );
+    world.pass().await;
     assert_eq!(world.registrar.running_findings(), []);
 }
 
@@ -1043,7 +1079,11 @@ fn the_report_is_a_table_and_json() {
         text.contains("WARNING   configuration  not_probed             store\n"),
         "{text}"
     );
-    assert!(text.contains("-> Make the report with `probe`, and let it try everything."));
+    assert!(
+        text.contains(
+            "-> Make the report with `RegistrarBuilder::probe`, and let it try everything."
+        )
+    );
     assert!(text.ends_with("READY, with 2 warnings"), "{text}");
     let json = serde_json::to_value(&report).unwrap();
     assert_eq!(json["ready"], true);

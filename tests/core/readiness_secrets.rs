@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Duration, Utc};
+use chrono::Duration;
 use coursegate::adapter::memory::TestClock;
 use coursegate::adapter::simulator::Settings;
-use coursegate::port::{CertificateProbe, WebError};
+use coursegate::port::{Certificate, CertificateProbe, WebError};
 use coursegate::readiness::{Report, Rule};
 use coursegate::{Config, Mode};
 
@@ -313,11 +313,11 @@ async fn a_secret_grows_old_while_the_server_runs() {
 
 /// A host with this certificate.
 #[derive(Debug)]
-struct Shown(Result<Option<DateTime<Utc>>, WebError>);
+struct Shown(Result<Option<Certificate>, WebError>);
 
 #[async_trait::async_trait]
 impl CertificateProbe for Shown {
-    async fn certificate_ends(&self, url: &str) -> Result<Option<DateTime<Utc>>, WebError> {
+    async fn certificate(&self, url: &str) -> Result<Option<Certificate>, WebError> {
         assert_eq!(url, support::config().site.callback_url);
         self.0.clone()
     }
@@ -326,14 +326,17 @@ impl CertificateProbe for Shown {
 #[tokio::test]
 async fn a_certificate_that_ends_soon_is_named() {
     let world = support::World::new();
-    let found = async |shown: Result<Option<DateTime<Utc>>, WebError>| {
+    let found = async |shown: Result<Option<Certificate>, WebError>| {
         let findings = world.registrar.probe_certificate(&Shown(shown)).await;
         findings
             .iter()
             .map(|finding| finding.rule)
             .collect::<Vec<_>>()
     };
-    let in_days = |days: i64| Ok(Some(start() + Duration::days(days)));
+    let in_days = |days: i64, is_trusted: bool| {
+        let ends = start() + Duration::days(days);
+        Ok(Some(Certificate { ends, is_trusted }))
+    };
     for (days, rules) in [
         (90, &[][..]),
         (22, &[]),
@@ -342,13 +345,20 @@ async fn a_certificate_that_ends_soon_is_named() {
         (0, &[Rule::CertificateOver]),
         (-5, &[Rule::CertificateOver]),
     ] {
-        assert_eq!(found(in_days(days)).await, rules, "{days}");
+        assert_eq!(found(in_days(days, true)).await, rules, "{days}");
+        let over = days <= 0;
+        let untrusted = [if over {
+            Rule::CertificateOver
+        } else {
+            Rule::CallbackUnreachable
+        }];
+        assert_eq!(found(in_days(days, false)).await, untrusted, "{days}");
     }
     // Plain http, which another rule is about.
     assert_eq!(found(Ok(None)).await, []);
     let error = Err(WebError("no connection".to_owned()));
     assert_eq!(found(error).await, [Rule::CallbackUnreachable]);
-    let soon = Shown(in_days(20));
+    let soon = Shown(in_days(20, true));
     let text = world.registrar.probe_certificate(&soon).await[0].to_string();
     let date = (start() + Duration::days(20))
         .format("%Y-%m-%d")

@@ -11,6 +11,8 @@ mod cluster;
 mod browser;
 
 mod canaries;
+#[cfg(all(feature = "postgres", feature = "ikhokha"))]
+mod certificate;
 #[path = "../core/net.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod net;

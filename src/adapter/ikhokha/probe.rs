@@ -3,19 +3,20 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use reqwest::{Client, Url, redirect::Policy, tls::TlsInfo};
-use x509_cert::Certificate;
+use reqwest::{Client, Response, Url, redirect::Policy, tls::TlsInfo};
 use x509_cert::der::Decode;
 
 use super::{ClientError, is_loopback};
 use crate::monitor::Alert;
-use crate::port::{AlertSink, CertificateProbe, ChannelError, WebError, WebProbe};
+use crate::port::{AlertSink, Certificate, CertificateProbe, ChannelError, WebError, WebProbe};
 
 /// Posts over HTTP, as the provider does: with a check of the certificate, and following no
 /// redirect.
 #[derive(Debug, Clone)]
 pub struct HttpProbe {
     http: Client,
+    /// Looks at certificates that are not trusted, to say why; it tells nothing.
+    looking: Client,
 }
 
 impl HttpProbe {
@@ -24,13 +25,19 @@ impl HttpProbe {
     /// # Errors
     /// [`ClientError::Setup`].
     pub fn new() -> Result<Self, ClientError> {
-        let http = Client::builder()
-            .redirect(Policy::none())
-            .tls_info(true)
-            .timeout(Duration::from_secs(10))
-            .build()
-            .map_err(ClientError::Setup)?;
-        Ok(Self { http })
+        let client = |trusting| {
+            Client::builder()
+                .redirect(Policy::none())
+                .tls_info(true)
+                .tls_danger_accept_invalid_certs(trusting)
+                .timeout(Duration::from_secs(10))
+                .build()
+                .map_err(ClientError::Setup)
+        };
+        Ok(Self {
+            http: client(false)?,
+            looking: client(true)?,
+        })
     }
 }
 
@@ -66,20 +73,31 @@ fn told(error: reqwest::Error) -> WebError {
 /// By a HEAD request, which changes nothing.
 #[async_trait]
 impl CertificateProbe for HttpProbe {
-    async fn certificate_ends(&self, url: &str) -> Result<Option<DateTime<Utc>>, WebError> {
-        let answer = self.http.head(url).send().await.map_err(told)?;
-        let info = answer.extensions().get::<TlsInfo>();
-        let Some(certificate) = info.and_then(TlsInfo::peer_certificate) else {
-            return Ok(None);
+    async fn certificate(&self, url: &str) -> Result<Option<Certificate>, WebError> {
+        let refused = match self.http.head(url).send().await {
+            Ok(answer) => return shown(&answer, true),
+            Err(error) => error,
         };
-        let unreadable = || WebError("its certificate cannot be read".to_owned());
-        ends(certificate).map(Some).ok_or_else(unreadable)
+        match self.looking.head(url).send().await {
+            Ok(answer) if refused.is_connect() => shown(&answer, false),
+            _ => Err(told(refused)),
+        }
     }
+}
+
+fn shown(answer: &Response, is_trusted: bool) -> Result<Option<Certificate>, WebError> {
+    let info = answer.extensions().get::<TlsInfo>();
+    let Some(certificate) = info.and_then(TlsInfo::peer_certificate) else {
+        return Ok(None);
+    };
+    let unreadable = || WebError("its certificate cannot be read".to_owned());
+    let ends = ends(certificate).ok_or_else(unreadable)?;
+    Ok(Some(Certificate { ends, is_trusted }))
 }
 
 /// When a certificate ends (RFC 5280, section 4.1.2.5).
 fn ends(der: &[u8]) -> Option<DateTime<Utc>> {
-    let certificate = Certificate::from_der(der).ok()?;
+    let certificate = x509_cert::Certificate::from_der(der).ok()?;
     let validity = certificate.tbs_certificate().validity();
     let seconds = validity.not_after.to_unix_duration().as_secs();
     DateTime::from_timestamp(i64::try_from(seconds).ok()?, 0)
