@@ -110,6 +110,8 @@ async fn a_guard_that_panics_ends_no_timer() {
 /// Takes everything but what is about one course.
 #[derive(Debug, Clone, Default)]
 struct Picky {
+    /// Nor can it be told that something is missing.
+    hears_of_nothing_missing: bool,
     seen: Arc<Mutex<Vec<Record>>>,
     panics: Arc<AtomicUsize>,
 }
@@ -120,6 +122,10 @@ impl EventPublisher for Picky {
         if let Fact::EnrollmentCreated { .. } = &record.fact
             && record.course.as_ref() == Some(&CourseId::new("poison").unwrap())
         {
+            self.panics.fetch_add(1, Ordering::SeqCst);
+            panic!("test panic");
+        }
+        if self.hears_of_nothing_missing && matches!(record.fact, Fact::PublishingGivenUp { .. }) {
             self.panics.fetch_add(1, Ordering::SeqCst);
             panic!("test panic");
         }
@@ -162,6 +168,41 @@ async fn a_publisher_that_panics_over_one_record_is_told_the_others() {
     let whole = world.publisher.published();
     let made = |record: &&Record| matches!(record.fact, Fact::EnrollmentCreated { .. });
     assert_eq!(whole.iter().filter(made).count(), 101);
+}
+
+/// What cannot be told even that something is missing ends there: it is not told of that in turn.
+#[tokio::test]
+async fn giving_up_on_what_was_given_up_on_ends() {
+    let picky = Picky {
+        hears_of_nothing_missing: true,
+        ..Picky::default()
+    };
+    let given = picky.clone();
+    let world = World::with(Settings::new(1), config(), |builder| {
+        builder.publisher(given)
+    });
+    let mut poison = crate::support::request("thandi", Method::Card);
+    poison.course = CourseId::new("poison").unwrap();
+    world.ask(poison).await;
+    for round in 0..200 {
+        world
+            .attempt(&format!("learner-{round}"), Method::Card)
+            .await;
+        world.advance(40);
+        world.pass().await;
+    }
+    assert_eq!(picky.panics.load(Ordering::SeqCst), 10, "five tries each");
+    let page = PageRequest::first(500);
+    let records = world.store.unassigned(page).await.unwrap().items;
+    let told = |record: &&Record| matches!(record.fact, Fact::PublishingGivenUp { .. });
+    assert_eq!(records.iter().filter(told).count(), 1);
+    // Everybody else's records came, to the other publisher too.
+    let made = |record: &&Record| matches!(record.fact, Fact::EnrollmentCreated { .. });
+    let seen = picky.seen.lock().unwrap().clone();
+    assert_eq!(seen.iter().filter(made).count(), 200);
+    let whole = world.publisher.published();
+    assert_eq!(whole.iter().filter(made).count(), 201);
+    assert_eq!(whole.iter().filter(told).count(), 1);
 }
 
 /// Panics over everything.

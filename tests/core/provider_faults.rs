@@ -375,3 +375,51 @@ async fn an_injected_fault_strikes_where_and_as_often_as_it_says() {
     assert_eq!(world.pay(&link, Choice::Decline).await.len(), 2);
     assert_eq!(world.pay(&link, Choice::Card).await.len(), 1);
 }
+
+/// What it answers to a reference that it may not know is not published: it says nothing about the
+/// provider, neither good nor bad.
+#[tokio::test]
+async fn a_look_by_reference_counts_neither_for_nor_against_the_provider() {
+    let (world, lost, _) = lost(Fault::AnswerLost, &GatewayError::Failed { status: 500 }).await;
+    let (_, known, _) = world.attempt("sipho", Method::Card).await;
+    let health = || world.registrar.provider_health().unwrap();
+    // It may be tried again within one look.
+    let look = async |fault, reference: &Reference| {
+        let calls = health().calls;
+        world
+            .simulator
+            .inject(Injection::new(fault).on(Call::Status));
+        // A look serves all who ask for two seconds.
+        world.advance(3);
+        let _ = world.registrar.confirm(reference).await;
+        world.simulator.clear_faults();
+        health().calls - calls
+    };
+    let before = health();
+    assert_eq!(
+        (before.failures_in_a_row, before.circuit),
+        (0, Circuit::Closed)
+    );
+    for fault in [Fault::ServerError, Fault::HtmlAnswer].repeat(5) {
+        assert!(look(fault, &lost).await > 0);
+    }
+    let after = health();
+    assert_eq!(
+        (after.failures_in_a_row, after.failed, after.answered_at),
+        (0, before.failed, before.answered_at),
+        "something was counted"
+    );
+    let mut failures = 0;
+    while health().circuit == Circuit::Closed {
+        let calls = look(Fault::ServerError, &known).await;
+        failures += u32::try_from(calls).unwrap();
+        assert!(calls > 0 && failures <= 5);
+        assert!(failures == 5 || look(Fault::ServerError, &lost).await > 0);
+        assert_eq!(
+            health().failures_in_a_row,
+            failures,
+            "a look counted for it"
+        );
+    }
+    assert_eq!(failures, 5);
+}
