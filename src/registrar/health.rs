@@ -358,7 +358,12 @@ impl Registrar {
                 let reason = format!("A publisher has not taken everything for {seconds} s.");
                 part(PART, Condition::Strained, reason)
             }
-            _ => part(PART, Condition::Well, "What was committed is published."),
+            Some(since) => {
+                let seconds = (now - since).num_seconds();
+                let reason = format!("Some of it has been on its way for {seconds} s.");
+                part(PART, Condition::Well, reason)
+            }
+            None => part(PART, Condition::Well, "What was committed is published."),
         }
     }
 
