@@ -1,9 +1,12 @@
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use chrono::NaiveDate;
 use csv::{ByteRecord, ReaderBuilder, Trim};
+use encoding_rs::{Encoding, WINDOWS_1252};
 
 use super::row::StatementRow;
+use super::sum::SumFormat;
 use crate::money::{Currency, Money};
 
 /// Largest statement, in bytes.
@@ -28,11 +31,13 @@ pub struct Mapping {
     pub date: String,
     /// How the day is written (default `%Y-%m-%d`; the codes are chrono's).
     pub date_format: String,
-    /// Header of the column with the sum. Money that left the account is negative there.
+    /// Header of the column with the sum. Money that left the account is negative there: with a
+    /// minus on either side, or in brackets. `R` or the currency's code may stand in front.
     pub amount: String,
     /// Whether sums are whole cents, rather than rands and cents (default: no).
     pub in_cents: bool,
-    /// What stands between rands and cents (default `.`).
+    /// What stands between rands and cents: `.` (the default) or `,`. The other one, a space of any
+    /// width or `'` may stand between thousands, in groups of three.
     pub decimal: char,
     /// The account's currency (default ZAR).
     pub currency: Currency,
@@ -88,6 +93,21 @@ pub enum MappingError {
     /// Two columns have this header.
     #[error("the statement has more than one column `{0}`; rename one of them")]
     TwoColumns(String),
+    /// The sums are written with the other decimal mark. A guess could make R 499.00 of R 4.99.
+    #[error(
+        "the sums in column `{column}` end like `{mark}00` (line {line}): set `Mapping::decimal` to `{mark}`"
+    )]
+    OtherDecimal {
+        /// The column.
+        column: String,
+        /// The first line of such a sum, from 1.
+        line: u64,
+        /// The mark that stands before the cents.
+        mark: char,
+    },
+    /// The decimal mark is none that this crate reads.
+    #[error("the decimal mark `{0}` is neither `.` nor `,`: set `Mapping::decimal` to one of them")]
+    NoDecimal(char),
     /// It is larger than any statement.
     #[error("the statement is larger than 10 MiB; import it in parts")]
     TooLarge,
@@ -116,14 +136,25 @@ pub struct BadRow {
 
 /// Reads a statement. Rows that cannot be read are named, and the others kept.
 ///
+/// The file is UTF-8, UTF-16 with its mark, or else Windows-1252.
+///
 /// # Errors
-/// [`MappingError`] when the columns are not there: then nothing could be read.
+/// [`MappingError`] when the columns are not there, or the sums have another decimal mark: then
+/// nothing is read.
 pub fn parse_csv(file: &[u8], mapping: &Mapping) -> Result<ParsedStatement, MappingError> {
     if file.len() > MAX_BYTES {
         return Err(MappingError::TooLarge);
     }
-    let file = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
-    let body = after_lines(file, mapping.skip_lines);
+    if !matches!(mapping.decimal, '.' | ',') {
+        return Err(MappingError::NoDecimal(mapping.decimal));
+    }
+    let sums = SumFormat {
+        decimal: mapping.decimal,
+        in_cents: mapping.in_cents,
+        code: mapping.currency.code(),
+    };
+    let file = decoded(file);
+    let body = after_lines(file.as_bytes(), mapping.skip_lines);
     let mut reader = ReaderBuilder::new()
         .delimiter(mapping.delimiter)
         .flexible(true)
@@ -157,6 +188,14 @@ pub fn parse_csv(file: &[u8], mapping: &Mapping) -> Result<ParsedStatement, Mapp
         if record.iter().all(<[u8]>::is_empty) {
             continue;
         }
+        let written = text(&record, amount);
+        if sums.is_of_other_mark(&written) {
+            return Err(MappingError::OtherDecimal {
+                column: mapping.amount.clone(),
+                line,
+                mark: sums.other(),
+            });
+        }
         let read = || -> Result<Option<(NaiveDate, Money)>, String> {
             let day = NaiveDate::parse_from_str(&text(&record, date), &mapping.date_format)
                 .map_err(|_| {
@@ -165,7 +204,8 @@ pub fn parse_csv(file: &[u8], mapping: &Mapping) -> Result<ParsedStatement, Mapp
                         mapping.date, mapping.date_format
                     )
                 })?;
-            let minor = minor_units(&text(&record, amount), mapping)
+            let minor = sums
+                .read(&written)
                 .ok_or_else(|| format!("column `{}` holds no sum", mapping.amount))?;
             if minor <= 0 {
                 return Ok(None);
@@ -243,52 +283,16 @@ fn column(header: &ByteRecord, name: &str) -> Result<usize, MappingError> {
     }
 }
 
-/// A field as text; banks that write another encoding than UTF-8 lose their accents.
-fn text(record: &ByteRecord, at: usize) -> String {
-    String::from_utf8_lossy(record.get(at).unwrap_or_default()).into_owned()
+/// The file as UTF-8, without a mark of its order.
+fn decoded(file: &[u8]) -> Cow<'_, str> {
+    match (Encoding::for_bom(file), std::str::from_utf8(file)) {
+        (Some((encoding, mark)), _) => encoding.decode_without_bom_handling(&file[mark..]).0,
+        (None, Ok(text)) => Cow::Borrowed(text),
+        (None, Err(_)) => WINDOWS_1252.decode_without_bom_handling(file).0,
+    }
 }
 
-/// A sum as whole cents, without a float in between. Spaces, and the mark that is not the
-/// decimal one, may stand between thousands; `R` or `ZAR` in front, a sign on either side.
-fn minor_units(text: &str, mapping: &Mapping) -> Option<i64> {
-    let bare = text.trim();
-    let (negative, bare) = match (bare.strip_prefix('-'), bare.strip_suffix('-')) {
-        (Some(_), Some(_)) => return None,
-        (Some(rest), None) | (None, Some(rest)) => (true, rest),
-        (None, None) => (false, bare.strip_prefix('+').unwrap_or(bare)),
-    };
-    let code = mapping.currency.code();
-    let bare = bare.trim();
-    let bare = bare
-        .strip_prefix(code)
-        .or_else(|| bare.strip_prefix('R'))
-        .unwrap_or(bare);
-    let bare = bare.trim();
-    let (whole, cents) = match bare.split_once(mapping.decimal) {
-        Some((whole, cents)) => (whole, cents),
-        None => (bare, ""),
-    };
-    let thousands = if mapping.decimal == ',' { '.' } else { ',' };
-    let digits: String = whole
-        .chars()
-        .filter(|c| !matches!(c, ' ' | '\u{a0}' | '\'') && *c != thousands)
-        .collect();
-    let all_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    if !all_digits(&digits) {
-        return None;
-    }
-    let whole: i64 = digits.parse().ok()?;
-    let minor = match (mapping.in_cents, cents) {
-        (true, "") => whole,
-        (true, _) => return None,
-        (false, "") => whole.checked_mul(100)?,
-        (false, cents) if cents.len() == 1 && all_digits(cents) => whole
-            .checked_mul(100)?
-            .checked_add(cents.parse::<i64>().ok()? * 10)?,
-        (false, cents) if cents.len() == 2 && all_digits(cents) => {
-            whole.checked_mul(100)?.checked_add(cents.parse().ok()?)?
-        }
-        (false, _) => return None,
-    };
-    Some(if negative { -minor } else { minor })
+/// A field as text.
+fn text(record: &ByteRecord, at: usize) -> String {
+    String::from_utf8_lossy(record.get(at).unwrap_or_default()).into_owned()
 }

@@ -8,6 +8,8 @@
 mod csv;
 mod matching;
 mod row;
+#[cfg(feature = "statements")]
+mod sum;
 
 #[cfg(feature = "statements")]
 pub use self::csv::{BadRow, Mapping, MappingError, ParsedStatement, parse_csv};
