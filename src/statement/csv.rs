@@ -93,7 +93,8 @@ pub enum MappingError {
     /// Two columns have this header.
     #[error("the statement has more than one column `{0}`; rename one of them")]
     TwoColumns(String),
-    /// The sums are written with the other decimal mark. A guess could make R 499.00 of R 4.99.
+    /// The sums are written with the other decimal mark, and none with the mapping's. A guess could
+    /// make R 499.00 of R 4.99.
     #[error(
         "the sums in column `{column}` end like `{mark}00` (line {line}): set `Mapping::decimal` to `{mark}`"
     )]
@@ -174,6 +175,7 @@ pub fn parse_csv(file: &[u8], mapping: &Mapping) -> Result<ParsedStatement, Mapp
 
     let mut statement = ParsedStatement::default();
     let mut seen: HashMap<_, u32> = HashMap::new();
+    let mut marks = Marks::default();
     for record in reader.byte_records() {
         let record = match record {
             Ok(record) => record,
@@ -189,13 +191,7 @@ pub fn parse_csv(file: &[u8], mapping: &Mapping) -> Result<ParsedStatement, Mapp
             continue;
         }
         let written = text(&record, amount);
-        if sums.is_of_other_mark(&written) {
-            return Err(MappingError::OtherDecimal {
-                column: mapping.amount.clone(),
-                line,
-                mark: sums.other(),
-            });
-        }
+        marks.note(sums, &written, line);
         let read = || -> Result<Option<(NaiveDate, Money)>, String> {
             let day = NaiveDate::parse_from_str(&text(&record, date), &mapping.date_format)
                 .map_err(|_| {
@@ -229,7 +225,36 @@ pub fn parse_csv(file: &[u8], mapping: &Mapping) -> Result<ParsedStatement, Mapp
             }
         }
     }
-    Ok(statement)
+    match marks {
+        Marks {
+            own: false,
+            other: Some(line),
+        } => Err(MappingError::OtherDecimal {
+            column: mapping.amount.clone(),
+            line,
+            mark: sums.other(),
+        }),
+        _ => Ok(statement),
+    }
+}
+
+/// Which decimal marks a column has. One that a spreadsheet saved may have both: then the rows with
+/// the other one are bad, and the rest is read.
+#[derive(Debug, Default)]
+struct Marks {
+    /// Whether a sum has cents under the mapping's mark.
+    own: bool,
+    /// The line of the first sum that has some under the other.
+    other: Option<u64>,
+}
+
+impl Marks {
+    fn note(&mut self, sums: SumFormat<'_>, written: &str, line: u64) {
+        self.own |= written.contains(sums.decimal) && sums.read(written).is_some();
+        if self.other.is_none() && sums.is_of_other_mark(written) {
+            self.other = Some(line);
+        }
+    }
 }
 
 /// Tells the line of a record by where it begins. The reader's own count stands still between

@@ -213,6 +213,15 @@ fn a_column_with_the_other_decimal_mark_refuses_the_file() {
         assert_eq!(error.to_string(), said, "{written}");
         assert!(sum(written, mark).is_ok());
     }
+    // A spreadsheet may leave both in one column: none is guessed, and nothing else is held up.
+    let mixed = b"Date,Amount\n2026-02-01,499.00\n2026-02-01,\"4,99\"\n2026-02-01,5\n";
+    let statement = parse_csv(mixed, &Mapping::new("Date", "Amount")).unwrap();
+    let sums: Vec<i64> = statement
+        .rows
+        .iter()
+        .map(|row| row.amount.minor())
+        .collect();
+    assert_eq!((sums, statement.bad[0].line), (vec![49_900, 500], 3));
     // Whole sums and thousands say nothing about the mark.
     assert_eq!(sum("1,499", '.'), Ok(Sum::In(149_900)));
     assert_eq!(sum("1.499", ','), Ok(Sum::In(149_900)));
