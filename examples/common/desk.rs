@@ -479,13 +479,18 @@ async fn audit(desk: &Admin<'_>) -> Result<(), Error> {
     }
 }
 
-/// The rows of a pasted statement; one bad row and nothing is taken.
+/// The rows of a pasted statement, in a bank's layout or with the columns `date`, `amount` and
+/// `reference`; one bad row and nothing is taken.
 #[cfg(feature = "statements")]
 fn rows_of(text: &str) -> Result<Vec<StatementRow>, String> {
-    use coursegate::statement::{Mapping, parse_csv};
+    use coursegate::statement::{Mapping, detect, parse_csv};
 
-    let mapping = Mapping::new("date", "amount").reference("reference");
-    let statement = parse_csv(text.as_bytes(), &mapping).map_err(|error| error.to_string())?;
+    let (file, today) = (text.as_bytes(), chrono::Utc::now().date_naive());
+    let guesses = detect(file, today).map_err(|error| error.to_string())?;
+    let own = || Mapping::new("date", "amount").reference("reference");
+    let guess = guesses.into_iter().next();
+    let mapping = guess.map_or_else(own, |guess| guess.mapping);
+    let statement = parse_csv(file, &mapping, today).map_err(|error| error.to_string())?;
     match statement.bad.first() {
         Some(bad) => Err(format!("Line {}: {}", bad.line, bad.reason)),
         None => Ok(statement.rows),

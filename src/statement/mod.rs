@@ -5,13 +5,31 @@
 //! nothing here approves anything.
 
 #[cfg(feature = "statements")]
-mod csv;
+mod columns;
+#[cfg(feature = "statements")]
+mod day;
+#[cfg(feature = "statements")]
+mod detect;
+#[cfg(feature = "statements")]
+mod lines;
+#[cfg(feature = "statements")]
+mod mapping;
 mod matching;
+#[cfg(feature = "statements")]
+mod preset;
+#[cfg(feature = "statements")]
+mod read;
 mod row;
 #[cfg(feature = "statements")]
 mod sum;
 
 #[cfg(feature = "statements")]
-pub use self::csv::{BadRow, Mapping, MappingError, ParsedStatement, parse_csv};
+pub use detect::{Guess, detect};
+#[cfg(feature = "statements")]
+pub use mapping::{Amounts, Column, Mapping, MappingError, Marked, StatementDay};
 pub use matching::{Suggestion, Waiting, suggest};
+#[cfg(feature = "statements")]
+pub use preset::Preset;
+#[cfg(feature = "statements")]
+pub use read::{BadReason, BadRow, ParsedStatement, parse_csv};
 pub use row::{RowChecksum, RowKey, RowState, StatementEntry, StatementRow};

@@ -18,8 +18,17 @@ pub(super) struct SumFormat<'c> {
 impl SumFormat<'_> {
     /// A sum as whole cents: negative with a minus on either side, in front of the currency or behind
     /// it, or in brackets. Thousands stand in groups of three, or not in groups.
+    ///
+    /// The suffix `Cr` says that money arrived, and `Dr` that it left; a sign that says otherwise
+    /// makes it no sum.
     pub(super) fn read(self, text: &str) -> Option<i64> {
-        let (negative, bare) = self.unsigned(trim(text))?;
+        let (text, suffix) = without_suffix(trim(text));
+        let (sign, bare) = self.unsigned(text)?;
+        let negative = match (sign, suffix) {
+            (None, suffix) => suffix == Some(Sign::Minus),
+            (Some(sign), Some(suffix)) if sign != suffix => return None,
+            (Some(sign), _) => sign == Sign::Minus,
+        };
         let (whole, cents) = match bare.split_once(self.decimal) {
             Some((whole, cents)) => (whole, Some(cents)),
             None => (bare, None),
@@ -59,9 +68,9 @@ impl SumFormat<'_> {
         if self.decimal == ',' { '.' } else { ',' }
     }
 
-    /// Without sign, brackets and currency; whether it is negative.
-    fn unsigned(self, text: &str) -> Option<(bool, &str)> {
-        let (mut signs, mut negative, mut rest, mut named) = (0, false, text, false);
+    /// Without sign, brackets and currency; and the sign, where there is one.
+    fn unsigned(self, text: &str) -> Option<(Option<Sign>, &str)> {
+        let (mut signs, mut sign, mut rest, mut named) = (0, None, text, false);
         loop {
             let before = rest;
             let bracketed = rest.strip_prefix('(').and_then(|it| it.strip_suffix(')'));
@@ -69,9 +78,9 @@ impl SumFormat<'_> {
                 .strip_prefix(MINUS)
                 .or_else(|| rest.strip_suffix(MINUS));
             if let Some(inner) = bracketed.or(minus) {
-                (signs, negative, rest) = (signs + 1, true, trim(inner));
+                (signs, sign, rest) = (signs + 1, Some(Sign::Minus), trim(inner));
             } else if let Some(inner) = rest.strip_prefix('+') {
-                (signs, rest) = (signs + 1, trim(inner));
+                (signs, sign, rest) = (signs + 1, Some(Sign::Plus), trim(inner));
             } else if !named {
                 let code = rest
                     .strip_prefix(self.code)
@@ -84,7 +93,7 @@ impl SumFormat<'_> {
                 break;
             }
         }
-        (signs <= 1).then_some((negative, rest))
+        (signs <= 1).then_some((sign, rest))
     }
 
     /// The digits of a number whose thousands may stand in groups, all parted by the same mark.
@@ -102,6 +111,30 @@ impl SumFormat<'_> {
             && first.len() <= 3
             && groups.all(|group| group.len() == 3 && is_digits(group));
         fits.then(|| text.split(mark).collect())
+    }
+}
+
+/// Which way money went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sign {
+    Plus,
+    Minus,
+}
+
+/// Without `Cr` or `Dr` behind it, in whatever case; and what that says.
+fn without_suffix(text: &str) -> (&str, Option<Sign>) {
+    let Some(at) = text
+        .len()
+        .checked_sub(2)
+        .filter(|at| text.is_char_boundary(*at))
+    else {
+        return (text, None);
+    };
+    let (bare, suffix) = text.split_at(at);
+    match suffix {
+        _ if suffix.eq_ignore_ascii_case("cr") => (trim(bare), Some(Sign::Plus)),
+        _ if suffix.eq_ignore_ascii_case("dr") => (trim(bare), Some(Sign::Minus)),
+        _ => (text, None),
     }
 }
 

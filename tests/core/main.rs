@@ -75,6 +75,8 @@ mod simulator_http;
 mod staging;
 mod state_machine;
 #[cfg(feature = "statements")]
+mod statement_files;
+#[cfg(feature = "statements")]
 mod statements;
 mod vectors;
 mod waiting;

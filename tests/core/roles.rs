@@ -322,6 +322,7 @@ async fn a_row_of_a_statement_stays_open_for_the_second_person() {
     let rows = parse_csv(
         csv.as_bytes(),
         &Mapping::new("date", "amount").reference("reference"),
+        chrono::NaiveDate::from_ymd_opt(2026, 1, 31).unwrap(),
     )
     .unwrap();
     let row = rows.rows[0].checksum.clone();
