@@ -485,7 +485,7 @@ async fn audit(desk: &Admin<'_>) -> Result<(), Error> {
 fn rows_of(text: &str) -> Result<Vec<StatementRow>, String> {
     use coursegate::statement::{Mapping, detect, parse_csv};
 
-    let (file, today) = (text.as_bytes(), chrono::Utc::now().date_naive());
+    let (file, today) = (text.as_bytes(), Utc::now().date_naive());
     let guesses = detect(file, today).map_err(|error| error.to_string())?;
     let own = || Mapping::new("date", "amount").reference("reference");
     let guess = guesses.into_iter().next();

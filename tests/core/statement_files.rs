@@ -162,7 +162,7 @@ fn each_banks_file_is_guessed_and_read() {
     let mut presets = std::collections::HashSet::new();
     for file in &FILES {
         let guesses = detect(file.bytes, today()).unwrap();
-        let guess = guesses.first().expect(file.preset.name());
+        let guess = guesses.first().unwrap();
         assert_eq!(guess.preset, file.preset, "{guesses:?}");
         presets.insert(file.preset);
         let statement = parse_csv(file.bytes, &guess.mapping, today()).unwrap();
@@ -400,7 +400,7 @@ fn days_are_not_guessed() {
     assert_eq!(day(&bare, "29 Des"), Err(BadReason::NoYear));
     let on = NaiveDate::from_ymd_opt(2026, 1, 11).unwrap();
     let given = with(&bare, |mapping| {
-        mapping.statement_day = Some(StatementDay::On(on))
+        mapping.statement_day = Some(StatementDay::On(on));
     });
     assert_eq!(day(&given, "29 Des"), Ok("2025-12-29".to_owned()));
     assert_eq!(day(&given, "02 Jan"), Ok("2026-01-02".to_owned()));
@@ -440,7 +440,7 @@ fn a_stray_quote_swallows_its_own_line_only() {
     );
     for (delimiter, quote) in [('x', '"'), (',', ','), (',', '\u{e9}'), ('\n', '"')] {
         let odd = with(&mapping, |mapping| {
-            (mapping.delimiter, mapping.quote) = (delimiter, quote)
+            (mapping.delimiter, mapping.quote) = (delimiter, quote);
         });
         let error = parse_csv(file.as_bytes(), &odd, today()).unwrap_err();
         assert!(matches!(error, MappingError::NoDelimiter(_)));
