@@ -60,7 +60,8 @@ impl fmt::Debug for Note {
 }
 
 /// Masks every run of 13 or more digits, with spaces, dashes and dots of any kind between them:
-/// a card number has 13 to 19 (ISO/IEC 7812). Our own ids stay, however many digits they have.
+/// a card number has 13 to 19 (ISO/IEC 7812). Our own ids and references stay, however many digits
+/// they have, and whatever digits stand beside them.
 pub(crate) fn mask_card_numbers(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut run = String::new();
@@ -74,9 +75,11 @@ pub(crate) fn mask_card_numbers(text: &str) -> String {
     };
     let (mut before, mut id_until) = (None, 0);
     for (at, c) in text.char_indices() {
-        if at >= id_until && has_id(text, at, before) {
+        if at >= id_until
+            && let Some(length) = own(text, at, before)
+        {
             flush(&mut run, &mut out);
-            id_until = at + ID;
+            id_until = at + length;
         }
         before = Some(c);
         if at < id_until {
@@ -92,6 +95,28 @@ pub(crate) fn mask_card_numbers(text: &str) -> String {
     out
 }
 
+/// How long an id or a reference is that stands there.
+fn own(text: &str, at: usize, before: Option<char>) -> Option<usize> {
+    let id = has_id(text, at, before).then_some(ID);
+    id.or_else(|| reference_length(&text[at..]))
+}
+
+/// How long a reference is that a text begins with: `CG`, with or without something between, and
+/// twelve characters of Crockford's base32, as people type them. A letter is among these, as in no
+/// card number.
+fn reference_length(text: &str) -> Option<usize> {
+    let prefix = text.get(..2)?;
+    let rest = prefix.eq_ignore_ascii_case("CG").then(|| &text[2..])?;
+    let body = rest.trim_start_matches(|c| is_separator(c));
+    let between = rest.len() - body.len();
+    let body = body.get(..BODY)?;
+    let typed = body.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let has_letter = body.bytes().any(|byte| byte.is_ascii_alphabetic());
+    (typed && has_letter).then_some(2 + between + BODY)
+}
+
+/// Characters of a reference behind its prefix.
+const BODY: usize = 12;
 /// Characters of an id.
 const ID: usize = 36;
 
@@ -149,6 +174,37 @@ mod tests {
             ),
         ] {
             assert_eq!(mask_card_numbers(&text), masked);
+        }
+    }
+
+    #[test]
+    fn references_stay_whatever_stands_beside_them() {
+        for (text, masked) in [
+            (
+                "CG-7K3M91234567 0311 000000000000509",
+                "CG-7K3M91234567 **** ***************",
+            ),
+            (
+                "0311 0000 CG-7K3M91234567 0311",
+                "0311 0000 CG-7K3M91234567 0311",
+            ),
+            ("cg7k3m912345670311000000", "cg7k3m912345670311000000"),
+            (
+                "Cg - 7K3M91234567.0311.00000000000",
+                "Cg - 7K3M91234567.****.***********",
+            ),
+            // Nothing hides a card number.
+            ("CG-4111111111111111", "CG-****************"),
+            ("CG4111 1111 1111 1111", "CG**** **** **** ****"),
+            (
+                "CG-7K3M9QXDT4WZ4111111111111111",
+                "CG-7K3M9QXDT4WZ****************",
+            ),
+            ("CG-7K3M9QXDT4W", "CG-7K3M9QXDT4W"),
+            ("CG", "CG"),
+            ("C\u{e9}G-7", "C\u{e9}G-7"),
+        ] {
+            assert_eq!(mask_card_numbers(text), masked);
         }
     }
 

@@ -18,7 +18,7 @@ use crate::statement::{
 /// Rows written in one commit.
 const BATCH: usize = 500;
 /// Rows that suggestions are made from at most.
-const MOST_ROWS: usize = 2_000;
+const MOST_ROWS: usize = 5_000;
 /// Enrollments that suggestions are made from at most.
 const MOST_WAITING: usize = 10_000;
 /// Enrollments or rows read at once.
@@ -112,7 +112,7 @@ impl Admin<'_> {
     }
 
     /// Which open rows may be the bank transfers that enrollments wait for, best first (see
-    /// [`suggest`]). Looks at the 2,000 newest open rows and the 10,000 oldest enrollments
+    /// [`suggest`]). Looks at the 5,000 newest open rows and the 10,000 oldest enrollments
     /// that wait.
     ///
     /// # Errors

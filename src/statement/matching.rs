@@ -1,7 +1,8 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Serialize;
 
+use super::likeness::{Likeness, Name, Text, edits};
 use super::row::{RowChecksum, StatementRow};
 use crate::ids::{EnrollmentId, Reference};
 use crate::money::Money;
@@ -32,6 +33,8 @@ pub struct Suggestion {
     pub payment: Reference,
     /// How well they fit, from 0 to 1.
     pub score: f64,
+    /// How the reference stands in the row; `None` when only the sum fits.
+    pub likeness: Option<Likeness>,
     /// Whether the row's sum is the price of that attempt's own offer.
     pub amount_fits: bool,
     /// What is offered to the learner today, if that is something else: approved, the row gives
@@ -39,84 +42,48 @@ pub struct Suggestion {
     pub other_offer: Option<Offer>,
 }
 
-/// The reference stands in the row as it was given.
-const SAME: f64 = 0.70;
-/// It stands there with one character wrong.
-const NEAR: f64 = 0.50;
 /// The sum is the one that was asked.
 const SUM: f64 = 0.30;
 
-/// Shorter names stand in any text by chance.
-const SHORTEST: usize = 6;
-
 /// Compares rows with what waits, best first.
 ///
-/// | the row has | score |
-/// |---|---|
-/// | the reference and the sum | 1.00 |
-/// | the reference with one character wrong, and the sum | 0.80 |
-/// | the reference, another sum | 0.70 |
-/// | the reference with one character wrong, another sum | 0.50 |
-/// | the sum alone, and only one enrollment waits for it | 0.30 |
+/// | the row has | score | with the sum |
+/// |---|---|---|
+/// | the reference | 0.70 | 1.00 |
+/// | the reference without its prefix | 0.60 | 0.90 |
+/// | the reference with one character wrong, missing, added or swapped | 0.45 | 0.75 |
+/// | the same with two | 0.35 | 0.65 |
+/// | the beginning of the reference, cut off | 0.20 to 0.35 | 0.50 to 0.65 |
+/// | the sum alone, and only one enrollment waits for it | | 0.30 |
 ///
-/// Case, spaces and punctuation do not matter, nor where in the row's texts the reference
-/// stands. A sum alone that several wait for suggests nothing.
+/// Case, spaces and punctuation do not matter, `O` is `0`, and `I` and `L` are `1`, as Crockford's
+/// base32 reads them. A reference may be spread over the row's two texts. What is only like a
+/// reference suggests nothing when it is as like another that waits; what has 0.8 or more has the
+/// whole reference, or all of it but its prefix.
 pub fn suggest(rows: &[StatementRow], waiting: &[Waiting]) -> Vec<Suggestion> {
-    let mut exact: HashMap<String, Vec<usize>> = HashMap::new();
-    let mut halves: HashMap<String, Vec<usize>> = HashMap::new();
-    let mut sums: HashMap<Money, Vec<usize>> = HashMap::new();
-    for (index, item) in waiting.iter().enumerate() {
-        sums.entry(item.amount).or_default().push(index);
-        let name = plain(item.reference.as_str());
-        if name.len() < SHORTEST {
-            continue;
-        }
-        // One wrong character leaves one half as it was.
-        let middle = name.len() / 2;
-        for half in [&name[..middle], &name[middle..]] {
-            halves.entry(half.to_owned()).or_default().push(index);
-        }
-        exact.entry(name).or_default().push(index);
-    }
-    let mut lengths: Vec<usize> = exact.keys().map(String::len).collect();
-    lengths.sort_unstable();
-    lengths.dedup();
-
+    let index = Index::new(waiting);
     let mut found = Vec::new();
     for row in rows {
-        let mut fits: HashMap<usize, f64> = HashMap::new();
-        for text in [row.reference.as_str(), row.description.as_str()] {
-            let text = plain(text);
-            for length in &lengths {
-                for window in windows(&text, *length) {
-                    for index in exact.get(window).into_iter().flatten() {
-                        fits.insert(*index, SAME);
-                    }
-                    let middle = length / 2;
-                    for half in [&window[..middle], &window[middle..]] {
-                        for index in halves.get(half).into_iter().flatten() {
-                            let name = plain(waiting[*index].reference.as_str());
-                            if one_apart(&name, window) {
-                                fits.entry(*index).or_insert(NEAR);
-                            }
-                        }
-                    }
-                }
-            }
+        let mut fits: Vec<(usize, Option<Likeness>)> = Vec::new();
+        let texts = [row.reference.as_str(), row.description.as_str()];
+        for (place, likeness) in index.like(texts) {
+            fits.push((place, Some(likeness)));
         }
         if fits.is_empty()
-            && let Some([only]) = sums.get(&row.amount).map(Vec::as_slice)
+            && let Some([only]) = index.sums.get(&row.amount).map(Vec::as_slice)
         {
-            fits.insert(*only, 0.0);
+            fits.push((*only, None));
         }
-        for (index, score) in fits {
-            let item = &waiting[index];
+        for (place, likeness) in fits {
+            let item = &waiting[place];
             let amount_fits = item.amount == row.amount;
+            let score = likeness.map_or(0.0, Likeness::score);
             found.push(Suggestion {
                 row: row.checksum.clone(),
                 enrollment: item.enrollment,
                 payment: item.reference.clone(),
                 score: score + if amount_fits { SUM } else { 0.0 },
+                likeness,
                 amount_fits,
                 other_offer: item.other_offer.clone(),
             });
@@ -130,19 +97,207 @@ pub fn suggest(rows: &[StatementRow], waiting: &[Waiting]) -> Vec<Suggestion> {
     found
 }
 
-/// Letters and digits only, all in upper case.
-fn plain(text: &str) -> String {
-    text.chars()
-        .filter(char::is_ascii_alphanumeric)
-        .map(|c| c.to_ascii_uppercase())
-        .collect()
+/// Shorter names stand in any text by chance.
+const SHORTEST: usize = 6;
+/// Without its prefix, a reference must be as long as this to be told from other numbers.
+const SHORTEST_BARE: usize = 10;
+/// A piece of a reference that is looked for: of four pieces, two wrong characters leave one.
+const PIECE: usize = 3;
+/// A piece that so many references share says nothing.
+const SHARED: usize = 64;
+/// So many comparisons are made for a row at most; a row as banks write them needs some hundred.
+const COMPARED: usize = 10_000;
+/// Of a cut reference so much must be left, besides its prefix.
+const LEFT: usize = 3;
+
+/// The references that are waited for.
+struct Index {
+    names: Vec<Name>,
+    /// By the whole name; and by what stands behind its prefix.
+    whole: HashMap<String, Vec<usize>>,
+    bare: HashMap<String, Vec<usize>>,
+    /// The lengths of those.
+    lengths: (Vec<usize>, Vec<usize>),
+    /// By a piece of what stands behind the prefix: where it stands there.
+    pieces: HashMap<[u8; PIECE], Vec<(usize, usize)>>,
+    /// By how a name begins.
+    starts: HashMap<String, Vec<usize>>,
+    sums: HashMap<Money, Vec<usize>>,
 }
 
-/// Every stretch of `length` characters; the text is ASCII.
-fn windows(text: &str, length: usize) -> impl Iterator<Item = &str> {
-    (length..=text.len()).filter_map(move |end| text.get(end - length..end))
-}
+impl Index {
+    fn new(waiting: &[Waiting]) -> Self {
+        let mut index = Self {
+            names: Vec::with_capacity(waiting.len()),
+            whole: HashMap::new(),
+            bare: HashMap::new(),
+            lengths: Default::default(),
+            pieces: HashMap::new(),
+            starts: HashMap::new(),
+            sums: HashMap::new(),
+        };
+        for (place, item) in waiting.iter().enumerate() {
+            index.sums.entry(item.amount).or_default().push(place);
+            let name = Name::new(item.reference.as_str());
+            index.add(place, &name);
+            index.names.push(name);
+        }
+        index.pieces.retain(|_, places| places.len() <= SHARED);
+        index.starts.retain(|_, places| places.len() <= SHARED);
+        let lengths = |of: &HashMap<String, Vec<usize>>| {
+            let mut lengths: Vec<_> = of.keys().map(String::len).collect();
+            lengths.sort_unstable();
+            lengths.dedup();
+            lengths
+        };
+        index.lengths = (lengths(&index.whole), lengths(&index.bare));
+        index
+    }
 
-fn one_apart(a: &str, b: &str) -> bool {
-    a.len() == b.len() && a.bytes().zip(b.bytes()).filter(|(a, b)| a != b).count() == 1
+    fn add(&mut self, place: usize, name: &Name) {
+        if name.whole().len() >= SHORTEST {
+            let whole = name.whole().to_owned();
+            self.whole.entry(whole).or_default().push(place);
+        }
+        let bare = name.bare();
+        if bare.len() < SHORTEST_BARE {
+            return;
+        }
+        self.bare.entry(bare.to_owned()).or_default().push(place);
+        for at in (0..bare.len() - PIECE + 1).step_by(PIECE) {
+            if let Ok(piece) = bare.as_bytes()[at..at + PIECE].try_into() {
+                self.pieces.entry(piece).or_default().push((place, at));
+            }
+        }
+        let start = name.prefix() + LEFT;
+        if name.prefix() > 0 && start < name.whole().len() {
+            let start = name.whole()[..start].to_owned();
+            self.starts.entry(start).or_default().push(place);
+        }
+    }
+
+    /// Which references a row's texts have, or are like; the ones that are like it best.
+    fn like(&self, texts: [&str; 2]) -> Vec<(usize, Likeness)> {
+        let [one, other] = texts;
+        let texts = if one.is_empty() || other.is_empty() {
+            vec![Text::new(&[one, other], false)]
+        } else {
+            vec![
+                Text::new(&[one, other], false),
+                Text::new(&[other, one], true),
+            ]
+        };
+        let whole = Self::standing(&texts, &self.whole, &self.lengths.0);
+        if !whole.is_empty() {
+            return self.told(whole, Likeness::Whole);
+        }
+        let bare = Self::standing(&texts, &self.bare, &self.lengths.1);
+        if !bare.is_empty() {
+            return self.told(bare, Likeness::WithoutPrefix);
+        }
+        let mut near: BTreeMap<u8, HashSet<usize>> = BTreeMap::new();
+        let mut tried = HashSet::new();
+        for text in &texts {
+            for at in 0..text.len().saturating_sub(PIECE - 1) {
+                let piece = text.piece::<PIECE>(at);
+                for (place, offset) in piece
+                    .and_then(|it| self.pieces.get(&it))
+                    .into_iter()
+                    .flatten()
+                {
+                    let start = at.saturating_sub(*offset);
+                    if tried.len() < COMPARED
+                        && tried.insert((*place, text.id(), start))
+                        && let Some(edits) = edits(self.names[*place].bare(), text, start)
+                    {
+                        near.entry(edits).or_default().insert(*place);
+                    }
+                }
+            }
+        }
+        if let Some((edits, places)) = near.into_iter().next() {
+            let only = if places.len() == 1 {
+                places
+            } else {
+                HashSet::new()
+            };
+            let likeness = Likeness::Edited { edits };
+            return only.into_iter().map(|place| (place, likeness)).collect();
+        }
+        self.cut(&texts).into_iter().collect()
+    }
+
+    /// The names that stand in a text, without those that only stand inside a longer one.
+    fn standing<'i>(
+        texts: &[Text],
+        names: &'i HashMap<String, Vec<usize>>,
+        lengths: &[usize],
+    ) -> BTreeMap<&'i str, &'i [usize]> {
+        let mut found = BTreeMap::new();
+        for text in texts {
+            for length in lengths {
+                for window in text.windows(*length) {
+                    if let Some((name, places)) = names.get_key_value(window) {
+                        found.insert(name.as_str(), places.as_slice());
+                    }
+                }
+            }
+        }
+        let all: Vec<&str> = found.keys().copied().collect();
+        found.retain(|name, _| {
+            !all.iter()
+                .any(|other| other.len() > name.len() && other.contains(name))
+        });
+        found
+    }
+
+    /// Where several references are written alike but for `O` and `0`, none is told from another.
+    fn told(&self, found: BTreeMap<&str, &[usize]>, likeness: Likeness) -> Vec<(usize, Likeness)> {
+        let alone = |places: &[usize]| {
+            let first = places.first().map(|place| &self.names[*place]);
+            places
+                .iter()
+                .all(|place| Some(&self.names[*place]) == first)
+        };
+        let places = found.into_values().filter(|places| alone(places)).flatten();
+        places.map(|place| (*place, likeness)).collect()
+    }
+
+    /// The one reference whose beginning stands at the end of a word.
+    fn cut(&self, texts: &[Text]) -> Option<(usize, Likeness)> {
+        let mut best: Option<(usize, HashSet<usize>)> = None;
+        for text in texts {
+            for at in 0..text.len() {
+                for place in self.beginning(text.from(at)) {
+                    let name = &self.names[*place];
+                    let same = text.same(at, name.whole());
+                    if !text.breaks_at(at + same) || same < name.prefix() + LEFT {
+                        continue;
+                    }
+                    let left = same - name.prefix();
+                    match &mut best {
+                        Some((most, places)) if left == *most => {
+                            places.insert(*place);
+                        }
+                        Some((most, _)) if left < *most => {}
+                        _ => best = Some((left, HashSet::from([*place]))),
+                    }
+                }
+            }
+        }
+        let (left, places) = best?;
+        let left = u8::try_from(left).unwrap_or(u8::MAX);
+        let mut places = places.into_iter();
+        match (places.next(), places.next()) {
+            (Some(only), None) => Some((only, Likeness::Cut { left })),
+            _ => None,
+        }
+    }
+
+    /// The names that begin as a text does.
+    fn beginning<'s>(&'s self, text: &'s str) -> impl Iterator<Item = &'s usize> {
+        // Prefixes have one to four letters.
+        let starts = (1..=4).filter_map(move |prefix| text.get(..prefix + LEFT));
+        starts.filter_map(|start| self.starts.get(start)).flatten()
+    }
 }

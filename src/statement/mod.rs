@@ -10,6 +10,7 @@ mod columns;
 mod day;
 #[cfg(feature = "statements")]
 mod detect;
+mod likeness;
 #[cfg(feature = "statements")]
 mod lines;
 #[cfg(feature = "statements")]
@@ -25,6 +26,7 @@ mod sum;
 
 #[cfg(feature = "statements")]
 pub use detect::{Guess, detect};
+pub use likeness::Likeness;
 #[cfg(feature = "statements")]
 pub use mapping::{Amounts, Column, Mapping, MappingError, Marked, StatementDay};
 pub use matching::{Suggestion, Waiting, suggest};

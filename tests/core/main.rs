@@ -76,6 +76,7 @@ mod staging;
 mod state_machine;
 #[cfg(feature = "statements")]
 mod statement_files;
+mod statement_matching;
 #[cfg(feature = "statements")]
 mod statements;
 mod vectors;

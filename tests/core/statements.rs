@@ -378,9 +378,9 @@ fn rows_are_matched_by_reference_and_sum_with_a_score() {
         best(row("payment cg 7k3m 9qxd t4wz thandi", 49_900)),
         some(first, "1.00")
     );
-    assert_eq!(best(row("CG-7K3M9QXDT4WX", 49_900)), some(first, "0.80"));
+    assert_eq!(best(row("CG-7K3M9QXDT4WX", 49_900)), some(first, "0.75"));
     assert_eq!(best(row("CG-7K3M9QXDT4WZ", 10_000)), some(first, "0.70"));
-    assert_eq!(best(row("CG-7X3M9QXDT4WZ", 10_000)), some(first, "0.50"));
+    assert_eq!(best(row("CG-7X3M9QXDT4WZ", 10_000)), some(first, "0.45"));
     // A sum that one enrollment waits for, and one that two do.
     assert_eq!(best(row("school fees", 49_900)), some(first, "0.30"));
     assert_eq!(best(row("school fees", 35_000)), None);

@@ -262,7 +262,11 @@ pub fn statement(person: &PersonId, counts: &Counts, bank: &Bank) -> String {
                     other: fit.payment.as_str(),
                     ..act
                 };
-                act.html() + &another
+                let reason = match &fit.likeness {
+                    Some(likeness) => format!("<p class=\"quiet\">The row has {likeness}.</p>"),
+                    None => "<p class=\"quiet\">Only the sum fits.</p>".to_owned(),
+                };
+                act.html() + &reason + &another
             })
             .collect();
         body.push_str(&format!(
