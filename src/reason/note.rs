@@ -107,7 +107,7 @@ fn own(text: &str, at: usize, before: Option<char>) -> Option<usize> {
 fn reference_length(text: &str) -> Option<usize> {
     let prefix = text.get(..2)?;
     let rest = prefix.eq_ignore_ascii_case("CG").then(|| &text[2..])?;
-    let body = rest.trim_start_matches(|c| is_separator(c));
+    let body = rest.trim_start_matches(is_separator);
     let between = rest.len() - body.len();
     let body = body.get(..BODY)?;
     let typed = body.bytes().all(|byte| byte.is_ascii_alphanumeric());
