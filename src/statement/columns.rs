@@ -2,7 +2,7 @@
 
 use super::lines::{Cells, Splitter, lines};
 use super::mapping::{Amounts, Column, Mapping, MappingError, StatementDay};
-use super::read::BadReason;
+use super::parsed::BadReason;
 use super::sum::SumFormat;
 
 /// A header is looked for in so many lines.

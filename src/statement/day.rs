@@ -3,7 +3,7 @@
 use chrono::format::{Item, Parsed, StrftimeItems, parse_and_remainder};
 use chrono::{Datelike, NaiveDate};
 
-use super::read::BadReason;
+use super::parsed::BadReason;
 
 /// The months, as English and Afrikaans write them.
 const MONTHS: [(&str, &[&str]); 12] = [

@@ -6,8 +6,9 @@ use chrono::NaiveDate;
 
 use super::lines::{Splitter, decoded, lines, other_kind, stated_delimiter};
 use super::mapping::{Mapping, MappingError};
+use super::parsed::{BadReason, BadRow};
 use super::preset::Preset;
-use super::read::{BadReason, parse_text};
+use super::read::parse_text;
 
 /// So many lines of a file are looked at.
 const LOOKED_AT: usize = 300;
@@ -90,7 +91,7 @@ fn fitting(text: &str, preset: Preset, delimiter: char, today: NaiveDate) -> Opt
             };
             let read = statement.rows.len() + statement.outgoing + statement.pending;
             let bad = statement.bad.len();
-            let no_day = |row: &super::BadRow| row.reason == BadReason::NoDay;
+            let no_day = |row: &BadRow| row.reason == BadReason::NoDay;
             other_days |= read == 0 && statement.bad.iter().any(no_day);
             let better = found
                 .as_ref()

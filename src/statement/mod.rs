@@ -17,6 +17,8 @@ mod lines;
 mod mapping;
 mod matching;
 #[cfg(feature = "statements")]
+mod parsed;
+#[cfg(feature = "statements")]
 mod preset;
 #[cfg(feature = "statements")]
 mod read;
@@ -31,7 +33,9 @@ pub use likeness::Likeness;
 pub use mapping::{Amounts, Column, Mapping, MappingError, Marked, StatementDay};
 pub use matching::{Suggestion, Waiting, suggest};
 #[cfg(feature = "statements")]
+pub use parsed::{BadReason, BadRow, ParsedStatement};
+#[cfg(feature = "statements")]
 pub use preset::Preset;
 #[cfg(feature = "statements")]
-pub use read::{BadReason, BadRow, ParsedStatement, parse_csv};
+pub use read::parse_csv;
 pub use row::{RowChecksum, RowKey, RowState, StatementEntry, StatementRow};
