@@ -175,6 +175,11 @@ text!(
     PayLinkId, "the pay-link id", MAX_ID_LEN, check_link, shown
 );
 text!(
+    /// The host's name for one of its bank accounts, such as `fnb-main`: what a statement is
+    /// imported for.
+    AccountId, "the account's name", MAX_ID_LEN, check, shown
+);
+text!(
     /// The name that another system has for a grant that is brought over from it.
     ExternalKey, "the external key", MAX_ID_LEN, check, shown
 );
@@ -204,6 +209,12 @@ impl PersonId {
 }
 
 impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for AccountId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }

@@ -87,8 +87,8 @@ pub use config::{
     ProviderLimits, Setting, Site, UrlError,
 };
 pub use ids::{
-    ChannelName, CourseId, Email, EnrollmentId, ExternalKey, GrantId, IdError, IdRun, LearnerId,
-    MAX_ID_LEN, PayLinkId, PersonId, RecordId, Reference, Title,
+    AccountId, ChannelName, CourseId, Email, EnrollmentId, ExternalKey, GrantId, IdError, IdRun,
+    LearnerId, MAX_ID_LEN, PayLinkId, PersonId, RecordId, Reference, Title,
 };
 pub use money::{Currency, MAX_MINOR, Money, MoneyError};
 pub use registrar::{Error, ErrorKind, Registrar};

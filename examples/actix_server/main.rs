@@ -23,6 +23,9 @@ use common::{AnyError, App, Demo, Limits, Options, Reply, User, WEBHOOK_PATH};
 const LIMITS: Limits = Limits::USUAL;
 const WORKERS: usize = 2;
 
+/// What was filled in, field by field.
+type Fields = std::collections::HashMap<String, String>;
+
 #[actix_web::main]
 async fn main() -> Result<(), AnyError> {
     let Demo { app, listener } = Demo::start(Options::from_args()?).await?;
@@ -65,6 +68,8 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/admin/reject", web::post().to(reject_form))
         .route("/admin/choose", web::post().to(choose_form))
         .route("/admin/act", web::post().to(act_form))
+        .route("/admin/statement/match", web::post().to(match_form))
+        .route("/admin/statement/same", web::post().to(same_form))
         .route("/admin/{page}", web::get().to(desk_page))
         .route("/admin/file/{name}", web::get().to(file))
         .route("/style.css", web::get().to(style))
@@ -79,6 +84,8 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/api/admin/approve", web::post().to(approve_json))
         .route("/api/admin/reject", web::post().to(reject_json))
         .route("/api/admin/refund", web::post().to(refund_json));
+    #[cfg(feature = "statements")]
+    config.route(common::UPLOAD_PATH, web::post().to(upload_form));
     #[cfg(feature = "live")]
     config
         .route("/api/live", web::get().to(learner_stream))
@@ -163,7 +170,8 @@ async fn own_pages(
     Ok(request.into_response(refused).map_into_right_body())
 }
 
-/// Takes the whole body in before any handler runs: at most so large, and in so much time.
+/// Takes the whole body in before any handler runs: at most so large, and in so much time. Files are
+/// left to their handler, which takes them from admins only.
 async fn whole_body(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -177,6 +185,10 @@ async fn whole_body(
     };
     if request.headers().len() > LIMITS.headers {
         return refuse(request, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+    }
+    #[cfg(feature = "statements")]
+    if request.path() == common::UPLOAD_PATH {
+        return Ok(next.call(request).await?.map_into_left_body());
     }
     match tokio::time::timeout(LIMITS.patience, request.extract::<Bytes>()).await {
         Ok(Ok(bytes)) => {
@@ -298,6 +310,28 @@ async fn choose_form(
 
 async fn act_form(app: Data<App>, user: SignedIn, form: Form<common::Act>) -> Answer {
     Answer(app.clone(), app.act_form(&user.0, &form).await)
+}
+
+async fn match_form(app: Data<App>, user: SignedIn, fields: Form<Fields>) -> Answer {
+    Answer(app.clone(), app.match_form(&user.0, &fields).await)
+}
+
+async fn same_form(app: Data<App>, user: SignedIn, fields: Form<Fields>) -> Answer {
+    Answer(app.clone(), app.same_form(&user.0, &fields).await)
+}
+
+/// A file of a bank: it may be larger than other requests.
+#[cfg(feature = "statements")]
+async fn upload_form(
+    app: Data<App>,
+    user: SignedIn,
+    request: HttpRequest,
+    body: web::Payload,
+) -> Answer {
+    let kind = request.headers().get(header::CONTENT_TYPE);
+    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or("");
+    let form = common::gathered(body);
+    Answer(app.clone(), app.upload_form(&user.0, kind, form).await)
 }
 
 async fn proof_form(app: Data<App>, user: SignedIn, form: Form<common::Proof>) -> Answer {

@@ -43,6 +43,8 @@ fn router(app: App) -> Router {
         .route("/admin/reject", post(reject_form))
         .route("/admin/choose", post(choose_form))
         .route("/admin/act", post(act_form))
+        .route("/admin/statement/match", post(match_form))
+        .route("/admin/statement/same", post(same_form))
         .route("/style.css", get(style))
         .route("/health", get(health))
         .route("/metrics", get(metrics))
@@ -55,7 +57,8 @@ fn router(app: App) -> Router {
         .route("/api/admin/approve", post(approve_json))
         .route("/api/admin/reject", post(reject_json))
         .route("/api/admin/refund", post(refund_json))
-        .merge(live_routes());
+        .merge(live_routes())
+        .merge(upload_route());
     own_pages(pages, app.site().to_owned())
         .route(WEBHOOK_PATH, post(webhook))
         .with_state(app)
@@ -260,6 +263,47 @@ async fn act_form(
     Form(form): Form<common::Act>,
 ) -> Answer {
     Answer(app.clone(), app.act_form(&user, &form).await)
+}
+
+async fn match_form(
+    State(app): State<App>,
+    SignedIn(user): SignedIn,
+    Form(fields): Form<std::collections::HashMap<String, String>>,
+) -> Answer {
+    Answer(app.clone(), app.match_form(&user, &fields).await)
+}
+
+async fn same_form(
+    State(app): State<App>,
+    SignedIn(user): SignedIn,
+    Form(fields): Form<std::collections::HashMap<String, String>>,
+) -> Answer {
+    Answer(app.clone(), app.same_form(&user, &fields).await)
+}
+
+#[cfg(not(feature = "statements"))]
+fn upload_route() -> Router<App> {
+    Router::new()
+}
+
+#[cfg(feature = "statements")]
+fn upload_route() -> Router<App> {
+    Router::new().route(common::UPLOAD_PATH, post(upload_form))
+}
+
+/// A file of a bank: it may be larger than other requests.
+#[cfg(feature = "statements")]
+async fn upload_form(
+    State(app): State<App>,
+    SignedIn(user): SignedIn,
+    headers: HeaderMap,
+    body: axum::body::Body,
+) -> Answer {
+    let kind = headers.get(header::CONTENT_TYPE);
+    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or("");
+    let form = common::gathered(body.into_data_stream());
+    let reply = app.upload_form(&user, kind, form).await;
+    Answer(app, reply)
 }
 
 async fn proof_form(

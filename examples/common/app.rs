@@ -1,5 +1,6 @@
 //! The demo school, without any web framework: each route is one method.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use coursegate::access::{AccessLevel, Question, ResourceKind, Terms, Visitor};
@@ -7,7 +8,7 @@ use coursegate::adapter::simulator::Simulator;
 use coursegate::enrollment::Version;
 use coursegate::payment::{Method, ProofOfPayment};
 use coursegate::port::PageRequest;
-use coursegate::registrar::{EnrolRequest, Enrolled, NextStep};
+use coursegate::registrar::{EnrolRequest, Enrolled, NextStep, RowApproval};
 use coursegate::webhook::{Delivery, Signature, Signer};
 use coursegate::{
     CourseId, Email, EnrollmentId, Error, LearnerId, Money, PersonId, Reference, Registrar, Secret,
@@ -18,6 +19,7 @@ use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
 use super::pages;
+use super::shelf::Shelf;
 
 /// A course of the demo school. Prices come from here, never from a request.
 pub struct Course {
@@ -49,6 +51,11 @@ pub const COURSES: [Course; 4] = [
     },
 ];
 
+/// Clicks whose outcome is kept.
+const RESULTS: usize = 64;
+/// Files that are kept to be looked at.
+#[cfg(feature = "statements")]
+const UPLOADS: usize = 8;
 /// How long the shorter offer lasts.
 const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
 
@@ -158,6 +165,11 @@ pub struct App {
     simulator: Simulator,
     /// Signs the demo's cookies.
     signer: Signer,
+    /// What came of rows that were approved.
+    pub(super) results: Arc<Shelf<Vec<RowApproval>>>,
+    /// Files of banks that are looked at.
+    #[cfg(feature = "statements")]
+    pub(super) uploads: Arc<Shelf<super::upload::Upload>>,
     #[cfg(feature = "live")]
     pub hub: coursegate::live::Hub,
     #[cfg(feature = "metrics")]
@@ -180,6 +192,9 @@ impl App {
             pay_origin,
             simulator,
             signer: Signer::new(cookie_key),
+            results: Arc::new(Shelf::new(RESULTS)),
+            #[cfg(feature = "statements")]
+            uploads: Arc::new(Shelf::new(UPLOADS)),
             #[cfg(feature = "live")]
             hub,
             #[cfg(feature = "metrics")]

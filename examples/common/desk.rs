@@ -12,9 +12,8 @@ use coursegate::port::{
     Figures, InboxFilter, PageRequest, PaymentFilter, PaymentKey, Period, Prefix, RowFilter,
 };
 use coursegate::registrar::{Admin, Health};
-use coursegate::statement::{StatementEntry, StatementRow, Suggestion};
 use coursegate::{
-    ChannelName, CourseId, EnrollmentId, Error, LearnerId, Money, RecordId, Reference,
+    ChannelName, CourseId, EnrollmentId, Error, LearnerId, Money, PersonId, RecordId, Reference,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -57,11 +56,15 @@ pub struct DeskQuery {
     pub learner: String,
     /// Where the page before ended.
     pub after: String,
+    /// What came of a click.
+    pub done: String,
+    /// A file that is looked at.
+    pub upload: String,
 }
 
 impl DeskQuery {
     /// The page of a list that it asks for.
-    fn page<K: DeserializeOwned>(&self, size: usize) -> PageRequest<K> {
+    pub fn page<K: DeserializeOwned>(&self, size: usize) -> PageRequest<K> {
         match serde_json::from_str(&self.after) {
             Ok(key) => PageRequest::after(key, size),
             Err(_) => PageRequest::first(size),
@@ -69,7 +72,7 @@ impl DeskQuery {
     }
 
     /// The address of the page after it.
-    fn more<K: Serialize>(&self, path: &str, next: Option<K>) -> Option<String> {
+    pub fn more<K: Serialize>(&self, path: &str, next: Option<K>) -> Option<String> {
         let after = serde_json::to_string(&next?).ok()?;
         let fields = [
             ("q", self.q.as_str()),
@@ -119,12 +122,6 @@ pub struct Problems {
     pub parked: Vec<InboxEntry>,
 }
 
-/// Rows of bank statements, and what they may pay for.
-pub struct Bank {
-    pub rows: Vec<StatementEntry>,
-    pub suggestions: Vec<Suggestion>,
-}
-
 /// One click on the desk: what to do, with what, and what the person wrote.
 #[derive(Debug, Deserialize)]
 pub struct Act {
@@ -156,7 +153,7 @@ impl App {
     async fn show(
         &self,
         desk: &Admin<'_>,
-        person: &coursegate::PersonId,
+        person: &PersonId,
         name: &str,
         query: &DeskQuery,
     ) -> Result<Option<String>, Error> {
@@ -198,14 +195,13 @@ impl App {
                 pages::problems(person, &counts, &problems)
             }
             "statement" => {
-                let rows = desk
-                    .statement(RowFilter::Open, PageRequest::first(100))
-                    .await?;
-                let bank = Bank {
-                    rows: rows.items,
-                    suggestions: desk.suggestions().await?,
-                };
+                let bank = self.bank(desk, person, query).await?;
                 pages::statement(person, &counts, &bank)
+            }
+            "settled" => {
+                let found = desk.statement(RowFilter::Settled, query.page(ROWS)).await?;
+                let more = query.more("/admin/settled", found.next);
+                pages::settled(person, &counts, &found.items, more.as_deref())
             }
             "day" => {
                 let period = last_days();
@@ -281,12 +277,18 @@ impl App {
 
     /// Everything else that can be clicked on the desk.
     pub async fn act_form(&self, user: &User, act: &Act) -> Reply {
-        self.on_desk(user, &act.back, async |desk| perform(self, desk, act).await)
-            .await
+        self.on_desk(user, &act.back, async |desk| {
+            #[cfg(feature = "statements")]
+            if let ("import" | "read_as", User::Admin(person)) = (act.action.as_str(), user) {
+                return self.act_on_upload(desk, person, act).await;
+            }
+            perform(self, desk, act).await
+        })
+        .await
     }
 
     /// Does something as an admin, and goes back to one of the desk's pages.
-    async fn on_desk(
+    pub(super) async fn on_desk(
         &self,
         user: &User,
         back: &str,
@@ -307,8 +309,9 @@ impl App {
 }
 
 /// Why a click came to nothing.
-enum Failure {
+pub enum Failure {
     Invalid(String),
+    #[cfg_attr(not(any(feature = "live", feature = "statements")), allow(dead_code))]
     Conflict(String),
     Of(Error),
 }
@@ -329,8 +332,8 @@ async fn perform(app: &App, desk: &Admin<'_>, act: &Act) -> Result<(), Failure> 
             match act.other.trim() {
                 "" => desk.record_refund(&payment, note).await?,
                 sum => {
-                    desk.record_partial_refund(&payment, rand(sum)?, note)
-                        .await?
+                    let sum = rand(sum).map_err(Failure::Invalid)?;
+                    desk.record_partial_refund(&payment, sum, note).await?
                 }
             };
         }
@@ -363,13 +366,7 @@ async fn perform(app: &App, desk: &Admin<'_>, act: &Act) -> Result<(), Failure> 
                 .await?;
         }
         "close_row" => desk.close_row(&act.subject.as_str().into(), note).await?,
-        "approve_row" => {
-            let pair = [(act.subject.as_str().into(), reference(&act.other)?)];
-            let done = desk.approve_rows(&pair, "seen on the bank statement").await;
-            if let Some(problem) = done.into_iter().find_map(|item| item.problem) {
-                return Err(Failure::Conflict(problem));
-            }
-        }
+        "tell_apart" => desk.tell_apart(&act.subject.as_str().into(), note).await?,
         "audit" => audit(desk).await?,
         #[cfg(feature = "live")]
         "probe" => {
@@ -394,17 +391,13 @@ async fn perform(app: &App, desk: &Admin<'_>, act: &Act) -> Result<(), Failure> 
             let notices: Vec<RecordId> = notices.take(ROWS).collect();
             desk.read_notices(&notices).await?;
         }
-        "statement" => {
-            let rows = rows_of(note).map_err(Failure::Invalid)?;
-            desk.import_statement(rows).await?;
-        }
         _ => return Err(Failure::Invalid("There is no such action.".to_owned())),
     }
     Ok(())
 }
 
 /// A sum such as `120` or `120.50`, without a way through floating point.
-fn rand(text: &str) -> Result<Money, Failure> {
+pub fn rand(text: &str) -> Result<Money, String> {
     let (rand, cents) = text.split_once('.').unwrap_or((text, "00"));
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
     let cents: Option<i64> = (digits(rand) && digits(cents) && cents.len() == 2)
@@ -412,9 +405,7 @@ fn rand(text: &str) -> Result<Money, Failure> {
         .flatten();
     cents
         .and_then(|cents| Money::zar(cents).ok())
-        .ok_or_else(|| {
-            Failure::Invalid("Write the sum in rand and cents, such as 120.50.".to_owned())
-        })
+        .ok_or_else(|| "Write the sum in rand and cents, such as 120.50.".to_owned())
 }
 
 /// How much waits: what is more than a page holds is "99+".
@@ -477,27 +468,4 @@ async fn audit(desk: &Admin<'_>) -> Result<(), Error> {
             return Ok(());
         }
     }
-}
-
-/// The rows of a pasted statement, in a bank's layout or with the columns `date`, `amount` and
-/// `reference`; one bad row and nothing is taken.
-#[cfg(feature = "statements")]
-fn rows_of(text: &str) -> Result<Vec<StatementRow>, String> {
-    use coursegate::statement::{Mapping, detect, parse_csv};
-
-    let (file, today) = (text.as_bytes(), Utc::now().date_naive());
-    let guesses = detect(file, today).map_err(|error| error.to_string())?;
-    let own = || Mapping::new("date", "amount").reference("reference");
-    let guess = guesses.into_iter().next();
-    let mapping = guess.map_or_else(own, |guess| guess.mapping);
-    let statement = parse_csv(file, &mapping, today).map_err(|error| error.to_string())?;
-    match statement.bad.first() {
-        Some(bad) => Err(format!("Line {}: {}", bad.line, bad.reason)),
-        None => Ok(statement.rows),
-    }
-}
-
-#[cfg(not(feature = "statements"))]
-fn rows_of(_: &str) -> Result<Vec<StatementRow>, String> {
-    Err("Run the example with --features statements to import bank statements.".to_owned())
 }

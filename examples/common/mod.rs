@@ -8,6 +8,7 @@
 )]
 
 mod app;
+mod bank;
 pub mod browsers;
 mod callbacks;
 mod channel;
@@ -18,6 +19,9 @@ mod pages;
 mod records;
 #[allow(dead_code, reason = "actix brings its own server")]
 mod serve;
+mod shelf;
+#[cfg(feature = "statements")]
+mod upload;
 
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
@@ -38,8 +42,12 @@ pub use app::{App, Approval, Proof, Refund, Reply, SignIn, User, Verdict, Wish};
 pub use desk::{Act, DeskQuery};
 pub use pages::STYLE;
 pub use serve::Limits;
+#[cfg(feature = "statements")]
+pub use serve::UPLOAD_PATH;
 #[allow(unused_imports, reason = "actix brings its own server")]
 pub use serve::{own_pages, serve};
+#[cfg(feature = "statements")]
+pub use upload::gathered;
 
 /// Where the provider's callbacks arrive.
 pub const WEBHOOK_PATH: &str = "/payments/ikhokha";

@@ -21,6 +21,9 @@ use tokio::time::{Sleep, sleep};
 
 use super::browsers::{ELSEWHERE, HEADERS, may_change};
 
+/// Where files of banks are sent to.
+pub const UPLOAD_PATH: &str = "/admin/statement/file";
+
 /// How much is taken from everybody together, and from one of them.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -121,8 +124,12 @@ async fn from_own_pages(State(site): State<Arc<str>>, request: Request, next: Ne
     }
 }
 
-/// Takes the whole body in before any handler runs: at most so large, and in so much time.
+/// Takes the whole body in before any handler runs: at most so large, and in so much time. Files are
+/// left to their handler, which takes them from admins only.
 async fn whole_body(State(limits): State<Limits>, request: Request, next: Next) -> Response {
+    if request.uri().path() == UPLOAD_PATH {
+        return next.run(request).await;
+    }
     let (parts, body) = request.into_parts();
     let refuse = |status: StatusCode| (status, [(header::CONNECTION, "close")]).into_response();
     match tokio::time::timeout(limits.patience, to_bytes(body, limits.body)).await {

@@ -1,7 +1,5 @@
 //! Lists for people: concerns, bank statements, awkward money, and everything there is.
 
-use chrono::NaiveDate;
-
 use super::{Checked, RULES, delivery, ensure, open, opening, start, with_step};
 use crate::access::{Grant, GrantSource, GrantState, Terms};
 use crate::audit::{Closing, Concern, examine};
@@ -10,9 +8,8 @@ use crate::evidence::Grade;
 use crate::ids::{IdRun, PayLinkId, PersonId, Reference};
 use crate::money::Money;
 use crate::payment::{AttemptStatus, Method, Payment, ProofOfPayment, Reversal, Standing};
-use crate::port::{Committed, Lookup, PageRequest, Records, RowFilter, Store};
+use crate::port::{Committed, Lookup, PageRequest, Records, Store};
 use crate::reason::{ApprovalCause, HoldReason, MoneyOutcome, Note};
-use crate::statement::{RowState, StatementEntry, StatementRow};
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
@@ -216,80 +213,6 @@ pub(super) async fn a_concern_stands_until_its_enrollment_changes<S: Store + Rec
     ensure!(
         listed().await?.items.is_empty(),
         "a concern stands though its enrollment changed"
-    );
-    Ok(())
-}
-
-pub(super) async fn a_row_is_imported_once_and_decided_once<S: Store + Records>(
-    store: &S,
-) -> Checked {
-    let person = PersonId::new("admin")?;
-    let mut entries = Vec::new();
-    for day in 1..=3_u32 {
-        for same in 0..2 {
-            let date = NaiveDate::from_ymd_opt(2026, 1, day).unwrap_or_default();
-            let row = StatementRow::new(date, Money::zar(49_900)?, "CG-1", "EFT \u{e9}", same);
-            entries.push(StatementEntry::new(row, person.clone(), start()));
-        }
-    }
-    let write = |entries: Vec<StatementEntry>| {
-        store.commit(Change {
-            statement: entries,
-            ..Change::default()
-        })
-    };
-    ensure!(
-        write(entries.clone()).await? == Committed::Done,
-        "rows are refused"
-    );
-    ensure!(
-        write(vec![entries[3].clone()]).await? == Committed::Conflict,
-        "a row is imported twice"
-    );
-    entries.sort_by(|a, b| (b.row.date, &a.row.checksum).cmp(&(a.row.date, &b.row.checksum)));
-    let (mut found, mut next) = (Vec::new(), None);
-    loop {
-        let request = PageRequest {
-            after: next,
-            limit: 4,
-        };
-        let page = store.statement(RowFilter::Open, request).await?;
-        found.extend(page.items);
-        next = page.next;
-        if next.is_none() {
-            break;
-        }
-    }
-    ensure!(found == entries, "the rows do not come back in order");
-
-    let mut decided = entries[0].clone();
-    decided.state = RowState::Matched {
-        payment: Reference::new("REF-1")?,
-        by: person.clone(),
-        at: start(),
-    };
-    ensure!(
-        write(vec![decided.clone()]).await? == Committed::Done,
-        "a row cannot be decided"
-    );
-    let mut other = entries[0].clone();
-    other.state = RowState::Closed {
-        by: person,
-        at: start(),
-        note: Note::new("not ours"),
-    };
-    ensure!(
-        write(vec![other]).await? == Committed::Conflict,
-        "a row is decided twice"
-    );
-    let settled = store
-        .statement(RowFilter::Settled, PageRequest::first(10))
-        .await?;
-    ensure!(settled.items == [decided.clone()], "a decision is lost");
-    let asked = [entries[0].row.checksum.clone(), "unknown".into()];
-    ensure!(
-        store.statement_rows(&asked).await? == [decided],
-        "a row is not found by its checksum"
     );
     Ok(())
 }

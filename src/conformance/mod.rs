@@ -23,6 +23,7 @@ mod queues;
 mod reads;
 mod samples;
 mod sharing;
+mod statements;
 mod timers;
 
 use std::sync::LazyLock;
@@ -51,8 +52,8 @@ use commits::{
 };
 use fields::every_field_of_a_case_is_kept;
 use lists::{
-    a_concern_stands_until_its_enrollment_changes, a_row_is_imported_once_and_decided_once,
-    everything_can_be_walked_through, money_that_goes_back_is_kept, one_approval_of_two_is_kept,
+    a_concern_stands_until_its_enrollment_changes, everything_can_be_walked_through,
+    money_that_goes_back_is_kept, one_approval_of_two_is_kept,
 };
 use notices::{notices_are_claimed_by_themselves, notices_are_listed_and_read};
 use offers::{
@@ -73,6 +74,10 @@ use queues::{
 };
 use reads::{figures_add_up, payments_are_found};
 use sharing::{an_alert_is_raised_once_and_ends_once, processes_tell_one_another};
+use statements::{
+    a_doubtful_row_waits_beside_the_one_it_resembles, a_row_is_imported_once_and_decided_once,
+    rows_are_found_by_what_they_say,
+};
 use timers::{a_timer_is_settled_as_it_was_claimed, timers_fall_due_and_are_leased};
 
 /// A promise the store does not keep.
@@ -142,6 +147,8 @@ where
         a_grant_stays_its_learners,
         a_concern_stands_until_its_enrollment_changes,
         a_row_is_imported_once_and_decided_once,
+        a_doubtful_row_waits_beside_the_one_it_resembles,
+        rows_are_found_by_what_they_say,
         everything_can_be_walked_through,
         notices_are_listed_and_read,
         notices_are_claimed_by_themselves,

@@ -85,36 +85,10 @@ impl Case {
         }
         draft.approve(by, cause, &chosen, None)
     }
-
-    /// A person approves, having seen the money of one bank transfer on a statement.
-    ///
-    /// # Errors
-    /// [`CaseError::UnknownAttempt`]; [`CaseError::NoTransfer`] when it is no bank transfer, or
-    /// was seen before; [`CaseError::Covered`] when the learner has what it buys already;
-    /// [`CaseError::Refused`], [`CaseError::Vetoed`] or [`CaseError::SecondPersonNeeded`].
-    pub fn approve_seen(
-        self,
-        by: &PersonId,
-        cause: ApprovalCause,
-        (payment, amount): (&Reference, Money),
-        step: &Step<'_>,
-    ) -> Result<Applied, CaseError> {
-        let mut draft = self.draft(step);
-        let at = draft.index_of(payment)?;
-        if !draft.case.attempts[at].is_payable_transfer() {
-            return Err(CaseError::NoTransfer);
-        }
-        draft.lapse()?;
-        let attempt = &draft.case.attempts[at];
-        if draft.case.covering(attempt, draft.now).is_some() {
-            return Err(CaseError::Covered);
-        }
-        draft.approve(by, cause, &Choice::Money(at), Some(amount))
-    }
 }
 
 impl Draft<'_> {
-    fn approve(
+    pub(super) fn approve(
         mut self,
         by: &PersonId,
         cause: ApprovalCause,

@@ -38,6 +38,7 @@ mod status;
 mod step;
 mod table;
 mod timer;
+mod transfer;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -62,6 +63,7 @@ pub use status::{Closed, Status, StatusKind};
 pub use step::{Applied, CaseError, Effect, Opening, Proposal, Step, TransitionGuard};
 pub use table::render_table;
 pub use timer::{DueTimer, Job, Timer, TimerKey, TimerKind};
+pub use transfer::{Expected, SeenTransfer};
 
 /// Counts the changes of one enrollment, from 1. Every commit names the version it
 /// was decided on, so that of two racing decisions one is made again.

@@ -70,15 +70,21 @@ impl Draft<'_> {
         }
     }
 
+    /// Whether the enrollment may have one more attempt.
+    pub(super) fn check_room(&self) -> Result<(), CaseError> {
+        match self.case.attempts.len() {
+            ..MAX_ATTEMPTS => Ok(()),
+            _ => Err(CaseError::TooManyAttempts(MAX_ATTEMPTS)),
+        }
+    }
+
     /// Starts an attempt to pay for what is asked today.
     pub(super) fn start_attempt(
         &mut self,
         reference: Reference,
         purpose: Purpose,
     ) -> Result<(), CaseError> {
-        if self.case.attempts.len() >= MAX_ATTEMPTS {
-            return Err(CaseError::TooManyAttempts(MAX_ATTEMPTS));
-        }
+        self.check_room()?;
         let enrollment = &self.case.enrollment;
         let declared = enrollment.declared;
         let subject = (enrollment.learner.clone(), enrollment.course.clone());

@@ -9,6 +9,7 @@ use super::rules::HouseRules;
 use super::ruling::{Refusal, Transition};
 use super::status::Status;
 use crate::ids::{CourseId, Email, LearnerId};
+use crate::money::Money;
 use crate::payment::{Method, Offer};
 use crate::reason::{HoldReason, Note};
 use crate::record::{Actor, Source};
@@ -124,12 +125,19 @@ pub enum CaseError {
         "the enrollment is not over: withdraw or reject it, end its access, and settle its money first"
     )]
     NotOver,
+    /// Another sum arrived than was asked.
+    #[error(
+        "{seen} arrived, and {asked} was asked: add the transfer that makes it up, or accept the difference"
+    )]
+    OtherSum {
+        /// The price of the attempt's own offer.
+        asked: Money,
+        /// What is on the statement.
+        seen: Money,
+    },
     /// Nobody waits for a bank transfer here.
     #[error("the enrollment has no open bank transfer to prove")]
     NoTransfer,
-    /// The learner has all that this payment buys.
-    #[error("the learner has this access already; the money is a duplicate: give it back")]
-    Covered,
     /// The reference of a payment that is brought over is that of another one here.
     #[error("another payment has this reference already")]
     ReferenceTaken,

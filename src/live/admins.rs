@@ -47,12 +47,24 @@ pub struct AdminEvent {
     pub decided: bool,
     /// How an attempt to pay now stands.
     pub payment: Option<AttemptStatus>,
+    /// How far the import of a bank statement is.
+    pub import: Option<ImportProgress>,
     /// What kind of notice it is, if people are told of it.
     pub notice: Option<NoticeKind>,
     /// How urgently somebody should look.
     pub severity: Severity,
     /// When it happened.
     pub at: DateTime<Utc>,
+}
+
+/// How far the import of a bank statement is: large ones are stored in parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ImportProgress {
+    /// Rows that were looked at.
+    pub done: u64,
+    /// Rows of the import.
+    pub of: u64,
 }
 
 /// One enrollment of the approval queue, as far as the stream shows it.
@@ -194,6 +206,10 @@ fn event(record: &Record) -> AdminEvent {
         Fact::PaymentReversed { .. } => payment = Some(AttemptStatus::Reversed),
         _ => {}
     }
+    let import = match record.fact {
+        Fact::StatementImported { done, of, .. } => Some(ImportProgress { done, of }),
+        _ => None,
+    };
     AdminEvent {
         id: record.id,
         event: record.fact.event(),
@@ -202,6 +218,7 @@ fn event(record: &Record) -> AdminEvent {
         pending,
         decided,
         payment,
+        import,
         notice: NoticeKind::of(&record.fact),
         severity: record.fact.severity(),
         at: record.at,

@@ -49,7 +49,7 @@ use crate::ids::LearnerId;
 use crate::port::{EventPublisher, PublishError};
 use crate::record::Record;
 
-pub use admins::{AdminEvent, AdminStream, AdminUpdate, PendingView};
+pub use admins::{AdminEvent, AdminStream, AdminUpdate, ImportProgress, PendingView};
 pub use learner::{LearnerStream, LearnerToken, LearnerUpdate};
 
 use admins::Admins;

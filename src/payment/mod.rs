@@ -313,6 +313,15 @@ impl Attempt {
         self.declared == Method::BankTransfer && payable
     }
 
+    /// Whether a person took its money for arrived: a bank transfer that no provider confirms.
+    pub fn is_vouched(&self) -> bool {
+        let transfer =
+            |it: Payment| it.method == Method::BankTransfer && it.grade == Grade::Unsigned;
+        self.declared == Method::BankTransfer
+            && self.holds_money()
+            && self.payment.is_some_and(transfer)
+    }
+
     /// Whether it is a bank transfer that nobody waits for any more, and that the learner can go on
     /// with: nobody turned a proof of it down.
     pub fn is_resumable(&self) -> bool {

@@ -65,7 +65,7 @@ pub use page::{Page, PageRequest};
 pub use payments::{AwkwardMoney, PaymentFilter, PaymentItem, PaymentKey, Prefix};
 pub use permissions::Permissions;
 pub use publisher::{EventPublisher, PublishError};
-pub use records::{InboxFilter, LearnerFile, PendingItem, Received, Records, RowFilter};
+pub use records::{InboxFilter, LearnerFile, PendingItem, Received, Records, RowFilter, RowProbe};
 pub use sink::{AlertSink, LogSink};
 pub use store::{
     Claim, Committed, KnownDelivery, Loaded, Lookup, Purge, Purged, Settlement, Share, Shared,

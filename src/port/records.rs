@@ -1,7 +1,7 @@
 use std::fmt::Debug;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 
 use super::channel::{NoticeFilter, NoticeItem, NoticeKey};
 use super::figures::{CourseFigures, DayFigures, Period};
@@ -12,12 +12,15 @@ use crate::access::Grant;
 use crate::approval::Sums;
 use crate::audit::{Concern, ConcernKey};
 use crate::enrollment::{Case, Enrollment, InboxEntry};
-use crate::ids::{CourseId, EnrollmentId, GrantId, LearnerId, RecordId, Reference};
+use crate::ids::{AccountId, CourseId, EnrollmentId, GrantId, LearnerId, RecordId, Reference};
+use crate::money::Money;
 use crate::notice::Preferences;
 use crate::payment::Attempt;
 use crate::record::Record;
 use crate::record::chain::ChainLink;
-use crate::statement::{RowChecksum, RowKey, StatementEntry};
+use crate::statement::{
+    FileLine, RowId, RowKey, RowState, StatementEntry, StatementRow, strong_id,
+};
 use crate::webhook::DeliveryKey;
 
 /// An enrollment that waits for a person.
@@ -66,10 +69,68 @@ pub struct Received {
 /// Which rows of bank statements to list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowFilter {
-    /// Those that nobody has decided about.
+    /// Those that nobody has decided about, or of whose sum something is left.
     Open,
-    /// Those that somebody has.
+    /// Those that may be an earlier row once more.
+    Doubtful,
+    /// Those that somebody has decided about.
     Settled,
+}
+
+impl RowFilter {
+    /// Whether a row is among them.
+    pub fn takes(self, state: &RowState) -> bool {
+        let of = match state {
+            RowState::Open => Self::Open,
+            RowState::Doubtful => Self::Doubtful,
+            RowState::Matched | RowState::Closed { .. } | RowState::Repeated { .. } => {
+                Self::Settled
+            }
+        };
+        self == of
+    }
+}
+
+/// What a row to be imported is compared with: the stored row of the same name; those of the same day
+/// and sum; of the same account, sum and balance; and those read from the same line of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowProbe {
+    /// The name that it would have, where its bank, balance or line gives it one.
+    pub id: Option<RowId>,
+    /// The account.
+    pub account: AccountId,
+    /// The day.
+    pub date: NaiveDate,
+    /// The sum.
+    pub amount: Money,
+    /// The balance behind the row, in minor units.
+    pub balance: Option<i64>,
+    /// Where it was read.
+    pub place: Option<FileLine>,
+}
+
+impl RowProbe {
+    /// A probe for a row that is to be imported for an account.
+    pub fn of(account: &AccountId, row: &StatementRow) -> Self {
+        Self {
+            id: strong_id(account, row),
+            account: account.clone(),
+            date: row.date,
+            amount: row.amount,
+            balance: row.balance,
+            place: row.place.clone(),
+        }
+    }
+
+    /// Whether a stored row is one of those.
+    pub fn finds(&self, entry: &StatementEntry) -> bool {
+        let row = &entry.row;
+        let same_sum = row.amount == self.amount;
+        let same_balance = self.balance.is_some() && row.balance == self.balance;
+        same_sum && (row.date == self.date || entry.account == self.account && same_balance)
+            || self.place.is_some() && row.place == self.place
+            || self.id.as_ref() == Some(&entry.id)
+    }
 }
 
 /// Which deliveries to list.
@@ -154,8 +215,33 @@ pub trait Records: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn statement_rows(&self, rows: &[RowChecksum])
-    -> Result<Vec<StatementEntry>, StoreError>;
+    async fn statement_rows(&self, rows: &[RowId]) -> Result<Vec<StatementEntry>, StoreError>;
+
+    /// Every row that one of these probes [finds](RowProbe::finds), once, oldest day first, then
+    /// by number and account.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn rows_like(&self, probes: &[RowProbe]) -> Result<Vec<StatementEntry>, StoreError>;
+
+    /// Rows that paid one of these payments, or a part of it, in no order.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn rows_paying(&self, payments: &[Reference]) -> Result<Vec<StatementEntry>, StoreError>;
+
+    /// The enrollments that have one of these attempts, each once with its attempts and grants, oldest
+    /// first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn cases_of(&self, references: &[Reference]) -> Result<Vec<Case>, StoreError>;
+
+    /// The accounts that rows were imported for, by name.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn accounts(&self) -> Result<Vec<AccountId>, StoreError>;
 
     /// Everything that happened to one enrollment, oldest first.
     ///

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use crate::access::{EndReason, TermsOutline};
 use crate::audit::{ConcernKey, ConcernKind};
 use crate::enrollment::{Status, Transition};
-use crate::ids::{ChannelName, EnrollmentId, GrantId, RecordId, Reference};
+use crate::ids::{AccountId, ChannelName, EnrollmentId, GrantId, RecordId, Reference};
 use crate::money::Money;
 use crate::monitor::{AlertSeverity, AlertStage};
 use crate::payment::{AttemptStatus, Method, Purpose, Reversal, Standing};
@@ -201,15 +201,42 @@ pub enum Fact {
         /// Which concern.
         key: ConcernKey,
     },
+    /// The money of a bank transfer that a person approved by hand is on a statement.
+    TransferFound {
+        /// The attempt.
+        reference: Reference,
+        /// How much of it.
+        amount: Money,
+    },
     /// Rows of a bank statement were imported.
     StatementImported {
+        /// The account.
+        account: AccountId,
         /// How many new rows.
         rows: u64,
+        /// How many of them may be an earlier row once more.
+        doubtful: u64,
+        /// How many rows of the import were looked at by now.
+        done: u64,
+        /// How many rows the import has.
+        of: u64,
     },
     /// A row of a bank statement was settled without an enrollment.
     StatementRowClosed {
-        /// Its checksum.
+        /// Its name.
         row: String,
+    },
+    /// A row of a bank statement is not the earlier one that it resembles.
+    StatementRowApart {
+        /// Its name.
+        row: String,
+        /// The earlier one's.
+        resembles: String,
+    },
+    /// Rows of bank statements are earlier ones once more.
+    StatementRowsRepeated {
+        /// How many.
+        rows: u64,
     },
     /// A verified callback names no payment that we know.
     DeliveryParked {
@@ -346,8 +373,11 @@ impl Fact {
             Self::AccessResumed { .. } => "course_access_resumed",
             Self::ConcernRaised { .. } => "concern_raised",
             Self::ConcernClosed { .. } => "concern_closed",
+            Self::TransferFound { .. } => "transfer_found",
             Self::StatementImported { .. } => "statement_imported",
             Self::StatementRowClosed { .. } => "statement_row_closed",
+            Self::StatementRowApart { .. } => "statement_row_apart",
+            Self::StatementRowsRepeated { .. } => "statement_rows_repeated",
             Self::DeliveryOverdue { .. } => "delivery_overdue",
             Self::PaymentDoubted { .. } => "payment_doubted",
             Self::AccessGranted { .. } | Self::GrantGiven { .. } => "course_access_granted",

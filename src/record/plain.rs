@@ -143,8 +143,31 @@ impl Fact {
                 format!("Somebody has to look: {}.", words(kind))
             }
             Self::ConcernClosed { .. } => "A concern was closed.".to_owned(),
-            Self::StatementImported { rows } => {
-                format!("{rows} rows of a bank statement were imported.")
+            Self::TransferFound { amount, .. } => {
+                format!("The transfer that was approved is on the bank statement: {amount}.")
+            }
+            Self::StatementImported {
+                rows,
+                doubtful,
+                done,
+                of,
+                ..
+            } => {
+                let doubtful = match doubtful {
+                    0 => String::new(),
+                    some => format!("; {some} of them may be earlier ones"),
+                };
+                let far = match done < of {
+                    true => format!(" ({done} of {of} rows looked at)"),
+                    false => String::new(),
+                };
+                format!("{rows} rows of a bank statement were imported{doubtful}{far}.")
+            }
+            Self::StatementRowApart { .. } => {
+                "A row of a bank statement is another one than the earlier one like it.".to_owned()
+            }
+            Self::StatementRowsRepeated { rows } => {
+                format!("{rows} rows of bank statements are earlier ones once more.")
             }
             Self::StatementRowClosed { .. } => {
                 "A row of a bank statement was settled without an enrolment.".to_owned()

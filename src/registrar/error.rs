@@ -2,9 +2,11 @@ use super::caught::{HostPart, Panicked};
 use crate::config::UrlError;
 use crate::enrollment::CaseError;
 use crate::ids::{ChannelName, CourseId, EnrollmentId, GrantId};
-use crate::money::Currency;
+use crate::money::{Currency, Money};
 use crate::port::{GatewayError, StoreError};
 use crate::reason::Permission;
+#[cfg(feature = "statements")]
+use crate::statement::MappingError;
 use crate::webhook::BodyError;
 
 /// Why a use case failed.
@@ -20,6 +22,17 @@ pub enum Error {
     /// One person has approved now; the row of the statement stays open for the second.
     #[error("approved by you; a second person has to approve this row too")]
     AwaitsSecond,
+    /// The row may be an earlier one once more.
+    #[error(
+        "this row may be an earlier one once more: say first that it is another, or that it is the same"
+    )]
+    DoubtfulRow,
+    /// More is to be taken of a row than is left of its sum, or in another currency.
+    #[error("of this row only {left} is left")]
+    TooMuchOfRow {
+        /// What is left.
+        left: Money,
+    },
     /// The person lacks the permission. It is recorded that they tried.
     #[error("this needs the permission to {0}; ask whoever gives out roles")]
     Forbidden(Permission),
@@ -86,6 +99,10 @@ pub enum Error {
     /// The body of a delivery cannot be encrypted, or not be read again.
     #[error(transparent)]
     Body(#[from] BodyError),
+    /// Nothing of a bank statement can be read.
+    #[cfg(feature = "statements")]
+    #[error(transparent)]
+    Statement(#[from] MappingError),
     /// An address cannot be right.
     #[error(transparent)]
     Url(#[from] UrlError),
@@ -175,6 +192,8 @@ impl Error {
             | Self::UnknownChannel(_)
             | Self::NothingOffered
             | Self::EndsBeforeItStarts => ErrorKind::Invalid,
+            #[cfg(feature = "statements")]
+            Self::Statement(_) => ErrorKind::Invalid,
             Self::Forbidden(_) => ErrorKind::Forbidden,
             Self::NotFound(_) => ErrorKind::NotFound,
             Self::NoBank | Self::NoGateway | Self::Url(_) | Self::Panicked(_) => ErrorKind::Setup,
@@ -184,6 +203,8 @@ impl Error {
             Self::Refused(_)
             | Self::Contended
             | Self::AwaitsSecond
+            | Self::DoubtfulRow
+            | Self::TooMuchOfRow { .. }
             | Self::KeyTaken
             | Self::StillOpen { .. } => ErrorKind::Conflict,
             Self::NoPayLink { source, .. } | Self::Gateway(source) => match source {

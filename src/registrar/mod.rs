@@ -42,6 +42,8 @@ mod money;
 mod notices;
 mod payment;
 mod personal;
+#[cfg(feature = "statements")]
+mod preview;
 mod production;
 mod provider;
 mod receipt;
@@ -55,6 +57,7 @@ mod statement;
 mod sweep;
 mod time;
 mod timers;
+mod transfers;
 mod watch;
 mod webhook;
 mod worker;
@@ -91,12 +94,15 @@ pub use migration::{ExistingAccess, ExistingPayment, Migrated};
 pub use money::{AwkwardItem, AwkwardKey};
 pub use payment::Confirmed;
 pub use personal::{DeliveryExport, EnrollmentExport, LearnerErased, LearnerExport};
+#[cfg(feature = "statements")]
+pub use preview::StatementPreview;
 pub use production::NotReady;
 pub use provider::{Circuit, ProviderHealth};
 pub use receipt::{Outcome, Receipt, Timings};
 pub use request::{EnrolRequest, Enrolled, NextStep};
-pub use statement::{Imported, RowApproval};
+pub use statement::Imported;
 pub use sweep::SweepReport;
+pub use transfers::{RowApproval, RowOutcome, RowSuggestions, TransferMatch};
 pub use worker::{Pass, Worker};
 
 /// Enrols learners, receives webhooks, decides, and says who may enter. Cheap to

@@ -1,28 +1,25 @@
 //! Bank statements: imported once, compared with what waits, decided by a person.
 
+use std::collections::{HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::Error;
 use super::admin::Admin;
 use super::inbox::publishing;
-use crate::enrollment::{Change, Effect, Step};
-use crate::ids::Reference;
-use crate::payment::{Attempt, Offer};
-use crate::port::{Committed, Lookup, Page, PageRequest, RowFilter};
-use crate::reason::{ApprovalCause, Note, Permission};
-use crate::record::{Fact, Source};
+use crate::enrollment::Change;
+use crate::ids::AccountId;
+use crate::port::{Committed, Page, PageRequest, RowFilter, RowProbe};
+use crate::reason::{Note, Permission};
+use crate::record::{Fact, Record};
 use crate::statement::{
-    RowChecksum, RowKey, RowState, StatementEntry, StatementRow, Suggestion, Waiting, suggest,
+    Incoming, NewRow, RowId, RowKey, RowState, StatementEntry, StatementRow, grouped, names,
+    sort_out,
 };
 
 /// Rows written in one commit.
 const BATCH: usize = 500;
-/// Rows that suggestions are made from at most.
-const MOST_ROWS: usize = 5_000;
-/// Enrollments that suggestions are made from at most.
-const MOST_WAITING: usize = 10_000;
-/// Enrollments or rows read at once.
-const PAGE: usize = 500;
 
 /// What became of an import.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -30,69 +27,148 @@ const PAGE: usize = 500;
 pub struct Imported {
     /// Rows that are new.
     pub added: usize,
+    /// Rows that may be earlier ones once more: they pay nothing until a person says that they are
+    /// others.
+    pub doubtful: usize,
     /// Rows that were imported before.
     pub known: usize,
 }
 
-/// What became of one row that was approved.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct RowApproval {
-    /// The row.
-    pub row: RowChecksum,
-    /// The attempt it was to pay.
-    pub payment: Reference,
-    /// Why it was not approved; `None` when it was.
-    pub problem: Option<String>,
-    /// What is offered to the learner today, where the attempt was for something else. The learner
-    /// gets what the attempt offered.
-    pub other_offer: Option<Offer>,
-}
-
 impl Admin<'_> {
-    /// Imports rows of a bank statement. Those that were imported before are left out, so a
-    /// file may be imported again, and files may overlap.
+    /// Imports rows of a bank statement for one of the school's accounts. Those that were imported
+    /// before are left out, so a file may be imported again, read in another way, and files may
+    /// overlap. What may be an earlier row once more, and cannot be told for certain, is kept
+    /// beside it as [doubtful](RowFilter::Doubtful).
+    ///
+    /// A row is certainly the same by the bank's own id, by its day, sum and the balance behind it, or
+    /// by its line in the same file. `parse_csv` gives rows what their file has of these; rows made
+    /// otherwise should have one of them.
+    ///
+    /// Large imports are stored in parts. Each part leaves a [record](Fact::StatementImported) that
+    /// says how far the import is: live updates show it to the admin.
     ///
     /// # Errors
     /// The store's errors; rows before the error are kept, and the import can be repeated.
-    pub async fn import_statement(&self, rows: Vec<StatementRow>) -> Result<Imported, Error> {
+    pub async fn import_statement(
+        &self,
+        account: &AccountId,
+        rows: &[StatementRow],
+    ) -> Result<Imported, Error> {
         self.allow(Permission::Approve, None).await?;
+        let groups = grouped(account, rows);
+        let import = (account, names(&groups));
         let mut imported = Imported::default();
-        for batch in rows.chunks(BATCH) {
-            let added = self.registrar.within(self.import(batch)).await?;
-            imported.added += added;
-            imported.known += batch.len() - added;
+        let mut done = 0;
+        for batch in batches(groups) {
+            done += batch.iter().map(Vec::len).sum::<usize>();
+            let batch = self.import(&import, &batch, (done, rows.len()));
+            let found = self.registrar.within(batch).await?;
+            imported.added += found.added;
+            imported.doubtful += found.doubtful;
+            imported.known += found.known;
         }
         Ok(imported)
     }
 
-    async fn import(&self, rows: &[StatementRow]) -> Result<usize, Error> {
-        let inner = &self.registrar.inner;
-        let checksums: Vec<_> = rows.iter().map(|row| row.checksum.clone()).collect();
+    /// What an import would come to, without importing anything.
+    ///
+    /// # Errors
+    /// The store's errors.
+    pub async fn rehearse_import(
+        &self,
+        account: &AccountId,
+        rows: &[StatementRow],
+    ) -> Result<Imported, Error> {
+        self.allow(Permission::View, None).await?;
+        let groups = grouped(account, rows);
+        let import = (account, names(&groups));
+        let mut imported = Imported::default();
+        for batch in batches(groups) {
+            let sorted = self.sorted(&import, &batch);
+            let (found, _) = self.registrar.within(sorted).await?;
+            imported.added += found.added;
+            imported.doubtful += found.doubtful;
+            imported.known += found.known;
+        }
+        Ok(imported)
+    }
+
+    /// The accounts that statements were imported for, by name.
+    ///
+    /// # Errors
+    /// The store's errors.
+    pub async fn accounts(&self) -> Result<Vec<AccountId>, Error> {
+        self.allow(Permission::View, None).await?;
+        let records = &self.registrar.inner.records;
+        self.registrar
+            .within(async { Ok(records.accounts().await?) })
+            .await
+    }
+
+    async fn import(
+        &self,
+        import: &(&AccountId, HashSet<RowId>),
+        groups: &[Vec<Incoming<'_>>],
+        (done, of): (usize, usize),
+    ) -> Result<Imported, Error> {
         for _ in 0..super::payment::ROUNDS {
-            let known = inner.records.statement_rows(&checksums).await?;
-            let mut taken: std::collections::HashSet<_> =
-                known.iter().map(|entry| &entry.row.checksum).collect();
-            let now = self.registrar.now();
-            let mut new = Vec::new();
-            for row in rows {
-                if taken.insert(&row.checksum) {
-                    new.push(StatementEntry::new(row.clone(), self.person().clone(), now));
-                }
-            }
+            let (imported, new) = self.sorted(import, groups).await?;
             if new.is_empty() {
-                return Ok(0);
+                return Ok(imported);
             }
-            let added = new.len();
+            let count = |rows: usize| u64::try_from(rows).unwrap_or(u64::MAX);
             let fact = Fact::StatementImported {
-                rows: u64::try_from(added).unwrap_or(u64::MAX),
+                account: import.0.clone(),
+                rows: count(new.len()),
+                doubtful: count(imported.doubtful),
+                done: count(done),
+                of: count(of),
             };
+            let now = self.registrar.now();
             let mut change = Change::records_only(vec![self.record(fact, now)]);
             change.statement = new;
             if self.registrar.commit(publishing(change)).await? == Committed::Done {
-                return Ok(added);
+                return Ok(imported);
             }
         }
         Err(Error::Contended)
+    }
+
+    /// What of some rows is new.
+    async fn sorted(
+        &self,
+        import: &(&AccountId, HashSet<RowId>),
+        groups: &[Vec<Incoming<'_>>],
+    ) -> Result<(Imported, Vec<StatementEntry>), Error> {
+        let (account, names) = (import.0, &import.1);
+        let rows = groups.iter().flatten().map(|incoming| incoming.row);
+        let probes: Vec<RowProbe> = rows.map(|row| RowProbe::of(account, row)).collect();
+        let stored = self.registrar.inner.records.rows_like(&probes).await?;
+        let now = self.registrar.now();
+        let (mut imported, mut new) = (Imported::default(), Vec::new());
+        for (group, stored) in groups.iter().zip(apart(groups, &probes, stored)) {
+            let sorted = sort_out(account, names, group, &stored);
+            imported.known += group.len() - sorted.len();
+            for NewRow {
+                row,
+                id,
+                number,
+                resembles,
+            } in sorted
+            {
+                let by = self.person().clone();
+                let owner = (account.clone(), number);
+                let mut entry = StatementEntry::new(id, owner, row.clone(), by, now);
+                if resembles.is_some() {
+                    (entry.resembles, entry.state) = (resembles, RowState::Doubtful);
+                    imported.doubtful += 1;
+                } else {
+                    imported.added += 1;
+                }
+                new.push(entry);
+            }
+        }
+        Ok((imported, new))
     }
 
     /// Rows of bank statements, newest day first.
@@ -111,173 +187,189 @@ impl Admin<'_> {
             .await
     }
 
-    /// Which open rows may be the bank transfers that enrollments wait for, best first (see
-    /// [`suggest`]). Looks at the 5,000 newest open rows and the 10,000 oldest enrollments
-    /// that wait.
+    /// The rows of these names, in no order; names of none are left out.
     ///
     /// # Errors
     /// The store's errors.
-    pub async fn suggestions(&self) -> Result<Vec<Suggestion>, Error> {
+    pub async fn statement_rows(&self, rows: &[RowId]) -> Result<Vec<StatementEntry>, Error> {
         self.allow(Permission::View, None).await?;
-        let (mut rows, mut next) = (Vec::new(), None);
-        loop {
-            let request = PageRequest {
-                after: next,
-                limit: PAGE,
-            };
-            let page = self.statement(RowFilter::Open, request).await?;
-            rows.extend(page.items.into_iter().map(|entry| entry.row));
-            next = page.next;
-            if next.is_none() || rows.len() >= MOST_ROWS {
-                break;
-            }
-        }
-        let (mut waiting, mut next) = (Vec::new(), None);
-        loop {
-            let request = PageRequest {
-                after: next,
-                limit: PAGE,
-            };
-            let page = self.pending(request).await?;
-            for item in page.items {
-                let id = item.enrollment.id;
-                let open = item
-                    .attempts
-                    .into_iter()
-                    .filter(Attempt::is_payable_transfer);
-                waiting.extend(open.map(|attempt| Waiting {
-                    enrollment: id,
-                    other_offer: item.enrollment.other_offer(&attempt),
-                    reference: attempt.reference,
-                    amount: attempt.amount,
-                }));
-            }
-            next = page.next;
-            if next.is_none() || waiting.len() >= MOST_WAITING {
-                break;
-            }
-        }
-        Ok(suggest(&rows, &waiting))
+        let records = &self.registrar.inner.records;
+        self.registrar
+            .within(async { Ok(records.statement_rows(rows).await?) })
+            .await
     }
 
-    /// Approves enrollments for the rows that pay for them, one by one: one that fails does
-    /// not stop the others. Each row is given with the attempt it pays, and pays for one at
-    /// most. The learner gets what that attempt offered, and the row's own sum counts as paid,
-    /// whether it is the price or not: look at [`Suggestion::amount_fits`] and
-    /// [`Suggestion::other_offer`] first.
-    pub async fn approve_rows(
-        &self,
-        pairs: &[(RowChecksum, Reference)],
-        note: impl Into<Note>,
-    ) -> Vec<RowApproval> {
-        let note = note.into();
-        let mut items = Vec::with_capacity(pairs.len());
-        let allowed = self.allow(Permission::Approve, None).await;
-        for (row, payment) in pairs {
-            let approved = match &allowed {
-                Err(error) => Err(error.clone()),
-                Ok(()) => {
-                    let approved = self.approve_row(row, payment, &note);
-                    self.registrar.within(approved).await
-                }
-            };
-            let (other_offer, problem) = match approved {
-                Ok(other_offer) => (other_offer, None),
-                Err(error) => (None, Some(error)),
-            };
-            items.push(RowApproval {
-                row: row.clone(),
-                payment: payment.clone(),
-                problem: problem.map(|error| error.in_full()),
-                other_offer,
-            });
-        }
-        items
-    }
-
-    async fn approve_row(
-        &self,
-        row: &RowChecksum,
-        payment: &Reference,
-        note: &Note,
-    ) -> Result<Option<Offer>, Error> {
-        let registrar = self.registrar;
-        let note = Some(note.clone()).filter(|note| !note.is_empty());
-        for _ in 0..super::payment::ROUNDS {
-            let mut entry = self.open_row(row).await?;
-            let find = Lookup::Reference(payment);
-            let found = registrar.inner.store.load(find).await?;
-            let case = found.case.ok_or(Error::NotFound("payment"))?;
-            let attempt = case.attempt(Some(payment.as_str()), None);
-            let other_offer = attempt.and_then(|it| case.enrollment.other_offer(it));
-            let now = registrar.now();
-            let step: Step<'_> = registrar.step(self.who(), Source::AdminApproval, &note, now);
-            let cause = ApprovalCause::ManualAdminApproval;
-            let seen = (payment, entry.row.amount);
-            let applied = case.approve_seen(self.person(), cause, seen, &step)?;
-            match applied.effect {
-                Effect::Approved => {}
-                // The row stays open for the second person.
-                Effect::Changed => {
-                    if registrar.commit(applied.change).await? == Committed::Done {
-                        return Err(Error::AwaitsSecond);
-                    }
-                    continue;
-                }
-                Effect::Nothing | Effect::Held(_) | Effect::Failed => {
-                    return Err(Error::NotFound("enrollment that waits for a bank transfer"));
-                }
-            }
-            let mut change = applied.change;
-            entry.state = RowState::Matched {
-                payment: payment.clone(),
-                by: self.person().clone(),
-                at: now,
-            };
-            change.statement.push(entry);
-            if registrar.commit(change).await? == Committed::Done {
-                return Ok(other_offer);
-            }
-        }
-        Err(Error::Contended)
-    }
-
-    /// Says that a row is not for any enrollment, and what it is.
+    /// Says that a row, or what is left of its sum, is not for any enrollment, and what it is.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when there is no such open row, or the store's errors.
-    pub async fn close_row(&self, row: &RowChecksum, note: impl Into<Note>) -> Result<(), Error> {
+    /// [`Error::NotFound`] when there is no such row that waits, or the store's errors.
+    pub async fn close_row(&self, row: &RowId, note: impl Into<Note>) -> Result<(), Error> {
         self.allow(Permission::Approve, None).await?;
         let note = note.into();
-        let registrar = self.registrar;
-        registrar
-            .within(async {
-                let mut entry = self.open_row(row).await?;
-                let now = registrar.now();
+        let closed = self.decide(std::slice::from_ref(row), |entries, now| {
+            for entry in entries.iter_mut() {
                 entry.state = RowState::Closed {
                     by: self.person().clone(),
                     at: now,
                     note: note.clone(),
                 };
-                let row = row.as_str().to_owned();
-                let mut record = self.record(Fact::StatementRowClosed { row }, now);
-                record.note = Some(note);
-                let mut change = Change::records_only(vec![record]);
-                change.statement.push(entry);
-                match registrar.commit(publishing(change)).await? {
-                    Committed::Done => Ok(()),
-                    Committed::Conflict | Committed::Duplicate => Err(Error::NotFound("open row")),
-                }
-            })
-            .await
+            }
+            let row = row.as_str().to_owned();
+            let mut record = self.record(Fact::StatementRowClosed { row }, now);
+            record.note = Some(note.clone());
+            Ok(record)
+        });
+        self.registrar.within(closed).await
     }
 
-    async fn open_row(&self, row: &RowChecksum) -> Result<StatementEntry, Error> {
-        let records = &self.registrar.inner.records;
-        let found = records.statement_rows(std::slice::from_ref(row)).await?;
-        found
-            .into_iter()
-            .find(|entry| entry.state == RowState::Open)
-            .ok_or(Error::NotFound("open row"))
+    /// Says that a doubtful row is another than the one it resembles: from now on it may pay.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such doubtful row, or the store's errors.
+    pub async fn tell_apart(&self, row: &RowId, note: impl Into<Note>) -> Result<(), Error> {
+        self.allow(Permission::Approve, None).await?;
+        let note = note.into();
+        let told = self.decide(std::slice::from_ref(row), |entries, now| {
+            let mut resembles = String::new();
+            for entry in entries.iter_mut() {
+                if entry.state != RowState::Doubtful {
+                    return Err(Error::NotFound("doubtful row"));
+                }
+                entry.state = RowState::Open;
+                let known = entry.resembles.as_ref().map_or("", RowId::as_str);
+                resembles = known.to_owned();
+            }
+            let row = row.as_str().to_owned();
+            let mut record = self.record(Fact::StatementRowApart { row, resembles }, now);
+            record.note = Some(note.clone()).filter(|note| !note.is_empty());
+            Ok(record)
+        });
+        self.registrar.within(told).await
     }
+
+    /// Says that doubtful rows are the rows they resemble, once more: all of them, or none.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when one of them is no doubtful row, or the store's errors.
+    pub async fn close_repeats(&self, rows: &[RowId]) -> Result<(), Error> {
+        self.allow(Permission::Approve, None).await?;
+        for batch in rows.chunks(BATCH) {
+            let closed = self.decide(batch, |entries, now| {
+                for entry in entries.iter_mut() {
+                    if entry.state != RowState::Doubtful {
+                        return Err(Error::NotFound("doubtful row"));
+                    }
+                    let by = self.person().clone();
+                    entry.state = RowState::Repeated { by, at: now };
+                }
+                let rows = u64::try_from(entries.len()).unwrap_or(u64::MAX);
+                Ok(self.record(Fact::StatementRowsRepeated { rows }, now))
+            });
+            self.registrar.within(closed).await?;
+        }
+        Ok(())
+    }
+
+    /// Changes rows that wait for a person.
+    async fn decide(
+        &self,
+        rows: &[RowId],
+        change: impl Fn(&mut Vec<StatementEntry>, DateTime<Utc>) -> Result<Record, Error>,
+    ) -> Result<(), Error> {
+        let mut rows: Vec<RowId> = rows.to_vec();
+        rows.sort_unstable();
+        rows.dedup();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        for _ in 0..super::payment::ROUNDS {
+            let mut entries = self.waiting_rows(&rows).await?;
+            let record = change(&mut entries, self.registrar.now())?;
+            for entry in &mut entries {
+                entry.revision = entry.revision.saturating_add(1);
+            }
+            let mut change = Change::records_only(vec![record]);
+            change.statement = entries;
+            if self.registrar.commit(publishing(change)).await? == Committed::Done {
+                return Ok(());
+            }
+        }
+        Err(Error::Contended)
+    }
+
+    /// Rows that a person still has to decide about: all of these, or an error.
+    pub(super) async fn waiting_rows(&self, rows: &[RowId]) -> Result<Vec<StatementEntry>, Error> {
+        let found = self.registrar.inner.records.statement_rows(rows).await?;
+        match found.len() == rows.len() && found.iter().all(|entry| entry.state.waits()) {
+            true => Ok(found),
+            false => Err(Error::NotFound("open row")),
+        }
+    }
+}
+
+/// Groups for one commit each. A group is never parted.
+fn batches(groups: Vec<Vec<Incoming<'_>>>) -> Vec<Vec<Vec<Incoming<'_>>>> {
+    let mut batches: Vec<Vec<Vec<Incoming<'_>>>> = Vec::new();
+    let mut room = 0;
+    for group in groups {
+        let rows = group.len();
+        match batches.last_mut() {
+            Some(batch) if rows <= room => {
+                batch.push(group);
+                room -= rows;
+            }
+            _ => {
+                batches.push(vec![group]);
+                room = BATCH.saturating_sub(rows);
+            }
+        }
+    }
+    batches
+}
+
+/// For each group, the stored rows that are like any of it.
+fn apart(
+    groups: &[Vec<Incoming<'_>>],
+    probes: &[RowProbe],
+    stored: Vec<StatementEntry>,
+) -> Vec<Vec<StatementEntry>> {
+    let mut at = 0;
+    let mut places: HashMap<_, Vec<usize>> = HashMap::new();
+    let mut balances: HashMap<_, Vec<usize>> = HashMap::new();
+    let (mut days, mut ids) = (HashMap::new(), HashMap::new());
+    for (index, group) in groups.iter().enumerate() {
+        for probe in &probes[at..at + group.len()] {
+            days.insert((probe.date, probe.amount), index);
+            if let Some(balance) = probe.balance {
+                let key = (probe.account.clone(), probe.amount, balance);
+                balances.entry(key).or_default().push(index);
+            }
+            if let Some(id) = probe.id.clone() {
+                ids.insert(id, index);
+            }
+            if let Some(place) = probe.place.clone() {
+                places.entry(place).or_default().push(index);
+            }
+        }
+        at += group.len();
+    }
+    let mut found: Vec<Vec<StatementEntry>> = groups.iter().map(|_| Vec::new()).collect();
+    for entry in stored {
+        let row = &entry.row;
+        let mut like: Vec<usize> = Vec::new();
+        like.extend(days.get(&(row.date, row.amount)));
+        like.extend(ids.get(&entry.id));
+        if let Some(balance) = row.balance {
+            let key = (entry.account.clone(), row.amount, balance);
+            like.extend(balances.get(&key).into_iter().flatten());
+        }
+        let place = row.place.as_ref().and_then(|place| places.get(place));
+        like.extend(place.into_iter().flatten());
+        like.sort_unstable();
+        like.dedup();
+        for index in like {
+            found[index].push(entry.clone());
+        }
+    }
+    found
 }

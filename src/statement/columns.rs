@@ -16,6 +16,10 @@ pub(super) struct At {
     pub(super) description: Vec<usize>,
     pub(super) only: Option<usize>,
     pub(super) pending: Option<usize>,
+    pub(super) balance: Option<usize>,
+    pub(super) bank_id: Option<usize>,
+    /// The columns with the word that opens and closes the account, and its sum.
+    pub(super) running: Option<(usize, usize)>,
     /// The column with the day that gives years, and what marks its lines.
     pub(super) statement_day: Option<(Option<(usize, String)>, usize)>,
     ignored: Vec<usize>,
@@ -116,6 +120,12 @@ impl At {
                 .collect::<Result<_, _>>()?,
             only: only.map(find).transpose()?,
             pending: pending.map(find).transpose()?,
+            balance: mapping.balance.as_ref().map(find).transpose()?,
+            bank_id: mapping.bank_id.as_ref().map(find).transpose()?,
+            running: match &mapping.running {
+                Some(running) => Some((find(&running.mark)?, find(&running.sum)?)),
+                None => None,
+            },
             statement_day,
             // One that the file does not have does no harm.
             ignored: mapping
@@ -133,7 +143,13 @@ impl At {
             Sums::Directed { amount, direction } => amount == index || direction == index,
             Sums::Split { incoming, outgoing } => incoming == index || outgoing == index,
         };
-        let optional = [self.reference, self.only, self.pending];
+        let optional = [
+            self.reference,
+            self.only,
+            self.pending,
+            self.balance,
+            self.bank_id,
+        ];
         in_sums
             || self.date == index
             || optional.contains(&Some(index))
@@ -148,6 +164,14 @@ impl Sums {
         match self {
             Self::Signed(amount) | Self::Directed { amount, .. } => vec![cells.at(amount)],
             Self::Split { incoming, outgoing } => vec![cells.at(incoming), cells.at(outgoing)],
+        }
+    }
+
+    /// Where they stand.
+    pub(super) fn places(self) -> Vec<usize> {
+        match self {
+            Self::Signed(amount) | Self::Directed { amount, .. } => vec![amount],
+            Self::Split { incoming, outgoing } => vec![incoming, outgoing],
         }
     }
 
@@ -256,4 +280,10 @@ pub(super) fn is_direction_name(name: &str) -> bool {
     ];
     let bare: String = name.chars().filter(char::is_ascii_alphabetic).collect();
     NAMES.contains(&bare.to_ascii_uppercase().as_str())
+}
+
+/// Whether the name of a column says that what is left on the account stands in it.
+pub(super) fn is_balance_name(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    name.contains("BALANCE") || name.contains("SALDO")
 }

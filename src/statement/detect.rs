@@ -86,7 +86,7 @@ fn fitting(text: &str, preset: Preset, delimiter: char, today: NaiveDate) -> Opt
                 decimal,
                 ..preset.mapping().days_like(format)
             };
-            let Ok(statement) = parse_text(text, &mapping, today) else {
+            let Ok(statement) = parse_text(text, None, &mapping, today) else {
                 continue;
             };
             let read = statement.rows.len() + statement.outgoing + statement.pending;

@@ -23,6 +23,8 @@ pub enum Likeness {
         /// How many characters behind the dash are left.
         left: u8,
     },
+    /// It is the reference of another course of the learner, and the sum is this one's.
+    OtherCourse,
 }
 
 impl Likeness {
@@ -33,6 +35,7 @@ impl Likeness {
             Self::WithoutPrefix => 0.60,
             Self::Edited { edits: 0 | 1 } => 0.45,
             Self::Edited { .. } => 0.35,
+            Self::OtherCourse => 0.25,
             Self::Cut { left } => 0.20 + 0.02 * f64::from(left.min(7)),
         }
     }
@@ -45,13 +48,14 @@ impl fmt::Display for Likeness {
             Self::WithoutPrefix => f.write_str("the reference without its prefix"),
             Self::Edited { edits: 0 | 1 } => f.write_str("the reference, but for one character"),
             Self::Edited { edits } => write!(f, "the reference, but for {edits} characters"),
+            Self::OtherCourse => f.write_str("the reference of another course of this learner"),
             Self::Cut { left } => write!(f, "the reference, cut off after {left} characters"),
         }
     }
 }
 
 /// A character as Crockford's base32 reads it; none for what is no letter and no digit.
-fn folded(c: char) -> Option<char> {
+pub(super) fn folded(c: char) -> Option<char> {
     match c.to_ascii_uppercase() {
         'O' => Some('0'),
         'I' | 'L' => Some('1'),

@@ -120,6 +120,33 @@ pub enum StatementDay {
     },
 }
 
+/// Lines that say the balance before the first row and behind the last. Where the sums of all rows lie
+/// between them to the cent, the balance behind each row is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct RunningBalance {
+    /// The column with the word.
+    pub mark: Column,
+    /// The word before the first row; upper and lower case are the same.
+    pub open: String,
+    /// The word behind the last row.
+    pub close: String,
+    /// The column with the balance.
+    pub sum: Column,
+}
+
+impl RunningBalance {
+    /// Such lines, by the column with the words `OPEN` and `CLOSE`, and the one with the balance.
+    pub fn new(mark: impl Into<Column>, sum: impl Into<Column>) -> Self {
+        Self {
+            mark: mark.into(),
+            open: "OPEN".to_owned(),
+            close: "CLOSE".to_owned(),
+            sum: sum.into(),
+        }
+    }
+}
+
 /// How a bank's file is read: which column says what, and how days and sums are written.
 ///
 /// It can be stored as JSON beside the school that uses it. [`Preset`](super::Preset) has those of
@@ -180,6 +207,14 @@ pub struct Mapping {
     pub pending: Option<Marked>,
     /// Columns that look as if they said a direction, and do not.
     pub ignored: Vec<Column>,
+    /// The column with the balance behind each row: it tells equal transfers of a day apart, and
+    /// an imported row from a new one.
+    pub balance: Option<Column>,
+    /// Where the file says the balance only before its first row and behind its last one.
+    pub running: Option<RunningBalance>,
+    /// The column with the bank's own id of a row, if no other row of the account has it in any file.
+    /// A number that begins again in each file is none.
+    pub bank_id: Option<Column>,
 }
 
 impl Default for Mapping {
@@ -224,6 +259,9 @@ impl Mapping {
             not_rows: Vec::new(),
             pending: None,
             ignored: Vec::new(),
+            balance: None,
+            running: None,
+            bank_id: None,
         }
     }
 
@@ -245,6 +283,20 @@ impl Mapping {
     #[must_use]
     pub fn days_like(mut self, format: impl Into<String>) -> Self {
         self.date_format = format.into();
+        self
+    }
+
+    /// Names the column with the balance behind each row.
+    #[must_use]
+    pub fn balance(mut self, column: impl Into<Column>) -> Self {
+        self.balance = Some(column.into());
+        self
+    }
+
+    /// Names the column with the bank's own id of a row.
+    #[must_use]
+    pub fn bank_id(mut self, column: impl Into<Column>) -> Self {
+        self.bank_id = Some(column.into());
         self
     }
 
@@ -283,6 +335,10 @@ impl Mapping {
         columns.extend(&self.description);
         columns.extend(self.only.iter().map(|(column, _)| column));
         columns.extend(self.pending.iter().map(|marked| &marked.column));
+        columns.extend(&self.balance);
+        columns.extend(&self.bank_id);
+        let running = self.running.iter();
+        columns.extend(running.flat_map(|running| [&running.mark, &running.sum]));
         match &self.statement_day {
             Some(StatementDay::Column { column, .. }) => columns.push(column),
             Some(StatementDay::Line { mark, column, .. }) => {
@@ -331,6 +387,15 @@ pub enum MappingError {
         "column `{0}` says whether money arrived or left: name it in `Mapping::amounts`, or in `Mapping::ignored` if it does not"
     )]
     Direction(String),
+    /// The column for the sums holds balances, by its name in the file. What is left on the account
+    /// would be taken for money that arrived.
+    #[error(
+        "column `{0}` holds balances, not sums: name the column with the sums in `Mapping::amounts`"
+    )]
+    Balance(String),
+    /// The file has none of the layouts that are known, and no mapping was given.
+    #[error("the file has none of the layouts that are known here: say which column is which")]
+    NoPreset,
     /// It is a file of another kind.
     #[error("this is {0}, which is not read here; ask the bank's site for CSV")]
     OtherKind(&'static str),

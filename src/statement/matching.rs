@@ -1,51 +1,74 @@
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
-use super::likeness::{Likeness, Name, Text, edits};
-use super::row::{RowChecksum, StatementRow};
-use crate::ids::{EnrollmentId, Reference};
+use super::entry::StatementEntry;
+use super::index::Index;
+use super::likeness::Likeness;
+use super::row::RowId;
+use crate::enrollment::Expected;
+use crate::ids::{CourseId, EnrollmentId, LearnerId, Reference};
 use crate::money::Money;
 use crate::payment::Offer;
 
-/// A bank transfer that an enrollment waits for.
+/// A bank transfer that may be on a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
     /// The enrollment.
     pub enrollment: EnrollmentId,
+    /// The learner.
+    pub learner: LearnerId,
+    /// The course.
+    pub course: CourseId,
     /// The reference the learner was given.
     pub reference: Reference,
     /// What was asked: the price of its own offer.
     pub amount: Money,
     /// What is offered to the learner today, if that is something else.
     pub other_offer: Option<Offer>,
+    /// Whether it is waited for.
+    pub expected: Expected,
 }
 
-/// A row that may be the transfer an enrollment waits for.
+/// What a row may pay for.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Suggestion {
     /// The row.
-    pub row: RowChecksum,
+    pub row: RowId,
     /// The enrollment.
     pub enrollment: EnrollmentId,
+    /// The learner.
+    pub learner: LearnerId,
+    /// The course.
+    pub course: CourseId,
     /// The attempt it would pay.
     pub payment: Reference,
     /// How well they fit, from 0 to 1.
     pub score: f64,
     /// How the reference stands in the row; `None` when only the sum fits.
     pub likeness: Option<Likeness>,
-    /// Whether the row's sum is the price of that attempt's own offer.
+    /// What was asked: the price of the attempt's own offer.
+    pub asked: Money,
+    /// How much of the row it would take: the price where the row has several references, and their
+    /// prices come to its sum; else all that is left of it.
+    pub part: Money,
+    /// Other open rows that have the whole reference too, where the price is their sum with this one.
+    pub together: Vec<RowId>,
+    /// Whether the part, together with the other rows, is the price.
     pub amount_fits: bool,
     /// What is offered to the learner today, if that is something else: approved, the row gives
     /// what its attempt offered, and not this.
     pub other_offer: Option<Offer>,
+    /// Whether the money is waited for. What is not stands among the payments that do not fit when
+    /// it is approved, or is settled with what a person approved by hand.
+    pub expected: Expected,
 }
 
 /// The sum is the one that was asked.
 const SUM: f64 = 0.30;
 
-/// Compares rows with what waits, best first.
+/// Compares rows of statements with what waits.
 ///
 /// | the row has | score | with the sum |
 /// |---|---|---|
@@ -54,250 +77,204 @@ const SUM: f64 = 0.30;
 /// | the reference with one character wrong, missing, added or swapped | 0.45 | 0.75 |
 /// | the same with two | 0.35 | 0.65 |
 /// | the beginning of the reference, cut off | 0.20 to 0.35 | 0.50 to 0.65 |
+/// | the reference of another course of the learner | | 0.55 |
 /// | the sum alone, and only one enrollment waits for it | | 0.30 |
 ///
 /// Case, spaces and punctuation do not matter, `O` is `0`, and `I` and `L` are `1`, as Crockford's
 /// base32 reads them. A reference may be spread over the row's two texts. What is only like a
 /// reference suggests nothing when it is as like another that waits; what has 0.8 or more has the
 /// whole reference, or all of it but its prefix.
-pub fn suggest(rows: &[StatementRow], waiting: &[Waiting]) -> Vec<Suggestion> {
-    let index = Index::new(waiting);
-    let mut found = Vec::new();
-    for row in rows {
-        let mut fits: Vec<(usize, Option<Likeness>)> = Vec::new();
-        let texts = [row.reference.as_str(), row.description.as_str()];
-        for (place, likeness) in index.like(texts) {
-            fits.push((place, Some(likeness)));
-        }
-        if fits.is_empty()
-            && let Some([only]) = index.sums.get(&row.amount).map(Vec::as_slice)
-        {
-            fits.push((*only, None));
-        }
-        for (place, likeness) in fits {
-            let item = &waiting[place];
-            let amount_fits = item.amount == row.amount;
-            let score = likeness.map_or(0.0, Likeness::score);
-            found.push(Suggestion {
-                row: row.checksum.clone(),
-                enrollment: item.enrollment,
-                payment: item.reference.clone(),
-                score: score + if amount_fits { SUM } else { 0.0 },
-                likeness,
-                amount_fits,
-                other_offer: item.other_offer.clone(),
-            });
-        }
-    }
-    found.sort_by(|a, b| {
-        b.score
-            .total_cmp(&a.score)
-            .then_with(|| (&a.row, &a.payment).cmp(&(&b.row, &b.payment)))
-    });
-    found
+#[derive(Debug)]
+pub struct Matcher {
+    waiting: Vec<Waiting>,
+    index: Index,
+    references: HashSet<Reference>,
+    learners: HashMap<LearnerId, Vec<usize>>,
+    /// Open rows that have a whole reference.
+    rows: HashMap<usize, Vec<(RowId, i64)>>,
 }
 
-/// Shorter names stand in any text by chance.
-const SHORTEST: usize = 6;
-/// Without its prefix, a reference must be as long as this to be told from other numbers.
-const SHORTEST_BARE: usize = 10;
-/// A piece of a reference that is looked for: of four pieces, two wrong characters leave one.
-const PIECE: usize = 3;
-/// A piece that so many references share says nothing.
-const SHARED: usize = 64;
-/// So many comparisons are made for a row at most; a row as banks write them needs some hundred.
-const COMPARED: usize = 10_000;
-/// Of a cut reference so much must be left, besides its prefix.
-const LEFT: usize = 3;
-
-/// The references that are waited for.
-struct Index {
-    names: Vec<Name>,
-    /// By the whole name; and by what stands behind its prefix.
-    whole: HashMap<String, Vec<usize>>,
-    bare: HashMap<String, Vec<usize>>,
-    /// The lengths of those.
-    lengths: (Vec<usize>, Vec<usize>),
-    /// By a piece of what stands behind the prefix: where it stands there.
-    pieces: HashMap<[u8; PIECE], Vec<(usize, usize)>>,
-    /// By how a name begins.
-    starts: HashMap<String, Vec<usize>>,
-    sums: HashMap<Money, Vec<usize>>,
-}
-
-impl Index {
-    fn new(waiting: &[Waiting]) -> Self {
-        let mut index = Self {
-            names: Vec::with_capacity(waiting.len()),
-            whole: HashMap::new(),
-            bare: HashMap::new(),
-            lengths: Default::default(),
-            pieces: HashMap::new(),
-            starts: HashMap::new(),
-            sums: HashMap::new(),
-        };
+impl Matcher {
+    /// For what waits.
+    pub fn new(waiting: Vec<Waiting>) -> Self {
+        let index = Index::new(&waiting);
+        let mut learners: HashMap<LearnerId, Vec<usize>> = HashMap::new();
         for (place, item) in waiting.iter().enumerate() {
-            index.sums.entry(item.amount).or_default().push(place);
-            let name = Name::new(item.reference.as_str());
-            index.add(place, &name);
-            index.names.push(name);
+            learners
+                .entry(item.learner.clone())
+                .or_default()
+                .push(place);
         }
-        index.pieces.retain(|_, places| places.len() <= SHARED);
-        index.starts.retain(|_, places| places.len() <= SHARED);
-        let lengths = |of: &HashMap<String, Vec<usize>>| {
-            let mut lengths: Vec<_> = of.keys().map(String::len).collect();
-            lengths.sort_unstable();
-            lengths.dedup();
-            lengths
-        };
-        index.lengths = (lengths(&index.whole), lengths(&index.bare));
-        index
-    }
-
-    fn add(&mut self, place: usize, name: &Name) {
-        if name.whole().len() >= SHORTEST {
-            let whole = name.whole().to_owned();
-            self.whole.entry(whole).or_default().push(place);
-        }
-        let bare = name.bare();
-        if bare.len() < SHORTEST_BARE {
-            return;
-        }
-        self.bare.entry(bare.to_owned()).or_default().push(place);
-        for at in (0..bare.len() - PIECE + 1).step_by(PIECE) {
-            if let Ok(piece) = bare.as_bytes()[at..at + PIECE].try_into() {
-                self.pieces.entry(piece).or_default().push((place, at));
-            }
-        }
-        let start = name.prefix() + LEFT;
-        if name.prefix() > 0 && start < name.whole().len() {
-            let start = name.whole()[..start].to_owned();
-            self.starts.entry(start).or_default().push(place);
+        Self {
+            references: waiting.iter().map(|it| it.reference.clone()).collect(),
+            waiting,
+            index,
+            learners,
+            rows: HashMap::new(),
         }
     }
 
-    /// Which references a row's texts have, or are like; the ones that are like it best.
-    fn like(&self, texts: [&str; 2]) -> Vec<(usize, Likeness)> {
-        let [one, other] = texts;
-        let texts = if one.is_empty() || other.is_empty() {
-            vec![Text::new(&[one, other], false)]
-        } else {
-            vec![
-                Text::new(&[one, other], false),
-                Text::new(&[other, one], true),
-            ]
-        };
-        let whole = Self::standing(&texts, &self.whole, &self.lengths.0);
-        if !whole.is_empty() {
-            return self.told(whole, Likeness::Whole);
-        }
-        let bare = Self::standing(&texts, &self.bare, &self.lengths.1);
-        if !bare.is_empty() {
-            return self.told(bare, Likeness::WithoutPrefix);
-        }
-        let mut near: BTreeMap<u8, HashSet<usize>> = BTreeMap::new();
-        let mut tried = HashSet::new();
-        for text in &texts {
-            for at in 0..text.len().saturating_sub(PIECE - 1) {
-                let piece = text.piece::<PIECE>(at);
-                for (place, offset) in piece
-                    .and_then(|it| self.pieces.get(&it))
-                    .into_iter()
-                    .flatten()
-                {
-                    let start = at.saturating_sub(*offset);
-                    if tried.len() < COMPARED
-                        && tried.insert((*place, text.id(), start))
-                        && let Some(edits) = edits(self.names[*place].bare(), text, start)
-                    {
-                        near.entry(edits).or_default().insert(*place);
-                    }
+    /// Whether a transfer with this reference waits.
+    pub(crate) fn waits_for(&self, reference: &Reference) -> bool {
+        self.references.contains(reference)
+    }
+
+    /// How many transfers wait.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Keeps in mind which open rows have whole references: a course may be paid by two of them.
+    pub fn note_rows(&mut self, rows: &[StatementEntry]) {
+        for entry in rows {
+            let Some(left) = entry.left() else { continue };
+            let places = self.index.whole_in(entry.row.texts()).into_iter();
+            let currency = |place: &usize| self.waiting[*place].amount.currency();
+            for place in places.filter(|place| currency(place) == left.currency()) {
+                let rows = self.rows.entry(place).or_default();
+                if !rows.iter().any(|(known, _)| *known == entry.id) {
+                    rows.push((entry.id.clone(), left.minor()));
                 }
             }
         }
-        if let Some((edits, places)) = near.into_iter().next() {
-            let only = if places.len() == 1 {
-                places
-            } else {
-                HashSet::new()
-            };
-            let likeness = Likeness::Edited { edits };
-            return only.into_iter().map(|place| (place, likeness)).collect();
-        }
-        self.cut(&texts).into_iter().collect()
     }
 
-    /// The names that stand in a text, without those that only stand inside a longer one.
-    fn standing<'i>(
-        texts: &[Text],
-        names: &'i HashMap<String, Vec<usize>>,
-        lengths: &[usize],
-    ) -> BTreeMap<&'i str, &'i [usize]> {
-        let mut found = BTreeMap::new();
-        for text in texts {
-            for length in lengths {
-                for window in text.windows(*length) {
-                    if let Some((name, places)) = names.get_key_value(window) {
-                        found.insert(name.as_str(), places.as_slice());
-                    }
-                }
+    /// What a row may pay for, best first. `others` are transfers with references that stand in the
+    /// row, and that nobody waits for.
+    pub fn suggest(&self, entry: &StatementEntry, others: &[Waiting]) -> Vec<Suggestion> {
+        let Some(left) = entry.left() else {
+            return Vec::new();
+        };
+        let texts = entry.row.texts();
+        let settled = Index::new(others).whole_in(texts).into_iter();
+        let mut fits: Vec<Fit<'_>> = settled
+            .map(|place| Fit::new(&others[place], Likeness::Whole))
+            .collect();
+        let likes = match fits.is_empty() {
+            true => self.index.like(texts),
+            // Nothing is only like a reference when another stands there.
+            false => {
+                let whole = self.index.whole_in(texts).into_iter();
+                whole.map(|place| (place, Likeness::Whole)).collect()
             }
+        };
+        fits.extend(likes.into_iter().map(|(place, likeness)| Fit {
+            rows: self.rows.get(&place).map_or(&[], Vec::as_slice),
+            ..Fit::new(&self.waiting[place], likeness)
+        }));
+        let beside = self.beside(left, &fits);
+        fits.extend(beside);
+        if fits.is_empty() {
+            fits.extend(self.only_of(left));
         }
-        let all: Vec<&str> = found.keys().copied().collect();
-        found.retain(|name, _| {
-            !all.iter()
-                .any(|other| other.len() > name.len() && other.contains(name))
-        });
-        found
-    }
-
-    /// Where several references are written alike but for `O` and `0`, none is told from another.
-    fn told(&self, found: BTreeMap<&str, &[usize]>, likeness: Likeness) -> Vec<(usize, Likeness)> {
-        let alone = |places: &[usize]| {
-            let first = places.first().map(|place| &self.names[*place]);
-            places
+        let splits = splits(left, &fits);
+        let mut suggestions: Vec<Suggestion> = Vec::with_capacity(fits.len());
+        for fit in fits {
+            if !suggestions
                 .iter()
-                .all(|place| Some(&self.names[*place]) == first)
-        };
-        let places = found.into_values().filter(|places| alone(places)).flatten();
-        places.map(|place| (*place, likeness)).collect()
-    }
-
-    /// The one reference whose beginning stands at the end of a word.
-    fn cut(&self, texts: &[Text]) -> Option<(usize, Likeness)> {
-        let mut best: Option<(usize, HashSet<usize>)> = None;
-        for text in texts {
-            for at in 0..text.len() {
-                for place in self.beginning(text.from(at)) {
-                    let name = &self.names[*place];
-                    let same = text.same(at, name.whole());
-                    if !text.breaks_at(at + same) || same < name.prefix() + LEFT {
-                        continue;
-                    }
-                    let left = same - name.prefix();
-                    match &mut best {
-                        Some((most, places)) if left == *most => {
-                            places.insert(*place);
-                        }
-                        Some((most, _)) if left < *most => {}
-                        _ => best = Some((left, HashSet::from([*place]))),
-                    }
-                }
+                .any(|it| it.payment == fit.item.reference)
+            {
+                suggestions.push(fit.suggestion(entry, left, splits));
             }
         }
-        let (left, places) = best?;
-        let left = u8::try_from(left).unwrap_or(u8::MAX);
-        let mut places = places.into_iter();
-        match (places.next(), places.next()) {
-            (Some(only), None) => Some((only, Likeness::Cut { left })),
-            _ => None,
+        suggestions.sort_by(|a, b| {
+            let by_score = b.score.total_cmp(&a.score);
+            by_score.then_with(|| a.payment.cmp(&b.payment))
+        });
+        suggestions
+    }
+
+    /// Other transfers of the same learners, where the sum is theirs.
+    fn beside<'m>(&'m self, left: Money, fits: &[Fit<'m>]) -> Vec<Fit<'m>> {
+        let mut beside = Vec::new();
+        for item in fits.iter().map(|fit| fit.item) {
+            if item.amount == left && item.expected == Expected::Awaited {
+                continue;
+            }
+            let places = self.learners.get(&item.learner).into_iter().flatten();
+            let others = places.map(|place| &self.waiting[*place]);
+            let of_this_sum = others.filter(|other| other.amount == left);
+            beside.extend(of_this_sum.map(|other| Fit::new(other, Likeness::OtherCourse)));
+        }
+        beside
+    }
+
+    /// The only transfer of a sum that waits.
+    fn only_of(&self, sum: Money) -> Option<Fit<'_>> {
+        let [only] = self.index.sums.get(&sum)?.as_slice() else {
+            return None;
+        };
+        Some(Fit {
+            item: &self.waiting[*only],
+            likeness: None,
+            rows: &[],
+        })
+    }
+}
+
+/// A transfer that a row may be.
+struct Fit<'m> {
+    item: &'m Waiting,
+    likeness: Option<Likeness>,
+    /// Open rows that have its whole reference, and what is left of them in minor units.
+    rows: &'m [(RowId, i64)],
+}
+
+impl<'m> Fit<'m> {
+    fn new(item: &'m Waiting, likeness: Likeness) -> Self {
+        Self {
+            item,
+            likeness: Some(likeness),
+            rows: &[],
         }
     }
 
-    /// The names that begin as a text does.
-    fn beginning<'s>(&'s self, text: &'s str) -> impl Iterator<Item = &'s usize> {
-        // Prefixes have one to four letters.
-        let starts = (1..=4).filter_map(move |prefix| text.get(..prefix + LEFT));
-        starts.filter_map(|start| self.starts.get(start)).flatten()
+    fn is_whole(&self) -> bool {
+        self.likeness == Some(Likeness::Whole)
     }
+
+    fn suggestion(&self, entry: &StatementEntry, left: Money, splits: bool) -> Suggestion {
+        let item = self.item;
+        let part = match splits && self.is_whole() {
+            true => item.amount,
+            false => left,
+        };
+        let total = self.rows.iter().map(|(_, minor)| *minor).sum::<i64>();
+        let adds_up = self.rows.len() > 1 && total == item.amount.minor();
+        let others = self
+            .rows
+            .iter()
+            .filter(|(row, _)| adds_up && *row != entry.id);
+        let amount_fits = adds_up || item.amount == part;
+        let score = self.likeness.map_or(0.0, Likeness::score);
+        Suggestion {
+            row: entry.id.clone(),
+            enrollment: item.enrollment,
+            learner: item.learner.clone(),
+            course: item.course.clone(),
+            payment: item.reference.clone(),
+            score: score + if amount_fits { SUM } else { 0.0 },
+            likeness: self.likeness,
+            asked: item.amount,
+            part,
+            together: others.map(|(row, _)| row.clone()).collect(),
+            amount_fits,
+            other_offer: item.other_offer.clone(),
+            expected: item.expected,
+        }
+    }
+}
+
+/// Whether a row has the whole references of several payments, whose prices come to its sum.
+fn splits(left: Money, fits: &[Fit<'_>]) -> bool {
+    let whole: Vec<Money> = fits
+        .iter()
+        .filter(|fit| fit.is_whole())
+        .map(|fit| fit.item.amount)
+        .collect();
+    let sum = whole
+        .iter()
+        .fold(0_i64, |sum, it| sum.saturating_add(it.minor()));
+    let currency = left.currency();
+    whole.len() > 1 && sum == left.minor() && whole.iter().all(|it| it.currency() == currency)
 }

@@ -1,7 +1,7 @@
 //! Bank statements: rows that may be the transfers that enrollments wait for.
 //!
 //! [`StatementRow`] is one line of money that arrived; `parse_csv` (feature `statements`)
-//! reads them from a file, and [`suggest`] compares them with what waits. A person decides:
+//! reads them from a file, and a [`Matcher`] compares them with what waits. A person decides:
 //! nothing here approves anything.
 
 #[cfg(feature = "statements")]
@@ -10,12 +10,16 @@ mod columns;
 mod day;
 #[cfg(feature = "statements")]
 mod detect;
+mod entry;
+mod identity;
+mod index;
 mod likeness;
 #[cfg(feature = "statements")]
 mod lines;
 #[cfg(feature = "statements")]
 mod mapping;
 mod matching;
+mod named;
 #[cfg(feature = "statements")]
 mod parsed;
 #[cfg(feature = "statements")]
@@ -24,18 +28,23 @@ mod preset;
 mod read;
 mod row;
 #[cfg(feature = "statements")]
+mod running;
+#[cfg(feature = "statements")]
 mod sum;
 
 #[cfg(feature = "statements")]
 pub use detect::{Guess, detect};
+pub use entry::{RowKey, RowPart, RowState, StatementEntry};
+pub(crate) use identity::{Incoming, NewRow, grouped, names, sort_out, strong_id};
 pub use likeness::Likeness;
 #[cfg(feature = "statements")]
-pub use mapping::{Amounts, Column, Mapping, MappingError, Marked, StatementDay};
-pub use matching::{Suggestion, Waiting, suggest};
+pub use mapping::{Amounts, Column, Mapping, MappingError, Marked, RunningBalance, StatementDay};
+pub use matching::{Matcher, Suggestion, Waiting};
+pub(crate) use named::references_in;
 #[cfg(feature = "statements")]
 pub use parsed::{BadReason, BadRow, ParsedStatement};
 #[cfg(feature = "statements")]
 pub use preset::Preset;
 #[cfg(feature = "statements")]
 pub use read::parse_csv;
-pub use row::{RowChecksum, RowKey, RowState, StatementEntry, StatementRow};
+pub use row::{FileLine, RowId, StatementRow};

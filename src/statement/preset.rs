@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::mapping::{Mapping, Marked, StatementDay};
+use super::mapping::{Mapping, Marked, RunningBalance, StatementDay};
 
 /// A layout of a bank's file, as public papers and parsers of these files describe it. A bank
 /// has several at once, and changes them: look at the first rows before anything is imported.
@@ -90,14 +90,17 @@ impl Preset {
             Self::FnbHistory => Mapping::new("Date", "Amount")
                 .days_like("%Y/%m/%d")
                 .reference("REFERENCE")
-                .description("DESCRIPTION"),
+                .description("DESCRIPTION")
+                .balance("Balance"),
             Self::FnbShort => Mapping::new("Date", "Amount")
                 .days_like("%Y/%m/%d")
-                .description("Description"),
+                .description("Description")
+                .balance("Balance"),
             Self::FnbEffectiveDate => Mapping::new("Effective Date", "Amount")
                 .days_like("%Y%m%d")
                 .reference("Reference")
-                .description("Description"),
+                .description("Description")
+                .balance("Balance"),
             Self::FnbEnterprise => Mapping {
                 statement_day: Some(StatementDay::Column {
                     column: 1.into(),
@@ -107,6 +110,7 @@ impl Preset {
                     .days_like("%d/%m")
                     .reference(4)
                     .description(3)
+                    .balance(7)
             },
             Self::FnbEmail => Mapping {
                 statement_day: Some(StatementDay::Line {
@@ -119,25 +123,32 @@ impl Preset {
                     .reference(5)
                     .description(4)
                     .description(6)
+                    .balance(8)
                     .only(1, ["5"])
             },
-            Self::StandardBankOld => Mapping::new(2, 4)
-                .days_like("%Y%m%d")
-                .reference(6)
-                .description(5)
-                .only(1, ["HIST"]),
+            Self::StandardBankOld => Mapping {
+                running: Some(RunningBalance::new(3, 4)),
+                ..Mapping::new(2, 4)
+                    .days_like("%Y%m%d")
+                    .reference(6)
+                    .description(5)
+                    .only(1, ["HIST"])
+            },
             Self::StandardBankNew => Mapping::new("Date", "Amount")
                 .days_like("%Y/%m/%d")
                 .reference("Originator Reference")
                 .description("Description")
                 .description("Customer Reference")
+                .balance("Balance")
                 .not_rows(["OPEN BALANCE", "CLOSE BALANCE"]),
             Self::Absa => Mapping::new("Date", "Amount")
                 .days_like("%Y%m%d")
-                .description("Description"),
+                .description("Description")
+                .balance("Balance"),
             Self::Nedbank => Mapping::new(1, 3)
                 .days_like("%d%b%Y")
                 .description(2)
+                .balance(4)
                 .not_rows([
                     "BROUGHT FORWARD",
                     "CARRIED FORWARD",
@@ -146,21 +157,26 @@ impl Preset {
             Self::CapitecPersonal => Mapping::split("Posting Date", "Money In", "Money Out")
                 .reference("Original Description")
                 .description("Description")
+                .balance("Balance")
                 .pending("Description", "(Pending)"),
             Self::CapitecBusiness => Mapping::new("Date", "Amount")
                 .days_like("%d/%m/%Y")
                 .reference("Reference")
                 .description("Description")
+                .balance("Balance")
                 .not_rows(["Total:", "Balance brought forward:"]),
             Self::Investec => Mapping::split("Transaction Date", "Credits", "Debits")
                 .days_like("%Y/%m/%d")
-                .description("Description"),
+                .description("Description")
+                .balance("Balance"),
             Self::TymeBank => Mapping::split("Date", "Money In", "Money Out")
                 .days_like("%d %b %Y")
-                .description("Description"),
+                .description("Description")
+                .balance("Balance"),
             Self::BankZero => Mapping::new("Date", "Amount")
                 .reference("Description 2")
-                .description("Description 1"),
+                .description("Description 1")
+                .balance("Balance"),
             Self::Discovery => Mapping::new("Value Date", "Amount")
                 .description("Description")
                 .pending("Type", "Pending"),

@@ -1,15 +1,16 @@
 //! Statements in lines of cells, read line by line.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
 use chrono::NaiveDate;
 
-use super::columns::{At, find_header, is_direction, is_direction_name};
+use super::columns::{At, find_header, is_balance_name, is_direction, is_direction_name};
 use super::day::DayFormat;
 use super::lines::{Cells, Splitter, decoded, lines, other_kind, stated_delimiter};
 use super::mapping::{Mapping, MappingError, StatementDay};
 use super::parsed::{BadReason, BadRow, ParsedStatement};
-use super::row::StatementRow;
+use super::row::{FileLine, StatementRow};
+use super::running::Running;
 use super::sum::SumFormat;
 use crate::money::Money;
 
@@ -35,12 +36,18 @@ pub fn parse_csv(
     if let Some(kind) = other_kind(file) {
         return Err(MappingError::OtherKind(kind));
     }
-    parse_text(&decoded(file), mapping, today)
+    parse_text(
+        &decoded(file),
+        Some(FileLine::checksum(file)),
+        mapping,
+        today,
+    )
 }
 
 /// The same, of text.
 pub(super) fn parse_text(
     text: &str,
+    file: Option<Arc<str>>,
     mapping: &Mapping,
     today: NaiveDate,
 ) -> Result<ParsedStatement, MappingError> {
@@ -48,7 +55,7 @@ pub(super) fn parse_text(
     let mut splitter = Splitter::new(stated.unwrap_or(mapping.delimiter), mapping.quote)?;
     let header = find_header(text, &mut splitter, mapping)?;
     let mut reading = Reading::new(mapping, &header.at, today)?;
-    reading.heading = header.cells;
+    (reading.heading, reading.file) = (header.cells, file);
     for (index, line) in lines(text).enumerate() {
         reading.statement.lines += 1;
         let is_preamble = header.line.is_some_and(|header| index <= header);
@@ -87,7 +94,9 @@ struct Reading<'m> {
     /// For each column that the mapping does not read: whether rows have words in it, and all of
     /// them are words for a direction.
     words: Vec<Option<bool>>,
-    seen: HashMap<(NaiveDate, Money, String, String), u32>,
+    running: Running,
+    /// The checksum of the file.
+    file: Option<Arc<str>>,
     statement: ParsedStatement,
 }
 
@@ -122,7 +131,8 @@ impl<'m> Reading<'m> {
             marks: Marks::default(),
             heading: Vec::new(),
             words: Vec::new(),
-            seen: HashMap::new(),
+            running: Running::default(),
+            file: None,
             statement: ParsedStatement::default(),
         })
     }
@@ -130,6 +140,7 @@ impl<'m> Reading<'m> {
     /// Puts a line into one of the counts, unless it is bad.
     fn line(&mut self, cells: Cells<'_>, number: u64) -> Result<(), BadReason> {
         self.look_for_day(cells);
+        self.look_for_balance(cells);
         if !self.is_chosen(cells) {
             self.statement.skipped += 1;
             return Ok(());
@@ -168,24 +179,47 @@ impl<'m> Reading<'m> {
         self.note_words(cells);
         if self.is_pending(cells) {
             self.statement.pending += 1;
-        } else if minor < 0 {
-            self.statement.outgoing += 1;
-        } else {
-            let sum = Money::new(minor, self.mapping.currency).map_err(|_| BadReason::NoSum)?;
-            self.arrived(cells, read_day, sum);
+            return Ok(());
+        }
+        let sum = match minor {
+            ..0 => None,
+            _ => Some(Money::new(minor, self.mapping.currency).map_err(|_| BadReason::NoSum)?),
+        };
+        self.running.add(minor);
+        match sum {
+            Some(sum) => self.arrived(cells, (read_day, sum), number),
+            None => self.statement.outgoing += 1,
         }
         Ok(())
     }
 
-    fn arrived(&mut self, cells: Cells<'_>, day: NaiveDate, sum: Money) {
-        let reference = self.at.reference.map_or("", |at| cells.at(at)).to_owned();
+    fn arrived(&mut self, cells: Cells<'_>, (day, sum): (NaiveDate, Money), number: u64) {
+        let reference = self.at.reference.map_or("", |at| cells.at(at));
         let described: Vec<_> = self.at.description.iter().map(|at| cells.at(*at)).collect();
-        let described = described.join(" ");
-        let key = (day, sum, reference, described);
-        let same = self.seen.get(&key).copied().unwrap_or_default();
-        let row = StatementRow::new(day, sum, &key.2, &key.3, same);
-        self.seen.insert(key, same + 1);
+        let mut row = StatementRow::new(day, sum, reference, &described.join(" "));
+        let balance = self.at.balance.map(|at| cells.at(at));
+        row.balance = balance.and_then(|written| self.sums.read(written));
+        let id = self.at.bank_id.map_or("", |at| cells.at(at));
+        if !id.is_empty() {
+            row = row.with_bank_id(id);
+        }
+        let line = u32::try_from(number).unwrap_or(u32::MAX);
+        row.place = self.file.clone().map(|file| FileLine { file, line });
+        self.running.arrived();
         self.statement.rows.push(row);
+    }
+
+    /// Keeps the sums of the lines that open and close the account.
+    fn look_for_balance(&mut self, cells: Cells<'_>) {
+        let Some(((mark, sum), words)) = self.at.running.zip(self.mapping.running.as_ref()) else {
+            return;
+        };
+        let (mark, sum) = (cells.at(mark), self.sums.read(cells.at(sum)));
+        match sum {
+            Some(sum) if mark.eq_ignore_ascii_case(&words.open) => self.running.open(sum),
+            Some(sum) if mark.eq_ignore_ascii_case(&words.close) => self.running.close(sum),
+            _ => {}
+        }
     }
 
     /// Keeps the day that gives years, if the line has it.
@@ -243,14 +277,29 @@ impl<'m> Reading<'m> {
         if let Some(column) = self.unnamed_direction() {
             return Err(MappingError::Direction(column));
         }
+        let name = |at: &usize| self.heading.get(*at).filter(|name| is_balance_name(name));
+        if let Some(name) = self.at.sums.places().iter().find_map(name) {
+            return Err(MappingError::Balance(name.clone()));
+        }
         match (self.marks.own, self.marks.other) {
             (false, Some(line)) => Err(MappingError::OtherDecimal {
                 column: self.at.sums.name(&self.mapping.amounts).to_string(),
                 line,
                 mark: self.sums.other(),
             }),
-            _ => Ok(self.statement),
+            _ => Ok(self.with_balances()),
         }
+    }
+
+    /// What was read, with the balance behind each row where the file proves it.
+    fn with_balances(self) -> ParsedStatement {
+        let mut statement = self.statement;
+        if let Some(balances) = self.running.proven().filter(|_| statement.bad.is_empty()) {
+            for (row, balance) in statement.rows.iter_mut().zip(balances) {
+                row.balance = row.balance.or(Some(balance));
+            }
+        }
+        statement
     }
 
     /// A column that the mapping does not read, and that says the direction.

@@ -17,6 +17,7 @@ use coursegate::{BankDetails, Config, Environment, Money, Reference, Secret};
 
 use crate::net::{Net, SECRETS, cards, written};
 use crate::no_secrets::Log;
+use crate::scene::imported;
 use crate::support::{
     World, admin, body, config, course, learner, signed, visitor, with_signature,
 };
@@ -153,10 +154,10 @@ async fn no_secret_and_no_card_number_comes_out() {
                 let day = chrono::NaiveDate::from_ymd_opt(2026, 2, 1).unwrap();
                 let price = crate::support::price();
                 let said = format!("{} {card}", reference.as_str());
-                let row = StatementRow::new(day, price, &said, &card, 0);
+                let row = StatementRow::new(day, price, &said, &card).with_bank_id(&said);
                 out.debug("a row", &row);
-                desk.import_statement(vec![row.clone()]).await.unwrap();
-                desk.close_row(&row.checksum, card.as_str()).await
+                let row = imported(&world.registrar, row).await;
+                desk.close_row(&row, card.as_str()).await
             }
         };
         done.unwrap();

@@ -5,10 +5,11 @@ use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::enrollment::CaseError;
 use coursegate::payment::{Method, ProofOfPayment};
 use coursegate::reason::ApprovalCause;
-use coursegate::registrar::{EnrolRequest, Error};
+use coursegate::registrar::{EnrolRequest, Error, TransferMatch};
 use coursegate::statement::StatementRow;
 use coursegate::{EnrollmentId, Money, PersonId};
 
+use crate::scene::imported;
 use crate::support::{World, config, course, learner, request};
 
 fn world(limit: i64) -> World {
@@ -160,10 +161,10 @@ async fn the_limit_is_compared_with_the_highest_sum() {
         .clone();
     let day = chrono::NaiveDate::from_ymd_opt(2026, 1, 31).unwrap();
     let sum = Money::zar(60_000).unwrap();
-    let row = StatementRow::new(day, sum, reference.as_str(), "", 0);
-    let pairs = [(row.checksum.clone(), reference)];
+    let row = StatementRow::new(day, sum, reference.as_str(), "");
+    let row = imported(&world.registrar, row).await;
+    let pairs = [TransferMatch::new(row, reference).whatever_the_sum()];
     let desk = world.registrar.admin(person("nomsa"));
-    desk.import_statement(vec![row]).await.unwrap();
     let done = desk.approve_rows(&pairs, "").await.remove(0);
     assert!(done.problem.unwrap().contains("a second person"));
     let again = desk.approve_rows(&pairs, "").await.remove(0);
@@ -188,15 +189,14 @@ async fn a_signature_for_a_row_is_none_for_another_sum() {
     let day = chrono::NaiveDate::from_ymd_opt(2026, 1, 31).unwrap();
     let row = |cents| {
         let sum = Money::zar(cents).unwrap();
-        StatementRow::new(day, sum, reference.as_str(), "", 0)
+        StatementRow::new(day, sum, reference.as_str(), "")
     };
-    let (right, wrong) = (row(60_000), row(60));
+    let right = imported(&world.registrar, row(60_000)).await;
+    let wrong = imported(&world.registrar, row(60)).await;
     let desk = |name| world.registrar.admin(person(name));
-    let rows = vec![right.clone(), wrong.clone()];
-    desk("nomsa").import_statement(rows).await.unwrap();
-    let first = [(right.checksum, reference.clone())];
+    let first = [TransferMatch::new(right, reference.clone())];
     desk("nomsa").approve_rows(&first, "").await;
-    let second = [(wrong.checksum, reference)];
+    let second = [TransferMatch::new(wrong, reference).whatever_the_sum()];
     let done = desk("sipho").approve_rows(&second, "").await.remove(0);
     assert!(
         done.problem.unwrap().contains("a second person"),

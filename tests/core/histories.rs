@@ -16,11 +16,14 @@ use coursegate::payment::{
 };
 use coursegate::port::{Lookup, PageRequest, Store};
 use coursegate::reason::MoneyOutcome;
-use coursegate::registrar::{BulkOutcome, ExistingAccess, ExistingPayment, NewGrant, NextStep};
-use coursegate::{Email, ExternalKey, Money, Reference, Title};
+use coursegate::registrar::{
+    BulkOutcome, ExistingAccess, ExistingPayment, NewGrant, NextStep, TransferMatch,
+};
+use coursegate::{Email, ExternalKey, IdRun, Money, Reference, Title};
 use proptest::prelude::*;
 
-use crate::support::{World, admin, config, course, learner, request, visitor};
+use crate::scene::imported;
+use crate::support::{World, admin, config, course, learner, request, start, visitor};
 
 const DAY: u64 = 86_400;
 
@@ -367,11 +370,11 @@ impl Run {
         let desk = self.world.registrar.admin(admin());
         let day = chrono::NaiveDate::from_ymd_opt(2026, 2, 1).unwrap();
         let text = reference.as_str();
-        let row = coursegate::statement::StatementRow::new(day, amount, text, "", 0);
-        let checksum = row.checksum.clone();
-        desk.import_statement(vec![row]).await.unwrap();
-        desk.approve_rows(&[(checksum, reference.clone())], "")
-            .await;
+        let row = coursegate::statement::StatementRow::new(day, amount, text, "")
+            .with_bank_id(&IdRun::new(start()).record().to_string());
+        let row = imported(&self.world.registrar, row).await;
+        let pair = TransferMatch::new(row, reference.clone()).whatever_the_sum();
+        desk.approve_rows(&[pair], "").await;
     }
 
     /// Whether any content of the course is open, or one kind of it.

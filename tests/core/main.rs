@@ -76,6 +76,8 @@ mod staging;
 mod state_machine;
 #[cfg(feature = "statements")]
 mod statement_files;
+mod statement_flow;
+mod statement_identity;
 mod statement_matching;
 #[cfg(feature = "statements")]
 mod statements;

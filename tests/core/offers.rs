@@ -1,6 +1,6 @@
 //! Money buys exactly what was offered for it.
 
-use crate::scene::{DAY, begin, bought, by, full, limited, live, offer};
+use crate::scene::{DAY, begin, bought, by, full, imported, limited, live, offer, suggested};
 use crate::support::{World, admin, carrying, config, course, learner};
 use coursegate::access::{
     AccessDecision, AccessLevel, Grant, GrantSource, Kinds, Network, ResourceKind, Restriction,
@@ -12,7 +12,7 @@ use coursegate::enrollment::Status;
 use coursegate::payment::{Method, Purpose, Standing};
 use coursegate::port::PageRequest;
 use coursegate::reason::{HoldReason, MoneyOutcome};
-use coursegate::registrar::{BulkOutcome, NewGrant, NextStep, Outcome};
+use coursegate::registrar::{BulkOutcome, NewGrant, NextStep, Outcome, TransferMatch};
 use coursegate::{Email, Money, Title};
 
 #[tokio::test]
@@ -72,15 +72,13 @@ async fn a_bank_reference_gives_what_it_was_given_for() {
                 paid,
                 case.attempts[at].reference.as_str(),
                 "",
-                0,
             );
-            let checksum = row.checksum.clone();
-            desk.import_statement(vec![row]).await.unwrap();
-            let suggestion = desk.suggestions().await.unwrap().remove(0);
+            let row = imported(&world.registrar, row).await;
+            let suggestion = suggested(&world.registrar).await.remove(0);
             assert_eq!(suggestion.payment, case.attempts[at].reference);
             assert!(suggestion.amount_fits, "compared with its own offer");
             assert!(suggestion.other_offer.is_some(), "another offer is open");
-            let pairs = [(checksum, suggestion.payment)];
+            let pairs = [TransferMatch::new(row, suggestion.payment)];
             let done = desk.approve_rows(&pairs, "").await.remove(0);
             assert_eq!(done.problem, None);
             assert_eq!(done.other_offer, suggestion.other_offer);

@@ -10,9 +10,11 @@ use coursegate::payment::{Method, Reversal};
 use coursegate::port::{InboxFilter, PageRequest, PaymentFilter, Records, RowFilter};
 use coursegate::reason::Permission;
 use coursegate::record::{Actor, Fact};
-use coursegate::registrar::{BulkOutcome, ErrorKind, NewGrant};
+use coursegate::registrar::{BulkOutcome, ErrorKind, NewGrant, TransferMatch};
+use coursegate::statement::Matcher;
 use coursegate::{EnrollmentId, Error, GrantId, Money, PersonId, RecordId, Reference};
 
+use crate::scene::{account, imported};
 use crate::support::{World, admin, config, course, learner};
 
 /// People with one permission each, named like it.
@@ -66,7 +68,11 @@ async fn try_everything(
         View "unassigned" desk.unassigned(PageRequest::first(first));
         View "awkward_money" desk.awkward_money(PageRequest::first(first));
         View "statement" desk.statement(RowFilter::Open, PageRequest::first(first));
-        View "suggestions" desk.suggestions();
+        View "matcher" desk.matcher();
+        View "suggestions" desk.suggestions(&Matcher::new(Vec::new()), PageRequest::first(1));
+        View "accounts" desk.accounts();
+        View "statement_rows" desk.statement_rows(&[]);
+        View "rehearse_import" desk.rehearse_import(&account(), &[]);
         View "concerns" desk.concerns(PageRequest::first(first));
         View "verify_records" desk.verify_records(None);
         View "export_records" desk.export_records(PageRequest::first(first));
@@ -76,8 +82,10 @@ async fn try_everything(
         View "read_notices" desk.read_notices(&[RecordId::from_uuid(uuid::Uuid::from_u128(3))]);
         Approve "approve" desk.approve(id, "");
         Approve "reject" desk.reject(id, "no");
-        Approve "import_statement" desk.import_statement(Vec::new());
+        Approve "import_statement" desk.import_statement(&account(), &[]);
         Approve "close_row" desk.close_row(&"x".into(), "");
+        Approve "tell_apart" desk.tell_apart(&"x".into(), "");
+        Approve "close_repeats" desk.close_repeats(&["x".into()]);
         Refund "record_refund" desk.record_refund(&payment, "");
         Refund "record_partial_refund" desk.record_partial_refund(&payment, Money::zar(1).unwrap(), "");
         Refund "request_refund" desk.request_refund(&payment, None, "");
@@ -100,11 +108,17 @@ async fn try_everything(
         Replay "sweep" desk.sweep(day, day);
         Replay "close_concern" desk.close_concern(&"x".into(), "");
     }
+    #[cfg(feature = "statements")]
+    attempt! {
+        View "preview_statement" desk.preview_statement(&account(), b"Date,Amount\n", None);
+    }
     let bulk = desk.approve_all(&[id], "", false).await;
     let refused = |why: &str| why.contains("permission");
     let bulk = matches!(&bulk[0].outcome, BulkOutcome::Failed(why) if refused(why));
     tried.insert("approve_all", (Permission::Approve, !bulk));
-    let rows = desk.approve_rows(&[("x".into(), payment)], "").await;
+    let rows = desk
+        .approve_rows(&[TransferMatch::new("x".into(), payment)], "")
+        .await;
     let rows = rows[0].problem.as_deref().is_some_and(refused);
     tried.insert("approve_rows", (Permission::Approve, !rows));
     tried
@@ -142,6 +156,7 @@ async fn nobody_does_more_than_they_may() {
         "explanation",
         "money",
         "statement",
+        "transfers",
         "audit",
         "notices",
         "chain",
@@ -151,6 +166,7 @@ async fn nobody_does_more_than_they_may() {
         "sweep",
     ]
     .iter()
+    .chain(cfg!(feature = "statements").then_some(&"preview"))
     .map(|name| {
         let path = format!("{}/src/registrar/{name}.rs", env!("CARGO_MANIFEST_DIR"));
         let text = std::fs::read_to_string(path).unwrap();
@@ -325,13 +341,12 @@ async fn a_row_of_a_statement_stays_open_for_the_second_person() {
         chrono::NaiveDate::from_ymd_opt(2026, 1, 31).unwrap(),
     )
     .unwrap();
-    let row = rows.rows[0].checksum.clone();
     let (nomsa, sipho) = (
         world.registrar.admin(admin()),
         world.registrar.admin(person("sipho")),
     );
-    nomsa.import_statement(rows.rows).await.unwrap();
-    let pair = [(row, reference)];
+    let row = imported(&world.registrar, rows.rows[0].clone()).await;
+    let pair = [TransferMatch::new(row, reference)];
     let first = nomsa.approve_rows(&pair, "").await;
     assert_eq!(
         first[0].problem.as_deref(),

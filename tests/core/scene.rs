@@ -11,10 +11,11 @@ use coursegate::reason::HoldReason;
 use coursegate::registrar::{
     EnrolRequest, ExistingAccess, ExistingPayment, NewGrant, NextStep, Outcome,
 };
-use coursegate::statement::{RowChecksum, StatementRow};
-use coursegate::{Email, EnrollmentId, ExternalKey, Money, PayLinkId, Reference, Title};
+use coursegate::statement::{RowId, StatementRow, Suggestion};
+use coursegate::{Email, EnrollmentId, ExternalKey, Money, PayLinkId, Reference, Registrar, Title};
 
 use crate::support::{World, admin, course, learner, request, start, visitor};
+pub use crate::support::{account, imported, open_rows};
 
 pub const DAY: u64 = 86_400;
 
@@ -145,11 +146,19 @@ pub fn old_payment(reference: &str, rand: i64, from: i64) -> ExistingPayment {
     }
 }
 
-pub async fn statement_row(world: &World, rand: i64, text: &str) -> RowChecksum {
+pub async fn statement_row(world: &World, rand: i64, text: &str) -> RowId {
     let day = chrono::NaiveDate::from_ymd_opt(2026, 1, 31).unwrap();
-    let row = StatementRow::new(day, Money::zar(rand * 100).unwrap(), text, "", 0);
-    let checksum = row.checksum.clone();
-    let desk = world.registrar.admin(admin());
-    desk.import_statement(vec![row]).await.unwrap();
-    checksum
+    let row = StatementRow::new(day, Money::zar(rand * 100).unwrap(), text, "");
+    imported(&world.registrar, row).await
+}
+
+/// All suggestions, best first.
+pub async fn suggested(registrar: &Registrar) -> Vec<Suggestion> {
+    let desk = registrar.admin(admin());
+    let matcher = desk.matcher().await.unwrap();
+    let page = desk.suggestions(&matcher, PageRequest::first(500));
+    let items = page.await.unwrap().items;
+    let mut all: Vec<Suggestion> = items.into_iter().flat_map(|it| it.suggestions).collect();
+    all.sort_by(|a, b| b.score.total_cmp(&a.score));
+    all
 }

@@ -330,6 +330,27 @@ fn a_direction_that_the_mapping_does_not_name_refuses_the_file() {
     );
 }
 
+/// A layout that is chosen by hand takes no balances for sums, whichever file it is put on.
+#[test]
+fn balances_are_no_sums() {
+    for name in [
+        "Balance",
+        "Running balance (R)",
+        "SALDO",
+        "Available Balance",
+    ] {
+        let text = format!("Date,Amount,{name},Description\n2026/02/01,-20.00,1499.00,fee\n");
+        for mapping in [
+            Mapping::new(1, 3).days_like("%Y/%m/%d"),
+            Mapping::new("Date", name).days_like("%Y/%m/%d"),
+            Mapping::split(1, 2, 3).days_like("%Y/%m/%d"),
+        ] {
+            let error = parse_csv(text.as_bytes(), &mapping, today()).unwrap_err();
+            assert_eq!(error, MappingError::Balance(name.to_owned()));
+        }
+    }
+}
+
 #[test]
 fn days_are_not_guessed() {
     let day = |mapping: &Mapping, written: &str| {

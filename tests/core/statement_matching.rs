@@ -1,12 +1,16 @@
 //! References as they come back from banks, and what they are suggested for.
 
 use chrono::NaiveDate;
-use coursegate::statement::{Likeness, StatementRow, Suggestion, Waiting, suggest};
+use coursegate::enrollment::Expected;
+use coursegate::statement::{
+    Likeness, Matcher, RowId, StatementEntry, StatementRow, Suggestion, Waiting,
+};
 use coursegate::{IdRun, Money, Reference};
 use proptest::prelude::RngExt;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 
-use crate::support::start;
+use crate::scene::account;
+use crate::support::{admin, course, learner, start};
 
 const ALPHABET: &[u8] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
@@ -27,16 +31,31 @@ fn waiting(references: &[String]) -> Vec<Waiting> {
         .enumerate()
         .map(|(at, reference)| Waiting {
             enrollment: ids.enrollment(),
+            learner: learner(&format!("learner-{at}")),
+            course: course(),
             reference: Reference::new(reference.as_str()).unwrap(),
             amount: Money::zar(prices[at % 3]).unwrap(),
             other_offer: None,
+            expected: Expected::Awaited,
         })
         .collect()
 }
 
-fn row(number: u32, sum: Money, reference: &str, description: &str) -> StatementRow {
+fn row(number: u32, sum: Money, reference: &str, description: &str) -> StatementEntry {
     let day = NaiveDate::from_ymd_opt(2026, 11, 3).unwrap();
-    StatementRow::new(day, sum, reference, description, number)
+    let row = StatementRow::new(day, sum, reference, description);
+    let id = RowId::from(number.to_string().as_str());
+    StatementEntry::new(id, (account(), number), row, admin(), start())
+}
+
+/// What rows are suggested for, best first.
+fn suggest(rows: &[StatementEntry], waiting: &[Waiting]) -> Vec<Suggestion> {
+    let mut matcher = Matcher::new(waiting.to_vec());
+    matcher.note_rows(rows);
+    let found = rows.iter().flat_map(|entry| matcher.suggest(entry, &[]));
+    let mut found: Vec<_> = found.collect();
+    found.sort_by(|a, b| b.score.total_cmp(&a.score));
+    found
 }
 
 /// What banks and payers do to a reference: two texts.
@@ -97,7 +116,7 @@ fn mutated_references_are_found_and_none_is_taken_for_another() {
             _ => waiting[item].amount,
         };
         rows.push(row(number, sum, &one, &other));
-        right.push((rows[rows.len() - 1].checksum.clone(), item));
+        right.push((rows[rows.len() - 1].id.clone(), item));
     }
     // Transfers that are for nothing here, some like a reference.
     for number in 10_000..12_000 {
@@ -184,4 +203,42 @@ fn hostile_texts_cost_little() {
         .map(|number| row(number, waiting[0].amount, &pieces[..450], &pieces[450..900]))
         .collect();
     assert!(suggest(&rows, &waiting).iter().all(|fit| fit.score < 0.8));
+}
+
+#[test]
+fn rows_are_matched_by_reference_and_sum_with_a_score() {
+    let names = ["CG-7K3M9QXDT4WZ", "CG-8K3M9QXDT4WZ", "CG-000000000000"];
+    let mut all = waiting(&names.map(str::to_owned));
+    all[2].amount = all[1].amount;
+    let (first, second) = (all[0].enrollment, all[1].enrollment);
+    let row = |text: &str, cents| row(0, Money::zar(cents).unwrap(), text, "EFT");
+    let best = |row: StatementEntry| {
+        let found = suggest(&[row], &all);
+        found
+            .first()
+            .map(|best| (best.enrollment, format!("{:.2}", best.score)))
+    };
+    let some = |id, score: &str| Some((id, score.to_owned()));
+    assert_eq!(best(row("CG-7K3M9QXDT4WZ", 49_900)), some(first, "1.00"));
+    assert_eq!(
+        best(row("payment cg 7k3m 9qxd t4wz thandi", 49_900)),
+        some(first, "1.00")
+    );
+    assert_eq!(best(row("CG-7K3M9QXDT4WX", 49_900)), some(first, "0.75"));
+    assert_eq!(best(row("CG-7K3M9QXDT4WZ", 10_000)), some(first, "0.70"));
+    assert_eq!(best(row("CG-7X3M9QXDT4WZ", 10_000)), some(first, "0.45"));
+    // A sum that one enrollment waits for, and one that two do.
+    assert_eq!(best(row("school fees", 49_900)), some(first, "0.30"));
+    assert_eq!(best(row("school fees", 35_000)), None);
+    assert_eq!(best(row("school fees", 1)), None);
+    // In the description, and beside a neighbour that is one character away.
+    let described = self::row(0, Money::zar(35_000).unwrap(), "", "EFT CG8K3M9QXDT4WZ");
+    let found = suggest(&[described], &all);
+    assert_eq!(found[0].enrollment, second);
+    assert!(found[0].amount_fits && found[0].score > 0.99);
+    assert!(
+        found[1..].iter().all(|other| other.score < 0.6),
+        "{found:?}"
+    );
+    assert!(suggest(&[row("CG", 5)], &all).is_empty());
 }

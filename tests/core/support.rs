@@ -6,13 +6,14 @@ use coursegate::adapter::memory::{MemoryStore, RecordingPublisher, TestClock};
 use coursegate::adapter::simulator::{Callback, Choice, Settings, Simulator, SimulatorGateway};
 use coursegate::enrollment::{Case, Status};
 use coursegate::payment::{Method, Offer};
-use coursegate::port::{Lookup, PaymentGateway, Store};
+use coursegate::port::{Lookup, PageRequest, PaymentGateway, RowFilter, Store};
 use coursegate::reason::WithdrawReason;
 use coursegate::registrar::{EnrolRequest, Enrolled, NextStep, Receipt, RegistrarBuilder};
+use coursegate::statement::{RowId, StatementEntry, StatementRow};
 use coursegate::webhook::{Delivery, Signer};
 use coursegate::{
-    AppId, BankDetails, Config, CourseId, Email, EnrollmentId, LearnerId, Money, PayLinkId,
-    PersonId, Reference, Registrar, Secret, Site, Title,
+    AccountId, AppId, BankDetails, Config, CourseId, Email, EnrollmentId, LearnerId, Money,
+    PayLinkId, PersonId, Reference, Registrar, Secret, Site, Title,
 };
 
 pub const APP_ID: &str = "IKTESTAPPLICATION";
@@ -299,7 +300,11 @@ macro_rules! records_by {
             cases(PageRequest<EnrollmentId>) -> Page<enrollment::Case, EnrollmentId>;
             loose_grants(PageRequest<GrantId>) -> Page<Grant, GrantId>;
             statement(port::RowFilter, PageRequest<RowKey>) -> Page<StatementEntry, RowKey>;
-            statement_rows(&[RowChecksum]) -> Vec<StatementEntry>;
+            statement_rows(&[RowId]) -> Vec<StatementEntry>;
+            rows_like(&[port::RowProbe]) -> Vec<StatementEntry>;
+            rows_paying(&[Reference]) -> Vec<StatementEntry>;
+            cases_of(&[Reference]) -> Vec<enrollment::Case>;
+            accounts() -> Vec<coursegate::AccountId>;
             timeline(EnrollmentId) -> Vec<record::Record>;
             unassigned(PageRequest<RecordId>) -> Page<record::Record, RecordId>;
             inbox(port::InboxFilter, PageRequest<DeliveryKey>)
@@ -327,7 +332,7 @@ macro_rules! records_by {
             #[allow(unused_imports)]
             use coursegate::audit::{Concern, ConcernKey};
             #[allow(unused_imports)]
-            use coursegate::statement::{RowChecksum, RowKey, StatementEntry};
+            use coursegate::statement::{RowId, RowKey, StatementEntry};
             #[allow(unused_imports)]
             use coursegate::{CourseId, EnrollmentId, GrantId, LearnerId, RecordId, Reference};
             #[allow(unused_imports)]
@@ -345,3 +350,25 @@ macro_rules! records_by {
     };
 }
 pub(crate) use records_by;
+
+pub fn account() -> AccountId {
+    AccountId::new("fnb-main").unwrap()
+}
+
+/// Imports a row, and gives its name.
+pub async fn imported(registrar: &Registrar, row: StatementRow) -> RowId {
+    let desk = registrar.admin(admin());
+    let before: Vec<_> = open_rows(registrar).await;
+    let rows = std::slice::from_ref(&row);
+    let found = desk.import_statement(&account(), rows).await.unwrap();
+    assert_eq!(found.added, 1, "{found:?}");
+    let mut after = open_rows(registrar).await;
+    after.retain(|entry| !before.contains(entry));
+    after.remove(0).id
+}
+
+pub async fn open_rows(registrar: &Registrar) -> Vec<StatementEntry> {
+    let desk = registrar.admin(admin());
+    let page = desk.statement(RowFilter::Open, PageRequest::first(500));
+    page.await.unwrap().items
+}

@@ -2,7 +2,7 @@
 
 use crate::scene::{
     DAY, begin, bought, bursary, by, full, held, leave, limited, live, offer, old, old_payment,
-    pay, prove, queue, statement_row, transfer,
+    pay, prove, queue, statement_row, suggested, transfer,
 };
 use crate::support::{World, admin, config, course, learner, start};
 use coursegate::access::{AccessLevel, Terms};
@@ -10,7 +10,7 @@ use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::enrollment::Status;
 use coursegate::payment::{Method, ProofOfPayment, Standing};
 use coursegate::reason::{HoldReason, MoneyOutcome};
-use coursegate::registrar::{NewGrant, NextStep, Outcome};
+use coursegate::registrar::{NewGrant, NextStep, Outcome, TransferMatch};
 
 #[tokio::test]
 async fn a_proof_can_be_attached_to_the_transfer_for_an_upgrade() {
@@ -50,9 +50,8 @@ async fn a_look_at_the_card_page_does_not_take_a_transfer_for_an_upgrade_out_of_
     assert_eq!(queue(&world).await, [id]);
     begin(&world, offer(900, Terms::default())).await;
     assert_eq!(queue(&world).await, [id]);
-    let desk = world.registrar.admin(admin());
     statement_row(&world, 900, reference.as_str()).await;
-    assert_eq!(desk.suggestions().await.unwrap().len(), 1);
+    assert_eq!(suggested(&world.registrar).await.len(), 1);
 }
 
 #[tokio::test]
@@ -80,7 +79,7 @@ async fn a_transfer_that_comes_after_its_upgrade_lapsed_can_be_recorded() {
     let row = statement_row(&world, 900, reference.as_str()).await;
     let desk = world.registrar.admin(admin());
     let done = desk
-        .approve_rows(&[(row, reference)], "it came")
+        .approve_rows(&[TransferMatch::new(row, reference)], "it came")
         .await
         .remove(0);
     assert_eq!(done.problem, None);

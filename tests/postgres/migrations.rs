@@ -24,7 +24,7 @@ async fn tables(pool: &PgPool, schema: &str) -> Vec<String> {
     column(pool, text).await
 }
 
-const TABLES: [&str; 16] = [
+const TABLES: [&str; 17] = [
     "alerts",
     "attempts",
     "chain",
@@ -38,6 +38,7 @@ const TABLES: [&str; 16] = [
     "preferences",
     "read_notices",
     "records",
+    "statement_parts",
     "statement_rows",
     "tallies",
     "timers",

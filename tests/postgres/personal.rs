@@ -3,14 +3,14 @@
 use coursegate::adapter::postgres::{PgStore, pool_options};
 use coursegate::payment::{Method, ProofOfPayment};
 use coursegate::port::{PageRequest, Records, RowFilter, Store};
-use coursegate::registrar::{NewGrant, NextStep};
+use coursegate::registrar::{NewGrant, NextStep, TransferMatch};
 use coursegate::statement::StatementRow;
 use coursegate::{CourseId, Money, access::Terms};
 use sqlx::{AssertSqlSafe, PgPool};
 
 use crate::cluster::{fresh_schema, pool, url};
 use crate::school::{enrol, registrar};
-use crate::support::{admin, course, learner, price, request, signed_bytes};
+use crate::support::{admin, course, imported, learner, price, request, signed_bytes};
 
 /// What is known of nobody else.
 const MARKS: [&str; 6] = [
@@ -87,9 +87,9 @@ async fn no_trace_of_an_erased_learner_is_left_in_any_table() {
         .unwrap();
     let day = chrono::NaiveDate::from_ymd_opt(2026, 2, 1).unwrap();
     let said = format!("{} THANDI", reference.as_str());
-    let row = StatementRow::new(day, price(), &said, "T MOKOENA", 0);
-    desk.import_statement(vec![row.clone()]).await.unwrap();
-    let pair = [(row.checksum.clone(), reference.clone())];
+    let row = StatementRow::new(day, price(), &said, "T MOKOENA");
+    let row = imported(&registrar, row).await;
+    let pair = [TransferMatch::new(row, reference.clone())];
     let done = desk.approve_rows(&pair, "called her on 0821234567").await;
     assert_eq!(done[0].problem, None, "{done:?}");
     // One that was rejected in words, and a bursary.

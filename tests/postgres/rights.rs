@@ -3,7 +3,7 @@
 use coursegate::adapter::postgres::{PgStore, pool_options};
 use coursegate::payment::{Method, ProofOfPayment};
 use coursegate::port::{PageRequest, Purge, Store};
-use coursegate::registrar::{Condition, NewGrant, NextStep};
+use coursegate::registrar::{Condition, NewGrant, NextStep, TransferMatch};
 use coursegate::statement::StatementRow;
 use coursegate::{CourseId, Registrar, access::Terms};
 use sqlx::postgres::PgConnectOptions;
@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, PgPool};
 
 use crate::cluster::{Cluster, fresh_schema};
 use crate::school::{enrol, registrar};
-use crate::support::{admin, course, learner, price, request};
+use crate::support::{admin, course, imported, learner, price, request};
 
 const FILE: &str = include_str!("../../src/adapter/postgres/schema/0001_coursegate.sql");
 
@@ -102,10 +102,10 @@ async fn everything(registrar: &Registrar, store: &PgStore) {
         .await
         .unwrap();
     let day = chrono::NaiveDate::from_ymd_opt(2026, 2, 1).unwrap();
-    let row = StatementRow::new(day, price(), reference.as_str(), "thandi", 0);
-    desk.import_statement(vec![row.clone()]).await.unwrap();
+    let row = StatementRow::new(day, price(), reference.as_str(), "thandi");
+    let row = imported(registrar, row).await;
     let done = desk
-        .approve_rows(&[(row.checksum.clone(), reference.clone())], "seen")
+        .approve_rows(&[TransferMatch::new(row, reference.clone())], "seen")
         .await;
     assert_eq!(done[0].problem, None, "{done:?}");
     let new = NewGrant {

@@ -105,6 +105,10 @@ pub async fn click(window: &Client, selector: &str) {
     let begun = Instant::now();
     loop {
         let found = window.wait().for_element(Locator::Css(selector)).await;
+        // Out from under what stays at the edge of the window.
+        let script = "document.querySelector(arguments[0])?.scrollIntoView({ block: 'center' })";
+        let arguments = vec![json!(selector)];
+        window.execute(script, arguments).await.unwrap();
         match found.unwrap().click().await {
             Ok(()) => return,
             // It was made anew between the look and the click.

@@ -21,6 +21,8 @@ mod production;
 #[allow(unreachable_pub)]
 mod records;
 mod simulator;
+#[cfg(feature = "statements")]
+mod statements;
 #[allow(unreachable_pub)]
 mod visitors;
 
@@ -1375,7 +1377,7 @@ impl Events {
     }
 }
 
-/// A bank transfer with its proof, found on a pasted statement and approved with one click.
+/// A bank transfer with its proof, found on a statement, approved, charged back and reinstated.
 #[cfg(feature = "statements")]
 #[tokio::test]
 async fn a_bank_statement_on_the_admin_page() {
@@ -1389,40 +1391,19 @@ async fn a_bank_statement_on_the_admin_page() {
         assert_eq!(shown.status(), StatusCode::SEE_OTHER);
         let nomsa = server.sign_in("nomsa", "admin").await;
         let act = format!("{}/admin/act", server.app);
-        let bad = "date,amount,reference\n2026-02-30,1.00,x\n";
-        let form = [("action", "statement"), ("text", bad)];
-        let refused = nomsa.submit(act.clone(), &form).await;
-        assert_eq!(refused.status(), StatusCode::UNPROCESSABLE_ENTITY);
-        assert!(refused.text().await.unwrap().contains("Line 2"));
-        let good = format!("date,amount,reference\n2026-02-01,125.50,pay {reference}\n");
-        let form = [("action", "statement"), ("text", good.as_str())];
-        assert_eq!(
-            nomsa.submit(act.clone(), &form).await.status(),
-            StatusCode::SEE_OTHER
-        );
         let queue = nomsa.get("/admin").await.text().await.unwrap();
         assert!(queue.contains("https://files.example/1"), "{queue}");
-        let page = nomsa.get("/admin/statement").await.text().await.unwrap();
-        assert!(
-            page.contains(&format!("Approve {reference} (100 %)")),
-            "{page}"
-        );
-        let button = page.split("value=\"approve_row\"").nth(1).unwrap();
-        let value = |name: &str| {
-            let rest = button
-                .split(&format!("name=\"{name}\" value=\""))
-                .nth(1)
-                .unwrap();
-            rest.split('"').next().unwrap().to_owned()
+        let file =
+            format!("Date,Amount,Balance,Description\n2026/02/01,125.50,900.00,pay {reference}\n");
+        let (_, key) = statements::look(&nomsa, "fnb", file.as_bytes()).await;
+        let page = statements::import(&nomsa, &key).await;
+        let [found] = &statements::boxes(&page, reference)[..] else {
+            panic!("{page}")
         };
-        let (row, enrollment) = (value("subject"), value("other"));
-        let form = [
-            ("action", "approve_row"),
-            ("subject", row.as_str()),
-            ("other", enrollment.as_str()),
-        ];
+        let form = [(found.as_str(), "on")];
+        let url = format!("{}/admin/statement/match", server.app);
         assert_eq!(
-            nomsa.submit(act.clone(), &form).await.status(),
+            nomsa.submit(url, &form).await.status(),
             StatusCode::SEE_OTHER
         );
         thandi.until("baking", "Continue Course").await;

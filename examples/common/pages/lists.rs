@@ -9,7 +9,7 @@ use coursegate::{ChannelName, PersonId};
 
 use super::{Act, Counts, admins, plain, text};
 use crate::common::app::COURSES;
-use crate::common::desk::{Bank, DeskQuery, Problems, when};
+use crate::common::desk::{DeskQuery, Problems, when};
 
 /// A choice; each option has the value that is sent and the text that is shown.
 fn select(name: &str, label: &str, chosen: &str, options: &[(String, String)]) -> String {
@@ -230,59 +230,6 @@ pub fn problems(person: &PersonId, counts: &Counts, problems: &Problems) -> Stri
         body.push_str("<p>Nothing is wrong.</p>");
     }
     admins("Problems", person, counts, HERE, &body)
-}
-
-/// Rows of bank statements that nobody has decided about, and a way to import more.
-pub fn statement(person: &PersonId, counts: &Counts, bank: &Bank) -> String {
-    const HERE: &str = "/admin/statement";
-    let mut body = String::from(
-        "<article><h2>Import</h2><form method=\"post\" action=\"/admin/act\"><input type=\"hidden\" name=\"action\" \
-         value=\"statement\"><input type=\"hidden\" name=\"back\" value=\"/admin/statement\">\
-         <textarea id=\"csv\" name=\"text\" rows=\"4\" required aria-label=\"Statement as CSV\">date,amount,reference\n</textarea>\
-         <button class=\"main\">Import</button></form></article>",
-    );
-    for entry in &bank.rows {
-        let row = &entry.row;
-        let checksum = row.checksum.as_str();
-        let fits = bank
-            .suggestions
-            .iter()
-            .filter(|fit| fit.row == row.checksum);
-        let approve: String = fits
-            .map(|fit| {
-                let label = format!("Approve {} ({:.0} %)", fit.payment, fit.score * 100.0);
-                let another = fit.other_offer.as_ref().map_or_else(String::new, |offer| {
-                    format!(
-                        "<p class=\"quiet\">Today {} for {} access is offered; the row pays for what was offered then.</p>",
-                        offer.price, offer.terms.level
-                    )
-                });
-                let act = Act::new("approve_row", checksum, &label, HERE);
-                let act = Act {
-                    other: fit.payment.as_str(),
-                    ..act
-                };
-                let reason = match &fit.likeness {
-                    Some(likeness) => format!("<p class=\"quiet\">The row has {likeness}.</p>"),
-                    None => "<p class=\"quiet\">Only the sum fits.</p>".to_owned(),
-                };
-                act.html() + &reason + &another
-            })
-            .collect();
-        body.push_str(&format!(
-            "<article tabindex=\"0\"><p>{} <strong>{}</strong> {}</p>{approve}{}</article>",
-            row.date,
-            row.amount,
-            text(row.reference.as_str()),
-            Act::new("close_row", checksum, "Not for a course", HERE)
-                .ask("What it is")
-                .html()
-        ));
-    }
-    if bank.rows.is_empty() {
-        body.push_str("<p>Every row is settled.</p>");
-    }
-    admins("Bank statement", person, counts, HERE, &body)
 }
 
 /// What the person has to know, and by which channels they want to know it.

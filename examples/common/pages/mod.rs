@@ -1,21 +1,25 @@
 //! Plain pages that work without scripts. Everything that is text stays text.
 
 mod admin;
+mod bank;
 mod day;
 mod enrollment;
 mod learner;
 mod lists;
 mod records;
+#[cfg(feature = "statements")]
+mod upload;
 
 use coursegate::{LearnerId, PersonId};
 
 use super::app::User;
 
 pub use admin::{Counts, queue};
+pub use bank::{settled, statement};
 pub use day::day;
 pub use enrollment::timeline;
 pub use learner::{learner, lesson, transfer};
-pub use lists::{money, notices, payments, problems, statement};
+pub use lists::{money, notices, payments, problems};
 pub use records::records;
 
 /// How the pages look.
@@ -127,6 +131,8 @@ struct Act<'a> {
     ask: Option<&'a str>,
     /// The page to come back to.
     back: &'a str,
+    /// Whether it is what the page is for.
+    main: bool,
 }
 
 impl<'a> Act<'a> {
@@ -138,7 +144,13 @@ impl<'a> Act<'a> {
             label,
             ask: None,
             back,
+            main: false,
         }
+    }
+
+    #[cfg(feature = "statements")]
+    fn main(self) -> Self {
+        Self { main: true, ..self }
     }
 
     fn ask(self, ask: &'a str) -> Self {
@@ -172,7 +184,8 @@ impl<'a> Act<'a> {
         format!(
             "<form method=\"post\" action=\"/admin/act\"><input type=\"hidden\" name=\"action\" value=\"{action}\">\
              <input type=\"hidden\" name=\"subject\" value=\"{subject}\"><input type=\"hidden\" name=\"other\" value=\"{other}\">\
-             <input type=\"hidden\" name=\"back\" value=\"{back}\">{fields}{field}<button>{}</button></form>",
+             <input type=\"hidden\" name=\"back\" value=\"{back}\">{fields}{field}<button{}>{}</button></form>",
+            if self.main { " class=\"main\"" } else { "" },
             text(label)
         )
     }

@@ -39,6 +39,12 @@ function restore({ fields, open, focus }) {
 const sent = {};
 
 /** Puts what the server sent in the place of what is shown; what is the same stays as it is. */
+/** What only works with this script. */
+function reveal() {
+  for (const part of all('main [data-script], main [data-tick]')) part.hidden = false;
+  for (const box of all('main [data-all]')) box.parentElement.hidden = false;
+}
+
 function swap(html, keep) {
   const page = new DOMParser().parseFromString(html, 'text/html');
   const before = keep && remember();
@@ -49,6 +55,7 @@ function swap(html, keep) {
     old.replaceWith(fresh);
   }
   document.title = page.title;
+  reveal();
   if (before) restore(before);
   if (page.body.dataset.live !== document.body.dataset.live) {
     // Signed in, or out: another page altogether.
@@ -250,16 +257,45 @@ function admin(live, who) {
     const form = event.target;
     if (!form.closest('main')) return;
     event.preventDefault();
-    const fields = new URLSearchParams(new FormData(form, event.submitter));
+    const filled = new FormData(form, event.submitter);
     // Not form.action: a field of that name would hide it.
     const action = form.getAttribute('action');
+    if (form.enctype === 'multipart/form-data') {
+      say('The file is being read.');
+      go(action, { request: { method: 'POST', body: filled } });
+      return;
+    }
+    const fields = new URLSearchParams(filled);
     if (form.id === 'bulk') bulk(form, event.submitter.value === 'try');
     else if (form.getAttribute('method') === 'get') go(`${action}?${fields}`);
     else go(action, { request: { method: 'POST', body: fields } });
   });
   document.addEventListener('change', ({ target }) => {
     if (target.id === 'everything') all('main input[data-enrollment]').forEach((box) => { box.checked = target.checked; });
+    if (target.dataset.all) all(`main input[form=${target.dataset.all}]`).forEach((box) => { box.checked = target.checked; });
   });
+  document.addEventListener('click', ({ target }) => {
+    if (target.dataset.tick) all(`main input[data-${target.dataset.tick}]`).forEach((box) => { box.checked = true; });
+  });
+  // A file that is dropped is looked at, as if it were chosen.
+  for (const name of ['dragover', 'dragleave', 'drop']) {
+    document.addEventListener(name, (event) => {
+      const place = event.target.closest?.('[data-drop]');
+      if (!place) return;
+      event.preventDefault();
+      place.toggleAttribute('data-over', name === 'dragover');
+      const file = place.querySelector('input[type=file]');
+      if (name !== 'drop' || !event.dataTransfer.files.length) return;
+      file.files = event.dataTransfer.files;
+      file.form.requestSubmit();
+    });
+  }
+  // How far a large import is.
+  addEventListener('coursegate:event', ({ detail }) => {
+    const { done, of } = detail.import ?? {};
+    if (done < of) say(`Imported ${done} of ${of} rows.`);
+  });
+  reveal();
   addEventListener('popstate', () => go(location.href, { push: false }));
 }
 

@@ -9,7 +9,7 @@ use crate::ids::{EnrollmentId, GrantId, LearnerId, RecordId};
 use crate::port::{LearnerFile, Received, StoreError};
 use crate::reason::Note;
 use crate::record::Fact;
-use crate::statement::{RowState, StatementEntry};
+use crate::statement::StatementEntry;
 use crate::webhook::StoredBody;
 
 impl State {
@@ -43,19 +43,13 @@ impl State {
             .filter(|entry| self.pays(entry, enrollment))
             .cloned()
             .collect();
-        rows.sort_unstable_by(|a, b| {
-            (a.row.date, &a.row.checksum).cmp(&(b.row.date, &b.row.checksum))
-        });
+        rows.sort_unstable_by(|a, b| (a.row.date, &a.id).cmp(&(b.row.date, &b.id)));
         Received { deliveries, rows }
     }
 
     fn pays(&self, entry: &StatementEntry, enrollment: EnrollmentId) -> bool {
-        match &entry.state {
-            RowState::Matched { payment, .. } => {
-                self.by_reference.get(payment) == Some(&enrollment)
-            }
-            RowState::Open | RowState::Closed { .. } => false,
-        }
+        let mut paid = entry.parts.iter().map(|part| &part.payment);
+        paid.any(|payment| self.by_reference.get(payment) == Some(&enrollment))
     }
 
     /// Takes the learner out; what the change itself carries is written already.
@@ -84,10 +78,10 @@ impl State {
                 .statement
                 .iter()
                 .filter(|(_, entry)| self.pays(entry, id))
-                .map(|(checksum, _)| checksum.clone())
+                .map(|(id, _)| id.clone())
                 .collect();
-            for checksum in paying {
-                if let Some(entry) = self.statement.get_mut(&checksum) {
+            for row in paying {
+                if let Some(entry) = self.statement.get_mut(&row) {
                     entry.row.reference = Note::new("");
                     entry.row.description = Note::new("");
                 }

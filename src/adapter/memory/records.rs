@@ -1,4 +1,5 @@
 use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -9,17 +10,17 @@ use super::{MemoryStore, figures};
 use crate::access::Grant;
 use crate::audit::{Concern, ConcernKey};
 use crate::enrollment::{Case, InboxEntry, InboxState};
-use crate::ids::{CourseId, EnrollmentId, GrantId, LearnerId, RecordId, Reference};
+use crate::ids::{AccountId, CourseId, EnrollmentId, GrantId, LearnerId, RecordId, Reference};
 use crate::notice::{Notice, NoticeKind, Preferences};
 use crate::port::{
     AwkwardMoney, CourseFigures, DayFigures, InboxFilter, LearnerFile, NoticeFilter, NoticeItem,
     NoticeKey, Page, PageRequest, PaymentFilter, PaymentItem, PaymentKey, PendingItem, Period,
-    Received, Records, RowFilter, StoreError,
+    Received, Records, RowFilter, RowProbe, StoreError,
 };
 use crate::record::Record;
 use crate::record::chain::ChainLink;
 use crate::record::form::RecordText;
-use crate::statement::{RowChecksum, RowKey, RowState, StatementEntry};
+use crate::statement::{RowId, RowKey, StatementEntry};
 use crate::webhook::DeliveryKey;
 
 fn beyond<K>(after: Option<K>) -> (Bound<K>, Bound<K>) {
@@ -150,13 +151,13 @@ impl Records for MemoryStore {
         request: PageRequest<RowKey>,
     ) -> Result<Page<StatementEntry, RowKey>, StoreError> {
         let size = request.size();
-        let place = |key: RowKey| (Reverse(key.date), key.checksum);
+        let place = |key: RowKey| (Reverse(key.date), key.id);
         let after = request.after.map(place);
         let mut items: Vec<StatementEntry> = self
             .lock()
             .statement
             .values()
-            .filter(|entry| (entry.state == RowState::Open) == (filter == RowFilter::Open))
+            .filter(|entry| filter.takes(&entry.state))
             .filter(|entry| {
                 after
                     .as_ref()
@@ -169,13 +170,62 @@ impl Records for MemoryStore {
         Ok(Page::cut(items, size, StatementEntry::key))
     }
 
-    async fn statement_rows(
-        &self,
-        rows: &[RowChecksum],
-    ) -> Result<Vec<StatementEntry>, StoreError> {
+    async fn statement_rows(&self, rows: &[RowId]) -> Result<Vec<StatementEntry>, StoreError> {
         let state = self.lock();
         let known = rows.iter().filter_map(|row| state.statement.get(row));
         Ok(known.cloned().collect())
+    }
+
+    async fn rows_like(&self, probes: &[RowProbe]) -> Result<Vec<StatementEntry>, StoreError> {
+        let state = self.lock();
+        let days: HashSet<_> = probes.iter().map(|it| (it.date, it.amount)).collect();
+        let balances: HashSet<_> = probes
+            .iter()
+            .filter_map(|it| Some((&it.account, it.amount, it.balance?)))
+            .collect();
+        let places: HashSet<_> = probes.iter().filter_map(|it| it.place.as_ref()).collect();
+        let ids: HashSet<_> = probes.iter().filter_map(|it| it.id.as_ref()).collect();
+        let known = state.statement.values().filter(|entry| {
+            let row = &entry.row;
+            let balance = row.balance.map(|it| (&entry.account, row.amount, it));
+            days.contains(&(row.date, row.amount))
+                || balance.is_some_and(|it| balances.contains(&it))
+                || row.place.as_ref().is_some_and(|it| places.contains(it))
+                || ids.contains(&entry.id)
+        });
+        let mut known: Vec<StatementEntry> = known.cloned().collect();
+        known.sort_by(|a, b| {
+            let key = |it: &StatementEntry| (it.row.date, it.number);
+            key(a)
+                .cmp(&key(b))
+                .then_with(|| (&a.account, &a.id).cmp(&(&b.account, &b.id)))
+        });
+        Ok(known)
+    }
+
+    async fn rows_paying(&self, payments: &[Reference]) -> Result<Vec<StatementEntry>, StoreError> {
+        let payments: HashSet<&Reference> = payments.iter().collect();
+        let state = self.lock();
+        let paying = state.statement.values().filter(|entry| {
+            let mut parts = entry.parts.iter();
+            parts.any(|part| payments.contains(&part.payment))
+        });
+        Ok(paying.cloned().collect())
+    }
+
+    async fn cases_of(&self, references: &[Reference]) -> Result<Vec<Case>, StoreError> {
+        let state = self.lock();
+        let found = references
+            .iter()
+            .filter_map(|it| state.by_reference.get(it));
+        let ids: BTreeSet<EnrollmentId> = found.copied().collect();
+        Ok(ids.into_iter().filter_map(|id| state.case(id)).collect())
+    }
+
+    async fn accounts(&self) -> Result<Vec<AccountId>, StoreError> {
+        let state = self.lock();
+        let names: BTreeSet<_> = state.statement.values().map(|it| &it.account).collect();
+        Ok(names.into_iter().cloned().collect())
     }
 
     async fn timeline(&self, enrollment: EnrollmentId) -> Result<Vec<Record>, StoreError> {

@@ -2,7 +2,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 
 use super::chain::Link;
 use super::grants::Home;
@@ -13,15 +13,16 @@ use crate::access::Grant;
 use crate::audit::{Concern, ConcernKey};
 use crate::enrollment::{Case, Change, Enrollment, InboxEntry, InboxState};
 use crate::ids::{
-    CourseId, EnrollmentId, ExternalKey, GrantId, LearnerId, PayLinkId, PersonId, RecordId,
-    Reference,
+    AccountId, CourseId, EnrollmentId, ExternalKey, GrantId, LearnerId, PayLinkId, PersonId,
+    RecordId, Reference,
 };
+use crate::money::Money;
 use crate::monitor::Alert;
 use crate::notice::Preferences;
 use crate::payment::Attempt;
 use crate::port::{AwkwardMoney, Committed, KnownDelivery, Loaded, Lookup, StoreError};
 use crate::record::Record;
-use crate::statement::{RowChecksum, RowState, StatementEntry};
+use crate::statement::{RowId, StatementEntry};
 use crate::webhook::DeliveryKey;
 
 pub(super) type Place = Reverse<(DateTime<Utc>, DeliveryKey)>;
@@ -44,7 +45,9 @@ pub(super) struct State {
     /// Payments that do not fit.
     pub(super) awkward: BTreeMap<Reference, EnrollmentId>,
     pub(super) concerns: BTreeMap<ConcernKey, Concern>,
-    pub(super) statement: HashMap<RowChecksum, StatementEntry>,
+    pub(super) statement: HashMap<RowId, StatementEntry>,
+    /// Which rows of an account, day and sum there are.
+    numbers: HashSet<RowNumber>,
     pub(super) timers: Timers,
     pub(super) chain: Vec<Link>,
     pub(super) preferences: BTreeMap<PersonId, Preferences>,
@@ -189,7 +192,8 @@ impl State {
             self.concerns.insert(concern.key.clone(), concern);
         }
         for entry in change.statement {
-            self.statement.insert(entry.row.checksum.clone(), entry);
+            self.numbers.insert(row_number(&entry));
+            self.statement.insert(entry.id.clone(), entry);
         }
         if let Some(preferences) = change.preferences {
             self.preferences
@@ -269,11 +273,11 @@ impl State {
             }
         });
         let rows = change.statement.iter().all(|entry| {
-            let known = self.statement.get(&entry.row.checksum);
-            match entry.state {
-                RowState::Open => known.is_none(),
-                RowState::Matched { .. } | RowState::Closed { .. } => {
-                    known.is_some_and(|known| known.state == RowState::Open)
+            let known = self.statement.get(&entry.id);
+            match entry.revision.checked_sub(1) {
+                None => known.is_none() && !self.numbers.contains(&row_number(entry)),
+                Some(before) => {
+                    known.is_some_and(|known| known.revision == before && known.state.waits())
                 }
             }
         });
@@ -376,4 +380,12 @@ impl State {
             }
         }
     }
+}
+
+/// What no two rows share.
+type RowNumber = (AccountId, NaiveDate, Money, u32);
+
+fn row_number(entry: &StatementEntry) -> RowNumber {
+    let row = &entry.row;
+    (entry.account.clone(), row.date, row.amount, entry.number)
 }

@@ -17,17 +17,17 @@ use super::{PgStore, all, arguments};
 use crate::access::Grant;
 use crate::audit::{Concern, ConcernKey};
 use crate::enrollment::{Case, InboxEntry};
-use crate::ids::{CourseId, EnrollmentId, GrantId, LearnerId, RecordId, Reference};
+use crate::ids::{AccountId, CourseId, EnrollmentId, GrantId, LearnerId, RecordId, Reference};
 use crate::notice::{NoticeKind, Preferences};
 use crate::port::{
     AwkwardMoney, CourseFigures, DayFigures, InboxFilter, LearnerFile, NoticeFilter, NoticeItem,
     NoticeKey, Page, PageRequest, PaymentFilter, PaymentItem, PaymentKey, PendingItem, Period,
-    Prefix, Received, Records, RowFilter, StoreError,
+    Prefix, Received, Records, RowFilter, RowProbe, StoreError,
 };
 use crate::record::Record;
 use crate::record::chain::{ChainLink, LinkHash};
 use crate::record::form::RecordText;
-use crate::statement::{RowChecksum, RowKey, StatementEntry};
+use crate::statement::{RowId, RowKey, StatementEntry};
 use crate::webhook::DeliveryKey;
 
 /// Sorts behind every text that begins with what is before it, byte by byte.
@@ -103,30 +103,88 @@ impl Records for PgStore {
         filter: RowFilter,
         page: PageRequest<RowKey>,
     ) -> Result<Page<StatementEntry, RowKey>, StoreError> {
-        let open = filter == RowFilter::Open;
-        let (date, checksum) = match &page.after {
-            Some(key) => (key.date, key.checksum.as_str()),
+        let state = match filter {
+            RowFilter::Open => "open",
+            RowFilter::Doubtful => "doubtful",
+            RowFilter::Settled => "settled",
+        };
+        let (date, id) = match &page.after {
+            Some(key) => (key.date, key.id.as_str()),
             // No later day can be written with four digits.
             None => (
                 NaiveDate::from_ymd_opt(9999, 12, 31).unwrap_or_default(),
                 "",
             ),
         };
-        let arguments = arguments![open, date, checksum, beyond(&page)];
+        let arguments = arguments![state, date, id, beyond(&page)];
         let rows = self.ask(&self.statements.statement, arguments).await?;
         let items = all::<StatementRowRow, StatementEntry>(&rows)?;
         Ok(Page::cut(items, page.size(), StatementEntry::key))
     }
 
-    async fn statement_rows(
-        &self,
-        rows: &[RowChecksum],
-    ) -> Result<Vec<StatementEntry>, StoreError> {
-        let checksums: Vec<&str> = rows.iter().map(RowChecksum::as_str).collect();
+    async fn statement_rows(&self, rows: &[RowId]) -> Result<Vec<StatementEntry>, StoreError> {
+        let ids: Vec<&str> = rows.iter().map(RowId::as_str).collect();
         let rows = self
-            .ask(&self.statements.statement_rows, arguments![&checksums])
+            .ask(&self.statements.statement_rows, arguments![&ids])
             .await?;
         Ok(all::<StatementRowRow, StatementEntry>(&rows)?)
+    }
+
+    async fn rows_like(&self, probes: &[RowProbe]) -> Result<Vec<StatementEntry>, StoreError> {
+        let accounts: Vec<&str> = probes.iter().map(|it| it.account.as_str()).collect();
+        let days: Vec<NaiveDate> = probes.iter().map(|it| it.date).collect();
+        let sums: Vec<i64> = probes.iter().map(|it| it.amount.minor()).collect();
+        let currencies: Vec<String> = probes
+            .iter()
+            .map(|it| it.amount.currency().code().to_owned())
+            .collect();
+        let balances: Vec<Option<i64>> = probes.iter().map(|it| it.balance).collect();
+        let places = probes.iter().filter_map(|it| it.place.as_ref());
+        let files: Vec<&str> = places.clone().map(|place| place.file.as_ref()).collect();
+        let lines: Vec<i32> = places
+            .map(|place| i32::try_from(place.line).unwrap_or(i32::MAX))
+            .collect();
+        let ids = probes.iter().filter_map(|it| it.id.as_ref());
+        let ids: Vec<&str> = ids.map(RowId::as_str).collect();
+        let arguments = arguments![
+            &accounts,
+            &days,
+            &sums,
+            &currencies,
+            &balances,
+            &files,
+            &lines,
+            &ids
+        ];
+        let rows = self.ask(&self.statements.rows_like, arguments).await?;
+        Ok(all::<StatementRowRow, StatementEntry>(&rows)?)
+    }
+
+    async fn rows_paying(&self, payments: &[Reference]) -> Result<Vec<StatementEntry>, StoreError> {
+        let payments: Vec<&str> = payments.iter().map(Reference::as_str).collect();
+        let rows = self
+            .ask(&self.statements.rows_paying, arguments![&payments])
+            .await?;
+        Ok(all::<StatementRowRow, StatementEntry>(&rows)?)
+    }
+
+    async fn cases_of(&self, references: &[Reference]) -> Result<Vec<Case>, StoreError> {
+        let references: Vec<&str> = references.iter().map(Reference::as_str).collect();
+        let rows = self
+            .ask(&self.statements.cases_of, arguments![&references])
+            .await?;
+        Ok(all::<CaseRow, Case>(&rows)?)
+    }
+
+    async fn accounts(&self) -> Result<Vec<AccountId>, StoreError> {
+        let rows = self
+            .ask(&self.statements.accounts, Ok(PgArguments::default()))
+            .await?;
+        let name = |row: &PgRow| {
+            let name: String = row.try_get(0)?;
+            AccountId::new(name).map_err(|_| CallError::Row(BadRow("statement_rows")))
+        };
+        Ok(rows.iter().map(name).collect::<Result<_, _>>()?)
     }
 
     async fn timeline(&self, enrollment: EnrollmentId) -> Result<Vec<Record>, StoreError> {

@@ -1,7 +1,7 @@
 //! The rights that the calls need, as the head of the schema file grants them.
 
 /// Of each table.
-pub(super) const TABLES: [(&str, &[&str]); 16] = [
+pub(super) const TABLES: [(&str, &[&str]); 17] = [
     ("alerts", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
     ("attempts", &["SELECT", "INSERT", "UPDATE"]),
     // Written by `seal` and `empty_records`, which run as the owner.
@@ -16,6 +16,7 @@ pub(super) const TABLES: [(&str, &[&str]); 16] = [
     ("preferences", &["SELECT", "INSERT", "UPDATE"]),
     ("read_notices", &["SELECT", "INSERT"]),
     ("records", &["SELECT", "INSERT"]),
+    ("statement_parts", &["SELECT", "INSERT"]),
     ("statement_rows", &["SELECT", "INSERT", "UPDATE"]),
     ("tallies", &["SELECT", "INSERT", "DELETE"]),
     ("timers", &["SELECT", "INSERT", "UPDATE", "DELETE"]),

@@ -48,6 +48,10 @@ pub(super) struct Statements {
     pub(super) loose_grants: Arc<str>,
     pub(super) statement: Arc<str>,
     pub(super) statement_rows: Arc<str>,
+    pub(super) rows_like: Arc<str>,
+    pub(super) rows_paying: Arc<str>,
+    pub(super) cases_of: Arc<str>,
+    pub(super) accounts: Arc<str>,
     pub(super) timeline: Arc<str>,
     pub(super) unassigned: Arc<str>,
     pub(super) inbox: Arc<str>,
@@ -219,9 +223,11 @@ impl Statements {
             learner_records: own("SELECT row_to_json(r) FROM coursegate.records AS r
                  WHERE learner = $1 AND enrollment IS NULL ORDER BY id"),
             deliveries: own("SELECT row_to_json(i) FROM coursegate.deliveries($1) AS i"),
-            paying_rows: own("SELECT row_to_json(s) FROM coursegate.statement_rows AS s
-                 WHERE payment IN (SELECT reference FROM coursegate.attempts WHERE enrollment = $1)
-                 ORDER BY booked_on, checksum"),
+            paying_rows: own(&format!("SELECT {ROW} FROM coursegate.statement_rows AS s
+                 WHERE s.id IN (SELECT p.row_id FROM coursegate.attempts AS a
+                                JOIN coursegate.statement_parts AS p ON p.payment = a.reference
+                                WHERE a.enrollment = $1)
+                 ORDER BY booked_on, id")),
             chain: own("SELECT c.position, c.record, encode(c.salt, 'hex') AS salt,
                      encode(c.kept, 'hex') AS kept, encode(c.personal, 'hex') AS personal,
                      encode(c.hash, 'hex') AS hash,
@@ -258,25 +264,37 @@ impl Statements {
                  WHERE c.closed_at IS NULL AND (c.enrollment IS NULL OR e.version = c.version)
                    AND c.key > $1 ORDER BY c.key LIMIT $2"),
             concern: own("SELECT row_to_json(c) FROM coursegate.concerns AS c WHERE key = $1"),
-            cases: own("SELECT json_build_object('enrollment', row_to_json(e),
-                     'attempts', (SELECT coalesce(json_agg(a ORDER BY a.number), '[]')
-                                  FROM coursegate.attempts AS a WHERE a.enrollment = e.id),
-                     'grants', (SELECT coalesce(json_agg(g ORDER BY g.starts_at, g.id), '[]')
-                                FROM coursegate.grants AS g
-                                WHERE g.learner = e.learner AND g.course = e.course),
-                     'confirming', (SELECT min(w.received_at) FROM coursegate.inbox AS w
-                                    WHERE w.enrollment = e.id AND w.state = 'waiting'))
-                 FROM coursegate.enrollments AS e WHERE e.id > $1 ORDER BY e.id LIMIT $2"),
+            cases: own(&format!("{CASE} WHERE e.id > $1 ORDER BY e.id LIMIT $2")),
+            cases_of: own(&format!("{CASE} WHERE e.id IN (
+                     SELECT enrollment FROM coursegate.attempts WHERE reference = ANY ($1))
+                 ORDER BY e.id")),
+            rows_paying: own(&format!("SELECT {ROW} FROM coursegate.statement_rows AS s
+                 WHERE s.id IN (SELECT row_id FROM coursegate.statement_parts WHERE payment = ANY ($1))")),
             loose_grants: own("SELECT row_to_json(g) FROM coursegate.grants AS g
                  LEFT JOIN coursegate.enrollments AS e ON e.id = g.enrollment
                  WHERE (e.id IS NULL OR e.learner <> g.learner OR e.course <> g.course)
                    AND g.id > $1 ORDER BY g.id LIMIT $2"),
-            statement: own("SELECT row_to_json(s) FROM coursegate.statement_rows AS s
-                 WHERE (state = 'open') = $1
-                   AND (booked_on < $2 OR booked_on = $2 AND checksum > $3)
-                 ORDER BY booked_on DESC, checksum LIMIT $4"),
-            statement_rows: own("SELECT row_to_json(s) FROM coursegate.statement_rows AS s
-                 WHERE checksum = ANY ($1)"),
+            statement: own(&format!("SELECT {ROW} FROM coursegate.statement_rows AS s
+                 WHERE CASE state WHEN 'open' THEN 'open' WHEN 'doubtful' THEN 'doubtful' ELSE 'settled' END = $1
+                   AND (booked_on < $2 OR booked_on = $2 AND id > $3)
+                 ORDER BY booked_on DESC, id LIMIT $4")),
+            statement_rows: own(&format!("SELECT {ROW} FROM coursegate.statement_rows AS s
+                 WHERE id = ANY ($1)")),
+            rows_like: own(&format!("SELECT {ROW} FROM coursegate.statement_rows AS s WHERE id IN (
+                     SELECT k.id FROM unnest($2::date[], $3::bigint[], $4::text[]) AS w (day, sum, currency)
+                         JOIN coursegate.statement_rows AS k
+                         ON k.booked_on = w.day AND k.amount = w.sum AND k.currency = w.currency
+                     UNION SELECT k.id FROM unnest($1::text[], $3::bigint[], $4::text[], $5::bigint[])
+                             AS w (account, sum, currency, balance)
+                         JOIN coursegate.statement_rows AS k
+                         ON k.account = w.account AND k.balance = w.balance AND k.amount = w.sum
+                            AND k.currency = w.currency
+                     UNION SELECT k.id FROM unnest($6::text[], $7::integer[]) AS w (file, line)
+                         JOIN coursegate.statement_rows AS k ON k.file = w.file AND k.line = w.line
+                     UNION SELECT k.id FROM coursegate.statement_rows AS k WHERE k.id = ANY ($8))
+                 ORDER BY booked_on, number, account, id")),
+            accounts: own("SELECT account FROM (
+                     SELECT DISTINCT account FROM coursegate.statement_rows) AS s ORDER BY account"),
             timeline: own("SELECT row_to_json(r) FROM coursegate.records AS r
                  WHERE enrollment = $1 ORDER BY version, id"),
             unassigned: own("SELECT row_to_json(r) FROM coursegate.records AS r
@@ -302,6 +320,22 @@ impl Statements {
         }
     }
 }
+
+/// An enrollment with everything around it.
+const CASE: &str = "SELECT json_build_object('enrollment', row_to_json(e),
+        'attempts', (SELECT coalesce(json_agg(a ORDER BY a.number), '[]')
+                     FROM coursegate.attempts AS a WHERE a.enrollment = e.id),
+        'grants', (SELECT coalesce(json_agg(g ORDER BY g.starts_at, g.id), '[]')
+                   FROM coursegate.grants AS g
+                   WHERE g.learner = e.learner AND g.course = e.course),
+        'confirming', (SELECT min(w.received_at) FROM coursegate.inbox AS w
+                       WHERE w.enrollment = e.id AND w.state = 'waiting'))
+    FROM coursegate.enrollments AS e";
+
+/// A row of a statement with what it paid.
+const ROW: &str = "to_jsonb(s) || jsonb_build_object('parts', (
+    SELECT coalesce(jsonb_agg(p ORDER BY p.position), '[]')
+    FROM coursegate.statement_parts AS p WHERE p.row_id = s.id))";
 
 /// The reasons for which money is listed while its enrollment waits.
 fn awkward_reasons() -> String {

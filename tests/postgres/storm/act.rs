@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use coursegate::access::{AccessLevel, Terms};
 use coursegate::payment::{Method, ProofOfPayment, Reversal};
-use coursegate::port::{Lookup, Store};
-use coursegate::registrar::{EnrolRequest, NewGrant, NextStep};
+use coursegate::port::{Lookup, PageRequest, RowFilter, Store};
+use coursegate::registrar::{EnrolRequest, NewGrant, NextStep, TransferMatch};
 use coursegate::statement::StatementRow;
 use coursegate::{
     CourseId, Email, EnrollmentId, Error, GrantId, Money, PersonId, Reference, Registrar, Title,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::support::learner;
+use crate::support::{account, learner};
 
 /// One thing that somebody does.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -241,9 +241,15 @@ impl Act {
                 }
                 let day = chrono::NaiveDate::from_ymd_opt(2026, 2, 1).unwrap();
                 let (amount, text) = (Money::zar(cents).unwrap(), format!("{reference} {line}"));
-                let row = StatementRow::new(day, amount, &text, "", 0);
-                let pair = (row.checksum.clone(), named(&reference));
-                desk.import_statement(vec![row]).await?;
+                let row = StatementRow::new(day, amount, &text, "").with_bank_id(&text);
+                let rows = std::slice::from_ref(&row);
+                desk.import_statement(&account(), rows).await?;
+                let open = desk.statement(RowFilter::Open, PageRequest::first(500));
+                let mut open = open.await?.items.into_iter();
+                let Some(entry) = open.find(|entry| entry.row.bank_id == row.bank_id) else {
+                    return Ok(Answer::Refused("the row was settled before".to_owned()));
+                };
+                let pair = TransferMatch::new(entry.id, named(&reference)).whatever_the_sum();
                 let done = desk.approve_rows(&[pair], "").await;
                 if let Some(problem) = done.into_iter().find_map(|row| row.problem) {
                     return Ok(Answer::Refused(problem));

@@ -243,6 +243,18 @@ pub const RECORDS: &[(&str, &str)] = &[
              ELSE r.at <> g.ended_at OR r.at < g.starts_at END",
     ),
     (
+        "a row of a statement that pays another sum than it has",
+        "SELECT s.id FROM school.statement_rows AS s
+         JOIN school.statement_parts AS p ON p.row_id = s.id
+         GROUP BY s.id HAVING sum(p.amount) <> s.amount OR s.state <> 'matched'",
+    ),
+    (
+        "a payment with more on statements than was paid",
+        "SELECT p.payment FROM school.statement_parts AS p
+         LEFT JOIN school.attempts AS a ON a.reference = p.payment
+         GROUP BY p.payment, a.paid_amount HAVING a.paid_amount IS NULL OR sum(p.amount) > a.paid_amount",
+    ),
+    (
         "something that was said to be done, and was not",
         "SELECT d.act || ' ' || d.about FROM outside.done AS d WHERE NOT CASE d.act
              WHEN 'approve' THEN EXISTS (SELECT FROM outside.facts AS r
@@ -250,8 +262,11 @@ pub const RECORDS: &[(&str, &str)] = &[
                      OR r.what = 'enrollment_moved' AND r.f -> 'to' ->> 'state' = 'approved'))
              WHEN 'refund' THEN EXISTS (SELECT FROM outside.facts AS r
                  WHERE r.reference = d.about AND r.what = 'payment_returned')
-             WHEN 'see' THEN EXISTS (SELECT FROM outside.facts AS r
-                 WHERE r.reference = d.about AND r.what = 'payment_completed')
+             WHEN 'see' THEN EXISTS (SELECT FROM school.statement_rows AS s
+                 JOIN school.statement_parts AS p ON p.row_id = s.id
+                 JOIN outside.facts AS r ON r.reference = p.payment
+                 WHERE s.reference LIKE d.about || ' %'
+                   AND r.what IN ('payment_completed', 'transfer_found'))
              WHEN 'give' THEN EXISTS (SELECT FROM outside.facts AS r
                  WHERE r.grant_id = d.about AND r.what = 'grant_given')
              ELSE EXISTS (SELECT FROM outside.facts AS r WHERE r.grant_id = d.about

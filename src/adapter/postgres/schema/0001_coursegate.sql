@@ -10,7 +10,8 @@
 -- only grows, and is sealed into `chain` soon after. A record that somebody has to hear of is also in `outbox` until they have. What
 -- falls due by itself, a notice to send among them, is a row of `timers`; what an admin chose to
 -- be told of is one of `preferences`, what they have read one of `read_notices`; what a person has to look into is one of `concerns`;
--- and each line of an imported bank statement is one of `statement_rows`. What the processes see
+-- each line of an imported bank statement is one of `statement_rows`, and what it paid of
+-- `statement_parts`. What the processes see
 -- is counted in `tallies`, and what operators are woken for stands in `alerts`.
 -- The function `commit` writes one decision, all of it or nothing.
 --
@@ -27,7 +28,8 @@
 --   GRANT INSERT ON coursegate.enrollments, coursegate.pending, coursegate.attempts,
 --       coursegate.grants, coursegate.inbox, coursegate.records, coursegate.outbox,
 --       coursegate.timers, coursegate.preferences, coursegate.read_notices,
---       coursegate.concerns, coursegate.statement_rows, coursegate.tallies, coursegate.alerts TO app;
+--       coursegate.concerns, coursegate.statement_rows, coursegate.statement_parts,
+--       coursegate.tallies, coursegate.alerts TO app;
 --   GRANT UPDATE ON coursegate.enrollments, coursegate.attempts, coursegate.grants,
 --       coursegate.inbox, coursegate.outbox, coursegate.timers, coursegate.preferences,
 --       coursegate.concerns, coursegate.statement_rows, coursegate.alerts TO app;
@@ -66,7 +68,8 @@ CREATE DOMAIN coursegate.access_level AS text
 CREATE DOMAIN coursegate.inbox_state AS text
     CONSTRAINT a_state_is_known CHECK (VALUE IN ('waiting', 'parked', 'dead', 'settled'));
 CREATE DOMAIN coursegate.row_state AS text
-    CONSTRAINT a_row_state_is_known CHECK (VALUE IN ('open', 'matched', 'closed'));
+    CONSTRAINT a_row_state_is_known CHECK (VALUE IN
+        ('open', 'doubtful', 'matched', 'closed', 'repeated'));
 CREATE DOMAIN coursegate.severity AS text
     CONSTRAINT a_severity_is_known CHECK (VALUE IN ('info', 'warning', 'error'));
 
@@ -493,27 +496,57 @@ CREATE INDEX concerns_open ON coursegate.concerns (key) WHERE closed_at IS NULL;
 -- An erasure empties those about an enrollment.
 CREATE INDEX concerns_by_enrollment ON coursegate.concerns (enrollment) WHERE enrollment IS NOT NULL;
 
--- One line of an imported bank statement: money that arrived. Imported again, it is the same.
+-- One line of an imported bank statement: money that arrived. `id` is a checksum over what the bank
+-- says of it: its own id, or the day, sum and balance, or its place in a file. Imported again, it
+-- is the same. What may be an earlier row once more is 'doubtful' beside it.
 CREATE TABLE coursegate.statement_rows (
-    checksum    text COLLATE "C" PRIMARY KEY,
+    id          text COLLATE "C" PRIMARY KEY,
+    account     text COLLATE "C" NOT NULL,
     booked_on   date NOT NULL,
     amount      coursegate.minor_units NOT NULL,
     currency    coursegate.currency NOT NULL,
+    number      integer NOT NULL,         -- among those of its account, day and sum, from 0
     reference   text NOT NULL,
     description text NOT NULL,
+    balance     bigint,                   -- behind it, in minor units
+    bank_id     text,                     -- a checksum of the bank's own id
+    file        text COLLATE "C",         -- a checksum of the file it was read from
+    line        integer,
+    resembles   text COLLATE "C",         -- the earlier row that it may be
     imported_by text COLLATE "C" NOT NULL,
     imported_at timestamptz NOT NULL,
     state       coursegate.row_state NOT NULL,
-    payment     text COLLATE "C",         -- the attempt it paid
+    used        bigint NOT NULL,          -- how much of it paid for something
     decided_by  text COLLATE "C",
     decided_at  timestamptz,
     note        text,
+    revision    integer NOT NULL,
     CONSTRAINT a_decision_is_whole
-        CHECK ((state = 'open') = (decided_by IS NULL) AND (state = 'open') = (decided_at IS NULL)
-               AND (state = 'matched') = (payment IS NOT NULL)),
-    CONSTRAINT one_row_per_payment UNIQUE (payment)
+        CHECK ((state IN ('closed', 'repeated')) = (decided_by IS NOT NULL)
+               AND (decided_by IS NULL) = (decided_at IS NULL)),
+    CONSTRAINT a_sum_is_used_once
+        CHECK (used BETWEEN 0 AND amount AND (state = 'matched') = (used = amount)
+               AND (state NOT IN ('doubtful', 'repeated') OR used = 0)),
+    CONSTRAINT a_place_is_whole CHECK ((file IS NULL) = (line IS NULL)),
+    CONSTRAINT a_row_has_one_number UNIQUE (booked_on, amount, currency, account, number)
 );
-CREATE INDEX statement_rows_by_day ON coursegate.statement_rows ((state = 'open'), booked_on DESC, checksum);
+CREATE INDEX statement_rows_by_day ON coursegate.statement_rows
+    ((CASE state WHEN 'open' THEN 'open' WHEN 'doubtful' THEN 'doubtful' ELSE 'settled' END), booked_on DESC, id);
+CREATE INDEX statement_rows_by_balance ON coursegate.statement_rows (account, balance, amount)
+    WHERE balance IS NOT NULL;
+CREATE INDEX statement_rows_by_place ON coursegate.statement_rows (file, line) WHERE file IS NOT NULL;
+
+-- What a row, or a part of its sum, paid.
+CREATE TABLE coursegate.statement_parts (
+    row_id      text COLLATE "C" NOT NULL REFERENCES coursegate.statement_rows (id),
+    position    integer NOT NULL,
+    payment     text COLLATE "C" NOT NULL,
+    amount      coursegate.minor_units NOT NULL,
+    approved_by text COLLATE "C" NOT NULL,
+    approved_at timestamptz NOT NULL,
+    PRIMARY KEY (row_id, position)
+);
+CREATE INDEX statement_parts_by_payment ON coursegate.statement_parts (payment);
 
 -- What a list holds: rows of JSON, entries of an array, numbers from 1 on. Each is for the planner one
 -- row, so that what is joined to it is looked up by an index. Functions of Postgres that make
@@ -559,7 +592,9 @@ BEGIN
         outcome = coalesce(i.outcome, 'no_effect'), next_at = NULL, cause = NULL, leased_until = NULL
         FROM coursegate.deliveries(about) AS d WHERE i.key = d.key;
     UPDATE coursegate.statement_rows SET reference = '', description = ''
-        WHERE payment IN (SELECT reference FROM coursegate.attempts WHERE enrollment = about);
+        WHERE id IN (SELECT p.row_id FROM coursegate.attempts AS a
+                     JOIN coursegate.statement_parts AS p ON p.payment = a.reference
+                     WHERE a.enrollment = about);
     UPDATE coursegate.concerns SET note = NULL WHERE enrollment = about;
 END $$;
 
@@ -723,16 +758,26 @@ BEGIN
     END IF;
 
     IF change ? 'statement' THEN
-        INSERT INTO coursegate.statement_rows AS known
-            SELECT * FROM jsonb_populate_recordset(NULL::coursegate.statement_rows, change -> 'statement')
-            ON CONFLICT (checksum) DO UPDATE SET
-                state = excluded.state, payment = excluded.payment, decided_by = excluded.decided_by,
-                decided_at = excluded.decided_at, note = excluded.note
-            WHERE known.state = 'open' AND excluded.state <> 'open';
+        INSERT INTO coursegate.statement_rows
+            SELECT * FROM jsonb_populate_recordset(NULL::coursegate.statement_rows, change -> 'statement') AS new
+            WHERE new.revision = 0
+            ON CONFLICT DO NOTHING;
         GET DIAGNOSTICS changed = ROW_COUNT;
-        IF changed < jsonb_array_length(change -> 'statement') THEN
+        UPDATE coursegate.statement_rows AS known SET
+            state = new.state, used = new.used, decided_by = new.decided_by, decided_at = new.decided_at,
+            note = new.note, revision = new.revision
+            FROM coursegate.listed(NULL::coursegate.statement_rows, change -> 'statement') AS new
+            WHERE known.id = new.id AND known.revision = new.revision - 1 AND known.state IN ('open', 'doubtful');
+        GET DIAGNOSTICS added = ROW_COUNT;
+        IF changed + added < jsonb_array_length(change -> 'statement') THEN
             RAISE EXCEPTION 'a row is known, or decided, already' USING ERRCODE = 'CG002';
         END IF;
+        INSERT INTO coursegate.statement_parts
+            SELECT s.entry ->> 'id', p.position - 1, (p.part ->> 'payment'), (p.part ->> 'amount')::bigint,
+                p.part ->> 'approved_by', (p.part ->> 'approved_at')::timestamptz
+            FROM jsonb_array_elements(change -> 'statement') AS s (entry)
+                CROSS JOIN LATERAL jsonb_array_elements(s.entry -> 'parts') WITH ORDINALITY AS p (part, position)
+            ON CONFLICT DO NOTHING;
     END IF;
 
     IF change ? 'preferences' THEN

@@ -1,0 +1,222 @@
+//! Money of bank transfers that people saw on a statement.
+
+use chrono::{DateTime, Utc};
+
+use super::case::Case;
+use super::choice::Choice;
+use super::cover::Covering;
+use super::draft::Draft;
+use super::rules::HouseRules;
+use super::ruling::Refusal;
+use super::status::Status;
+use super::step::{Applied, CaseError, Effect, Step};
+use crate::evidence::Grade;
+use crate::ids::{PersonId, Reference};
+use crate::money::Money;
+use crate::payment::{Attempt, Method, Offer, Payment, Standing};
+use crate::reason::{ApprovalCause, HoldReason, MoneyOutcome, words};
+use crate::record::Fact;
+
+/// Whether the money of a bank transfer is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Expected {
+    /// It is waited for, or would give the learner more.
+    Awaited,
+    /// A person approved it by hand before it was seen on a statement.
+    Vouched,
+    /// It comes after the enrollment expired, was rejected or withdrawn.
+    Late,
+    /// The learner has what it buys already.
+    Duplicate,
+    /// It was to be paid in another way.
+    Unasked,
+}
+
+words!(Expected {
+    Awaited => "awaited",
+    Vouched => "vouched",
+    Late => "late",
+    Duplicate => "duplicate",
+    Unasked => "unasked",
+});
+
+/// The money of a bank transfer that a person saw on a statement.
+#[derive(Debug, Clone, Copy)]
+pub struct SeenTransfer<'a> {
+    /// The attempt whose reference it has.
+    pub payment: &'a Reference,
+    /// How much it is.
+    pub amount: Money,
+    /// Whether it may be another sum than was asked.
+    pub whatever_the_sum: bool,
+}
+
+impl Case {
+    /// Whether a bank transfer with the reference of an attempt is waited for. `found` is how much of
+    /// its money is on statements already, in minor units.
+    pub fn expects(
+        &self,
+        attempt: &Attempt,
+        found: i64,
+        rules: &HouseRules,
+        now: DateTime<Utc>,
+    ) -> Expected {
+        if attempt.is_vouched() && attempt.paid().is_some_and(|paid| found < paid.minor()) {
+            return Expected::Vouched;
+        }
+        let beside = self.beside(attempt, now);
+        match self.held_transfer(beside.as_ref().unwrap_or(attempt), rules, now) {
+            Some(reason) if reason.is_about_cover() => Expected::Duplicate,
+            Some(_) => Expected::Late,
+            None if beside.is_some() => Expected::Unasked,
+            None => Expected::Awaited,
+        }
+    }
+
+    /// A person saw the money of a bank transfer on a statement. What is waited for is approved, and
+    /// gives what its own offer says. What is not is kept in sight: it stands among the payments
+    /// that do not fit, by the attempt itself, or by another beside it where that is paid already, or
+    /// was to be paid in another way. Says which attempt has the money.
+    ///
+    /// # Errors
+    /// [`CaseError::UnknownAttempt`]; [`CaseError::OtherSum`] when another sum was asked;
+    /// [`CaseError::Refused`], [`CaseError::Vetoed`] or [`CaseError::SecondPersonNeeded`].
+    pub fn approve_seen(
+        self,
+        by: &PersonId,
+        cause: ApprovalCause,
+        seen: SeenTransfer<'_>,
+        step: &Step<'_>,
+    ) -> Result<(Applied, Reference), CaseError> {
+        let mut draft = self.draft(step);
+        let mut at = draft.index_of(seen.payment)?;
+        if draft.case.enrollment.is_erased() {
+            return Err(CaseError::Refused(Refusal::Erased));
+        }
+        draft.lapse()?;
+        let (now, rules) = (draft.now(), step.rules);
+        let beside = draft.case.beside(&draft.case.attempts[at], now);
+        let attempt = beside.as_ref().unwrap_or(&draft.case.attempts[at]);
+        let held = draft.case.held_transfer(attempt, rules, now);
+        let reason = held.or(beside.as_ref().map(|_| HoldReason::BankTransfer));
+        let asked = attempt.amount;
+        if let Some(beside) = beside {
+            at = draft.add_beside(beside)?;
+        }
+        let reference = draft.case.attempts[at].reference.clone();
+        let applied = match reason {
+            Some(reason) => draft.keep_in_sight(at, seen.amount, reason)?,
+            None if asked != seen.amount && !seen.whatever_the_sum => {
+                let seen = seen.amount;
+                return Err(CaseError::OtherSum { asked, seen });
+            }
+            None => draft.approve(by, cause, &Choice::Money(at), Some(seen.amount))?,
+        };
+        Ok((applied, reference))
+    }
+
+    /// The money of a transfer that a person approved by hand is on a statement.
+    ///
+    /// # Errors
+    /// [`CaseError::UnknownAttempt`]; [`CaseError::NoTransfer`] when nobody approved it by hand.
+    pub fn find_transfer(
+        self,
+        (payment, amount): (&Reference, Money),
+        step: &Step<'_>,
+    ) -> Result<Applied, CaseError> {
+        let mut draft = self.draft(step);
+        let at = draft.index_of(payment)?;
+        if !draft.case.attempts[at].is_vouched() {
+            return Err(CaseError::NoTransfer);
+        }
+        draft.record(Fact::TransferFound {
+            reference: payment.clone(),
+            amount,
+        });
+        Ok(draft.finish(Effect::Changed))
+    }
+
+    /// Why the money of a transfer is not waited for.
+    fn held_transfer(
+        &self,
+        attempt: &Attempt,
+        rules: &HouseRules,
+        now: DateTime<Utc>,
+    ) -> Option<HoldReason> {
+        let closed = match self.enrollment.status {
+            Status::Expired => rules.money.late != MoneyOutcome::Approve,
+            Status::Rejected { .. } | Status::Withdrawn { .. } => true,
+            Status::AwaitingPayment | Status::AwaitingApproval { .. } | Status::Approved { .. } => {
+                false
+            }
+        };
+        let covering = self.covering(attempt, now).map(Covering::reason);
+        let late = closed || self.is_shut_for(attempt);
+        covering.or(late.then_some(HoldReason::LateMoney))
+    }
+
+    /// An attempt for the money of a transfer that has the reference of one which cannot take it.
+    fn beside(&self, attempt: &Attempt, now: DateTime<Utc>) -> Option<Attempt> {
+        if attempt.is_payable_transfer() {
+            return None;
+        }
+        let offer = Offer {
+            price: attempt.amount,
+            title: attempt.title.clone(),
+            terms: attempt.terms.clone(),
+        };
+        let subject = (attempt.learner.clone(), attempt.course.clone());
+        let enrollment = self.enrollment.id;
+        let reference = Reference::random();
+        let bought = (offer, attempt.purpose);
+        let method = Method::BankTransfer;
+        Some(Attempt::new(
+            reference, enrollment, subject, bought, method, now,
+        ))
+    }
+}
+
+impl Draft<'_> {
+    fn add_beside(&mut self, attempt: Attempt) -> Result<usize, CaseError> {
+        self.check_room()?;
+        let fact = Fact::AttemptStarted {
+            reference: attempt.reference.clone(),
+            amount: attempt.amount,
+            terms: attempt.terms.outline(),
+            purpose: attempt.purpose,
+        };
+        self.case.attempts.push(attempt);
+        let at = self.case.attempts.len() - 1;
+        self.touch_attempt(at);
+        self.record(fact);
+        Ok(at)
+    }
+
+    /// Keeps money in sight that nobody waits for.
+    fn keep_in_sight(
+        mut self,
+        at: usize,
+        amount: Money,
+        reason: HoldReason,
+    ) -> Result<Applied, CaseError> {
+        let money = &self.step.rules.money;
+        let kept = reason == HoldReason::DuplicateMoney && money.duplicate == MoneyOutcome::Approve;
+        let standing = match kept {
+            true => Standing::Kept,
+            false => money.standing(reason),
+        };
+        let payment = Payment {
+            at: self.now(),
+            amount: Some(amount),
+            method: Method::BankTransfer,
+            grade: Grade::Unsigned,
+            standing,
+        };
+        self.pay(at, payment, None)?;
+        if matches!(standing, Standing::Held(_)) {
+            self.rule_hold(reason)?;
+        }
+        Ok(self.finish(Effect::Held(reason)))
+    }
+}
