@@ -204,7 +204,7 @@ impl Admin<'_> {
                 named
             })
             .collect();
-        let known = self.unawaited(named.iter().flatten()).await?;
+        let known = self.known(named.iter().flatten()).await?;
         let items = page.items.into_iter().zip(named).map(|(entry, named)| {
             let others: Vec<Waiting> = named
                 .iter()
@@ -213,14 +213,25 @@ impl Admin<'_> {
             let suggestions = matcher.suggest(&entry, &others);
             RowSuggestions { entry, suggestions }
         });
+        let mut items: Vec<RowSuggestions> = items.collect();
+        // What waited when the matcher was made may be paid by now, or be given away.
+        let suggested = items.iter().flat_map(|item| &item.suggestions);
+        let waited = suggested.filter(|it| it.expected == Expected::Awaited);
+        let now = self.known(waited.map(|it| &it.payment)).await?;
+        for suggestion in items.iter_mut().flat_map(|item| &mut item.suggestions) {
+            if let Some(known) = now.get(&suggestion.payment) {
+                suggestion.expected = known.expected;
+                suggestion.other_offer.clone_from(&known.other_offer);
+            }
+        }
         Ok(Page {
-            items: items.collect(),
+            items,
             next: page.next,
         })
     }
 
-    /// Those of these references that are payments of ours.
-    async fn unawaited(
+    /// Those of these references that are payments of ours, as they are now.
+    async fn known(
         &self,
         references: impl Iterator<Item = &Reference>,
     ) -> Result<HashMap<Reference, Waiting>, Error> {

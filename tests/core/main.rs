@@ -79,6 +79,7 @@ mod statement_files;
 mod statement_flow;
 mod statement_identity;
 mod statement_matching;
+mod statement_money;
 #[cfg(feature = "statements")]
 mod statements;
 mod vectors;

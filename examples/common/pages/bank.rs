@@ -2,6 +2,7 @@
 
 use coursegate::PersonId;
 use coursegate::enrollment::Expected;
+use coursegate::reason::HoldReason;
 use coursegate::registrar::{RowApproval, RowOutcome, RowSuggestions, TransferMatch};
 use coursegate::statement::{RowId, RowState, StatementEntry, Suggestion};
 
@@ -63,6 +64,14 @@ fn result(item: &RowApproval) -> String {
         }
         Some(RowOutcome::Found) => format!(
             "<li class=\"good\">{payment}: this is the transfer that was approved by hand before.</li>"
+        ),
+        Some(RowOutcome::Kept {
+            reason: HoldReason::BankTransfer,
+            payment,
+        }) => format!(
+            "<li class=\"warn\">{}: the money is put down, and waits for <a href=\"/admin\">your approval</a>: it was to be \
+             paid in another way.</li>",
+            text(payment.as_str())
         ),
         Some(RowOutcome::Kept { reason, payment }) => format!(
             "<li class=\"warn\">{}: the money is put down ({}), and nobody gets access for it. \
@@ -174,7 +183,7 @@ fn suggestion(entry: &StatementEntry, fit: &Suggestion) -> String {
         Expected::Duplicate => {
             " The learner has this already: the money is put down, to be sent back."
         }
-        _ => " It was to be paid in another way: the money is put down, and gives no access.",
+        _ => " It was to be paid in another way: the money is put down, and waits for approval.",
     };
     let is_part = entry.left() != Some(fit.part);
     let sum = match is_part {
