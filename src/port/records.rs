@@ -67,7 +67,7 @@ pub struct Received {
 }
 
 /// Which rows of bank statements to list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RowFilter {
     /// Those that nobody has decided about, or of whose sum something is left.
     Open,
@@ -78,16 +78,15 @@ pub enum RowFilter {
 }
 
 impl RowFilter {
-    /// Whether a row is among them.
-    pub fn takes(self, state: &RowState) -> bool {
-        let of = match state {
+    /// The list that a row is in.
+    pub fn of(state: &RowState) -> Self {
+        match state {
             RowState::Open => Self::Open,
             RowState::Doubtful => Self::Doubtful,
             RowState::Matched | RowState::Closed { .. } | RowState::Repeated { .. } => {
                 Self::Settled
             }
-        };
-        self == of
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Everything in memory: for tests, for trying things out, and as the reference that
 //! other stores are compared with. It forgets everything when the process ends.
 
+mod bank_rows;
 mod chain;
 mod clock;
 mod figures;

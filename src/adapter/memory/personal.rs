@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::state::State;
 use crate::access::Grant;
 use crate::enrollment::{Change, Erasure, InboxEntry, InboxOutcome, InboxState};
-use crate::ids::{EnrollmentId, GrantId, LearnerId, RecordId};
+use crate::ids::{EnrollmentId, GrantId, LearnerId, RecordId, Reference};
 use crate::port::{LearnerFile, Received, StoreError};
 use crate::reason::Note;
 use crate::record::Fact;
@@ -38,18 +38,17 @@ impl State {
         let own = entries.filter(|entry| entry.enrollment == Some(enrollment));
         let mut deliveries: Vec<InboxEntry> = own.cloned().collect();
         deliveries.sort_unstable_by(|a, b| (a.received_at, &a.key).cmp(&(b.received_at, &b.key)));
-        let rows = self.statement.values();
-        let mut rows: Vec<StatementEntry> = rows
-            .filter(|entry| self.pays(entry, enrollment))
-            .cloned()
-            .collect();
+        let rows = self.statement.paying(self.payments_of(enrollment));
+        let mut rows: Vec<StatementEntry> = rows.into_iter().cloned().collect();
         rows.sort_unstable_by(|a, b| (a.row.date, &a.id).cmp(&(b.row.date, &b.id)));
         Received { deliveries, rows }
     }
 
-    fn pays(&self, entry: &StatementEntry, enrollment: EnrollmentId) -> bool {
-        let mut paid = entry.parts.iter().map(|part| &part.payment);
-        paid.any(|payment| self.by_reference.get(payment) == Some(&enrollment))
+    /// The references of an enrollment.
+    fn payments_of(&self, enrollment: EnrollmentId) -> Vec<&Reference> {
+        let case = self.rows.get(&enrollment);
+        let attempts = case.into_iter().flat_map(|row| &row.attempts);
+        attempts.map(|attempt| &attempt.reference).collect()
     }
 
     /// Takes the learner out; what the change itself carries is written already.
@@ -74,18 +73,8 @@ impl State {
                     }
                 }
             }
-            let paying: Vec<_> = self
-                .statement
-                .iter()
-                .filter(|(_, entry)| self.pays(entry, id))
-                .map(|(id, _)| id.clone())
-                .collect();
-            for row in paying {
-                if let Some(entry) = self.statement.get_mut(&row) {
-                    entry.row.reference = Note::new("");
-                    entry.row.description = Note::new("");
-                }
-            }
+            let payments: Vec<Reference> = self.payments_of(id).into_iter().cloned().collect();
+            self.statement.erase(&payments);
             for concern in self.concerns.values_mut() {
                 if concern.enrollment == Some(id)
                     && let Some(closed) = &mut concern.closed

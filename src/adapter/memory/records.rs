@@ -1,5 +1,5 @@
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -150,24 +150,7 @@ impl Records for MemoryStore {
         filter: RowFilter,
         request: PageRequest<RowKey>,
     ) -> Result<Page<StatementEntry, RowKey>, StoreError> {
-        let size = request.size();
-        let place = |key: RowKey| (Reverse(key.date), key.id);
-        let after = request.after.map(place);
-        let mut items: Vec<StatementEntry> = self
-            .lock()
-            .statement
-            .values()
-            .filter(|entry| filter.takes(&entry.state))
-            .filter(|entry| {
-                after
-                    .as_ref()
-                    .is_none_or(|after| place(entry.key()) > *after)
-            })
-            .cloned()
-            .collect();
-        items.sort_by_cached_key(|entry| place(entry.key()));
-        items.truncate(size + 1);
-        Ok(Page::cut(items, size, StatementEntry::key))
+        Ok(self.lock().statement.page(filter, request))
     }
 
     async fn statement_rows(&self, rows: &[RowId]) -> Result<Vec<StatementEntry>, StoreError> {
@@ -177,40 +160,13 @@ impl Records for MemoryStore {
     }
 
     async fn rows_like(&self, probes: &[RowProbe]) -> Result<Vec<StatementEntry>, StoreError> {
-        let state = self.lock();
-        let days: HashSet<_> = probes.iter().map(|it| (it.date, it.amount)).collect();
-        let balances: HashSet<_> = probes
-            .iter()
-            .filter_map(|it| Some((&it.account, it.amount, it.balance?)))
-            .collect();
-        let places: HashSet<_> = probes.iter().filter_map(|it| it.place.as_ref()).collect();
-        let ids: HashSet<_> = probes.iter().filter_map(|it| it.id.as_ref()).collect();
-        let known = state.statement.values().filter(|entry| {
-            let row = &entry.row;
-            let balance = row.balance.map(|it| (&entry.account, row.amount, it));
-            days.contains(&(row.date, row.amount))
-                || balance.is_some_and(|it| balances.contains(&it))
-                || row.place.as_ref().is_some_and(|it| places.contains(it))
-                || ids.contains(&entry.id)
-        });
-        let mut known: Vec<StatementEntry> = known.cloned().collect();
-        known.sort_by(|a, b| {
-            let key = |it: &StatementEntry| (it.row.date, it.number);
-            key(a)
-                .cmp(&key(b))
-                .then_with(|| (&a.account, &a.id).cmp(&(&b.account, &b.id)))
-        });
-        Ok(known)
+        Ok(self.lock().statement.like(probes))
     }
 
     async fn rows_paying(&self, payments: &[Reference]) -> Result<Vec<StatementEntry>, StoreError> {
-        let payments: HashSet<&Reference> = payments.iter().collect();
         let state = self.lock();
-        let paying = state.statement.values().filter(|entry| {
-            let mut parts = entry.parts.iter();
-            parts.any(|part| payments.contains(&part.payment))
-        });
-        Ok(paying.cloned().collect())
+        let paying = state.statement.paying(payments);
+        Ok(paying.into_iter().cloned().collect())
     }
 
     async fn cases_of(&self, references: &[Reference]) -> Result<Vec<Case>, StoreError> {
@@ -223,9 +179,7 @@ impl Records for MemoryStore {
     }
 
     async fn accounts(&self) -> Result<Vec<AccountId>, StoreError> {
-        let state = self.lock();
-        let names: BTreeSet<_> = state.statement.values().map(|it| &it.account).collect();
-        Ok(names.into_iter().cloned().collect())
+        Ok(self.lock().statement.accounts().cloned().collect())
     }
 
     async fn timeline(&self, enrollment: EnrollmentId) -> Result<Vec<Record>, StoreError> {

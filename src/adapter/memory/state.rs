@@ -2,8 +2,9 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
 use std::sync::Arc;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 
+use super::bank_rows::BankRows;
 use super::chain::Link;
 use super::grants::Home;
 use super::id_map::IdMap;
@@ -13,16 +14,14 @@ use crate::access::Grant;
 use crate::audit::{Concern, ConcernKey};
 use crate::enrollment::{Case, Change, Enrollment, InboxEntry, InboxState};
 use crate::ids::{
-    AccountId, CourseId, EnrollmentId, ExternalKey, GrantId, LearnerId, PayLinkId, PersonId,
-    RecordId, Reference,
+    CourseId, EnrollmentId, ExternalKey, GrantId, LearnerId, PayLinkId, PersonId, RecordId,
+    Reference,
 };
-use crate::money::Money;
 use crate::monitor::Alert;
 use crate::notice::Preferences;
 use crate::payment::Attempt;
 use crate::port::{AwkwardMoney, Committed, KnownDelivery, Loaded, Lookup, StoreError};
 use crate::record::Record;
-use crate::statement::{RowId, StatementEntry};
 use crate::webhook::DeliveryKey;
 
 pub(super) type Place = Reverse<(DateTime<Utc>, DeliveryKey)>;
@@ -45,9 +44,7 @@ pub(super) struct State {
     /// Payments that do not fit.
     pub(super) awkward: BTreeMap<Reference, EnrollmentId>,
     pub(super) concerns: BTreeMap<ConcernKey, Concern>,
-    pub(super) statement: HashMap<RowId, StatementEntry>,
-    /// Which rows of an account, day and sum there are.
-    numbers: HashSet<RowNumber>,
+    pub(super) statement: BankRows,
     pub(super) timers: Timers,
     pub(super) chain: Vec<Link>,
     pub(super) preferences: BTreeMap<PersonId, Preferences>,
@@ -192,8 +189,7 @@ impl State {
             self.concerns.insert(concern.key.clone(), concern);
         }
         for entry in change.statement {
-            self.numbers.insert(row_number(&entry));
-            self.statement.insert(entry.id.clone(), entry);
+            self.statement.put(entry);
         }
         if let Some(preferences) = change.preferences {
             self.preferences
@@ -272,16 +268,7 @@ impl State {
                 Some(_) => known.is_some_and(|known| known.closed.is_none()),
             }
         });
-        let rows = change.statement.iter().all(|entry| {
-            let known = self.statement.get(&entry.id);
-            match entry.revision.checked_sub(1) {
-                None => known.is_none() && !self.numbers.contains(&row_number(entry)),
-                Some(before) => {
-                    known.is_some_and(|known| known.revision == before && known.state.waits())
-                }
-            }
-        });
-        concerns && rows
+        concerns && self.statement.takes(&change.statement)
     }
 
     /// Whether the change was decided on what is stored now.
@@ -380,12 +367,4 @@ impl State {
             }
         }
     }
-}
-
-/// What no two rows share.
-type RowNumber = (AccountId, NaiveDate, Money, u32);
-
-fn row_number(entry: &StatementEntry) -> RowNumber {
-    let row = &entry.row;
-    (entry.account.clone(), row.date, row.amount, entry.number)
 }
