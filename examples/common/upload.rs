@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::pin::pin;
 
 use axum::body::Bytes;
+use coursegate::reason::Note;
 use coursegate::registrar::{Admin, Imported, StatementPreview};
 use coursegate::statement::{Mapping, Preset, detect};
 use coursegate::{AccountId, Error, PersonId};
@@ -90,7 +91,7 @@ impl App {
         Ok(Some(Look {
             key: key.to_owned(),
             mapping: mapping.or(used).cloned().unwrap_or_else(plain),
-            beginning: beginning.lines().take(8).collect::<Vec<_>>().join("\n"),
+            beginning: masked(&beginning),
             preview,
             upload,
         }))
@@ -152,6 +153,13 @@ fn wanted(upload: &Upload, layout: &str, written: &str) -> Result<Option<Mapping
             ))
         }
     }
+}
+
+/// The first lines, with what may be the number of a card made unreadable.
+fn masked(beginning: &str) -> String {
+    let lines = beginning.lines().take(8).map(Note::from);
+    let lines: Vec<String> = lines.map(|line| line.as_str().to_owned()).collect();
+    lines.join("\n")
 }
 
 /// What an own layout begins with.

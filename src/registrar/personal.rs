@@ -165,7 +165,8 @@ impl Admin<'_> {
     /// are emptied of what is personal, and nothing else of them changes.
     ///
     /// It goes enrollment by enrollment, each in one commit with a record of it; call it again
-    /// when it fails halfway. What left the store before (publishers, channels, exports,
+    /// when it fails halfway. Rows of bank statements that are still open keep their texts, since
+    /// their money is not settled: settle them first. What left the store before (publishers, channels, exports,
     /// backups) is out of its reach.
     ///
     /// # Errors

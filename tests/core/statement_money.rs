@@ -62,7 +62,7 @@ enum Before {
     /// The learner paid by card instead.
     PaysByCard,
     /// It came, on an earlier row.
-    CameBefore,
+    WasSeen,
     /// A person approved it by hand, and nobody had seen the money.
     IsApprovedByHand,
     /// The same, and its money came on an earlier row.
@@ -106,7 +106,7 @@ async fn happens(world: &World, before: Before) -> Reference {
         Before::IsRejected => drop(desk.reject(id, "no money").await.unwrap()),
         Before::Leaves => leave(world).await,
         Before::PaysByCard => drop(bought(world, by(Method::Card, 499, full(30))).await),
-        Before::CameBefore | Before::IsRefunded => {
+        Before::WasSeen | Before::IsRefunded => {
             assert_eq!(seen(499).await.done, Some(RowOutcome::Approved));
             if let Before::IsRefunded = before {
                 drop(desk.record_refund(&reference, "sent back").await.unwrap());
@@ -162,7 +162,7 @@ async fn money_that_nobody_waits_for_is_seen_as_what_it_is() {
             (true, true),
         ),
         (
-            It::CameBefore,
+            It::WasSeen,
             Expected::Duplicate,
             kept(HoldReason::DuplicateMoney),
             (true, true),
@@ -442,7 +442,10 @@ async fn a_row_waits_for_the_second_signature() {
         ("sipho", Some(RowOutcome::Approved)),
     ] {
         let desk = world.registrar.admin(PersonId::new(name).unwrap());
-        let found = desk.approve_rows(&[both.clone()], "").await.remove(0);
+        let found = desk
+            .approve_rows(std::slice::from_ref(&both), "")
+            .await
+            .remove(0);
         assert_eq!(found.done, done, "{found:?}");
         let open = done.is_none();
         assert_eq!(world.may_enter("thandi").await, !open);
@@ -465,7 +468,11 @@ async fn what_is_left_of_a_row_is_closed_with_a_word() {
     assert!(
         matches!(state(&world, &row).await, RowState::Closed { note, .. } if note.as_str() == "a donation")
     );
-    let entry = desk.statement_rows(&[row.clone()]).await.unwrap().remove(0);
+    let entry = desk
+        .statement_rows(std::slice::from_ref(&row))
+        .await
+        .unwrap()
+        .remove(0);
     assert_eq!((entry.used(), entry.left()), (49_900, Some(zar(101))));
     let more = approve(&world, TransferMatch::new(row, payment)).await;
     assert!(more.problem.is_some(), "closed is closed");

@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, PgPool};
 
 use crate::cluster::{fresh_schema, pool, url};
 use crate::school::{enrol, registrar};
-use crate::support::{admin, course, imported, learner, price, request, signed_bytes};
+use crate::support::{account, admin, course, imported, learner, price, request, signed_bytes};
 
 /// What is known of nobody else.
 const MARKS: [&str; 6] = [
@@ -92,6 +92,24 @@ async fn no_trace_of_an_erased_learner_is_left_in_any_table() {
     let pair = [TransferMatch::new(row, reference.clone())];
     let done = desk.approve_rows(&pair, "called her on 0821234567").await;
     assert_eq!(done[0].problem, None, "{done:?}");
+    // Rows that look like it, and rows that name it: an earlier one once more, a doubtful one, and one that
+    // was closed by mistake.
+    let again = |day: u32, note: &str| {
+        let day = chrono::NaiveDate::from_ymd_opt(2026, 2, day).unwrap();
+        StatementRow::new(day, price(), &said, note)
+    };
+    let twins = [again(1, "T MOKOENA 1"), again(1, "T MOKOENA 2")];
+    let found = desk.import_statement(&account(), &twins).await.unwrap();
+    assert_eq!(found.doubtful + found.added, 2, "{found:?}");
+    let page = desk.statement(RowFilter::Doubtful, PageRequest::first(5));
+    let twin = page.await.unwrap().items.remove(0).id;
+    desk.close_repeats(&[twin]).await.unwrap();
+    let closed = imported(&registrar, again(9, "T MOKOENA 3")).await;
+    desk.close_row(&closed, "by mistake").await.unwrap();
+    let open = desk.statement(RowFilter::Open, PageRequest::first(5));
+    for entry in open.await.unwrap().items {
+        desk.close_row(&entry.id, "once more").await.unwrap();
+    }
     // One that was rejected in words, and a bursary.
     let mut wish = request("thandi", Method::BankTransfer);
     wish.course = CourseId::new("rust-301").unwrap();

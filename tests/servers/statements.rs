@@ -35,7 +35,7 @@ fn leads(answer: &reqwest::Response) -> String {
 }
 
 /// Uploads a file, and gives the page that shows it, and its key.
-pub async fn look(person: &Browser<'_>, account: &str, file: &[u8]) -> (String, String) {
+pub(crate) async fn look(person: &Browser<'_>, account: &str, file: &[u8]) -> (String, String) {
     let at = leads(&send(person, account, "bank.csv", file).await);
     let page = person.get(&at).await.text().await.unwrap();
     let key = at.split("upload=").nth(1).unwrap().to_owned();
@@ -49,14 +49,14 @@ async fn act(person: &Browser<'_>, path: &str, fields: &[(&str, &str)]) -> Strin
     person.get(&at).await.text().await.unwrap()
 }
 
-pub async fn import(person: &Browser<'_>, key: &str) -> String {
+pub(crate) async fn import(person: &Browser<'_>, key: &str) -> String {
     let back = format!("/admin/statement?upload={key}");
     let fields = [("action", "import"), ("subject", key), ("back", &back)];
     act(person, "/admin/act", &fields).await
 }
 
 /// The boxes that can be ticked for a payment, by their names.
-pub fn boxes(page: &str, payment: &str) -> Vec<String> {
+pub(crate) fn boxes(page: &str, payment: &str) -> Vec<String> {
     let names = page.split("name=\"").skip(1);
     let names = names.map(|rest| rest.split('"').next().unwrap());
     let of = |name: &&str| name.starts_with("pick:") && name.ends_with(payment);

@@ -10,7 +10,7 @@ use crate::ids::{AccountId, Reference};
 use crate::money::Money;
 use crate::port::{Page, PageRequest, RowFilter, RowProbe};
 use crate::reason::Note;
-use crate::statement::{RowId, RowKey, StatementEntry};
+use crate::statement::{RowId, RowKey, RowState, StatementEntry};
 
 /// What no two rows share.
 type Number = (AccountId, NaiveDate, Money, u32);
@@ -104,13 +104,26 @@ impl BankRows {
         ids.into_iter().filter_map(|id| self.rows.get(id)).collect()
     }
 
-    /// Takes the texts out of rows that paid for one of these.
+    /// Takes the texts out of rows that paid for one of these, and of the others that are not open:
+    /// those that looked like one of them, and those with one of the references.
     pub(super) fn erase(&mut self, payments: &[Reference]) {
-        for payment in payments {
-            for id in self.paying.get(payment).into_iter().flatten() {
-                if let Some(entry) = self.rows.get_mut(id) {
-                    entry.row.reference = Note::new("");
-                    entry.row.description = Note::new("");
+        let found = payments.iter().filter_map(|it| self.paying.get(it));
+        let paid: HashSet<&RowId> = found.flatten().collect();
+        let named = |entry: &StatementEntry| {
+            let row = &entry.row;
+            let text = format!("{} {}", row.reference.as_str(), row.description.as_str());
+            let text = text.to_uppercase();
+            let mut payments = payments.iter();
+            payments.any(|it| text.contains(&it.as_str().to_uppercase()))
+        };
+        for entry in self.rows.values_mut() {
+            let looks = entry.resembles.as_ref().is_some_and(|it| paid.contains(it));
+            let settled = entry.state != RowState::Open && (looks || named(entry));
+            if paid.contains(&entry.id) || settled {
+                entry.row.reference = Note::new("");
+                entry.row.description = Note::new("");
+                if let RowState::Closed { note, .. } = &mut entry.state {
+                    *note = Note::new("");
                 }
             }
         }

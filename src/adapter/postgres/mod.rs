@@ -43,7 +43,7 @@
 //! | `enrollments`, `attempts`, `grants`, `inbox`, `preferences`, `concerns`, `statement_rows` | `INSERT`, `UPDATE` |
 //! | `outbox`, `timers` | `INSERT`, `UPDATE`, `DELETE` |
 //! | `pending` | `INSERT`, `DELETE` |
-//! | `records`, `read_notices` | `INSERT` |
+//! | `records`, `read_notices`, `statement_parts` | `INSERT` |
 //! | every function | `EXECUTE` |
 //!
 //! So it can neither change a record nor write the chain: `seal` and `empty_records` do, as the

@@ -591,10 +591,15 @@ BEGIN
     UPDATE coursegate.inbox AS i SET body = NULL, body_key = NULL, state = 'settled',
         outcome = coalesce(i.outcome, 'no_effect'), next_at = NULL, cause = NULL, leased_until = NULL
         FROM coursegate.deliveries(about) AS d WHERE i.key = d.key;
-    UPDATE coursegate.statement_rows SET reference = '', description = ''
-        WHERE id IN (SELECT p.row_id FROM coursegate.attempts AS a
-                     JOIN coursegate.statement_parts AS p ON p.payment = a.reference
-                     WHERE a.enrollment = about);
+    -- Rows that paid, and of the others that are not open: those that looked like one of these, and those
+    -- with one of the references.
+    UPDATE coursegate.statement_rows AS s SET reference = '', description = '', note = left(s.note, 0)
+        FROM (SELECT array_agg(p.row_id) AS ids FROM coursegate.attempts AS a
+              JOIN coursegate.statement_parts AS p ON p.payment = a.reference
+              WHERE a.enrollment = about) AS paid
+        WHERE s.id = ANY (paid.ids) OR s.state <> 'open' AND (s.resembles = ANY (paid.ids)
+            OR EXISTS (SELECT FROM coursegate.attempts AS a WHERE a.enrollment = about
+                AND strpos(upper(s.reference || ' ' || s.description), upper(a.reference)) > 0));
     UPDATE coursegate.concerns SET note = NULL WHERE enrollment = about;
 END $$;
 
