@@ -76,7 +76,7 @@ use reads::{figures_add_up, payments_are_found};
 use sharing::{an_alert_is_raised_once_and_ends_once, processes_tell_one_another};
 use statements::{
     a_doubtful_row_waits_beside_the_one_it_resembles, a_row_is_imported_once_and_decided_once,
-    rows_are_found_by_what_they_say,
+    an_erasure_reaches_rows_like_the_learners, rows_are_found_by_what_they_say,
 };
 use timers::{a_timer_is_settled_as_it_was_claimed, timers_fall_due_and_are_leased};
 
@@ -149,6 +149,7 @@ where
         a_row_is_imported_once_and_decided_once,
         a_doubtful_row_waits_beside_the_one_it_resembles,
         rows_are_found_by_what_they_say,
+        an_erasure_reaches_rows_like_the_learners,
         everything_can_be_walked_through,
         notices_are_listed_and_read,
         notices_are_claimed_by_themselves,

@@ -2,11 +2,12 @@
 
 use chrono::NaiveDate;
 
-use super::{Checked, ensure, start};
-use crate::enrollment::Change;
-use crate::ids::{AccountId, PersonId, Reference};
+use super::{Checked, ensure, open, start, with_step};
+use crate::enrollment::{Applied, Change};
+use crate::ids::{AccountId, LearnerId, PersonId, Reference};
 use crate::money::{Currency, Money};
-use crate::port::{Committed, PageRequest, Records, RowFilter, RowProbe, Store};
+use crate::payment::Method;
+use crate::port::{Committed, Lookup, PageRequest, Records, RowFilter, RowProbe, Store};
 use crate::reason::Note;
 use crate::statement::{FileLine, RowId, RowPart, RowState, StatementEntry, StatementRow};
 
@@ -272,6 +273,79 @@ pub(super) async fn rows_are_found_by_what_they_say<S: Store + Records>(store: &
             store.rows_like(asked).await? == expected,
             "rows like another are not found, or not in order"
         );
+    }
+    Ok(())
+}
+
+/// An erasure takes the texts out of rows that paid for the enrollment, and, unless they are open, of
+/// those that look like them or name it.
+pub(super) async fn an_erasure_reaches_rows_like_the_learners<S: Store + Records>(
+    store: &S,
+) -> Checked {
+    let Applied { change, case, .. } = open("thandi", "REF-T", Method::BankTransfer)?;
+    let payment = case.attempts[0].reference.clone();
+    store.commit(change).await?;
+    let Applied { change, case, .. } = with_step(|step| case.reject(Note::new("no"), step))?;
+    store.commit(change).await?;
+
+    let row = |at: u32, text: &str| -> Result<StatementRow, Failed> {
+        Ok(StatementRow::new(day(at), Money::zar(100)?, text, "thandi"))
+    };
+    let closed = || -> Result<RowState, Failed> {
+        Ok(RowState::Closed {
+            by: PersonId::new("admin")?,
+            at: start(),
+            note: Note::new("thandi"),
+        })
+    };
+    let mut twin = entry("twin", 1, row(1, "cash")?)?;
+    (twin.state, twin.resembles) = (RowState::Doubtful, Some("paid".into()));
+    let rows = vec![
+        entry("paid", 0, row(1, "cash")?)?,
+        twin,
+        entry("named", 0, row(2, "eft ref-t 1")?)?,
+        entry("open", 0, row(3, "eft REF-T 1")?)?,
+        entry("other", 0, row(4, "cash")?)?,
+    ];
+    write(store, rows.clone()).await?;
+    let mut paid = decided(&rows[0], RowState::Matched, Some(100))?;
+    paid.parts[0].payment = payment;
+    let settled = [
+        decided(&rows[2], closed()?, None)?,
+        decided(&rows[4], closed()?, None)?,
+    ];
+    write(store, [&[paid], &settled[..]].concat()).await?;
+
+    let records = store.timeline(case.enrollment.id).await?;
+    let loaded = store.load(Lookup::Enrollment(case.enrollment.id)).await?;
+    let case = loaded.case.ok_or("the enrollment is gone")?;
+    let pseudonym = LearnerId::new("erased-1")?;
+    let Applied { change, .. } = with_step(|step| case.erase(&pseudonym, &records, step))?;
+    ensure!(
+        store.commit(change).await? == Committed::Done,
+        "an erasure is refused"
+    );
+    for (name, is_emptied) in [
+        ("paid", true),
+        ("twin", true),
+        ("named", true),
+        ("open", false),
+        ("other", false),
+    ] {
+        let found = store.statement_rows(&[RowId::from(name)]).await?;
+        let found = found.first().ok_or("a row is gone")?;
+        let note = match &found.state {
+            RowState::Closed { note, .. } => note.as_str(),
+            _ => "",
+        };
+        let row = &found.row;
+        let texts = [row.reference.as_str(), row.description.as_str(), note];
+        let said = texts.iter().any(|text| !text.is_empty());
+        ensure!(
+            said != is_emptied,
+            "the row {name} is emptied: {is_emptied} is expected"
+        );
+        ensure!(found.row.amount == Money::zar(100)?, "a sum is gone");
     }
     Ok(())
 }
