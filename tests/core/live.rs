@@ -12,9 +12,10 @@ use coursegate::port::{EventPublisher, PageRequest, PublishError, Records, Syste
 use coursegate::reason::{HoldReason, Permission};
 use coursegate::record::{Fact, Record};
 use coursegate::registrar::{CourseCard, NewGrant};
-use coursegate::{CourseId, Error, PayLinkId, PersonId};
+use coursegate::statement::StatementRow;
+use coursegate::{CourseId, Error, Money, PayLinkId, PersonId};
 
-use crate::support::{World, admin, config, course, learner, request, visitor};
+use crate::support::{World, account, admin, config, course, learner, request, visitor};
 
 fn world() -> (World, Hub) {
     let hub = Hub::new();
@@ -406,6 +407,38 @@ async fn an_admin_who_falls_behind_is_shown_the_queue_anew() {
         event(&mut slow).await,
         Some(AdminUpdate::Event(_))
     ));
+}
+
+/// A large statement is stored in parts, and each says how far it is.
+#[tokio::test]
+async fn an_import_says_how_far_it_is() {
+    let (world, hub) = world();
+    let mut stream = hub.admins(&world.registrar, admin(), None).await.unwrap();
+    while event(&mut stream).await.is_some() {}
+    let day = chrono::NaiveDate::from_ymd_opt(2026, 1, 31).unwrap();
+    let rows = |upto: i64| -> Vec<StatementRow> {
+        let row = |cents| StatementRow::new(day, Money::zar(cents).unwrap(), "", "");
+        (1..=upto)
+            .map(|cents| row(cents).with_balance(cents))
+            .collect()
+    };
+    let desk = world.registrar.admin(admin());
+    for (upto, expected) in [(1_200, vec![500, 1_000, 1_200]), (1_300, vec![1_300])] {
+        desk.import_statement(&account(), &rows(upto))
+            .await
+            .unwrap();
+        world.pass().await;
+        let mut seen = Vec::new();
+        while let Some(AdminUpdate::Event(happened)) = event(&mut stream).await {
+            let import = happened.import.unwrap();
+            assert_eq!(import.of, u64::try_from(upto).unwrap());
+            let sent = serde_json::to_value(&happened).unwrap();
+            assert_eq!(sent["import"]["done"], import.done, "as the page reads it");
+            seen.push(import.done);
+        }
+        // Parts without anything new say nothing.
+        assert_eq!(seen, expected);
+    }
 }
 
 #[tokio::test]
