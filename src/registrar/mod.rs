@@ -54,6 +54,7 @@ mod roles;
 mod security;
 mod sharing;
 mod statement;
+mod suggestions;
 mod sweep;
 mod time;
 mod timers;
@@ -101,8 +102,9 @@ pub use provider::{Circuit, ProviderHealth};
 pub use receipt::{Outcome, Receipt, Timings};
 pub use request::{EnrolRequest, Enrolled, NextStep};
 pub use statement::Imported;
+pub use suggestions::RowSuggestions;
 pub use sweep::SweepReport;
-pub use transfers::{RowApproval, RowOutcome, RowSuggestions, TransferMatch};
+pub use transfers::{RowApproval, RowOutcome, TransferMatch};
 pub use worker::{Pass, Worker};
 
 /// Enrols learners, receives webhooks, decides, and says who may enter. Cheap to

@@ -34,6 +34,14 @@ pub struct Imported {
     pub known: usize,
 }
 
+impl Imported {
+    fn add(&mut self, other: &Self) {
+        self.added += other.added;
+        self.doubtful += other.doubtful;
+        self.known += other.known;
+    }
+}
+
 impl Admin<'_> {
     /// Imports rows of a bank statement for one of the school's accounts. Those that were imported
     /// before are left out, so a file may be imported again, read in another way, and files may
@@ -63,9 +71,7 @@ impl Admin<'_> {
             done += batch.iter().map(Vec::len).sum::<usize>();
             let batch = self.import(&import, &batch, (done, rows.len()));
             let found = self.registrar.within(batch).await?;
-            imported.added += found.added;
-            imported.doubtful += found.doubtful;
-            imported.known += found.known;
+            imported.add(&found);
         }
         Ok(imported)
     }
@@ -86,9 +92,7 @@ impl Admin<'_> {
         for batch in batches(groups) {
             let sorted = self.sorted(&import, &batch);
             let (found, _) = self.registrar.within(sorted).await?;
-            imported.added += found.added;
-            imported.doubtful += found.doubtful;
-            imported.known += found.known;
+            imported.add(&found);
         }
         Ok(imported)
     }

@@ -156,6 +156,7 @@ async fn nobody_does_more_than_they_may() {
         "explanation",
         "money",
         "statement",
+        "suggestions",
         "transfers",
         "audit",
         "notices",

@@ -400,7 +400,7 @@ async fn the_reference_of_another_course_suggests_this_one() {
 }
 
 /// Two persons who put parts of one row on two courses at once: both, and no cent twice.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn parts_at_once_are_each_taken_once() {
     for _ in 0..20 {
         let world = World::new();
@@ -421,6 +421,47 @@ async fn parts_at_once_are_each_taken_once() {
         }
         assert_eq!(done, 1, "the money of one row is for one of them");
         assert_eq!(state(&world, &row).await, RowState::Matched);
+    }
+}
+
+/// Two rows that name a payment which was approved by hand: one is its transfer, the other came twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vouched_transfer_is_found_once() {
+    for _ in 0..20 {
+        let world = World::new();
+        let (id, payment) = transfer(&world, 499, full(30)).await;
+        let desk = world.registrar.admin(admin());
+        desk.approve(id, "she has a slip").await.unwrap();
+        let day = |day| chrono::NaiveDate::from_ymd_opt(2026, 1, day).unwrap();
+        let mut tried = Vec::new();
+        for at in [29, 30] {
+            let row = StatementRow::new(day(at), zar(499), payment.as_str(), "");
+            let row = imported(&world.registrar, row).await;
+            let (registrar, payment) = (world.registrar.clone(), payment.clone());
+            tried.push(async move {
+                let desk = registrar.admin(PersonId::new("sipho").unwrap());
+                let asked = TransferMatch::new(row, payment);
+                desk.approve_rows(&[asked], "")
+                    .await
+                    .remove(0)
+                    .done
+                    .unwrap()
+            });
+        }
+        let tried: Vec<_> = tried.into_iter().map(tokio::spawn).collect();
+        let (mut found, mut kept) = (0, 0);
+        for task in tried {
+            match task.await.unwrap() {
+                RowOutcome::Found => found += 1,
+                RowOutcome::Kept { .. } => kept += 1,
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!((found, kept), (1, 1));
+        assert_eq!(
+            awkward(&world).await,
+            [(HoldReason::DuplicateMoney, zar(499))]
+        );
     }
 }
 
