@@ -48,7 +48,7 @@ use coursegate::port::{
     Records, RefundRequest, StatusQuery, Store,
 };
 use coursegate::record::Record;
-use coursegate::registrar::{EnrolRequest, NextStep, Outcome, RegistrarBuilder};
+use coursegate::registrar::{EnrollRequest, NextStep, Outcome, RegistrarBuilder};
 use coursegate::webhook::Delivery;
 use coursegate::{
     AppId, BankDetails, Config, CourseId, Email, LearnerId, Money, Registrar, Secret, Site, Title,
@@ -143,8 +143,8 @@ fn simulator() -> Simulator {
     Simulator::new(app_id, secret, Settings::new(1))
 }
 
-fn request(kind: &str, number: usize, method: Method) -> EnrolRequest {
-    EnrolRequest::new(
+fn request(kind: &str, number: usize, method: Method) -> EnrollRequest {
+    EnrollRequest::new(
         LearnerId::new(format!("{kind}-{number}")).unwrap(),
         Email::new(format!("{kind}-{number}@school.example")).unwrap(),
         CourseId::new("rust-101").unwrap(),
@@ -166,7 +166,7 @@ async fn enrolled(registrar: &Registrar, kind: &'static str, many: usize, method
         let registrar = registrar.clone();
         async move {
             registrar
-                .enrol(request(kind, number, method))
+                .enroll(request(kind, number, method))
                 .await
                 .unwrap();
         }
@@ -187,7 +187,7 @@ async fn paid(
     rate(&numbers, CALLERS, move |number| {
         let (registrar, payer) = (registrar.clone(), payer.clone());
         async move {
-            let asked = registrar.enrol(request(kind, number, Method::Card)).await;
+            let asked = registrar.enroll(request(kind, number, Method::Card)).await;
             let NextStep::Pay { url, .. } = asked.unwrap().next else {
                 panic!("no pay link")
             };

@@ -80,7 +80,7 @@ async fn run(window: &fantoccini::Client, app: &str, number: usize) -> (f64, f64
         .unwrap();
     let wish = json!({ "course": "rust-101", "method": "card" });
     let enrolled = client
-        .post(format!("{app}/api/enrol"))
+        .post(format!("{app}/api/enroll"))
         .header("origin", app)
         .json(&wish)
         .send()

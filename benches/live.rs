@@ -13,7 +13,7 @@ use coursegate::live::Hub;
 use coursegate::payment::Method;
 use coursegate::port::{EventPublisher, Records};
 use coursegate::record::Record;
-use coursegate::registrar::EnrolRequest;
+use coursegate::registrar::EnrollRequest;
 use coursegate::{
     AppId, Config, CourseId, Email, LearnerId, Money, PersonId, Registrar, Secret, Site, Title,
 };
@@ -44,8 +44,8 @@ fn registrar(store: &MemoryStore) -> Registrar {
         .unwrap()
 }
 
-fn wish(name: &str) -> EnrolRequest {
-    EnrolRequest::new(
+fn wish(name: &str) -> EnrollRequest {
+    EnrollRequest::new(
         LearnerId::new(name).unwrap(),
         Email::new("learner@school.example").unwrap(),
         CourseId::new("rust-101").unwrap(),
@@ -64,7 +64,7 @@ fn learners(c: &mut Criterion) {
     for size in [10, 10_000] {
         let hub = Hub::new();
         let record = runtime.block_on(async {
-            let enrolled = registrar.enrol(wish("learner-3")).await.unwrap();
+            let enrolled = registrar.enroll(wish("learner-3")).await.unwrap();
             let timeline = store.timeline(enrolled.enrollment.unwrap()).await.unwrap();
             timeline.last().unwrap().clone()
         });
@@ -117,7 +117,7 @@ fn admins(c: &mut Criterion) {
     let store = MemoryStore::new();
     let registrar = registrar(&store);
     let record = runtime.block_on(async {
-        let enrolled = registrar.enrol(wish("thandi")).await.unwrap();
+        let enrolled = registrar.enroll(wish("thandi")).await.unwrap();
         let timeline = store.timeline(enrolled.enrollment.unwrap()).await.unwrap();
         timeline.last().unwrap().clone()
     });

@@ -35,7 +35,7 @@ use coursegate::adapter::postgres::{PgStore, pool_options};
 use coursegate::adapter::simulator::{Settings, Simulator};
 use coursegate::payment::Method;
 use coursegate::port::{PageRequest, Records, Store};
-use coursegate::registrar::{EnrolRequest, NextStep};
+use coursegate::registrar::{EnrollRequest, NextStep};
 use coursegate::statement::RowKey;
 use coursegate::{
     AccountId, AppId, BankDetails, Config, CourseId, Email, LearnerId, Money, PersonId, Reference,
@@ -82,7 +82,7 @@ async fn enrolled(registrar: &Registrar, many: usize) -> Vec<Reference> {
         tasks.push(tokio::spawn(async move {
             let mut references = Vec::new();
             for number in (caller..many).step_by(8) {
-                let request = EnrolRequest::new(
+                let request = EnrollRequest::new(
                     LearnerId::new(format!("learner-{number}")).unwrap(),
                     Email::new(format!("learner-{number}@school.example")).unwrap(),
                     CourseId::new("rust-101").unwrap(),
@@ -90,7 +90,7 @@ async fn enrolled(registrar: &Registrar, many: usize) -> Vec<Reference> {
                     Money::zar(49_900).unwrap(),
                     Method::BankTransfer,
                 );
-                match registrar.enrol(request).await.unwrap().next {
+                match registrar.enroll(request).await.unwrap().next {
                     NextStep::Transfer { reference, .. } => references.push(reference),
                     other => panic!("{other:?}"),
                 }

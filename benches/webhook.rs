@@ -13,7 +13,7 @@ use coursegate::adapter::simulator::{Settings, Simulator};
 use coursegate::detect::{Clues, Condition, Detect, Detector, Operand, Rule, RuleSet};
 use coursegate::evidence::{Evidence, Grade};
 use coursegate::payment::{Attempt, Method, Offer, Purpose};
-use coursegate::registrar::{EnrolRequest, NextStep, Outcome};
+use coursegate::registrar::{EnrollRequest, NextStep, Outcome};
 use coursegate::webhook::{Delivery, KeyRing, Notification, Signer, Verifier};
 use coursegate::{
     AppId, Config, CourseId, Email, EnrollmentId, LearnerId, Money, Reference, Registrar, Secret,
@@ -284,13 +284,13 @@ impl School {
         school
     }
 
-    /// Enrols so many learners and gives their callbacks.
+    /// Enrolls so many learners and gives their callbacks.
     fn deliveries(&mut self, count: usize) -> Vec<Delivery> {
         let first = self.next;
         self.next += count;
         (first..self.next)
             .map(|number| {
-                let wish = EnrolRequest::new(
+                let wish = EnrollRequest::new(
                     LearnerId::new(format!("learner-{number}")).unwrap(),
                     Email::new("learner@school.example").unwrap(),
                     CourseId::new("rust-101").unwrap(),
@@ -300,7 +300,7 @@ impl School {
                 );
                 let NextStep::Pay { reference, url } = self
                     .runtime
-                    .block_on(self.registrar.enrol(wish))
+                    .block_on(self.registrar.enroll(wish))
                     .unwrap()
                     .next
                 else {

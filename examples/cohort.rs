@@ -23,7 +23,7 @@ use coursegate::payment::Method;
 use coursegate::port::{EventPublisher, PageRequest, PaymentFilter, PublishError};
 use coursegate::reason::Note;
 use coursegate::record::{Fact, Record};
-use coursegate::registrar::{EnrolRequest, Error, NextStep};
+use coursegate::registrar::{EnrollRequest, Error, NextStep};
 use coursegate::webhook::Delivery;
 use coursegate::{
     AppId, Config, CourseId, Email, EnrollmentId, LearnerId, Money, PersonId, Registrar, Secret,
@@ -156,7 +156,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .publisher(seats.clone())
         .build()?;
     for name in ["thandi", "sipho", "zoe"] {
-        let asked = registrar.enrol(EnrolRequest::new(
+        let asked = registrar.enroll(EnrollRequest::new(
             LearnerId::new(name)?,
             Email::new(format!("{name}@school.example"))?,
             course.clone(),

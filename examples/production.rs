@@ -4,7 +4,7 @@
 //! `cargo run --example production --features postgres,ikhokha -- --port 8080`.
 //!
 //! It has the three routes that every school needs, and leaves yours to you: your pages call
-//! `registrar.enrol(..)` and `registrar.access(..)`, and your desk `registrar.admin(person)`. When a call
+//! `registrar.enroll(..)` and `registrar.access(..)`, and your desk `registrar.admin(person)`. When a call
 //! fails, learners are shown `error.for_learner()`, and the log the whole, `error.in_full()`. Sign-in
 //! cookies of yours are `Secure`, `HttpOnly` and `SameSite=Lax`: `Strict` ones would not come back with a
 //! learner from the provider's page.

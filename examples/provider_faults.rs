@@ -7,7 +7,7 @@ use std::time::Duration;
 use coursegate::adapter::memory::{MemoryStore, TestClock};
 use coursegate::adapter::simulator::{Call, Choice, Fault, Injection, Settings, Simulator};
 use coursegate::payment::Method;
-use coursegate::registrar::{EnrolRequest, NextStep};
+use coursegate::registrar::{EnrollRequest, NextStep};
 use coursegate::webhook::Delivery;
 use coursegate::{
     AppId, Config, CourseId, Email, LearnerId, Money, Registrar, Secret, Site, Title,
@@ -33,7 +33,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .gateway(simulator.gateway())
         .clock(clock.clone())
         .build()?;
-    let wish = EnrolRequest::new(
+    let wish = EnrollRequest::new(
         LearnerId::new("thandi")?,
         Email::new("thandi@school.example")?,
         CourseId::new("rust-101")?,
@@ -44,7 +44,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     println!("1. The link is made, and the connection is cut before its address arrives.");
     simulator.inject(Injection::new(Fault::AnswerCut).on(Call::Create).times(1));
-    if let Err(error) = registrar.enrol(wish.clone()).await {
+    if let Err(error) = registrar.enroll(wish.clone()).await {
         println!("   {}: {}", error.in_full(), error.for_learner());
     }
 
@@ -52,7 +52,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         "2. A minute later there is another link; it is paid while the provider is asked too often."
     );
     clock.advance(Duration::from_secs(60));
-    let NextStep::Pay { url, .. } = registrar.enrol(wish).await?.next else {
+    let NextStep::Pay { url, .. } = registrar.enroll(wish).await?.next else {
         return Err("no pay link".into());
     };
     let link = url.rsplit('/').next().unwrap_or_default().parse()?;

@@ -6,7 +6,7 @@ use coursegate::adapter::memory::MemoryStore;
 use coursegate::adapter::simulator::{Choice, Settings, Simulator};
 use coursegate::payment::Method;
 use coursegate::port::PageRequest;
-use coursegate::registrar::{EnrolRequest, NextStep};
+use coursegate::registrar::{EnrollRequest, NextStep};
 use coursegate::webhook::Delivery;
 use coursegate::{
     AppId, Config, CourseId, Email, EnrollmentId, LearnerId, Money, PersonId, Registrar, Secret,
@@ -72,9 +72,9 @@ struct School {
 }
 
 impl School {
-    /// Enrols, pays on the provider's page, and hands the signed callback over.
+    /// Enrolls, pays on the provider's page, and hands the signed callback over.
     async fn pay(&self, name: &str, method: Method, choice: Choice) -> Outcome<EnrollmentId> {
-        let wish = EnrolRequest::new(
+        let wish = EnrollRequest::new(
             LearnerId::new(name)?,
             Email::new(format!("{name}@school.example"))?,
             CourseId::new("rust-101")?,
@@ -82,7 +82,7 @@ impl School {
             Money::zar(49_900)?,
             method,
         );
-        let enrolled = self.registrar.enrol(wish).await?;
+        let enrolled = self.registrar.enroll(wish).await?;
         if let NextStep::Pay { reference, url } = &enrolled.next {
             println!("   {name} is sent to {url} with reference {reference}");
             let link = url.rsplit('/').next().unwrap_or_default().parse()?;

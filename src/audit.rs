@@ -90,7 +90,7 @@ impl ConcernKind {
     pub fn advice(&self) -> &'static str {
         match self {
             Self::OrphanMoney => {
-                "Find the payer in the provider's dashboard: enrol and approve them, or give the money back."
+                "Find the payer in the provider's dashboard: enroll and approve them, or give the money back."
             }
             Self::MoneyWithoutAccess => {
                 "Look at the timeline: give the access that was paid for, or refund the payment."
@@ -99,7 +99,7 @@ impl ConcernKind {
                 "Look at the timeline: end the grant, or record why the learner keeps it."
             }
             Self::ApprovedWithoutAccess => {
-                "Look at the timeline: give access, or let the learner enrol again."
+                "Look at the timeline: give access, or let the learner enroll again."
             }
             Self::GrantDiffers => {
                 "Somebody changed the data by hand: end the grant and give the right one."

@@ -1,6 +1,6 @@
 //! Turns a payment into course access, and can prove why.
 //!
-//! A course platform embeds this crate in its own web framework. It enrols learners,
+//! A course platform embeds this crate in its own web framework. It enrolls learners,
 //! sends them to pay, verifies the provider's webhooks, tells card from EFT, approves what
 //! is proven, queues the rest for a person, and answers "may this learner open this
 //! lesson?". The first provider is iKhokha (South Africa).
@@ -21,7 +21,7 @@
 //! ```
 //! # #[cfg(feature = "simulator")] {
 //! # use coursegate::{adapter::{memory::MemoryStore, simulator::{Settings, Simulator}}, *};
-//! # async fn example(site: Site, wish: registrar::EnrolRequest, question: access::Question, request: webhook::Delivery)
+//! # async fn example(site: Site, wish: registrar::EnrollRequest, question: access::Question, request: webhook::Delivery)
 //! # -> Result<(), Box<dyn std::error::Error>> {
 //! let (app_id, secret) = (AppId::new("IKTESTAPP")?, Secret::new("test-secret-0123456789abcdef")?);
 //! let provider = Simulator::new(app_id.clone(), secret.clone(), Settings::default());
@@ -29,7 +29,7 @@
 //!     .gateway(provider.gateway())
 //!     .build()?;
 //!
-//! let enrolled = registrar.enrol(wish).await?; // a pay link, or a bank reference
+//! let enrolled = registrar.enroll(wish).await?; // a pay link, or a bank reference
 //! let receipt = registrar.receive(request).await; // the provider's callback
 //! let status = receipt.http_status(); // what to answer it
 //! let open = registrar.access(&question).await?.is_allowed(); // may they enter?

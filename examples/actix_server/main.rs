@@ -58,7 +58,7 @@ fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/", web::get().to(learner_page))
         .route("/sign-in", web::post().to(sign_in))
-        .route("/enrol", web::post().to(enrol_form))
+        .route("/enroll", web::post().to(enroll_form))
         .route("/returned/{reference}", web::get().to(returned))
         .route("/failed/{reference}", web::get().to(failed))
         .route("/lessons/{course}", web::get().to(lesson_page))
@@ -77,7 +77,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/metrics", web::get().to(metrics))
         .route("/simulator/report", web::get().to(simulator_report))
         .route("/proof", web::post().to(proof_form))
-        .route("/api/enrol", web::post().to(enrol_json))
+        .route("/api/enroll", web::post().to(enroll_json))
         .route("/api/access", web::get().to(access_json))
         .route("/api/admin/pending", web::get().to(pending_json))
         .route("/api/admin/explain", web::get().to(explain_json))
@@ -221,8 +221,8 @@ async fn sign_in(app: Data<App>, form: Form<common::SignIn>) -> Answer {
     Answer(app.clone(), app.sign_in(&form))
 }
 
-async fn enrol_form(app: Data<App>, user: SignedIn, wish: Form<common::Wish>) -> Answer {
-    Answer(app.clone(), app.enrol_form(&user.0, &wish).await)
+async fn enroll_form(app: Data<App>, user: SignedIn, wish: Form<common::Wish>) -> Answer {
+    Answer(app.clone(), app.enroll_form(&user.0, &wish).await)
 }
 
 async fn returned(app: Data<App>, reference: Path<String>) -> Answer {
@@ -338,8 +338,8 @@ async fn proof_form(app: Data<App>, user: SignedIn, form: Form<common::Proof>) -
     Answer(app.clone(), app.proof_form(&user.0, &form).await)
 }
 
-async fn enrol_json(app: Data<App>, user: SignedIn, wish: Json<common::Wish>) -> Answer {
-    Answer(app.clone(), app.enrol_json(&user.0, &wish).await)
+async fn enroll_json(app: Data<App>, user: SignedIn, wish: Json<common::Wish>) -> Answer {
+    Answer(app.clone(), app.enroll_json(&user.0, &wish).await)
 }
 
 #[derive(Deserialize)]

@@ -31,7 +31,7 @@ fn router(app: App) -> Router {
     let pages = Router::new()
         .route("/", get(learner_page))
         .route("/sign-in", post(sign_in))
-        .route("/enrol", post(enrol_form))
+        .route("/enroll", post(enroll_form))
         .route("/returned/{reference}", get(returned))
         .route("/failed/{reference}", get(failed))
         .route("/lessons/{course}", get(lesson_page))
@@ -50,7 +50,7 @@ fn router(app: App) -> Router {
         .route("/metrics", get(metrics))
         .route("/simulator/report", get(simulator_report))
         .route("/proof", post(proof_form))
-        .route("/api/enrol", post(enrol_json))
+        .route("/api/enroll", post(enroll_json))
         .route("/api/access", get(access_json))
         .route("/api/admin/pending", get(pending_json))
         .route("/api/admin/explain", get(explain_json))
@@ -151,12 +151,12 @@ async fn sign_in(State(app): State<App>, Form(form): Form<common::SignIn>) -> An
     Answer(app.clone(), app.sign_in(&form))
 }
 
-async fn enrol_form(
+async fn enroll_form(
     State(app): State<App>,
     SignedIn(user): SignedIn,
     Form(wish): Form<common::Wish>,
 ) -> Answer {
-    Answer(app.clone(), app.enrol_form(&user, &wish).await)
+    Answer(app.clone(), app.enroll_form(&user, &wish).await)
 }
 
 async fn returned(State(app): State<App>, Path(reference): Path<String>) -> Answer {
@@ -314,12 +314,12 @@ async fn proof_form(
     Answer(app.clone(), app.proof_form(&user, &form).await)
 }
 
-async fn enrol_json(
+async fn enroll_json(
     State(app): State<App>,
     SignedIn(user): SignedIn,
     Json(wish): Json<common::Wish>,
 ) -> Answer {
-    Answer(app.clone(), app.enrol_json(&user, &wish).await)
+    Answer(app.clone(), app.enroll_json(&user, &wish).await)
 }
 
 #[derive(Deserialize)]

@@ -8,7 +8,7 @@ use coursegate::adapter::simulator::Simulator;
 use coursegate::enrollment::Version;
 use coursegate::payment::{Method, ProofOfPayment};
 use coursegate::port::PageRequest;
-use coursegate::registrar::{EnrolRequest, Enrolled, NextStep, RowApproval};
+use coursegate::registrar::{EnrollRequest, Enrolled, NextStep, RowApproval};
 use coursegate::webhook::{Delivery, Signature, Signer};
 use coursegate::{
     CourseId, Email, EnrollmentId, Error, LearnerId, Money, PersonId, Reference, Registrar, Secret,
@@ -318,7 +318,7 @@ impl App {
         };
         let course = COURSES.iter().find(|course| course.id == wish.course);
         let course = course.ok_or_else(|| problem(422, "there is no such course"))?;
-        let made_up = || -> Result<EnrolRequest, coursegate::IdError> {
+        let made_up = || -> Result<EnrollRequest, coursegate::IdError> {
             let local: String = learner
                 .as_str()
                 .chars()
@@ -334,7 +334,7 @@ impl App {
                     },
                 ),
             };
-            let request = EnrolRequest::new(
+            let request = EnrollRequest::new(
                 learner.clone(),
                 Email::new(format!("learner-{local}@school.example"))?,
                 CourseId::new(course.id)?,
@@ -347,12 +347,12 @@ impl App {
         };
         let request = made_up().map_err(|error| problem(422, &error.to_string()))?;
         self.registrar
-            .enrol(request)
+            .enroll(request)
             .await
             .map_err(|error| sorry(&error))
     }
 
-    pub async fn enrol_json(&self, user: &User, wish: &Wish) -> Reply {
+    pub async fn enroll_json(&self, user: &User, wish: &Wish) -> Reply {
         let enrolled = match self.wish(user, wish).await {
             Ok(enrolled) => enrolled,
             Err(reply) => return reply,
@@ -383,7 +383,7 @@ impl App {
         )
     }
 
-    pub async fn enrol_form(&self, user: &User, wish: &Wish) -> Reply {
+    pub async fn enroll_form(&self, user: &User, wish: &Wish) -> Reply {
         let User::Learner(learner) = user else {
             return Reply::Page(403, pages::problem("Sign in as a learner first."));
         };

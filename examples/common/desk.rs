@@ -22,7 +22,7 @@ use super::app::{App, Reply, User, Verdict, failed_page};
 use super::pages::{self, Counts};
 use super::records;
 
-/// Enrolments on one page of the queue.
+/// Enrollments on one page of the queue.
 const QUEUE: usize = 25;
 /// Rows on one page of any other list.
 const ROWS: usize = 50;
@@ -354,7 +354,7 @@ async fn perform(app: &App, desk: &Admin<'_>, act: &Act) -> Result<(), Failure> 
         }
         "override" => {
             let id = act.subject.parse();
-            let id = id.map_err(|_| Failure::Invalid("There is no such enrolment.".to_owned()))?;
+            let id = id.map_err(|_| Failure::Invalid("There is no such enrollment.".to_owned()))?;
             desk.approve_override(id, note).await?;
         }
         "ask" => {

@@ -12,7 +12,7 @@ use crate::reason::{HoldReason, Note, WithdrawReason, words};
 pub enum CardText {
     /// Nobody is signed in.
     RegisterToEnroll,
-    /// The learner can enrol, enrol again, or go on with the payment they started.
+    /// The learner can enroll, enroll again, or go on with the payment they started.
     EnrollNow,
     /// A payment is being confirmed with the provider.
     Confirming,
@@ -38,7 +38,7 @@ words!(CardText {
 pub enum CardAction {
     /// Go to the host's sign-up page.
     Register,
-    /// Enrol.
+    /// Enroll.
     Enroll,
     /// Go to the pay link of the open attempt, or make a new attempt.
     Pay,
@@ -107,7 +107,7 @@ pub fn learner_card(view: &CardView<'_>) -> LearnerCard {
             CardText::RegisterToEnroll,
             CardAction::Register,
             "signed_out",
-            "Sign up or sign in to enrol.",
+            "Sign up or sign in to enroll.",
         );
     }
     let deny = match view.access {
@@ -154,7 +154,7 @@ pub fn learner_card(view: &CardView<'_>) -> LearnerCard {
             CardText::EnrollNow,
             CardAction::Enroll,
             "not_enrolled",
-            "Enrol to start this course.",
+            "Enroll to start this course.",
         );
     };
     if view.confirming {
@@ -198,7 +198,7 @@ pub fn learner_card(view: &CardView<'_>) -> LearnerCard {
                 CardText::EnrollNow,
                 CardAction::Enroll,
                 "expired",
-                "Your access has expired. Enrol again to continue.",
+                "Your access has expired. Enroll again to continue.",
             ),
             DenyReason::Suspended { .. } => card(
                 CardText::RetryPayment,
@@ -225,14 +225,14 @@ pub fn learner_card(view: &CardView<'_>) -> LearnerCard {
                 CardText::RetryPayment,
                 CardAction::Enroll,
                 "rejected",
-                "Your enrolment was not approved. You can try again or contact the school.",
+                "Your enrollment was not approved. You can try again or contact the school.",
             )
         },
         Status::Expired => card(
             CardText::EnrollNow,
             CardAction::Enroll,
             "expired",
-            "Your enrolment has expired. You can enrol again.",
+            "Your enrollment has expired. You can enroll again.",
         ),
         Status::Withdrawn { why } => match why {
             WithdrawReason::Left => card(
@@ -332,7 +332,7 @@ fn pending_message(reason: HoldReason) -> &'static str {
             "We are waiting for your bank transfer. Use your reference when you pay."
         }
         HoldReason::InstantEft => {
-            "Your payment arrived. The school will approve your enrolment soon."
+            "Your payment arrived. The school will approve your enrollment soon."
         }
         _ => "Your payment needs a check by the school. You do not need to pay again.",
     }

@@ -110,7 +110,7 @@ pub enum Refusal {
     WaitsForAPerson,
     /// It expired: nothing is left to say no to.
     ClosedAlready,
-    /// The learner left: they have to enrol again first.
+    /// The learner left: they have to enroll again first.
     LearnerLeft,
     /// The school ended the access: the learner cannot enroll again by themselves.
     EndedBySchool,
@@ -150,7 +150,7 @@ impl Refusal {
                 "the enrollment waits for a person; approve or reject it first"
             }
             Self::ClosedAlready => {
-                "the enrollment is closed; approve it, or let the learner enrol again"
+                "the enrollment is closed; approve it, or let the learner enroll again"
             }
             Self::LearnerLeft => "the learner left; they have to enroll again first",
             Self::EndedBySchool => {

@@ -170,7 +170,7 @@ impl Fact {
                 format!("{rows} rows of bank statements are earlier ones once more.")
             }
             Self::StatementRowClosed { .. } => {
-                "A row of a bank statement was settled without an enrolment.".to_owned()
+                "A row of a bank statement was settled without an enrollment.".to_owned()
             }
             Self::DeliveryParked { .. } => "A callback names no payment that we know.".to_owned(),
             Self::DeliveryDead { cause, .. } => {

@@ -4,7 +4,7 @@ use tracing::Instrument;
 use tracing::field::Empty;
 
 use super::payment::ROUNDS;
-use super::request::{EnrolRequest, Enrolled, NextStep};
+use super::request::{EnrollRequest, Enrolled, NextStep};
 use super::{Error, Registrar};
 use crate::access::Cover;
 use crate::enrollment::{Applied, Ask, Asked, Case, Effect, Status};
@@ -34,7 +34,7 @@ impl Registrar {
     /// enrollment; old pay links still count, each for what it was made for.
     ///
     /// Whoever has all that is offered is told so ([`NextStep::Open`]), wherever they have it
-    /// from; see [`EnrolRequest::renew`] and [`EnrolRequest::buy_again`]. More than they have
+    /// from; see [`EnrollRequest::renew`] and [`EnrollRequest::buy_again`]. More than they have
     /// (full access for who has limited access, a year for who has a month) is an ordinary
     /// request: until it is paid, what they have stands.
     ///
@@ -42,14 +42,14 @@ impl Registrar {
     /// [`Error::UnknownCourse`], [`Error::NothingOffered`], [`Error::NoBank`], [`Error::NoGateway`] or
     /// [`Error::CurrencyNotTaken`] when this cannot be sold this way; [`Error::NoPayLink`] when the provider fails: the
     /// enrollment is kept and the call can be repeated; the store's errors.
-    pub async fn enrol(&self, request: EnrolRequest) -> Result<Enrolled, Error> {
+    pub async fn enroll(&self, request: EnrollRequest) -> Result<Enrolled, Error> {
         let span = tracing::info_span!(
-            "coursegate.enrol",
+            "coursegate.enroll",
             course = ?request.course,
             method = request.method.as_str(),
             enrollment = Empty
         );
-        let enrolled = self.enrol_now(&request).instrument(span.clone()).await;
+        let enrolled = self.enroll_now(&request).instrument(span.clone()).await;
         if let Ok(Enrolled {
             enrollment: Some(enrollment),
             ..
@@ -60,7 +60,7 @@ impl Registrar {
         enrolled
     }
 
-    async fn enrol_now(&self, request: &EnrolRequest) -> Result<Enrolled, Error> {
+    async fn enroll_now(&self, request: &EnrollRequest) -> Result<Enrolled, Error> {
         if !self.inner.courses.offers(&request.course) {
             return Err(Error::UnknownCourse(request.course.clone()));
         }
@@ -131,7 +131,7 @@ impl Registrar {
     }
 
     /// Finds or makes the enrollment and an attempt to pay with, if one is needed.
-    async fn place(&self, request: &EnrolRequest) -> Result<Placed, Error> {
+    async fn place(&self, request: &EnrollRequest) -> Result<Placed, Error> {
         let who = Actor::Learner;
         let store = &self.inner.store;
         let (offer, opening) = (request.offer(), request.opening());

@@ -151,7 +151,7 @@ impl Admin<'_> {
     /// over does not stop the others; it is listed with the reason.
     ///
     /// Whoever has access in this way is not sold the course again
-    /// ([`Registrar::enrol`] answers [`NextStep::Open`](super::NextStep::Open)). Neither the host's
+    /// ([`Registrar::enroll`] answers [`NextStep::Open`](super::NextStep::Open)). Neither the host's
     /// guard nor a second person is asked.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! The façade: it enrols, decides and lets in.
+//! The façade: it enrolls, decides and lets in.
 //!
 //! [`Registrar`] is the only code of the domain that awaits. Each use case is one
 //! file: `checkout`, `webhook`, `entrance`, `admin`, `worker`.
@@ -9,7 +9,7 @@
 //! | span | level | fields |
 //! |---|---|---|
 //! | `coursegate.webhook` | info | `outcome`, `enrollment` |
-//! | `coursegate.enrol` | info | `course`, `method`, `enrollment` |
+//! | `coursegate.enroll` | info | `course`, `method`, `enrollment` |
 //! | `coursegate.confirm` | info | `reference` |
 //! | `coursegate.desk` | info | `enrollment`: something a person decides |
 //! | `coursegate.retry` | info | `enrollment`: a callback that waited |
@@ -100,14 +100,14 @@ pub use preview::StatementPreview;
 pub use production::NotReady;
 pub use provider::{Circuit, ProviderHealth};
 pub use receipt::{Outcome, Receipt, Timings};
-pub use request::{EnrolRequest, Enrolled, NextStep};
+pub use request::{EnrollRequest, Enrolled, NextStep};
 pub use statement::Imported;
 pub use suggestions::RowSuggestions;
 pub use sweep::SweepReport;
 pub use transfers::{RowApproval, RowOutcome, TransferMatch};
 pub use worker::{Pass, Worker};
 
-/// Enrols learners, receives webhooks, decides, and says who may enter. Cheap to
+/// Enrolls learners, receives webhooks, decides, and says who may enter. Cheap to
 /// clone; every clone is the same registrar.
 #[derive(Clone)]
 pub struct Registrar {

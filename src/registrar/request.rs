@@ -13,7 +13,7 @@ use crate::reason::HoldReason;
 /// A learner asks for a course. Take the learner from the host's own session.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct EnrolRequest {
+pub struct EnrollRequest {
     /// Who wants the course.
     pub learner: LearnerId,
     /// Where to write to.
@@ -32,7 +32,7 @@ pub struct EnrolRequest {
     pub intent: Intent,
 }
 
-impl EnrolRequest {
+impl EnrollRequest {
     /// Asks for full access.
     pub fn new(
         learner: LearnerId,

@@ -332,6 +332,6 @@ async fn the_course_card_says_what_to_do_in_every_state() {
     world.advance(10);
     world.pass().await;
     assert_eq!(text(Some("thandi")).await, "Continue Course|open|false");
-    world.enrol("sipho", Method::BankTransfer).await;
+    world.enroll("sipho", Method::BankTransfer).await;
     assert_eq!(text(Some("sipho")).await, "Pending Approval|wait|true");
 }

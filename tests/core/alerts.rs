@@ -337,7 +337,7 @@ async fn what_happens_is_watched() {
     assert_eq!(rung, ["dead_letters", "payment_failures"]);
     // A publisher that was away: what it hears late is late.
     world.publisher.set_down(true);
-    world.enrol("late", Method::BankTransfer).await;
+    world.enroll("late", Method::BankTransfer).await;
     world.pass().await;
     world.advance(40);
     world.publisher.set_down(false);

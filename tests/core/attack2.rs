@@ -39,7 +39,7 @@ async fn thrown_out(world: &World) -> (EnrollmentId, Reference, coursegate::PayL
 
 // 1. What closed an enrollment is forgotten as soon as money for it is held.
 
-/// README: "`enrol` answers `Ended` to somebody whose access the school ended; only the school gives
+/// README: "`enroll` answers `Ended` to somebody whose access the school ended; only the school gives
 /// it again." The callback's money is held, rightly; the return page, which every payer visits, asks
 /// about the same money once more, and now the status is `AwaitingApproval`, which lets it through.
 #[tokio::test]

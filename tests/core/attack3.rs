@@ -50,7 +50,7 @@ async fn is_back(world: &World) {
 
 // 1. A no of the school that something forgets.
 
-/// README: "`enrol` answers `NextStep::Ended` to somebody whose access the school ended; only the
+/// README: "`enroll` answers `NextStep::Ended` to somebody whose access the school ended; only the
 /// school gives it again." A policy that turns their late money down "rejects the enrollment", at the
 /// second look of the same return page, and whoever is rejected may enroll again.
 #[tokio::test]
@@ -308,7 +308,7 @@ async fn nothing_waits_for_unproven_money_that_turns_out_to_go_back() {
     );
 }
 
-/// Invariant: nobody is asked to pay while money of theirs waits. `enrol` says so; the card does not,
+/// Invariant: nobody is asked to pay while money of theirs waits. `enroll` says so; the card does not,
 /// beside access that is suspended.
 #[tokio::test]
 async fn the_card_asks_nobody_to_pay_whose_unproven_money_waits() {
@@ -379,7 +379,7 @@ async fn money_that_a_person_was_asked_about_in_time_is_not_late() {
 
 // 6. Bank transfers that are gone on with.
 
-/// `enrol` tells the learner where to pay R 900, and the worker gives the transfer up a moment later:
+/// `enroll` tells the learner where to pay R 900, and the worker gives the transfer up a moment later:
 /// its time is counted from when it was begun, though a later offer keeps it from being stale. Its
 /// money is then suggested for no row of a statement.
 #[tokio::test]
@@ -552,7 +552,7 @@ async fn what_waits_on_after_an_approval_is_told() {
     assert_eq!(told, Some(true), "the last that is told: it waits");
 }
 
-/// A notice says "An enrolment was rejected", to the learner too, with the reason of weeks ago: each
+/// A notice says "An enrollment was rejected", to the learner too, with the reason of weeks ago: each
 /// time that late money of somebody who was rejected is given back; and even while other money of
 /// theirs is being looked at.
 #[tokio::test]

@@ -68,14 +68,14 @@ async fn where_everything_agrees_there_is_nothing_to_say() {
         .approve(held, "")
         .await
         .unwrap();
-    let ahead = world.enrol("lerato", Method::Card).await.enrollment;
+    let ahead = world.enroll("lerato", Method::Card).await.enrollment;
     world
         .registrar
         .admin(admin())
         .approve(ahead, "pays in cash")
         .await
         .unwrap();
-    world.enrol("pieter", Method::BankTransfer).await;
+    world.enroll("pieter", Method::BankTransfer).await;
     let free = NewGrant {
         learner: learner("zanele"),
         course: course(),
@@ -202,7 +202,7 @@ async fn what_cannot_be_mended_safely_is_put_before_a_person() {
     let mut change = Change::default();
     change.grants = vec![stray];
     world.store.commit(change).await.unwrap();
-    let named = world.enrol("lerato", Method::Card).await.enrollment;
+    let named = world.enroll("lerato", Method::Card).await.enrollment;
     let named = world.case(named).await;
     tamper(&world, &named, |case| {
         case.enrollment.status = Status::Approved {

@@ -135,8 +135,8 @@ async fn no_secret_and_no_card_number_comes_out() {
     let written_by = |at: usize| written(&cards[at], at);
     for at in 100..130 {
         let name = format!("learner-{at}");
-        let transfer = world.enrol(&name, Method::BankTransfer).await;
-        out.debug("an enrolment", &transfer);
+        let transfer = world.enroll(&name, Method::BankTransfer).await;
+        out.debug("an enrollment", &transfer);
         let NextStep::Transfer { reference, .. } = &transfer.next else {
             panic!("no transfer")
         };
@@ -320,7 +320,7 @@ async fn no_secret_and_no_card_number_comes_out() {
 
     let log = log.text();
     for span in [
-        "webhook", "enrol", "confirm", "desk", "provider", "commit", "timer", "worker",
+        "webhook", "enroll", "confirm", "desk", "provider", "commit", "timer", "worker",
     ] {
         assert!(
             log.contains(&format!("coursegate.{span}")),

@@ -112,7 +112,7 @@ async fn a_declined_card_can_be_tried_again_on_the_same_link_or_a_new_one() {
     assert_eq!(carrying(&world.case(enrollment).await), [first]);
     assert!(world.may_enter("thandi").await);
     assert_eq!(
-        world.enrol("thandi", Method::Card).await.next,
+        world.enroll("thandi", Method::Card).await.next,
         NextStep::Open { until: None }
     );
 }

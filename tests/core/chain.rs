@@ -26,7 +26,7 @@ fn lines() -> &'static [String] {
             let desk = world.registrar.admin(admin());
             for name in ["thandi", "sipho"] {
                 let wish = request(name, Method::BankTransfer);
-                let enrolled = world.registrar.enrol(wish).await.unwrap();
+                let enrolled = world.registrar.enroll(wish).await.unwrap();
                 desk.reject(enrolled.enrollment.unwrap(), "said \"no\" 😀")
                     .await
                     .unwrap();
@@ -171,7 +171,7 @@ async fn sealing_is_done_in_turns_that_end() {
         .unwrap();
     for number in 0..800 {
         let wish = request(&format!("learner-{number}"), Method::BankTransfer);
-        registrar.enrol(wish).await.unwrap();
+        registrar.enroll(wish).await.unwrap();
     }
     let desk = registrar.admin(admin());
     let sealed = async || {

@@ -105,8 +105,11 @@ async fn a_seat_by_bank_transfer_is_not_freed_by_older_news_and_not_kept_by_who_
         builder.guard(guard.clone()).publisher(guard)
     });
     let desk = world.registrar.admin(admin());
-    let first = world.enrol("thandi", Method::BankTransfer).await.enrollment;
-    let second = world.enrol("sipho", Method::BankTransfer).await.enrollment;
+    let first = world
+        .enroll("thandi", Method::BankTransfer)
+        .await
+        .enrollment;
+    let second = world.enroll("sipho", Method::BankTransfer).await.enrollment;
     desk.approve(first, "seen").await.unwrap();
     // What is published now was written before the approval, and with it.
     while world.pass().await.published > 0 {}
@@ -126,7 +129,7 @@ async fn a_seat_by_bank_transfer_is_not_freed_by_older_news_and_not_kept_by_who_
         .unwrap();
     while world.pass().await.published > 0 {}
     assert_eq!(seats.taken(), 0);
-    world.enrol("thandi", Method::BankTransfer).await;
+    world.enroll("thandi", Method::BankTransfer).await;
     desk.approve(first, "seen").await.unwrap();
     while world.pass().await.published > 0 {}
     assert_eq!(seats.taken(), 1);

@@ -43,7 +43,7 @@ async fn told(world: &World) -> Vec<Record> {
 async fn a_learner_refused_often_from_many_addresses_is_an_event() {
     let world = World::new();
     let id = world
-        .enrol("thandi@canary.example", Method::BankTransfer)
+        .enroll("thandi@canary.example", Method::BankTransfer)
         .await
         .enrollment;
     refused(&world, "thandi@canary.example", 19, 5, 1).await;

@@ -5,7 +5,7 @@ use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::enrollment::CaseError;
 use coursegate::payment::{Method, ProofOfPayment};
 use coursegate::reason::ApprovalCause;
-use coursegate::registrar::{EnrolRequest, Error, TransferMatch};
+use coursegate::registrar::{EnrollRequest, Error, TransferMatch};
 use coursegate::statement::StatementRow;
 use coursegate::{EnrollmentId, Money, PersonId};
 
@@ -18,7 +18,7 @@ fn world(limit: i64) -> World {
     World::with(Settings::new(1), settings, |builder| builder)
 }
 
-fn asked(method: Method, cents: i64) -> EnrolRequest {
+fn asked(method: Method, cents: i64) -> EnrollRequest {
     let mut asked = request("thandi", method);
     asked.price = Money::zar(cents).unwrap();
     asked

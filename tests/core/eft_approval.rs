@@ -81,7 +81,7 @@ async fn an_instant_eft_waits_for_a_person_and_then_opens_the_course() {
 #[tokio::test]
 async fn a_bank_transfer_gets_a_reference_and_goes_straight_to_the_queue() {
     let world = World::new();
-    let enrolled = world.enrol("sipho", Method::BankTransfer).await;
+    let enrolled = world.enroll("sipho", Method::BankTransfer).await;
     let NextStep::Transfer {
         reference,
         amount,
@@ -129,7 +129,7 @@ async fn a_bank_transfer_gets_a_reference_and_goes_straight_to_the_queue() {
 #[tokio::test]
 async fn a_learner_may_turn_from_a_bank_transfer_to_a_card() {
     let world = World::new();
-    let transfer = world.enrol("sipho", Method::BankTransfer).await;
+    let transfer = world.enroll("sipho", Method::BankTransfer).await;
     let (enrollment, _, link) = world.attempt("sipho", Method::Card).await;
     assert_eq!(enrollment, transfer.enrollment);
     assert_eq!(
@@ -193,10 +193,10 @@ async fn an_approved_enrollment_cannot_be_rejected() {
 #[tokio::test]
 async fn bulk_approval_is_tried_first_and_reports_each_item() {
     let world = World::new();
-    let one = world.enrol("one", Method::BankTransfer).await.enrollment;
-    let two = world.enrol("two", Method::BankTransfer).await.enrollment;
+    let one = world.enroll("one", Method::BankTransfer).await.enrollment;
+    let two = world.enroll("two", Method::BankTransfer).await.enrollment;
     let unknown = World::new()
-        .enrol("three", Method::BankTransfer)
+        .enroll("three", Method::BankTransfer)
         .await
         .enrollment;
     let desk = world.registrar.admin(admin());
@@ -224,7 +224,7 @@ async fn the_queue_has_pages() {
     let world = World::new();
     for number in 0..5 {
         world
-            .enrol(&format!("learner-{number}"), Method::BankTransfer)
+            .enroll(&format!("learner-{number}"), Method::BankTransfer)
             .await;
     }
     let desk = world.registrar.admin(admin());
@@ -253,13 +253,16 @@ async fn a_provisional_grant_lives_while_the_transfer_waits() {
     let mut settings = config();
     settings.rules.provisional = Some(Terms::lasting(std::time::Duration::from_secs(3600)));
     let world = World::with(Settings::new(1), settings, |builder| builder);
-    let waiting = world.enrol("sipho", Method::BankTransfer).await.enrollment;
+    let waiting = world.enroll("sipho", Method::BankTransfer).await.enrollment;
     assert!(world.may_enter("sipho").await);
     let desk = world.registrar.admin(admin());
     desk.reject(waiting, "no money came").await.unwrap();
     assert!(!world.may_enter("sipho").await);
 
-    let approved = world.enrol("thandi", Method::BankTransfer).await.enrollment;
+    let approved = world
+        .enroll("thandi", Method::BankTransfer)
+        .await
+        .enrollment;
     desk.approve(approved, "").await.unwrap();
     world.advance(4000);
     assert!(

@@ -17,8 +17,8 @@ use crate::support::{World, carrying, config, course, learner, request, withdraw
 #[tokio::test]
 async fn a_double_click_gives_the_same_enrollment_and_pay_link() {
     let world = World::new();
-    let first = world.enrol("thandi", Method::Card).await;
-    let second = world.enrol("thandi", Method::Card).await;
+    let first = world.enroll("thandi", Method::Card).await;
+    let second = world.enroll("thandi", Method::Card).await;
     assert_eq!(first, second);
     assert_eq!(world.case(first.enrollment).await.attempts.len(), 1);
 }
@@ -34,7 +34,7 @@ async fn sixty_four_clicks_at_once_give_one_enrollment() {
             let registrar = world.registrar.clone();
             tokio::spawn(async move {
                 registrar
-                    .enrol(request("thandi", Method::Card))
+                    .enroll(request("thandi", Method::Card))
                     .await
                     .unwrap()
             })
@@ -55,7 +55,7 @@ async fn the_pay_link_carries_price_reference_and_pages() {
     let (_, reference, _) = world.attempt("thandi", Method::Card).await;
     assert!(reference.as_str().starts_with("CG-") && reference.as_str().len() == 15);
     let link = world
-        .case(world.enrol("thandi", Method::Card).await.enrollment)
+        .case(world.enroll("thandi", Method::Card).await.enrollment)
         .await
         .attempts[0]
         .link
@@ -131,7 +131,7 @@ async fn leaving_ends_access_and_enrolling_again_reopens() {
         .unwrap();
     assert_eq!(status, withdrawn(WithdrawReason::Left));
     assert!(!world.may_enter("thandi").await);
-    let again = world.enrol("thandi", Method::Card).await;
+    let again = world.enroll("thandi", Method::Card).await;
     assert_eq!(
         (again.enrollment, again.status),
         (enrollment, Status::AwaitingPayment)
@@ -145,7 +145,7 @@ async fn what_is_not_sold_is_refused() {
     });
     let error = world
         .registrar
-        .enrol(request("thandi", Method::Card))
+        .enroll(request("thandi", Method::Card))
         .await
         .unwrap_err();
     assert_eq!(
@@ -159,7 +159,7 @@ async fn what_is_not_sold_is_refused() {
     assert_eq!(
         world
             .registrar
-            .enrol(request("thandi", Method::BankTransfer))
+            .enroll(request("thandi", Method::BankTransfer))
             .await,
         Err(Error::NoBank)
     );

@@ -111,7 +111,7 @@ async fn a_provider_that_fails_keeps_the_enrollment_and_a_retry_works() {
         .build()
         .unwrap();
     let error = registrar
-        .enrol(request("thandi", Method::Card))
+        .enroll(request("thandi", Method::Card))
         .await
         .unwrap_err();
     let Error::NoPayLink { enrollment, source } = &error else {
@@ -122,7 +122,7 @@ async fn a_provider_that_fails_keeps_the_enrollment_and_a_retry_works() {
         (&GatewayError::Unreachable, ErrorKind::Provider, 502)
     );
     let enrolled = registrar
-        .enrol(request("thandi", Method::Card))
+        .enroll(request("thandi", Method::Card))
         .await
         .unwrap();
     assert_eq!(enrolled.enrollment, Some(*enrollment));
@@ -143,12 +143,12 @@ async fn after_a_timeout_the_provider_is_asked_before_another_link_is_made() {
         .build()
         .unwrap();
     registrar
-        .enrol(request("thandi", Method::Card))
+        .enroll(request("thandi", Method::Card))
         .await
         .unwrap_err();
     clock.advance(Duration::from_secs(45));
     let enrolled = registrar
-        .enrol(request("thandi", Method::Card))
+        .enroll(request("thandi", Method::Card))
         .await
         .unwrap();
     let case = store
@@ -172,11 +172,11 @@ async fn after_a_timeout_the_provider_is_asked_before_another_link_is_made() {
         .build()
         .unwrap();
     registrar
-        .enrol(request("thandi", Method::Card))
+        .enroll(request("thandi", Method::Card))
         .await
         .unwrap_err();
     let enrolled = registrar
-        .enrol(request("thandi", Method::Card))
+        .enroll(request("thandi", Method::Card))
         .await
         .unwrap();
     let case = store

@@ -142,7 +142,7 @@ async fn a_worker_of_another_process_counts() {
 async fn payments_without_callbacks_are_remarkable() {
     let world = World::new();
     for name in ["thandi", "sipho"] {
-        world.enrol(name, Method::Card).await;
+        world.enroll(name, Method::Card).await;
     }
     world.advance(3600);
     let health = world.registrar.health().await;
@@ -180,7 +180,7 @@ async fn payments_without_callbacks_are_remarkable() {
 async fn a_publisher_that_is_down_and_what_is_given_up_on_show() {
     let world = World::new();
     world.publisher.set_down(true);
-    world.enrol("thandi", Method::BankTransfer).await;
+    world.enroll("thandi", Method::BankTransfer).await;
     world.pass().await;
     let health = world.registrar.health().await;
     let moment = "Some of it has been on its way for 0 s.";

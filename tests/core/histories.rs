@@ -190,7 +190,7 @@ impl Run {
                     7 => asked.buy_again(),
                     _ => asked,
                 };
-                let next = world.registrar.enrol(asked).await.unwrap().next;
+                let next = world.registrar.enroll(asked).await.unwrap().next;
                 if matches!(next, NextStep::Pay { .. } | NextStep::Transfer { .. }) {
                     self.shut.set(false);
                 }

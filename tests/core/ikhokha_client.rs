@@ -111,7 +111,7 @@ async fn the_main_job_over_http() {
         .unwrap();
     let mut links = Vec::new();
     for name in ["thandi", "sipho"] {
-        let enrolled = registrar.enrol(request(name, Method::Card)).await.unwrap();
+        let enrolled = registrar.enroll(request(name, Method::Card)).await.unwrap();
         let NextStep::Pay { reference, url } = enrolled.next else {
             panic!("no pay link")
         };
@@ -475,7 +475,7 @@ async fn a_lost_link_locks_nobody_out_whatever_the_provider_answers() {
         let look: &'static str = look.clone().leak();
         let (base, links) = loses_the_first_link(look, reset).await;
         let world = World::with_gateway(Settings::new(1), config(), |_| client(&base).retries(0));
-        let enroll = || world.registrar.enrol(request("thandi", Method::Card));
+        let enroll = || world.registrar.enroll(request("thandi", Method::Card));
         assert!(enroll().await.is_err(), "{look}");
         // As long as another call may still be making it, nobody makes a second one.
         world.advance(60);
@@ -519,7 +519,7 @@ async fn a_look_that_is_told_what_is_wrong_starts_nothing() {
     ] {
         let (base, links) = loses_the_first_link(look.leak(), true).await;
         let world = World::with_gateway(Settings::new(1), config(), |_| client(&base).retries(0));
-        let enroll = || world.registrar.enrol(request("thandi", Method::Card));
+        let enroll = || world.registrar.enroll(request("thandi", Method::Card));
         assert!(enroll().await.is_err());
         for _ in 0..5 {
             world.advance(400);
@@ -540,7 +540,10 @@ async fn a_provider_that_loses_every_link_is_not_asked_for_ever_more() {
     let world = World::with_gateway(Settings::new(1), config(), |_| client(&base).retries(0));
     // A learner who tries every minute for a day.
     for _ in 0..1_440 {
-        let told = world.registrar.enrol(request("thandi", Method::Card)).await;
+        let told = world
+            .registrar
+            .enroll(request("thandi", Method::Card))
+            .await;
         assert!(matches!(told, Err(Error::NoPayLink { .. })), "{told:?}");
         world.advance(60);
     }
@@ -898,7 +901,7 @@ async fn one_fault(fault: Fault) {
         .unwrap();
     let mut link = None;
     for _ in 0..400 {
-        if let Ok(enrolled) = registrar.enrol(request("thandi", Method::Card)).await
+        if let Ok(enrolled) = registrar.enroll(request("thandi", Method::Card)).await
             && let NextStep::Pay { url, .. } = enrolled.next
         {
             link = PayLinkId::new(url.rsplit('/').next().unwrap()).ok();

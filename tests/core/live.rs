@@ -164,7 +164,7 @@ async fn a_thousand_interleavings_skip_nothing() {
             dice ^= dice << 17;
             dice % sides
         };
-        let mut steps = vec!["enrol", "pay", "refund"].into_iter();
+        let mut steps = vec!["enroll", "pay", "refund"].into_iter();
         let mut stream = Some(open(&world, &hub, "thandi", None).await);
         let mut token = LearnerToken::default();
         let mut shown: Option<CourseCard> = None;
@@ -172,7 +172,7 @@ async fn a_thousand_interleavings_skip_nothing() {
         for _ in 0..14 {
             match throw(4) {
                 0 => match steps.next() {
-                    Some("enrol") => paid = Some(world.attempt("thandi", Method::Card).await),
+                    Some("enroll") => paid = Some(world.attempt("thandi", Method::Card).await),
                     Some("pay") => {
                         let (_, _, link) = paid.as_ref().unwrap();
                         world.pay(link, Choice::Card).await;
@@ -235,7 +235,7 @@ async fn read(stream: &mut LearnerStream, shown: &mut Option<CourseCard>, seed: 
 #[tokio::test]
 async fn admins_see_the_queue_and_then_what_happens_to_it() {
     let (world, hub) = world();
-    world.enrol("thandi", Method::BankTransfer).await;
+    world.enroll("thandi", Method::BankTransfer).await;
     let mut stream = hub.admins(&world.registrar, admin(), None).await.unwrap();
     let Some(AdminUpdate::Snapshot { pending, more }) = event(&mut stream).await else {
         panic!("no snapshot first")
@@ -247,7 +247,7 @@ async fn admins_see_the_queue_and_then_what_happens_to_it() {
     world.pass().await;
     while event(&mut stream).await.is_some() {}
 
-    let waiting = world.enrol("sipho", Method::BankTransfer).await.enrollment;
+    let waiting = world.enroll("sipho", Method::BankTransfer).await.enrollment;
     world.pass().await;
     let mut seen = Vec::new();
     while let Some(AdminUpdate::Event(happened)) = event(&mut stream).await {
@@ -349,7 +349,7 @@ async fn an_event_does_not_reach_an_admin_who_lost_the_permission() {
     });
     tokio::task::yield_now().await;
     allowed.store(false, Ordering::Relaxed);
-    world.enrol("thandi", Method::BankTransfer).await;
+    world.enroll("thandi", Method::BankTransfer).await;
     world.pass().await;
     let (mut stream, said) = waiting.await.unwrap();
     assert_eq!(said.unwrap_err(), FORBIDDEN);
@@ -386,7 +386,7 @@ async fn an_admin_who_falls_behind_is_shown_the_queue_anew() {
     assert!(event(&mut slow).await.is_some());
     for number in 0..400 {
         world
-            .enrol(&format!("learner-{number}"), Method::BankTransfer)
+            .enroll(&format!("learner-{number}"), Method::BankTransfer)
             .await;
     }
     for _ in 0..10 {
@@ -401,7 +401,7 @@ async fn an_admin_who_falls_behind_is_shown_the_queue_anew() {
         None,
         "what the snapshot holds is not told again"
     );
-    world.enrol("thandi", Method::BankTransfer).await;
+    world.enroll("thandi", Method::BankTransfer).await;
     world.pass().await;
     assert!(matches!(
         event(&mut slow).await,
@@ -446,7 +446,7 @@ async fn streams_that_are_dropped_leave_nothing_behind() {
     let (world, hub) = world();
     for number in 0..100 {
         world
-            .enrol(&format!("learner-{number}"), Method::BankTransfer)
+            .enroll(&format!("learner-{number}"), Method::BankTransfer)
             .await;
     }
     let mut streams = Vec::new();
@@ -550,7 +550,7 @@ async fn a_backlog_does_not_crowd_out_what_is_new() {
     world.publisher.set_down(true);
     for number in 0..600 {
         world
-            .enrol(&format!("learner-{number}"), Method::BankTransfer)
+            .enroll(&format!("learner-{number}"), Method::BankTransfer)
             .await;
     }
     while world.pass().await.unpublished > 0 {}
@@ -560,7 +560,7 @@ async fn a_backlog_does_not_crowd_out_what_is_new() {
         let mut stream = open(&world, &hub, &name, None).await;
         soon(&mut stream).await.unwrap();
         world.advance(1);
-        world.enrol(&name, Method::BankTransfer).await;
+        world.enroll(&name, Method::BankTransfer).await;
         while soon(&mut stream).await.is_none() {
             world.pass().await;
             passes += 1;
@@ -584,7 +584,7 @@ async fn a_probe_says_whether_live_updates_arrive() {
     let task = tokio::spawn(async move { worker.run(std::future::pending()).await });
     let mut stream = hub.admins(&world.registrar, admin(), None).await.unwrap();
     let before = world
-        .case(world.enrol("thandi", Method::Card).await.enrollment)
+        .case(world.enroll("thandi", Method::Card).await.enrollment)
         .await;
     assert_eq!(hub.probe(&world.registrar).await, []);
     // It is heard, and means nothing to anybody.

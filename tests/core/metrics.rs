@@ -53,7 +53,7 @@ async fn what_is_documented_is_measured() {
     world.pass().await;
     let (_, _, link) = world.attempt("thandi@canary.example", Method::Card).await;
     world.pay(&link, Choice::Card).await;
-    let id = world.enrol("sipho", Method::BankTransfer).await.enrollment;
+    let id = world.enroll("sipho", Method::BankTransfer).await.enrollment;
     world.advance(61);
     world.pass().await;
     world

@@ -61,7 +61,7 @@ async fn a_school_is_brought_over_once_however_often_the_script_runs() {
         let year = Terms::lasting(std::time::Duration::from_secs(365 * 86_400));
         let told = world
             .registrar
-            .enrol(request(name, Method::Card).terms(year));
+            .enroll(request(name, Method::Card).terms(year));
         let until = Some(days(265));
         assert_eq!(told.await.unwrap().next, NextStep::Open { until });
     }

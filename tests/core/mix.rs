@@ -54,10 +54,10 @@ impl<S: Store + Records + Clone> School<S> {
         }
     }
 
-    /// Enrols, however often the provider fails, and gives the pay link.
+    /// Enrolls, however often the provider fails, and gives the pay link.
     async fn link(&self, name: &str, method: Method) -> PayLinkId {
         for _ in 0..100 {
-            let enrolled = self.registrar.enrol(request(name, method)).await;
+            let enrolled = self.registrar.enroll(request(name, method)).await;
             if let Ok(NextStep::Pay { url, .. }) = enrolled.map(|enrolled| enrolled.next) {
                 return PayLinkId::new(url.rsplit('/').next().unwrap()).unwrap();
             }
@@ -221,7 +221,7 @@ pub async fn fortnight<S: Store + Records + Clone>(
                         }
                     }
                 }
-                1 => drop(school.registrar.enrol(request(&name, method)).await),
+                1 => drop(school.registrar.enroll(request(&name, method)).await),
                 2 => school.settle().await,
                 _ => {}
             }

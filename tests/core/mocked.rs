@@ -101,7 +101,7 @@ async fn a_store_that_refuses_after_the_decision_is_told_in_a_sentence() {
     let builder = Registrar::builder(config(), refuses_access());
     let registrar = builder.gateway(simulator.gateway()).build().unwrap();
     let enrolled = registrar
-        .enrol(request("thandi", Method::Card))
+        .enroll(request("thandi", Method::Card))
         .await
         .unwrap();
     let NextStep::Pay { url, .. } = enrolled.next else {
@@ -153,7 +153,7 @@ async fn a_clock_that_jumps_back_never_turns_the_order_of_things_around() {
         .build()
         .unwrap();
     let enrolled = registrar
-        .enrol(request("thandi", Method::Card))
+        .enroll(request("thandi", Method::Card))
         .await
         .unwrap();
     let id = enrolled.enrollment.unwrap();
@@ -216,14 +216,14 @@ async fn a_store_that_takes_some_writes_only_is_not_well() {
         let part = health.parts.iter().find(|part| part.part == "database");
         part.unwrap().clone()
     };
-    let enrol = async |name| registrar.enrol(request(name, Method::BankTransfer)).await;
-    enrol("thandi").await.unwrap();
+    let enroll = async |name| registrar.enroll(request(name, Method::BankTransfer)).await;
+    enroll("thandi").await.unwrap();
     assert_eq!(database().await.condition, Condition::Well);
-    let error = enrol("sipho").await.unwrap_err();
+    let error = enroll("sipho").await.unwrap_err();
     assert!(error.in_full().contains("disk is full"));
     assert_eq!(database().await.condition, Condition::Failing);
     clock.advance(std::time::Duration::from_secs(10));
-    enrol("lerato").await.unwrap();
+    enroll("lerato").await.unwrap();
     let told = database().await;
     assert_eq!(told.condition, Condition::Strained, "{told:?}");
     assert!(told.reason.contains("10 s ago") && told.reason.contains("disk"));

@@ -139,7 +139,7 @@ async fn of_two_payments_one_goes_back() {
             }
             let case = world.case(id).await;
             let shown = card(&world).await;
-            let next = world.enrol("thandi", Method::Card).await.next;
+            let next = world.enroll("thandi", Method::Card).await.next;
             if *duplicate == MoneyOutcome::Approve {
                 assert_eq!(carrying(&case), [other], "what was kept takes its place");
                 assert!(world.may_enter("thandi").await);
@@ -196,7 +196,7 @@ async fn what_the_school_ended_only_the_school_gives_again() {
     let shown = card(&world).await;
     assert_eq!((shown.action, shown.reason), (CardAction::Wait, "ended"));
     assert_eq!(
-        world.enrol("thandi", Method::Card).await.next,
+        world.enroll("thandi", Method::Card).await.next,
         NextStep::Ended
     );
     let attempts = world.case(id).await.attempts.len();
@@ -209,7 +209,7 @@ async fn what_the_school_ended_only_the_school_gives_again() {
             .await,
     );
     assert_eq!(
-        world.enrol("thandi", Method::Card).await.next,
+        world.enroll("thandi", Method::Card).await.next,
         NextStep::Ended
     );
     let status = desk.approve(id, "they said sorry").await.unwrap();
@@ -248,7 +248,7 @@ async fn money_that_comes_after_a_revocation_opens_nothing_by_itself() {
     let status = desk.record_refund(&late, "R-1").await.unwrap();
     assert_eq!(status, withdrawn(WithdrawReason::Revoked));
     assert_eq!(
-        world.enrol("thandi", Method::Card).await.next,
+        world.enroll("thandi", Method::Card).await.next,
         NextStep::Ended
     );
 }
@@ -374,7 +374,7 @@ async fn access_is_lent_once_until_money_is_seen() {
     let world = World::with(Settings::new(1), settings, |builder| builder);
     let mut days = 0;
     for _ in 0..95 {
-        world.enrol("thandi", Method::BankTransfer).await;
+        world.enroll("thandi", Method::BankTransfer).await;
         for _ in 0..3 {
             days += u64::from(world.may_enter("thandi").await);
             world.advance(DAY);
@@ -388,7 +388,7 @@ async fn access_is_lent_once_until_money_is_seen() {
     }
     assert_eq!(days, 3, "of 285 days");
     // Once they have paid for something, they are trusted again.
-    let enrollee = world.enrol("thandi", Method::BankTransfer).await;
+    let enrollee = world.enroll("thandi", Method::BankTransfer).await;
     let desk = world.registrar.admin(admin());
     desk.approve(enrollee.enrollment, "on the statement")
         .await
@@ -398,7 +398,7 @@ async fn access_is_lent_once_until_money_is_seen() {
         .withdraw(&learner("thandi"), &course())
         .await
         .unwrap();
-    world.enrol("thandi", Method::BankTransfer).await;
+    world.enroll("thandi", Method::BankTransfer).await;
     assert!(world.may_enter("thandi").await);
 }
 
@@ -416,7 +416,7 @@ async fn money_that_is_held_for_a_closed_enrollment_is_never_asked_for_again() {
     assert_eq!(queue(&world).await, [id]);
     let reason = HoldReason::LateMoney;
     assert_eq!(
-        world.enrol("thandi", Method::Card).await.next,
+        world.enroll("thandi", Method::Card).await.next,
         NextStep::Wait(reason)
     );
     let shown = card(&world).await;
@@ -434,7 +434,7 @@ async fn money_that_is_held_for_a_closed_enrollment_is_never_asked_for_again() {
     let id = first.enrollment;
     let link = world.case(id).await.attempts[0].link.clone().unwrap().id;
     world.pay(&link, Choice::Card).await;
-    world.enrol("thandi", Method::InstantEft).await;
+    world.enroll("thandi", Method::InstantEft).await;
     let link = world.case(id).await.attempts[1].link.clone().unwrap().id;
     world.pay(&link, Choice::InstantEft).await;
     world
@@ -450,7 +450,7 @@ async fn money_that_is_held_for_a_closed_enrollment_is_never_asked_for_again() {
     // They come back to it: a person is asked again, and it can be approved.
     let reason = HoldReason::InstantEft;
     assert_eq!(
-        world.enrol("thandi", Method::Card).await.next,
+        world.enroll("thandi", Method::Card).await.next,
         NextStep::Wait(reason)
     );
     assert_eq!(card(&world).await.action, CardAction::Wait);

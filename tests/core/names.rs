@@ -193,7 +193,10 @@ async fn nobody_is_the_second_person_by_writing_their_name_another_way() {
         config,
         |builder| builder,
     );
-    let id = world.enrol("thandi", Method::BankTransfer).await.enrollment;
+    let id = world
+        .enroll("thandi", Method::BankTransfer)
+        .await
+        .enrollment;
     let desk = |name: &str| world.registrar.admin(PersonId::new(name).unwrap());
     desk("nomsa dlamini").approve(id, "").await.unwrap();
     for name in ["nomsa dlamini", "Nomsa Dlamini", "NOMSA  dlamini"] {

@@ -145,7 +145,7 @@ async fn nothing_secret_or_personal_is_shown_anywhere() {
     assert!(world.case(enrolled.enrollment).await.grants.len() == 1);
 
     let desk = world.registrar.admin(admin());
-    let transfer = world.enrol("sipho", Method::BankTransfer).await;
+    let transfer = world.enroll("sipho", Method::BankTransfer).await;
     shown.push_str(&format!("{transfer:?} {desk:?}"));
     desk.reject(transfer.enrollment, format!("paid with {SPACED_CARD}"))
         .await

@@ -110,7 +110,7 @@ async fn work(world: &World) {
 #[tokio::test]
 async fn an_admin_who_chose_nothing_finds_in_the_app_what_has_to_be_done() {
     let world = World::new();
-    let enrolled = world.enrol("thandi", Method::BankTransfer).await;
+    let enrolled = world.enroll("thandi", Method::BankTransfer).await;
     let found = in_app(&world, &admin(), true).await;
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].0, NoticeKind::ApprovalNeeded);
@@ -130,7 +130,7 @@ async fn an_admin_who_chose_nothing_finds_in_the_app_what_has_to_be_done() {
     world.pay(&link, Choice::Card).await;
     assert_eq!(in_app(&world, &admin(), true).await, []);
     // What nobody read for a month is not unread for ever.
-    world.enrol("zola", Method::BankTransfer).await;
+    world.enroll("zola", Method::BankTransfer).await;
     world.advance(31 * 24 * 3600);
     assert_eq!(in_app(&world, &admin(), true).await, []);
     assert_eq!(in_app(&world, &admin(), false).await.len(), 2);
@@ -145,7 +145,10 @@ async fn channels_reach_those_who_chose_them_and_the_learner() {
     wants(&world, &sipho, NoticeKind::ApprovalNeeded, "sms").await;
     wants(&world, &sipho, NoticeKind::Rejected, "sms").await;
 
-    let first = world.enrol("thandi", Method::BankTransfer).await.enrollment;
+    let first = world
+        .enroll("thandi", Method::BankTransfer)
+        .await
+        .enrollment;
     work(&world).await;
     let waits = NoticeKind::ApprovalNeeded;
     assert_eq!(mail.sent(), [(waits, Recipient::Admin(admin()), None)]);
@@ -171,10 +174,13 @@ async fn channels_reach_those_who_chose_them_and_the_learner() {
 async fn a_learner_is_told_only_what_still_holds() {
     let mail = Post::new("mail", true);
     let world = world(&[&mail]);
-    let id = world.enrol("thandi", Method::BankTransfer).await.enrollment;
+    let id = world
+        .enroll("thandi", Method::BankTransfer)
+        .await
+        .enrollment;
     let desk = world.registrar.admin(admin());
     desk.reject(id, "too late").await.unwrap();
-    world.enrol("thandi", Method::BankTransfer).await;
+    world.enroll("thandi", Method::BankTransfer).await;
     desk.approve(id, "it came after all").await.unwrap();
     work(&world).await;
     let kinds: Vec<_> = mail.sent().into_iter().map(|(kind, ..)| kind).collect();
@@ -190,7 +196,7 @@ async fn a_dead_channel_delays_nobody_and_is_tried_again() {
     }
     mail.fail(Some(ChannelError::Unavailable("no mail server".to_owned())));
     let before = world.publisher.published().len();
-    world.enrol("thandi", Method::BankTransfer).await;
+    world.enroll("thandi", Method::BankTransfer).await;
     work(&world).await;
     assert_eq!(sms.sent().len(), 1);
     assert!(world.publisher.published().len() > before);
@@ -223,7 +229,7 @@ async fn what_cannot_be_sent_is_given_up_on_in_sight() {
         wants(&world, &admin(), kind, "mail").await;
     }
     mail.fail(Some(ChannelError::Unavailable("no mail server".to_owned())));
-    world.enrol("thandi", Method::BankTransfer).await;
+    world.enroll("thandi", Method::BankTransfer).await;
     for _ in 0..14 {
         world.pass().await;
         world.advance(7 * 3600);
@@ -243,7 +249,7 @@ async fn what_cannot_be_sent_is_given_up_on_in_sight() {
     mail.fail(Some(ChannelError::Refused(
         "nobody by that name".to_owned(),
     )));
-    world.enrol("sipho", Method::BankTransfer).await;
+    world.enroll("sipho", Method::BankTransfer).await;
     work(&world).await;
     let notices = in_app(&world, &admin(), false).await;
     let mut approvals = notices

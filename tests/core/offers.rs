@@ -217,7 +217,7 @@ async fn a_change_of_terms_alone_is_a_new_attempt() {
 }
 
 #[tokio::test]
-async fn an_upgrade_is_an_ordinary_enrolment_and_what_there_was_stands() {
+async fn an_upgrade_is_an_ordinary_enrollment_and_what_there_was_stands() {
     let world = World::new();
     let (id, first, _) = bought(&world, offer(100, limited(30))).await;
     let (_, upgrade, link) = begin(&world, offer(900, Terms::default())).await;
@@ -370,7 +370,7 @@ async fn who_has_the_access_already_is_told_so() {
     desk.grant(given(Terms::default()), "bursary")
         .await
         .unwrap();
-    let told = world.registrar.enrol(offer(900, full(365))).await.unwrap();
+    let told = world.registrar.enroll(offer(900, full(365))).await.unwrap();
     assert_eq!((told.enrollment, told.status), (None, None));
     assert_eq!(told.next, NextStep::Open { until: None });
     // They may buy it all the same, knowingly, and that money counts.
@@ -531,7 +531,7 @@ async fn an_offer_of_nothing_is_refused_and_one_for_a_lifetime_is_for_ever() {
     ];
     let world = World::new();
     for terms in nothing {
-        let refused = world.registrar.enrol(offer(100, terms)).await;
+        let refused = world.registrar.enroll(offer(100, terms)).await;
         assert_eq!(refused, Err(coursegate::Error::NothingOffered));
     }
     for seconds in [u64::MAX, i64::MAX.unsigned_abs(), 100 * 31_557_600] {

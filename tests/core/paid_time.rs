@@ -96,7 +96,7 @@ async fn the_renewal_of_a_loose_grant_begins_at_once_when_that_is_revoked() {
 }
 
 #[tokio::test]
-async fn the_card_and_enrol_tell_the_same_end_after_a_renewal() {
+async fn the_card_and_enroll_tell_the_same_end_after_a_renewal() {
     let world = World::new();
     bought(&world, offer(100, full(30))).await;
     bought(&world, offer(100, full(30)).renew()).await;

@@ -358,7 +358,7 @@ async fn a_gateway_that_panics_is_a_provider_that_fails() {
     let given = broken.clone();
     let world = World::with_gateway(Settings::new(1), config(), |_| given);
     let asked = crate::support::request("thandi", Method::Card);
-    let Err(Error::NoPayLink { source, .. }) = world.registrar.enrol(asked).await else {
+    let Err(Error::NoPayLink { source, .. }) = world.registrar.enroll(asked).await else {
         panic!("a link was made")
     };
     assert_eq!(source, GatewayError::Panicked);

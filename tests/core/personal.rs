@@ -267,7 +267,7 @@ async fn a_learner_gets_everything_that_is_kept_of_them() {
         terms: Terms::default(),
     };
     let bursary = desk.grant(new, "a bursary").await.unwrap();
-    world.enrol("sipho", Method::BankTransfer).await;
+    world.enroll("sipho", Method::BankTransfer).await;
 
     let export = desk.export_learner(&learner("thandi")).await.unwrap();
     assert_eq!(export.grants, [bursary]);
@@ -311,7 +311,7 @@ async fn a_learner_is_erased_once_nothing_is_to_come() {
         terms: Terms::default(),
     };
     let bursary = desk.grant(new, "thandi wrote to me").await.unwrap();
-    let other = world.enrol("sipho", Method::BankTransfer).await;
+    let other = world.enroll("sipho", Method::BankTransfer).await;
     world.pass().await;
     world.advance(10);
     world.pass().await;
@@ -465,7 +465,7 @@ async fn one_learners_timeline_in_plain_words() {
     desk.reject(second.enrollment, "no seat left")
         .await
         .unwrap();
-    world.enrol("sipho", Method::Card).await;
+    world.enroll("sipho", Method::Card).await;
     let history = desk.learner_timeline(&learner("thandi")).await.unwrap();
     assert!(history.is_sorted_by_key(|record| record.at));
     let told: Vec<String> = history.iter().map(Record::sentence).collect();

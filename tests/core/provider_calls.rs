@@ -347,7 +347,7 @@ async fn what_the_provider_never_takes_is_refused_before_anything_is_kept() {
     let world = World::new();
     let mut dollars = request("thandi", Method::Card);
     dollars.price = Money::new(10_000, coursegate::Currency::new("USD").unwrap()).unwrap();
-    let refused = world.registrar.enrol(dollars.clone()).await.unwrap_err();
+    let refused = world.registrar.enroll(dollars.clone()).await.unwrap_err();
     assert!(matches!(refused, Error::CurrencyNotTaken(_)), "{refused}");
     assert_eq!(refused.kind(), ErrorKind::Invalid);
     let filter = PaymentFilter::default();
@@ -356,7 +356,7 @@ async fn what_the_provider_never_takes_is_refused_before_anything_is_kept() {
     assert_eq!(kept.items.len(), 0);
     // By bank transfer it is none of the provider's business.
     dollars.method = Method::BankTransfer;
-    world.registrar.enrol(dollars).await.unwrap();
+    world.registrar.enroll(dollars).await.unwrap();
 }
 
 #[test]

@@ -19,7 +19,8 @@ fn once(fault: Fault, call: Call) -> Injection {
 /// Enrolls, and lets time pass as long as that waits for somebody.
 async fn enroll(world: &World) -> Result<Enrolled, Error> {
     let registrar = world.registrar.clone();
-    let asked = tokio::spawn(async move { registrar.enrol(request("thandi", Method::Card)).await });
+    let asked =
+        tokio::spawn(async move { registrar.enroll(request("thandi", Method::Card)).await });
     for _ in 0..1_000 {
         for _ in 0..100 {
             tokio::task::yield_now().await;
@@ -305,7 +306,7 @@ async fn a_slow_answer_is_waited_for_as_long_as_the_settings_say() {
             .inject(slow.lasting(Duration::from_secs(seconds)));
         let registrar = world.registrar.clone();
         let asked =
-            tokio::spawn(async move { registrar.enrol(request("thandi", Method::Card)).await });
+            tokio::spawn(async move { registrar.enroll(request("thandi", Method::Card)).await });
         for _ in 0..100 {
             tokio::task::yield_now().await;
         }

@@ -123,7 +123,7 @@ async fn a_link_whose_making_was_lost_is_found_by_our_reference() {
         .clock(world.clock.clone())
         .build()
         .unwrap();
-    let refused = registrar.enrol(request("thandi", Method::Card)).await;
+    let refused = registrar.enroll(request("thandi", Method::Card)).await;
     assert!(matches!(refused, Err(Error::NoPayLink { .. })));
     let (desk, any) = (registrar.admin(admin()), PaymentFilter::default());
     let mut listed = desk.payments(&any, PageRequest::first(1)).await.unwrap();
@@ -234,10 +234,10 @@ async fn a_circuit_opens_tries_once_and_closes_again() {
     // No link is made of a provider that is left alone, and the learner may try again.
     world.simulator.set_down(true);
     for _ in 0..5 {
-        let failed = world.registrar.enrol(request("sipho", Method::Card)).await;
+        let failed = world.registrar.enroll(request("sipho", Method::Card)).await;
         assert!(matches!(failed, Err(Error::NoPayLink { .. })));
     }
-    let failed = world.registrar.enrol(request("sipho", Method::Card)).await;
+    let failed = world.registrar.enroll(request("sipho", Method::Card)).await;
     let Err(Error::NoPayLink { source, .. }) = failed else {
         panic!("{failed:?}")
     };
@@ -328,8 +328,11 @@ async fn nothing_expires_while_nobody_knows_whether_it_is_paid() {
 #[tokio::test]
 async fn a_bank_transfer_expires_later_and_not_at_all_with_a_proof() {
     let world = World::new();
-    let unseen = world.enrol("thandi", Method::BankTransfer).await.enrollment;
-    let shown = world.enrol("sipho", Method::BankTransfer).await.enrollment;
+    let unseen = world
+        .enroll("thandi", Method::BankTransfer)
+        .await
+        .enrollment;
+    let shown = world.enroll("sipho", Method::BankTransfer).await.enrollment;
     let proof = ProofOfPayment::new("upload-4711").unwrap();
     let attach = |name, proof| {
         let (learner, course) = (learner(name), course());
@@ -560,7 +563,7 @@ async fn money_by_links_that_nobody_knows_is_found_listed_and_closed() {
         .build()
         .unwrap();
     for name in ["sipho", "naledi"] {
-        let enrolled = other.enrol(request(name, Method::Card)).await.unwrap();
+        let enrolled = other.enroll(request(name, Method::Card)).await.unwrap();
         let NextStep::Pay { url, .. } = enrolled.next else {
             panic!("no pay link")
         };
@@ -872,7 +875,7 @@ async fn without_a_gateway_nothing_is_asked_and_the_rest_goes_on() {
         .build()
         .unwrap();
     registrar
-        .enrol(request("thandi", Method::BankTransfer))
+        .enroll(request("thandi", Method::BankTransfer))
         .await
         .unwrap();
     clock.advance(Duration::from_secs(31 * DAY));

@@ -430,7 +430,7 @@ async fn awkward_money_is_one_list_in_pages() {
         .build()
         .unwrap();
     for name in ["sipho", "naledi", "lerato"] {
-        let enrolled = registrar.enrol(request(name, Method::Card)).await.unwrap();
+        let enrolled = registrar.enroll(request(name, Method::Card)).await.unwrap();
         let coursegate::registrar::NextStep::Pay { url, .. } = enrolled.next else {
             panic!("no pay link")
         };
@@ -475,7 +475,7 @@ async fn giving_money_back_does_not_end_the_wait_for_something_else() {
             |b| b,
         );
         let (enrollment, reference, link) = world.attempt("thandi", Method::Card).await;
-        world.enrol("thandi", Method::BankTransfer).await;
+        world.enroll("thandi", Method::BankTransfer).await;
         world.pay(&link, Choice::Card).await;
         let desk = world.registrar.admin(admin());
         desk.record_refund(&reference, "R-1").await.unwrap();

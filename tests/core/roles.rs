@@ -232,7 +232,10 @@ fn careful(above: i64) -> World {
 #[tokio::test]
 async fn what_is_dear_is_approved_by_two() {
     let world = careful(49_899);
-    let id = world.enrol("thandi", Method::BankTransfer).await.enrollment;
+    let id = world
+        .enroll("thandi", Method::BankTransfer)
+        .await
+        .enrollment;
     let (nomsa, sipho) = (
         world.registrar.admin(admin()),
         world.registrar.admin(person("sipho")),
@@ -286,14 +289,17 @@ async fn what_is_dear_is_approved_by_two() {
 #[tokio::test]
 async fn one_approval_is_void_when_things_move_on() {
     let world = careful(0);
-    let id = world.enrol("thandi", Method::BankTransfer).await.enrollment;
+    let id = world
+        .enroll("thandi", Method::BankTransfer)
+        .await
+        .enrollment;
     let (nomsa, sipho) = (
         world.registrar.admin(admin()),
         world.registrar.admin(person("sipho")),
     );
     nomsa.approve(id, "").await.unwrap();
     sipho.reject(id, "no money came").await.unwrap();
-    world.enrol("thandi", Method::BankTransfer).await;
+    world.enroll("thandi", Method::BankTransfer).await;
     let bulk = sipho.approve_all(&[id], "", false).await;
     assert_eq!(bulk[0].outcome, BulkOutcome::AwaitsSecond);
     assert!(!world.may_enter("thandi").await);
@@ -304,7 +310,10 @@ async fn one_approval_is_void_when_things_move_on() {
 #[tokio::test]
 async fn cheap_courses_and_cards_need_no_second_person() {
     let world = careful(49_900);
-    let id = world.enrol("thandi", Method::BankTransfer).await.enrollment;
+    let id = world
+        .enroll("thandi", Method::BankTransfer)
+        .await
+        .enrollment;
     world
         .registrar
         .admin(admin())
@@ -331,7 +340,7 @@ async fn a_row_of_a_statement_stays_open_for_the_second_person() {
     use coursegate::statement::{Mapping, parse_csv};
 
     let world = careful(0);
-    let enrolled = world.enrol("thandi", Method::BankTransfer).await;
+    let enrolled = world.enroll("thandi", Method::BankTransfer).await;
     let NextStep::Transfer { reference, .. } = enrolled.next else {
         panic!("no transfer")
     };

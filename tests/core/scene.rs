@@ -9,7 +9,7 @@ use coursegate::payment::{Method, ProofOfPayment};
 use coursegate::port::PageRequest;
 use coursegate::reason::HoldReason;
 use coursegate::registrar::{
-    EnrolRequest, ExistingAccess, ExistingPayment, NewGrant, NextStep, Outcome,
+    EnrollRequest, ExistingAccess, ExistingPayment, NewGrant, NextStep, Outcome,
 };
 use coursegate::statement::{RowId, StatementRow, Suggestion};
 use coursegate::{Email, EnrollmentId, ExternalKey, Money, PayLinkId, Reference, Registrar, Title};
@@ -30,11 +30,11 @@ pub fn full(days: u64) -> Terms {
     Terms::lasting(Duration::from_secs(days * DAY))
 }
 
-pub fn offer(rand: i64, terms: Terms) -> EnrolRequest {
+pub fn offer(rand: i64, terms: Terms) -> EnrollRequest {
     by(Method::Card, rand, terms)
 }
 
-pub fn by(method: Method, rand: i64, terms: Terms) -> EnrolRequest {
+pub fn by(method: Method, rand: i64, terms: Terms) -> EnrollRequest {
     let mut request = request("thandi", method).terms(terms);
     request.price = Money::zar(rand * 100).unwrap();
     request
@@ -43,7 +43,7 @@ pub fn by(method: Method, rand: i64, terms: Terms) -> EnrolRequest {
 /// An attempt to pay: its enrollment, reference and link.
 pub type Started = (EnrollmentId, Reference, PayLinkId);
 
-pub async fn begin(world: &World, request: EnrolRequest) -> Started {
+pub async fn begin(world: &World, request: EnrollRequest) -> Started {
     let enrollee = world.ask(request).await;
     let NextStep::Pay { reference, .. } = enrollee.next else {
         panic!("nothing to pay: {:?}", enrollee.next)
@@ -58,7 +58,7 @@ pub async fn pay(world: &World, link: &PayLinkId) -> Outcome {
     world.pay(link, Choice::Card).await.remove(0).outcome
 }
 
-pub async fn bought(world: &World, request: EnrolRequest) -> Started {
+pub async fn bought(world: &World, request: EnrollRequest) -> Started {
     let started = begin(world, request).await;
     assert_eq!(pay(world, &started.2).await, Outcome::Applied);
     started

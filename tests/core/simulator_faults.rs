@@ -50,7 +50,7 @@ async fn each_fault_does_what_it_says_and_money_and_access_agree_in_the_end() {
         world.advance(60);
         world.deliver().await;
         world.pass().await;
-        let enrollment = world.enrol("thandi", Method::Card).await.enrollment;
+        let enrollment = world.enroll("thandi", Method::Card).await.enrollment;
         let reference = world.case(enrollment).await.attempts[0].reference.clone();
         world.registrar.confirm(&reference).await.unwrap();
         let held = matches!(fault, Fault::WrongAmount);

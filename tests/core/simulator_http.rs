@@ -145,7 +145,7 @@ async fn a_link_whose_answer_is_lost_on_the_wire_costs_nobody_their_money() {
     for fault in [Fault::AnswerLost, Fault::AnswerTimeout, Fault::AnswerCut] {
         let (simulator, base) = mounted(Settings::new(1)).await;
         let world = World::with_gateway(Settings::new(1), config(), |_| client(&base).retries(0));
-        let enroll = || world.registrar.enrol(request("thandi", Method::Card));
+        let enroll = || world.registrar.enroll(request("thandi", Method::Card));
         simulator.inject(once(fault, Call::Create));
         let error = enroll().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Provider, "{fault}");

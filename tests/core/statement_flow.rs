@@ -33,7 +33,7 @@ async fn a_statement_is_imported_suggested_and_approved_with_one_click() {
     let world = World::new();
     let mut references = Vec::new();
     for name in ["thandi", "sipho", "naledi"] {
-        let id = world.enrol(name, Method::BankTransfer).await.enrollment;
+        let id = world.enroll(name, Method::BankTransfer).await.enrollment;
         references.push((id, world.case(id).await.attempts[0].reference.clone()));
     }
     let file = format!(
@@ -121,7 +121,7 @@ async fn two_admins_who_click_at_once_approve_once() {
     let world = World::new();
     let mut waiting = Vec::new();
     for name in ["thandi", "sipho"] {
-        let id = world.enrol(name, Method::BankTransfer).await.enrollment;
+        let id = world.enroll(name, Method::BankTransfer).await.enrollment;
         waiting.push(world.case(id).await.attempts[0].reference.clone());
     }
     let row = imported(&world.registrar, row("unclear", 49_900)).await;
@@ -153,7 +153,10 @@ async fn two_admins_who_click_at_once_approve_once() {
 #[tokio::test]
 async fn an_older_reference_pays_the_attempt_it_was_given_for() {
     let world = World::new();
-    let id = world.enrol("thandi", Method::BankTransfer).await.enrollment;
+    let id = world
+        .enroll("thandi", Method::BankTransfer)
+        .await
+        .enrollment;
     let mut cheaper = crate::support::request("thandi", Method::BankTransfer);
     cheaper.price = Money::zar(29_900).unwrap();
     world.ask(cheaper).await;

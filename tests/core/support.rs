@@ -8,7 +8,7 @@ use coursegate::enrollment::{Case, Status};
 use coursegate::payment::{Method, Offer};
 use coursegate::port::{Lookup, PageRequest, PaymentGateway, RowFilter, Store};
 use coursegate::reason::WithdrawReason;
-use coursegate::registrar::{EnrolRequest, Enrolled, NextStep, Receipt, RegistrarBuilder};
+use coursegate::registrar::{EnrollRequest, Enrolled, NextStep, Receipt, RegistrarBuilder};
 use coursegate::statement::{RowId, StatementEntry, StatementRow};
 use coursegate::webhook::{Delivery, Signer};
 use coursegate::{
@@ -125,22 +125,22 @@ impl World {
         }
     }
 
-    pub async fn enrol(&self, name: &str, method: Method) -> Enrollee {
+    pub async fn enroll(&self, name: &str, method: Method) -> Enrollee {
         self.ask(request(name, method)).await
     }
 
     /// Enrolls, for who has nothing yet.
-    pub async fn ask(&self, request: EnrolRequest) -> Enrollee {
-        self.registrar.enrol(request).await.unwrap().into()
+    pub async fn ask(&self, request: EnrollRequest) -> Enrollee {
+        self.registrar.enroll(request).await.unwrap().into()
     }
 
-    /// Enrols and gives the attempt's reference and pay link.
+    /// Enrolls and gives the attempt's reference and pay link.
     pub async fn attempt(
         &self,
         name: &str,
         method: Method,
     ) -> (EnrollmentId, Reference, PayLinkId) {
-        let enrolled = self.enrol(name, method).await;
+        let enrolled = self.enroll(name, method).await;
         let NextStep::Pay { reference, .. } = enrolled.next else {
             panic!("no pay link: {:?}", enrolled.next)
         };
@@ -205,7 +205,7 @@ impl World {
     }
 }
 
-pub fn request(name: &str, method: Method) -> EnrolRequest {
+pub fn request(name: &str, method: Method) -> EnrollRequest {
     let email = if name.contains('@') {
         Email::new(name)
     } else {
@@ -213,7 +213,7 @@ pub fn request(name: &str, method: Method) -> EnrolRequest {
     };
     let email = email.unwrap();
     let title = Title::new("Thabo's first course").unwrap();
-    EnrolRequest::new(learner(name), email, course(), title, price(), method)
+    EnrollRequest::new(learner(name), email, course(), title, price(), method)
 }
 
 pub fn learner(name: &str) -> LearnerId {

@@ -128,7 +128,7 @@ async fn a_parked_callback_is_applied_when_its_attempt_appears() {
 
     // Now the attempt is committed, by the other store's own words.
     let case = other
-        .case(other.enrol("thandi", Method::Card).await.enrollment)
+        .case(other.enroll("thandi", Method::Card).await.enrollment)
         .await;
     let mut change = Change::default();
     change.enrollment = Some(case.enrollment);
@@ -185,7 +185,7 @@ async fn a_running_worker_is_woken_by_a_commit_and_stops_when_told() {
     let running = tokio::spawn(async move { worker.run(told.notified()).await });
     tokio::time::sleep(Duration::from_millis(30)).await;
     registrar
-        .enrol(crate::support::request("thandi", Method::Card))
+        .enroll(crate::support::request("thandi", Method::Card))
         .await
         .unwrap();
     tokio::time::timeout(Duration::from_secs(10), async {

@@ -31,7 +31,7 @@ pub async fn school() -> (String, PgStore) {
     let desk = registrar.admin(admin());
     for name in ["thandi", "sipho"] {
         let wish = request(name, Method::BankTransfer);
-        let id = registrar.enrol(wish).await.unwrap().enrollment.unwrap();
+        let id = registrar.enroll(wish).await.unwrap().enrollment.unwrap();
         desk.approve(id, "seen").await.unwrap();
     }
     while store.seal(None, 100).await.unwrap() > 0 {}
@@ -213,7 +213,7 @@ async fn several_seal_one_chain() {
         .collect();
     for number in 0..30 {
         let wish = request(&format!("learner-{number}"), Method::BankTransfer);
-        registrar.enrol(wish).await.unwrap();
+        registrar.enroll(wish).await.unwrap();
     }
     for sealer in sealers {
         sealer.await.unwrap();

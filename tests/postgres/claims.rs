@@ -7,7 +7,7 @@ use coursegate::port::{Claim, Settlement, Store, Work, WorkKind};
 use coursegate::{EnrollmentId, RecordId};
 
 use crate::cluster::fresh_store;
-use crate::school::{enrol_many, registrar};
+use crate::school::{enroll_many, registrar};
 use crate::support::{body, signed};
 
 const LEASE: Duration = Duration::from_secs(30);
@@ -27,7 +27,7 @@ type Published = Vec<(Option<EnrollmentId>, Version, RecordId)>;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn eight_workers_publish_each_record_once_and_in_order() {
     let store = fresh_store().await;
-    let dues = enrol_many(&store, 100).await;
+    let dues = enroll_many(&store, 100).await;
     let receiving = {
         let registrar = registrar(store.clone());
         tokio::spawn(async move {
@@ -154,7 +154,7 @@ async fn the_lease_of_a_dead_worker_ends() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn eight_workers_take_each_timer_once_and_take_over_from_the_dead() {
     let store = fresh_store().await;
-    enrol_many(&store, 100).await;
+    enroll_many(&store, 100).await;
     let due = Utc::now() + Duration::from_secs(120);
     let claim_all = |now: DateTime<Utc>| {
         let claims: Vec<_> = (0..8)

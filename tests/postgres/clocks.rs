@@ -80,7 +80,10 @@ async fn an_instance_whose_clock_is_hours_off_hides_and_delays_nothing() {
                 .all(|part| part.part != "clock")
         );
 
-        let enrolled = wrong.registrar.enrol(request("thandi", Method::Card)).await;
+        let enrolled = wrong
+            .registrar
+            .enroll(request("thandi", Method::Card))
+            .await;
         let NextStep::Pay { url, .. } = enrolled.unwrap().next else {
             panic!("no pay link")
         };

@@ -12,7 +12,7 @@ use coursegate::{PayLinkId, Reference};
 
 use crate::broken::Kind;
 use crate::cluster::{Cluster, fresh_schema, url};
-use crate::school::{Dice, Due, deliveries, enrol_many, onlooker, problems};
+use crate::school::{Dice, Due, deliveries, enroll_many, onlooker, problems};
 use crate::support::{body, signed};
 
 /// One line of a child's input, and of its answer: what it acknowledged.
@@ -130,7 +130,7 @@ async fn killed(kind: Kind, payments: usize, kills: usize) {
     let pool = pool_options().connect(url()).await.unwrap();
     let store = PgStore::new(pool).schema(&schema).unwrap();
     store.migrate().await.unwrap();
-    let dues = enrol_many(&store, payments).await;
+    let dues = enroll_many(&store, payments).await;
     let mut dice = Dice::new("killed");
     let mut lines: Vec<String> = dues
         .iter()
@@ -232,7 +232,7 @@ async fn database_killed(kind: Kind, payments: usize, kills: usize, outage: Dura
     let pool = pool_options().connect(&cluster.url()).await.unwrap();
     let store = PgStore::new(pool).schema(&schema).unwrap();
     store.migrate().await.unwrap();
-    let dues = enrol_many(&store, payments).await;
+    let dues = enroll_many(&store, payments).await;
     let mut dice = Dice::new("database_killed");
     let all = deliveries(&dues, &mut dice);
     let (total, done) = (all.len(), Arc::new(Mutex::new(0)));

@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::broken::Kind;
 use crate::cluster::{Cluster, fresh_schema};
-use crate::school::{Dice, deliveries, enrol_many, onlooker, problems, registrar_with};
+use crate::school::{Dice, deliveries, enroll_many, onlooker, problems, registrar_with};
 
 /// Where the connection breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,7 +116,7 @@ async fn cut_everywhere(kind: Kind, stays_down: bool) {
     let direct = pool_options().connect(&cluster.url()).await.unwrap();
     let store = PgStore::new(direct).schema(&schema).unwrap();
     store.migrate().await.unwrap();
-    let mut dues = enrol_many(&store, 60).await;
+    let mut dues = enroll_many(&store, 60).await;
     let direct = kind.registrar(store.clone());
     let paid: Vec<_> = dues.iter().map(|due| due.reference.clone()).collect();
 
@@ -188,7 +188,7 @@ async fn a_webhook_is_two_statements_and_a_duplicate_is_one() {
         .unwrap();
     let store = PgStore::new(pool).schema(&schema).unwrap();
     store.migrate().await.unwrap();
-    let dues = enrol_many(&store, 3).await;
+    let dues = enroll_many(&store, 3).await;
     let registrar = Kind::Right.registrar(store);
     for (number, due) in dues.iter().enumerate() {
         for expected in [2, 1] {
@@ -213,7 +213,7 @@ async fn frozen(deadline: Duration) -> (Vec<Duration>, bool) {
     let pool = pool_options().connect(&cluster.url()).await.unwrap();
     let store = PgStore::new(pool).schema(&schema).unwrap();
     store.migrate().await.unwrap();
-    let dues = enrol_many(&store, 300).await;
+    let dues = enroll_many(&store, 300).await;
     let registrar = registrar_with(store.clone(), deadline);
     let mut dice = Dice::new("frozen");
     let all = deliveries(&dues, &mut dice);

@@ -6,7 +6,7 @@ use coursegate::registrar::Outcome;
 use coursegate::webhook::StoredBody;
 
 use crate::cluster::fresh_store;
-use crate::school::{enrol, registrar};
+use crate::school::{enroll, registrar};
 use crate::support::{signed, signed_bytes};
 
 #[tokio::test]
@@ -50,7 +50,7 @@ async fn odd_values_beside_the_known_ones_change_nothing() {
         r#""text":"\u0000""#,
     ];
     for (number, extra) in odd.iter().enumerate() {
-        let due = enrol(&registrar, &store, &format!("learner-{number}")).await;
+        let due = enroll(&registrar, &store, &format!("learner-{number}")).await;
         let body = format!(
             r#"{{"paylinkID":"{}","status":"SUCCESS","externalTransactionID":"{}","responseCode":"0\u00000",{extra}}}"#,
             due.link.as_str(),

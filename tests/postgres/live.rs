@@ -115,7 +115,7 @@ async fn what_happens_at_one_instance_shows_at_the_other() {
     let wish = request("thandi", Method::BankTransfer);
     let enrolled = here
         .registrar
-        .enrol(wish)
+        .enroll(wish)
         .await
         .unwrap()
         .enrollment
@@ -174,7 +174,7 @@ async fn what_happens_at_one_instance_shows_at_the_other() {
     let wish = request("sipho", Method::BankTransfer);
     let enrolled = here
         .registrar
-        .enrol(wish)
+        .enroll(wish)
         .await
         .unwrap()
         .enrollment

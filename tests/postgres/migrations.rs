@@ -99,7 +99,7 @@ async fn several_schools_share_a_database() {
     let pool = pool().await;
     let (first, second) = (fresh_store().await, fresh_store().await);
     let registrar = crate::school::registrar(first.clone());
-    let due = crate::school::enrol(&registrar, &first, "thandi").await;
+    let due = crate::school::enroll(&registrar, &first, "thandi").await;
     let lookup = Lookup::Reference(&due.reference);
     assert!(first.load(lookup).await.unwrap().case.is_some());
     assert!(second.load(lookup).await.unwrap().case.is_none());
@@ -142,7 +142,7 @@ async fn the_schema_file_can_be_run_by_other_tools() {
         .unwrap();
     let store = PgStore::new(pool).schema(&schema).unwrap();
     let registrar = crate::school::registrar(store.clone());
-    let due = crate::school::enrol(&registrar, &store, "thandi").await;
+    let due = crate::school::enroll(&registrar, &store, "thandi").await;
     assert_eq!(
         registrar
             .receive(due.callback("SUCCESS"))
@@ -178,7 +178,7 @@ async fn records_only_grow() {
     let store = PgStore::new(pool.clone()).schema(&schema).unwrap();
     store.migrate().await.unwrap();
     let registrar = crate::school::registrar(store.clone());
-    crate::school::enrol(&registrar, &store, "thandi").await;
+    crate::school::enroll(&registrar, &store, "thandi").await;
     for text in [
         "UPDATE {} SET note = 'x'",
         "DELETE FROM {}",
@@ -233,7 +233,7 @@ async fn errors_tell_what_to_do_and_nothing_else() {
     let store = PgStore::new(pool.clone()).schema(&schema).unwrap();
     store.migrate().await.unwrap();
     let registrar = crate::school::registrar(store.clone());
-    let due = crate::school::enrol(&registrar, &store, "thandi").await;
+    let due = crate::school::enroll(&registrar, &store, "thandi").await;
     let text = format!("UPDATE {schema}.enrollments SET status = 'free_for_all'");
     let refused = sqlx::raw_sql(AssertSqlSafe(text)).execute(&pool).await;
     assert!(refused.is_err());

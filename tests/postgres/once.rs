@@ -20,7 +20,7 @@ use sqlx::AssertSqlSafe;
 
 use crate::broken::LostAnswers;
 use crate::cluster::{fresh_schema, pool, url};
-use crate::school::{enrol, onlooker, registrar};
+use crate::school::{enroll, onlooker, registrar};
 use crate::support::{APP_ID, SECRET, admin, body, config, course, learner, request, signed};
 
 async fn store() -> (PgStore, String) {
@@ -91,7 +91,7 @@ async fn admins_who_end_one_bursary_at_once_leave_one_record() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn also_of_a_learner_who_is_enrolled() {
     let (store, schema) = store().await;
-    enrol(&registrar(store.clone()), &store, "thandi").await;
+    enroll(&registrar(store.clone()), &store, "thandi").await;
     bursaries_end(store, &schema).await;
 }
 
@@ -112,7 +112,7 @@ async fn a_day<S: Store + Records>(store: S, looker: &PgStore) {
     };
     let given = desk.grant(other, "apart").await.unwrap();
     desk.revoke(given.id, "").await.unwrap();
-    let due = enrol(&registrar, looker, "thandi").await;
+    let due = enroll(&registrar, looker, "thandi").await;
     let grant = desk.grant(bursary(), "beside").await.unwrap();
     desk.revoke(grant.id, "").await.unwrap();
     simulator.pay(&due.link, Choice::Card).unwrap();
@@ -130,7 +130,7 @@ async fn a_day<S: Store + Records>(store: S, looker: &PgStore) {
     let back = desk.record_reinstatement(&due.reference, "");
     back.await.unwrap();
 
-    let transfer = registrar.enrol(request("sipho", Method::BankTransfer));
+    let transfer = registrar.enroll(request("sipho", Method::BankTransfer));
     let enrollment = transfer.await.unwrap().enrollment.unwrap();
     // The first of two is told that it is done, and not that the same person came again.
     desk.approve(enrollment, "").await.unwrap();
@@ -163,7 +163,7 @@ async fn nothing_is_on_record_twice_because_an_answer_was_lost() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bursary_given_over_a_connection_that_broke_is_on_record_once() {
     let (store, schema) = store().await;
-    enrol(&registrar(store.clone()), &store, "thandi").await;
+    enroll(&registrar(store.clone()), &store, "thandi").await;
     let registrar = registrar(LostAnswers(store));
     let desk = registrar.admin(admin());
     desk.grant(bursary(), "").await.unwrap();
@@ -175,7 +175,7 @@ async fn a_bursary_does_not_end_before_it_begins() {
     for is_enrolled in [false, true] {
         let (store, schema) = store().await;
         if is_enrolled {
-            enrol(&registrar(store.clone()), &store, "thandi").await;
+            enroll(&registrar(store.clone()), &store, "thandi").await;
         }
         let (fast, slow) = (at(store.clone(), 3), at(store.clone(), 0));
         let given = fast.admin(admin()).grant(bursary(), "").await.unwrap();
@@ -232,7 +232,7 @@ async fn a_callback_that_was_given_up_on_is_not_given_up_on_again() {
             .gateway(simulator.gateway())
             .build()
             .unwrap();
-        let due = enrol(&registrar, &store, "thandi").await;
+        let due = enroll(&registrar, &store, "thandi").await;
         // The provider does not say that it is paid.
         let copies = (0..8).map(|_| registrar.receive(due.callback("SUCCESS")));
         join_all(copies).await;

@@ -9,7 +9,7 @@ use coursegate::{CourseId, Money, access::Terms};
 use sqlx::{AssertSqlSafe, PgPool};
 
 use crate::cluster::{fresh_schema, pool, url};
-use crate::school::{enrol, registrar};
+use crate::school::{enroll, registrar};
 use crate::support::{account, admin, course, imported, learner, price, request, signed_bytes};
 
 /// What is known of nobody else.
@@ -66,7 +66,7 @@ async fn no_trace_of_an_erased_learner_is_left_in_any_table() {
     let desk = registrar.admin(admin());
 
     // A card payment with a talkative callback, and one that nobody can read.
-    let due = enrol(&registrar, &store, "thandi").await;
+    let due = enroll(&registrar, &store, "thandi").await;
     let callback = format!(
         r#"{{"paylinkID":"{}","status":"SUCCESS","externalTransactionID":"{}","payer":"T MOKOENA","authCode":"AUTH-77"}}"#,
         due.link.as_str(),
@@ -76,7 +76,7 @@ async fn no_trace_of_an_erased_learner_is_left_in_any_table() {
     // A bank transfer, with proof, notes and a row of the statement.
     let mut wish = request("thandi", Method::BankTransfer);
     wish.course = CourseId::new("rust-201").unwrap();
-    let transfer = registrar.enrol(wish.clone()).await.unwrap();
+    let transfer = registrar.enroll(wish.clone()).await.unwrap();
     let NextStep::Transfer { reference, .. } = &transfer.next else {
         panic!("no reference");
     };
@@ -113,7 +113,7 @@ async fn no_trace_of_an_erased_learner_is_left_in_any_table() {
     // One that was rejected in words, and a bursary.
     let mut wish = request("thandi", Method::BankTransfer);
     wish.course = CourseId::new("rust-301").unwrap();
-    let rejected = registrar.enrol(wish).await.unwrap();
+    let rejected = registrar.enroll(wish).await.unwrap();
     desk.reject(rejected.enrollment.unwrap(), "thandi never paid")
         .await
         .unwrap();
@@ -125,7 +125,7 @@ async fn no_trace_of_an_erased_learner_is_left_in_any_table() {
     let bursary = desk.grant(new, "thandi is a good one").await.unwrap();
     desk.revoke(bursary.id, "told thandi").await.unwrap();
     // And somebody else, who is to stay as they are.
-    let other = enrol(&registrar, &store, "sipho").await;
+    let other = enroll(&registrar, &store, "sipho").await;
     registrar.receive(other.callback("SUCCESS")).await;
     while store.seal(None, 100).await.unwrap() > 0 {}
     let noted = desk.verify_records(None).await.unwrap().newest.unwrap();

@@ -13,7 +13,7 @@ use coursegate::port::{Claim, Lookup, Settlement, Store, Work, WorkKind};
 use sqlx::{AssertSqlSafe, PgPool};
 
 use crate::cluster::{fresh_schema, url};
-use crate::school::{enrol, registrar};
+use crate::school::{enroll, registrar};
 use crate::support::{admin, body, course, learner, request, signed};
 
 /// The tables that grow with the school.
@@ -132,12 +132,12 @@ impl School {
         excess(&before, &self.reads().await)
     }
 
-    /// An enrolment, its callbacks, and the access that follows.
+    /// An enrollment, its callbacks, and the access that follows.
     async fn webhooks(&self, round: usize) {
         let parked = signed(&body("nobodys", "SUCCESS", &format!("CG-PARKED-{round}")));
         self.registrar.receive(parked).await;
         let name = format!("newcomer-{round}");
-        let due = enrol(&self.registrar, &self.store, &name).await;
+        let due = enroll(&self.registrar, &self.store, &name).await;
         for status in ["FAILURE", "SUCCESS", "SUCCESS"] {
             let receipt = self.registrar.receive(due.callback(status)).await;
             assert_eq!(receipt.http_status(), 200, "{receipt:?}");
@@ -160,7 +160,7 @@ impl School {
             let wish = request(&name, Method::BankTransfer);
             let id = self
                 .registrar
-                .enrol(wish)
+                .enroll(wish)
                 .await
                 .unwrap()
                 .enrollment

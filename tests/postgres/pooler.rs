@@ -10,7 +10,7 @@ use coursegate::adapter::postgres::{PgStore, pool_options};
 
 use crate::broken::Kind;
 use crate::cluster::{Cluster, as_user, free_port, fresh_schema, unprivileged};
-use crate::school::{duplicates, enrol_many, onlooker, problems};
+use crate::school::{duplicates, enroll_many, onlooker, problems};
 
 struct Pooler {
     process: Child,
@@ -93,7 +93,7 @@ async fn a_pooler_in_transaction_mode() {
         .unwrap();
 
     let (store, schema) = make().await;
-    let dues = enrol_many(&store, 30).await;
+    let dues = enroll_many(&store, 30).await;
     let registrar = Kind::Right.registrar(store);
     let applied = duplicates(&registrar, &dues, 32).await;
     assert_eq!(applied, dues.len());

@@ -9,7 +9,7 @@ use sqlx::postgres::PgConnectOptions;
 
 use crate::broken::Kind;
 use crate::cluster::{fresh_schema, serializable, url};
-use crate::school::{Due, duplicates, enrol, enrol_many, onlooker, problems};
+use crate::school::{Due, duplicates, enroll, enroll_many, onlooker, problems};
 use crate::support::{admin, body, request, signed};
 
 async fn store(options: PgConnectOptions) -> (PgStore, String) {
@@ -23,7 +23,7 @@ async fn store(options: PgConnectOptions) -> (PgStore, String) {
 /// Each payment's callback, 64 times at once.
 async fn sixty_four_duplicates(options: PgConnectOptions, payments: usize) {
     let (store, schema) = store(options).await;
-    let dues = enrol_many(&store, payments).await;
+    let dues = enroll_many(&store, payments).await;
     let registrar = Kind::Right.registrar(store);
     let applied = duplicates(&registrar, &dues, 64).await;
     assert_eq!(applied, payments);
@@ -44,7 +44,7 @@ async fn the_same_at_serializable() {
 /// For each payment a callback, its failure, the return page and an admin, all at once.
 async fn different_events(kind: Kind, options: PgConnectOptions, payments: usize) {
     let (store, schema) = store(options).await;
-    let dues = enrol_many(&store, payments).await;
+    let dues = enroll_many(&store, payments).await;
     let registrar = kind.registrar(store);
     for due in &dues {
         let due = Arc::new(due.clone());
@@ -84,7 +84,7 @@ async fn a_store_that_checks_and_then_acts_is_found_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn eight_enrolments_at_once_are_one() {
+async fn eight_enrollments_at_once_are_one() {
     let (store, schema) = store(url().parse().unwrap()).await;
     let registrar = Kind::Right.registrar(store.clone());
     for round in 0..50 {
@@ -93,7 +93,7 @@ async fn eight_enrolments_at_once_are_one() {
             .map(|_| {
                 let (registrar, wish) = (registrar.clone(), request(&name, Method::Card));
                 tokio::spawn(
-                    async move { registrar.enrol(wish).await.unwrap().enrollment.unwrap() },
+                    async move { registrar.enroll(wish).await.unwrap().enrollment.unwrap() },
                 )
             })
             .collect();
@@ -146,11 +146,11 @@ async fn all_orders_of_six_deliveries_end_alike() {
                 let mut ends = Vec::new();
                 for (number, order) in orders.iter().enumerate() {
                     let name = format!("learner-{lane}-{number}");
-                    let first = enrol(&registrar, &store, &name).await;
+                    let first = enroll(&registrar, &store, &name).await;
                     // Another offer makes another attempt; the first stays payable.
                     let mut offer = request(&name, Method::Card);
                     offer.price = Money::zar(29_900).unwrap();
-                    registrar.enrol(offer).await.unwrap();
+                    registrar.enroll(offer).await.unwrap();
                     let lookup = Lookup::Enrollment(first.enrollment);
                     let case = store.load(lookup).await.unwrap().case.unwrap();
                     let second = &case.attempts[1];

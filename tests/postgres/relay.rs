@@ -13,7 +13,7 @@ use coursegate::{RecordId, Registrar};
 use sqlx::AssertSqlSafe;
 
 use crate::cluster::{fresh_schema, url};
-use crate::school::{Dice, enrol_many, onlooker};
+use crate::school::{Dice, enroll_many, onlooker};
 use crate::support::config;
 
 /// Writes what it is told to the output, in one write, a little slowly.
@@ -126,7 +126,7 @@ async fn a_relay_killed_fifty_times_loses_nothing() {
     let pool = pool_options().connect(url()).await.unwrap();
     let store = PgStore::new(pool).schema(&schema).unwrap();
     store.migrate().await.unwrap();
-    enrol_many(&store, 1200).await;
+    enroll_many(&store, 1200).await;
     let mut dice = Dice::new("relay");
     let mut said = Vec::new();
     let mut deaths = 0;

@@ -10,7 +10,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, PgPool};
 
 use crate::cluster::{Cluster, fresh_schema};
-use crate::school::{enrol, registrar};
+use crate::school::{enroll, registrar};
 use crate::support::{admin, course, imported, learner, price, request};
 
 const FILE: &str = include_str!("../../src/adapter/postgres/schema/0001_coursegate.sql");
@@ -79,7 +79,7 @@ async fn the_documented_rights_are_enough_for_everything() {
 
 async fn everything(registrar: &Registrar, store: &PgStore) {
     let desk = registrar.admin(admin());
-    let due = enrol(registrar, store, "thandi").await;
+    let due = enroll(registrar, store, "thandi").await;
     let receipt = registrar.receive(due.callback("SUCCESS")).await;
     assert!(receipt.access_granted, "{receipt:?}");
     // A delivery that matches nothing, tried again by hand.
@@ -92,7 +92,7 @@ async fn everything(registrar: &Registrar, store: &PgStore) {
     assert!(pass.published > 0, "{pass:?}");
     let mut wish = request("thandi", Method::BankTransfer);
     wish.course = CourseId::new("rust-201").unwrap();
-    let transfer = registrar.enrol(wish.clone()).await.unwrap();
+    let transfer = registrar.enroll(wish.clone()).await.unwrap();
     let NextStep::Transfer { reference, .. } = &transfer.next else {
         panic!("no reference");
     };
@@ -144,7 +144,7 @@ async fn the_documented_rights_change_no_record_and_no_link() {
     let cluster = Cluster::start();
     let (owner, schema, store) = limited(&cluster).await;
     let registrar = registrar(store.clone());
-    enrol(&registrar, &store, "thandi").await;
+    enroll(&registrar, &store, "thandi").await;
     while store.seal(None, 100).await.unwrap() > 0 {}
     let options: PgConnectOptions = cluster.url().parse().unwrap();
     let app = pool_options()
@@ -175,7 +175,7 @@ async fn the_documented_rights_change_no_record_and_no_link() {
         SET search_path = pg_temp, pg_catalog;";
     let seal = format!("{spoil} SELECT {schema}.seal('00000000-0000-0000-0000-000000000000', 10)");
     run(&owner, "GRANT TEMPORARY ON DATABASE postgres TO app").await;
-    enrol(&registrar, &store, "sipho").await;
+    enroll(&registrar, &store, "sipho").await;
     run(&app, &seal).await;
     let report = registrar.admin(admin()).verify_records(None).await.unwrap();
     assert!(report.holds(), "{report:?}");
@@ -255,14 +255,14 @@ async fn a_database_that_only_reads_is_not_well() {
         part.unwrap().clone()
     };
     let writes = registrar(store.clone());
-    enrol(&writes, &store, "thandi").await;
+    enroll(&writes, &store, "thandi").await;
     assert_eq!(database(&writes).await.condition, Condition::Well);
 
     let options: PgConnectOptions = cluster.url().parse().unwrap();
     let options = options.options([("default_transaction_read_only", "on")]);
     let pool = pool_options().connect_with(options).await.unwrap();
     let reads = registrar(PgStore::new(pool).schema(&schema).unwrap());
-    let refused = reads.enrol(request("sipho", Method::BankTransfer)).await;
+    let refused = reads.enroll(request("sipho", Method::BankTransfer)).await;
     assert!(refused.is_err());
     let told = database(&reads).await;
     assert_eq!(told.condition, Condition::Failing);

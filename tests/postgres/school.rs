@@ -54,8 +54,8 @@ pub fn rand_seed() -> u64 {
     RandomState::new().hash_one(0)
 }
 
-pub async fn enrol(registrar: &Registrar, store: &PgStore, name: &str) -> Due {
-    let enrolled = registrar.enrol(request(name, Method::Card)).await.unwrap();
+pub async fn enroll(registrar: &Registrar, store: &PgStore, name: &str) -> Due {
+    let enrolled = registrar.enroll(request(name, Method::Card)).await.unwrap();
     let NextStep::Pay { reference, .. } = enrolled.next else {
         panic!("no pay link")
     };
@@ -69,8 +69,8 @@ pub async fn enrol(registrar: &Registrar, store: &PgStore, name: &str) -> Due {
     }
 }
 
-/// Enrols many, some at a time.
-pub async fn enrol_many(store: &PgStore, count: usize) -> Vec<Due> {
+/// Enrolls many, some at a time.
+pub async fn enroll_many(store: &PgStore, count: usize) -> Vec<Due> {
     let registrar = registrar(store.clone());
     let tasks: Vec<_> = (0..8)
         .map(|lane| {
@@ -78,7 +78,7 @@ pub async fn enrol_many(store: &PgStore, count: usize) -> Vec<Due> {
             tokio::spawn(async move {
                 let mut dues = Vec::new();
                 for number in (lane..count).step_by(8) {
-                    dues.push(enrol(&registrar, &store, &format!("learner-{number}")).await);
+                    dues.push(enroll(&registrar, &store, &format!("learner-{number}")).await);
                 }
                 dues
             })

@@ -48,9 +48,9 @@ async fn nothing_comes_out(name: &str, cards: &[String]) {
         crate::Events::open(&thandi, "/api/live", None).await,
         crate::Events::open(&nomsa, "/api/admin/live", None).await,
     );
-    let paid = thandi.enrol("rust-101", "card").await;
+    let paid = thandi.enroll("rust-101", "card").await;
     let reference = paid["next"]["reference"].as_str().unwrap();
-    let transfer = thandi.enrol("baking", "bank_transfer").await;
+    let transfer = thandi.enroll("baking", "bank_transfer").await;
     let act = format!("{}/admin/act", server.app);
     for (at, card) in cards.iter().enumerate() {
         let card = written(card, at);

@@ -241,9 +241,9 @@ impl Browser<'_> {
         }
     }
 
-    async fn enrol(&self, course: &str, method: &str) -> Value {
+    async fn enroll(&self, course: &str, method: &str) -> Value {
         let answer = self
-            .post("/api/enrol", json!({ "course": course, "method": method }))
+            .post("/api/enroll", json!({ "course": course, "method": method }))
             .await;
         assert_eq!(answer.status(), StatusCode::OK);
         answer.json().await.unwrap()
@@ -277,7 +277,7 @@ async fn card_in_the_browser(server: &Server) {
     );
 
     let form = [("course", "rust-101"), ("method", "card")];
-    let pay = location(&thandi.submit(format!("{}/enrol", server.app), &form).await);
+    let pay = location(&thandi.submit(format!("{}/enroll", server.app), &form).await);
     assert!(pay.starts_with(&server.simulator));
     let shown = thandi
         .client
@@ -313,8 +313,8 @@ async fn card_in_the_browser(server: &Server) {
 /// Pay by EFT, approve as an admin, and a bank transfer beside it.
 async fn eft_and_approval(server: &Server) {
     let sipho = server.sign_in("sipho", "").await;
-    let enrolled = sipho.enrol("maths-12", "instant_eft").await;
-    let again = sipho.enrol("maths-12", "instant_eft").await;
+    let enrolled = sipho.enroll("maths-12", "instant_eft").await;
+    let again = sipho.enroll("maths-12", "instant_eft").await;
     assert_eq!(enrolled, again, "a double click gives the same");
     sipho
         .submit(
@@ -323,7 +323,7 @@ async fn eft_and_approval(server: &Server) {
         )
         .await;
     sipho.until("maths-12", "Pending Approval").await;
-    let transfer = sipho.enrol("baking", "bank_transfer").await;
+    let transfer = sipho.enroll("baking", "bank_transfer").await;
     assert_eq!(transfer["next"]["step"], "transfer");
     assert_eq!(transfer["next"]["bank"]["bank"], "Demo Bank");
 
@@ -401,7 +401,7 @@ async fn eft_and_approval(server: &Server) {
     sipho.until("baking", "Retry payment").await;
 
     // Held money on a rejected enrollment is shown, and its refund recorded, on the page.
-    let second = sipho.enrol("rust-101", "instant_eft").await;
+    let second = sipho.enroll("rust-101", "instant_eft").await;
     let page = second["next"]["url"].as_str().unwrap().to_owned();
     sipho.submit(page, &[("choice", "eft")]).await;
     sipho.until("rust-101", "Pending Approval").await;
@@ -435,7 +435,7 @@ async fn eft_and_approval(server: &Server) {
 /// A script that plays the provider, and an attacker.
 async fn scripted_callbacks(server: &Server) {
     let lerato = server.sign_in("lerato", "").await;
-    let enrolled = lerato.enrol("rust-101", "card").await;
+    let enrolled = lerato.enroll("rust-101", "card").await;
     let reference = enrolled["next"]["reference"].as_str().unwrap();
     let link = enrolled["next"]["url"]
         .as_str()
@@ -508,7 +508,7 @@ async fn bad_requests(server: &Server) {
         (json!({ "method": "card" }), [400, 422]),
     ] {
         let status = lerato
-            .post("/api/enrol", body.clone())
+            .post("/api/enroll", body.clone())
             .await
             .status()
             .as_u16();
@@ -516,7 +516,7 @@ async fn bad_requests(server: &Server) {
     }
     let nobody = Client::builder().no_proxy().build().unwrap();
     let answer = nobody
-        .post(format!("{}/api/enrol", server.app))
+        .post(format!("{}/api/enroll", server.app))
         .headers(server.own_page())
         .json(&json!({}))
         .send()
@@ -629,7 +629,7 @@ async fn whoever_paid_gets_in_and_nobody_else() {
     let mut learners = Vec::new();
     for number in 0..8 {
         let learner = server.sign_in(&format!("learner-{number}"), "").await;
-        let enrolled = learner.enrol("rust-101", "card").await;
+        let enrolled = learner.enroll("rust-101", "card").await;
         let pay = enrolled["next"]["url"].as_str().unwrap().to_owned();
         let choice = ["card", "decline"][number % 2];
         learner.submit(pay, &[("choice", choice)]).await;
@@ -659,7 +659,7 @@ async fn an_admin_sees_the_transfer_and_the_learner_the_approval() {
         assert!(learner.until("Enroll Now").await.contains("snapshot"));
         assert!(admin.until("snapshot").await.contains("\"pending\":[]"));
         let begun = Instant::now();
-        let enrolled = thandi.enrol("baking", "bank_transfer").await;
+        let enrolled = thandi.enroll("baking", "bank_transfer").await;
         admin.until("\"pending\":\"bank_transfer\"").await;
         assert!(
             begun.elapsed() < Duration::from_secs(1),
@@ -716,7 +716,7 @@ async fn the_button_changes_in_the_browser() {
         }
         // The learner transfers the money, in another tab.
         let thandi = server.sign_in("Thandi <b>", "").await;
-        thandi.enrol("baking", "bank_transfer").await;
+        thandi.enroll("baking", "bank_transfer").await;
         let seen = browser::until(&admin, "bank transfer").await;
         assert!(seen < Duration::from_secs(1), "{seen:?}");
         let script = "const button = [...document.querySelectorAll('button')];
@@ -737,7 +737,7 @@ async fn the_button_changes_in_the_browser() {
         assert_eq!(here, 1, "the page was loaded anew");
 
         // A card payment whose callback comes while the page is open.
-        let enrolled = thandi.enrol("maths-12", "card").await;
+        let enrolled = thandi.enroll("maths-12", "card").await;
         let pay = enrolled["next"]["url"].as_str().unwrap().to_owned();
         thandi.submit(pay, &[("choice", "card")]).await;
         let count =
@@ -779,7 +779,7 @@ async fn tabs_share_one_connection_and_never_go_back() {
     tabs.execute(watch, vec![]).await.unwrap();
     // What happens elsewhere shows in the tab that has no connection.
     let thandi = server.sign_in("thandi", "").await;
-    let enrolled = thandi.enrol("baking", "bank_transfer").await;
+    let enrolled = thandi.enroll("baking", "bank_transfer").await;
     browser::until(&tabs, "Pending Approval").await;
     assert_eq!(
         tabs.execute(streams, vec![]).await.unwrap(),
@@ -842,12 +842,12 @@ async fn the_pages_fit_a_desk_and_a_phone() {
     browser::sign_in(&window, &format!("{}/admin", server.app), "nomsa").await;
     let thandi = server.sign_in("thandi", "").await;
     let nomsa = server.sign_in("nomsa", "admin").await;
-    thandi.enrol("baking", "bank_transfer").await;
-    let eft = thandi.enrol("maths-12", "instant_eft").await;
+    thandi.enroll("baking", "bank_transfer").await;
+    let eft = thandi.enroll("maths-12", "instant_eft").await;
     let pay = eft["next"]["url"].as_str().unwrap().to_owned();
     thandi.submit(pay, &[("choice", "eft")]).await;
     thandi.until("maths-12", "Pending Approval").await;
-    let card = thandi.enrol("rust-101", "card").await;
+    let card = thandi.enroll("rust-101", "card").await;
     let pay = card["next"]["url"].as_str().unwrap().to_owned();
     thandi.submit(pay, &[("choice", "card")]).await;
     thandi.until("rust-101", "Continue Course").await;
@@ -856,7 +856,7 @@ async fn the_pages_fit_a_desk_and_a_phone() {
         ("rust-101", "no money came"),
         ("safe-html", "class is full"),
     ] {
-        let eft = sipho.enrol(course, "instant_eft").await;
+        let eft = sipho.enroll(course, "instant_eft").await;
         let pay = eft["next"]["url"].as_str().unwrap().to_owned();
         sipho.submit(pay, &[("choice", "eft")]).await;
         sipho.until(course, "Pending Approval").await;
@@ -876,7 +876,7 @@ async fn the_pages_fit_a_desk_and_a_phone() {
         ("courses", "/"),
         ("approvals", "/admin"),
         ("payments", "/admin/payments"),
-        ("enrolment", one.as_str()),
+        ("enrollment", one.as_str()),
         ("money", "/admin/money"),
         ("problems", "/admin/problems"),
         ("statement", "/admin/statement"),
@@ -992,7 +992,7 @@ async fn whoever_is_signed_out_by_the_server_sees_it() {
     let window = driver.window().await;
     browser::sign_in(&window, &server.app, "thandi").await;
     let thandi = server.sign_in("thandi", "").await;
-    thandi.enrol("baking", "bank_transfer").await;
+    thandi.enroll("baking", "bank_transfer").await;
     browser::until(&window, "Pending Approval").await;
     drop(server);
     let begun = Instant::now();
@@ -1016,7 +1016,7 @@ async fn offline_and_back() {
     let window = driver.window().await;
     browser::sign_in(&window, &server.app, "thandi").await;
     let thandi = server.sign_in("thandi", "").await;
-    let enrolled = thandi.enrol("baking", "bank_transfer").await;
+    let enrolled = thandi.enroll("baking", "bank_transfer").await;
     browser::until(&window, "Pending Approval").await;
     driver.tell(&window, "Network.enable", json!({})).await;
     let network = |offline: bool| json!({ "offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1 });
@@ -1046,7 +1046,7 @@ async fn scripts_stay_text() {
     browser::sign_in(&window, &server.app, "thandi").await;
     browser::sign_in(&window, &format!("{}/admin", server.app), "nomsa").await;
     let thandi = server.sign_in("thandi", "").await;
-    let enrolled = thandi.enrol("safe-html", "bank_transfer").await;
+    let enrolled = thandi.enroll("safe-html", "bank_transfer").await;
     let script = "<script>document.title = 'taken over'</script>";
     browser::until(&window, script).await;
     let reason = "<img src=x onerror=\"document.title = 'taken over'\">no money came";
@@ -1072,7 +1072,7 @@ async fn scripts_stay_text() {
     }
     // Live, too.
     window.goto(&server.app).await.unwrap();
-    thandi.enrol("safe-html", "bank_transfer").await;
+    thandi.enroll("safe-html", "bank_transfer").await;
     browser::until(&window, "Pending Approval").await;
     let nomsa = server.sign_in("nomsa", "admin").await;
     let reject = json!({ "enrollment": enrolled["enrollment"], "reason": reason });
@@ -1095,7 +1095,7 @@ async fn the_desk_works_through_a_queue() {
         browser::until(&window, "Nothing waits for approval").await;
         for number in 0..6 {
             let learner = server.sign_in(&format!("learner-{number}"), "").await;
-            learner.enrol("baking", "bank_transfer").await;
+            learner.enroll("baking", "bank_transfer").await;
         }
         browser::until_true(
             &window,
@@ -1106,7 +1106,7 @@ async fn the_desk_works_through_a_queue() {
         browser::click(&window, "#everything").await;
         // Somebody else comes while this is being written.
         let learner = server.sign_in("learner-6", "").await;
-        learner.enrol("baking", "bank_transfer").await;
+        learner.enroll("baking", "bank_transfer").await;
         browser::until_true(
             &window,
             "document.querySelectorAll('main article').length === 7",
@@ -1250,7 +1250,7 @@ async fn a_page_outlives_its_server() {
     let window = driver.window().await;
     browser::sign_in(&window, &server.app, "thandi").await;
     let thandi = server.sign_in("thandi", "").await;
-    let enrolled = thandi.enrol("baking", "bank_transfer").await;
+    let enrolled = thandi.enroll("baking", "bank_transfer").await;
     browser::until(&window, "Pending Approval").await;
     window.execute("window.here = 1", vec![]).await.unwrap();
     drop(server);
@@ -1384,7 +1384,7 @@ async fn a_bank_statement_on_the_admin_page() {
     for name in ["axum_server", "actix_server"] {
         let server = Server::start(name);
         let thandi = server.sign_in("thandi", "").await;
-        let enrolled = thandi.enrol("baking", "bank_transfer").await;
+        let enrolled = thandi.enroll("baking", "bank_transfer").await;
         let reference = enrolled["next"]["reference"].as_str().unwrap();
         let proof = [("course", "baking"), ("proof", "https://files.example/1")];
         let shown = thandi.submit(format!("{}/proof", server.app), &proof).await;
@@ -1531,7 +1531,7 @@ async fn callbacks_that_are_lost_or_doubled_keep_nobody_out() {
     let server = Server::start_with("axum_server", &["--faults", "lost,duplicate,reorder"], None);
     for number in 0..6 {
         let learner = server.sign_in(&format!("learner-{number}"), "").await;
-        let enrolled = learner.enrol("rust-101", "card").await;
+        let enrolled = learner.enroll("rust-101", "card").await;
         let pay = enrolled["next"]["url"].as_str().unwrap().to_owned();
         let back = location(&learner.submit(pay, &[("choice", "card")]).await);
         learner.client.get(back).send().await.unwrap();

@@ -14,7 +14,7 @@ use coursegate::live::Hub;
 use coursegate::payment::Method;
 use coursegate::port::{EventPublisher, Records};
 use coursegate::record::Record;
-use coursegate::registrar::EnrolRequest;
+use coursegate::registrar::EnrollRequest;
 use coursegate::{
     AppId, BankDetails, Config, CourseId, Email, EnrollmentId, LearnerId, Money, PersonId,
     RecordId, Registrar, Secret, Site, Title,
@@ -131,8 +131,8 @@ impl Instance {
         }
     }
 
-    async fn enrol(&self, name: &str) -> EnrollmentId {
-        let request = EnrolRequest::new(
+    async fn enroll(&self, name: &str) -> EnrollmentId {
+        let request = EnrollRequest::new(
             LearnerId::new(name).unwrap(),
             Email::new("learner@school.example").unwrap(),
             course(),
@@ -141,7 +141,7 @@ impl Instance {
             Method::BankTransfer,
         );
         self.registrar
-            .enrol(request)
+            .enroll(request)
             .await
             .unwrap()
             .enrollment
@@ -235,7 +235,7 @@ async fn what_happens_at_one_instance_shows_at_the_other_through_nats() {
         async move { shows(&hub, &registrar, "thandi", "access").await }
     });
     tokio::time::sleep(Duration::from_millis(500)).await;
-    let id = here.enrol("thandi").await;
+    let id = here.enroll("thandi").await;
     here.approve(id).await;
     let begun = Instant::now();
     watching.await.unwrap();
@@ -284,7 +284,7 @@ async fn a_nats_server_that_is_killed_loses_nothing() {
                 let (own, registrar, name) = (own.clone(), here.registrar.clone(), name.clone());
                 async move { shows(&own, &registrar, &name, "bank_transfer").await }
             });
-            ids.push(here.enrol(&name).await);
+            ids.push(here.enroll(&name).await);
             // One that does not answer holds the others up for two seconds, now and then.
             let told = watching.await.unwrap();
             assert!(told < Duration::from_secs(4), "{told:?}");

@@ -47,7 +47,7 @@ pub fn newest(page: &str) -> String {
 
 async fn an_accountant_believes_it(server: &Server) {
     let thandi = server.sign_in("thandi", "").await;
-    let enrolled = thandi.enrol("rust-101", "bank_transfer").await;
+    let enrolled = thandi.enroll("rust-101", "bank_transfer").await;
     let id = enrolled["enrollment"].as_str().unwrap();
     assert_eq!(
         thandi.get("/admin/file/records.jsonl").await.status(),

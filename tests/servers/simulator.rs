@@ -66,7 +66,7 @@ async fn a_provider_whose_answers_go_wrong_keeps_nobody_out() {
     for number in 0..20 {
         let learner = server.sign_in(&format!("learner-{number}"), "").await;
         let body = serde_json::json!({ "course": "rust-101", "method": "card" });
-        let answer = learner.post("/api/enrol", body).await;
+        let answer = learner.post("/api/enroll", body).await;
         let status = answer.status();
         let enrolled: Value = answer.json().await.unwrap();
         let Some(pay) = enrolled["next"]["url"].as_str() else {

@@ -132,7 +132,7 @@ async fn each_banks_file_leads_to_access() {
         let server = &servers[at % 2];
         let learner = server.sign_in(&format!("learner-{at}"), "").await;
         let nomsa = server.sign_in("nomsa", "admin").await;
-        let enrolled = learner.enrol("rust-101", "bank_transfer").await;
+        let enrolled = learner.enroll("rust-101", "bank_transfer").await;
         let payment = enrolled["next"]["reference"].as_str().unwrap();
         let account = bank.replace('_', "-");
         let (page, key) = look(&nomsa, &account, &replaced(file, written, payment)).await;
@@ -349,7 +349,7 @@ mod in_a_browser {
 
     async fn asked(server: &Server, learner: &str, course: &str) -> String {
         let learner: Browser<'_> = server.sign_in(learner, "").await;
-        let enrolled = learner.enrol(course, "bank_transfer").await;
+        let enrolled = learner.enroll(course, "bank_transfer").await;
         enrolled["next"]["reference"].as_str().unwrap().to_owned()
     }
 

@@ -53,13 +53,13 @@ async fn posts_of_other_sites_are_refused() {
         }
         // Every post, whoever sends it and whether or not there is such a page.
         for path in [
-            "/enrol",
+            "/enroll",
             "/proof",
             "/admin/approve",
             "/admin/reject",
             "/admin/choose",
             "/admin/act",
-            "/api/enrol",
+            "/api/enroll",
             "/api/admin/approve",
             "/api/admin/reject",
             "/api/admin/refund",
@@ -163,7 +163,7 @@ async fn every_answer_tells_the_browser_what_not_to_do() {
         let nobody = nobody.send().await.unwrap();
         assert_eq!(nobody.status(), StatusCode::UNAUTHORIZED);
         is_guarded(nobody.headers(), "401");
-        let foreign = bare().post(format!("{}/enrol", server.app));
+        let foreign = bare().post(format!("{}/enroll", server.app));
         is_guarded(foreign.send().await.unwrap().headers(), "403");
         let large = bare().post(format!("{}{}", server.app, server.webhook_path));
         let large = large.body("x".repeat(70_000)).send().await.unwrap();
@@ -208,7 +208,9 @@ async fn learners_hear_of_a_failing_provider_in_their_own_words() {
     for number in 0..20 {
         let learner = server.sign_in(&format!("learner-{number}"), "").await;
         let form = [("course", "rust-101"), ("method", "card")];
-        let page = learner.submit(format!("{}/enrol", server.app), &form).await;
+        let page = learner
+            .submit(format!("{}/enroll", server.app), &form)
+            .await;
         if page.status() != StatusCode::SEE_OTHER {
             let status = page.status();
             let text = page.text().await.unwrap();
@@ -220,7 +222,7 @@ async fn learners_hear_of_a_failing_provider_in_their_own_words() {
             pages += 1;
         }
         let wish = json!({ "course": "maths-12", "method": "card" });
-        let answer = learner.post("/api/enrol", wish).await;
+        let answer = learner.post("/api/enroll", wish).await;
         if !answer.status().is_success() {
             let body: serde_json::Value = answer.json().await.unwrap();
             assert_eq!(body["error"], told);
@@ -243,7 +245,7 @@ async fn a_callback_whose_caller_goes_away_is_finished() {
     for name in SERVERS {
         let server = Server::start_with(name, &["--slow", "700"], None);
         let thandi = server.sign_in("thandi", "").await;
-        let enrolled = thandi.enrol("rust-101", "card").await;
+        let enrolled = thandi.enroll("rust-101", "card").await;
         let url = enrolled["next"]["url"].as_str().unwrap();
         let link = url.rsplit('/').next().unwrap();
         let reference = enrolled["next"]["reference"].as_str().unwrap();

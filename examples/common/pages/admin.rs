@@ -72,7 +72,7 @@ const BULK: &str = "<form id=\"bulk\" class=\"bulk\"><label><input type=\"checkb
 
 const KEYS: &str = "<p class=\"quiet\"><kbd>?</kbd> shows the keys.</p><p id=\"keys\" hidden><kbd>j</kbd> <kbd>k</kbd> next and \
     previous, <kbd>x</kbd> tick, <kbd>a</kbd> approve, <kbd>r</kbd> write a reason to reject, <kbd>/</kbd> search, \
-    <kbd>Esc</kbd> back to the enrolment.</p>";
+    <kbd>Esc</kbd> back to the enrollment.</p>";
 
 fn article(row: &Explanation) -> String {
     let enrollment = &row.case.enrollment;

@@ -218,7 +218,7 @@ fn suggestion(entry: &StatementEntry, fit: &Suggestion) -> String {
     format!(
         "<div class=\"fit\"><label><input type=\"checkbox\" form=\"match\" id=\"pick:{pick}\" name=\"pick:{pick}\"{}> \
          <strong>{payment}</strong> {course}, {learner}, {asked}</label> <span class=\"pill\">{score:.0} %</span>\
-         <p class=\"quiet\">{likeness}{together}{sum}{expected} <a href=\"/admin/enrollment/{enrollment}\">The enrolment</a></p>\
+         <p class=\"quiet\">{likeness}{together}{sum}{expected} <a href=\"/admin/enrollment/{enrollment}\">The enrollment</a></p>\
          {anyway}{offer}<input type=\"hidden\" form=\"match\" name=\"sum:{pick}\" value=\"{part}\">\
          <input type=\"hidden\" form=\"match\" name=\"with:{pick}\" value=\"{others}\"></div>",
         if certain { " data-certain" } else { "" },

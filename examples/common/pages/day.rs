@@ -26,7 +26,7 @@ pub fn day(
             format!("R {value}")
         }),
         plot(
-            "Enrolments",
+            "Enrollments",
             days,
             |day| count(day.enrolled),
             |value| value.to_string(),
@@ -47,7 +47,7 @@ pub fn day(
             let figures = &course.figures;
             format!(
                 "<tr><td data-label=\"Course\">{}</td><td class=\"sum\" data-label=\"Payments\">{}</td>\
-                 <td class=\"sum\" data-label=\"Money\">R {}</td><td class=\"sum\" data-label=\"Enrolments\">{}</td>\
+                 <td class=\"sum\" data-label=\"Money\">R {}</td><td class=\"sum\" data-label=\"Enrollments\">{}</td>\
                  <td class=\"sum\" data-label=\"Approved\">{} %</td></tr>",
                 text(course.course.as_str()),
                 figures.payments,
@@ -59,7 +59,7 @@ pub fn day(
         .collect();
     let body = format!(
         "<div class=\"plots\">{}</div><h2>By course, the last 14 days</h2><table><thead><tr><th>Course</th>\
-         <th class=\"sum\">Payments</th><th class=\"sum\">Money</th><th class=\"sum\">Enrolments</th>\
+         <th class=\"sum\">Payments</th><th class=\"sum\">Money</th><th class=\"sum\">Enrollments</th>\
          <th class=\"sum\">Approved</th></tr></thead><tbody>{rows}</tbody></table>",
         plots.concat()
     );
@@ -70,7 +70,7 @@ fn count(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// Percent of the enrolments that were approved.
+/// Percent of the enrollments that were approved.
 fn conversion(figures: &Figures) -> i64 {
     count(figures.approved * 100 / figures.enrolled.max(1))
 }

@@ -63,7 +63,7 @@ pub fn timeline(person: &PersonId, counts: &Counts, row: &Explanation) -> String
         plain(&enrollment.status),
         explanation(row),
     );
-    admins("One enrolment", person, counts, "", &body)
+    admins("One enrollment", person, counts, "", &body)
 }
 
 fn payment_article(attempt: &Attempt, here: &str) -> String {

@@ -36,16 +36,16 @@ fn article(course: &Course, now: &CourseCard) -> String {
     format!(
         "<article data-course=\"{id}\" data-card=\"{whole}\" data-version=\"{version}\">\
          <div class=\"row\"><h2>{title}</h2><strong>R {rand}.{cents:02}</strong></div>\
-         <form method=\"post\" action=\"/enrol\" data-part=\"pay\"{pay}><input type=\"hidden\" name=\"course\" value=\"{id}\">\
+         <form method=\"post\" action=\"/enroll\" data-part=\"pay\"{pay}><input type=\"hidden\" name=\"course\" value=\"{id}\">\
          <select name=\"method\" aria-label=\"How to pay\"><option value=\"card\">Card</option>\
          <option value=\"instant_eft\">Instant EFT</option><option value=\"bank_transfer\">Bank transfer</option>\
          </select>{OFFERS}<button class=\"main\" data-text>{label}</button></form>\
          <p data-part=\"open\"{open}><a class=\"button main\" href=\"/lessons/{id}\" data-text>{label}</a></p>\
          <div class=\"acts\" data-part=\"renew\"{renews}><span data-part=\"until\">{until}</span>\
-         <form method=\"post\" action=\"/enrol\"><input type=\"hidden\" name=\"course\" value=\"{id}\">\
+         <form method=\"post\" action=\"/enroll\"><input type=\"hidden\" name=\"course\" value=\"{id}\">\
          <input type=\"hidden\" name=\"method\" value=\"card\"><input type=\"hidden\" name=\"offer\" value=\"month\">\
          <button name=\"renew\" value=\"true\">30 more days</button></form>\
-         <form method=\"post\" action=\"/enrol\"><input type=\"hidden\" name=\"course\" value=\"{id}\">\
+         <form method=\"post\" action=\"/enroll\"><input type=\"hidden\" name=\"course\" value=\"{id}\">\
          <input type=\"hidden\" name=\"method\" value=\"card\"><button name=\"offer\" value=\"full\">Take all of it</button></form></div>\
          <p data-part=\"wait\"{wait}><button disabled data-text>{label}</button></p>{steps}\
          <p class=\"quiet\" data-part=\"message\" aria-live=\"polite\">{message}</p><p data-part=\"note\">{note}</p></article>",

@@ -70,7 +70,7 @@ pub fn payments(
                 "<tr><td data-label=\"Started\">{}</td><td data-label=\"Reference\"><a href=\"/admin/enrollment/{}\">{}</a></td>\
                  <td data-label=\"Course\">{}</td><td data-label=\"Learner\"><span>{}<br><small>{}</small></span></td>\
                  <td class=\"sum\" data-label=\"Sum\">{}</td><td data-label=\"Method\">{}</td><td data-label=\"Payment\">{}</td>\
-                 <td data-label=\"Enrolment\">{}</td></tr>",
+                 <td data-label=\"Enrollment\">{}</td></tr>",
                 when(attempt.created_at),
                 attempt.enrollment,
                 text(attempt.reference.as_str()),
@@ -89,7 +89,7 @@ pub fn payments(
             .to_owned(),
         false => format!(
             "<table><thead><tr><th>Started</th><th>Reference</th><th>Course</th><th>Learner</th><th class=\"sum\">Sum</th>\
-             <th>Method</th><th>Payment</th><th>Enrolment</th></tr></thead><tbody>{rows}</tbody></table>"
+             <th>Method</th><th>Payment</th><th>Enrollment</th></tr></thead><tbody>{rows}</tbody></table>"
         ),
     };
     let more = more.map_or_else(String::new, |more| {
@@ -199,7 +199,7 @@ pub fn problems(person: &PersonId, counts: &Counts, problems: &Problems) -> Stri
             continue;
         }
         let about = concern.enrollment.map_or_else(String::new, |id| {
-            format!("<p><a href=\"/admin/enrollment/{id}\">The enrolment</a></p>")
+            format!("<p><a href=\"/admin/enrollment/{id}\">The enrollment</a></p>")
         });
         body.push_str(&format!(
             "<article class=\"error\" tabindex=\"0\"><h2>{}</h2><p>{}</p>{about}{}</article>",
@@ -261,7 +261,7 @@ pub fn notices(
             (false, Severity::Info) => "todo",
         };
         let about = notice.enrollment.map_or_else(String::new, |id| {
-            format!(" <a href=\"/admin/enrollment/{id}\">The enrolment</a>")
+            format!(" <a href=\"/admin/enrollment/{id}\">The enrollment</a>")
         });
         let note = notice.note.as_ref().map_or_else(String::new, |note| {
             format!("<br>\u{201c}{}\u{201d}", text(note.as_str()))

@@ -171,7 +171,7 @@ let working = false;
 /** Approves one by one, or says what would happen, and shows how far it is and what came of each. */
 async function bulk(form, dry) {
   const chosen = all('main input[data-enrollment]:checked').map(({ dataset }) => dataset);
-  if (!chosen.length) return say('Tick the enrolments first.', true);
+  if (!chosen.length) return say('Tick the enrollments first.', true);
   const panel = document.getElementById('results');
   const list = document.createElement('ul');
   const bar = document.createElement('progress');

@@ -5,7 +5,7 @@ use std::time::Duration;
 use coursegate::access::{AccessLevel, Terms};
 use coursegate::payment::{Method, ProofOfPayment, Reversal};
 use coursegate::port::{Lookup, PageRequest, RowFilter, Store};
-use coursegate::registrar::{EnrolRequest, NewGrant, NextStep, TransferMatch};
+use coursegate::registrar::{EnrollRequest, NewGrant, NextStep, TransferMatch};
 use coursegate::statement::StatementRow;
 use coursegate::{
     CourseId, Email, EnrollmentId, Error, GrantId, Money, PersonId, Reference, Registrar, Title,
@@ -17,7 +17,7 @@ use crate::support::{account, learner};
 /// One thing that somebody does.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Act {
-    Enrol {
+    Enroll {
         learner: String,
         course: String,
         offer: usize,
@@ -131,7 +131,7 @@ impl Act {
     async fn carry_out<S: Store>(self, registrar: &Registrar, store: &S) -> Result<Answer, Error> {
         let desk = registrar.admin(PersonId::new("nomsa").unwrap());
         match self {
-            Self::Enrol {
+            Self::Enroll {
                 learner: name,
                 course,
                 offer,
@@ -139,7 +139,7 @@ impl Act {
                 intent,
             } => {
                 let (cents, terms) = offers()[offer].clone();
-                let request = EnrolRequest::new(
+                let request = EnrollRequest::new(
                     learner(&name),
                     Email::new(format!("{name}@school.example")).unwrap(),
                     CourseId::new(course).unwrap(),
@@ -152,7 +152,7 @@ impl Act {
                     1 => request.buy_again(),
                     _ => request,
                 };
-                let enrolled = registrar.enrol(request.terms(terms)).await?;
+                let enrolled = registrar.enroll(request.terms(terms)).await?;
                 return Ok(match (enrolled.enrollment, enrolled.next) {
                     (Some(enrollment), NextStep::Pay { reference, url }) => Answer::Pay {
                         enrollment,

@@ -149,16 +149,16 @@ impl People {
                     }
                 }
                 _ => {
-                    let enrol = Step::Act(Self::enrol(&who, &mut dice, "card"));
-                    self.take(&who, enrol, dice.below(2)).await;
+                    let enroll = Step::Act(Self::enroll(&who, &mut dice, "card"));
+                    self.take(&who, enroll, dice.below(2)).await;
                 }
             }
             tokio::time::sleep(Duration::from_millis(60)).await;
         }
     }
 
-    fn enrol(who: &(String, String), dice: &mut Dice, method: &str) -> Act {
-        Act::Enrol {
+    fn enroll(who: &(String, String), dice: &mut Dice, method: &str) -> Act {
+        Act::Enroll {
             learner: who.0.clone(),
             course: who.1.clone(),
             offer: usize::try_from(dice.below(4)).unwrap(),
@@ -228,11 +228,11 @@ impl People {
             (26, Some(Attempt { reference, .. }), _) => Act::Reinstate { reference },
             (27, _, _) => match pick(&self.books.grants(&learner, &course).await, dice) {
                 Some(grant) => Act::Revoke { grant },
-                None => Self::enrol(who, dice, method),
+                None => Self::enroll(who, dice, method),
             },
             (28, _, _) => self.bursary(who, dice).await,
             (29, _, _) => Act::Withdraw { learner, course },
-            _ => Self::enrol(who, dice, method),
+            _ => Self::enroll(who, dice, method),
         };
         Step::Act(act)
     }
@@ -289,7 +289,7 @@ impl People {
             Answer::Stays(enrollment) => (enrollment, None),
             Answer::Given(_) | Answer::Done | Answer::Refused(_) => return,
         };
-        let Act::Enrol { offer, .. } = act else {
+        let Act::Enroll { offer, .. } = act else {
             return;
         };
         let mut known = self.known.lock().unwrap();
