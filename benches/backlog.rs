@@ -40,9 +40,9 @@ use chrono::NaiveDate;
 use coursegate::adapter::memory::MemoryStore;
 use coursegate::adapter::postgres::{PgStore, pool_options};
 use coursegate::adapter::simulator::{Callback, Choice, Settings, Simulator};
-use coursegate::enrollment::{Proposal, Status};
-use coursegate::evidence::{Confirmation, Grade};
-use coursegate::payment::{Method, PayLink};
+use coursegate::enrollment::{Status, TransitionRequest};
+use coursegate::evidence::{Confirmation, EvidenceLevel};
+use coursegate::payment::{PayLink, PaymentMethod};
 use coursegate::port::{
     Capabilities, EventPublisher, GatewayError, History, LinkRequest, PaymentGateway, PublishError,
     Records, RefundRequest, StatusQuery, Store,
@@ -143,7 +143,7 @@ fn simulator() -> Simulator {
     Simulator::new(app_id, secret, Settings::new(1))
 }
 
-fn request(kind: &str, number: usize, method: Method) -> EnrollRequest {
+fn request(kind: &str, number: usize, method: PaymentMethod) -> EnrollRequest {
     EnrollRequest::new(
         LearnerId::new(format!("{kind}-{number}")).unwrap(),
         Email::new(format!("{kind}-{number}@school.example")).unwrap(),
@@ -159,7 +159,7 @@ fn delivery(callback: Callback) -> Delivery {
 }
 
 /// Learners who asked for the course, one after the other for each caller.
-async fn enrolled(registrar: &Registrar, kind: &'static str, many: usize, method: Method) {
+async fn enrolled(registrar: &Registrar, kind: &'static str, many: usize, method: PaymentMethod) {
     let numbers: Vec<usize> = (0..many).collect();
     let registrar = registrar.clone();
     rate(&numbers, CALLERS, move |number| {
@@ -187,7 +187,9 @@ async fn paid(
     rate(&numbers, CALLERS, move |number| {
         let (registrar, payer) = (registrar.clone(), payer.clone());
         async move {
-            let asked = registrar.enroll(request(kind, number, Method::Card)).await;
+            let asked = registrar
+                .enroll(request(kind, number, PaymentMethod::Card))
+                .await;
             let NextStep::Pay { url, .. } = asked.unwrap().next else {
                 panic!("no pay link")
             };
@@ -246,7 +248,7 @@ async fn measured<S: Store + Records + Clone>(
     let approvals = done.clone();
     let registrar = builder(config(), &callbacks)
         .gateway(simulator.gateway())
-        .guard(move |proposal: &Proposal<'_>| {
+        .guard(move |proposal: &TransitionRequest<'_>| {
             if matches!(proposal.to, Status::Approved { .. }) {
                 approvals.count();
             }
@@ -267,11 +269,11 @@ async fn measured<S: Store + Records + Clone>(
     let timers = store().await;
     let done = Done::default();
     let expiries = done.clone();
-    let mut settings = config().minimum_evidence(Grade::Signed);
+    let mut settings = config().minimum_evidence(EvidenceLevel::Signed);
     settings.rules.transfer_expiry = Some(Duration::from_millis(1));
     let registrar = builder(settings, &timers)
         .gateway(Busy)
-        .guard(move |proposal: &Proposal<'_>| {
+        .guard(move |proposal: &TransitionRequest<'_>| {
             if matches!(proposal.to, Status::Expired) {
                 expiries.count();
             }
@@ -279,17 +281,17 @@ async fn measured<S: Store + Records + Clone>(
         })
         .build()
         .unwrap();
-    enrolled(&registrar, "over", many, Method::BankTransfer).await;
+    enrolled(&registrar, "over", many, PaymentMethod::BankTransfer).await;
     let expired = drained(&registrar, &done, many).await;
 
     // Records that nobody was told of.
     let records = store().await;
     let done = Done::default();
-    let registrar = builder(config().minimum_evidence(Grade::Signed), &records)
+    let registrar = builder(config().minimum_evidence(EvidenceLevel::Signed), &records)
         .publisher(done.clone())
         .build()
         .unwrap();
-    enrolled(&registrar, "told", many, Method::BankTransfer).await;
+    enrolled(&registrar, "told", many, PaymentMethod::BankTransfer).await;
     let published = drained(&registrar, &done, many).await;
     (live, [inbox, expired, published])
 }

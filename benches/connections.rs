@@ -29,8 +29,10 @@ use coursegate::adapter::memory::MemoryStore;
 use coursegate::adapter::simulator::{Settings, Simulator};
 use coursegate::live::Hub;
 use coursegate::port::EventPublisher;
-use coursegate::record::{Actor, Fact, Record, Source};
-use coursegate::{AppId, Config, CourseId, IdRun, LearnerId, PersonId, Registrar, Secret, Site};
+use coursegate::record::{Actor, EventKind, Record, Source};
+use coursegate::{
+    AdminId, AppId, Config, CourseId, IdGenerator, LearnerId, Registrar, Secret, Site,
+};
 use futures_util::StreamExt;
 use futures_util::stream::unfold;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -93,10 +95,10 @@ fn school() -> School {
 
 fn record() -> Record {
     let now = Utc::now();
-    let id = IdRun::new(now).record();
+    let id = IdGenerator::new(now).record();
     Record::new(
         id,
-        Fact::PreferencesChosen,
+        EventKind::PreferencesChosen,
         Actor::System,
         Source::SystemAutomatic,
         now,
@@ -144,7 +146,7 @@ async fn bare_fire(State(school): State<School>) {
 }
 
 async fn admin_events(State(school): State<School>) -> Response {
-    let person = PersonId::new("nomsa").unwrap();
+    let person = AdminId::new("nomsa").unwrap();
     let stream = school.hub.admins(&school.registrar, person, None);
     let stream = stream.await.unwrap();
     let stream = unfold(stream, async |mut stream| {

@@ -10,12 +10,12 @@ use coursegate::access::Visitor;
 use coursegate::adapter::memory::MemoryStore;
 use coursegate::adapter::simulator::{Settings, Simulator};
 use coursegate::live::Hub;
-use coursegate::payment::Method;
+use coursegate::payment::PaymentMethod;
 use coursegate::port::{EventPublisher, Records};
 use coursegate::record::Record;
 use coursegate::registrar::EnrollRequest;
 use coursegate::{
-    AppId, Config, CourseId, Email, LearnerId, Money, PersonId, Registrar, Secret, Site, Title,
+    AdminId, AppId, Config, CourseId, Email, LearnerId, Money, Registrar, Secret, Site, Title,
 };
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tokio::runtime::Runtime;
@@ -51,7 +51,7 @@ fn wish(name: &str) -> EnrollRequest {
         CourseId::new("rust-101").unwrap(),
         Title::new("Rust").unwrap(),
         Money::zar(49_900).unwrap(),
-        Method::Card,
+        PaymentMethod::Card,
     )
 }
 
@@ -124,7 +124,7 @@ fn admins(c: &mut Criterion) {
     let mut group = c.benchmark_group("hub/1000 admins");
     group.throughput(Throughput::Elements(ADMINS as u64));
     let hub = Hub::new();
-    let person = PersonId::new("nomsa").unwrap();
+    let person = AdminId::new("nomsa").unwrap();
     let readers = Readers::new();
     let tasks: Vec<_> = (0..ADMINS)
         .map(|_| {

@@ -41,7 +41,7 @@ use std::time::Duration;
 
 use coursegate::adapter::memory::RecordingPublisher;
 use coursegate::adapter::postgres::{PgStore, pool_options};
-use coursegate::evidence::Grade;
+use coursegate::evidence::EvidenceLevel;
 use coursegate::port::{PageRequest, PaymentFilter, Records};
 use coursegate::webhook::{Delivery, Signer};
 use coursegate::{AppId, Config, CourseId, EnrollmentId, Registrar, Secret, Site};
@@ -239,7 +239,7 @@ fn registrar(pool: &PgPool) -> Registrar {
     };
     let mut config = Config::new(app_id, secret, site)
         .unwrap()
-        .minimum_evidence(Grade::Signed);
+        .minimum_evidence(EvidenceLevel::Signed);
     config.deadline = Duration::from_secs(60);
     // More than any school has in ten seconds.
     config.provider.links_per_second = 1_000_000;

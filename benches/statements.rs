@@ -33,13 +33,13 @@ use std::time::{Duration, Instant};
 use coursegate::adapter::memory::MemoryStore;
 use coursegate::adapter::postgres::{PgStore, pool_options};
 use coursegate::adapter::simulator::{Settings, Simulator};
-use coursegate::payment::Method;
+use coursegate::payment::PaymentMethod;
 use coursegate::port::{PageRequest, Records, Store};
 use coursegate::registrar::{EnrollRequest, NextStep};
 use coursegate::statement::RowKey;
 use coursegate::{
-    AccountId, AppId, BankDetails, Config, CourseId, Email, LearnerId, Money, PersonId, Reference,
-    Registrar, Secret, Site, Title,
+    AccountId, AdminId, AppId, BankDetails, Config, CourseId, Email, LearnerId, Money,
+    PaymentReference, Registrar, Secret, Site, Title,
 };
 
 const APP_ID: &str = "IKTESTBENCH";
@@ -75,7 +75,7 @@ fn simulator() -> Simulator {
 }
 
 /// Enrolls learners who pay by transfer, and gives their references.
-async fn enrolled(registrar: &Registrar, many: usize) -> Vec<Reference> {
+async fn enrolled(registrar: &Registrar, many: usize) -> Vec<PaymentReference> {
     let mut tasks = Vec::new();
     for caller in 0..8 {
         let registrar = registrar.clone();
@@ -88,7 +88,7 @@ async fn enrolled(registrar: &Registrar, many: usize) -> Vec<Reference> {
                     CourseId::new("rust-101").unwrap(),
                     Title::new("Rust").unwrap(),
                     Money::zar(49_900).unwrap(),
-                    Method::BankTransfer,
+                    PaymentMethod::BankTransfer,
                 );
                 match registrar.enroll(request).await.unwrap().next {
                     NextStep::Transfer { reference, .. } => references.push(reference),
@@ -106,7 +106,7 @@ async fn enrolled(registrar: &Registrar, many: usize) -> Vec<Reference> {
 }
 
 /// A file in a bank's layout.
-fn file(references: &[Reference], rows: usize) -> String {
+fn file(references: &[PaymentReference], rows: usize) -> String {
     let mut file = "Date,Amount,Balance,Description\n".to_owned();
     for at in 0..rows {
         let reference = references[at * references.len() / rows].as_str();
@@ -134,7 +134,7 @@ async fn measured<S: Store + Records>(name: &str, store: S, many: usize, rows: u
         .unwrap();
     let references = enrolled(&registrar, many).await;
     let (file, account) = (file(&references, rows), AccountId::new("fnb").unwrap());
-    let desk = registrar.admin(PersonId::new("nomsa").unwrap());
+    let desk = registrar.admin(AdminId::new("nomsa").unwrap());
     let mut times = Vec::new();
     let mut lap = Instant::now();
     let mut note = || {

@@ -7,17 +7,19 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use coursegate::access::Terms;
+use coursegate::access::AccessTerms;
 use coursegate::adapter::memory::MemoryStore;
 use coursegate::adapter::simulator::{Settings, Simulator};
-use coursegate::detect::{Clues, Condition, Detect, Detector, Operand, Rule, RuleSet};
-use coursegate::evidence::{Evidence, Grade};
-use coursegate::payment::{Attempt, Method, Offer, Purpose};
+use coursegate::detect::{
+    Condition, DetectionInput, MethodDetector, Operand, Rule, RuleDetector, RuleSet,
+};
+use coursegate::evidence::{Evidence, EvidenceLevel};
+use coursegate::payment::{Offer, PaymentAttempt, PaymentMethod, Purpose};
 use coursegate::registrar::{EnrollRequest, NextStep, Outcome};
 use coursegate::webhook::{Delivery, KeyRing, Notification, Signer, Verifier};
 use coursegate::{
-    AppId, Config, CourseId, Email, EnrollmentId, LearnerId, Money, Reference, Registrar, Secret,
-    Site, Title,
+    AppId, Config, CourseId, Email, EnrollmentId, LearnerId, Money, PaymentReference, Registrar,
+    Secret, Site, Title,
 };
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use hmac::{Hmac, KeyInit, Mac};
@@ -182,26 +184,26 @@ fn detect(c: &mut Criterion) {
         LearnerId::new("thandi").unwrap(),
         CourseId::new("rust-101").unwrap(),
     );
-    let reference = Reference::new("CG-7K3M9QXDT4WZ").unwrap();
+    let reference = PaymentReference::new("CG-7K3M9QXDT4WZ").unwrap();
     let now = chrono::Utc::now();
     let offer = Offer {
         price: Money::zar(49_900).unwrap(),
         title: Title::new("Course").unwrap(),
-        terms: Terms::default(),
+        terms: AccessTerms::default(),
     };
-    let attempt = Attempt::new(
+    let attempt = PaymentAttempt::new(
         reference,
         enrollment,
         subject,
         (offer, Purpose::First),
-        Method::Card,
+        PaymentMethod::Card,
         now,
     );
     let many = RuleSet {
         rules: (0..200)
             .map(|number| Rule {
                 id: format!("rule-{number}"),
-                method: [Method::Card, Method::InstantEft][number % 2],
+                method: [PaymentMethod::Card, PaymentMethod::InstantEft][number % 2],
                 field: format!("field{:05}", number % 20),
                 condition: [
                     Condition::Equals,
@@ -221,14 +223,14 @@ fn detect(c: &mut Criterion) {
         ("standard rules, genuine callback", RuleSet::standard(), 110),
         ("200 rules, 1 KiB callback", many, 1 << 10),
     ] {
-        let detector = Detector::new(rules).unwrap();
+        let detector = RuleDetector::new(rules).unwrap();
         let body = body(size);
         let delivery = signed(&body);
         let verifier = verifier(1);
         let verified = verifier.verify(&delivery, now).unwrap();
         let notification = Notification::parse(&verified).unwrap();
         let evidence = Evidence::gather(&attempt, Some((&verified, &notification)), None);
-        let clues = Clues {
+        let clues = DetectionInput {
             attempt: &attempt,
             evidence: &evidence,
             notification: Some(&notification),
@@ -265,7 +267,7 @@ impl School {
         let simulator = Simulator::new(app_id.clone(), secret.clone(), Settings::new(1));
         let mut config = Config::new(app_id, secret, site())
             .unwrap()
-            .minimum_evidence(Grade::Signed);
+            .minimum_evidence(EvidenceLevel::Signed);
         // More than any school has in ten seconds.
         config.provider.links_per_second = 1_000_000;
         config.provider.callbacks_per_second = 1_000_000;
@@ -296,7 +298,7 @@ impl School {
                     CourseId::new("rust-101").unwrap(),
                     Title::new("Rust from the start").unwrap(),
                     Money::zar(49_900).unwrap(),
-                    Method::Card,
+                    PaymentMethod::Card,
                 );
                 let NextStep::Pay { reference, url } = self
                     .runtime

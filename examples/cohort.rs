@@ -18,15 +18,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use coursegate::adapter::memory::MemoryStore;
 use coursegate::adapter::simulator::{Choice, Settings, Simulator};
-use coursegate::enrollment::{Proposal, Status, TransitionGuard, Version};
-use coursegate::payment::Method;
+use coursegate::enrollment::{Status, TransitionGuard, TransitionRequest, Version};
+use coursegate::payment::PaymentMethod;
 use coursegate::port::{EventPublisher, PageRequest, PaymentFilter, PublishError};
 use coursegate::reason::Note;
-use coursegate::record::{Fact, Record};
+use coursegate::record::{EventKind, Record};
 use coursegate::registrar::{EnrollRequest, Error, NextStep};
 use coursegate::webhook::Delivery;
 use coursegate::{
-    AppId, Config, CourseId, Email, EnrollmentId, LearnerId, Money, PersonId, Registrar, Secret,
+    AdminId, AppId, Config, CourseId, Email, EnrollmentId, LearnerId, Money, Registrar, Secret,
     Site, Title,
 };
 
@@ -57,7 +57,7 @@ impl Seats {
 
     /// Takes the seats of those who are approved in the store, and frees those that were taken
     /// before for somebody who is not.
-    pub async fn refill(&self, registrar: &Registrar, admin: PersonId) -> Result<(), Error> {
+    pub async fn refill(&self, registrar: &Registrar, admin: AdminId) -> Result<(), Error> {
         let filter = PaymentFilter {
             course: Some(self.course.clone()),
             ..PaymentFilter::default()
@@ -91,7 +91,7 @@ impl Seats {
 }
 
 impl TransitionGuard for Seats {
-    fn permits(&self, proposal: &Proposal<'_>) -> Result<(), Note> {
+    fn permits(&self, proposal: &TransitionRequest<'_>) -> Result<(), Note> {
         let enrollment = proposal.enrollment;
         let approves = matches!(proposal.to, Status::Approved { .. });
         if !approves || enrollment.course != self.course {
@@ -111,7 +111,8 @@ impl TransitionGuard for Seats {
 #[async_trait]
 impl EventPublisher for Seats {
     async fn publish(&self, record: &Record) -> Result<(), PublishError> {
-        let (Some(id), Fact::EnrollmentMoved { from, to, .. }) = (record.enrollment, &record.fact)
+        let (Some(id), EventKind::EnrollmentMoved { from, to, .. }) =
+            (record.enrollment, &record.fact)
         else {
             return Ok(());
         };
@@ -162,7 +163,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             course.clone(),
             Title::new("Rust together")?,
             Money::zar(49_900)?,
-            Method::Card,
+            PaymentMethod::Card,
         ));
         if let NextStep::Pay { url, .. } = asked.await?.next {
             let link = url.rsplit('/').next().unwrap_or_default().parse()?;

@@ -42,7 +42,7 @@ use coursegate::adapter::postgres::{PgStore, pool_options};
 use coursegate::readiness::{self, Probe};
 use coursegate::reason::Permission;
 use coursegate::webhook::Delivery;
-use coursegate::{Config, Environment, PersonId, Reference, Registrar};
+use coursegate::{AdminId, Config, Environment, PaymentReference, Registrar};
 use serde_json::json;
 use serve::{Limits, own_pages, serve};
 use tokio::net::TcpListener;
@@ -187,7 +187,7 @@ fn arguments() -> Result<Arguments, AnyError> {
 }
 
 /// Who may do what at the desk: ask your own tables here.
-fn may(_: &PersonId, what: Permission) -> bool {
+fn may(_: &AdminId, what: Permission) -> bool {
     matches!(what, Permission::View | Permission::Approve)
 }
 
@@ -231,7 +231,7 @@ async fn webhook(State(app): State<App>, uri: Uri, headers: HeaderMap, body: Byt
 /// Where learners come back to: set `COURSEGATE_SUCCESS_URL` to `…/paid/{reference}`. The visit
 /// proves nothing, so the provider is asked.
 async fn paid(State(app): State<App>, Path(reference): Path<String>) -> Redirect {
-    if let Ok(reference) = Reference::new(reference) {
+    if let Ok(reference) = PaymentReference::new(reference) {
         // An error only means that the answer comes later, from the callback.
         let _ = app.registrar.confirm(&reference).await;
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use coursegate::adapter::memory::{MemoryStore, TestClock};
 use coursegate::adapter::simulator::{Call, Choice, Fault, Injection, Settings, Simulator};
-use coursegate::payment::Method;
+use coursegate::payment::PaymentMethod;
 use coursegate::registrar::{EnrollRequest, NextStep};
 use coursegate::webhook::Delivery;
 use coursegate::{
@@ -39,7 +39,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         CourseId::new("rust-101")?,
         Title::new("Rust from the start")?,
         Money::zar(49_900)?,
-        Method::Card,
+        PaymentMethod::Card,
     );
 
     println!("1. The link is made, and the connection is cut before its address arrives.");

@@ -1,15 +1,15 @@
 //! The main job in one process, each step and why: `cargo run --example quickstart --features simulator`.
 #![allow(clippy::print_stdout)]
 
-use coursegate::access::{Question, ResourceKind, Visitor};
+use coursegate::access::{AccessRequest, ResourceKind, Visitor};
 use coursegate::adapter::memory::MemoryStore;
 use coursegate::adapter::simulator::{Choice, Settings, Simulator};
-use coursegate::payment::Method;
+use coursegate::payment::PaymentMethod;
 use coursegate::port::PageRequest;
 use coursegate::registrar::{EnrollRequest, NextStep};
 use coursegate::webhook::Delivery;
 use coursegate::{
-    AppId, Config, CourseId, Email, EnrollmentId, LearnerId, Money, PersonId, Registrar, Secret,
+    AdminId, AppId, Config, CourseId, Email, EnrollmentId, LearnerId, Money, Registrar, Secret,
     Site, Title,
 };
 
@@ -39,22 +39,28 @@ async fn main() -> Outcome<()> {
     };
 
     println!("1. Thandi pays by card.");
-    let enrollment = school.pay("thandi", Method::Card, Choice::Card).await?;
+    let enrollment = school
+        .pay("thandi", PaymentMethod::Card, Choice::Card)
+        .await?;
     school.show("thandi").await?;
     school.why(enrollment).await?;
 
     println!("\n2. Sipho's card is declined; he tries again on a new link.");
-    school.pay("sipho", Method::Card, Choice::Decline).await?;
+    school
+        .pay("sipho", PaymentMethod::Card, Choice::Decline)
+        .await?;
     school.show("sipho").await?;
-    school.pay("sipho", Method::Card, Choice::Card).await?;
+    school
+        .pay("sipho", PaymentMethod::Card, Choice::Card)
+        .await?;
     school.show("sipho").await?;
 
     println!("\n3. Lerato pays by instant EFT: a person approves.");
     let enrollment = school
-        .pay("lerato", Method::InstantEft, Choice::InstantEft)
+        .pay("lerato", PaymentMethod::InstantEft, Choice::InstantEft)
         .await?;
     school.show("lerato").await?;
-    let desk = school.registrar.admin(PersonId::new("nomsa")?);
+    let desk = school.registrar.admin(AdminId::new("nomsa")?);
     for item in desk.pending(PageRequest::first(10)).await?.items {
         println!(
             "   queue: {} waits as {}",
@@ -73,7 +79,12 @@ struct School {
 
 impl School {
     /// Enrolls, pays on the provider's page, and hands the signed callback over.
-    async fn pay(&self, name: &str, method: Method, choice: Choice) -> Outcome<EnrollmentId> {
+    async fn pay(
+        &self,
+        name: &str,
+        method: PaymentMethod,
+        choice: Choice,
+    ) -> Outcome<EnrollmentId> {
         let wish = EnrollRequest::new(
             LearnerId::new(name)?,
             Email::new(format!("{name}@school.example"))?,
@@ -102,7 +113,7 @@ impl School {
 
     async fn show(&self, name: &str) -> Outcome<()> {
         let (learner, course) = (LearnerId::new(name)?, CourseId::new("rust-101")?);
-        let question = Question::new(learner.clone(), course.clone(), ResourceKind::Lesson);
+        let question = AccessRequest::new(learner.clone(), course.clone(), ResourceKind::Lesson);
         let access = self.registrar.access(&question).await?;
         let visitor = Visitor::new(learner);
         let card = self.registrar.learner_card(Some(&visitor), &course).await?;
@@ -121,7 +132,7 @@ impl School {
     async fn why(&self, enrollment: EnrollmentId) -> Outcome<()> {
         let why = self
             .registrar
-            .admin(PersonId::new("nomsa")?)
+            .admin(AdminId::new("nomsa")?)
             .explain(enrollment)
             .await?;
         if let Some(basis) = why.basis {

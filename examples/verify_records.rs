@@ -6,13 +6,13 @@
 use std::io::{BufRead, BufReader};
 use std::process::ExitCode;
 
-use coursegate::record::chain::{Anchor, verify_lines};
+use coursegate::record::chain::{Checkpoint, verify_lines};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let (file, noted) = match &arguments[..] {
         [file] => (file, None),
-        [file, noted] => match noted.parse::<Anchor>() {
+        [file, noted] => match noted.parse::<Checkpoint>() {
             Ok(noted) => (file, Some(noted)),
             Err(error) => {
                 eprintln!("{error}");

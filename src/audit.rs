@@ -12,36 +12,36 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::{Grant, GrantSource, GrantState};
 use crate::enrollment::{Case, Status, Version};
-use crate::ids::{EnrollmentId, GrantId, PayLinkId, PersonId, Reference};
+use crate::ids::{AdminId, EnrollmentId, GrantId, PayLinkId, PaymentReference};
 use crate::money::Money;
-use crate::payment::{Attempt, Standing};
-use crate::reason::{MoneyOutcome, Note, Severity, words};
+use crate::payment::{Allocation, PaymentAttempt};
+use crate::reason::{ExceptionAction, Note, Severity, words};
 
 /// What makes a concern the same as another: what it is about, and in which version.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct ConcernKey(Arc<str>);
+pub struct DiscrepancyKey(Arc<str>);
 
-impl ConcernKey {
+impl DiscrepancyKey {
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-impl From<&str> for ConcernKey {
+impl From<&str> for DiscrepancyKey {
     fn from(text: &str) -> Self {
         Self(text.into())
     }
 }
 
-impl fmt::Display for ConcernKey {
+impl fmt::Display for DiscrepancyKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl fmt::Debug for ConcernKey {
+impl fmt::Debug for DiscrepancyKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ConcernKey({})", self.0)
     }
@@ -50,7 +50,7 @@ impl fmt::Debug for ConcernKey {
 /// What is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
-pub enum ConcernKind {
+pub enum DiscrepancyKind {
     /// The provider has money by a link that nobody here knows.
     OrphanMoney,
     /// Money that counts, and no grant rests on it.
@@ -67,7 +67,7 @@ pub enum ConcernKind {
     PendingTooLong,
 }
 
-words!(ConcernKind {
+words!(DiscrepancyKind {
     OrphanMoney => "orphan_money",
     MoneyWithoutAccess => "money_without_access",
     AccessWithoutMoney => "access_without_money",
@@ -77,7 +77,7 @@ words!(ConcernKind {
     PendingTooLong => "pending_too_long",
 });
 
-impl ConcernKind {
+impl DiscrepancyKind {
     /// How urgently a person should look.
     pub fn severity(&self) -> Severity {
         match self {
@@ -116,17 +116,17 @@ impl ConcernKind {
 /// the enrollment it is about changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct Concern {
+pub struct Discrepancy {
     /// What makes it the same as another.
-    pub key: ConcernKey,
+    pub key: DiscrepancyKey,
     /// What is wrong.
-    pub kind: ConcernKind,
+    pub kind: DiscrepancyKind,
     /// The enrollment it is about.
     pub enrollment: Option<EnrollmentId>,
     /// The version of the enrollment that was looked at.
     pub version: Version,
     /// The payment it is about.
-    pub payment: Option<Reference>,
+    pub payment: Option<PaymentReference>,
     /// The pay link it is about.
     pub pay_link: Option<PayLinkId>,
     /// The grant it is about.
@@ -134,7 +134,7 @@ pub struct Concern {
     /// The sum it is about.
     pub amount: Option<Money>,
     /// What is to become of the money, if it is about money that nobody knows.
-    pub outcome: Option<MoneyOutcome>,
+    pub outcome: Option<ExceptionAction>,
     /// Since when.
     pub since: DateTime<Utc>,
     /// Who closed it, and why.
@@ -147,22 +147,22 @@ pub struct Closing {
     /// When.
     pub at: DateTime<Utc>,
     /// By whom.
-    pub by: PersonId,
+    pub by: AdminId,
     /// What they did about it.
     pub note: Note,
 }
 
-impl Concern {
+impl Discrepancy {
     /// Money at the provider by a link that nobody here knows.
     pub fn orphan(
         pay_link: PayLinkId,
         amount: Option<Money>,
-        outcome: MoneyOutcome,
+        outcome: ExceptionAction,
         now: DateTime<Utc>,
     ) -> Self {
         Self {
-            key: ConcernKey(format!("orphan:{pay_link}").into()),
-            kind: ConcernKind::OrphanMoney,
+            key: DiscrepancyKey(format!("orphan:{pay_link}").into()),
+            kind: DiscrepancyKind::OrphanMoney,
             enrollment: None,
             version: Version::default(),
             payment: None,
@@ -170,8 +170,8 @@ impl Concern {
             grant: None,
             amount,
             outcome: Some(match outcome {
-                MoneyOutcome::RefundDue => outcome,
-                MoneyOutcome::Approve | MoneyOutcome::Hold => MoneyOutcome::Hold,
+                ExceptionAction::RefundDue => outcome,
+                ExceptionAction::Approve | ExceptionAction::Hold => ExceptionAction::Hold,
             }),
             since: now,
             closed: None,
@@ -182,12 +182,12 @@ impl Concern {
     /// else; `None` when nothing is.
     pub(crate) fn loose(grant: &Grant, now: DateTime<Utc>) -> Option<Self> {
         let kind = match (grant.enrollment, grant.source.payment()) {
-            (Some(_), _) => ConcernKind::GrantDiffers,
-            (None, Some(_)) => ConcernKind::AccessWithoutMoney,
+            (Some(_), _) => DiscrepancyKind::GrantDiffers,
+            (None, Some(_)) => DiscrepancyKind::AccessWithoutMoney,
             (None, None) => return None,
         };
         (grant.state == GrantState::Live).then(|| Self {
-            key: ConcernKey(format!("{kind}:{}", grant.id).into()),
+            key: DiscrepancyKey(format!("{kind}:{}", grant.id).into()),
             kind,
             enrollment: None,
             version: Version::default(),
@@ -201,10 +201,10 @@ impl Concern {
         })
     }
 
-    fn about(case: &Case, kind: ConcernKind, now: DateTime<Utc>) -> Self {
+    fn about(case: &Case, kind: DiscrepancyKind, now: DateTime<Utc>) -> Self {
         let (id, version) = (case.enrollment.id, case.enrollment.version);
         Self {
-            key: ConcernKey(format!("{kind}:{id}:{}", version.0).into()),
+            key: DiscrepancyKey(format!("{kind}:{id}:{}", version.0).into()),
             kind,
             enrollment: Some(id),
             version,
@@ -218,15 +218,15 @@ impl Concern {
         }
     }
 
-    fn payment(mut self, attempt: &Attempt) -> Self {
-        self.key = ConcernKey(format!("{}:{}", self.key, attempt.reference).into());
+    fn payment(mut self, attempt: &PaymentAttempt) -> Self {
+        self.key = DiscrepancyKey(format!("{}:{}", self.key, attempt.reference).into());
         self.payment = Some(attempt.reference.clone());
         self.amount = attempt.paid();
         self
     }
 
     fn grant(mut self, grant: &Grant) -> Self {
-        self.key = ConcernKey(format!("{}:{}", self.key, grant.id).into());
+        self.key = DiscrepancyKey(format!("{}:{}", self.key, grant.id).into());
         self.grant = Some(grant.id);
         self.payment = grant.source.payment().cloned();
         self
@@ -235,10 +235,10 @@ impl Concern {
 
 /// Names what does not agree in one case. `patience` is how long an enrollment may wait for
 /// a person.
-pub fn examine(case: &Case, patience: Duration, now: DateTime<Utc>) -> Vec<Concern> {
+pub fn examine(case: &Case, patience: Duration, now: DateTime<Utc>) -> Vec<Discrepancy> {
     let mut found = Vec::new();
     let enrollment = &case.enrollment;
-    let attempt = |reference: &Reference| {
+    let attempt = |reference: &PaymentReference| {
         case.attempts
             .iter()
             .find(|attempt| attempt.reference == *reference)
@@ -246,7 +246,7 @@ pub fn examine(case: &Case, patience: Duration, now: DateTime<Utc>) -> Vec<Conce
     for paid in case.attempts.iter().filter(|attempt| attempt.holds_money()) {
         let counts = matches!(
             paid.payment.map(|payment| payment.standing),
-            Some(Standing::Counted)
+            Some(Allocation::Counted)
         );
         // Whoever ended the grant on purpose has ended the access that was paid for.
         let has_grant = case
@@ -254,7 +254,9 @@ pub fn examine(case: &Case, patience: Duration, now: DateTime<Utc>) -> Vec<Conce
             .iter()
             .any(|grant| grant.source.payment() == Some(&paid.reference));
         if counts && !has_grant {
-            found.push(Concern::about(case, ConcernKind::MoneyWithoutAccess, now).payment(paid));
+            found.push(
+                Discrepancy::about(case, DiscrepancyKind::MoneyWithoutAccess, now).payment(paid),
+            );
         }
     }
     for grant in case
@@ -265,7 +267,7 @@ pub fn examine(case: &Case, patience: Duration, now: DateTime<Utc>) -> Vec<Conce
         let other_subject =
             (&grant.learner, &grant.course) != (&enrollment.learner, &enrollment.course);
         if other_subject {
-            found.push(Concern::about(case, ConcernKind::GrantDiffers, now).grant(grant));
+            found.push(Discrepancy::about(case, DiscrepancyKind::GrantDiffers, now).grant(grant));
             continue;
         }
         let backed = match grant.source.payment() {
@@ -278,20 +280,24 @@ pub fn examine(case: &Case, patience: Duration, now: DateTime<Utc>) -> Vec<Conce
         let lent = grant.source == GrantSource::Provisional
             && !matches!(enrollment.status, Status::AwaitingApproval { .. });
         if !backed || lent {
-            found.push(Concern::about(case, ConcernKind::AccessWithoutMoney, now).grant(grant));
+            found.push(
+                Discrepancy::about(case, DiscrepancyKind::AccessWithoutMoney, now).grant(grant),
+            );
         }
         let paid = grant.source.payment().and_then(attempt);
         if paid.is_some_and(|paid| !grant.is_within(&paid.terms)) {
-            found.push(Concern::about(case, ConcernKind::GrantExceedsOffer, now).grant(grant));
+            found.push(
+                Discrepancy::about(case, DiscrepancyKind::GrantExceedsOffer, now).grant(grant),
+            );
         }
     }
     match &enrollment.status {
         Status::Approved { .. } => {
             let ever = |grant: &Grant| grant.enrollment == Some(enrollment.id);
             if !case.grants.iter().any(ever) && found.is_empty() {
-                found.push(Concern::about(
+                found.push(Discrepancy::about(
                     case,
-                    ConcernKind::ApprovedWithoutAccess,
+                    DiscrepancyKind::ApprovedWithoutAccess,
                     now,
                 ));
             }
@@ -305,7 +311,11 @@ pub fn examine(case: &Case, patience: Duration, now: DateTime<Utc>) -> Vec<Conce
     if enrollment.waits_for.is_some() {
         let waited = now.signed_duration_since(enrollment.updated_at);
         if waited.to_std().is_ok_and(|waited| waited > patience) {
-            found.push(Concern::about(case, ConcernKind::PendingTooLong, now));
+            found.push(Discrepancy::about(
+                case,
+                DiscrepancyKind::PendingTooLong,
+                now,
+            ));
         }
     }
     found

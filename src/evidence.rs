@@ -5,15 +5,15 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{PayLinkId, Reference};
+use crate::ids::{PayLinkId, PaymentReference};
 use crate::money::{Currency, Money};
-use crate::payment::{Attempt, Method, ProviderStatus};
+use crate::payment::{PaymentAttempt, PaymentMethod, ProviderStatus};
 use crate::reason::words;
 use crate::webhook::{Notification, SignedForm, Value, Verified};
 
 /// How well a payment is proven, from worst to best.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Grade {
+pub enum EvidenceLevel {
     /// Somebody says so.
     Unsigned,
     /// The callback carries a right signature. It holds no amount, and an old
@@ -23,7 +23,7 @@ pub enum Grade {
     Confirmed,
 }
 
-words!(Grade {
+words!(EvidenceLevel {
     Unsigned => "unsigned",
     Signed => "signed",
     Confirmed => "confirmed",
@@ -108,7 +108,7 @@ pub struct Confirmation {
     /// The pay link it speaks of.
     pub pay_link: Option<PayLinkId>,
     /// The reference it speaks of; no known answer of iKhokha has one.
-    pub reference: Stated<Reference>,
+    pub reference: Stated<PaymentReference>,
     /// Where the payment stands.
     pub status: ProviderStatus,
     /// The sum.
@@ -116,7 +116,7 @@ pub struct Confirmation {
     /// The currency, when the provider states one; no known answer of iKhokha does.
     pub currency: Stated<Currency>,
     /// The method, when the provider reveals it; iKhokha does not.
-    pub method: Option<Method>,
+    pub method: Option<PaymentMethod>,
     /// When the link was made.
     pub created_at: Option<DateTime<Utc>>,
 }
@@ -135,7 +135,7 @@ pub struct SignedBy {
 #[non_exhaustive]
 pub struct Evidence {
     /// How well it is proven.
-    pub grade: Grade,
+    pub grade: EvidenceLevel,
     /// The callback's signature.
     pub signature: Option<SignedBy>,
     /// The provider's own answer.
@@ -153,7 +153,7 @@ pub struct Evidence {
 impl Evidence {
     /// Compares what was received and what the provider answered with the attempt.
     pub fn gather(
-        attempt: &Attempt,
+        attempt: &PaymentAttempt,
         callback: Option<(&Verified<'_>, &Notification<'_>)>,
         confirmation: Option<Confirmation>,
     ) -> Self {
@@ -191,9 +191,9 @@ impl Evidence {
             && currency != Finding::Differs
             && subject != Finding::Differs;
         let grade = match (confirmed, callback.is_some()) {
-            (true, _) => Grade::Confirmed,
-            (false, true) => Grade::Signed,
-            (false, false) => Grade::Unsigned,
+            (true, _) => EvidenceLevel::Confirmed,
+            (false, true) => EvidenceLevel::Signed,
+            (false, false) => EvidenceLevel::Unsigned,
         };
         Self {
             grade,
@@ -212,14 +212,14 @@ impl Evidence {
 
 impl Evidence {
     /// The grade it would have if another sum were the one that was asked.
-    pub fn grade_whatever_the_sum(&self) -> Grade {
+    pub fn grade_whatever_the_sum(&self) -> EvidenceLevel {
         let paid = self
             .confirmation
             .as_ref()
             .is_some_and(|answer| answer.status == ProviderStatus::Paid);
         let fits = self.currency != Finding::Differs && self.attempt != Finding::Differs;
         if paid && fits && self.stated.is_some() {
-            Grade::Confirmed
+            EvidenceLevel::Confirmed
         } else {
             self.grade
         }
@@ -237,7 +237,7 @@ fn claimed_amount(notification: &Notification<'_>) -> Stated<Money> {
     }
 }
 
-fn names(attempt: &Attempt, pay_link: Option<&str>, reference: Option<&str>) -> Finding {
+fn names(attempt: &PaymentAttempt, pay_link: Option<&str>, reference: Option<&str>) -> Finding {
     // A link may exist that we never heard of, when creating it timed out.
     let link = pay_link.and_then(|id| attempt.link.as_ref().map(|link| link.id.as_str() == id));
     let reference = reference.map(|reference| reference == attempt.reference.as_str());

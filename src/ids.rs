@@ -4,7 +4,7 @@
 //! of these is taken in any name, and ids take no white space but the plain space. A title may
 //! hold what emoji and some scripts need. Letters of different scripts that look alike are
 //! told apart by nobody but a program: the host decides which learners and courses it names,
-//! and a [`PersonId`] is ASCII.
+//! and a [`AdminId`] is ASCII.
 
 mod check;
 mod hidden;
@@ -168,7 +168,7 @@ text!(
 text!(
     /// Our reference for one attempt to pay: the provider's
     /// `externalTransactionID`, and what a learner writes on a bank transfer.
-    Reference, "the payment reference", MAX_ID_LEN, check, shown
+    PaymentReference, "the payment reference", MAX_ID_LEN, check, shown
 );
 text!(
     /// The provider's name for a pay link (`paylinkID`): letters, digits, `_` and `-`.
@@ -185,9 +185,9 @@ text!(
 );
 text!(
     /// The host's name for a person who acts: an admin or an operator. Printable ASCII, so that
-    /// no look-alike can stand for somebody else; [`PersonId::is_same_person`] says who is who.
+    /// no look-alike can stand for somebody else; [`AdminId::is_same_person`] says who is who.
     /// Its `Debug` is hidden like a learner's.
-    PersonId, "the person's id", MAX_ID_LEN, check_person, hidden
+    AdminId, "the person's id", MAX_ID_LEN, check_person, hidden
 );
 text!(
     /// A learner's e-mail address; `Debug` never shows it.
@@ -198,7 +198,7 @@ text!(
     Title, "the course title", 300, check_title, shown
 );
 
-impl PersonId {
+impl AdminId {
     /// Whether both name one person: case and the number of spaces do not tell people apart.
     pub fn is_same_person(&self, other: &Self) -> bool {
         let words = |id: &Self| id.0.to_ascii_lowercase();
@@ -208,7 +208,7 @@ impl PersonId {
     }
 }
 
-impl fmt::Display for Reference {
+impl fmt::Display for PaymentReference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -254,7 +254,7 @@ impl fmt::Display for ChannelName {
 /// Crockford's base 32: no I, L, O or U, so that a person can read it out.
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-impl Reference {
+impl PaymentReference {
     /// A new reference such as `CG-7K3M9QXDT4WZ`: 60 random bits in 15
     /// characters, short enough for a bank statement line.
     pub(crate) fn random() -> Self {
@@ -292,7 +292,7 @@ macro_rules! uuid_id {
             }
 
             /// The millisecond in which it was made, by the clock of whoever made it; `None` when
-            /// that was no [`IdRun`].
+            /// that was no [`IdGenerator`].
             #[allow(dead_code, reason = "only some of these are asked")]
             pub(crate) fn made_at(&self) -> Option<DateTime<Utc>> {
                 let millis = u64::try_from(self.0.as_u128() >> 80).ok()?;
@@ -332,9 +332,9 @@ uuid_id!(
 /// A run of fresh ids for one change: one draw of randomness, then counting, so
 /// that the ids of a change sort in the order they were made.
 #[derive(Debug)]
-pub struct IdRun(u128);
+pub struct IdGenerator(u128);
 
-impl IdRun {
+impl IdGenerator {
     /// Starts a run at the given time.
     pub fn new(now: DateTime<Utc>) -> Self {
         let millis = u64::try_from(now.timestamp_millis()).unwrap_or(0);

@@ -6,7 +6,7 @@
 //! lesson?". The first provider is iKhokha (South Africa).
 //!
 //! ```text
-//! Delivery --verify--> Verified --parse--> Notification --(+ Attempt, + Confirmation)--> Evidence
+//! Delivery --verify--> Verified --parse--> Notification --(+ PaymentAttempt, + Confirmation)--> Evidence
 //! Evidence --detect--> Detection --approval policy--> Decision
 //! Decision + Enrollment --apply--> Change --commit--> durable --outbox--> live updates, mail, metrics
 //! ```
@@ -21,7 +21,7 @@
 //! ```
 //! # #[cfg(feature = "simulator")] {
 //! # use coursegate::{adapter::{memory::MemoryStore, simulator::{Settings, Simulator}}, *};
-//! # async fn example(site: Site, wish: registrar::EnrollRequest, question: access::Question, request: webhook::Delivery)
+//! # async fn example(site: Site, wish: registrar::EnrollRequest, question: access::AccessRequest, request: webhook::Delivery)
 //! # -> Result<(), Box<dyn std::error::Error>> {
 //! let (app_id, secret) = (AppId::new("IKTESTAPP")?, Secret::new("test-secret-0123456789abcdef")?);
 //! let provider = Simulator::new(app_id.clone(), secret.clone(), Settings::default());
@@ -87,8 +87,8 @@ pub use config::{
     ProviderLimits, Setting, Site, UrlError,
 };
 pub use ids::{
-    AccountId, ChannelName, CourseId, Email, EnrollmentId, ExternalKey, GrantId, IdError, IdRun,
-    LearnerId, MAX_ID_LEN, PayLinkId, PersonId, RecordId, Reference, Title,
+    AccountId, AdminId, ChannelName, CourseId, Email, EnrollmentId, ExternalKey, GrantId, IdError,
+    IdGenerator, LearnerId, MAX_ID_LEN, PayLinkId, PaymentReference, RecordId, Title,
 };
 pub use money::{Currency, MAX_MINOR, Money, MoneyError};
 pub use registrar::{Error, ErrorKind, Registrar};

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use coursegate::access::{AccessLevel, Question, ResourceKind, Terms, Visitor};
+use coursegate::access::{AccessLevel, AccessRequest, AccessTerms, ResourceKind, Visitor};
 use coursegate::adapter::simulator::Simulator;
 use coursegate::enrollment::Version;
-use coursegate::payment::{Method, ProofOfPayment};
+use coursegate::payment::{PaymentMethod, ProofOfPayment};
 use coursegate::port::PageRequest;
 use coursegate::registrar::{EnrollRequest, Enrolled, NextStep, RowApproval};
 use coursegate::webhook::{Delivery, Signature, Signer};
 use coursegate::{
-    CourseId, Email, EnrollmentId, Error, LearnerId, Money, PersonId, Reference, Registrar, Secret,
-    Title,
+    AdminId, CourseId, Email, EnrollmentId, Error, LearnerId, Money, PaymentReference, Registrar,
+    Secret, Title,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -67,7 +67,7 @@ pub fn offers(course: &CourseId) -> bool {
 #[derive(Debug, Clone)]
 pub enum User {
     Learner(LearnerId),
-    Admin(PersonId),
+    Admin(AdminId),
 }
 
 /// What a route answers.
@@ -100,7 +100,7 @@ pub struct SignIn {
 #[derive(Debug, Deserialize)]
 pub struct Wish {
     pub course: String,
-    pub method: Method,
+    pub method: PaymentMethod,
     #[serde(default)]
     pub offer: Offered,
     /// Whether more time is asked for, before the access they have ends.
@@ -143,7 +143,7 @@ pub struct Verdict {
 
 #[derive(Debug, Deserialize)]
 pub struct Refund {
-    pub reference: Reference,
+    pub reference: PaymentReference,
     #[serde(default)]
     pub proof: String,
 }
@@ -237,7 +237,7 @@ impl App {
         }
         let name = String::from_utf8(name).ok()?;
         if desk {
-            PersonId::new(name).ok().map(User::Admin)
+            AdminId::new(name).ok().map(User::Admin)
         } else {
             LearnerId::new(name).ok().map(User::Learner)
         }
@@ -257,7 +257,7 @@ impl App {
         // behind. What `Lax` lets through are visits, and those change nothing.
         let (user, cookie, same_site, to) = match form.role.as_str() {
             "admin" => (
-                PersonId::new(name).map(User::Admin),
+                AdminId::new(name).map(User::Admin),
                 "admin",
                 "Strict",
                 "/admin",
@@ -325,12 +325,12 @@ impl App {
                 .filter(char::is_ascii_alphanumeric)
                 .collect();
             let (cents, terms) = match wish.offer {
-                Offered::Full => (course.cents, Terms::default()),
+                Offered::Full => (course.cents, AccessTerms::default()),
                 Offered::Month => (
                     course.cents / 5,
-                    Terms {
+                    AccessTerms {
                         level: AccessLevel::Limited,
-                        ..Terms::lasting(MONTH)
+                        ..AccessTerms::lasting(MONTH)
                     },
                 ),
             };
@@ -415,7 +415,7 @@ impl App {
 
     /// Where the provider sends the payer back to. The visit proves nothing: ask.
     pub async fn returned(&self, reference: &str, paid: bool) -> Reply {
-        if let Ok(reference) = Reference::new(reference) {
+        if let Ok(reference) = PaymentReference::new(reference) {
             // An error only means that the answer comes later, from the callback.
             let _ = self.registrar.confirm(&reference).await;
         }
@@ -428,7 +428,7 @@ impl App {
         let (User::Learner(learner), Ok(course)) = (user, CourseId::new(course)) else {
             return problem(422, "sign in as a learner and name a course");
         };
-        let question = Question::new(learner.clone(), course.clone(), ResourceKind::Lesson);
+        let question = AccessRequest::new(learner.clone(), course.clone(), ResourceKind::Lesson);
         let visitor = Visitor::new(learner.clone());
         let card = self.registrar.learner_card(Some(&visitor), &course).await;
         match (self.registrar.access(&question).await, card) {
@@ -465,7 +465,7 @@ impl App {
         let (Some(User::Learner(learner)), Ok(course)) = (user, CourseId::new(course)) else {
             return Reply::Page(403, pages::problem("Sign in as a learner first."));
         };
-        let question = Question::new(learner.clone(), course.clone(), ResourceKind::Lesson);
+        let question = AccessRequest::new(learner.clone(), course.clone(), ResourceKind::Lesson);
         match self.registrar.access(&question).await {
             Ok(coursegate::access::AccessDecision::Deny { reason }) => {
                 Reply::Page(403, pages::problem(&reason.to_string()))

@@ -7,7 +7,7 @@ use coursegate::AccountId;
 use coursegate::port::{PageRequest, RowFilter};
 use coursegate::registrar::{Admin, RowApproval, RowSuggestions, TransferMatch};
 use coursegate::statement::{RowId, RowKey, StatementEntry};
-use coursegate::{Error, PersonId, Reference};
+use coursegate::{AdminId, Error, PaymentReference};
 
 use super::app::{App, Reply, User};
 use super::desk::{DeskQuery, Failure, rand};
@@ -36,7 +36,7 @@ impl App {
     pub(super) async fn bank(
         &self,
         desk: &Admin<'_>,
-        person: &PersonId,
+        person: &AdminId,
         query: &DeskQuery,
     ) -> Result<Bank, Error> {
         let page = desk.statement(RowFilter::Doubtful, PageRequest::first(DOUBTFUL));
@@ -135,7 +135,7 @@ fn ticked(fields: &HashMap<String, String>) -> Result<Vec<TransferMatch>, String
 }
 
 fn matched(row: &str, payment: &str, sum: &str, anyway: bool) -> Result<TransferMatch, String> {
-    let payment = Reference::new(payment.trim().to_uppercase());
+    let payment = PaymentReference::new(payment.trim().to_uppercase());
     let payment = payment.map_err(|error| format!("Write the payment's reference: {error}."))?;
     let found = match sum {
         "" => TransferMatch::new(row.into(), payment),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Days, FixedOffset, NaiveDate, Offset, TimeZone, Utc};
-use coursegate::audit::Concern;
+use coursegate::audit::Discrepancy;
 use coursegate::enrollment::InboxEntry;
 use coursegate::monitor::Alert;
 use coursegate::notice::NoticeKind;
@@ -13,7 +13,8 @@ use coursegate::port::{
 };
 use coursegate::registrar::{Admin, Health};
 use coursegate::{
-    ChannelName, CourseId, EnrollmentId, Error, LearnerId, Money, PersonId, RecordId, Reference,
+    AdminId, ChannelName, CourseId, EnrollmentId, Error, LearnerId, Money, PaymentReference,
+    RecordId,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -117,7 +118,7 @@ impl DeskQuery {
 pub struct Problems {
     pub alerts: Vec<Alert>,
     pub health: Health,
-    pub concerns: Vec<Concern>,
+    pub concerns: Vec<Discrepancy>,
     pub dead: Vec<InboxEntry>,
     pub parked: Vec<InboxEntry>,
 }
@@ -153,7 +154,7 @@ impl App {
     async fn show(
         &self,
         desk: &Admin<'_>,
-        person: &PersonId,
+        person: &AdminId,
         name: &str,
         query: &DeskQuery,
     ) -> Result<Option<String>, Error> {
@@ -324,8 +325,9 @@ impl From<Error> for Failure {
 
 async fn perform(app: &App, desk: &Admin<'_>, act: &Act) -> Result<(), Failure> {
     let note = act.text.as_str();
-    let reference =
-        |text: &str| Reference::new(text).map_err(|error| Failure::Invalid(error.to_string()));
+    let reference = |text: &str| {
+        PaymentReference::new(text).map_err(|error| Failure::Invalid(error.to_string()))
+    };
     match act.action.as_str() {
         "refund" => {
             let payment = reference(&act.subject)?;

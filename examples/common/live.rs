@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::body::Bytes;
 use coursegate::access::Visitor;
 use coursegate::live::{AdminStream, Hub, LearnerStream, LearnerToken};
-use coursegate::{CourseId, Error, LearnerId, PersonId, Registrar};
+use coursegate::{AdminId, CourseId, Error, LearnerId, Registrar};
 use futures_util::Stream;
 use futures_util::stream::unfold;
 
@@ -67,7 +67,7 @@ pub async fn learner(
 pub async fn admin(
     hub: &Hub,
     registrar: &Registrar,
-    person: PersonId,
+    person: AdminId,
     since: Option<&str>,
 ) -> Option<impl Stream<Item = Result<Bytes, Infallible>> + use<>> {
     let stream = hub.admins(registrar, person, since).await.ok()?;

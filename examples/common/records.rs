@@ -2,7 +2,7 @@
 
 use coursegate::port::{PageRequest, PaymentFilter};
 use coursegate::record::Record;
-use coursegate::registrar::{Admin, ChainReport};
+use coursegate::registrar::{Admin, AuditLogReport};
 use coursegate::{Error, LearnerId};
 
 use super::app::{App, Reply, User, failed_page};
@@ -13,7 +13,7 @@ const PAGE: usize = 500;
 
 /// What the page about records shows.
 pub struct Records {
-    pub report: ChainReport,
+    pub report: AuditLogReport,
     /// The link that was noted before, as it was typed.
     pub noted: String,
     /// Whose history is asked for, and what it is, if there is any.

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use coursegate::PersonId;
+use coursegate::AdminId;
 
 /// How long things are kept.
 const KEPT: Duration = Duration::from_secs(3600);
@@ -18,7 +18,7 @@ pub struct Shelf<T> {
 
 struct Kept<T> {
     name: String,
-    of: PersonId,
+    of: AdminId,
     since: Instant,
     thing: T,
 }
@@ -32,7 +32,7 @@ impl<T: Clone> Shelf<T> {
     }
 
     /// Keeps something, and gives its name.
-    pub fn put(&self, of: &PersonId, thing: T) -> String {
+    pub fn put(&self, of: &AdminId, thing: T) -> String {
         let name = uuid::Uuid::new_v4().to_string();
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|it| it.since.elapsed() < KEPT);
@@ -49,7 +49,7 @@ impl<T: Clone> Shelf<T> {
     }
 
     /// What a person has under a name.
-    pub fn get(&self, of: &PersonId, name: &str) -> Option<T> {
+    pub fn get(&self, of: &AdminId, name: &str) -> Option<T> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let mut kept = kept.iter();
         let found = kept.find(|it| it.name == name && it.of == *of && it.since.elapsed() < KEPT);
@@ -58,7 +58,7 @@ impl<T: Clone> Shelf<T> {
 
     /// Changes what a person has under a name, if it is still there.
     #[cfg(feature = "statements")]
-    pub fn change(&self, of: &PersonId, name: &str, change: impl FnOnce(&mut T)) {
+    pub fn change(&self, of: &AdminId, name: &str, change: impl FnOnce(&mut T)) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let mut kept = kept.iter_mut();
         if let Some(found) = kept.find(|it| it.name == name && it.of == *of) {

@@ -7,7 +7,7 @@ use axum::body::Bytes;
 use coursegate::reason::Note;
 use coursegate::registrar::{Admin, Imported, StatementPreview};
 use coursegate::statement::{Mapping, Preset, detect};
-use coursegate::{AccountId, Error, PersonId};
+use coursegate::{AccountId, AdminId, Error};
 use futures_util::{Stream, StreamExt};
 
 use super::app::{App, Reply, User};
@@ -72,7 +72,7 @@ impl App {
     pub(super) async fn look(
         &self,
         desk: &Admin<'_>,
-        person: &PersonId,
+        person: &AdminId,
         key: &str,
     ) -> Result<Option<Look>, Error> {
         let Some(upload) = self.uploads.get(person, key) else {
@@ -101,7 +101,7 @@ impl App {
     pub(super) async fn act_on_upload(
         &self,
         desk: &Admin<'_>,
-        person: &PersonId,
+        person: &AdminId,
         act: &Act,
     ) -> Result<(), Failure> {
         let key = act.subject.as_str();

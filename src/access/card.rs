@@ -4,7 +4,7 @@ use serde::Serialize;
 use super::denial::DenyReason;
 use super::question::AccessDecision;
 use crate::enrollment::Status;
-use crate::payment::{Attempt, AttemptStatus, Method, Standing};
+use crate::payment::{Allocation, AttemptStatus, PaymentAttempt, PaymentMethod};
 use crate::reason::{HoldReason, Note, WithdrawReason, words};
 
 /// What the button on a course card says.
@@ -82,7 +82,7 @@ pub struct CardView<'a> {
     /// Whether somebody is signed in.
     pub signed_in: bool,
     /// Status and attempts of the learner's enrollment in this course.
-    pub enrollment: Option<(&'a Status, &'a [Attempt])>,
+    pub enrollment: Option<(&'a Status, &'a [PaymentAttempt])>,
     /// Whether a callback waits for the provider's confirmation.
     pub confirming: bool,
     /// The best that they may open, whatever kind of content it is (see [`best_access`]).
@@ -177,7 +177,7 @@ pub fn learner_card(view: &CardView<'_>) -> LearnerCard {
             "You left this course, and your payment is still here. Enroll again and the school decides on it; you do not need to pay again.",
         );
     }
-    if let Some(reason) = held.filter_map(Attempt::waits).max() {
+    if let Some(reason) = held.filter_map(PaymentAttempt::waits).max() {
         return card(
             CardText::PendingApproval,
             CardAction::Wait,
@@ -257,11 +257,11 @@ pub fn learner_card(view: &CardView<'_>) -> LearnerCard {
     }
 }
 
-fn awaiting_payment(attempts: &[Attempt]) -> LearnerCard {
-    let goes_back = |attempt: &Attempt| {
+fn awaiting_payment(attempts: &[PaymentAttempt]) -> LearnerCard {
+    let goes_back = |attempt: &PaymentAttempt| {
         let standing = attempt.payment.map(|payment| payment.standing);
         match standing {
-            Some(Standing::RefundDue(reason)) if attempt.holds_money() => Some(reason),
+            Some(Allocation::RefundDue(reason)) if attempt.holds_money() => Some(reason),
             _ => None,
         }
     };
@@ -281,7 +281,7 @@ fn awaiting_payment(attempts: &[Attempt]) -> LearnerCard {
         .max_by_key(|attempt| attempt.asked_at)
         .is_some_and(|attempt| {
             attempt.status == AttemptStatus::Failed
-                || (attempt.link.is_none() && attempt.declared != Method::BankTransfer)
+                || (attempt.link.is_none() && attempt.declared != PaymentMethod::BankTransfer)
         });
     let (text, reason, message) = if failed {
         (

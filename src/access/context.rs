@@ -4,7 +4,7 @@ use crate::ids::LearnerId;
 
 /// What is known about a request. What is left out is not assumed.
 #[derive(Debug, Clone, Default)]
-pub struct Context {
+pub struct RequestContext {
     /// The host's id for the device.
     pub device: Option<String>,
     /// The address the learner comes from.
@@ -20,7 +20,7 @@ pub struct Visitor {
     /// Who looks. Take it from the host's own session.
     pub learner: LearnerId,
     /// From where: the same that the question of access is asked with.
-    pub context: Context,
+    pub context: RequestContext,
 }
 
 impl Visitor {
@@ -28,13 +28,13 @@ impl Visitor {
     pub fn new(learner: LearnerId) -> Self {
         Self {
             learner,
-            context: Context::default(),
+            context: RequestContext::default(),
         }
     }
 
     /// Adds what is known about the request.
     #[must_use]
-    pub fn from(mut self, context: Context) -> Self {
+    pub fn from(mut self, context: RequestContext) -> Self {
         self.context = context;
         self
     }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::grant::{Grant, GrantState};
-use super::terms::Terms;
+use super::terms::AccessTerms;
 
 /// Live grants give all that an offer would, and until when they do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -25,7 +25,7 @@ pub struct Cover {
 pub fn cover(
     grants: &[Grant],
     counts: impl Fn(&Grant) -> bool,
-    terms: &Terms,
+    terms: &AccessTerms,
     now: DateTime<Utc>,
 ) -> Option<Cover> {
     let mut earliest = None;
@@ -46,7 +46,7 @@ pub fn cover(
 pub fn cover_to_come(
     grants: &[Grant],
     counts: impl Fn(&Grant) -> bool,
-    terms: &Terms,
+    terms: &AccessTerms,
     now: DateTime<Utc>,
 ) -> Option<(DateTime<Utc>, Cover)> {
     let to_come = grants.iter().filter(|grant| grant.is_to_come(now));

@@ -1,10 +1,12 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::level::{AccessLevel, Kinds, ResourceKind};
+use super::level::{AccessLevel, ResourceKind, ResourceKinds};
 use super::restriction::Restriction;
-use super::terms::{Terms, are_no_narrower};
-use crate::ids::{CourseId, EnrollmentId, ExternalKey, GrantId, LearnerId, PersonId, Reference};
+use super::terms::{AccessTerms, are_no_narrower};
+use crate::ids::{
+    AdminId, CourseId, EnrollmentId, ExternalKey, GrantId, LearnerId, PaymentReference,
+};
 use crate::payment::Reversal;
 use crate::reason::words;
 
@@ -15,42 +17,42 @@ pub enum GrantSource {
     /// A payment that the policy approved.
     Payment {
         /// The attempt that was paid.
-        payment: Reference,
+        payment: PaymentReference,
     },
     /// A person approved a payment that was held, or that they saw.
     Approval {
         /// Who approved.
-        by: PersonId,
+        by: AdminId,
         /// The payment it rests on.
-        payment: Reference,
+        payment: PaymentReference,
     },
     /// A person approved ahead of any payment. When the payment that came for it goes back, the
     /// person's word stands.
     Ahead {
         /// Who approved.
-        by: PersonId,
+        by: AdminId,
         /// The payment that came for it since.
-        payment: Option<Reference>,
+        payment: Option<PaymentReference>,
     },
     /// Lent while a bank transfer waits for approval, where the host allows that.
     Provisional,
     /// A person gave access, apart from any enrollment.
     Admin {
         /// Who gave it.
-        by: PersonId,
+        by: AdminId,
     },
     /// Brought over from another system.
     Migration {
         /// Who ran the migration.
-        by: PersonId,
+        by: AdminId,
         /// The payment it rests on, if one was brought over with it.
-        payment: Option<Reference>,
+        payment: Option<PaymentReference>,
     },
 }
 
 impl GrantSource {
     /// The payment this grant rests on. A payment is the source of one grant at most.
-    pub fn payment(&self) -> Option<&Reference> {
+    pub fn payment(&self) -> Option<&PaymentReference> {
         match self {
             Self::Payment { payment } | Self::Approval { payment, .. } => Some(payment),
             Self::Ahead { payment, .. } | Self::Migration { payment, .. } => payment.as_ref(),
@@ -124,7 +126,7 @@ pub struct Grant {
     /// How much it opens.
     pub level: AccessLevel,
     /// Which kinds it opens.
-    pub kinds: Kinds,
+    pub kinds: ResourceKinds,
     /// What narrows it; all must hold.
     pub restrictions: Vec<Restriction>,
     /// From when.
@@ -144,7 +146,7 @@ impl Grant {
         (learner, course): (LearnerId, CourseId),
         enrollment: Option<EnrollmentId>,
         source: GrantSource,
-        terms: &Terms,
+        terms: &AccessTerms,
         start: DateTime<Utc>,
     ) -> Self {
         Self {
@@ -191,7 +193,7 @@ impl Grant {
     }
 
     /// Makes an ended one begin anew, on the given terms.
-    pub(crate) fn revive(&mut self, terms: &Terms, start: DateTime<Utc>) {
+    pub(crate) fn revive(&mut self, terms: &AccessTerms, start: DateTime<Utc>) {
         self.level = terms.level;
         self.kinds = terms.kinds;
         self.restrictions.clone_from(&terms.restrictions);
@@ -202,7 +204,7 @@ impl Grant {
 
     /// Whether it gives all that terms give of one kind, as long as it counts. What is lent
     /// while a decision is pending gives nothing in this sense.
-    pub(super) fn gives(&self, terms: &Terms, kind: ResourceKind) -> bool {
+    pub(super) fn gives(&self, terms: &AccessTerms, kind: ResourceKind) -> bool {
         let lasts = match (self.expires_at, terms.time()) {
             (None, _) => true,
             (Some(_), None) => false,
@@ -219,24 +221,24 @@ impl Grant {
     }
 
     /// Whether it gives some of what terms do, as long as it counts.
-    pub(crate) fn gives_some(&self, terms: &Terms) -> bool {
+    pub(crate) fn gives_some(&self, terms: &AccessTerms) -> bool {
         terms.each_kind().any(|kind| self.gives(terms, kind))
     }
 
     /// Whether it gives all that terms do, as long as it counts.
-    pub(crate) fn gives_all(&self, terms: &Terms) -> bool {
+    pub(crate) fn gives_all(&self, terms: &AccessTerms) -> bool {
         terms.each_kind().all(|kind| self.gives(terms, kind))
     }
 
     /// Whether it gives just what terms do.
-    pub(crate) fn is_on(&self, terms: &Terms) -> bool {
+    pub(crate) fn is_on(&self, terms: &AccessTerms) -> bool {
         (self.level, self.kinds, &self.restrictions)
             == (terms.level, terms.kinds, &terms.restrictions)
             && self.expires_at == terms.expiry(self.starts_at)
     }
 
     /// Whether it gives no more than terms do.
-    pub(crate) fn is_within(&self, terms: &Terms) -> bool {
+    pub(crate) fn is_within(&self, terms: &AccessTerms) -> bool {
         let lasts = match (self.expires_at, terms.time()) {
             (_, None) => true,
             (None, Some(_)) => false,

@@ -67,9 +67,9 @@ words!(ResourceKind {
 /// The kinds a grant covers. A set with [`ResourceKind::Full`] covers every kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Vec<ResourceKind>", into = "Vec<ResourceKind>")]
-pub struct Kinds(u8);
+pub struct ResourceKinds(u8);
 
-impl Kinds {
+impl ResourceKinds {
     /// Every kind.
     pub fn all() -> Self {
         Self::only([ResourceKind::Full])
@@ -97,20 +97,20 @@ impl Kinds {
     }
 }
 
-impl From<Vec<ResourceKind>> for Kinds {
+impl From<Vec<ResourceKind>> for ResourceKinds {
     fn from(kinds: Vec<ResourceKind>) -> Self {
         Self::only(kinds)
     }
 }
 
-impl From<Kinds> for Vec<ResourceKind> {
-    fn from(kinds: Kinds) -> Self {
-        let named = |kind: &&ResourceKind| kinds.0 & Kinds::bit(**kind) != 0;
+impl From<ResourceKinds> for Vec<ResourceKind> {
+    fn from(kinds: ResourceKinds) -> Self {
+        let named = |kind: &&ResourceKind| kinds.0 & ResourceKinds::bit(**kind) != 0;
         ResourceKind::ALL.iter().filter(named).copied().collect()
     }
 }
 
-impl Default for Kinds {
+impl Default for ResourceKinds {
     fn default() -> Self {
         Self::all()
     }

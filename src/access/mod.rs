@@ -16,12 +16,14 @@ mod restriction;
 mod terms;
 
 pub use card::{CardAction, CardText, CardView, LearnerCard, learner_card};
-pub use context::{Context, Visitor};
+pub use context::{RequestContext, Visitor};
 pub use cover::{Cover, cover, cover_to_come};
 pub use denial::{DenyReason, RestrictionKind};
 pub use grant::{EndReason, Grant, GrantSource, GrantState};
-pub use level::{AccessLevel, Kinds, ResourceKind};
+pub use level::{AccessLevel, ResourceKind, ResourceKinds};
 pub use network::{Network, NetworkError};
-pub use question::{AccessDecision, AccessPolicy, Question, StandardAccess, best_access, decide};
+pub use question::{
+    AccessDecision, AccessPolicy, AccessRequest, StandardAccess, best_access, decide,
+};
 pub use restriction::Restriction;
-pub use terms::{Terms, TermsOutline};
+pub use terms::{AccessTerms, TermsOutline};

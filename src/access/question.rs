@@ -1,18 +1,18 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::context::{Context, Visitor};
+use super::context::{RequestContext, Visitor};
 use super::cover::{Cover, cover};
 use super::denial::DenyReason;
 use super::grant::{EndReason, Grant, GrantState};
 use super::level::{AccessLevel, ResourceKind};
-use super::terms::Terms;
+use super::terms::AccessTerms;
 use crate::ids::{CourseId, GrantId, LearnerId};
 
 /// May this learner open this, now, from here?
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct Question {
+pub struct AccessRequest {
     /// Who asks. Take it from the host's own session.
     pub learner: LearnerId,
     /// Which course.
@@ -22,10 +22,10 @@ pub struct Question {
     /// Whether the host marks this content as preview.
     pub preview: bool,
     /// From where.
-    pub context: Context,
+    pub context: RequestContext,
 }
 
-impl Question {
+impl AccessRequest {
     /// A question without context.
     pub fn new(learner: LearnerId, course: CourseId, kind: ResourceKind) -> Self {
         Self {
@@ -33,13 +33,13 @@ impl Question {
             course,
             kind,
             preview: false,
-            context: Context::default(),
+            context: RequestContext::default(),
         }
     }
 
     /// Adds what is known about the request.
     #[must_use]
-    pub fn from(mut self, context: Context) -> Self {
+    pub fn from(mut self, context: RequestContext) -> Self {
         self.context = context;
         self
     }
@@ -89,19 +89,19 @@ pub trait AccessPolicy: Send + Sync + 'static {
     fn admits(
         &self,
         grant: &Grant,
-        question: &Question,
+        question: &AccessRequest,
         now: DateTime<Utc>,
     ) -> Result<(), DenyReason>;
 }
 
 impl<F> AccessPolicy for F
 where
-    F: Fn(&Grant, &Question, DateTime<Utc>) -> Result<(), DenyReason> + Send + Sync + 'static,
+    F: Fn(&Grant, &AccessRequest, DateTime<Utc>) -> Result<(), DenyReason> + Send + Sync + 'static,
 {
     fn admits(
         &self,
         grant: &Grant,
-        question: &Question,
+        question: &AccessRequest,
         now: DateTime<Utc>,
     ) -> Result<(), DenyReason> {
         self(grant, question, now)
@@ -117,7 +117,7 @@ impl AccessPolicy for StandardAccess {
     fn admits(
         &self,
         grant: &Grant,
-        question: &Question,
+        question: &AccessRequest,
         now: DateTime<Utc>,
     ) -> Result<(), DenyReason> {
         if !grant.kinds.cover(question.kind) {
@@ -138,7 +138,7 @@ impl AccessPolicy for StandardAccess {
 /// whoever handed them in.
 pub fn decide(
     grants: &[Grant],
-    question: &Question,
+    question: &AccessRequest,
     policy: &dyn AccessPolicy,
     now: DateTime<Utc>,
 ) -> AccessDecision {
@@ -178,7 +178,7 @@ pub fn best_access(
 ) -> AccessDecision {
     let mut nearest = DenyReason::NoGrant;
     for kind in ResourceKind::ALL {
-        let question = Question::new(visitor.learner.clone(), course.clone(), *kind)
+        let question = AccessRequest::new(visitor.learner.clone(), course.clone(), *kind)
             .from(visitor.context.clone());
         match decide(grants, &question, policy, now) {
             AccessDecision::Deny { reason } => nearest = nearest.max(reason),
@@ -202,7 +202,7 @@ pub fn best_access(
 
 /// Until when a learner has what one grant gives, counting in those that follow it.
 fn goes_on(grants: &[Grant], grant: &Grant, now: DateTime<Utc>) -> Option<Cover> {
-    let terms = Terms {
+    let terms = AccessTerms {
         level: grant.level,
         kinds: grant.kinds,
         seconds: Some(0),

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use super::context::Context;
+use super::context::RequestContext;
 use super::denial::{DenyReason, RestrictionKind};
 use super::network::Network;
 
@@ -105,7 +105,11 @@ impl Restriction {
 
     /// Whether it lets this request through. What the context leaves out is not
     /// assumed: it denies.
-    pub(super) fn check(&self, context: &Context, now: DateTime<Utc>) -> Result<(), DenyReason> {
+    pub(super) fn check(
+        &self,
+        context: &RequestContext,
+        now: DateTime<Utc>,
+    ) -> Result<(), DenyReason> {
         let admit = |admitted: bool, what| {
             if admitted {
                 Ok(())

@@ -3,7 +3,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::level::{AccessLevel, Kinds, ResourceKind};
+use super::level::{AccessLevel, ResourceKind, ResourceKinds};
 use super::restriction::Restriction;
 
 /// A hundred years, in seconds: nobody alive sees the end of it.
@@ -13,29 +13,29 @@ const CENTURY: u64 = 100 * 31_557_600;
 /// which restrictions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Terms {
+pub struct AccessTerms {
     /// How much of the course.
     pub level: AccessLevel,
     /// Which kinds of content.
-    pub kinds: Kinds,
+    pub kinds: ResourceKinds,
     /// For how long, in seconds from the approval; `None` for ever, as are a hundred years or more.
     pub seconds: Option<u64>,
     /// Under which restrictions.
     pub restrictions: Vec<Restriction>,
 }
 
-impl Default for Terms {
+impl Default for AccessTerms {
     fn default() -> Self {
         Self {
             level: AccessLevel::Full,
-            kinds: Kinds::all(),
+            kinds: ResourceKinds::all(),
             seconds: None,
             restrictions: Vec::new(),
         }
     }
 }
 
-impl Terms {
+impl AccessTerms {
     /// Full access for a limited time.
     pub fn lasting(term: Duration) -> Self {
         Self {
@@ -48,12 +48,12 @@ impl Terms {
     /// no restriction that the others do not have too.
     ///
     /// ```
-    /// use coursegate::access::{AccessLevel, Terms};
+    /// use coursegate::access::{AccessLevel, AccessTerms};
     /// use std::time::Duration;
     ///
-    /// let (ever, month) = (Terms::default(), Terms::lasting(Duration::from_secs(30 * 86_400)));
+    /// let (ever, month) = (AccessTerms::default(), AccessTerms::lasting(Duration::from_secs(30 * 86_400)));
     /// assert!(ever.is_at_least(&month) && !month.is_at_least(&ever));
-    /// let limited = Terms { level: AccessLevel::Limited, ..Terms::default() };
+    /// let limited = AccessTerms { level: AccessLevel::Limited, ..AccessTerms::default() };
     /// assert!(!limited.is_at_least(&month) && !month.is_at_least(&limited));
     /// ```
     #[must_use]
@@ -98,14 +98,14 @@ pub struct TermsOutline {
     /// How much of the course.
     pub level: AccessLevel,
     /// Which kinds of content.
-    pub kinds: Kinds,
+    pub kinds: ResourceKinds,
     /// For how long, in seconds; `None` for ever.
     pub seconds: Option<u64>,
     /// Whether there are restrictions.
     pub restricted: bool,
 }
 
-impl Terms {
+impl AccessTerms {
     /// What they give, without the devices and addresses that they may name.
     pub fn outline(&self) -> TermsOutline {
         TermsOutline {

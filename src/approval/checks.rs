@@ -1,10 +1,10 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::enrollment::{Case, HouseRules, Status};
+use crate::enrollment::{Case, EnrollmentPolicy, Status};
 use crate::evidence::{Evidence, Finding};
 use crate::money::Money;
-use crate::payment::{Attempt, Purpose};
+use crate::payment::{PaymentAttempt, Purpose};
 use crate::reason::{HoldReason, words};
 
 /// Names of the checks.
@@ -82,9 +82,9 @@ impl CheckReport {
     /// Makes every check of a payment that was heard of first at one time, and is looked at now.
     pub fn of(
         case: &Case,
-        attempt: &Attempt,
+        attempt: &PaymentAttempt,
         evidence: &Evidence,
-        (course_offered, rules): (bool, &HouseRules),
+        (course_offered, rules): (bool, &EnrollmentPolicy),
         (heard, now): (DateTime<Utc>, DateTime<Utc>),
     ) -> Self {
         let enrollment = &case.enrollment;
@@ -181,7 +181,7 @@ impl CheckReport {
 }
 
 /// How the sum that was stated differs from the one that was asked, if both are sums.
-pub(crate) fn sum_differs(evidence: &Evidence, attempt: &Attempt) -> Option<HoldReason> {
+pub(crate) fn sum_differs(evidence: &Evidence, attempt: &PaymentAttempt) -> Option<HoldReason> {
     if evidence.amount != Finding::Differs {
         return None;
     }
@@ -195,8 +195,8 @@ pub(crate) fn sum_differs(evidence: &Evidence, attempt: &Attempt) -> Option<Hold
 
 fn status_allows(
     case: &Case,
-    attempt: &Attempt,
-    rules: &HouseRules,
+    attempt: &PaymentAttempt,
+    rules: &EnrollmentPolicy,
     (heard, now): (DateTime<Utc>, DateTime<Utc>),
 ) -> CheckOutcome {
     if let Some(covering) = case.covering(attempt, now) {

@@ -11,9 +11,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::detect::Detection;
-use crate::enrollment::{Enrollment, MoneyRules};
-use crate::evidence::{Evidence, Grade};
-use crate::payment::{Attempt, ProviderStatus};
+use crate::enrollment::{Enrollment, ExceptionPolicy};
+use crate::evidence::{Evidence, EvidenceLevel};
+use crate::payment::{PaymentAttempt, ProviderStatus};
 use crate::reason::{ApprovalCause, HoldReason};
 
 pub(crate) use checks::sum_differs;
@@ -22,11 +22,11 @@ pub use standard::StandardPolicy;
 
 /// Everything a policy may look at.
 #[derive(Debug, Clone, Copy)]
-pub struct Dossier<'a> {
+pub struct ApprovalContext<'a> {
     /// The enrollment that is being paid for.
     pub enrollment: &'a Enrollment,
     /// The attempt that is being paid.
-    pub attempt: &'a Attempt,
+    pub attempt: &'a PaymentAttempt,
     /// What the provider says happened.
     pub status: &'a ProviderStatus,
     /// What is known, and how good it is.
@@ -36,9 +36,9 @@ pub struct Dossier<'a> {
     /// Every check, passed or not.
     pub checks: &'a CheckReport,
     /// The evidence an approval needs at least.
-    pub minimum: Grade,
+    pub minimum: EvidenceLevel,
     /// What becomes of money that does not fit.
-    pub money: &'a MoneyRules,
+    pub money: &'a ExceptionPolicy,
     /// The time of the decision.
     pub now: DateTime<Utc>,
 }
@@ -70,11 +70,11 @@ pub enum RefuseReason {
 /// Decides about payments. Pure: it sees the dossier and nothing else.
 ///
 /// ```
-/// use coursegate::approval::{ApprovalPolicy, Decision, Dossier, StandardPolicy};
+/// use coursegate::approval::{ApprovalPolicy, Decision, ApprovalContext, StandardPolicy};
 /// use coursegate::reason::HoldReason;
 ///
 /// let standard = StandardPolicy::default();
-/// let policy = move |dossier: &Dossier<'_>| match standard.decide(dossier) {
+/// let policy = move |dossier: &ApprovalContext<'_>| match standard.decide(dossier) {
 ///     // Above R 5 000 a person looks, whatever the evidence.
 ///     Decision::Approve(_) if dossier.attempt.amount.minor() > 500_000 => Decision::Hold(HoldReason::HostPolicy),
 ///     decision => decision,
@@ -84,14 +84,14 @@ pub enum RefuseReason {
 /// ```
 pub trait ApprovalPolicy: Send + Sync + 'static {
     /// Says what to do.
-    fn decide(&self, dossier: &Dossier<'_>) -> Decision;
+    fn decide(&self, dossier: &ApprovalContext<'_>) -> Decision;
 }
 
 impl<F> ApprovalPolicy for F
 where
-    F: Fn(&Dossier<'_>) -> Decision + Send + Sync + 'static,
+    F: Fn(&ApprovalContext<'_>) -> Decision + Send + Sync + 'static,
 {
-    fn decide(&self, dossier: &Dossier<'_>) -> Decision {
+    fn decide(&self, dossier: &ApprovalContext<'_>) -> Decision {
         self(dossier)
     }
 }

@@ -1,9 +1,9 @@
-use super::{ApprovalPolicy, Decision, Dossier, RefuseReason};
+use super::{ApprovalContext, ApprovalPolicy, Decision, RefuseReason};
 use crate::detect::Fallback;
 use crate::enrollment::Status;
-use crate::evidence::Grade;
-use crate::payment::{Method, ProviderStatus};
-use crate::reason::{ApprovalCause, HoldReason, MoneyOutcome};
+use crate::evidence::EvidenceLevel;
+use crate::payment::{PaymentMethod, ProviderStatus};
+use crate::reason::{ApprovalCause, ExceptionAction, HoldReason};
 
 /// The standard policy.
 ///
@@ -11,7 +11,7 @@ use crate::reason::{ApprovalCause, HoldReason, MoneyOutcome};
 /// |---|---|
 /// | the try failed | refuse: the attempt failed, the enrollment is unchanged |
 /// | a check failed (currency, attempt, learner, course) | hold |
-/// | less or more than was asked | as [`MoneyRules`](crate::enrollment::MoneyRules) say: hold |
+/// | less or more than was asked | as [`ExceptionPolicy`](crate::enrollment::ExceptionPolicy) say: hold |
 /// | paid by a link from when as much access cost less | as they say: hold |
 /// | paid after the enrollment was closed | as they say: hold |
 /// | a second payment | as they say: a refund is due |
@@ -41,7 +41,7 @@ impl Default for StandardPolicy {
 }
 
 impl ApprovalPolicy for StandardPolicy {
-    fn decide(&self, dossier: &Dossier<'_>) -> Decision {
+    fn decide(&self, dossier: &ApprovalContext<'_>) -> Decision {
         match dossier.status {
             ProviderStatus::Paid => {}
             ProviderStatus::Failed => return Decision::Refuse(RefuseReason::PaymentFailed),
@@ -50,7 +50,7 @@ impl ApprovalPolicy for StandardPolicy {
         let money = dossier.money;
         let late_for_a_person = dossier.enrollment.status != Status::Expired;
         let forgiven = |reason: &HoldReason| {
-            money.outcome(*reason) == Some(MoneyOutcome::Approve)
+            money.outcome(*reason) == Some(ExceptionAction::Approve)
                 && !(*reason == HoldReason::LateMoney && late_for_a_person)
         };
         if let Some(gravest) = dossier
@@ -60,7 +60,7 @@ impl ApprovalPolicy for StandardPolicy {
             .max()
         {
             return match money.outcome(gravest) {
-                Some(MoneyOutcome::RefundDue) => Decision::Return(gravest),
+                Some(ExceptionAction::RefundDue) => Decision::Return(gravest),
                 _ => Decision::Hold(gravest),
             };
         }
@@ -71,7 +71,7 @@ impl ApprovalPolicy for StandardPolicy {
         let detection = dossier.detection;
         let sure = detection.confidence.value() >= self.confidence;
         match detection.method {
-            Method::Card
+            PaymentMethod::Card
                 if self.approve_cards
                     && (sure || detection.fallback == Some(Fallback::AssumeCard)) =>
             {
@@ -80,21 +80,21 @@ impl ApprovalPolicy for StandardPolicy {
                     false => ApprovalCause::AutomaticDeclaredCard,
                 })
             }
-            Method::Card if self.approve_cards => Decision::Hold(HoldReason::LowConfidence),
-            Method::Card => Decision::Hold(HoldReason::HostPolicy),
-            Method::InstantEft
+            PaymentMethod::Card if self.approve_cards => Decision::Hold(HoldReason::LowConfidence),
+            PaymentMethod::Card => Decision::Hold(HoldReason::HostPolicy),
+            PaymentMethod::InstantEft
                 if self.approve_confirmed_instant_eft
                     && sure
-                    && dossier.evidence.grade == Grade::Confirmed =>
+                    && dossier.evidence.grade == EvidenceLevel::Confirmed =>
             {
                 Decision::Approve(ApprovalCause::AutomaticEftPayment)
             }
-            Method::InstantEft => Decision::Hold(HoldReason::InstantEft),
-            Method::BankTransfer => Decision::Hold(HoldReason::BankTransfer),
-            Method::Unknown if detection.fallback == Some(Fallback::LogAndInvestigate) => {
+            PaymentMethod::InstantEft => Decision::Hold(HoldReason::InstantEft),
+            PaymentMethod::BankTransfer => Decision::Hold(HoldReason::BankTransfer),
+            PaymentMethod::Unknown if detection.fallback == Some(Fallback::LogAndInvestigate) => {
                 Decision::Hold(HoldReason::Investigate)
             }
-            Method::Unknown => Decision::Hold(HoldReason::MethodUnknown),
+            PaymentMethod::Unknown => Decision::Hold(HoldReason::MethodUnknown),
         }
     }
 }

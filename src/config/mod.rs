@@ -12,8 +12,8 @@ use chrono::NaiveDate;
 use std::fmt;
 use std::time::Duration;
 
-use crate::enrollment::HouseRules;
-use crate::evidence::Grade;
+use crate::enrollment::EnrollmentPolicy;
+use crate::evidence::EvidenceLevel;
 use crate::reason::words;
 use crate::secret::{AppId, Secret};
 use crate::webhook::{BodyKeys, KeyRing, Verifier};
@@ -150,9 +150,9 @@ pub struct Config {
     pub api_url: String,
     /// Whether real money moves (default: it does).
     pub mode: Mode,
-    /// The evidence an approval needs at least. Default: [`Grade::Confirmed`] with a
-    /// gateway, [`Grade::Signed`] without.
-    pub minimum_evidence: Option<Grade>,
+    /// The evidence an approval needs at least. Default: [`EvidenceLevel::Confirmed`] with a
+    /// gateway, [`EvidenceLevel::Signed`] without.
+    pub minimum_evidence: Option<EvidenceLevel>,
     /// Largest body of a callback, in bytes (default 65,536).
     pub max_body: usize,
     /// How long any call may take (default 5 s).
@@ -166,7 +166,7 @@ pub struct Config {
     pub bank: Option<BankDetails>,
     /// What holds for every enrollment: when the provider is asked about it, when it
     /// expires, and what becomes of money that does not fit.
-    pub rules: HouseRules,
+    pub rules: EnrollmentPolicy,
     /// How often the provider is asked, and when it is left alone.
     pub provider: ProviderLimits,
     /// What a callback with a wrong signature leads to (default: nothing).
@@ -230,7 +230,7 @@ impl Config {
             provider_wait: Duration::from_secs(3),
             link_wait: Duration::from_secs(45),
             bank: None,
-            rules: HouseRules::default(),
+            rules: EnrollmentPolicy::default(),
             provider: ProviderLimits::default(),
             on_unverified: OnUnverified::Refuse,
             parked_alert: Duration::from_secs(3600),
@@ -265,7 +265,7 @@ impl Config {
 
     /// Sets the evidence an approval needs at least.
     #[must_use]
-    pub fn minimum_evidence(mut self, grade: Grade) -> Self {
+    pub fn minimum_evidence(mut self, grade: EvidenceLevel) -> Self {
         self.minimum_evidence = Some(grade);
         self
     }

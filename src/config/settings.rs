@@ -18,7 +18,7 @@ use super::setting::{
     UNVERIFIED, WEBHOOK_SECRETS,
 };
 use super::{BankDetails, Config, Mode, OnUnverified, Site, UrlError};
-use crate::evidence::Grade;
+use crate::evidence::EvidenceLevel;
 use crate::ids::Title;
 use crate::secret::AppId;
 #[cfg(feature = "encryption")]
@@ -142,8 +142,8 @@ fn read<'f>(
         reader.wrong(&PROVIDER_WAIT, "is not below the deadline", remedy);
     }
     let max_body = reader.number(&MAX_BODY, 1024..=1_048_576, 65_536);
-    let minimum_evidence = reader.word::<Grade>(&EVIDENCE);
-    if minimum_evidence == Some(Grade::Unsigned) {
+    let minimum_evidence = reader.word::<EvidenceLevel>(&EVIDENCE);
+    if minimum_evidence == Some(EvidenceLevel::Unsigned) {
         reader.wrong(
             &EVIDENCE,
             "would let anybody in",

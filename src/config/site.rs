@@ -1,6 +1,6 @@
 use url::Url;
 
-use crate::ids::Reference;
+use crate::ids::PaymentReference;
 use crate::webhook::web_address;
 
 /// Why a web address was refused.
@@ -92,7 +92,7 @@ impl Site {
         Ok(self.callback()?.path().to_owned())
     }
 
-    pub(crate) fn filled(&self, url: &str, reference: &Reference) -> String {
+    pub(crate) fn filled(&self, url: &str, reference: &PaymentReference) -> String {
         url.replace("{reference}", reference.as_str())
     }
 }

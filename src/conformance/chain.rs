@@ -2,9 +2,9 @@
 
 use super::{Checked, ensure, open, samples, start};
 use crate::enrollment::{Applied, Change};
-use crate::payment::Method;
+use crate::payment::PaymentMethod;
 use crate::port::{PageRequest, Records, Store};
-use crate::record::chain::{Anchor, ChainCheck, ChainLink, verify_lines};
+use crate::record::chain::{ChainCheck, ChainLink, Checkpoint, verify_lines};
 use crate::record::form::RecordText;
 
 async fn links<S: Store + Records>(
@@ -27,7 +27,8 @@ pub(super) async fn the_chain_holds_every_record_once<S: Store + Records>(store:
     let mut expected = 0;
     for number in 0..3 {
         let name = format!("learner-{number}");
-        let Applied { change, .. } = open(&name, &format!("REF-{number}"), Method::BankTransfer)?;
+        let Applied { change, .. } =
+            open(&name, &format!("REF-{number}"), PaymentMethod::BankTransfer)?;
         expected += change.records.len();
         store.commit(change).await?;
         let left = store.unsealed(later).await?;
@@ -66,7 +67,7 @@ pub(super) async fn the_chain_holds_every_record_once<S: Store + Records>(store:
         );
     }
     let newest = check.end()?;
-    let anchor = Anchor {
+    let anchor = Checkpoint {
         position: links[2].position,
         hash: links[2].hash.clone(),
     };
@@ -78,7 +79,7 @@ pub(super) async fn the_chain_holds_every_record_once<S: Store + Records>(store:
     let short = verify_lines(&lines[..2], Some(anchor));
     ensure!(short.is_err(), "a chain that was cut off passes");
     // A record that is too late for the usual look is found by the whole one.
-    let Applied { change, .. } = open("late", "REF-LATE", Method::Card)?;
+    let Applied { change, .. } = open("late", "REF-LATE", PaymentMethod::Card)?;
     let late = change.records.len();
     store.commit(change).await?;
     ensure!(

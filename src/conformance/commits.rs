@@ -1,21 +1,21 @@
 //! What a commit writes, and what it must not.
 
 use super::{Checked, SETTLED, delivery, ensure, open, start, with_step};
-use crate::access::{EndReason, Grant, GrantSource, Terms};
+use crate::access::{AccessTerms, EndReason, Grant, GrantSource};
 use crate::enrollment::{Applied, Case, Change, InboxState, Version};
-use crate::ids::{CourseId, IdRun, LearnerId, PayLinkId, PersonId, Reference};
-use crate::payment::{Method, PayLink};
-use crate::port::{Committed, Lookup, Records, Store};
+use crate::ids::{AdminId, CourseId, IdGenerator, LearnerId, PayLinkId, PaymentReference};
+use crate::payment::{PayLink, PaymentMethod};
+use crate::port::{CommitOutcome, Lookup, Records, Store};
 use crate::reason::ApprovalCause;
 use crate::webhook::DeliveryKey;
 
 pub(super) async fn finds_what_was_written<S: Store + Records>(store: &S) -> Checked {
-    let Applied { change, case, .. } = open("learner", "REF-1", Method::Card)?;
+    let Applied { change, case, .. } = open("learner", "REF-1", PaymentMethod::Card)?;
     ensure!(
-        store.commit(change).await? == Committed::Done,
+        store.commit(change).await? == CommitOutcome::Done,
         "a first change is refused"
     );
-    let reference = Reference::new("REF-1")?;
+    let reference = PaymentReference::new("REF-1")?;
     let pay_link = PayLinkId::new("link1")?;
     let link = PayLink {
         id: pay_link.clone(),
@@ -23,7 +23,7 @@ pub(super) async fn finds_what_was_written<S: Store + Records>(store: &S) -> Che
     };
     let Applied { change, case, .. } = with_step(|step| case.link(&reference, link, step))?;
     ensure!(
-        store.commit(change).await? == Committed::Done,
+        store.commit(change).await? == CommitOutcome::Done,
         "a second change is refused"
     );
     let id = case.enrollment.id;
@@ -71,26 +71,26 @@ pub(super) async fn one_enrollment_per_learner_and_course<S: Store + Records>(
     store: &S,
 ) -> Checked {
     store
-        .commit(open("learner", "REF-1", Method::Card)?.change)
+        .commit(open("learner", "REF-1", PaymentMethod::Card)?.change)
         .await?;
     let again = store
-        .commit(open("learner", "REF-2", Method::Card)?.change)
+        .commit(open("learner", "REF-2", PaymentMethod::Card)?.change)
         .await?;
     ensure!(
-        again == Committed::Conflict,
+        again == CommitOutcome::Conflict,
         "a second enrollment of the same learner is {again:?}"
     );
     let found = store
-        .load(Lookup::Reference(&Reference::new("REF-2")?))
+        .load(Lookup::Reference(&PaymentReference::new("REF-2")?))
         .await?;
     ensure!(found.case.is_none(), "a conflict wrote something");
     Ok(())
 }
 
 pub(super) async fn a_stale_version_writes_nothing<S: Store + Records>(store: &S) -> Checked {
-    let Applied { change, case, .. } = open("learner", "REF-1", Method::Card)?;
+    let Applied { change, case, .. } = open("learner", "REF-1", PaymentMethod::Card)?;
     store.commit(change).await?;
-    let person = PersonId::new("admin")?;
+    let person = AdminId::new("admin")?;
     let approve = |case: Case| {
         with_step(|step| case.approve(&person, ApprovalCause::ManualAdminApproval, step))
     };
@@ -101,13 +101,13 @@ pub(super) async fn a_stale_version_writes_nothing<S: Store + Records>(store: &S
         "the change names another version"
     );
     ensure!(
-        store.commit(first.change).await? == Committed::Done,
+        store.commit(first.change).await? == CommitOutcome::Done,
         "the first of two is refused"
     );
     second.change.inbox = Some(delivery("late", SETTLED));
     let lost = store.commit(second.change).await?;
     ensure!(
-        lost == Committed::Conflict,
+        lost == CommitOutcome::Conflict,
         "a change on a stale version is {lost:?}"
     );
     ensure!(
@@ -129,23 +129,23 @@ pub(super) async fn a_settled_delivery_is_a_duplicate<S: Store + Records>(store:
     let waits = InboxState::Waiting { next_at: start() };
     let waiting = delivery("key", waits.clone());
     ensure!(
-        store.commit(Change::inbox_only(waiting, None)).await? == Committed::Done,
+        store.commit(Change::inbox_only(waiting, None)).await? == CommitOutcome::Done,
         "a waiting row is refused"
     );
     let settled = Change::inbox_only(delivery("key", SETTLED), None).inbox_was(Some(waits));
     ensure!(
-        store.commit(settled.clone()).await? == Committed::Done,
+        store.commit(settled.clone()).await? == CommitOutcome::Done,
         "a waiting row cannot be settled"
     );
-    let mut again = open("learner", "REF-1", Method::Card)?.change;
+    let mut again = open("learner", "REF-1", PaymentMethod::Card)?.change;
     again.inbox = settled.inbox;
     let outcome = store.commit(again).await?;
     ensure!(
-        outcome == Committed::Duplicate,
+        outcome == CommitOutcome::Duplicate,
         "a settled delivery is {outcome:?}"
     );
     let found = store
-        .load(Lookup::Reference(&Reference::new("REF-1")?))
+        .load(Lookup::Reference(&PaymentReference::new("REF-1")?))
         .await?;
     ensure!(found.case.is_none(), "a duplicate wrote something");
     let key = DeliveryKey::from("key");
@@ -168,23 +168,23 @@ pub(super) async fn a_reference_belongs_to_one_enrollment<S: Store + Records>(
     store: &S,
 ) -> Checked {
     store
-        .commit(open("learner", "REF-1", Method::Card)?.change)
+        .commit(open("learner", "REF-1", PaymentMethod::Card)?.change)
         .await?;
     let taken = store
-        .commit(open("other", "REF-1", Method::Card)?.change)
+        .commit(open("other", "REF-1", PaymentMethod::Card)?.change)
         .await?;
     ensure!(
-        taken == Committed::Conflict,
+        taken == CommitOutcome::Conflict,
         "a reference that is taken is {taken:?}"
     );
     Ok(())
 }
 
 pub(super) async fn one_grant_per_payment<S: Store + Records>(store: &S) -> Checked {
-    let mut ids = IdRun::new(start());
+    let mut ids = IdGenerator::new(start());
     let subject = (LearnerId::new("learner")?, CourseId::new("course")?);
     let source = GrantSource::Payment {
-        payment: Reference::new("REF-1")?,
+        payment: PaymentReference::new("REF-1")?,
     };
     let mut grant = || {
         Grant::new(
@@ -192,7 +192,7 @@ pub(super) async fn one_grant_per_payment<S: Store + Records>(store: &S) -> Chec
             subject.clone(),
             None,
             source.clone(),
-            &Terms::default(),
+            &AccessTerms::default(),
             start(),
         )
     };
@@ -209,7 +209,7 @@ pub(super) async fn one_grant_per_payment<S: Store + Records>(store: &S) -> Chec
     let mut ended = first;
     ended.end(start(), EndReason::Revoked);
     ensure!(
-        store.commit(change(ended.clone())).await? == Committed::Done,
+        store.commit(change(ended.clone())).await? == CommitOutcome::Done,
         "a grant cannot be ended"
     );
     ensure!(
@@ -220,21 +220,21 @@ pub(super) async fn one_grant_per_payment<S: Store + Records>(store: &S) -> Chec
 }
 
 pub(super) async fn grants_apart_from_enrollments<S: Store + Records>(store: &S) -> Checked {
-    let Applied { change, case, .. } = open("learner", "REF-1", Method::Card)?;
+    let Applied { change, case, .. } = open("learner", "REF-1", PaymentMethod::Card)?;
     store.commit(change).await?;
     let subject = (
         case.enrollment.learner.clone(),
         case.enrollment.course.clone(),
     );
     let source = GrantSource::Admin {
-        by: PersonId::new("admin")?,
+        by: AdminId::new("admin")?,
     };
     let grant = Grant::new(
-        IdRun::new(start()).grant(),
+        IdGenerator::new(start()).grant(),
         subject.clone(),
         None,
         source,
-        &Terms::default(),
+        &AccessTerms::default(),
         start(),
     );
     store
@@ -266,10 +266,10 @@ pub(super) async fn grants_apart_from_enrollments<S: Store + Records>(store: &S)
 }
 
 pub(super) async fn the_timeline_only_grows<S: Store + Records>(store: &S) -> Checked {
-    let Applied { change, case, .. } = open("learner", "REF-1", Method::BankTransfer)?;
+    let Applied { change, case, .. } = open("learner", "REF-1", PaymentMethod::BankTransfer)?;
     let mut expected = change.records.clone();
     store.commit(change).await?;
-    let person = PersonId::new("admin")?;
+    let person = AdminId::new("admin")?;
     let approved =
         with_step(|step| case.approve(&person, ApprovalCause::ManualAdminApproval, step))?;
     expected.extend(approved.change.records.clone());

@@ -2,9 +2,9 @@ use chrono::Duration;
 
 use super::{Checked, ensure, open, start};
 use crate::enrollment::{Applied, Case, Change, Closed, Status};
-use crate::evidence::Grade;
-use crate::ids::IdRun;
-use crate::payment::{AttemptStatus, Doubt, Method, Payment, Standing, Verdict};
+use crate::evidence::EvidenceLevel;
+use crate::ids::IdGenerator;
+use crate::payment::{Allocation, AttemptStatus, Doubt, Payment, PaymentMethod, Verdict};
 use crate::port::{Lookup, Records, Store};
 use crate::reason::{HoldReason, Note, WithdrawReason};
 
@@ -31,7 +31,7 @@ async fn kept<S: Store + Records>(store: &S, case: &mut Case) -> Checked {
 pub(super) async fn every_field_of_a_case_is_kept<S: Store + Records>(store: &S) -> Checked {
     let Applied {
         change, mut case, ..
-    } = open("learner", "REF-1", Method::InstantEft)?;
+    } = open("learner", "REF-1", PaymentMethod::InstantEft)?;
     store.commit(change).await?;
     let reason = HoldReason::LateMoney;
     case.enrollment.status = Status::AwaitingApproval { reason };
@@ -47,7 +47,7 @@ pub(super) async fn every_field_of_a_case_is_kept<S: Store + Records>(store: &S)
         case.enrollment.closed = Some(Box::new(closed));
         kept(store, &mut case).await?;
     }
-    let grant = IdRun::new(start()).grant();
+    let grant = IdGenerator::new(start()).grant();
     for verdict in [Verdict::Open, Verdict::Accepted(grant), Verdict::Refused] {
         case.attempts[0].doubt = Some(Doubt {
             reason,
@@ -61,16 +61,16 @@ pub(super) async fn every_field_of_a_case_is_kept<S: Store + Records>(store: &S)
     case.attempts[0].payment = Some(Payment {
         at: start(),
         amount: Some(case.attempts[0].amount),
-        method: Method::Card,
-        grade: Grade::Confirmed,
-        standing: Standing::Returned,
+        method: PaymentMethod::Card,
+        grade: EvidenceLevel::Confirmed,
+        standing: Allocation::Returned,
     });
     for before in [
-        Standing::Counted,
-        Standing::Kept,
-        Standing::Held(reason),
-        Standing::RefundDue(reason),
-        Standing::Returned,
+        Allocation::Counted,
+        Allocation::Kept,
+        Allocation::Held(reason),
+        Allocation::RefundDue(reason),
+        Allocation::Returned,
     ] {
         case.attempts[0].before_reversal = Some(before);
         kept(store, &mut case).await?;

@@ -1,15 +1,15 @@
 //! Lists for people: concerns, bank statements, awkward money, and everything there is.
 
 use super::{Checked, RULES, delivery, ensure, open, opening, start, with_step};
-use crate::access::{Grant, GrantSource, GrantState, Terms};
-use crate::audit::{Closing, Concern, examine};
+use crate::access::{AccessTerms, Grant, GrantSource, GrantState};
+use crate::audit::{Closing, Discrepancy, examine};
 use crate::enrollment::{Applied, Case, Change, InboxState, Repayment};
-use crate::evidence::Grade;
-use crate::ids::{IdRun, PayLinkId, PersonId, Reference};
+use crate::evidence::EvidenceLevel;
+use crate::ids::{AdminId, IdGenerator, PayLinkId, PaymentReference};
 use crate::money::Money;
-use crate::payment::{AttemptStatus, Method, Payment, ProofOfPayment, Reversal, Standing};
-use crate::port::{Committed, Lookup, PageRequest, Records, Store};
-use crate::reason::{ApprovalCause, HoldReason, MoneyOutcome, Note};
+use crate::payment::{Allocation, AttemptStatus, Payment, PaymentMethod, ProofOfPayment, Reversal};
+use crate::port::{CommitOutcome, Lookup, PageRequest, Records, Store};
+use crate::reason::{ApprovalCause, ExceptionAction, HoldReason, Note};
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
@@ -33,9 +33,9 @@ fn with_two<T>(
 }
 
 pub(super) async fn one_approval_of_two_is_kept<S: Store + Records>(store: &S) -> Checked {
-    let Applied { change, case, .. } = open("learner", "REF-1", Method::BankTransfer)?;
+    let Applied { change, case, .. } = open("learner", "REF-1", PaymentMethod::BankTransfer)?;
     store.commit(change).await?;
-    let (first, second) = (PersonId::new("nomsa")?, PersonId::new("sipho")?);
+    let (first, second) = (AdminId::new("nomsa")?, AdminId::new("sipho")?);
     let cause = ApprovalCause::ManualAdminApproval;
     let Applied { change, case, .. } = with_two(|step| case.approve(&first, cause, step))?;
     store.commit(change).await?;
@@ -56,13 +56,13 @@ pub(super) async fn one_approval_of_two_is_kept<S: Store + Records>(store: &S) -
 
 /// An approved bank transfer.
 async fn approved<S: Store>(store: &S) -> Result<Case, Failed> {
-    let Applied { change, case, .. } = open("learner", "REF-1", Method::BankTransfer)?;
+    let Applied { change, case, .. } = open("learner", "REF-1", PaymentMethod::BankTransfer)?;
     store.commit(change).await?;
     let proof = ProofOfPayment::new("https://school.example/proofs/1")?;
     let Applied { change, case, .. } = with_step(|step| case.prove(proof, step))?;
     store.commit(change).await?;
     ensure_same(store, &case).await?;
-    let person = PersonId::new("admin")?;
+    let person = AdminId::new("admin")?;
     let cause = ApprovalCause::ManualAdminApproval;
     let Applied { change, case, .. } = with_step(|step| case.approve(&person, cause, step))?;
     store.commit(change).await?;
@@ -80,12 +80,12 @@ pub(super) async fn ensure_same<S: Store>(store: &S, case: &Case) -> Checked {
 
 pub(super) async fn money_that_goes_back_is_kept<S: Store + Records>(store: &S) -> Checked {
     let case = approved(store).await?;
-    let reference = Reference::new("REF-1")?;
+    let reference = PaymentReference::new("REF-1")?;
     let repayment = |cents, proof: &str| -> Result<Repayment, Failed> {
         Ok(Repayment {
             amount: Some(Money::zar(cents)?),
             proof: Note::new(proof),
-            by: PersonId::new("admin")?,
+            by: AdminId::new("admin")?,
         })
     };
     let part = repayment(100, "asked for")?;
@@ -110,20 +110,20 @@ pub(super) async fn money_that_goes_back_is_kept<S: Store + Records>(store: &S) 
     ensure!(case.attempts[0].returned() == 9_000, "it did not go back");
 
     // Money that is to go back is in sight, whatever its enrollment waits for.
-    let Applied { change, case, .. } = open("other", "REF-2", Method::BankTransfer)?;
+    let Applied { change, case, .. } = open("other", "REF-2", PaymentMethod::BankTransfer)?;
     store.commit(change).await?;
     let mut paid = case;
     for standing in [
-        Standing::Held(HoldReason::InstantEft),
-        Standing::Held(HoldReason::ExcessPayment),
-        Standing::RefundDue(HoldReason::DuplicateMoney),
+        Allocation::Held(HoldReason::InstantEft),
+        Allocation::Held(HoldReason::ExcessPayment),
+        Allocation::RefundDue(HoldReason::DuplicateMoney),
     ] {
         paid.attempts[0].status = AttemptStatus::Paid;
         paid.attempts[0].payment = Some(Payment {
             at: start(),
             amount: None,
-            method: Method::Card,
-            grade: Grade::Confirmed,
+            method: PaymentMethod::Card,
+            grade: EvidenceLevel::Confirmed,
             standing,
         });
         let expected = Some(paid.enrollment.version);
@@ -137,7 +137,7 @@ pub(super) async fn money_that_goes_back_is_kept<S: Store + Records>(store: &S) 
             })
             .await?;
         let listed = store.awkward_money(PageRequest::first(10)).await?.items;
-        let wanted = standing != Standing::Held(HoldReason::InstantEft);
+        let wanted = standing != Allocation::Held(HoldReason::InstantEft);
         ensure!(
             listed.iter().any(|item| item.attempt == paid.attempts[0]) == wanted,
             "{standing:?} is listed: {}",
@@ -157,13 +157,13 @@ pub(super) async fn a_concern_stands_until_its_enrollment_changes<S: Store + Rec
     let about = examine(&broken, std::time::Duration::ZERO, later);
     ensure!(about.len() == 1, "the auditor finds {about:?}");
     let sum = Some(Money::zar(100)?);
-    let orphan = Concern::orphan(
+    let orphan = Discrepancy::orphan(
         PayLinkId::new("strangerslink00")?,
         sum,
-        MoneyOutcome::RefundDue,
+        ExceptionAction::RefundDue,
         later,
     );
-    let raise = |concern: &Concern| {
+    let raise = |concern: &Discrepancy| {
         store.commit(Change {
             concerns: vec![concern.clone()],
             ..Change::default()
@@ -171,11 +171,11 @@ pub(super) async fn a_concern_stands_until_its_enrollment_changes<S: Store + Rec
     };
     for concern in [&about[0], &orphan] {
         ensure!(
-            raise(concern).await? == Committed::Done,
+            raise(concern).await? == CommitOutcome::Done,
             "a concern is refused"
         );
         ensure!(
-            raise(concern).await? == Committed::Conflict,
+            raise(concern).await? == CommitOutcome::Conflict,
             "a concern is raised twice"
         );
         ensure!(
@@ -193,15 +193,15 @@ pub(super) async fn a_concern_stands_until_its_enrollment_changes<S: Store + Rec
     let mut closed = orphan.clone();
     closed.closed = Some(Closing {
         at: later,
-        by: PersonId::new("admin")?,
+        by: AdminId::new("admin")?,
         note: Note::new("given back"),
     });
     ensure!(
-        raise(&closed).await? == Committed::Done,
+        raise(&closed).await? == CommitOutcome::Done,
         "it cannot be closed"
     );
     ensure!(
-        raise(&closed).await? == Committed::Conflict,
+        raise(&closed).await? == CommitOutcome::Conflict,
         "a concern is closed twice"
     );
     ensure!(
@@ -221,7 +221,7 @@ pub(super) async fn everything_can_be_walked_through<S: Store + Records>(store: 
     let first = approved(store).await?;
     let mut expected = vec![reload(store, &first).await?];
     for name in ["ann", "ben", "cat"] {
-        let opened = open(name, &format!("REF-{name}"), Method::Card)?;
+        let opened = open(name, &format!("REF-{name}"), PaymentMethod::Card)?;
         store.commit(opened.change).await?;
         let mut waiting = delivery(name, InboxState::Waiting { next_at: start() });
         waiting.enrollment = Some(opened.case.enrollment.id);
@@ -233,15 +233,15 @@ pub(super) async fn everything_can_be_walked_through<S: Store + Records>(store: 
         "a case does not say that it is confirming"
     );
     expected.sort_by_key(|case| case.enrollment.id);
-    let mut ids = IdRun::new(start());
+    let mut ids = IdGenerator::new(start());
     let mut grants = Vec::new();
     for name in ["dan", "eve", "fay"] {
-        let opening = opening(name, "course", Method::Card)?;
+        let opening = opening(name, "course", PaymentMethod::Card)?;
         let source = GrantSource::Admin {
-            by: PersonId::new("admin")?,
+            by: AdminId::new("admin")?,
         };
         let subject = (opening.learner, opening.course);
-        let terms = Terms::default();
+        let terms = AccessTerms::default();
         grants.push(Grant::new(
             ids.grant(),
             subject,

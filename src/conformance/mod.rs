@@ -30,15 +30,15 @@ use std::sync::LazyLock;
 
 use chrono::{DateTime, TimeZone, Utc};
 
-use crate::access::{Grant, Terms};
+use crate::access::{AccessTerms, Grant};
 use crate::enrollment::{
-    Applied, Case, CaseError, HouseRules, InboxEntry, InboxOutcome, InboxState, Opening, Proposal,
-    Step,
+    Applied, Case, CaseError, EnrollmentPolicy, InboxEntry, InboxOutcome, InboxState,
+    NewEnrollment, Step, TransitionRequest,
 };
 use crate::evidence::SignedBy;
-use crate::ids::{CourseId, Email, LearnerId, Reference, Title};
+use crate::ids::{CourseId, Email, LearnerId, PaymentReference, Title};
 use crate::money::Money;
-use crate::payment::{Method, Offer, Purpose};
+use crate::payment::{Offer, PaymentMethod, Purpose};
 use crate::port::{Records, Store};
 use crate::reason::Note;
 use crate::record::{Actor, Source};
@@ -173,9 +173,9 @@ fn start() -> DateTime<Utc> {
 }
 
 /// What holds for every enrollment of the suite.
-static RULES: LazyLock<HouseRules> = LazyLock::new(HouseRules::default);
+static RULES: LazyLock<EnrollmentPolicy> = LazyLock::new(EnrollmentPolicy::default);
 
-fn permit(_: &Proposal<'_>) -> Result<(), Note> {
+fn permit(_: &TransitionRequest<'_>) -> Result<(), Note> {
     Ok(())
 }
 
@@ -194,16 +194,16 @@ fn with_step<T>(apply: impl FnOnce(&Step<'_>) -> Result<T, CaseError>) -> Result
 fn opening(
     learner: &str,
     course: &str,
-    method: Method,
-) -> Result<Opening, Box<dyn std::error::Error + Send + Sync>> {
-    Ok(Opening {
+    method: PaymentMethod,
+) -> Result<NewEnrollment, Box<dyn std::error::Error + Send + Sync>> {
+    Ok(NewEnrollment {
         learner: LearnerId::new(learner)?,
         email: Email::new("learner@school.example")?,
         course: CourseId::new(course)?,
         offer: Offer {
             price: Money::zar(10_000)?,
             title: Title::new("Course")?,
-            terms: Terms::default(),
+            terms: AccessTerms::default(),
         },
         declared: method,
     })
@@ -212,10 +212,10 @@ fn opening(
 fn open(
     learner: &str,
     reference: &str,
-    method: Method,
+    method: PaymentMethod,
 ) -> Result<Applied, Box<dyn std::error::Error + Send + Sync>> {
     let opening = opening(learner, "course", method)?;
-    let reference = Reference::new(reference)?;
+    let reference = PaymentReference::new(reference)?;
     Ok(with_step(|step| {
         Case::open(opening, first(), reference, step)
     })?)

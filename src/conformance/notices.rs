@@ -2,26 +2,26 @@
 
 use super::{Checked, ensure, open, start, with_step};
 use crate::enrollment::{Applied, Change, Job, Timer, TimerKey};
-use crate::ids::{ChannelName, PersonId, RecordId};
+use crate::ids::{AdminId, ChannelName, RecordId};
 use crate::notice::{NoticeKind, Preferences};
-use crate::payment::Method;
+use crate::payment::PaymentMethod;
 use crate::port::{Claim, NoticeFilter, PageRequest, Records, Settlement, Store, Work, WorkKind};
 use crate::reason::{ApprovalCause, Note};
 
 pub(super) async fn notices_are_listed_and_read<S: Store + Records>(store: &S) -> Checked {
-    let (nomsa, sipho) = (PersonId::new("nomsa")?, PersonId::new("sipho")?);
-    let Applied { change, case, .. } = open("first", "REF-1", Method::BankTransfer)?;
+    let (nomsa, sipho) = (AdminId::new("nomsa")?, AdminId::new("sipho")?);
+    let Applied { change, case, .. } = open("first", "REF-1", PaymentMethod::BankTransfer)?;
     store.commit(change).await?;
     let cause = ApprovalCause::ManualAdminApproval;
     let Applied { change, .. } = with_step(|step| case.approve(&nomsa, cause, step))?;
     store.commit(change).await?;
-    let Applied { change, case, .. } = open("second", "REF-2", Method::BankTransfer)?;
+    let Applied { change, case, .. } = open("second", "REF-2", PaymentMethod::BankTransfer)?;
     store.commit(change).await?;
     let why = Note::new("no money came");
     let Applied { change, .. } = with_step(|step| case.reject(why.clone(), step))?;
     store.commit(change).await?;
 
-    let filter = |person: &PersonId, kinds: &[NoticeKind], unread| NoticeFilter {
+    let filter = |person: &AdminId, kinds: &[NoticeKind], unread| NoticeFilter {
         person: person.clone(),
         kinds: kinds.to_vec(),
         unread,

@@ -2,13 +2,15 @@
 
 use super::lists::ensure_same;
 use super::{Checked, RULES, ensure, first, opening, permit, start};
-use crate::access::{AccessLevel, Grant, GrantSource, Kinds, ResourceKind, Restriction, Terms};
+use crate::access::{
+    AccessLevel, AccessTerms, Grant, GrantSource, ResourceKind, ResourceKinds, Restriction,
+};
 use crate::enrollment::Status;
-use crate::enrollment::{Applied, Case, Change, MigratedPayment, Migration, Opening, Step};
-use crate::ids::{ExternalKey, GrantId, IdRun, PersonId, Reference, Title};
+use crate::enrollment::{Applied, Case, Change, MigratedPayment, Migration, NewEnrollment, Step};
+use crate::ids::{AdminId, ExternalKey, GrantId, IdGenerator, PaymentReference, Title};
 use crate::money::Money;
-use crate::payment::{Method, Purpose, Standing};
-use crate::port::{Committed, Lookup, PageRequest, Records, Store};
+use crate::payment::{Allocation, PaymentMethod, Purpose};
+use crate::port::{CommitOutcome, Lookup, PageRequest, Records, Store};
 use crate::reason::{ApprovalCause, HoldReason, WithdrawReason};
 use crate::record::{Actor, Source};
 
@@ -25,10 +27,10 @@ fn step(hours: i64) -> Step<'static> {
 }
 
 /// Terms in which nothing is as it is by default.
-fn narrow() -> Terms {
-    Terms {
+fn narrow() -> AccessTerms {
+    AccessTerms {
         level: AccessLevel::Limited,
-        kinds: Kinds::only([ResourceKind::Lesson, ResourceKind::Quiz]),
+        kinds: ResourceKinds::only([ResourceKind::Lesson, ResourceKind::Quiz]),
         seconds: Some(30 * 86_400),
         restrictions: vec![Restriction::Device(["laptop \u{e9}".to_owned()].into())],
     }
@@ -36,13 +38,13 @@ fn narrow() -> Terms {
 
 /// Each attempt keeps its own offer and purpose, and a later one changes nothing about it.
 pub(super) async fn each_attempt_keeps_its_offer<S: Store + Records>(store: &S) -> Checked {
-    let mut narrowly = opening("learner", "course", Method::BankTransfer)?;
+    let mut narrowly = opening("learner", "course", PaymentMethod::BankTransfer)?;
     narrowly.offer.terms = narrow();
-    let reference = Reference::new("REF-1")?;
+    let reference = PaymentReference::new("REF-1")?;
     let Applied { change, case, .. } = Case::open(narrowly, first(), reference, &step(0))?;
     store.commit(change).await?;
     ensure_same(store, &case).await?;
-    let person = PersonId::new("admin")?;
+    let person = AdminId::new("admin")?;
     let cause = ApprovalCause::ManualAdminApproval;
     let Applied { change, case, .. } = case.approve(&person, cause, &step(1))?;
     store.commit(change).await?;
@@ -55,10 +57,10 @@ pub(super) async fn each_attempt_keeps_its_offer<S: Store + Records>(store: &S) 
         Purpose::Additional,
     ];
     for (number, purpose) in (2..).zip(purposes) {
-        let mut other = opening("learner", "course", Method::BankTransfer)?;
+        let mut other = opening("learner", "course", PaymentMethod::BankTransfer)?;
         other.offer.price = Money::zar(10_000 + number)?;
         other.offer.title = Title::new(format!("Course, part {number}"))?;
-        let reference = Reference::new(format!("REF-{number}"))?;
+        let reference = PaymentReference::new(format!("REF-{number}"))?;
         let retried = case.retry(other, purpose, reference, &step(number))?;
         store.commit(retried.change).await?;
         ensure_same(store, &retried.case).await?;
@@ -90,7 +92,7 @@ pub(super) async fn each_attempt_keeps_its_offer<S: Store + Records>(store: &S) 
         why: WithdrawReason::Revoked,
     };
     if let Some(payment) = &mut kept.attempts[0].payment {
-        payment.standing = Standing::Kept;
+        payment.standing = Allocation::Kept;
     }
     let change = Change {
         enrollment: Some(kept.enrollment.clone()),
@@ -99,7 +101,7 @@ pub(super) async fn each_attempt_keeps_its_offer<S: Store + Records>(store: &S) 
         ..Change::default()
     };
     ensure!(
-        store.commit(change).await? == Committed::Done,
+        store.commit(change).await? == CommitOutcome::Done,
         "it is refused"
     );
     ensure_same(store, &kept).await
@@ -107,8 +109,8 @@ pub(super) async fn each_attempt_keeps_its_offer<S: Store + Records>(store: &S) 
 
 /// Grants of every source read back as they were, with another system's name for them.
 pub(super) async fn grants_of_every_source<S: Store + Records>(store: &S) -> Checked {
-    let by = PersonId::new("admin")?;
-    let payment = |number: u32| Reference::new(format!("PAID-{number}"));
+    let by = AdminId::new("admin")?;
+    let payment = |number: u32| PaymentReference::new(format!("PAID-{number}"));
     let sources = [
         GrantSource::Payment {
             payment: payment(1)?,
@@ -136,8 +138,8 @@ pub(super) async fn grants_of_every_source<S: Store + Records>(store: &S) -> Che
             payment: Some(payment(4)?),
         },
     ];
-    let subject = opening("learner", "course", Method::Card)?;
-    let mut ids = IdRun::new(start());
+    let subject = opening("learner", "course", PaymentMethod::Card)?;
+    let mut ids = IdGenerator::new(start());
     let mut expected = Vec::new();
     for (number, source) in (0..).zip(sources) {
         let subject = (subject.learner.clone(), subject.course.clone());
@@ -153,7 +155,7 @@ pub(super) async fn grants_of_every_source<S: Store + Records>(store: &S) -> Che
         ..Change::default()
     };
     ensure!(
-        store.commit(change).await? == Committed::Done,
+        store.commit(change).await? == CommitOutcome::Done,
         "they are refused"
     );
     let found = store.grants(&subject.learner, &subject.course).await?;
@@ -167,24 +169,24 @@ pub(super) async fn grants_of_every_source<S: Store + Records>(store: &S) -> Che
 
 /// A payment that is brought over is an enrollment, an attempt and a grant, in one commit.
 pub(super) async fn a_payment_is_brought_over<S: Store + Records>(store: &S) -> Checked {
-    let mut opening = opening("learner", "course", Method::BankTransfer)?;
+    let mut opening = opening("learner", "course", PaymentMethod::BankTransfer)?;
     opening.offer.terms = narrow();
     let migration = Migration {
         grant: GrantId::from_uuid(uuid::Uuid::from_u128(17)),
         key: ExternalKey::new("moodle-17")?,
         starts_at: start() - chrono::Duration::days(3),
         payment: MigratedPayment {
-            reference: Reference::new("OLD-17")?,
+            reference: PaymentReference::new("OLD-17")?,
             amount: opening.offer.price,
-            method: Method::BankTransfer,
+            method: PaymentMethod::BankTransfer,
             at: start() - chrono::Duration::days(4),
         },
-        by: PersonId::new("admin")?,
+        by: AdminId::new("admin")?,
         opening,
     };
     let brought = Case::migrate_new(migration.clone(), Vec::new(), &step(0))?;
     ensure!(
-        store.commit(brought.change).await? == Committed::Done,
+        store.commit(brought.change).await? == CommitOutcome::Done,
         "it is refused"
     );
     ensure_same(store, &brought.case).await?;
@@ -196,12 +198,12 @@ pub(super) async fn a_payment_is_brought_over<S: Store + Records>(store: &S) -> 
 /// Neither a grant nor its key becomes that of another learner.
 pub(super) async fn a_grant_stays_its_learners<S: Store + Records>(store: &S) -> Checked {
     let (own, other) = (
-        opening("learner", "course", Method::Card)?,
-        opening("other", "course", Method::Card)?,
+        opening("learner", "course", PaymentMethod::Card)?,
+        opening("other", "course", PaymentMethod::Card)?,
     );
-    let mut ids = IdRun::new(start());
+    let mut ids = IdGenerator::new(start());
     let key = ExternalKey::new("old-1")?;
-    let mut grant = |subject: &Opening, key: Option<&ExternalKey>| {
+    let mut grant = |subject: &NewEnrollment, key: Option<&ExternalKey>| {
         let subject = (subject.learner.clone(), subject.course.clone());
         let source = GrantSource::Provisional;
         let mut grant = Grant::new(ids.grant(), subject, None, source, &narrow(), start());
@@ -215,13 +217,13 @@ pub(super) async fn a_grant_stays_its_learners<S: Store + Records>(store: &S) ->
     let first = grant(&own, Some(&key));
     store.commit(change(&first)).await?;
     ensure!(
-        store.commit(change(&grant(&other, Some(&key)))).await? == Committed::Conflict,
+        store.commit(change(&grant(&other, Some(&key)))).await? == CommitOutcome::Conflict,
         "a key names two grants"
     );
     let mut stolen = grant(&other, None);
     stolen.id = first.id;
     ensure!(
-        store.commit(change(&stolen)).await? == Committed::Conflict,
+        store.commit(change(&stolen)).await? == CommitOutcome::Conflict,
         "a grant became another learner's"
     );
     let found = store.load(Lookup::GrantKey(&key)).await?.grant;

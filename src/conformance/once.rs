@@ -1,21 +1,21 @@
 //! What two decide at once, or one commits twice, happens once.
 
 use super::{Checked, SETTLED, delivery, ensure, open, start, with_step};
-use crate::access::{EndReason, Grant, GrantSource, Terms};
+use crate::access::{AccessTerms, EndReason, Grant, GrantSource};
 use crate::enrollment::{Applied, Change, InboxState, TimerKey, TimerKind};
-use crate::ids::{CourseId, IdRun, LearnerId, PersonId};
-use crate::payment::Method;
-use crate::port::{Claim, Committed, Lookup, Records, Store, Work, WorkKind};
+use crate::ids::{AdminId, CourseId, IdGenerator, LearnerId};
+use crate::payment::PaymentMethod;
+use crate::port::{Claim, CommitOutcome, Lookup, Records, Store, Work, WorkKind};
 use crate::reason::{ApprovalCause, Note};
-use crate::record::{Actor, Fact, Record, Source};
+use crate::record::{Actor, EventKind, Record, Source};
 
-fn record(fact: Fact) -> Record {
-    let id = IdRun::new(start()).record();
+fn record(fact: EventKind) -> Record {
+    let id = IdGenerator::new(start()).record();
     Record::new(id, fact, Actor::System, Source::SystemAutomatic, start())
 }
 
 fn parked(key: &str) -> Record {
-    record(Fact::DeliveryParked { key: key.into() })
+    record(EventKind::DeliveryParked { key: key.into() })
 }
 
 /// The records that wait to be published.
@@ -52,15 +52,15 @@ pub(super) async fn a_delivery_is_decided_as_it_was_found<S: Store + Records>(
     let (mut was, mut passed) = (None, Vec::new());
     for (number, to) in states.iter().enumerate() {
         ensure!(
-            store.commit(decide(&was, to)).await? == Committed::Done,
+            store.commit(decide(&was, to)).await? == CommitOutcome::Done,
             "{was:?} does not become {to:?}"
         );
         passed.push(was.replace(to.clone()));
         for old in &passed {
             let late = store.commit(decide(old, to)).await?;
             let right = match to.is_settled() {
-                true => Committed::Duplicate,
-                false => Committed::Conflict,
+                true => CommitOutcome::Duplicate,
+                false => CommitOutcome::Conflict,
             };
             ensure!(late == right, "what was decided on {old:?} is {late:?}");
         }
@@ -71,11 +71,11 @@ pub(super) async fn a_delivery_is_decided_as_it_was_found<S: Store + Records>(
             number + 1
         );
     }
-    let mut opening = open("learner", "REF-1", Method::Card)?.change;
+    let mut opening = open("learner", "REF-1", PaymentMethod::Card)?.change;
     opening.inbox = Some(delivery("other", SETTLED));
     let was = InboxState::Waiting { next_at: start() };
     ensure!(
-        store.commit(opening.inbox_was(Some(was))).await? == Committed::Conflict,
+        store.commit(opening.inbox_was(Some(was))).await? == CommitOutcome::Conflict,
         "a delivery that never came was found"
     );
     let (learner, course) = (LearnerId::new("learner")?, CourseId::new("course")?);
@@ -86,8 +86,8 @@ pub(super) async fn a_delivery_is_decided_as_it_was_found<S: Store + Records>(
 
 /// Whoever lost the answer may commit the same change again.
 pub(super) async fn a_change_is_committed_once<S: Store + Records>(store: &S) -> Checked {
-    let Applied { change, case, .. } = open("learner", "REF-1", Method::BankTransfer)?;
-    let person = PersonId::new("admin")?;
+    let Applied { change, case, .. } = open("learner", "REF-1", PaymentMethod::BankTransfer)?;
+    let person = AdminId::new("admin")?;
     let approve = ApprovalCause::ManualAdminApproval;
     let mut approved = with_step(|step| case.clone().approve(&person, approve, step))?.change;
     approved.inbox = Some(delivery("with it", SETTLED));
@@ -111,7 +111,7 @@ pub(super) async fn a_change_is_committed_once<S: Store + Records>(store: &S) ->
         for turn in ["", " again"] {
             let committed = store.commit(change.clone()).await?;
             ensure!(
-                committed == Committed::Done,
+                committed == CommitOutcome::Done,
                 "{what}{turn} is {committed:?}"
             );
         }
@@ -140,12 +140,12 @@ pub(super) async fn a_change_is_committed_once<S: Store + Records>(store: &S) ->
 }
 
 fn grant(learner: &str) -> Result<Grant, Box<dyn std::error::Error + Send + Sync>> {
-    let mut ids = IdRun::new(start());
+    let mut ids = IdGenerator::new(start());
     let subject = (LearnerId::new(learner)?, CourseId::new("course")?);
     let source = GrantSource::Admin {
-        by: PersonId::new("admin")?,
+        by: AdminId::new("admin")?,
     };
-    let terms = Terms::lasting(std::time::Duration::from_secs(3_600));
+    let terms = AccessTerms::lasting(std::time::Duration::from_secs(3_600));
     Ok(Grant::new(
         ids.grant(),
         subject,
@@ -156,8 +156,8 @@ fn grant(learner: &str) -> Result<Grant, Box<dyn std::error::Error + Send + Sync
     ))
 }
 
-fn given(grant: &Grant) -> Fact {
-    Fact::GrantGiven {
+fn given(grant: &Grant) -> EventKind {
+    EventKind::GrantGiven {
         grant: grant.id,
         until: grant.expires_at,
     }
@@ -166,7 +166,7 @@ fn given(grant: &Grant) -> Fact {
 fn taken(grant: &Grant, step: &crate::enrollment::Step<'_>) -> Change {
     let mut grant = grant.clone();
     grant.end(step.now, EndReason::Revoked);
-    let fact = Fact::GrantTaken {
+    let fact = EventKind::GrantTaken {
         grant: grant.id,
         why: EndReason::Revoked,
     };
@@ -181,23 +181,23 @@ pub(super) async fn a_grant_apart_is_given_once_and_ends_once<S: Store + Records
     let give = || with_step(|step| Ok(Change::apart(grant.clone(), given(&grant), step)));
     let take = || with_step(|step| Ok(taken(&grant, step)));
     ensure!(
-        store.commit(give()?).await? == Committed::Done,
+        store.commit(give()?).await? == CommitOutcome::Done,
         "a grant cannot be given"
     );
     ensure!(
-        store.commit(give()?).await? == Committed::Conflict,
+        store.commit(give()?).await? == CommitOutcome::Conflict,
         "a grant is given twice"
     );
     let ended = take()?;
     let end = ended.grants.clone();
     ensure!(
-        store.commit(ended).await? == Committed::Done,
+        store.commit(ended).await? == CommitOutcome::Done,
         "a grant cannot be ended"
     );
     for (what, late) in [("ended twice", take()?), ("given after its end", give()?)] {
         let committed = store.commit(late).await?;
         ensure!(
-            committed == Committed::Conflict,
+            committed == CommitOutcome::Conflict,
             "a grant is {what}: {committed:?}"
         );
     }
@@ -210,11 +210,11 @@ pub(super) async fn a_grant_apart_is_given_once_and_ends_once<S: Store + Records
         |work: &Work| matches!(work, Work::Timer(timer) if timer.key == TimerKey::Grant(grant.id));
     ensure!(!due.iter().any(timer), "what has ended ends once more");
     // Beside an enrollment too.
-    let Applied { change, case, .. } = open("learner", "REF-1", Method::Card)?;
+    let Applied { change, case, .. } = open("learner", "REF-1", PaymentMethod::Card)?;
     store.commit(change).await?;
     let case = store.load(Lookup::Enrollment(case.enrollment.id)).await?;
     let case = case.case.ok_or("the enrollment is gone")?;
-    let again = Fact::GrantTaken {
+    let again = EventKind::GrantTaken {
         grant: grant.id,
         why: EndReason::Revoked,
     };
@@ -222,7 +222,7 @@ pub(super) async fn a_grant_apart_is_given_once_and_ends_once<S: Store + Records
     stale.end(start(), EndReason::Revoked);
     let beside = with_step(|step| case.set_apart(stale, again, step))?;
     ensure!(
-        store.commit(beside.change).await? == Committed::Conflict,
+        store.commit(beside.change).await? == CommitOutcome::Conflict,
         "a grant beside an enrollment is ended twice"
     );
     Ok(())

@@ -2,13 +2,13 @@
 
 use super::{Checked, SETTLED, delivery, ensure, open, start, with_step};
 use crate::enrollment::{Applied, Change, Erasure, InboxState};
-use crate::ids::{CourseId, EnrollmentId, GrantId, IdRun, LearnerId, RecordId};
-use crate::payment::Method;
+use crate::ids::{CourseId, EnrollmentId, GrantId, IdGenerator, LearnerId, RecordId};
+use crate::payment::PaymentMethod;
 use crate::port::{Lookup, PageRequest, Purge, Records, Store};
 use crate::reason::Note;
 use crate::record::chain::{ChainCheck, ChainLink};
 use crate::record::form::{EMPTIED, RecordText};
-use crate::record::{Actor, Fact, Record, Source};
+use crate::record::{Actor, EventKind, Record, Source};
 use crate::webhook::StoredBody;
 
 pub(super) async fn bodies_go_once_they_are_settled<S: Store + Records>(store: &S) -> Checked {
@@ -76,7 +76,7 @@ pub(super) async fn bodies_go_once_they_are_settled<S: Store + Records>(store: &
         .commit(Change::inbox_only(delivery("a/SUCCESS/1", SETTLED), None))
         .await?;
     ensure!(
-        again == crate::port::Committed::Duplicate,
+        again == crate::port::CommitOutcome::Duplicate,
         "a delivery without its body is new again"
     );
     Ok(())
@@ -86,10 +86,10 @@ pub(super) async fn a_learner_is_erased_and_the_chain_holds<S: Store + Records>(
     store: &S,
 ) -> Checked {
     let learner = LearnerId::new("thandi")?;
-    let Applied { change, case, .. } = open("thandi", "REF-T", Method::BankTransfer)?;
+    let Applied { change, case, .. } = open("thandi", "REF-T", PaymentMethod::BankTransfer)?;
     let (id, version) = (case.enrollment.id, case.enrollment.version);
     store.commit(change).await?;
-    let other = open("sipho", "REF-S", Method::BankTransfer)?;
+    let other = open("sipho", "REF-S", PaymentMethod::BankTransfer)?;
     store.commit(other.change).await?;
     let mut dead = delivery(
         "/SUCCESS/REF-T",
@@ -122,7 +122,7 @@ pub(super) async fn a_learner_is_erased_and_the_chain_holds<S: Store + Records>(
     let stale = change.clone();
     store.commit(change).await?;
     ensure!(
-        store.commit(stale).await? != crate::port::Committed::Duplicate,
+        store.commit(stale).await? != crate::port::CommitOutcome::Duplicate,
         "an erasure is no delivery"
     );
 
@@ -144,8 +144,8 @@ pub(super) async fn a_learner_is_erased_and_the_chain_holds<S: Store + Records>(
     ensure!(erased >= 2, "{erased} records were erased");
 
     // The same for grants apart from any enrollment: there are none, but a record may be.
-    let mut ids = IdRun::new(start());
-    let fact = Fact::PersonalErased {
+    let mut ids = IdGenerator::new(start());
+    let fact = EventKind::PersonalErased {
         records: Vec::new(),
         grants: Vec::new(),
     };
@@ -169,14 +169,14 @@ pub(super) async fn a_learner_is_erased_and_the_chain_holds<S: Store + Records>(
 pub(super) async fn an_erasure_empties_its_own_records_only<S: Store + Records>(
     store: &S,
 ) -> Checked {
-    let own = open("thandi", "REF-T", Method::BankTransfer)?;
+    let own = open("thandi", "REF-T", PaymentMethod::BankTransfer)?;
     store.commit(own.change).await?;
-    let other = open("sipho", "REF-S", Method::BankTransfer)?;
+    let other = open("sipho", "REF-S", PaymentMethod::BankTransfer)?;
     store.commit(other.change).await?;
-    let mut ids = IdRun::new(start());
+    let mut ids = IdGenerator::new(start());
     let (given, apart) = (ids.grant(), ids.grant());
     for (grant, name) in [(given, "thandi"), (apart, "sipho")] {
-        let fact = Fact::GrantGiven { grant, until: None };
+        let fact = EventKind::GrantGiven { grant, until: None };
         let record = system(ids.record(), fact);
         let record = record.about(LearnerId::new(name)?, CourseId::new("course")?);
         store.commit(Change::records_only(vec![record])).await?;
@@ -190,12 +190,12 @@ pub(super) async fn an_erasure_empties_its_own_records_only<S: Store + Records>(
     let loose_of_others = ids_of(&store.learner(&LearnerId::new("sipho")?).await?.records);
 
     let about = Some(own.case.enrollment.id);
-    let erased = |records: &[RecordId], grants: &[GrantId]| Fact::PersonalErased {
+    let erased = |records: &[RecordId], grants: &[GrantId]| EventKind::PersonalErased {
         records: records.to_vec(),
         grants: grants.to_vec(),
     };
     let wrong = [
-        (about, Fact::LiveProbed),
+        (about, EventKind::LiveProbed),
         (about, erased(&theirs, &[])),
         (about, erased(&[mine.clone(), theirs].concat(), &[])),
         (about, erased(&loose, &[given])),
@@ -232,7 +232,7 @@ pub(super) async fn an_erasure_empties_its_own_records_only<S: Store + Records>(
     Ok(())
 }
 
-fn system(id: RecordId, fact: Fact) -> Record {
+fn system(id: RecordId, fact: EventKind) -> Record {
     Record::new(id, fact, Actor::System, Source::SystemAutomatic, start())
 }
 

@@ -6,12 +6,12 @@ use chrono::{DateTime, Utc};
 
 use super::{Checked, SETTLED, delivery, ensure, open, start, with_step};
 use crate::enrollment::{Applied, Change, InboxState, Status};
-use crate::evidence::Grade;
-use crate::ids::{IdRun, PersonId, Reference};
-use crate::payment::{AttemptStatus, Method, Payment, Standing};
+use crate::evidence::EvidenceLevel;
+use crate::ids::{AdminId, IdGenerator, PaymentReference};
+use crate::payment::{Allocation, AttemptStatus, Payment, PaymentMethod};
 use crate::port::{Claim, InboxFilter, PageRequest, Records, Settlement, Store, Work, WorkKind};
 use crate::reason::{ApprovalCause, HoldReason, Note};
-use crate::record::{Actor, Fact, Record, Source};
+use crate::record::{Actor, EventKind, Record, Source};
 use crate::webhook::DeliveryKey;
 
 pub(super) async fn the_queue_is_paged<S: Store + Records>(store: &S) -> Checked {
@@ -20,13 +20,13 @@ pub(super) async fn the_queue_is_paged<S: Store + Records>(store: &S) -> Checked
         let opened = open(
             &format!("learner-{number}"),
             &format!("REF-{number}"),
-            Method::BankTransfer,
+            PaymentMethod::BankTransfer,
         )?;
         expected.push(opened.case.enrollment.id);
         store.commit(opened.change).await?;
     }
     store
-        .commit(open("card", "REF-C", Method::Card)?.change)
+        .commit(open("card", "REF-C", PaymentMethod::Card)?.change)
         .await?;
     expected.sort_unstable();
     let (mut found, mut next) = (Vec::new(), None);
@@ -135,7 +135,7 @@ pub(super) async fn the_inbox_is_leased<S: Store + Records>(store: &S) -> Checke
 pub(super) async fn parked_deliveries_wake<S: Store + Records>(store: &S) -> Checked {
     let far = start() + chrono::Duration::days(1);
     let mut parked = delivery("early", InboxState::Parked { next_at: far });
-    parked.reference = Some(Reference::new("REF-1")?);
+    parked.reference = Some(PaymentReference::new("REF-1")?);
     store.commit(Change::inbox_only(parked, None)).await?;
     let inbox = || store.claim(claim(WorkKind::Inbox, start()));
     ensure!(
@@ -143,7 +143,7 @@ pub(super) async fn parked_deliveries_wake<S: Store + Records>(store: &S) -> Che
         "a parked delivery is due too early"
     );
     store
-        .commit(open("learner", "REF-1", Method::Card)?.change)
+        .commit(open("learner", "REF-1", PaymentMethod::Card)?.change)
         .await?;
     ensure!(
         keys(&inbox().await?) == ["early"],
@@ -156,7 +156,7 @@ pub(super) async fn a_claim_is_no_larger_than_asked<S: Store + Records>(store: &
     let mut expected = 0;
     for number in 0..3 {
         let (learner, reference) = (format!("learner-{number}"), format!("REF-{number}"));
-        let opened = open(&learner, &reference, Method::BankTransfer)?;
+        let opened = open(&learner, &reference, PaymentMethod::BankTransfer)?;
         expected += opened.change.records.len();
         store.commit(opened.change).await?;
     }
@@ -187,14 +187,14 @@ pub(super) async fn a_claim_is_no_larger_than_asked<S: Store + Records>(store: &
 }
 
 pub(super) async fn the_outbox_keeps_order<S: Store + Records>(store: &S) -> Checked {
-    let Applied { change, case, .. } = open("learner", "REF-1", Method::Card)?;
+    let Applied { change, case, .. } = open("learner", "REF-1", PaymentMethod::Card)?;
     let mut expected: Vec<String> = change
         .records
         .iter()
         .map(|record| record.id.to_string())
         .collect();
     store.commit(change).await?;
-    let person = PersonId::new("admin")?;
+    let person = AdminId::new("admin")?;
     let approved =
         with_step(|step| case.approve(&person, ApprovalCause::ManualAdminApproval, step))?;
     expected.extend(
@@ -205,11 +205,11 @@ pub(super) async fn the_outbox_keeps_order<S: Store + Records>(store: &S) -> Che
             .map(|record| record.id.to_string()),
     );
     store.commit(approved.change).await?;
-    let quiet = Fact::DeliveryParked {
+    let quiet = EventKind::DeliveryParked {
         key: DeliveryKey::from("quiet"),
     };
     let record = Record::new(
-        IdRun::new(start()).record(),
+        IdGenerator::new(start()).record(),
         quiet,
         Actor::System,
         Source::SystemAutomatic,
@@ -253,7 +253,7 @@ pub(super) async fn the_outbox_keeps_order<S: Store + Records>(store: &S) -> Che
 }
 
 pub(super) async fn held_money_stays_in_sight<S: Store + Records>(store: &S) -> Checked {
-    let Applied { change, case, .. } = open("learner", "REF-1", Method::InstantEft)?;
+    let Applied { change, case, .. } = open("learner", "REF-1", PaymentMethod::InstantEft)?;
     store.commit(change).await?;
     let due = || store.awkward_money(PageRequest::first(10));
     ensure!(
@@ -265,9 +265,9 @@ pub(super) async fn held_money_stays_in_sight<S: Store + Records>(store: &S) -> 
     paid.attempts[0].payment = Some(Payment {
         at: start(),
         amount: Some(paid.attempts[0].amount),
-        method: Method::InstantEft,
-        grade: Grade::Confirmed,
-        standing: Standing::Held(HoldReason::InstantEft),
+        method: PaymentMethod::InstantEft,
+        grade: EvidenceLevel::Confirmed,
+        standing: Allocation::Held(HoldReason::InstantEft),
     });
     let mut write = |status: Status| {
         let expected = Some(paid.enrollment.version);

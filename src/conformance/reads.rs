@@ -6,9 +6,9 @@ use chrono::{DateTime, Duration, FixedOffset, NaiveDate, Utc};
 
 use super::{Checked, RULES, ensure, first, opening, permit, start};
 use crate::enrollment::{Applied, Case, Step};
-use crate::ids::{CourseId, Email, LearnerId, PersonId, Reference};
+use crate::ids::{AdminId, CourseId, Email, LearnerId, PaymentReference};
 use crate::money::Currency;
-use crate::payment::{AttemptStatus, Method};
+use crate::payment::{AttemptStatus, PaymentMethod};
 use crate::port::{
     Figures, PageRequest, PaymentFilter, PaymentKey, Period, Prefix, Records, Store, StoreError,
     Sum,
@@ -37,16 +37,16 @@ fn hours(hours: i64) -> DateTime<Utc> {
 async fn school<S: Store + Records>(store: &S) -> Checked {
     for number in 0..6 {
         let course = ["go", "rust"][number % 2];
-        let method = [Method::Card, Method::BankTransfer][number % 2];
+        let method = [PaymentMethod::Card, PaymentMethod::BankTransfer][number % 2];
         let learner = format!("learner-{number}");
         let mut wish = opening(&learner, course, method)?;
         wish.email = Email::new(format!("{}@school.example", ["ann", "ben"][number / 3]))?;
         let begun = hours(10 * i64::try_from(number)?);
-        let reference = Reference::new(format!("CG-{number}"))?;
+        let reference = PaymentReference::new(format!("CG-{number}"))?;
         let Applied { change, case, .. } = Case::open(wish, first(), reference, &at(begun))?;
         store.commit(change).await?;
         if number % 2 == 1 && number < 5 {
-            let person = PersonId::new("admin")?;
+            let person = AdminId::new("admin")?;
             let taken = Duration::minutes(i64::try_from(number)?);
             let cause = ApprovalCause::ManualAdminApproval;
             let approved = case.approve(&person, cause, &at(begun + taken))?;
@@ -112,7 +112,7 @@ pub(super) async fn payments_are_found<S: Store + Records>(store: &S) -> Checked
         ),
         (
             PaymentFilter {
-                method: Some(Method::BankTransfer),
+                method: Some(PaymentMethod::BankTransfer),
                 ..by()
             },
             &["CG-5", "CG-3", "CG-1"],
@@ -149,7 +149,7 @@ pub(super) async fn payments_are_found<S: Store + Records>(store: &S) -> Checked
         (
             PaymentFilter {
                 prefix: Some(Prefix::Email("ann@".to_owned())),
-                method: Some(Method::Card),
+                method: Some(PaymentMethod::Card),
                 from: Some(hours(1)),
                 ..by()
             },
@@ -168,7 +168,7 @@ pub(super) async fn payments_are_found<S: Store + Records>(store: &S) -> Checked
         let found = found(store, &filter).await?;
         ensure!(found == expected, "{filter:?} finds {found:?}");
     }
-    let wrong = PageRequest::after(PaymentKey::Reference(Reference::new("CG-1")?), 10);
+    let wrong = PageRequest::after(PaymentKey::Reference(PaymentReference::new("CG-1")?), 10);
     let answer = store.payments(&by(), wrong).await;
     ensure!(
         matches!(answer, Err(StoreError::Refused(_))),

@@ -3,10 +3,10 @@
 use chrono::Duration;
 
 use super::start;
-use crate::ids::{CourseId, EnrollmentId, IdRun, LearnerId, PersonId};
+use crate::ids::{AdminId, CourseId, EnrollmentId, IdGenerator, LearnerId};
 use crate::reason::Note;
 use crate::record::form::RecordParts;
-use crate::record::{Actor, Fact, Record, Source};
+use crate::record::{Actor, EventKind, Record, Source};
 
 type Made<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -121,7 +121,7 @@ fn some_weights() -> impl Iterator<Item = String> {
     .take(200)
 }
 
-pub(super) fn facts() -> Made<Vec<Fact>> {
+pub(super) fn facts() -> Made<Vec<EventKind>> {
     let read = |text: &&str| {
         let fact = serde_json::from_str(&text.replace("GRANT", GRANT));
         fact.map_err(|error| format!("{text}: {error}").into())
@@ -131,7 +131,7 @@ pub(super) fn facts() -> Made<Vec<Fact>> {
 
 /// Records of every kind: with and without all that a record may have.
 pub(super) fn records() -> Made<Vec<Record>> {
-    let mut ids = IdRun::new(start());
+    let mut ids = IdGenerator::new(start());
     let enrollment = EnrollmentId::from_uuid(uuid::Uuid::from_u128(7));
     let weights = WEIGHTS.iter().map(|weight| (*weight).to_owned());
     let weights: Vec<String> = weights.chain(some_weights()).collect();
@@ -151,7 +151,7 @@ pub(super) fn records() -> Made<Vec<Record>> {
         full.id = ids.record();
         full.enrollment = Some(enrollment);
         full.version.0 = u64::try_from(i64::MAX)?;
-        full.who = Actor::Admin(PersonId::new("amahle \"boss\" \\ ~")?);
+        full.who = Actor::Admin(AdminId::new("amahle \"boss\" \\ ~")?);
         full.note = Some(Note::new("said: \"\u{7f}\\n\" 😀 \u{ffff}\u{2029} </b>"));
         let card = match number % 2 {
             0 => r#""response_code":"00""#,
@@ -186,7 +186,7 @@ mod tests {
     /// The names of a fact's kinds, as the source has them.
     fn kinds() -> BTreeSet<String> {
         let source = include_str!("../record/fact.rs");
-        let body = source.split("pub enum Fact {").nth(1).unwrap();
+        let body = source.split("pub enum EventKind {").nth(1).unwrap();
         let body = body.split("\n}").next().unwrap();
         let named = body.lines().filter_map(|line| {
             let name = line.strip_prefix("    ")?;
@@ -220,7 +220,7 @@ mod tests {
         assert_eq!(records().unwrap().len(), 2 * facts().unwrap().len());
     }
 
-    /// A new text in a fact needs a thought: `Fact::written` says which of them are personal.
+    /// A new text in a fact needs a thought: `EventKind::written` says which of them are personal.
     #[test]
     fn texts_that_people_write_are_known() {
         let source = include_str!("../record/fact.rs");

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{Checked, ensure, start};
 use crate::enrollment::Change;
 use crate::monitor::{Alert, AlertSeverity, AlertStage, Counted, Signal, Tally};
-use crate::port::{Committed, Records, Share, Shared, Store, StoreError};
+use crate::port::{CommitOutcome, Records, Share, Shared, Store, StoreError};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -82,21 +82,24 @@ pub(super) async fn an_alert_is_raised_once_and_ends_once<S: Store + Records>(
     let steps = [
         (
             alert(AlertStage::Recovered, start(), false),
-            Committed::Conflict,
+            CommitOutcome::Conflict,
         ),
-        (escalated.clone(), Committed::Conflict),
-        (raised.clone(), Committed::Done),
-        (raised.clone(), Committed::Conflict),
-        (alert(AlertStage::Raised, other, false), Committed::Conflict),
+        (escalated.clone(), CommitOutcome::Conflict),
+        (raised.clone(), CommitOutcome::Done),
+        (raised.clone(), CommitOutcome::Conflict),
+        (
+            alert(AlertStage::Raised, other, false),
+            CommitOutcome::Conflict,
+        ),
         (
             alert(AlertStage::Escalated, other, true),
-            Committed::Conflict,
+            CommitOutcome::Conflict,
         ),
-        (escalated.clone(), Committed::Done),
-        (escalated.clone(), Committed::Conflict),
+        (escalated.clone(), CommitOutcome::Done),
+        (escalated.clone(), CommitOutcome::Conflict),
         (
             alert(AlertStage::Recovered, other, true),
-            Committed::Conflict,
+            CommitOutcome::Conflict,
         ),
     ];
     for (at, (step, expected)) in steps.iter().enumerate() {
@@ -104,7 +107,7 @@ pub(super) async fn an_alert_is_raised_once_and_ends_once<S: Store + Records>(
             commit(step).await? == *expected,
             "step {at} of an alert is not {expected:?}"
         );
-        if *step == raised && *expected == Committed::Done {
+        if *step == raised && *expected == CommitOutcome::Done {
             let standing = share(store, &[]).await?.alerts;
             ensure!(
                 standing == [raised.clone()],
@@ -116,11 +119,11 @@ pub(super) async fn an_alert_is_raised_once_and_ends_once<S: Store + Records>(
     ensure!(standing == [escalated], "an alert does not stand as it is");
     let over = alert(AlertStage::Recovered, start(), true);
     ensure!(
-        commit(&over).await? == Committed::Done && share(store, &[]).await?.alerts.is_empty(),
+        commit(&over).await? == CommitOutcome::Done && share(store, &[]).await?.alerts.is_empty(),
         "an alert does not end"
     );
     ensure!(
-        commit(&raised).await? == Committed::Done,
+        commit(&raised).await? == CommitOutcome::Done,
         "an alert that ended cannot begin again"
     );
     Ok(())

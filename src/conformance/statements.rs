@@ -4,10 +4,10 @@ use chrono::NaiveDate;
 
 use super::{Checked, ensure, open, start, with_step};
 use crate::enrollment::{Applied, Change};
-use crate::ids::{AccountId, LearnerId, PersonId, Reference};
+use crate::ids::{AccountId, AdminId, LearnerId, PaymentReference};
 use crate::money::{Currency, Money};
-use crate::payment::Method;
-use crate::port::{Committed, Lookup, PageRequest, Records, RowFilter, RowProbe, Store};
+use crate::payment::PaymentMethod;
+use crate::port::{CommitOutcome, Lookup, PageRequest, Records, RowFilter, RowProbe, Store};
 use crate::reason::Note;
 use crate::statement::{FileLine, RowId, RowPart, RowState, StatementEntry, StatementRow};
 
@@ -18,7 +18,7 @@ fn day(day: u32) -> NaiveDate {
 }
 
 fn entry(name: &str, number: u32, row: StatementRow) -> Result<StatementEntry, Failed> {
-    let (account, person) = (AccountId::new("fnb")?, PersonId::new("admin")?);
+    let (account, person) = (AccountId::new("fnb")?, AdminId::new("admin")?);
     let id = RowId::from(name);
     Ok(StatementEntry::new(
         id,
@@ -41,7 +41,7 @@ fn entries() -> Result<Vec<StatementEntry>, Failed> {
     Ok(entries)
 }
 
-async fn write<S: Store>(store: &S, entries: Vec<StatementEntry>) -> Result<Committed, Failed> {
+async fn write<S: Store>(store: &S, entries: Vec<StatementEntry>) -> Result<CommitOutcome, Failed> {
     let change = Change {
         statement: entries,
         ..Change::default()
@@ -76,9 +76,9 @@ fn decided(
     entry.revision += 1;
     if let Some(minor) = part {
         entry.parts.push(RowPart {
-            payment: Reference::new(format!("REF-{}", entry.parts.len()))?,
+            payment: PaymentReference::new(format!("REF-{}", entry.parts.len()))?,
             amount: Money::new(minor, entry.row.amount.currency())?,
-            by: PersonId::new("admin")?,
+            by: AdminId::new("admin")?,
             at: start(),
         });
     }
@@ -94,22 +94,22 @@ pub(super) async fn a_row_is_imported_once_and_decided_once<S: Store + Records>(
         "there is an account before any import"
     );
     ensure!(
-        write(store, rows.clone()).await? == Committed::Done,
+        write(store, rows.clone()).await? == CommitOutcome::Done,
         "rows are refused"
     );
     ensure!(
-        write(store, vec![rows[3].clone()]).await? == Committed::Conflict,
+        write(store, vec![rows[3].clone()]).await? == CommitOutcome::Conflict,
         "a row is imported twice"
     );
     let mut same_number = rows[3].clone();
     same_number.id = "other".into();
     ensure!(
-        write(store, vec![same_number.clone()]).await? == Committed::Conflict,
+        write(store, vec![same_number.clone()]).await? == CommitOutcome::Conflict,
         "two imports count the same row of a day and sum"
     );
     same_number.account = AccountId::new("absa")?;
     ensure!(
-        write(store, vec![same_number]).await? == Committed::Done,
+        write(store, vec![same_number]).await? == CommitOutcome::Done,
         "another account has no row of its own"
     );
     let accounts = store.accounts().await?;
@@ -127,12 +127,12 @@ pub(super) async fn a_row_is_imported_once_and_decided_once<S: Store + Records>(
         Some(49_900),
     )?;
     ensure!(
-        write(store, vec![unknown]).await? == Committed::Conflict,
+        write(store, vec![unknown]).await? == CommitOutcome::Conflict,
         "a row is decided that was never imported"
     );
     let part = decided(&rows[0], RowState::Open, Some(20_000))?;
     ensure!(
-        write(store, vec![part.clone()]).await? == Committed::Done,
+        write(store, vec![part.clone()]).await? == CommitOutcome::Done,
         "a part of a row cannot be used"
     );
     ensure!(
@@ -141,17 +141,17 @@ pub(super) async fn a_row_is_imported_once_and_decided_once<S: Store + Records>(
             vec![decided(&rows[0], RowState::Open, Some(29_900))?]
         )
         .await?
-            == Committed::Conflict,
+            == CommitOutcome::Conflict,
         "two persons use the same sum"
     );
     let whole = decided(&part, RowState::Matched, Some(29_900))?;
     ensure!(
-        write(store, vec![whole.clone()]).await? == Committed::Done,
+        write(store, vec![whole.clone()]).await? == CommitOutcome::Done,
         "the rest of a row cannot be used"
     );
     let closed = |entry: &StatementEntry| {
         let note = Note::new("not ours");
-        let by = PersonId::new("admin")?;
+        let by = AdminId::new("admin")?;
         decided(
             entry,
             RowState::Closed {
@@ -163,7 +163,7 @@ pub(super) async fn a_row_is_imported_once_and_decided_once<S: Store + Records>(
         )
     };
     ensure!(
-        write(store, vec![closed(&whole)?]).await? == Committed::Conflict,
+        write(store, vec![closed(&whole)?]).await? == CommitOutcome::Conflict,
         "a row is decided twice"
     );
     let rest = closed(&rows[1])?;
@@ -197,10 +197,10 @@ pub(super) async fn a_doubtful_row_waits_beside_the_one_it_resembles<S: Store + 
         "doubtful rows are not listed"
     );
     let apart = decided(&doubtful, RowState::Open, None)?;
-    let by = PersonId::new("admin")?;
+    let by = AdminId::new("admin")?;
     let repeated = decided(&other, RowState::Repeated { by, at: start() }, None)?;
     ensure!(
-        write(store, vec![apart.clone(), repeated.clone()]).await? == Committed::Done,
+        write(store, vec![apart.clone(), repeated.clone()]).await? == CommitOutcome::Done,
         "a doubt cannot be settled"
     );
     ensure!(
@@ -282,7 +282,7 @@ pub(super) async fn rows_are_found_by_what_they_say<S: Store + Records>(store: &
 pub(super) async fn an_erasure_reaches_rows_like_the_learners<S: Store + Records>(
     store: &S,
 ) -> Checked {
-    let Applied { change, case, .. } = open("thandi", "REF-T", Method::BankTransfer)?;
+    let Applied { change, case, .. } = open("thandi", "REF-T", PaymentMethod::BankTransfer)?;
     let payment = case.attempts[0].reference.clone();
     store.commit(change).await?;
     let Applied { change, case, .. } = with_step(|step| case.reject(Note::new("no"), step))?;
@@ -293,7 +293,7 @@ pub(super) async fn an_erasure_reaches_rows_like_the_learners<S: Store + Records
     };
     let closed = || -> Result<RowState, Failed> {
         Ok(RowState::Closed {
-            by: PersonId::new("admin")?,
+            by: AdminId::new("admin")?,
             at: start(),
             note: Note::new("thandi"),
         })
@@ -322,7 +322,7 @@ pub(super) async fn an_erasure_reaches_rows_like_the_learners<S: Store + Records
     let pseudonym = LearnerId::new("erased-1")?;
     let Applied { change, .. } = with_step(|step| case.erase(&pseudonym, &records, step))?;
     ensure!(
-        store.commit(change).await? == Committed::Done,
+        store.commit(change).await? == CommitOutcome::Done,
         "an erasure is refused"
     );
     for (name, is_emptied) in [

@@ -5,8 +5,8 @@ use chrono::{DateTime, Duration, Utc};
 use super::queues::claim;
 use super::{Checked, ensure, open, start, with_step};
 use crate::enrollment::{Change, DueTimer, Job, Timer, TimerKey, TimerKind};
-use crate::ids::{PersonId, Reference};
-use crate::payment::Method;
+use crate::ids::{AdminId, PaymentReference};
+use crate::payment::PaymentMethod;
 use crate::port::{Claim, Records, Settlement, Store, Work, WorkKind};
 use crate::reason::ApprovalCause;
 
@@ -53,8 +53,8 @@ async fn set<S: Store>(store: &S, key: &TimerKey, due_at: Option<DateTime<Utc>>)
 }
 
 pub(super) async fn timers_fall_due_and_are_leased<S: Store + Records>(store: &S) -> Checked {
-    let opened = open("learner", "REF-1", Method::Card)?;
-    let look = TimerKey::Attempt(Reference::new("REF-1")?);
+    let opened = open("learner", "REF-1", PaymentMethod::Card)?;
+    let look = TimerKey::Attempt(PaymentReference::new("REF-1")?);
     let expiry = TimerKey::Enrollment(opened.case.enrollment.id);
     store.commit(opened.change).await?;
     ensure!(
@@ -103,7 +103,7 @@ pub(super) async fn timers_fall_due_and_are_leased<S: Store + Records>(store: &S
         set(store, &job, None).await?;
     }
 
-    let person = PersonId::new("admin")?;
+    let person = AdminId::new("admin")?;
     let approved = with_step(|step| {
         opened
             .case

@@ -4,10 +4,14 @@ use serde::{Deserialize, Serialize};
 
 use super::metadata::Metadata;
 use super::rule::{Fallback, Thresholds};
-use crate::payment::Method;
+use crate::payment::PaymentMethod;
 
 /// The methods evidence can speak for.
-const METHODS: [Method; 3] = [Method::Card, Method::InstantEft, Method::BankTransfer];
+const METHODS: [PaymentMethod; 3] = [
+    PaymentMethod::Card,
+    PaymentMethod::InstantEft,
+    PaymentMethod::BankTransfer,
+];
 
 /// A confidence from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize)]
@@ -62,7 +66,7 @@ pub struct Indicator {
     /// Id of the rule.
     pub rule: Arc<str>,
     /// The method it speaks for.
-    pub method: Method,
+    pub method: PaymentMethod,
     /// Its weight.
     pub weight: f64,
     /// Whether its method is ruled out without it.
@@ -73,7 +77,7 @@ pub struct Indicator {
 
 /// The one rule whose other answer would have crossed a threshold.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Flip {
+pub struct Counterfactual {
     /// Id of the rule.
     pub rule: Arc<str>,
     /// Whether it would have to match; `false`: to match no longer.
@@ -99,7 +103,13 @@ impl Default for Scores {
 }
 
 impl Scores {
-    pub(super) fn add(&mut self, method: Method, weight: f64, matched: bool, required: bool) {
+    pub(super) fn add(
+        &mut self,
+        method: PaymentMethod,
+        weight: f64,
+        matched: bool,
+        required: bool,
+    ) {
         let Some(index) = METHODS.iter().position(|other| *other == method) else {
             return;
         };
@@ -146,13 +156,13 @@ impl Scores {
 #[non_exhaustive]
 pub struct Detection {
     /// The method; after the fallback, if one was needed.
-    pub method: Method,
+    pub method: PaymentMethod,
     /// Confidence in the leading method.
     pub confidence: Confidence,
     /// The confidence in words.
     pub level: Level,
     /// The method that leads, even when its confidence is too low to name it.
-    pub leading: Method,
+    pub leading: PaymentMethod,
     /// The fallback that was applied because no method was sure enough.
     pub fallback: Option<Fallback>,
     /// Whether the provider told something that speaks for the method, in its callback or its answer.
@@ -168,7 +178,7 @@ pub struct Detection {
 
 impl Detection {
     /// A detection by other means than rules.
-    pub fn new(method: Method, confidence: Confidence, source: impl Into<Arc<str>>) -> Self {
+    pub fn new(method: PaymentMethod, confidence: Confidence, source: impl Into<Arc<str>>) -> Self {
         Self {
             method,
             confidence,
@@ -209,9 +219,11 @@ impl Detection {
             Level::Low | Level::Medium | Level::High => (leading, None),
             Level::Unknown => (
                 match fallback {
-                    Fallback::AssumeCard => Method::Card,
-                    Fallback::AssumeEft => Method::InstantEft,
-                    Fallback::ManualApproval | Fallback::LogAndInvestigate => Method::Unknown,
+                    Fallback::AssumeCard => PaymentMethod::Card,
+                    Fallback::AssumeEft => PaymentMethod::InstantEft,
+                    Fallback::ManualApproval | Fallback::LogAndInvestigate => {
+                        PaymentMethod::Unknown
+                    }
                 },
                 Some(fallback),
             ),
@@ -249,13 +261,13 @@ impl Detection {
 
     /// The single rule whose other answer would carry the leading method across
     /// `threshold`, by the smallest step; `None` when no single one would.
-    pub fn nearest_flip(&self, threshold: f64) -> Option<Flip> {
+    pub fn nearest_flip(&self, threshold: f64) -> Option<Counterfactual> {
         let index = METHODS.iter().position(|method| *method == self.leading)?;
         let above = self.confidence.value() >= threshold;
         self.indicators
             .iter()
             .enumerate()
-            .map(|(at, indicator)| Flip {
+            .map(|(at, indicator)| Counterfactual {
                 rule: indicator.rule.clone(),
                 to_match: !indicator.matched,
                 confidence: Confidence::new(
@@ -264,7 +276,9 @@ impl Detection {
             })
             .filter(|flip| (flip.confidence.value() >= threshold) != above)
             .min_by(|a, b| {
-                let step = |flip: &Flip| (flip.confidence.value() - self.confidence.value()).abs();
+                let step = |flip: &Counterfactual| {
+                    (flip.confidence.value() - self.confidence.value()).abs()
+                };
                 step(a).total_cmp(&step(b))
             })
     }

@@ -6,8 +6,8 @@ use super::metadata::{Metadata, MetadataFields};
 use super::rule::{
     Condition, Fallback, Operand, Rule, RuleProblem, RuleSet, RuleSetError, Thresholds,
 };
-use super::{Clues, Detect};
-use crate::payment::Method;
+use super::{DetectionInput, MethodDetector};
+use crate::payment::PaymentMethod;
 use crate::webhook::Value;
 
 /// Largest compiled form of one expression, in bytes.
@@ -17,7 +17,7 @@ const REGEX_SIZE_LIMIT: usize = 256 * 1024;
 /// A checked and compiled rule set. Fields are resolved and expressions compiled
 /// when it is loaded.
 #[derive(Debug)]
-pub struct Detector {
+pub struct RuleDetector {
     version: Arc<str>,
     thresholds: Thresholds,
     fallback: Fallback,
@@ -31,7 +31,7 @@ pub struct Detector {
 #[derive(Debug)]
 struct CompiledRule {
     id: Arc<str>,
-    method: Method,
+    method: PaymentMethod,
     /// Index into the detector's fields; rules that look at one field share it.
     field: usize,
     test: Test,
@@ -76,7 +76,7 @@ enum Number {
     Fraction(f64),
 }
 
-impl Detector {
+impl RuleDetector {
     /// Checks and compiles a rule set.
     ///
     /// # Errors
@@ -118,7 +118,7 @@ impl Detector {
     }
 }
 
-impl Detect for Detector {
+impl MethodDetector for RuleDetector {
     fn reads(&self) -> Vec<(String, String)> {
         self.reads.clone()
     }
@@ -127,11 +127,11 @@ impl Detect for Detector {
         self.fallback == Fallback::AssumeCard
     }
 
-    fn detect(&self, clues: &Clues<'_>) -> Detection {
+    fn detect(&self, clues: &DetectionInput<'_>) -> Detection {
         let values: Vec<Option<Value<'_>>> =
             self.fields.iter().map(|field| field.read(clues)).collect();
         let mut scores = Scores::default();
-        let mut seen: Vec<Method> = Vec::new();
+        let mut seen: Vec<PaymentMethod> = Vec::new();
         let mut indicators = Vec::with_capacity(self.rules.len());
         for rule in &self.rules {
             let matched = rule.test.matches(values[rule.field].as_ref());
@@ -169,7 +169,7 @@ fn compile(rule: &Rule, fields: &mut Vec<Field>) -> Result<CompiledRule, RulePro
     if !(rule.weight > 0.0 && rule.weight < 1.0) {
         return Err(RuleProblem::BadWeight { rule: id() });
     }
-    if rule.method == Method::Unknown {
+    if rule.method == PaymentMethod::Unknown {
         return Err(RuleProblem::UnknownMethod { rule: id() });
     }
     if rule.field.trim().is_empty() {
@@ -364,7 +364,7 @@ impl Matching {
 
 #[cfg(all(test, not(feature = "regex")))]
 mod tests {
-    use super::Detector;
+    use super::RuleDetector;
     use crate::detect::{Condition, Operand, RuleProblem, RuleSet};
 
     #[test]
@@ -372,7 +372,7 @@ mod tests {
         let mut rules = RuleSet::standard();
         rules.rules[0].condition = Condition::Regex;
         rules.rules[0].value = Some(Operand::Text("^card$".to_owned()));
-        let problems = Detector::new(rules).unwrap_err().problems;
+        let problems = RuleDetector::new(rules).unwrap_err().problems;
         assert_eq!(
             problems,
             [RuleProblem::RegexNotBuilt {

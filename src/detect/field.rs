@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use super::Clues;
+use super::DetectionInput;
 use crate::payment::ProviderStatus;
 use crate::webhook::Value;
 
@@ -35,7 +35,7 @@ impl Fact {
         })
     }
 
-    fn read(self, clues: &Clues<'_>) -> Option<Value<'static>> {
+    fn read(self, clues: &DetectionInput<'_>) -> Option<Value<'static>> {
         let evidence = clues.evidence;
         let answer = evidence.confirmation.as_ref();
         Some(match self {
@@ -82,7 +82,7 @@ impl Field {
         }
     }
 
-    pub(super) fn read<'a>(&self, clues: &Clues<'a>) -> Option<Value<'a>> {
+    pub(super) fn read<'a>(&self, clues: &DetectionInput<'a>) -> Option<Value<'a>> {
         match self {
             Self::Fact(fact) => fact.read(clues),
             Self::Payload(name) => clues.notification?.field(name),

@@ -18,20 +18,20 @@ mod rule;
 mod standard;
 
 use crate::evidence::Evidence;
-use crate::payment::Attempt;
+use crate::payment::PaymentAttempt;
 use crate::webhook::Notification;
 
-pub use detection::{Confidence, Detection, Flip, Indicator, Level};
-pub use detector::Detector;
+pub use detection::{Confidence, Counterfactual, Detection, Indicator, Level};
+pub use detector::RuleDetector;
 pub use metadata::{Metadata, MetadataFields};
 pub use rule::{
     Condition, Fallback, Operand, Rule, RuleProblem, RuleSet, RuleSetError, Thresholds,
 };
 
-/// Tells the payment method. [`Detector`] does it with rules; a closure will do.
-pub trait Detect: Send + Sync + 'static {
+/// Tells the payment method. [`RuleDetector`] does it with rules; a closure will do.
+pub trait MethodDetector: Send + Sync + 'static {
     /// Looks at what is known and says which method it points to.
-    fn detect(&self, clues: &Clues<'_>) -> Detection;
+    fn detect(&self, clues: &DetectionInput<'_>) -> Detection;
 
     /// The rules that read a field of the callback, and which field: what the provider never
     /// sends can never match.
@@ -45,20 +45,20 @@ pub trait Detect: Send + Sync + 'static {
     }
 }
 
-impl<F> Detect for F
+impl<F> MethodDetector for F
 where
-    F: Fn(&Clues<'_>) -> Detection + Send + Sync + 'static,
+    F: Fn(&DetectionInput<'_>) -> Detection + Send + Sync + 'static,
 {
-    fn detect(&self, clues: &Clues<'_>) -> Detection {
+    fn detect(&self, clues: &DetectionInput<'_>) -> Detection {
         self(clues)
     }
 }
 
 /// What a detector may look at.
 #[derive(Debug, Clone, Copy)]
-pub struct Clues<'a> {
+pub struct DetectionInput<'a> {
     /// The attempt that is being paid.
-    pub attempt: &'a Attempt,
+    pub attempt: &'a PaymentAttempt,
     /// What is known about the payment.
     pub evidence: &'a Evidence,
     /// The callback; absent when only the provider's answer is at hand.

@@ -2,12 +2,12 @@ use serde::{Deserialize, Serialize};
 
 use super::field::Fact;
 use super::metadata::MetadataFields;
-use crate::payment::Method;
+use crate::payment::PaymentMethod;
 
 /// Rules a set may hold.
 const MAX_RULES: usize = 1000;
 
-/// A rule set as data. [`Detector::new`](super::Detector::new) checks it as a whole.
+/// A rule set as data. [`RuleDetector::new`](super::RuleDetector::new) checks it as a whole.
 ///
 /// ```
 /// let rules: coursegate::detect::RuleSet = serde_json::from_str(r#"{
@@ -19,7 +19,7 @@ const MAX_RULES: usize = 1000;
 ///          "condition": "exists", "weight": 0.7}
 ///     ]
 /// }"#)?;
-/// let detector = coursegate::detect::Detector::new(rules)?;
+/// let detector = coursegate::detect::RuleDetector::new(rules)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,7 +47,7 @@ pub struct Rule {
     /// Unique in its set.
     pub id: String,
     /// The method it speaks for.
-    pub method: Method,
+    pub method: PaymentMethod,
     /// A field of the callback (`paymentMethod`, `card.brand`), or one of our own
     /// facts: `@declared_method`, `@provider_method`, `@grade`, `@paid` (true or
     /// false), `@amount` (minor units).

@@ -1,6 +1,6 @@
 use super::metadata::MetadataFields;
 use super::rule::{Condition, Fallback, Operand, Rule, RuleSet, Thresholds};
-use crate::payment::Method;
+use crate::payment::PaymentMethod;
 
 impl RuleSet {
     /// The standard rules. On iKhokha's own four-field callback they rest on what
@@ -8,13 +8,27 @@ impl RuleSet {
     /// bank fields count when a provider sends them.
     pub fn standard() -> Self {
         let card = |id, field, condition, value, weight| {
-            rule(id, Method::Card, field, condition, value, weight)
+            rule(id, PaymentMethod::Card, field, condition, value, weight)
         };
         let eft = |id, field, condition, value, weight| {
-            rule(id, Method::InstantEft, field, condition, value, weight)
+            rule(
+                id,
+                PaymentMethod::InstantEft,
+                field,
+                condition,
+                value,
+                weight,
+            )
         };
         let bank = |id, field, condition, value, weight| {
-            rule(id, Method::BankTransfer, field, condition, value, weight)
+            rule(
+                id,
+                PaymentMethod::BankTransfer,
+                field,
+                condition,
+                value,
+                weight,
+            )
         };
         Self {
             version: "standard-1".to_owned(),
@@ -119,7 +133,7 @@ impl RuleSet {
 
 fn rule(
     id: &str,
-    method: Method,
+    method: PaymentMethod,
     field: &str,
     condition: Condition,
     value: Option<&str>,

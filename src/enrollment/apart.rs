@@ -8,8 +8,8 @@ use super::draft::Draft;
 use super::step::{Applied, CaseError, Step};
 use super::timer::{Timer, TimerKey};
 use crate::access::{Grant, GrantState};
-use crate::ids::IdRun;
-use crate::record::{Fact, Record};
+use crate::ids::IdGenerator;
+use crate::record::{EventKind, Record};
 
 impl Case {
     /// Puts down what became of a grant apart from the enrollment, and looks again at the money and
@@ -20,7 +20,7 @@ impl Case {
     pub fn set_apart(
         self,
         grant: Grant,
-        fact: Fact,
+        fact: EventKind,
         step: &Step<'_>,
     ) -> Result<Applied, CaseError> {
         let step = &step.not_before(&grant);
@@ -54,10 +54,10 @@ impl Draft<'_> {
 
 impl Change {
     /// What became of a grant apart from any enrollment, of a learner who has none in the course.
-    pub fn apart(grant: Grant, fact: Fact, step: &Step<'_>) -> Self {
+    pub fn apart(grant: Grant, fact: EventKind, step: &Step<'_>) -> Self {
         let now = step.not_before(&grant).now;
         let grant = changed_at(grant, now);
-        let id = IdRun::new(now).record();
+        let id = IdGenerator::new(now).record();
         let record = Record::new(id, fact, step.who.clone(), step.source, now);
         let mut record = record.about(grant.learner.clone(), grant.course.clone());
         record.note.clone_from(step.note);

@@ -8,20 +8,22 @@ use super::command::Command;
 use super::draft::Draft;
 use super::ruling::{Refusal, Ruling};
 use super::step::{Applied, CaseError, Effect, Step};
-use crate::access::{GrantSource, Terms};
-use crate::evidence::Grade;
-use crate::ids::{PersonId, Reference};
+use crate::access::{AccessTerms, GrantSource};
+use crate::evidence::EvidenceLevel;
+use crate::ids::{AdminId, PaymentReference};
 use crate::money::Money;
-use crate::payment::{Attempt, Doubt, Method, Payment, ProofOfPayment, Standing, Verdict};
+use crate::payment::{
+    Allocation, Doubt, Payment, PaymentAttempt, PaymentMethod, ProofOfPayment, Verdict,
+};
 use crate::reason::{ApprovalCause, HoldReason};
-use crate::record::Fact;
+use crate::record::EventKind;
 
 /// One of two signatures that are needed, and what it is for. When anything of that changes,
 /// the signature is worth nothing any more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FirstApproval {
     /// Who signed.
-    pub by: PersonId,
+    pub by: AdminId,
     /// What they signed.
     pub of: Approvable,
 }
@@ -31,13 +33,13 @@ pub struct FirstApproval {
 pub struct Approvable {
     /// The attempt whose money is approved, or was told of and is not proven; `None` for access
     /// ahead of any money.
-    pub payment: Option<Reference>,
+    pub payment: Option<PaymentReference>,
     /// What that attempt asks, or else what the enrollment does.
     pub amount: Money,
     /// What the enrollment asks today, or asked for the same since, whichever is more.
     pub price: Money,
     /// The access that is given.
-    pub terms: Terms,
+    pub terms: AccessTerms,
     /// The money that arrived for the attempt, and how well it is proven.
     pub money: Option<Payment>,
     /// How much of it went back, in minor units.
@@ -71,7 +73,7 @@ impl Case {
     /// [`CaseError::Refused`], [`CaseError::Vetoed`] or [`CaseError::SecondPersonNeeded`].
     pub fn approve(
         self,
-        by: &PersonId,
+        by: &AdminId,
         cause: ApprovalCause,
         step: &Step<'_>,
     ) -> Result<Applied, CaseError> {
@@ -90,7 +92,7 @@ impl Case {
 impl Draft<'_> {
     pub(super) fn approve(
         mut self,
-        by: &PersonId,
+        by: &AdminId,
         cause: ApprovalCause,
         chosen: &Choice,
         seen: Option<Money>,
@@ -122,15 +124,15 @@ impl Draft<'_> {
         let payment = Payment {
             at: self.now(),
             amount: Some(amount),
-            method: Method::BankTransfer,
-            grade: Grade::Unsigned,
-            standing: Standing::Counted,
+            method: PaymentMethod::BankTransfer,
+            grade: EvidenceLevel::Unsigned,
+            standing: Allocation::Counted,
         };
         self.pay(at, payment, None)
     }
 
     /// Gives the access that a person approved, resting on a payment if there is one.
-    fn let_in(&mut self, by: &PersonId, chosen: &Choice) {
+    fn let_in(&mut self, by: &AdminId, chosen: &Choice) {
         let by = by.clone();
         match *chosen {
             Choice::Money(at) => {
@@ -169,7 +171,7 @@ impl Draft<'_> {
                 .map_or(&enrollment.terms, |attempt| &attempt.terms)
                 .clone(),
             money: attempt.and_then(|attempt| attempt.payment),
-            returned: attempt.map_or(0, Attempt::returned),
+            returned: attempt.map_or(0, PaymentAttempt::returned),
             proof: attempt.and_then(|attempt| attempt.proof.clone()),
             doubt: attempt.and_then(|attempt| attempt.doubt),
             seen,
@@ -179,7 +181,7 @@ impl Draft<'_> {
     /// Whether this approval is the first of two that are needed; it is noted then.
     fn is_first_of_two(
         &mut self,
-        by: &PersonId,
+        by: &AdminId,
         cause: ApprovalCause,
         of: Approvable,
     ) -> Result<bool, CaseError> {
@@ -195,7 +197,7 @@ impl Draft<'_> {
             _ => {
                 let by = by.clone();
                 self.case.enrollment.first_approval = Some(Box::new(FirstApproval { by, of }));
-                self.record(Fact::FirstApproval);
+                self.record(EventKind::FirstApproval);
                 Ok(true)
             }
         }

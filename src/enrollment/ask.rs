@@ -4,11 +4,11 @@ use chrono::{DateTime, Utc};
 
 use super::case::Case;
 use super::offers::for_any_time;
-use super::rules::HouseRules;
+use super::rules::EnrollmentPolicy;
 use super::status::Status;
-use crate::access::{Cover, Grant, GrantSource, GrantState, Terms, cover, cover_to_come};
-use crate::ids::Reference;
-use crate::payment::{Attempt, AttemptStatus, Method, Offer, Purpose};
+use crate::access::{AccessTerms, Cover, Grant, GrantSource, GrantState, cover, cover_to_come};
+use crate::ids::PaymentReference;
+use crate::payment::{AttemptStatus, Offer, PaymentAttempt, PaymentMethod, Purpose};
 use crate::reason::HoldReason;
 
 /// What a learner wants beside what they have.
@@ -29,7 +29,7 @@ pub struct Ask<'a> {
     /// The offer of today.
     pub offer: &'a Offer,
     /// How they want to pay.
-    pub declared: Method,
+    pub declared: PaymentMethod,
     /// What they want it for.
     pub intent: Intent,
 }
@@ -48,7 +48,7 @@ pub enum Asked {
     /// The school ended their access.
     Ended,
     /// There is an attempt to pay for just this.
-    GoOn(Reference),
+    GoOn(PaymentReference),
     /// A new attempt is needed.
     Start(Purpose),
 }
@@ -64,7 +64,7 @@ impl Ask<'_> {
 
     /// What is told a learner with this enrollment. Nobody is asked to pay while money of theirs
     /// that fits is on its way, or waits.
-    pub fn of_case(&self, case: &Case, rules: &HouseRules, now: DateTime<Utc>) -> Asked {
+    pub fn of_case(&self, case: &Case, rules: &EnrollmentPolicy, now: DateTime<Utc>) -> Asked {
         let now = case.time(now);
         let purpose = match self.purpose(&case.grants, now) {
             Ok(purpose) => purpose,
@@ -88,7 +88,7 @@ impl Ask<'_> {
             _ if case.enrollment.is_ended_by_school() => return Asked::Ended,
             _ => {}
         }
-        let usable = |attempt: &&Attempt| {
+        let usable = |attempt: &&PaymentAttempt| {
             let waits = matches!(
                 attempt.status,
                 AttemptStatus::Started | AttemptStatus::LinkReady
@@ -149,14 +149,14 @@ impl Ask<'_> {
 
     /// Why money that fits waits for a person.
     fn held(&self, case: &Case, purpose: Purpose) -> Option<HoldReason> {
-        let is_for = |attempt: &&Attempt| match purpose {
+        let is_for = |attempt: &&PaymentAttempt| match purpose {
             Purpose::Renewal { .. } => matches!(attempt.purpose, Purpose::Renewal { .. }),
             Purpose::Additional => attempt.purpose == Purpose::Additional,
             Purpose::First | Purpose::Upgrade => true,
         };
-        let fits = |attempt: &&Attempt| attempt.terms.is_at_least(&self.offer.terms);
+        let fits = |attempt: &&PaymentAttempt| attempt.terms.is_at_least(&self.offer.terms);
         let waiting = case.attempts.iter().filter(is_for).filter(fits);
-        waiting.filter_map(Attempt::waits).max()
+        waiting.filter_map(PaymentAttempt::waits).max()
     }
 }
 
@@ -164,7 +164,7 @@ impl Ask<'_> {
 /// that gives all of them before one that does not. What begins after a gap is renewed apart.
 fn last<'a>(
     grants: &'a [Grant],
-    terms: &Terms,
+    terms: &AccessTerms,
     (now, until): (DateTime<Utc>, DateTime<Utc>),
 ) -> Option<&'a Grant> {
     grants

@@ -4,17 +4,18 @@ use super::command::Command;
 use super::draft::Draft;
 use super::ruling::Ruling;
 use super::status::Status;
-use super::step::{Applied, CaseError, Effect, Opening, Step};
+use super::step::{Applied, CaseError, Effect, NewEnrollment, Step};
 use super::{Enrollment, Version};
 use crate::access::{EndReason, Grant, GrantState};
 use crate::approval::{Decision, RefuseReason};
-use crate::evidence::Grade;
-use crate::ids::{GrantId, IdRun, Reference};
+use crate::evidence::EvidenceLevel;
+use crate::ids::{GrantId, IdGenerator, PaymentReference};
 use crate::payment::{
-    Attempt, AttemptEvent, Method, Offer, PayLink, ProviderStatus, Purpose, Standing,
+    Allocation, AttemptEvent, Offer, PayLink, PaymentAttempt, PaymentMethod, ProviderStatus,
+    Purpose,
 };
 use crate::reason::{HoldReason, Note};
-use crate::record::{Basis, Fact};
+use crate::record::{DecisionRecord, EventKind};
 
 /// How often it is noted that a learner goes on with the same attempt.
 const A_DAY: TimeDelta = TimeDelta::days(1);
@@ -26,7 +27,7 @@ pub struct Case {
     /// The enrollment.
     pub enrollment: Enrollment,
     /// Its attempts, oldest first.
-    pub attempts: Vec<Attempt>,
+    pub attempts: Vec<PaymentAttempt>,
     /// The learner's grants for the course, oldest first.
     pub grants: Vec<Grant>,
     /// Since when a delivery for it waits in the inbox, if one does.
@@ -40,9 +41,9 @@ impl Case {
     /// # Errors
     /// [`CaseError::Vetoed`] when the guard does not permit the hold.
     pub fn open(
-        opening: Opening,
+        opening: NewEnrollment,
         (grants, purpose): (Vec<Grant>, Purpose),
-        reference: Reference,
+        reference: PaymentReference,
         step: &Step<'_>,
     ) -> Result<Applied, CaseError> {
         let mut draft = Self::new_draft(opening, grants, step);
@@ -52,11 +53,11 @@ impl Case {
 
     /// The beginning of a new enrollment.
     pub(super) fn new_draft<'s>(
-        opening: Opening,
+        opening: NewEnrollment,
         grants: Vec<Grant>,
         step: &'s Step<'s>,
     ) -> Draft<'s> {
-        let mut ids = IdRun::new(step.now);
+        let mut ids = IdGenerator::new(step.now);
         let Offer {
             price,
             title,
@@ -88,12 +89,12 @@ impl Case {
             confirming: None,
         };
         let mut draft = Draft::new(case, step, ids, true);
-        draft.record(Fact::EnrollmentCreated { price, declared });
+        draft.record(EventKind::EnrollmentCreated { price, declared });
         draft
     }
 
     pub(super) fn draft<'s>(self, step: &'s Step<'s>) -> Draft<'s> {
-        Draft::new(self, step, IdRun::new(step.now), false)
+        Draft::new(self, step, IdGenerator::new(step.now), false)
     }
 
     /// Starts another attempt, with the offer and by the method of now; a closed enrollment is
@@ -105,9 +106,9 @@ impl Case {
     /// some; [`CaseError::TooManyAttempts`].
     pub fn retry(
         self,
-        opening: Opening,
+        opening: NewEnrollment,
         purpose: Purpose,
-        reference: Reference,
+        reference: PaymentReference,
         step: &Step<'_>,
     ) -> Result<Applied, CaseError> {
         let mut draft = self.draft(step);
@@ -131,13 +132,13 @@ impl Case {
     /// [`CaseError::Vetoed`].
     pub fn go_on(
         self,
-        reference: &Reference,
-        opening: Opening,
+        reference: &PaymentReference,
+        opening: NewEnrollment,
         step: &Step<'_>,
     ) -> Result<Applied, CaseError> {
         let mut draft = self.draft(step);
         let at = draft.index_of(reference)?;
-        let by_transfer = opening.declared == Method::BankTransfer;
+        let by_transfer = opening.declared == PaymentMethod::BankTransfer;
         let latest = draft.case.latest_attempt();
         let is_latest = latest.is_some_and(|latest| latest.reference == *reference);
         let opened = draft.wish_again()?;
@@ -157,7 +158,7 @@ impl Case {
     ///
     /// # Errors
     /// [`CaseError::Refused`] when the school ended the access.
-    pub fn come_back(self, opening: &Opening, step: &Step<'_>) -> Result<Applied, CaseError> {
+    pub fn come_back(self, opening: &NewEnrollment, step: &Step<'_>) -> Result<Applied, CaseError> {
         let mut draft = self.draft(step);
         draft.rename(&opening.email, &opening.offer.title);
         if !draft.case.enrollment.status.is_open() {
@@ -174,7 +175,7 @@ impl Case {
     ///
     /// # Errors
     /// None: a step on a case gives a result.
-    pub fn rename(self, opening: &Opening, step: &Step<'_>) -> Result<Applied, CaseError> {
+    pub fn rename(self, opening: &NewEnrollment, step: &Step<'_>) -> Result<Applied, CaseError> {
         let mut draft = self.draft(step);
         draft.rename(&opening.email, &opening.offer.title);
         Ok(draft.finish_if_any())
@@ -186,7 +187,7 @@ impl Case {
     /// [`CaseError::UnknownAttempt`].
     pub fn link(
         self,
-        reference: &Reference,
+        reference: &PaymentReference,
         link: PayLink,
         step: &Step<'_>,
     ) -> Result<Applied, CaseError> {
@@ -206,7 +207,11 @@ impl Case {
     ///
     /// # Errors
     /// [`CaseError::UnknownAttempt`].
-    pub fn abandon(self, reference: &Reference, step: &Step<'_>) -> Result<Applied, CaseError> {
+    pub fn abandon(
+        self,
+        reference: &PaymentReference,
+        step: &Step<'_>,
+    ) -> Result<Applied, CaseError> {
         let mut draft = self.draft(step);
         let at = draft.index_of(reference)?;
         draft.move_attempt(at, AttemptEvent::Abandoned)?;
@@ -220,10 +225,10 @@ impl Case {
     /// [`CaseError::UnknownAttempt`].
     pub fn decided(
         self,
-        reference: &Reference,
+        reference: &PaymentReference,
         status: &ProviderStatus,
-        basis: Box<Basis>,
-        minimum: Grade,
+        basis: Box<DecisionRecord>,
+        minimum: EvidenceLevel,
         step: &Step<'_>,
     ) -> Result<Applied, CaseError> {
         let mut draft = self.draft(step);
@@ -259,7 +264,7 @@ impl Case {
         for at in 0..draft.case.attempts.len() {
             let attempt = &draft.case.attempts[at];
             if let Some(reason) = attempt.held_back() {
-                draft.restate(at, Standing::RefundDue(reason));
+                draft.restate(at, Allocation::RefundDue(reason));
             } else if attempt.is_open_transfer() {
                 draft.move_attempt(at, AttemptEvent::Abandoned)?;
             }
@@ -310,12 +315,12 @@ impl Case {
                 // A transfer for more that never came: what there is stands.
                 Status::Approved { .. } => {
                     let now = draft.now;
-                    let over = |it: &&Attempt| {
+                    let over = |it: &&PaymentAttempt| {
                         let until = step.rules.transfer_until(it);
                         until.is_some_and(|until| until <= now)
                     };
                     let over = draft.case.transfers_beside(now).filter(over);
-                    let over: Vec<Reference> = over.map(|it| it.reference.clone()).collect();
+                    let over: Vec<PaymentReference> = over.map(|it| it.reference.clone()).collect();
                     for reference in &over {
                         let at = draft.index_of(reference)?;
                         draft.move_attempt(at, AttemptEvent::Abandoned)?;
@@ -367,7 +372,11 @@ impl Case {
     }
 
     /// The attempt a payment speaks of: by our reference, else by its pay link.
-    pub fn attempt(&self, reference: Option<&str>, pay_link: Option<&str>) -> Option<&Attempt> {
+    pub fn attempt(
+        &self,
+        reference: Option<&str>,
+        pay_link: Option<&str>,
+    ) -> Option<&PaymentAttempt> {
         let by_reference = |wanted| {
             self.attempts
                 .iter()
@@ -406,7 +415,7 @@ impl Case {
 
     /// The attempt that was asked for last. One that was brought over is as old as it was in the
     /// other system.
-    pub fn latest_attempt(&self) -> Option<&Attempt> {
+    pub fn latest_attempt(&self) -> Option<&PaymentAttempt> {
         self.attempts.iter().max_by_key(|it| it.asked_at)
     }
 }

@@ -5,14 +5,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{Enrollment, Timer, Version};
 use crate::access::Grant;
-use crate::audit::Concern;
+use crate::audit::Discrepancy;
 use crate::evidence::SignedBy;
-use crate::ids::{EnrollmentId, GrantId, LearnerId, PayLinkId, RecordId, Reference};
+use crate::ids::{EnrollmentId, GrantId, LearnerId, PayLinkId, PaymentReference, RecordId};
 use crate::monitor::Alert;
 use crate::notice::Preferences;
-use crate::payment::Attempt;
+use crate::payment::PaymentAttempt;
 use crate::reason::{Note, words};
-use crate::record::{Fact, Record};
+use crate::record::{EventKind, Record};
 use crate::statement::StatementEntry;
 use crate::webhook::{DeliveryKey, StoredBody};
 
@@ -29,14 +29,14 @@ pub struct Change {
     /// The version the decision was made on; `None` when the enrollment is new.
     pub expected: Option<Version>,
     /// Attempts as they are after the change: new ones and changed ones.
-    pub attempts: Vec<Attempt>,
+    pub attempts: Vec<PaymentAttempt>,
     /// Grants as they are after the change: new ones and changed ones. One apart from any
     /// enrollment is given once and ends once.
     pub grants: Vec<Grant>,
     /// Timers that are set or stopped.
     pub timers: Vec<Timer>,
     /// Concerns: new ones, and known ones that are closed now.
-    pub concerns: Vec<Concern>,
+    pub concerns: Vec<Discrepancy>,
     /// Rows of bank statements: new ones, and known ones that are settled now.
     pub statement: Vec<StatementEntry>,
     /// What an admin chose to be told of.
@@ -45,7 +45,7 @@ pub struct Change {
     /// another process has said so already.
     pub alert: Option<Alert>,
     /// What takes personal data out of the enrollment, or of grants apart from any. The first
-    /// of the records tells of it ([`Fact::PersonalErased`]), and names the records that are
+    /// of the records tells of it ([`EventKind::PersonalErased`]), and names the records that are
     /// emptied.
     pub erasure: Option<Erasure>,
     /// What happened, in order.
@@ -84,7 +84,7 @@ impl Change {
     pub fn emptied(&self) -> Option<(&[RecordId], &[GrantId])> {
         self.erasure.as_ref()?;
         match &self.records.first()?.fact {
-            Fact::PersonalErased { records, grants } => Some((records, grants)),
+            EventKind::PersonalErased { records, grants } => Some((records, grants)),
             _ => None,
         }
     }
@@ -143,7 +143,7 @@ pub struct InboxEntry {
     /// The pay link it names.
     pub pay_link: Option<PayLinkId>,
     /// The reference it names.
-    pub reference: Option<Reference>,
+    pub reference: Option<PaymentReference>,
     /// The enrollment it was matched with.
     pub enrollment: Option<EnrollmentId>,
     /// How far it is.

@@ -5,8 +5,8 @@ use super::ruling::Refusal;
 use super::status::Status;
 use super::step::CaseError;
 use crate::access::{EndReason, Grant, GrantSource, GrantState};
-use crate::ids::Reference;
-use crate::payment::{Attempt, Standing};
+use crate::ids::PaymentReference;
+use crate::payment::{Allocation, PaymentAttempt};
 use crate::reason::{HoldReason, WithdrawReason};
 
 /// What there is to approve.
@@ -37,7 +37,7 @@ impl Draft<'_> {
         let case = &self.case;
         if !matches!(case.enrollment.status, Status::Approved { .. }) {
             let chosen = self
-                .least_grave(Attempt::is_held)
+                .least_grave(PaymentAttempt::is_held)
                 .or_else(|| self.revoked_money());
             if let (None, Some(doubted)) = (chosen, self.doubted(|_| true)) {
                 return Ok(Choice::Ahead(Some(doubted)));
@@ -47,8 +47,8 @@ impl Draft<'_> {
                 .or_else(|| self.held_money());
             return Ok(chosen.map_or(Choice::Ahead(None), Choice::Money));
         }
-        let useful = |attempt: &Attempt| case.covering(attempt, self.now()).is_none();
-        let held = |attempt: &Attempt| attempt.is_held() && useful(attempt);
+        let useful = |attempt: &PaymentAttempt| case.covering(attempt, self.now()).is_none();
+        let held = |attempt: &PaymentAttempt| attempt.is_held() && useful(attempt);
         let transfer = || {
             let beside = case.transfers_beside(self.now()).next()?;
             self.index_of(&beside.reference).ok()
@@ -82,7 +82,7 @@ impl Draft<'_> {
     /// something rather than what there is already, for what is asked today rather than for less,
     /// the least grave, the oldest.
     pub(super) fn held_money(&self) -> Option<usize> {
-        self.least_grave(Attempt::holds_money)
+        self.least_grave(PaymentAttempt::holds_money)
     }
 
     /// A payment that counts, and whose access the school ended, and with it all: it is here still.
@@ -105,7 +105,7 @@ impl Draft<'_> {
         self.case.attempts.iter().rposition(|attempt| {
             let counts = attempt
                 .payment
-                .is_some_and(|payment| payment.standing == Standing::Counted);
+                .is_some_and(|payment| payment.standing == Allocation::Counted);
             let rests = |grant: &Grant| grant.source.payment() == Some(&attempt.reference);
             attempt.holds_money()
                 && counts
@@ -115,12 +115,12 @@ impl Draft<'_> {
 
     /// The newest attempt whose money was told of, and is not proven: where an enrollment is not
     /// approved, as long as it waits for that.
-    fn doubted(&self, fits: impl Fn(&Attempt) -> bool) -> Option<usize> {
+    fn doubted(&self, fits: impl Fn(&PaymentAttempt) -> bool) -> Option<usize> {
         let waits = match &self.case.enrollment.status {
             Status::AwaitingApproval { reason } => Some(*reason),
             _ => None,
         };
-        let doubted = |attempt: &Attempt| {
+        let doubted = |attempt: &PaymentAttempt| {
             let doubt = attempt.open_doubt().map(|doubt| doubt.reason);
             doubt.is_some_and(|doubt| waits.is_none_or(|reason| reason == doubt)) && fits(attempt)
         };
@@ -128,20 +128,20 @@ impl Draft<'_> {
     }
 
     /// The attempt that an approval would rest on.
-    pub(super) fn would_approve(&self) -> Option<Reference> {
+    pub(super) fn would_approve(&self) -> Option<PaymentReference> {
         let at = self.to_approve().ok()?.attempt()?;
         Some(self.case.attempts[at].reference.clone())
     }
 
-    fn least_grave(&self, fits: impl Fn(&Attempt) -> bool) -> Option<usize> {
+    fn least_grave(&self, fits: impl Fn(&PaymentAttempt) -> bool) -> Option<usize> {
         let asked = &self.case.enrollment.terms;
-        let rank = |(at, attempt): (usize, &Attempt)| {
+        let rank = |(at, attempt): (usize, &PaymentAttempt)| {
             let idle = self.case.covering(attempt, self.now).is_some();
             let less = !attempt.terms.is_at_least(asked);
             match attempt.payment?.standing {
-                Standing::Held(reason) => Some((false, idle, less, reason, at)),
-                Standing::RefundDue(reason) => Some((true, idle, less, reason, at)),
-                Standing::Counted | Standing::Kept | Standing::Returned => None,
+                Allocation::Held(reason) => Some((false, idle, less, reason, at)),
+                Allocation::RefundDue(reason) => Some((true, idle, less, reason, at)),
+                Allocation::Counted | Allocation::Kept | Allocation::Returned => None,
             }
         };
         let attempts = self.case.attempts.iter().enumerate();
@@ -166,6 +166,6 @@ impl Draft<'_> {
     /// The newest bank transfer that is open.
     pub(super) fn open_transfer(&self) -> Option<usize> {
         let attempts = &self.case.attempts;
-        attempts.iter().rposition(Attempt::is_open_transfer)
+        attempts.iter().rposition(PaymentAttempt::is_open_transfer)
     }
 }

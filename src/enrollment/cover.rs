@@ -6,8 +6,8 @@ use super::case::Case;
 use super::offers::for_any_time;
 use super::status::Status;
 use crate::access::{EndReason, Grant, GrantSource, GrantState, cover, cover_to_come};
-use crate::ids::{GrantId, Reference};
-use crate::payment::{Attempt, Payment, Purpose, Standing};
+use crate::ids::{GrantId, PaymentReference};
+use crate::payment::{Allocation, Payment, PaymentAttempt, Purpose};
 use crate::reason::HoldReason;
 
 /// Why a payment would buy nothing.
@@ -40,14 +40,14 @@ impl Case {
 
     /// Why the money of an attempt buys nothing, if it does: a renewal that was paid already, or
     /// access that the learner has. `None` when it gives them something.
-    pub fn covering(&self, attempt: &Attempt, now: DateTime<Utc>) -> Option<Covering> {
+    pub fn covering(&self, attempt: &PaymentAttempt, now: DateTime<Utc>) -> Option<Covering> {
         self.covering_by(attempt, |_| true, now)
     }
 
     /// The same, looking only at some grants.
     pub(super) fn covering_by(
         &self,
-        attempt: &Attempt,
+        attempt: &PaymentAttempt,
         counts: impl Fn(&Grant) -> bool,
         now: DateTime<Utc>,
     ) -> Option<Covering> {
@@ -85,7 +85,11 @@ impl Case {
     }
 
     /// Until when the learner has what an attempt buys: `None` for ever.
-    pub fn open_until(&self, attempt: &Attempt, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    pub fn open_until(
+        &self,
+        attempt: &PaymentAttempt,
+        now: DateTime<Utc>,
+    ) -> Option<DateTime<Utc>> {
         let bought = |grant: &&Grant| grant.source.payment() == Some(&attempt.reference);
         let last = self.own_grants().find(bought).and_then(|it| it.expires_at);
         let terms = for_any_time(&attempt.terms);
@@ -99,7 +103,7 @@ impl Case {
     }
 
     /// Whether a person gave all that an attempt buys ahead of a payment that is still to come.
-    pub fn is_approved_ahead(&self, attempt: &Attempt, now: DateTime<Utc>) -> bool {
+    pub fn is_approved_ahead(&self, attempt: &PaymentAttempt, now: DateTime<Utc>) -> bool {
         let gives = |grant: &Grant| match attempt.accepted() {
             Some(accepted) => grant.id == accepted,
             None => grant.gives_all(&attempt.terms) && !self.is_accepted(grant),
@@ -113,7 +117,7 @@ impl Case {
     pub(super) fn waits_for_money_of(
         &self,
         grant: &Grant,
-        attempt: &Attempt,
+        attempt: &PaymentAttempt,
         now: DateTime<Utc>,
     ) -> bool {
         let fits = match attempt.accepted() {
@@ -136,16 +140,17 @@ impl Case {
 
     /// Whether money of an attempt opens nothing by itself: somebody closed the enrollment before it
     /// came, or turned this very money down, or the learner was erased.
-    pub fn is_shut_for(&self, attempt: &Attempt) -> bool {
+    pub fn is_shut_for(&self, attempt: &PaymentAttempt) -> bool {
         let enrollment = &self.enrollment;
         enrollment.closed.is_some() || enrollment.is_erased() || attempt.is_turned_down()
     }
 
     /// Whether a grant was bought as more time, or as the same once more.
     fn is_apart_from_first(&self, grant: &Grant) -> bool {
-        let apart =
-            |it: &Attempt| matches!(it.purpose, Purpose::Renewal { .. } | Purpose::Additional);
-        let bought = |it: &&Attempt| grant.source.payment() == Some(&it.reference);
+        let apart = |it: &PaymentAttempt| {
+            matches!(it.purpose, Purpose::Renewal { .. } | Purpose::Additional)
+        };
+        let bought = |it: &&PaymentAttempt| grant.source.payment() == Some(&it.reference);
         self.attempts.iter().find(bought).is_some_and(apart)
     }
 
@@ -158,8 +163,8 @@ impl Case {
     }
 
     /// Whether another attempt has renewed a grant, for as much or more.
-    fn is_renewed(&self, of: GrantId, but: &Attempt) -> bool {
-        let same = |other: &&Attempt| {
+    fn is_renewed(&self, of: GrantId, but: &PaymentAttempt) -> bool {
+        let same = |other: &&PaymentAttempt| {
             other.purpose == Purpose::Renewal { of }
                 && other.reference != but.reference
                 && other.terms.is_at_least(&but.terms)
@@ -184,7 +189,7 @@ impl Case {
 
     /// Whether another attempt to buy as much again was paid since this one was started: both are
     /// one wish.
-    fn is_bought_again(&self, attempt: &Attempt) -> bool {
+    fn is_bought_again(&self, attempt: &PaymentAttempt) -> bool {
         self.carrying().any(|other| {
             let since = |payment: Payment| payment.at >= attempt.created_at;
             other.purpose == Purpose::Additional
@@ -196,7 +201,7 @@ impl Case {
 
     /// The bank transfers that are asked for, newest first. A first purchase that was made another
     /// way is not asked for any more, unless it is proven.
-    pub(super) fn transfers(&self) -> impl Iterator<Item = &Attempt> {
+    pub(super) fn transfers(&self) -> impl Iterator<Item = &PaymentAttempt> {
         let last = self.latest_attempt().map(|last| &last.reference);
         self.attempts.iter().rev().filter(move |attempt| {
             let asked = attempt.purpose != Purpose::First
@@ -207,14 +212,17 @@ impl Case {
     }
 
     /// Those of them that would give more than the access that there is.
-    pub(super) fn transfers_beside(&self, now: DateTime<Utc>) -> impl Iterator<Item = &Attempt> {
+    pub(super) fn transfers_beside(
+        &self,
+        now: DateTime<Utc>,
+    ) -> impl Iterator<Item = &PaymentAttempt> {
         self.transfers()
             .filter(move |attempt| self.covering(attempt, now).is_none())
     }
 
     /// The attempts to renew what the learner has.
-    pub(super) fn renewals(&self) -> impl Iterator<Item = Reference> {
-        let renews = |it: &&Attempt| matches!(it.purpose, Purpose::Renewal { .. });
+    pub(super) fn renewals(&self) -> impl Iterator<Item = PaymentReference> {
+        let renews = |it: &&PaymentAttempt| matches!(it.purpose, Purpose::Renewal { .. });
         self.attempts
             .iter()
             .filter(renews)
@@ -222,11 +230,11 @@ impl Case {
     }
 
     /// The attempts on whose money a grant of this enrollment rests that has not ended.
-    pub fn carrying(&self) -> impl Iterator<Item = &Attempt> {
+    pub fn carrying(&self) -> impl Iterator<Item = &PaymentAttempt> {
         self.attempts.iter().filter(|attempt| {
             let counts = attempt
                 .payment
-                .is_some_and(|payment| payment.standing == Standing::Counted);
+                .is_some_and(|payment| payment.standing == Allocation::Counted);
             let rests = |grant: &Grant| {
                 grant.source.payment() == Some(&attempt.reference)
                     && !matches!(grant.state, GrantState::Ended { .. })
@@ -238,7 +246,7 @@ impl Case {
     /// The gravest reason why money waits for a person: it is held, or was told of and is not
     /// proven.
     pub(super) fn waiting_reason(&self) -> Option<HoldReason> {
-        self.attempts.iter().filter_map(Attempt::waits).max()
+        self.attempts.iter().filter_map(PaymentAttempt::waits).max()
     }
 
     /// What waits for a person: why the enrollment is held; or, where it gives access already,
@@ -248,8 +256,8 @@ impl Case {
             Status::AwaitingApproval { reason } => Some(*reason),
             Status::Approved { .. } => {
                 let waiting = self.attempts.iter().filter(|it| it.waits().is_some());
-                let useful = |attempt: &&Attempt| self.covering(attempt, now).is_none();
-                let held = waiting.filter(useful).filter_map(Attempt::waits);
+                let useful = |attempt: &&PaymentAttempt| self.covering(attempt, now).is_none();
+                let held = waiting.filter(useful).filter_map(PaymentAttempt::waits);
                 let transfers = self.transfers_beside(now);
                 held.chain(transfers.map(|_| HoldReason::BankTransfer))
                     .max()

@@ -5,24 +5,24 @@ use chrono::{DateTime, Utc};
 use super::case::Case;
 use super::change::Change;
 use super::command::Command;
-use super::rules::HouseRules;
+use super::rules::EnrollmentPolicy;
 use super::ruling::Ruling;
 use super::status::{Closed, Status};
-use super::step::{Applied, CaseError, Effect, Proposal, Step};
+use super::step::{Applied, CaseError, Effect, Step, TransitionRequest};
 use super::timer::{Timer, TimerKey};
-use crate::ids::{IdRun, Reference};
+use crate::ids::{IdGenerator, PaymentReference};
 use crate::payment::{
-    AttemptEvent, AttemptStatus, AttemptStep, PayLink, Payment, Standing, Verdict,
+    Allocation, AttemptEvent, AttemptStatus, AttemptStep, PayLink, Payment, Verdict,
 };
 use crate::reason::{HoldReason, Note};
-use crate::record::{Basis, Fact, Record};
+use crate::record::{DecisionRecord, EventKind, Record};
 
 pub(super) struct Draft<'s> {
     pub(super) case: Case,
     pub(super) step: &'s Step<'s>,
     /// Never before the last change: another instance's clock may be ahead of this one's.
     pub(super) now: DateTime<Utc>,
-    pub(super) ids: IdRun,
+    pub(super) ids: IdGenerator,
     pub(super) is_new: bool,
     pub(super) records: Vec<Record>,
     touched_attempts: Vec<usize>,
@@ -35,7 +35,7 @@ pub(super) struct Draft<'s> {
 }
 
 impl<'s> Draft<'s> {
-    pub(super) fn new(case: Case, step: &'s Step<'s>, ids: IdRun, is_new: bool) -> Self {
+    pub(super) fn new(case: Case, step: &'s Step<'s>, ids: IdGenerator, is_new: bool) -> Self {
         let due_before = if is_new {
             None
         } else {
@@ -57,7 +57,7 @@ impl<'s> Draft<'s> {
         }
     }
 
-    pub(super) fn rules(&self) -> &HouseRules {
+    pub(super) fn rules(&self) -> &EnrollmentPolicy {
         self.step.rules
     }
 
@@ -65,7 +65,7 @@ impl<'s> Draft<'s> {
         self.now
     }
 
-    pub(super) fn record(&mut self, fact: Fact) -> &mut Record {
+    pub(super) fn record(&mut self, fact: EventKind) -> &mut Record {
         let mut record = Record::new(
             self.ids.record(),
             fact,
@@ -89,7 +89,7 @@ impl<'s> Draft<'s> {
             Ruling::Stay(_) => {}
             Ruling::Refuse(refusal) => return Err(CaseError::Refused(*refusal)),
             Ruling::Move(transition, to) => {
-                let proposal = Proposal {
+                let proposal = TransitionRequest {
                     enrollment: &self.case.enrollment,
                     transition: *transition,
                     to,
@@ -106,7 +106,7 @@ impl<'s> Draft<'s> {
                 self.case.enrollment.first_approval = None;
                 self.keep_closed(&from);
                 self.lend_or_end(&from, to);
-                self.record(Fact::EnrollmentMoved {
+                self.record(EventKind::EnrollmentMoved {
                     from,
                     to: to.clone(),
                     transition: *transition,
@@ -148,13 +148,13 @@ impl<'s> Draft<'s> {
                         let attempt = &mut self.case.attempts[at];
                         if let Some(payment) = &mut attempt.payment {
                             let before =
-                                std::mem::replace(&mut payment.standing, Standing::Returned);
+                                std::mem::replace(&mut payment.standing, Allocation::Returned);
                             attempt.before_reversal =
                                 (to == AttemptStatus::Reversed).then_some(before);
                         }
                     }
                     _ => {
-                        self.record(Fact::AttemptMoved {
+                        self.record(EventKind::AttemptMoved {
                             reference,
                             from,
                             to,
@@ -171,7 +171,7 @@ impl<'s> Draft<'s> {
         &mut self,
         at: usize,
         payment: Payment,
-        basis: Option<Box<Basis>>,
+        basis: Option<Box<DecisionRecord>>,
     ) -> Result<(), CaseError> {
         if !self.move_attempt(at, AttemptEvent::Paid)? {
             if let Some(known) = &mut self.case.attempts[at].payment
@@ -201,7 +201,7 @@ impl<'s> Draft<'s> {
             key: TimerKey::Attempt(self.case.attempts[at].reference.clone()),
             due_at: None,
         });
-        let fact = Fact::PaymentCompleted {
+        let fact = EventKind::PaymentCompleted {
             reference: self.case.attempts[at].reference.clone(),
             amount: payment.amount,
             method: payment.method,
@@ -212,7 +212,7 @@ impl<'s> Draft<'s> {
     }
 
     /// A link whose making was lost on the way is known by name from now on.
-    fn learn_link(&mut self, at: usize, basis: Option<&Basis>) {
+    fn learn_link(&mut self, at: usize, basis: Option<&DecisionRecord>) {
         let answer = basis.and_then(|basis| basis.evidence.confirmation.as_ref());
         if let (None, Some(id)) = (
             &self.case.attempts[at].link,
@@ -224,28 +224,29 @@ impl<'s> Draft<'s> {
 
     /// Changes what money does, and says whether it did. Returned money stays returned,
     /// and counted money is never lowered.
-    pub(super) fn restate(&mut self, at: usize, standing: Standing) -> bool {
+    pub(super) fn restate(&mut self, at: usize, standing: Allocation) -> bool {
         let attempt = &mut self.case.attempts[at];
         let Some(payment) = &mut attempt.payment else {
             return false;
         };
         match (payment.standing, standing) {
-            (Standing::Returned | Standing::Counted, _) | (Standing::Kept, Standing::Kept) => {
+            (Allocation::Returned | Allocation::Counted, _)
+            | (Allocation::Kept, Allocation::Kept) => {
                 return false;
             }
-            (Standing::Held(known), Standing::Held(found))
-            | (Standing::RefundDue(known), Standing::RefundDue(found))
+            (Allocation::Held(known), Allocation::Held(found))
+            | (Allocation::RefundDue(known), Allocation::RefundDue(found))
                 if found <= known =>
             {
                 return false;
             }
-            (Standing::Held(_) | Standing::RefundDue(_) | Standing::Kept, _) => {
+            (Allocation::Held(_) | Allocation::RefundDue(_) | Allocation::Kept, _) => {
                 payment.standing = standing;
             }
         }
         let reference = attempt.reference.clone();
         self.touch_attempt(at);
-        self.record(Fact::PaymentRestated {
+        self.record(EventKind::PaymentRestated {
             reference,
             standing,
         });
@@ -255,7 +256,7 @@ impl<'s> Draft<'s> {
     /// Makes a payment count: access rests on it. Other held money that would give no more than
     /// there is now becomes duplicate money.
     pub(super) fn count(&mut self, at: usize) {
-        self.restate(at, Standing::Counted);
+        self.restate(at, Allocation::Counted);
         for other in 0..self.case.attempts.len() {
             let attempt = &self.case.attempts[other];
             let open = attempt
@@ -270,7 +271,7 @@ impl<'s> Draft<'s> {
         }
     }
 
-    pub(super) fn index_of(&self, reference: &Reference) -> Result<usize, CaseError> {
+    pub(super) fn index_of(&self, reference: &PaymentReference) -> Result<usize, CaseError> {
         self.case
             .attempts
             .iter()
@@ -358,14 +359,14 @@ impl<'s> Draft<'s> {
         let before = std::mem::replace(&mut self.case.enrollment.waits_for, waits);
         let queued = |status: &Status| matches!(status, Status::AwaitingApproval { .. });
         let moves = self.records.iter().filter_map(|record| match &record.fact {
-            Fact::EnrollmentMoved { from, to, .. } => Some((queued(from), queued(to))),
+            EventKind::EnrollmentMoved { from, to, .. } => Some((queued(from), queued(to))),
             _ => None,
         });
         // Whoever hears that it left the queue takes it for decided.
         let (came, left) = moves.fold((false, false), |_, (from, to)| (to, from && !to));
         let told = came || (waits.is_none() && left);
         if (before != waits || (left && waits.is_some())) && !told {
-            self.record(Fact::ReviewChanged { reason: waits });
+            self.record(EventKind::ReviewChanged { reason: waits });
         }
     }
 

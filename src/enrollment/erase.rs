@@ -6,9 +6,9 @@ use super::status::Status;
 use super::step::{Applied, CaseError, Effect, Step};
 use crate::access::{Grant, GrantState};
 use crate::ids::{Email, LearnerId};
-use crate::payment::Attempt;
+use crate::payment::PaymentAttempt;
 use crate::reason::Note;
-use crate::record::{Fact, Record};
+use crate::record::{EventKind, Record};
 
 /// What stands where an address was. Nothing can be sent there (RFC 2606).
 pub(super) const NOWHERE: &str = "erased@erased.invalid";
@@ -46,7 +46,7 @@ impl Case {
         }
         let mut draft = self.draft(step);
         let personal = records.iter().filter(|record| record.is_personal());
-        let fact = Fact::PersonalErased {
+        let fact = EventKind::PersonalErased {
             records: personal.map(|record| record.id).collect(),
             grants: Vec::new(),
         };
@@ -76,7 +76,7 @@ impl Case {
             grant.key = None;
         }
         let mut applied = draft.finish(Effect::Changed);
-        let all: &[Attempt] = &applied.case.attempts;
+        let all: &[PaymentAttempt] = &applied.case.attempts;
         applied.change.attempts = all.to_vec();
         applied.change.grants.clone_from(&applied.case.grants);
         applied.change.erasure = Some(Erasure::under(pseudonym.clone()));

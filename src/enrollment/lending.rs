@@ -7,11 +7,11 @@ use super::draft::Draft;
 use super::offers::for_any_time;
 use super::status::Status;
 use super::step::CaseError;
-use crate::access::{Cover, EndReason, Grant, GrantSource, GrantState, Terms, cover};
-use crate::ids::{GrantId, PersonId, Reference};
-use crate::payment::{Attempt, Purpose, Standing, Verdict};
+use crate::access::{AccessTerms, Cover, EndReason, Grant, GrantSource, GrantState, cover};
+use crate::ids::{AdminId, GrantId, PaymentReference};
+use crate::payment::{Allocation, PaymentAttempt, Purpose, Verdict};
 use crate::reason::HoldReason;
-use crate::record::Fact;
+use crate::record::EventKind;
 
 impl Draft<'_> {
     /// A provisional grant lives exactly as long as the bank transfer waits, and is given once
@@ -41,7 +41,7 @@ impl Draft<'_> {
 
     /// Whether access was lent, and no money has come and stayed since that bought as much of the
     /// course.
-    fn has_borrowed(&self, terms: &Terms) -> bool {
+    fn has_borrowed(&self, terms: &AccessTerms) -> bool {
         let lent = self
             .case
             .grants
@@ -51,9 +51,10 @@ impl Draft<'_> {
             return false;
         };
         let lent = for_any_time(terms);
-        let earned = |attempt: &Attempt| {
+        let earned = |attempt: &PaymentAttempt| {
             let counts = attempt.payment.is_some_and(|payment| {
-                payment.at >= last && matches!(payment.standing, Standing::Counted | Standing::Kept)
+                payment.at >= last
+                    && matches!(payment.standing, Allocation::Counted | Allocation::Kept)
             });
             attempt.holds_money() && counts && attempt.terms.is_at_least(&lent)
         };
@@ -85,7 +86,7 @@ impl Draft<'_> {
             self.touch_grant(known);
             self.granted = true;
             let more = self.is_more();
-            self.record(Fact::AccessGranted { grant, until, more });
+            self.record(EventKind::AccessGranted { grant, until, more });
             self.follow();
         }
     }
@@ -94,21 +95,21 @@ impl Draft<'_> {
     fn is_more(&self) -> bool {
         let approved = |status: &Status| matches!(status, Status::Approved { .. });
         let moved = self.records.iter().any(|record| match &record.fact {
-            Fact::EnrollmentMoved { to, .. } => approved(to),
+            EventKind::EnrollmentMoved { to, .. } => approved(to),
             _ => false,
         });
         approved(&self.case.enrollment.status) && !moved
     }
 
     /// Gives access ahead of any payment.
-    pub(super) fn grant_ahead(&mut self, by: PersonId, terms: &Terms) {
+    pub(super) fn grant_ahead(&mut self, by: AdminId, terms: &AccessTerms) {
         let start = self.now();
         let source = GrantSource::Ahead { by, payment: None };
         self.add_grant(source, terms, start);
     }
 
     /// Gives what an attempt buys ahead of the proof of its money, as that would give it.
-    pub(super) fn grant_accepted(&mut self, at: usize, by: PersonId) {
+    pub(super) fn grant_accepted(&mut self, at: usize, by: AdminId) {
         let attempt = &self.case.attempts[at];
         let (terms, start) = (attempt.terms.clone(), self.start(attempt));
         let source = GrantSource::Ahead { by, payment: None };
@@ -132,7 +133,7 @@ impl Draft<'_> {
     }
 
     /// What a person gave ahead of a payment stands when that goes back.
-    pub(super) fn unbase(&mut self, payment: &Reference) {
+    pub(super) fn unbase(&mut self, payment: &PaymentReference) {
         for at in 0..self.case.grants.len() {
             if self.case.grants[at].source.payment() == Some(payment) {
                 self.rest_on(at, None);
@@ -141,7 +142,7 @@ impl Draft<'_> {
     }
 
     /// Changes what a grant rests on that was given ahead of a payment; `false` for another.
-    fn rest_on(&mut self, at: usize, reference: Option<Reference>) -> bool {
+    fn rest_on(&mut self, at: usize, reference: Option<PaymentReference>) -> bool {
         let grant = &mut self.case.grants[at];
         let GrantSource::Ahead { payment, .. } = &mut grant.source else {
             return false;
@@ -149,7 +150,7 @@ impl Draft<'_> {
         payment.clone_from(&reference);
         let grant = grant.id;
         self.touch_grant(at);
-        self.record(Fact::AccessRebased {
+        self.record(EventKind::AccessRebased {
             grant,
             payment: reference,
         });
@@ -157,7 +158,7 @@ impl Draft<'_> {
     }
 
     /// When access begins that an attempt buys now: a renewal follows what there is.
-    fn start(&self, attempt: &Attempt) -> DateTime<Utc> {
+    fn start(&self, attempt: &PaymentAttempt) -> DateTime<Utc> {
         let before = match attempt.purpose {
             Purpose::Renewal { .. } => self.before(attempt, |_| true),
             Purpose::First | Purpose::Upgrade | Purpose::Additional => None,
@@ -167,7 +168,7 @@ impl Draft<'_> {
 
     /// What other grants give now, without a gap, of the same as an attempt; only some are looked
     /// at.
-    fn before(&self, attempt: &Attempt, counts: impl Fn(&Grant) -> bool) -> Option<Cover> {
+    fn before(&self, attempt: &PaymentAttempt, counts: impl Fn(&Grant) -> bool) -> Option<Cover> {
         let other = |grant: &Grant| counts(grant) && !attempt.gave(grant);
         let terms = for_any_time(&attempt.terms);
         cover(&self.case.grants, other, &terms, self.now)
@@ -197,9 +198,9 @@ impl Draft<'_> {
 
     /// Begins renewals anew, one after the other, by the access before each of them.
     fn move_renewals(&mut self, start: impl Fn(&Grant, Option<Cover>) -> Option<DateTime<Utc>>) {
-        let mut renewals: Vec<(usize, Attempt)> = Vec::new();
+        let mut renewals: Vec<(usize, PaymentAttempt)> = Vec::new();
         for (at, grant) in self.case.grants.iter().enumerate() {
-            let bought = |attempt: &&Attempt| {
+            let bought = |attempt: &&PaymentAttempt| {
                 matches!(attempt.purpose, Purpose::Renewal { .. }) && attempt.gave(grant)
             };
             if grant.is_to_come(self.now)
@@ -224,18 +225,18 @@ impl Draft<'_> {
             let (grant, until) = (grant.id, grant.expires_at);
             self.touch_grant(at);
             let more = false;
-            self.record(Fact::AccessGranted { grant, until, more });
+            self.record(EventKind::AccessGranted { grant, until, more });
         }
     }
 
     /// The order in which renewals follow each other: as they began, but one that gives less after
     /// those that give all of it and more, since it follows them.
-    fn in_turn(&self, mut renewals: Vec<(usize, Attempt)>) -> Vec<(usize, Attempt)> {
+    fn in_turn(&self, mut renewals: Vec<(usize, PaymentAttempt)>) -> Vec<(usize, PaymentAttempt)> {
         let key = |at: usize| (self.case.grants[at].starts_at, self.case.grants[at].id);
         renewals.sort_by_key(|(at, _)| key(*at));
         let mut order = Vec::with_capacity(renewals.len());
         while !renewals.is_empty() {
-            let gives_less = |(_, one): &(usize, Attempt)| {
+            let gives_less = |(_, one): &(usize, PaymentAttempt)| {
                 let less = for_any_time(&one.terms);
                 renewals.iter().any(|(_, other)| {
                     let more = for_any_time(&other.terms);
@@ -248,7 +249,12 @@ impl Draft<'_> {
         order
     }
 
-    pub(super) fn add_grant(&mut self, source: GrantSource, terms: &Terms, start: DateTime<Utc>) {
+    pub(super) fn add_grant(
+        &mut self,
+        source: GrantSource,
+        terms: &AccessTerms,
+        start: DateTime<Utc>,
+    ) {
         let enrollment = &self.case.enrollment;
         let subject = (enrollment.learner.clone(), enrollment.course.clone());
         let grant = Grant::new(
@@ -264,7 +270,7 @@ impl Draft<'_> {
 
     /// Adds a grant that is made.
     pub(super) fn put_grant(&mut self, grant: Grant) {
-        let fact = Fact::AccessGranted {
+        let fact = EventKind::AccessGranted {
             grant: grant.id,
             until: grant.expires_at,
             // Nobody is told of what they had in another system.
@@ -282,7 +288,7 @@ impl Draft<'_> {
         for at in 0..self.case.grants.len() {
             let grant = &mut self.case.grants[at];
             if fits(grant) && grant.end(self.now, why) {
-                let fact = Fact::AccessEnded {
+                let fact = EventKind::AccessEnded {
                     grant: grant.id,
                     why,
                 };

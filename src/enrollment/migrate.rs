@@ -5,24 +5,24 @@ use chrono::{DateTime, Utc};
 use super::case::Case;
 use super::command::Command;
 use super::draft::Draft;
-use super::step::{Applied, CaseError, Effect, Opening, Step};
+use super::step::{Applied, CaseError, Effect, NewEnrollment, Step};
 use crate::access::{Grant, GrantSource};
-use crate::evidence::Grade;
-use crate::ids::{ExternalKey, GrantId, PersonId, Reference};
+use crate::evidence::EvidenceLevel;
+use crate::ids::{AdminId, ExternalKey, GrantId, PaymentReference};
 use crate::money::Money;
-use crate::payment::{Attempt, AttemptEvent, Method, Payment, Purpose, Standing};
+use crate::payment::{Allocation, AttemptEvent, Payment, PaymentAttempt, PaymentMethod, Purpose};
 use crate::reason::ApprovalCause;
-use crate::record::Fact;
+use crate::record::EventKind;
 
 /// A payment that was made in another system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MigratedPayment {
     /// The other system's name for it, which becomes our reference.
-    pub reference: Reference,
+    pub reference: PaymentReference,
     /// How much was paid.
     pub amount: Money,
     /// How it was paid.
-    pub method: Method,
+    pub method: PaymentMethod,
     /// When.
     pub at: DateTime<Utc>,
 }
@@ -31,7 +31,7 @@ pub struct MigratedPayment {
 #[derive(Debug, Clone)]
 pub struct Migration {
     /// Who had what: the terms last from the start of the access to its end.
-    pub opening: Opening,
+    pub opening: NewEnrollment,
     /// The grant to be made.
     pub grant: GrantId,
     /// The other system's name for the access.
@@ -41,7 +41,7 @@ pub struct Migration {
     /// The payment.
     pub payment: MigratedPayment,
     /// Who brings it over.
-    pub by: PersonId,
+    pub by: AdminId,
 }
 
 impl Case {
@@ -91,7 +91,7 @@ impl Draft<'_> {
         let enrollment = self.case.enrollment.id;
         let subject = (opening.learner, opening.course);
         let terms = opening.offer.terms.clone();
-        let attempt = Attempt::new(
+        let attempt = PaymentAttempt::new(
             reference.clone(),
             enrollment,
             subject.clone(),
@@ -112,14 +112,14 @@ impl Draft<'_> {
             at: payment.at,
             amount: Some(payment.amount),
             method: payment.method,
-            grade: Grade::Unsigned,
-            standing: Standing::Counted,
+            grade: EvidenceLevel::Unsigned,
+            standing: Allocation::Counted,
         });
-        self.record(Fact::PaymentCompleted {
+        self.record(EventKind::PaymentCompleted {
             reference: reference.clone(),
             amount: Some(payment.amount),
             method: payment.method,
-            standing: Standing::Counted,
+            standing: Allocation::Counted,
         });
         let source = GrantSource::Migration {
             by,

@@ -43,10 +43,10 @@ mod transfer;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::access::Terms;
-use crate::ids::{CourseId, Email, EnrollmentId, LearnerId, Reference, Title};
+use crate::access::AccessTerms;
+use crate::ids::{CourseId, Email, EnrollmentId, LearnerId, PaymentReference, Title};
 use crate::money::Money;
-use crate::payment::{Attempt, Method, Offer};
+use crate::payment::{Offer, PaymentAttempt, PaymentMethod};
 use crate::reason::{HoldReason, WithdrawReason};
 
 pub use approve::{Approvable, FirstApproval};
@@ -57,10 +57,12 @@ pub use command::{Command, CommandKind};
 pub use cover::Covering;
 pub use migrate::{MigratedPayment, Migration};
 pub use refund::Repayment;
-pub use rules::{HouseRules, MoneyRules, Schedule};
+pub use rules::{EnrollmentPolicy, ExceptionPolicy, SyncSchedule};
 pub use ruling::{Refusal, Ruling, Stay, Transition};
 pub use status::{Closed, Status, StatusKind};
-pub use step::{Applied, CaseError, Effect, Opening, Proposal, Step, TransitionGuard};
+pub use step::{
+    Applied, CaseError, Effect, NewEnrollment, Step, TransitionGuard, TransitionRequest,
+};
 pub use table::render_table;
 pub use timer::{DueTimer, Job, Timer, TimerKey, TimerKind};
 pub use transfer::{Expected, SeenTransfer};
@@ -99,9 +101,9 @@ pub struct Enrollment {
     /// What it costs today. What a payment buys, and for how much, is its attempt's.
     pub price: Money,
     /// What the learner said last they would pay with.
-    pub declared: Method,
+    pub declared: PaymentMethod,
     /// The access that is asked for today.
-    pub terms: Terms,
+    pub terms: AccessTerms,
     /// Where it stands.
     pub status: Status,
     /// What waits for a person about it: the reason it is held for, or what came beside access
@@ -109,7 +111,7 @@ pub struct Enrollment {
     pub waits_for: Option<HoldReason>,
     /// The attempt that a person would approve now; `None` when nobody has to decide, or would let
     /// the learner in ahead of any money.
-    pub waits_on: Option<Reference>,
+    pub waits_on: Option<PaymentReference>,
     /// What a person, or the learner, had closed it as, while money that came after that waits for
     /// a person: no other money opens it by itself meanwhile.
     pub closed: Option<Box<Closed>>,
@@ -135,7 +137,7 @@ impl Enrollment {
 
     /// The one of its attempts that a person would approve now: its money waits for a person, or
     /// it waits for its money.
-    pub fn waiting<'a>(&self, attempts: &'a [Attempt]) -> Option<&'a Attempt> {
+    pub fn waiting<'a>(&self, attempts: &'a [PaymentAttempt]) -> Option<&'a PaymentAttempt> {
         let waits_on = self.waits_on.as_ref()?;
         attempts.iter().find(|it| it.reference == *waits_on)
     }
@@ -164,7 +166,7 @@ impl Enrollment {
     }
 
     /// What is offered for it today, where an attempt was for something else.
-    pub fn other_offer(&self, attempt: &Attempt) -> Option<Offer> {
+    pub fn other_offer(&self, attempt: &PaymentAttempt) -> Option<Offer> {
         let other = (attempt.amount, &attempt.terms) != (self.price, &self.terms);
         other.then(|| self.offer())
     }

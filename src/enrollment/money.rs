@@ -7,16 +7,17 @@ use super::cover::Covering;
 use super::draft::Draft;
 use super::ruling::{Ruling, Transition};
 use super::status::Status;
-use super::step::{CaseError, Effect, Opening};
+use super::step::{CaseError, Effect, NewEnrollment};
 use crate::access::{Grant, GrantSource, cover};
 use crate::approval::{Decision, sum_differs};
-use crate::evidence::{Finding, Grade};
-use crate::ids::{Email, PersonId, Reference, Title};
+use crate::evidence::{EvidenceLevel, Finding};
+use crate::ids::{AdminId, Email, PaymentReference, Title};
 use crate::payment::{
-    Attempt, Doubt, Method, Offer, Payment, ProviderStatus, Purpose, Standing, Verdict,
+    Allocation, Doubt, Offer, Payment, PaymentAttempt, PaymentMethod, ProviderStatus, Purpose,
+    Verdict,
 };
-use crate::reason::{HoldReason, MoneyOutcome, Note, Severity};
-use crate::record::{Basis, Fact};
+use crate::reason::{ExceptionAction, HoldReason, Note, Severity};
+use crate::record::{DecisionRecord, EventKind};
 
 /// Attempts one enrollment may have.
 const MAX_ATTEMPTS: usize = 100;
@@ -33,12 +34,12 @@ impl Draft<'_> {
             self.touch_attempt(at);
         }
         let reference = at.map(|at| self.case.attempts[at].reference.clone());
-        self.record(Fact::AskedAgain { reference });
+        self.record(EventKind::AskedAgain { reference });
     }
 
     /// Takes what the learner asks for as the offer of today.
-    pub(super) fn ask_today(&mut self, opening: Opening) {
-        let Opening {
+    pub(super) fn ask_today(&mut self, opening: NewEnrollment) {
+        let NewEnrollment {
             email,
             offer,
             declared,
@@ -52,7 +53,7 @@ impl Draft<'_> {
             (enrollment.price, enrollment.declared) = (price, declared);
             let outline = terms.outline();
             enrollment.terms = terms;
-            self.record(Fact::EnrollmentRevised {
+            self.record(EventKind::EnrollmentRevised {
                 price,
                 declared,
                 terms: outline,
@@ -66,7 +67,7 @@ impl Draft<'_> {
         if (&enrollment.email, &enrollment.title) != (email, title) {
             enrollment.email = email.clone();
             enrollment.title = title.clone();
-            self.record(Fact::DetailsChanged);
+            self.record(EventKind::DetailsChanged);
         }
     }
 
@@ -81,14 +82,14 @@ impl Draft<'_> {
     /// Starts an attempt to pay for what is asked today.
     pub(super) fn start_attempt(
         &mut self,
-        reference: Reference,
+        reference: PaymentReference,
         purpose: Purpose,
     ) -> Result<(), CaseError> {
         self.check_room()?;
         let enrollment = &self.case.enrollment;
         let declared = enrollment.declared;
         let subject = (enrollment.learner.clone(), enrollment.course.clone());
-        let attempt = Attempt::new(
+        let attempt = PaymentAttempt::new(
             reference.clone(),
             enrollment.id,
             subject,
@@ -96,7 +97,7 @@ impl Draft<'_> {
             declared,
             self.now(),
         );
-        let fact = Fact::AttemptStarted {
+        let fact = EventKind::AttemptStarted {
             reference,
             amount: attempt.amount,
             terms: attempt.terms.outline(),
@@ -106,7 +107,7 @@ impl Draft<'_> {
         self.touch_attempt(self.case.attempts.len() - 1);
         self.watch(self.case.attempts.len() - 1);
         self.record(fact);
-        if declared == Method::BankTransfer {
+        if declared == PaymentMethod::BankTransfer {
             self.rule(&Command::Hold(HoldReason::BankTransfer))?;
         }
         Ok(())
@@ -116,8 +117,8 @@ impl Draft<'_> {
     pub(super) fn paid(
         &mut self,
         at: usize,
-        basis: Box<Basis>,
-        minimum: Grade,
+        basis: Box<DecisionRecord>,
+        minimum: EvidenceLevel,
     ) -> Result<Effect, CaseError> {
         let attempt = &self.case.attempts[at];
         let reference = attempt.reference.clone();
@@ -137,15 +138,15 @@ impl Draft<'_> {
             amount: evidence.stated,
             method: basis.detection.method,
             grade: evidence.grade,
-            standing: Standing::Counted,
+            standing: Allocation::Counted,
         };
         let money = &self.step.rules.money;
         // Another sum than was asked is never confirmed to the cent; the host may take it.
         let taken_as_it_is = sum_differs(evidence, attempt)
             .and_then(|reason| money.outcome(reason))
-            == Some(MoneyOutcome::Approve)
+            == Some(ExceptionAction::Approve)
             && evidence.grade_whatever_the_sum() >= minimum;
-        let keeps = money.duplicate == MoneyOutcome::Approve;
+        let keeps = money.duplicate == ExceptionAction::Approve;
         let mut veto = None;
         let mut reason = match decision {
             Decision::Approve(_) if evidence.grade < minimum && !taken_as_it_is => {
@@ -155,7 +156,7 @@ impl Draft<'_> {
                 HoldReason::WrongAttempt
             }
             Decision::Approve(_) if covering == Some(Covering::Paid) && keeps => {
-                let standing = Standing::Kept;
+                let standing = Allocation::Kept;
                 self.pay(
                     at,
                     Payment {
@@ -210,7 +211,7 @@ impl Draft<'_> {
         at: usize,
         payment: Payment,
         reason: HoldReason,
-        basis: Box<Basis>,
+        basis: Box<DecisionRecord>,
     ) -> Result<Effect, CaseError> {
         let decision = basis.decision;
         let doubted = self.case.attempts[at].open_doubt();
@@ -227,7 +228,7 @@ impl Draft<'_> {
             return Ok(Effect::Approved);
         }
         let standing = match decision {
-            Decision::Return(_) => Standing::RefundDue(reason),
+            Decision::Return(_) => Allocation::RefundDue(reason),
             _ => self.step.rules.money.standing(reason),
         };
         self.pay(
@@ -240,7 +241,7 @@ impl Draft<'_> {
         )?;
         // It waits no more for being unproven.
         self.release(doubted.map(|doubt| doubt.reason))?;
-        if matches!(standing, Standing::RefundDue(_)) {
+        if matches!(standing, Allocation::RefundDue(_)) {
             return Ok(Effect::Held(reason));
         }
         // A policy says nothing against what a person, or the learner, said.
@@ -258,9 +259,9 @@ impl Draft<'_> {
     /// A payment that does not prove what it says moves no money; a person is asked.
     fn doubt(
         &mut self,
-        reference: &Reference,
+        reference: &PaymentReference,
         reason: HoldReason,
-        basis: Box<Basis>,
+        basis: Box<DecisionRecord>,
     ) -> Result<Effect, CaseError> {
         if !self.note_doubt(reference, reason, self.now)? {
             return Ok(Effect::Nothing);
@@ -276,7 +277,7 @@ impl Draft<'_> {
     /// that already.
     pub(super) fn note_doubt(
         &mut self,
-        reference: &Reference,
+        reference: &PaymentReference,
         reason: HoldReason,
         heard: DateTime<Utc>,
     ) -> Result<bool, CaseError> {
@@ -297,7 +298,7 @@ impl Draft<'_> {
             self.case.attempts[at].doubt = Some(doubt);
             self.touch_attempt(at);
         }
-        self.record(Fact::PaymentDoubted {
+        self.record(EventKind::PaymentDoubted {
             reference: reference.clone(),
             reason,
         });
@@ -306,7 +307,7 @@ impl Draft<'_> {
 
     /// Who gave the live access, ahead of any payment, that this attempt would pay for. Another
     /// payment may not have come for it yet.
-    fn approved_ahead(&self, at: usize) -> Option<PersonId> {
+    fn approved_ahead(&self, at: usize) -> Option<AdminId> {
         let attempt = &self.case.attempts[at];
         let now = self.now();
         let ahead = |grant: &Grant| self.case.is_ahead(grant);
@@ -314,7 +315,7 @@ impl Draft<'_> {
         if let Some(grant) = self.case.own_grants().find(awaited) {
             return ahead_by(grant);
         }
-        let first = |it: &Attempt| matches!(it.purpose, Purpose::First | Purpose::Upgrade);
+        let first = |it: &PaymentAttempt| matches!(it.purpose, Purpose::First | Purpose::Upgrade);
         if !first(attempt) || attempt.is_turned_down() || self.case.carrying().any(first) {
             return None;
         }
@@ -324,7 +325,7 @@ impl Draft<'_> {
 }
 
 /// Who gave a grant ahead of any payment, if somebody did.
-fn ahead_by(grant: &Grant) -> Option<PersonId> {
+fn ahead_by(grant: &Grant) -> Option<AdminId> {
     match &grant.source {
         GrantSource::Ahead { by, payment: None } => Some(by.clone()),
         _ => None,

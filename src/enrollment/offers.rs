@@ -5,15 +5,15 @@ use std::iter::once;
 use chrono::{DateTime, Utc};
 
 use super::case::Case;
-use crate::access::{GrantSource, Terms};
+use crate::access::{AccessTerms, GrantSource};
 use crate::money::Money;
-use crate::payment::Attempt;
+use crate::payment::PaymentAttempt;
 
 impl Case {
     /// What the access of an attempt, or less, was offered for since, where that was more: then
     /// its own price is an old one. It is one of today again once as much access, or more, was
     /// offered for no more money.
-    pub fn dearer_since(&self, attempt: &Attempt) -> Option<Money> {
+    pub fn dearer_since(&self, attempt: &PaymentAttempt) -> Option<Money> {
         let later = self
             .later(attempt)
             .map(|other| (&other.terms, other.amount));
@@ -31,7 +31,7 @@ impl Case {
     }
 
     /// The most that was asked for the access of an attempt since, and is asked today.
-    pub(super) fn asked_since(&self, attempt: &Attempt) -> Money {
+    pub(super) fn asked_since(&self, attempt: &PaymentAttempt) -> Money {
         let today = self.enrollment.price;
         match self.dearer_since(attempt) {
             Some(dearer) if !costs_no_more(dearer, today) => dearer,
@@ -42,8 +42,8 @@ impl Case {
     /// Whether another offer was made since at whose side this one is too cheap, or that is too cheap
     /// beside this one: to go on with this one would bring an old price back, or leave no trace of
     /// that today's is another.
-    pub(super) fn is_superseded(&self, attempt: &Attempt) -> bool {
-        let too_cheap = |one: &Attempt, beside: &Attempt| {
+    pub(super) fn is_superseded(&self, attempt: &PaymentAttempt) -> bool {
+        let too_cheap = |one: &PaymentAttempt, beside: &PaymentAttempt| {
             !costs_no_more(beside.amount, one.amount) && one.terms.is_at_least(&beside.terms)
         };
         self.later(attempt)
@@ -51,7 +51,10 @@ impl Case {
     }
 
     /// The attempts that were begun after one, newest first.
-    fn later<'a>(&'a self, attempt: &'a Attempt) -> impl Iterator<Item = &'a Attempt> {
+    fn later<'a>(
+        &'a self,
+        attempt: &'a PaymentAttempt,
+    ) -> impl Iterator<Item = &'a PaymentAttempt> {
         let newest_first = self.attempts.iter().rev();
         newest_first
             .take_while(|other| other.reference != attempt.reference)
@@ -59,7 +62,7 @@ impl Case {
     }
 
     /// Whether a payment was made in another system: what it cost there is no offer of ours.
-    fn is_brought_over(&self, attempt: &Attempt) -> bool {
+    fn is_brought_over(&self, attempt: &PaymentAttempt) -> bool {
         self.own_grants().any(|grant| {
             matches!(grant.source, GrantSource::Migration { .. })
                 && grant.source.payment() == Some(&attempt.reference)
@@ -68,8 +71,8 @@ impl Case {
 
     /// When the offer of an attempt was made last: when it was asked for last, or later, for as much access or more
     /// and no more money.
-    pub(super) fn last_offered(&self, attempt: &Attempt) -> DateTime<Utc> {
-        let as_good = |other: &&Attempt| {
+    pub(super) fn last_offered(&self, attempt: &PaymentAttempt) -> DateTime<Utc> {
+        let as_good = |other: &&PaymentAttempt| {
             costs_no_more(other.amount, attempt.amount)
                 && other.terms.is_at_least(&attempt.terms)
                 && !self.is_brought_over(other)
@@ -86,8 +89,8 @@ fn costs_no_more(price: Money, than: Money) -> bool {
 }
 
 /// The same access for however long.
-pub(super) fn for_any_time(terms: &Terms) -> Terms {
-    Terms {
+pub(super) fn for_any_time(terms: &AccessTerms) -> AccessTerms {
+    AccessTerms {
         seconds: Some(0),
         ..terms.clone()
     }

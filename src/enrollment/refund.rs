@@ -6,13 +6,14 @@ use super::ruling::Refusal;
 use super::status::Status;
 use super::step::{Applied, CaseError, Effect, Step};
 use crate::access::{EndReason, Grant, GrantState};
-use crate::ids::{PersonId, Reference};
+use crate::ids::{AdminId, PaymentReference};
 use crate::money::Money;
 use crate::payment::{
-    Attempt, AttemptEvent, AttemptStatus, ProofOfPayment, Refund, RefundState, Reversal, Standing,
+    Allocation, AttemptEvent, AttemptStatus, PaymentAttempt, ProofOfPayment, Refund, RefundState,
+    Reversal,
 };
-use crate::reason::{HoldReason, MoneyOutcome, Note};
-use crate::record::Fact;
+use crate::reason::{ExceptionAction, HoldReason, Note};
+use crate::record::EventKind;
 
 /// Money to give back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,13 +23,13 @@ pub struct Repayment {
     /// What proves it, or why it is asked for.
     pub proof: Note,
     /// Who gives it.
-    pub by: PersonId,
+    pub by: AdminId,
 }
 
 impl Case {
     /// Money of one attempt went back. The same proof and sum said twice is one refund.
     /// Unless the part is small enough (see
-    /// [`HouseRules::refund_keeping_access`](super::HouseRules)), the grant that rests on the
+    /// [`EnrollmentPolicy::refund_keeping_access`](super::EnrollmentPolicy)), the grant that rests on the
     /// payment ends; others are left alone.
     ///
     /// # Errors
@@ -36,7 +37,7 @@ impl Case {
     /// [`CaseError::RefundTooLarge`].
     pub fn refund(
         self,
-        reference: &Reference,
+        reference: &PaymentReference,
         repayment: Repayment,
         step: &Step<'_>,
     ) -> Result<Applied, CaseError> {
@@ -59,7 +60,7 @@ impl Case {
     /// [`CaseError::Refused`] when the payer's bank took the money back, which would send it twice.
     pub fn request_refund(
         self,
-        reference: &Reference,
+        reference: &PaymentReference,
         repayment: Repayment,
         step: &Step<'_>,
     ) -> Result<Applied, CaseError> {
@@ -82,7 +83,7 @@ impl Case {
             at: now,
         });
         draft.touch_attempt(at);
-        draft.record(Fact::RefundRequested {
+        draft.record(EventKind::RefundRequested {
             reference: reference.clone(),
             amount,
         });
@@ -95,7 +96,7 @@ impl Case {
     /// [`CaseError::UnknownAttempt`].
     pub fn refund_failed(
         self,
-        reference: &Reference,
+        reference: &PaymentReference,
         step: &Step<'_>,
     ) -> Result<Applied, CaseError> {
         let mut draft = self.draft(step);
@@ -109,7 +110,7 @@ impl Case {
         };
         let amount = refunds.remove(requested).amount;
         draft.touch_attempt(at);
-        draft.record(Fact::RefundFailed {
+        draft.record(EventKind::RefundFailed {
             reference: reference.clone(),
             amount,
         });
@@ -123,7 +124,7 @@ impl Case {
     /// [`CaseError::UnknownAttempt`], or [`CaseError::Refused`] when no money arrived for it.
     pub fn reverse(
         self,
-        reference: &Reference,
+        reference: &PaymentReference,
         how: Reversal,
         step: &Step<'_>,
     ) -> Result<Applied, CaseError> {
@@ -133,7 +134,7 @@ impl Case {
         if !draft.move_attempt(at, AttemptEvent::Reversed)? {
             return Ok(draft.finish(Effect::Nothing));
         }
-        draft.record(Fact::PaymentReversed {
+        draft.record(EventKind::PaymentReversed {
             reference: reference.clone(),
             how,
         });
@@ -150,31 +151,35 @@ impl Case {
     ///
     /// # Errors
     /// [`CaseError::UnknownAttempt`], or [`CaseError::Refused`] when it was not taken back.
-    pub fn reinstate(self, reference: &Reference, step: &Step<'_>) -> Result<Applied, CaseError> {
+    pub fn reinstate(
+        self,
+        reference: &PaymentReference,
+        step: &Step<'_>,
+    ) -> Result<Applied, CaseError> {
         let mut draft = self.draft(step);
         let at = draft.index_of(reference)?;
         if !draft.move_attempt(at, AttemptEvent::Reinstated)? {
             return Ok(draft.finish(Effect::Nothing));
         }
-        draft.record(Fact::PaymentReinstated {
+        draft.record(EventKind::PaymentReinstated {
             reference: reference.clone(),
         });
         let before = draft.case.attempts[at].before_reversal.take();
         let keeping = i64::from(draft.rules().refund_keeping_access);
-        if before == Some(Standing::Returned) || draft.case.attempts[at].is_given_back(keeping) {
+        if before == Some(Allocation::Returned) || draft.case.attempts[at].is_given_back(keeping) {
             // It was given back too, or so much of it that its access ended.
             draft.move_attempt(at, AttemptEvent::Refunded)?;
             return Ok(draft.finish(Effect::Changed));
         }
-        if let Some(standing @ (Standing::Held(_) | Standing::RefundDue(_))) = before {
+        if let Some(standing @ (Allocation::Held(_) | Allocation::RefundDue(_))) = before {
             // It never counted, and that it went and came again makes it no better.
             let useful = draft
                 .case
                 .covering(&draft.case.attempts[at], draft.now)
                 .is_none();
             return match standing {
-                Standing::RefundDue(reason) if useful && reason.is_about_cover() => {
-                    draft.reinstate_as(at, Standing::Held(reason))
+                Allocation::RefundDue(reason) if useful && reason.is_about_cover() => {
+                    draft.reinstate_as(at, Allocation::Held(reason))
                 }
                 standing => draft.reinstate_as(at, standing),
             };
@@ -186,7 +191,7 @@ impl Case {
             _ => None,
         });
         // A renewal that began instead of it meanwhile is no second payment for the same.
-        let renewals: Vec<Reference> = draft.case.renewals().collect();
+        let renewals: Vec<PaymentReference> = draft.case.renewals().collect();
         let stands_in = |grant: &Grant| {
             let bought = grant.source.payment();
             since.is_some_and(|since| grant.starts_at >= since)
@@ -198,7 +203,7 @@ impl Case {
                 draft.end_grants(EndReason::Reversed, rests);
                 let money = &draft.rules().money;
                 match money.outcome(covering.reason()) {
-                    Some(MoneyOutcome::Approve) => Standing::Kept,
+                    Some(ExceptionAction::Approve) => Allocation::Kept,
                     _ => money.standing(covering.reason()),
                 }
             }
@@ -217,8 +222,8 @@ impl Case {
                     .own_grants()
                     .any(|it| rests(it) && it.is_to_come(now))
                 {
-                    true => Standing::Counted,
-                    false => Standing::Held(HoldReason::LateMoney),
+                    true => Allocation::Counted,
+                    false => Allocation::Held(HoldReason::LateMoney),
                 }
             }
         };
@@ -248,29 +253,29 @@ impl Case {
         attempt.proof = Some(proof);
         let reference = attempt.reference.clone();
         draft.touch_attempt(at);
-        draft.record(Fact::ProofAttached { reference });
+        draft.record(EventKind::ProofAttached { reference });
         Ok(draft.finish(Effect::Changed))
     }
 }
 
 impl Draft<'_> {
     /// Puts down what money does that came again.
-    fn reinstate_as(mut self, at: usize, standing: Standing) -> Result<Applied, CaseError> {
+    fn reinstate_as(mut self, at: usize, standing: Allocation) -> Result<Applied, CaseError> {
         if let Some(payment) = &mut self.case.attempts[at].payment {
             payment.standing = standing;
         }
         self.lapse()?;
         match standing {
-            Standing::Held(reason) => self.rule_hold(reason)?,
+            Allocation::Held(reason) => self.rule_hold(reason)?,
             // What came beside it meanwhile buys no more than it gives.
-            Standing::Counted => self.count(at),
-            Standing::Kept | Standing::RefundDue(_) | Standing::Returned => {}
+            Allocation::Counted => self.count(at),
+            Allocation::Kept | Allocation::RefundDue(_) | Allocation::Returned => {}
         }
         Ok(self.finish(Effect::Changed))
     }
 }
 
-impl Attempt {
+impl PaymentAttempt {
     /// The refund that the provider was asked for, as long as its answer is not known.
     pub fn requested(&self) -> Option<&Refund> {
         self.refunds

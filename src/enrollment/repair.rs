@@ -6,9 +6,9 @@ use super::case::Case;
 use super::status::Status;
 use super::step::{Applied, CaseError, Effect, Step};
 use crate::access::{EndReason, Grant, GrantSource};
-use crate::evidence::Grade;
-use crate::ids::Reference;
-use crate::payment::{Attempt, AttemptStatus, Reversal, Standing};
+use crate::evidence::EvidenceLevel;
+use crate::ids::PaymentReference;
+use crate::payment::{Allocation, AttemptStatus, PaymentAttempt, Reversal};
 use crate::reason::HoldReason;
 
 impl Case {
@@ -19,9 +19,9 @@ impl Case {
     ///
     /// # Errors
     /// [`CaseError::Vetoed`].
-    pub fn repair(self, minimum: Grade, step: &Step<'_>) -> Result<Applied, CaseError> {
+    pub fn repair(self, minimum: EvidenceLevel, step: &Step<'_>) -> Result<Applied, CaseError> {
         let mut draft = self.draft(step);
-        let status_of = |attempts: &[Attempt], grant: &Grant| {
+        let status_of = |attempts: &[PaymentAttempt], grant: &Grant| {
             let payment = grant.source.payment()?;
             let paid = attempts
                 .iter()
@@ -50,12 +50,12 @@ impl Case {
     }
 
     /// A payment that counts for an approved enrollment and never gave access.
-    fn unserved(&self, minimum: Grade) -> Option<usize> {
+    fn unserved(&self, minimum: EvidenceLevel) -> Option<usize> {
         let approved = matches!(self.enrollment.status, Status::Approved { .. });
         let subject = (&self.enrollment.learner, &self.enrollment.course);
-        let unserved = |paid: &Attempt| {
+        let unserved = |paid: &PaymentAttempt| {
             let proven = paid.payment.is_some_and(|payment| {
-                payment.standing == Standing::Counted && payment.grade >= minimum
+                payment.standing == Allocation::Counted && payment.grade >= minimum
             });
             let served = self
                 .grants
@@ -73,7 +73,7 @@ impl Case {
     /// [`CaseError::UnknownAttempt`].
     pub fn unconfirmed(
         self,
-        reference: &Reference,
+        reference: &PaymentReference,
         heard: DateTime<Utc>,
         step: &Step<'_>,
     ) -> Result<Applied, CaseError> {

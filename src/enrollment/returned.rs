@@ -8,9 +8,9 @@ use super::status::{Closed, Status};
 use super::step::CaseError;
 use crate::access::{EndReason, Grant, GrantSource, GrantState};
 use crate::money::Money;
-use crate::payment::{AttemptEvent, Refund, RefundState, Reversal, Standing};
+use crate::payment::{Allocation, AttemptEvent, Refund, RefundState, Reversal};
 use crate::reason::{HoldReason, WithdrawReason};
-use crate::record::Fact;
+use crate::record::EventKind;
 
 impl Draft<'_> {
     pub(super) fn give_back(
@@ -50,7 +50,7 @@ impl Draft<'_> {
         let lasts =
             |grant: &Grant| rests(grant) && !matches!(grant.state, GrantState::Ended { .. });
         let ends_access = over && self.case.own_grants().any(lasts);
-        self.record(Fact::PaymentReturned {
+        self.record(EventKind::PaymentReturned {
             reference: reference.clone(),
             amount,
             ends_access,
@@ -84,18 +84,18 @@ impl Draft<'_> {
                 continue;
             }
             match payment.standing {
-                Standing::Kept => {
+                Allocation::Kept => {
                     let payment = attempt.reference.clone();
                     self.grant(at, GrantSource::Payment { payment });
                     self.count(at);
                 }
-                Standing::RefundDue(reason) if reason.is_about_cover() => {
-                    self.restate(at, Standing::Held(reason));
+                Allocation::RefundDue(reason) if reason.is_about_cover() => {
+                    self.restate(at, Allocation::Held(reason));
                 }
-                Standing::Counted
-                | Standing::Held(_)
-                | Standing::RefundDue(_)
-                | Standing::Returned => {}
+                Allocation::Counted
+                | Allocation::Held(_)
+                | Allocation::RefundDue(_)
+                | Allocation::Returned => {}
             }
         }
         Ok(())
@@ -184,7 +184,7 @@ impl Draft<'_> {
             if fits(grant) && grant.suspend(now, why) {
                 let grant = grant.id;
                 self.touch_grant(at);
-                self.record(Fact::AccessSuspended { grant, why });
+                self.record(EventKind::AccessSuspended { grant, why });
             }
         }
     }
@@ -195,7 +195,7 @@ impl Draft<'_> {
             if fits(grant) && grant.resume() {
                 let grant = grant.id;
                 self.touch_grant(at);
-                self.record(Fact::AccessResumed { grant });
+                self.record(EventKind::AccessResumed { grant });
             }
         }
     }

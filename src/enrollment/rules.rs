@@ -6,9 +6,9 @@ use chrono::{DateTime, Utc};
 
 use super::case::Case;
 use super::status::Status;
-use crate::access::{GrantState, Terms};
-use crate::payment::{Attempt, Method, Standing};
-use crate::reason::{HoldReason, MoneyOutcome};
+use crate::access::{AccessTerms, GrantState};
+use crate::payment::{Allocation, PaymentAttempt, PaymentMethod};
+use crate::reason::{ExceptionAction, HoldReason};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -17,11 +17,11 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 /// What holds for every enrollment. Part of the [`Config`](crate::Config).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct HouseRules {
+pub struct EnrollmentPolicy {
     /// What to lend while a bank transfer waits for approval (default: nothing).
-    pub provisional: Option<Terms>,
+    pub provisional: Option<AccessTerms>,
     /// When the provider is asked about an attempt by itself. Off without a gateway.
-    pub reconciliation: Schedule,
+    pub reconciliation: SyncSchedule,
     /// Age of the newest attempt at which an unpaid enrollment expires (default 7 days). Its
     /// links stay payable: later money is late money.
     pub unpaid_expiry: Option<Duration>,
@@ -29,7 +29,7 @@ pub struct HouseRules {
     /// of payment does not expire.
     pub transfer_expiry: Option<Duration>,
     /// What becomes of money that does not fit.
-    pub money: MoneyRules,
+    pub money: ExceptionPolicy,
     /// How much of a payment may go back, in percent, before the access it gave ends
     /// (default 0: any refund ends it). What is left above the price never counts.
     pub refund_keeping_access: u8,
@@ -38,14 +38,14 @@ pub struct HouseRules {
     pub four_eyes_above: Option<i64>,
 }
 
-impl Default for HouseRules {
+impl Default for EnrollmentPolicy {
     fn default() -> Self {
         Self {
             provisional: None,
-            reconciliation: Schedule::default(),
+            reconciliation: SyncSchedule::default(),
             unpaid_expiry: Some(DAY * 7),
             transfer_expiry: Some(DAY * 30),
-            money: MoneyRules::default(),
+            money: ExceptionPolicy::default(),
             refund_keeping_access: 0,
             four_eyes_above: None,
         }
@@ -56,7 +56,7 @@ impl Default for HouseRules {
 /// attempt's age.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Schedule {
+pub struct SyncSchedule {
     /// The first times, growing (default 1 min, 5 min, 15 min, 1 h, 6 h).
     pub first: Vec<Duration>,
     /// After those, at every whole multiple of this (default one day).
@@ -65,7 +65,7 @@ pub struct Schedule {
     pub until: Duration,
 }
 
-impl Default for Schedule {
+impl Default for SyncSchedule {
     fn default() -> Self {
         Self {
             first: vec![MINUTE, MINUTE * 5, MINUTE * 15, HOUR, HOUR * 6],
@@ -75,7 +75,7 @@ impl Default for Schedule {
     }
 }
 
-impl Schedule {
+impl SyncSchedule {
     /// Never.
     pub fn never() -> Self {
         Self {
@@ -107,47 +107,47 @@ impl Schedule {
 /// it is proven, belongs to this attempt, and its method is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct MoneyRules {
+pub struct ExceptionPolicy {
     /// Paid after the enrollment expired (default: hold). Money for a rejected or withdrawn
     /// one waits for a person, unless it is to be given back.
-    pub late: MoneyOutcome,
+    pub late: ExceptionAction,
     /// Paid by a link from when the same access, or more, cost less (default: hold). Money for
     /// less than is asked today is no such exception: it gives the less that it was paid for.
-    pub old_price: MoneyOutcome,
+    pub old_price: ExceptionAction,
     /// Paid again (default: refund due). Approved, it is kept, and takes the place of the other
     /// payment if that goes back. Money for access that the learner has by a grant of the school
     /// is held in any case but that.
-    pub duplicate: MoneyOutcome,
+    pub duplicate: ExceptionAction,
     /// Less than was asked (default: hold).
-    pub partial: MoneyOutcome,
+    pub partial: ExceptionAction,
     /// More than was asked (default: hold).
-    pub excess: MoneyOutcome,
+    pub excess: ExceptionAction,
     /// Paid at the provider by a link that nobody here knows (default: hold). There is
     /// nothing it could approve, so `approve` holds it too.
-    pub orphan: MoneyOutcome,
+    pub orphan: ExceptionAction,
 }
 
-impl Default for MoneyRules {
+impl Default for ExceptionPolicy {
     fn default() -> Self {
         Self {
-            late: MoneyOutcome::Hold,
-            old_price: MoneyOutcome::Hold,
-            duplicate: MoneyOutcome::RefundDue,
-            partial: MoneyOutcome::Hold,
-            excess: MoneyOutcome::Hold,
-            orphan: MoneyOutcome::Hold,
+            late: ExceptionAction::Hold,
+            old_price: ExceptionAction::Hold,
+            duplicate: ExceptionAction::RefundDue,
+            partial: ExceptionAction::Hold,
+            excess: ExceptionAction::Hold,
+            orphan: ExceptionAction::Hold,
         }
     }
 }
 
-impl MoneyRules {
+impl ExceptionPolicy {
     /// The outcome for a reason that is about the money itself.
-    pub fn outcome(&self, reason: HoldReason) -> Option<MoneyOutcome> {
+    pub fn outcome(&self, reason: HoldReason) -> Option<ExceptionAction> {
         match reason {
             HoldReason::LateMoney => Some(self.late),
             HoldReason::OldPrice => Some(self.old_price),
-            HoldReason::AccessCovered if self.duplicate == MoneyOutcome::RefundDue => {
-                Some(MoneyOutcome::Hold)
+            HoldReason::AccessCovered if self.duplicate == ExceptionAction::RefundDue => {
+                Some(ExceptionAction::Hold)
             }
             HoldReason::AccessCovered => Some(self.duplicate),
             HoldReason::DuplicateMoney => Some(self.duplicate),
@@ -158,15 +158,15 @@ impl MoneyRules {
     }
 
     /// What money does that is kept back for this reason.
-    pub fn standing(&self, reason: HoldReason) -> Standing {
+    pub fn standing(&self, reason: HoldReason) -> Allocation {
         match self.outcome(reason) {
-            Some(MoneyOutcome::RefundDue) => Standing::RefundDue(reason),
-            _ => Standing::Held(reason),
+            Some(ExceptionAction::RefundDue) => Allocation::RefundDue(reason),
+            _ => Allocation::Held(reason),
         }
     }
 }
 
-impl HouseRules {
+impl EnrollmentPolicy {
     /// When something about a case falls due by itself: it expires, or a grant of it does; or what
     /// waits for a person beside access may come to nothing, since more access begins.
     pub fn due_at(&self, case: &Case, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
@@ -207,17 +207,19 @@ impl HouseRules {
     }
 
     /// When a bank transfer that never came is given up; not at all if it is proven.
-    pub(super) fn transfer_until(&self, attempt: &Attempt) -> Option<DateTime<Utc>> {
+    pub(super) fn transfer_until(&self, attempt: &PaymentAttempt) -> Option<DateTime<Utc>> {
         let term = self.transfer_expiry.filter(|_| attempt.proof.is_none())?;
         attempt.asked_at.checked_add_signed(chrono_of(term)?)
     }
 
     /// Whether the offer of an attempt was made so long ago that an enrollment for it alone would
     /// have expired unpaid.
-    pub fn is_stale(&self, case: &Case, attempt: &Attempt, now: DateTime<Utc>) -> bool {
+    pub fn is_stale(&self, case: &Case, attempt: &PaymentAttempt, now: DateTime<Utc>) -> bool {
         let term = match attempt.declared {
-            Method::BankTransfer => self.transfer_expiry,
-            Method::Card | Method::InstantEft | Method::Unknown => self.unpaid_expiry,
+            PaymentMethod::BankTransfer => self.transfer_expiry,
+            PaymentMethod::Card | PaymentMethod::InstantEft | PaymentMethod::Unknown => {
+                self.unpaid_expiry
+            }
         };
         let offered = case.last_offered(attempt);
         let until = term
@@ -227,7 +229,7 @@ impl HouseRules {
     }
 
     /// When the provider is to be asked about an attempt next.
-    pub fn look_at(&self, attempt: &Attempt, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    pub fn look_at(&self, attempt: &PaymentAttempt, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         attempt
             .is_open()
             .then(|| self.reconciliation.next(attempt.created_at, now))?
@@ -235,7 +237,7 @@ impl HouseRules {
 }
 
 /// Whether there is money, or a proof of it, that a person has to look at.
-fn vouched_for(attempts: &[Attempt]) -> bool {
+fn vouched_for(attempts: &[PaymentAttempt]) -> bool {
     attempts.iter().any(|attempt| {
         attempt.waits().is_some() || (attempt.is_open_transfer() && attempt.proof.is_some())
     })

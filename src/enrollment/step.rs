@@ -5,12 +5,12 @@ use chrono::{DateTime, Utc};
 use super::Enrollment;
 use super::case::Case;
 use super::change::Change;
-use super::rules::HouseRules;
+use super::rules::EnrollmentPolicy;
 use super::ruling::{Refusal, Transition};
 use super::status::Status;
 use crate::ids::{CourseId, Email, LearnerId};
 use crate::money::Money;
-use crate::payment::{Method, Offer};
+use crate::payment::{Offer, PaymentMethod};
 use crate::reason::{HoldReason, Note};
 use crate::record::{Actor, Source};
 
@@ -28,7 +28,7 @@ pub struct Step<'a> {
     /// Who may veto it.
     pub guard: &'a dyn TransitionGuard,
     /// What holds for every enrollment.
-    pub rules: &'a HouseRules,
+    pub rules: &'a EnrollmentPolicy,
     /// Whether it only asks what would happen: nothing of it is written.
     pub rehearsal: bool,
 }
@@ -50,7 +50,7 @@ impl std::fmt::Debug for Step<'_> {
 ///
 /// # Contract
 /// It may be called any number of times for one move: again when a race was lost, once for a
-/// rehearsal ([`Proposal::rehearsal`]) and once more for the real thing, and for a move that is
+/// rehearsal ([`TransitionRequest::rehearsal`]) and once more for the real thing, and for a move that is
 /// then not written because the store was away. So an answer must not use anything up, unless
 /// that is kept by enrollment and asking again finds it; and a rehearsal must change nothing at
 /// all. What a move frees, hear of it as a publisher. `examples/cohort.rs` does this for a course
@@ -60,21 +60,21 @@ pub trait TransitionGuard: Send + Sync + 'static {
     ///
     /// # Errors
     /// The reason, shown to the admin. A vetoed automatic approval is held.
-    fn permits(&self, proposal: &Proposal<'_>) -> Result<(), Note>;
+    fn permits(&self, proposal: &TransitionRequest<'_>) -> Result<(), Note>;
 }
 
 impl<F> TransitionGuard for F
 where
-    F: Fn(&Proposal<'_>) -> Result<(), Note> + Send + Sync + 'static,
+    F: Fn(&TransitionRequest<'_>) -> Result<(), Note> + Send + Sync + 'static,
 {
-    fn permits(&self, proposal: &Proposal<'_>) -> Result<(), Note> {
+    fn permits(&self, proposal: &TransitionRequest<'_>) -> Result<(), Note> {
         self(proposal)
     }
 }
 
 /// A legal move that is about to be made.
 #[derive(Debug, Clone, Copy)]
-pub struct Proposal<'a> {
+pub struct TransitionRequest<'a> {
     /// The enrollment as it is.
     pub enrollment: &'a Enrollment,
     /// The move.
@@ -176,7 +176,7 @@ pub enum Effect {
 
 /// What a learner asks for: the offer of today, and how they want to pay.
 #[derive(Debug, Clone)]
-pub struct Opening {
+pub struct NewEnrollment {
     /// Who wants the course.
     pub learner: LearnerId,
     /// Where to write to.
@@ -186,5 +186,5 @@ pub struct Opening {
     /// What is offered.
     pub offer: Offer,
     /// The declared method.
-    pub declared: Method,
+    pub declared: PaymentMethod,
 }

@@ -1,6 +1,6 @@
 use chrono::{DateTime, Utc};
 
-use crate::ids::{EnrollmentId, GrantId, RecordId, Reference};
+use crate::ids::{EnrollmentId, GrantId, PaymentReference, RecordId};
 use crate::reason::words;
 
 /// What falls due by itself.
@@ -8,7 +8,7 @@ use crate::reason::words;
 #[non_exhaustive]
 pub enum TimerKey {
     /// The provider is to be asked about this attempt.
-    Attempt(Reference),
+    Attempt(PaymentReference),
     /// This enrollment may have expired, or a grant of it.
     Enrollment(EnrollmentId),
     /// This grant, apart from any enrollment, has expired.

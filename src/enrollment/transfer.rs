@@ -6,16 +6,16 @@ use super::case::Case;
 use super::choice::Choice;
 use super::cover::Covering;
 use super::draft::Draft;
-use super::rules::HouseRules;
+use super::rules::EnrollmentPolicy;
 use super::ruling::Refusal;
 use super::status::Status;
 use super::step::{Applied, CaseError, Effect, Step};
-use crate::evidence::Grade;
-use crate::ids::{PersonId, Reference};
+use crate::evidence::EvidenceLevel;
+use crate::ids::{AdminId, PaymentReference};
 use crate::money::Money;
-use crate::payment::{Attempt, Method, Offer, Payment, Standing};
-use crate::reason::{ApprovalCause, HoldReason, MoneyOutcome, words};
-use crate::record::Fact;
+use crate::payment::{Allocation, Offer, Payment, PaymentAttempt, PaymentMethod};
+use crate::reason::{ApprovalCause, ExceptionAction, HoldReason, words};
+use crate::record::EventKind;
 
 /// Whether the money of a bank transfer is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -45,7 +45,7 @@ words!(Expected {
 #[derive(Debug, Clone, Copy)]
 pub struct SeenTransfer<'a> {
     /// The attempt whose reference it has.
-    pub payment: &'a Reference,
+    pub payment: &'a PaymentReference,
     /// How much it is.
     pub amount: Money,
     /// Whether it may be another sum than was asked.
@@ -57,9 +57,9 @@ impl Case {
     /// its money is on statements already, in minor units.
     pub fn expects(
         &self,
-        attempt: &Attempt,
+        attempt: &PaymentAttempt,
         found: i64,
-        rules: &HouseRules,
+        rules: &EnrollmentPolicy,
         now: DateTime<Utc>,
     ) -> Expected {
         if attempt.is_vouched() && attempt.paid().is_some_and(|paid| found < paid.minor()) {
@@ -84,11 +84,11 @@ impl Case {
     /// [`CaseError::Refused`], [`CaseError::Vetoed`] or [`CaseError::SecondPersonNeeded`].
     pub fn approve_seen(
         self,
-        by: &PersonId,
+        by: &AdminId,
         cause: ApprovalCause,
         seen: SeenTransfer<'_>,
         step: &Step<'_>,
-    ) -> Result<(Applied, Reference), CaseError> {
+    ) -> Result<(Applied, PaymentReference), CaseError> {
         let mut draft = self.draft(step);
         let mut at = draft.index_of(seen.payment)?;
         if draft.case.enrollment.is_erased() {
@@ -122,7 +122,7 @@ impl Case {
     /// [`CaseError::UnknownAttempt`]; [`CaseError::NoTransfer`] when nobody approved it by hand.
     pub fn find_transfer(
         self,
-        (payment, amount): (&Reference, Money),
+        (payment, amount): (&PaymentReference, Money),
         step: &Step<'_>,
     ) -> Result<Applied, CaseError> {
         let mut draft = self.draft(step);
@@ -130,7 +130,7 @@ impl Case {
         if !draft.case.attempts[at].is_vouched() {
             return Err(CaseError::NoTransfer);
         }
-        draft.record(Fact::TransferFound {
+        draft.record(EventKind::TransferFound {
             reference: payment.clone(),
             amount,
         });
@@ -140,12 +140,12 @@ impl Case {
     /// Why the money of a transfer is not waited for.
     fn held_transfer(
         &self,
-        attempt: &Attempt,
-        rules: &HouseRules,
+        attempt: &PaymentAttempt,
+        rules: &EnrollmentPolicy,
         now: DateTime<Utc>,
     ) -> Option<HoldReason> {
         let closed = match self.enrollment.status {
-            Status::Expired => rules.money.late != MoneyOutcome::Approve,
+            Status::Expired => rules.money.late != ExceptionAction::Approve,
             Status::Rejected { .. } | Status::Withdrawn { .. } => true,
             Status::AwaitingPayment | Status::AwaitingApproval { .. } | Status::Approved { .. } => {
                 false
@@ -157,7 +157,7 @@ impl Case {
     }
 
     /// An attempt for the money of a transfer that has the reference of one which cannot take it.
-    fn beside(&self, attempt: &Attempt, now: DateTime<Utc>) -> Option<Attempt> {
+    fn beside(&self, attempt: &PaymentAttempt, now: DateTime<Utc>) -> Option<PaymentAttempt> {
         if attempt.is_payable_transfer() {
             return None;
         }
@@ -168,19 +168,19 @@ impl Case {
         };
         let subject = (attempt.learner.clone(), attempt.course.clone());
         let enrollment = self.enrollment.id;
-        let reference = Reference::random();
+        let reference = PaymentReference::random();
         let bought = (offer, attempt.purpose);
-        let method = Method::BankTransfer;
-        Some(Attempt::new(
+        let method = PaymentMethod::BankTransfer;
+        Some(PaymentAttempt::new(
             reference, enrollment, subject, bought, method, now,
         ))
     }
 }
 
 impl Draft<'_> {
-    fn add_beside(&mut self, attempt: Attempt) -> Result<usize, CaseError> {
+    fn add_beside(&mut self, attempt: PaymentAttempt) -> Result<usize, CaseError> {
         self.check_room()?;
-        let fact = Fact::AttemptStarted {
+        let fact = EventKind::AttemptStarted {
             reference: attempt.reference.clone(),
             amount: attempt.amount,
             terms: attempt.terms.outline(),
@@ -201,20 +201,21 @@ impl Draft<'_> {
         reason: HoldReason,
     ) -> Result<Applied, CaseError> {
         let money = &self.step.rules.money;
-        let kept = reason == HoldReason::DuplicateMoney && money.duplicate == MoneyOutcome::Approve;
+        let kept =
+            reason == HoldReason::DuplicateMoney && money.duplicate == ExceptionAction::Approve;
         let standing = match kept {
-            true => Standing::Kept,
+            true => Allocation::Kept,
             false => money.standing(reason),
         };
         let payment = Payment {
             at: self.now(),
             amount: Some(amount),
-            method: Method::BankTransfer,
-            grade: Grade::Unsigned,
+            method: PaymentMethod::BankTransfer,
+            grade: EvidenceLevel::Unsigned,
             standing,
         };
         self.pay(at, payment, None)?;
-        if matches!(standing, Standing::Held(_)) {
+        if matches!(standing, Allocation::Held(_)) {
             self.rule_hold(reason)?;
         }
         Ok(self.finish(Effect::Held(reason)))

@@ -13,13 +13,13 @@ use uuid::Uuid;
 
 use super::Hub;
 use crate::enrollment::{Status, Version};
-use crate::ids::{CourseId, EnrollmentId, PersonId, RecordId};
+use crate::ids::{AdminId, CourseId, EnrollmentId, RecordId};
 use crate::money::Money;
 use crate::notice::NoticeKind;
 use crate::payment::AttemptStatus;
 use crate::port::{PageRequest, Sleep};
 use crate::reason::{HoldReason, Permission, Severity};
-use crate::record::{Fact, Record};
+use crate::record::{EventKind, Record};
 use crate::registrar::{Error, Registrar};
 
 /// Events kept for readers who fall behind or come back.
@@ -188,26 +188,26 @@ impl Admins {
 fn event(record: &Record) -> AdminEvent {
     let (mut pending, mut decided, mut payment) = (None, false, None);
     match &record.fact {
-        Fact::EnrollmentMoved { from, to, .. } => {
+        EventKind::EnrollmentMoved { from, to, .. } => {
             let waits = |status: &Status| matches!(status, Status::AwaitingApproval { .. });
             if let Status::AwaitingApproval { reason } = to {
                 pending = Some(*reason);
             }
             decided = waits(from) && !waits(to);
         }
-        Fact::ReviewChanged { reason } => {
+        EventKind::ReviewChanged { reason } => {
             pending = *reason;
             decided = reason.is_none();
         }
-        Fact::AttemptMoved { to, .. } => payment = Some(*to),
-        Fact::AttemptStarted { .. } => payment = Some(AttemptStatus::Started),
-        Fact::PaymentCompleted { .. } => payment = Some(AttemptStatus::Paid),
-        Fact::PaymentReturned { .. } => payment = Some(AttemptStatus::Refunded),
-        Fact::PaymentReversed { .. } => payment = Some(AttemptStatus::Reversed),
+        EventKind::AttemptMoved { to, .. } => payment = Some(*to),
+        EventKind::AttemptStarted { .. } => payment = Some(AttemptStatus::Started),
+        EventKind::PaymentCompleted { .. } => payment = Some(AttemptStatus::Paid),
+        EventKind::PaymentReturned { .. } => payment = Some(AttemptStatus::Refunded),
+        EventKind::PaymentReversed { .. } => payment = Some(AttemptStatus::Reversed),
         _ => {}
     }
     let import = match record.fact {
-        Fact::StatementImported { done, of, .. } => Some(ImportProgress { done, of }),
+        EventKind::StatementImported { done, of, .. } => Some(ImportProgress { done, of }),
         _ => None,
     };
     AdminEvent {
@@ -229,7 +229,7 @@ fn event(record: &Record) -> AdminEvent {
 pub struct AdminStream {
     hub: Hub,
     registrar: Registrar,
-    person: PersonId,
+    person: AdminId,
     receiver: Receiver<Placed>,
     missed: VecDeque<Placed>,
     /// The place of the last update.
@@ -253,7 +253,7 @@ impl Hub {
     pub async fn admins(
         &self,
         registrar: &Registrar,
-        person: PersonId,
+        person: AdminId,
         since: Option<&str>,
     ) -> Result<AdminStream, Error> {
         let desk = registrar.admin(person.clone());

@@ -1,6 +1,6 @@
 //! What operators are woken for: rules over what happens, with windows that slide.
 //!
-//! [`Watch`] is pure: it is told what happened and what time it is, and says which alerts begin,
+//! [`AlertEngine`] is pure: it is told what happened and what time it is, and says which alerts begin,
 //! escalate and end. The registrar tells it everything that this process commits or refuses, and,
 //! through the store, what the others do: a threshold holds for the whole installation, and an
 //! alert of it is raised once. Each leaves a record, which shows in the app and goes out by the
@@ -18,17 +18,17 @@ mod watch;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::audit::ConcernKind;
+use crate::audit::DiscrepancyKind;
 use crate::enrollment::Status;
 use crate::payment::AttemptStatus;
 use crate::reason::words;
-use crate::record::{Fact, Record};
+use crate::record::{EventKind, Record};
 
 pub use metrics::Metric;
 pub use route::AlertRoute;
 pub use rule::{AlertCondition, AlertRule, AlertRuleProblem, AlertSeverity};
 pub use tally::{Counted, Tallied, Tally};
-pub use watch::Watch;
+pub use watch::AlertEngine;
 
 /// What is counted or measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -94,25 +94,25 @@ impl Signal {
     }
 
     /// What a fact counts as, if as anything.
-    pub fn of(fact: &Fact) -> Option<Self> {
+    pub fn of(fact: &EventKind) -> Option<Self> {
         Some(match fact {
-            Fact::AttemptMoved {
+            EventKind::AttemptMoved {
                 to: AttemptStatus::Failed,
                 ..
             } => Self::PaymentFailed,
-            Fact::PaymentCompleted { .. } => Self::PaymentCompleted,
-            Fact::EnrollmentCreated { .. } => Self::Enrolled,
-            Fact::EnrollmentMoved {
+            EventKind::PaymentCompleted { .. } => Self::PaymentCompleted,
+            EventKind::EnrollmentCreated { .. } => Self::Enrolled,
+            EventKind::EnrollmentMoved {
                 to: Status::Approved { .. },
                 ..
             } => Self::Approved,
-            Fact::ConcernRaised {
-                kind: ConcernKind::PendingTooLong,
+            EventKind::ConcernRaised {
+                kind: DiscrepancyKind::PendingTooLong,
                 ..
             } => Self::PendingLong,
-            Fact::ConcernRaised { .. } => Self::AuditFinding,
-            Fact::DeliveryDead { .. } => Self::DeadLetter,
-            Fact::FloodBegan { .. } => Self::Flooded,
+            EventKind::ConcernRaised { .. } => Self::AuditFinding,
+            EventKind::DeliveryDead { .. } => Self::DeadLetter,
+            EventKind::FloodBegan { .. } => Self::Flooded,
             _ => return None,
         })
     }
@@ -158,7 +158,7 @@ pub struct Alert {
 impl Alert {
     /// The alert that a record tells of, if it tells of one.
     pub(crate) fn of(record: &Record) -> Option<Self> {
-        let Fact::AlertChanged {
+        let EventKind::AlertChanged {
             rule,
             stage,
             severity,

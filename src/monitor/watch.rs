@@ -13,7 +13,7 @@ const LINGER: chrono::Duration = chrono::Duration::seconds(10);
 
 /// Watches what happens by rules.
 #[derive(Debug)]
-pub struct Watch {
+pub struct AlertEngine {
     rules: Vec<AlertRule>,
     /// What happened here, and the others do not know of; oldest first, with what was measured.
     fresh: BTreeMap<Signal, VecDeque<(DateTime<Utc>, i64)>>,
@@ -46,7 +46,7 @@ struct Standing {
 /// From one age to another: at least so old, and younger than that.
 type Ages = (chrono::Duration, chrono::Duration);
 
-impl Watch {
+impl AlertEngine {
     /// Watches by these rules.
     ///
     /// # Errors

@@ -10,10 +10,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::enrollment::{Status, Transition};
-use crate::ids::{EnrollmentId, RecordId, Reference};
-use crate::payment::Standing;
+use crate::ids::{EnrollmentId, PaymentReference, RecordId};
+use crate::payment::Allocation;
 use crate::reason::{ApprovalCause, HoldReason, Note, Severity, words};
-use crate::record::{Fact, Record};
+use crate::record::{EventKind, Record};
 
 pub use preferences::Preferences;
 
@@ -44,9 +44,9 @@ words!(NoticeKind {
 
 impl NoticeKind {
     /// What kind of notice this fact is, if it is one.
-    pub fn of(fact: &Fact) -> Option<Self> {
+    pub fn of(fact: &EventKind) -> Option<Self> {
         match fact {
-            Fact::EnrollmentMoved {
+            EventKind::EnrollmentMoved {
                 from,
                 to,
                 transition,
@@ -63,27 +63,27 @@ impl NoticeKind {
                 Status::Rejected { .. } => Some(Self::Rejected),
                 Status::AwaitingPayment | Status::Expired | Status::Withdrawn { .. } => None,
             },
-            Fact::AccessGranted { more: true, .. } => Some(Self::Approved),
-            Fact::FirstApproval | Fact::ReviewChanged { reason: Some(_) } => {
+            EventKind::AccessGranted { more: true, .. } => Some(Self::Approved),
+            EventKind::FirstApproval | EventKind::ReviewChanged { reason: Some(_) } => {
                 Some(Self::ApprovalNeeded)
             }
-            Fact::PaymentCompleted {
-                standing: Standing::RefundDue(_),
+            EventKind::PaymentCompleted {
+                standing: Allocation::RefundDue(_),
                 ..
             }
-            | Fact::PaymentRestated {
-                standing: Standing::RefundDue(_),
+            | EventKind::PaymentRestated {
+                standing: Allocation::RefundDue(_),
                 ..
             } => Some(Self::RefundDue),
-            Fact::PaymentReversed { .. }
-            | Fact::RefundFailed { .. }
-            | Fact::PaymentDoubted { .. }
-            | Fact::ConcernRaised { .. }
-            | Fact::DeliveryDead { .. }
-            | Fact::DeliveryOverdue { .. }
-            | Fact::AlertChanged { .. }
-            | Fact::NoticeUndelivered { .. }
-            | Fact::PublishingGivenUp { .. } => Some(Self::Alert),
+            EventKind::PaymentReversed { .. }
+            | EventKind::RefundFailed { .. }
+            | EventKind::PaymentDoubted { .. }
+            | EventKind::ConcernRaised { .. }
+            | EventKind::DeliveryDead { .. }
+            | EventKind::DeliveryOverdue { .. }
+            | EventKind::AlertChanged { .. }
+            | EventKind::NoticeUndelivered { .. }
+            | EventKind::PublishingGivenUp { .. } => Some(Self::Alert),
             _ => None,
         }
     }
@@ -109,7 +109,7 @@ pub struct Notice {
     /// The enrollment, if it is about one.
     pub enrollment: Option<EnrollmentId>,
     /// The payment, if it is about one.
-    pub payment: Option<Reference>,
+    pub payment: Option<PaymentReference>,
     /// Why the enrollment waits, or the money goes back.
     pub reason: Option<HoldReason>,
     /// What a person wrote about it, such as the reason of a rejection.
@@ -123,30 +123,29 @@ impl Notice {
     pub fn of(record: &Record) -> Option<Self> {
         let kind = NoticeKind::of(&record.fact)?;
         let (payment, reason) = match &record.fact {
-            Fact::EnrollmentMoved {
+            EventKind::EnrollmentMoved {
                 to: Status::AwaitingApproval { reason },
                 ..
             }
-            | Fact::ReviewChanged {
+            | EventKind::ReviewChanged {
                 reason: Some(reason),
             } => (None, Some(*reason)),
-            Fact::PaymentCompleted {
+            EventKind::PaymentCompleted {
                 reference,
-                standing: Standing::RefundDue(reason),
+                standing: Allocation::RefundDue(reason),
                 ..
             }
-            | Fact::PaymentRestated {
+            | EventKind::PaymentRestated {
                 reference,
-                standing: Standing::RefundDue(reason),
+                standing: Allocation::RefundDue(reason),
             }
-            | Fact::PaymentDoubted { reference, reason } => (Some(reference), Some(*reason)),
-            Fact::PaymentReversed { reference, .. } | Fact::RefundFailed { reference, .. } => {
-                (Some(reference), None)
-            }
+            | EventKind::PaymentDoubted { reference, reason } => (Some(reference), Some(*reason)),
+            EventKind::PaymentReversed { reference, .. }
+            | EventKind::RefundFailed { reference, .. } => (Some(reference), None),
             _ => (None, None),
         };
         let about = match &record.fact {
-            Fact::ConcernRaised { about, .. } => *about,
+            EventKind::ConcernRaised { about, .. } => *about,
             _ => None,
         };
         Some(Self {
@@ -158,7 +157,7 @@ impl Notice {
             payment: payment.cloned(),
             reason,
             note: match &record.fact {
-                Fact::EnrollmentMoved {
+                EventKind::EnrollmentMoved {
                     to: Status::Rejected { reason },
                     ..
                 } => Some(reason.clone()),

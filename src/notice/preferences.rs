@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::NoticeKind;
-use crate::ids::{ChannelName, PersonId};
+use crate::ids::{AdminId, ChannelName};
 
 /// What reaches one admin, and by which channels.
 ///
@@ -12,14 +12,14 @@ use crate::ids::{ChannelName, PersonId};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Preferences {
     /// Whose.
-    pub person: PersonId,
+    pub person: AdminId,
     /// By which channels each kind comes; a kind that is left out comes by none.
     pub channels: BTreeMap<NoticeKind, BTreeSet<ChannelName>>,
 }
 
 impl Preferences {
     /// What holds for somebody who has chosen nothing.
-    pub fn standard(person: PersonId) -> Self {
+    pub fn standard(person: AdminId) -> Self {
         let kinds = [
             NoticeKind::ApprovalNeeded,
             NoticeKind::RefundDue,

@@ -11,9 +11,9 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::access::{Grant, Terms};
-use crate::evidence::Grade;
-use crate::ids::{CourseId, EnrollmentId, GrantId, LearnerId, PayLinkId, Reference, Title};
+use crate::access::{AccessTerms, Grant};
+use crate::evidence::EvidenceLevel;
+use crate::ids::{CourseId, EnrollmentId, GrantId, LearnerId, PayLinkId, PaymentReference, Title};
 use crate::money::Money;
 use crate::reason::{HoldReason, words};
 
@@ -24,7 +24,7 @@ pub use refund::{Refund, RefundState, Reversal};
 
 /// How a learner pays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Method {
+pub enum PaymentMethod {
     /// A card on the provider's page.
     Card,
     /// An instant EFT on the provider's page, confirmed by the provider.
@@ -35,7 +35,7 @@ pub enum Method {
     Unknown,
 }
 
-words!(Method {
+words!(PaymentMethod {
     Card => "card",
     InstantEft => "instant_eft",
     BankTransfer => "bank_transfer",
@@ -120,17 +120,17 @@ pub struct Payment {
     /// The sum the provider stated; `None` when it stated none.
     pub amount: Option<Money>,
     /// The method the evidence pointed to.
-    pub method: Method,
+    pub method: PaymentMethod,
     /// How well it is proven.
-    pub grade: Grade,
+    pub grade: EvidenceLevel,
     /// What this money does now.
-    pub standing: Standing,
+    pub standing: Allocation,
 }
 
 /// What a payment does for its enrollment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "standing", content = "reason")]
-pub enum Standing {
+pub enum Allocation {
     /// Access rests on it.
     Counted,
     /// It came beside money that gives the same, and the school keeps it: nothing rests on it
@@ -144,7 +144,7 @@ pub enum Standing {
     Returned,
 }
 
-impl Standing {
+impl Allocation {
     /// Whether nothing that the provider says of it changes it any more. What is to be given back
     /// is: only a person takes that back, or other money that is gone.
     pub fn is_settled(&self) -> bool {
@@ -167,9 +167,9 @@ impl Standing {
 /// later try with another offer changes nothing about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct Attempt {
+pub struct PaymentAttempt {
     /// Our reference, unique per attempt.
-    pub reference: Reference,
+    pub reference: PaymentReference,
     /// The enrollment it pays for.
     pub enrollment: EnrollmentId,
     /// The learner it was made for; compared with the enrollment before approval.
@@ -181,11 +181,11 @@ pub struct Attempt {
     /// The course's title in its offer.
     pub title: Title,
     /// The access that it buys.
-    pub terms: Terms,
+    pub terms: AccessTerms,
     /// What the learner buys it for.
     pub purpose: Purpose,
     /// What the learner said they would pay with.
-    pub declared: Method,
+    pub declared: PaymentMethod,
     /// The pay link, once the provider gave one.
     pub link: Option<PayLink>,
     /// Where it stands.
@@ -199,21 +199,21 @@ pub struct Attempt {
     /// What is known of money that was told of and is not proven.
     pub doubt: Option<Doubt>,
     /// What the money did before the payer's bank took it back.
-    pub before_reversal: Option<Standing>,
+    pub before_reversal: Option<Allocation>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// When the learner asked for it last: they may go on with one that there is.
     pub asked_at: DateTime<Utc>,
 }
 
-impl Attempt {
+impl PaymentAttempt {
     /// A new attempt, not yet sent to any provider.
     pub fn new(
-        reference: Reference,
+        reference: PaymentReference,
         enrollment: EnrollmentId,
         (learner, course): (LearnerId, CourseId),
         (offer, purpose): (Offer, Purpose),
-        declared: Method,
+        declared: PaymentMethod,
         now: DateTime<Utc>,
     ) -> Self {
         Self {
@@ -240,12 +240,12 @@ impl Attempt {
 
     /// Whether the provider may still say something new about it.
     pub fn is_open(&self) -> bool {
-        self.payment.is_none() && self.declared != Method::BankTransfer
+        self.payment.is_none() && self.declared != PaymentMethod::BankTransfer
     }
 
     /// Whether it is for the same price, access and purpose, to be paid the same way. A title is
     /// only a name.
-    pub fn is_for(&self, offer: &Offer, purpose: Purpose, declared: Method) -> bool {
+    pub fn is_for(&self, offer: &Offer, purpose: Purpose, declared: PaymentMethod) -> bool {
         (self.amount, &self.terms) == (offer.price, &offer.terms)
             && (self.purpose, self.declared) == (purpose, declared)
     }
@@ -255,7 +255,7 @@ impl Attempt {
         self.holds_money()
             && matches!(
                 self.payment.map(|payment| payment.standing),
-                Some(Standing::Held(_))
+                Some(Allocation::Held(_))
             )
     }
 
@@ -300,7 +300,7 @@ impl Attempt {
 
     /// Whether it is a bank transfer that nobody has seen yet.
     pub fn is_open_transfer(&self) -> bool {
-        self.declared == Method::BankTransfer && self.status == AttemptStatus::Started
+        self.declared == PaymentMethod::BankTransfer && self.status == AttemptStatus::Started
     }
 
     /// Whether it is a bank transfer whose money may still be seen, though nobody waits for it any
@@ -310,14 +310,15 @@ impl Attempt {
             self.status,
             AttemptStatus::Started | AttemptStatus::Failed | AttemptStatus::Abandoned
         );
-        self.declared == Method::BankTransfer && payable
+        self.declared == PaymentMethod::BankTransfer && payable
     }
 
     /// Whether a person took its money for arrived: a bank transfer that no provider confirms.
     pub fn is_vouched(&self) -> bool {
-        let transfer =
-            |it: Payment| it.method == Method::BankTransfer && it.grade == Grade::Unsigned;
-        self.declared == Method::BankTransfer
+        let transfer = |it: Payment| {
+            it.method == PaymentMethod::BankTransfer && it.grade == EvidenceLevel::Unsigned
+        };
+        self.declared == PaymentMethod::BankTransfer
             && self.holds_money()
             && self.payment.is_some_and(transfer)
     }
@@ -326,7 +327,7 @@ impl Attempt {
     /// with: nobody turned a proof of it down.
     pub fn is_resumable(&self) -> bool {
         let stopped = self.status == AttemptStatus::Abandoned;
-        self.declared == Method::BankTransfer && stopped && self.proof.is_none()
+        self.declared == PaymentMethod::BankTransfer && stopped && self.proof.is_none()
     }
 
     /// Why the money that arrived does not count, as long as that is to be settled.

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::access::Terms;
+use crate::access::AccessTerms;
 use crate::ids::{GrantId, Title};
 use crate::money::Money;
 
@@ -12,7 +12,7 @@ pub struct Offer {
     /// The course's title, as the payer sees it.
     pub title: Title,
     /// The access it gives.
-    pub terms: Terms,
+    pub terms: AccessTerms,
 }
 
 /// What an attempt to pay is for.

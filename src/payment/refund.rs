@@ -1,7 +1,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::ids::PersonId;
+use crate::ids::AdminId;
 use crate::money::Money;
 use crate::reason::{Note, words};
 
@@ -15,7 +15,7 @@ pub struct Refund {
     /// What proves it: the reference in the provider's dashboard, for example.
     pub proof: Note,
     /// Who gave it, or asked for it.
-    pub by: PersonId,
+    pub by: AdminId,
     /// When.
     pub at: DateTime<Utc>,
 }

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::enrollment::Enrollment;
-use crate::ids::{ChannelName, Email, LearnerId, PersonId, RecordId};
+use crate::ids::{AdminId, ChannelName, Email, LearnerId, RecordId};
 use crate::notice::{Notice, NoticeKind};
 
 /// Who is told.
@@ -13,7 +13,7 @@ use crate::notice::{Notice, NoticeKind};
 #[non_exhaustive]
 pub enum Recipient {
     /// An admin, by the host's name for them: the channel knows their address.
-    Admin(PersonId),
+    Admin(AdminId),
     /// The learner whom it is about.
     Learner(LearnerId, Email),
 }
@@ -86,7 +86,7 @@ pub trait NotificationChannel: Debug + Send + Sync + 'static {
 #[derive(Debug, Clone)]
 pub struct NoticeFilter {
     /// Whose reading counts.
-    pub person: PersonId,
+    pub person: AdminId,
     /// Of which kinds.
     pub kinds: Vec<NoticeKind>,
     /// Only those that the person has not read.
@@ -97,7 +97,7 @@ pub struct NoticeFilter {
 
 /// A notice in a person's list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct NoticeItem {
+pub struct AdminNotice {
     /// The notice.
     #[serde(flatten)]
     pub notice: Notice,
@@ -114,7 +114,7 @@ pub struct NoticeKey {
     pub id: RecordId,
 }
 
-impl NoticeItem {
+impl AdminNotice {
     /// Its place in the list.
     pub fn key(&self) -> NoticeKey {
         NoticeKey {

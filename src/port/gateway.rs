@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::evidence::Confirmation;
-use crate::ids::{PayLinkId, Reference, Title};
+use crate::ids::{PayLinkId, PaymentReference, Title};
 use crate::money::{Currency, Money};
 use crate::payment::PayLink;
 use crate::reason::Note;
@@ -73,7 +73,7 @@ impl Capabilities {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinkRequest {
     /// Our reference, unique per attempt.
-    pub reference: Reference,
+    pub reference: PaymentReference,
     /// The sum.
     pub amount: Money,
     /// What the payer sees.
@@ -96,7 +96,7 @@ pub enum StatusQuery<'a> {
     /// By the provider's pay link.
     PayLink(&'a PayLinkId),
     /// By our reference.
-    Reference(&'a Reference),
+    Reference(&'a PaymentReference),
 }
 
 /// The payments that a provider lists for a time.

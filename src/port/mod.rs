@@ -54,7 +54,8 @@ mod store;
 mod web;
 
 pub use channel::{
-    ChannelError, NoticeFilter, NoticeItem, NoticeKey, Notification, NotificationChannel, Recipient,
+    AdminNotice, ChannelError, NoticeFilter, NoticeKey, Notification, NotificationChannel,
+    Recipient,
 };
 pub use clock::{Clock, Sleep, SystemClock};
 pub use figures::{CourseFigures, DayFigures, Figures, Period, Sum};
@@ -62,13 +63,13 @@ pub use gateway::{
     Capabilities, GatewayError, History, LinkRequest, PaymentGateway, RefundRequest, StatusQuery,
 };
 pub use page::{Page, PageRequest};
-pub use payments::{AwkwardMoney, PaymentFilter, PaymentItem, PaymentKey, Prefix};
+pub use payments::{HeldPayment, PaymentFilter, PaymentItem, PaymentKey, Prefix};
 pub use permissions::Permissions;
 pub use publisher::{EventPublisher, PublishError};
 pub use records::{InboxFilter, LearnerFile, PendingItem, Received, Records, RowFilter, RowProbe};
 pub use sink::{AlertSink, LogSink};
 pub use store::{
-    Claim, Committed, KnownDelivery, Loaded, Lookup, Purge, Purged, Settlement, Share, Shared,
+    Claim, CommitOutcome, KnownDelivery, Loaded, Lookup, Purge, Purged, Settlement, Share, Shared,
     Store, StoreError, StoreReport, Work, WorkKind,
 };
 pub use web::{Certificate, CertificateProbe, WebError, WebProbe};

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::store::StoreError;
 use crate::enrollment::{Enrollment, Status};
-use crate::ids::{CourseId, Email, LearnerId, Reference, Title};
-use crate::payment::{Attempt, AttemptStatus, Method, Standing};
-use crate::reason::{HoldReason, MoneyOutcome};
+use crate::ids::{CourseId, Email, LearnerId, PaymentReference, Title};
+use crate::payment::{Allocation, AttemptStatus, PaymentAttempt, PaymentMethod};
+use crate::reason::{ExceptionAction, HoldReason};
 
 /// What to look for among payments. Everything that is given has to hold.
 #[derive(Debug, Clone, Default)]
@@ -19,7 +19,7 @@ pub struct PaymentFilter {
     /// Where they stand.
     pub status: Option<AttemptStatus>,
     /// How they were paid, or are to be paid as long as they are not.
-    pub method: Option<Method>,
+    pub method: Option<PaymentMethod>,
     /// Started at this time or later.
     pub from: Option<DateTime<Utc>>,
     /// Started before this time.
@@ -52,11 +52,11 @@ impl Debug for Prefix {
 #[serde(rename_all = "snake_case")]
 pub enum PaymentKey {
     /// Newest first: the order without a prefix.
-    Newest(DateTime<Utc>, Reference),
+    Newest(DateTime<Utc>, PaymentReference),
     /// By reference: the order with a prefix of it.
-    Reference(Reference),
+    Reference(PaymentReference),
     /// By e-mail address, then reference: the order with a prefix of the address.
-    Email(Email, Reference),
+    Email(Email, PaymentReference),
 }
 
 impl PaymentFilter {
@@ -88,7 +88,7 @@ impl PaymentFilter {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PaymentItem {
     /// The attempt.
-    pub attempt: Attempt,
+    pub attempt: PaymentAttempt,
     /// The learner's e-mail address.
     pub email: Email,
     /// The course's newest title; the one that was paid for is the attempt's.
@@ -109,11 +109,11 @@ impl PaymentItem {
         let payment = attempt.payment.as_ref();
         let time = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
         let standing = payment.map(|payment| match payment.standing {
-            Standing::Counted => "counted",
-            Standing::Kept => "kept",
-            Standing::Held(_) => "held",
-            Standing::RefundDue(_) => "refund_due",
-            Standing::Returned => "returned",
+            Allocation::Counted => "counted",
+            Allocation::Kept => "kept",
+            Allocation::Held(_) => "held",
+            Allocation::RefundDue(_) => "refund_due",
+            Allocation::Returned => "returned",
         });
         let cells = [
             time(attempt.created_at),
@@ -152,16 +152,16 @@ fn csv_cell(text: &str) -> String {
 
 /// Money that arrived and does not fit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct AwkwardMoney {
+pub struct HeldPayment {
     /// The attempt it arrived for.
-    pub attempt: Attempt,
+    pub attempt: PaymentAttempt,
     /// Where the enrollment stands.
     pub enrollment: Status,
     /// Why the enrollment waits for a person, if it does.
     pub waits_for: Option<HoldReason>,
 }
 
-impl AwkwardMoney {
+impl HeldPayment {
     /// Reasons for which money is listed while its enrollment waits for a person.
     pub const REASONS: [HoldReason; 8] = [
         HoldReason::OldPrice,
@@ -176,25 +176,25 @@ impl AwkwardMoney {
 
     /// Whether this money belongs in the list: it is to be given back, or is held for one of
     /// [`REASONS`](Self::REASONS), or is held and not what a person is shown in the queue.
-    pub(crate) fn is_awkward(attempt: &Attempt, enrollment: &Enrollment) -> bool {
+    pub(crate) fn is_awkward(attempt: &PaymentAttempt, enrollment: &Enrollment) -> bool {
         let waits = enrollment.waits_for.is_some()
             && enrollment.waits_on.as_ref() == Some(&attempt.reference);
         attempt.held_back().is_some_and(|reason| {
             let standing = attempt.payment.map(|payment| payment.standing);
             !waits
-                || matches!(standing, Some(Standing::RefundDue(_)))
+                || matches!(standing, Some(Allocation::RefundDue(_)))
                 || Self::REASONS.contains(&reason)
         })
     }
 
     /// What becomes of it: a person decides, or it is to be given back.
-    pub fn outcome(&self) -> MoneyOutcome {
+    pub fn outcome(&self) -> ExceptionAction {
         let standing = self.attempt.payment.map(|payment| payment.standing);
         let waits = self.waits_for.is_some();
         match standing {
-            Some(Standing::RefundDue(_)) => MoneyOutcome::RefundDue,
-            _ if waits => MoneyOutcome::Hold,
-            _ => MoneyOutcome::RefundDue,
+            Some(Allocation::RefundDue(_)) => ExceptionAction::RefundDue,
+            _ if waits => ExceptionAction::Hold,
+            _ => ExceptionAction::RefundDue,
         }
     }
 }

@@ -3,19 +3,21 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::channel::{NoticeFilter, NoticeItem, NoticeKey};
+use super::channel::{AdminNotice, NoticeFilter, NoticeKey};
 use super::figures::{CourseFigures, DayFigures, Period};
 use super::page::{Page, PageRequest};
-use super::payments::{AwkwardMoney, PaymentFilter, PaymentItem, PaymentKey};
+use super::payments::{HeldPayment, PaymentFilter, PaymentItem, PaymentKey};
 use super::store::StoreError;
 use crate::access::Grant;
 use crate::approval::Sums;
-use crate::audit::{Concern, ConcernKey};
+use crate::audit::{Discrepancy, DiscrepancyKey};
 use crate::enrollment::{Case, Enrollment, InboxEntry};
-use crate::ids::{AccountId, CourseId, EnrollmentId, GrantId, LearnerId, RecordId, Reference};
+use crate::ids::{
+    AccountId, CourseId, EnrollmentId, GrantId, LearnerId, PaymentReference, RecordId,
+};
 use crate::money::Money;
 use crate::notice::Preferences;
-use crate::payment::Attempt;
+use crate::payment::PaymentAttempt;
 use crate::record::Record;
 use crate::record::chain::ChainLink;
 use crate::statement::{
@@ -29,13 +31,13 @@ pub struct PendingItem {
     /// The enrollment.
     pub enrollment: Enrollment,
     /// Its attempts.
-    pub attempts: Vec<Attempt>,
+    pub attempts: Vec<PaymentAttempt>,
 }
 
 impl PendingItem {
     /// The attempt whose money waits, or that waits for its money; `None` when the enrollment
     /// waits for another reason.
-    pub fn waiting(&self) -> Option<&Attempt> {
+    pub fn waiting(&self) -> Option<&PaymentAttempt> {
         self.enrollment.waiting(&self.attempts)
     }
 
@@ -162,8 +164,8 @@ pub trait Records: Debug + Send + Sync + 'static {
     /// [`StoreError`].
     async fn awkward_money(
         &self,
-        page: PageRequest<Reference>,
-    ) -> Result<Page<AwkwardMoney, Reference>, StoreError>;
+        page: PageRequest<PaymentReference>,
+    ) -> Result<Page<HeldPayment, PaymentReference>, StoreError>;
 
     /// Concerns that stand, by key. One about an enrollment stands as long as that does not
     /// change.
@@ -172,14 +174,14 @@ pub trait Records: Debug + Send + Sync + 'static {
     /// [`StoreError`].
     async fn concerns(
         &self,
-        page: PageRequest<ConcernKey>,
-    ) -> Result<Page<Concern, ConcernKey>, StoreError>;
+        page: PageRequest<DiscrepancyKey>,
+    ) -> Result<Page<Discrepancy, DiscrepancyKey>, StoreError>;
 
     /// One concern, whether it stands or not.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn concern(&self, key: &ConcernKey) -> Result<Option<Concern>, StoreError>;
+    async fn concern(&self, key: &DiscrepancyKey) -> Result<Option<Discrepancy>, StoreError>;
 
     /// Every enrollment with its attempts and grants, oldest first: what an audit walks
     /// through.
@@ -227,14 +229,17 @@ pub trait Records: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn rows_paying(&self, payments: &[Reference]) -> Result<Vec<StatementEntry>, StoreError>;
+    async fn rows_paying(
+        &self,
+        payments: &[PaymentReference],
+    ) -> Result<Vec<StatementEntry>, StoreError>;
 
     /// The enrollments that have one of these attempts, each once with its attempts and grants, oldest
     /// first.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn cases_of(&self, references: &[Reference]) -> Result<Vec<Case>, StoreError>;
+    async fn cases_of(&self, references: &[PaymentReference]) -> Result<Vec<Case>, StoreError>;
 
     /// The accounts that rows were imported for, by name.
     ///
@@ -324,7 +329,7 @@ pub trait Records: Debug + Send + Sync + 'static {
         &self,
         filter: &NoticeFilter,
         page: PageRequest<NoticeKey>,
-    ) -> Result<Page<NoticeItem, NoticeKey>, StoreError>;
+    ) -> Result<Page<AdminNotice, NoticeKey>, StoreError>;
 
     /// What every admin who chose it is told of, by name.
     ///

@@ -7,8 +7,8 @@ use chrono::{DateTime, Utc};
 use crate::access::Grant;
 use crate::enrollment::{Case, Change, DueTimer, InboxEntry, InboxState, TimerKey, TimerKind};
 use crate::ids::{
-    CourseId, EnrollmentId, ExternalKey, GrantId, LearnerId, PayLinkId, PersonId, RecordId,
-    Reference,
+    AdminId, CourseId, EnrollmentId, ExternalKey, GrantId, LearnerId, PayLinkId, PaymentReference,
+    RecordId,
 };
 use crate::monitor::{Alert, Tallied, Tally};
 use crate::record::Record;
@@ -85,7 +85,7 @@ pub enum Lookup<'a> {
     /// A case by its enrollment.
     Enrollment(EnrollmentId),
     /// A case by the reference of one of its attempts.
-    Reference(&'a Reference),
+    Reference(&'a PaymentReference),
     /// A case by learner and course.
     Learner(&'a LearnerId, &'a CourseId),
     /// A case by the provider's pay link of one of its attempts.
@@ -146,7 +146,7 @@ pub struct Shared {
 
 /// What became of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Committed {
+pub enum CommitOutcome {
     /// Everything is durable.
     Done,
     /// Nothing was written: the enrollment, the delivery or the grant moved on or exists
@@ -217,7 +217,7 @@ pub enum Settlement {
     /// A person has read these notices.
     Read {
         /// Who.
-        person: PersonId,
+        person: AdminId,
         /// Which.
         notices: Vec<RecordId>,
     },
@@ -235,18 +235,18 @@ pub enum Settlement {
 /// # Contract
 /// - [`load`](Self::load) is one consistent read.
 /// - [`commit`](Self::commit) is atomic and durable before it answers. It is refused
-///   as a [`Committed::Conflict`] unless the stored version equals
+///   as a [`CommitOutcome::Conflict`] unless the stored version equals
 ///   [`Change::expected`] (or, without one, the learner has no enrollment in the
-///   course), and as a [`Committed::Duplicate`] when the inbox row is settled
+///   course), and as a [`CommitOutcome::Duplicate`] when the inbox row is settled
 ///   already. One reference belongs to one enrollment; one payment to one grant;
 ///   records are only ever added. A grant whose key another grant has, or that would become
-///   another learner's or course's, is a [`Committed::Conflict`].
+///   another learner's or course's, is a [`CommitOutcome::Conflict`].
 /// - An inbox row that is not as far as [`Change::inbox_was`] says (without it: that is there), is
-///   a [`Committed::Conflict`]; of those who found the same one writes.
+///   a [`CommitOutcome::Conflict`]; of those who found the same one writes.
 /// - A grant apart from any enrollment is given once and ends once: one that lives must be new, and
-///   one that has ended must not have ended in the store; else [`Committed::Conflict`]. An erasure
+///   one that has ended must not have ended in the store; else [`CommitOutcome::Conflict`]. An erasure
 ///   may name it anew.
-/// - A change that is committed already, by the id of its first record, is [`Committed::Done`], and
+/// - A change that is committed already, by the id of its first record, is [`CommitOutcome::Done`], and
 ///   written no second time: whoever lost the answer may commit it again.
 /// - Committing an attempt makes the parked deliveries that name its reference or
 ///   its pay link due at once.
@@ -258,9 +258,9 @@ pub enum Settlement {
 /// - An erasure ([`Change::erasure`]) is part of its commit: after it nothing of the learner is
 ///   left of the enrollment, its records, deliveries and rows of statements, and the chain holds.
 /// - An alert that begins must not stand, and one that escalates or ends must stand since the same
-///   time, not escalated yet; else [`Committed::Conflict`].
+///   time, not escalated yet; else [`CommitOutcome::Conflict`].
 /// - A concern or a row of a statement that is open must be new, and one that is closed or
-///   settled must be open in the store; else [`Committed::Conflict`].
+///   settled must be open in the store; else [`CommitOutcome::Conflict`].
 ///
 /// The suite in `conformance` (feature of that name) checks all of it.
 #[async_trait]
@@ -275,7 +275,7 @@ pub trait Store: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError`]; nothing was written, or it is not known whether it was.
-    async fn commit(&self, change: Change) -> Result<Committed, StoreError>;
+    async fn commit(&self, change: Change) -> Result<CommitOutcome, StoreError>;
 
     /// A learner's grants for a course, live or not, oldest first.
     ///

@@ -35,7 +35,7 @@ use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
 use crate::config::{Config, ConfigError, Environment, Mode, OnUnverified, Setting, meant};
-use crate::evidence::Grade;
+use crate::evidence::EvidenceLevel;
 use crate::reason::words;
 
 /// What may be asked for a report.
@@ -291,7 +291,7 @@ fn settings(config: &Config) -> Vec<Finding> {
         (
             config
                 .minimum_evidence
-                .is_some_and(|grade| grade < Grade::Confirmed),
+                .is_some_and(|grade| grade < EvidenceLevel::Confirmed),
             Rule::SignatureAlone,
             "COURSEGATE_MINIMUM_EVIDENCE",
         ),

@@ -284,7 +284,7 @@ impl HoldReason {
 
 /// What becomes of money that does not fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum MoneyOutcome {
+pub enum ExceptionAction {
     /// It is taken as if it fitted, as far as everything else about it does.
     Approve,
     /// A person decides.
@@ -293,7 +293,7 @@ pub enum MoneyOutcome {
     RefundDue,
 }
 
-words!(MoneyOutcome {
+words!(ExceptionAction {
     Approve => "approve",
     Hold => "hold",
     RefundDue => "refund_due",

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::ids::PersonId;
+use crate::ids::AdminId;
 use crate::reason::words;
 
 /// Who did it.
@@ -17,7 +17,7 @@ pub enum Actor {
     /// The learner whom the record names.
     Learner,
     /// A person with the right to decide.
-    Admin(PersonId),
+    Admin(AdminId),
 }
 
 impl Actor {

@@ -23,7 +23,7 @@
 //! - Links are added shortly after the records, by one instance at a time: what was changed in
 //!   the seconds between is not found.
 //! - Who may rewrite the whole database can also rewrite the whole chain: note the newest hash
-//!   somewhere else from time to time (see [`Anchor`]).
+//!   somewhere else from time to time (see [`Checkpoint`]).
 //!
 //! [`form`]: super::form
 
@@ -136,7 +136,7 @@ impl ChainLink {
 
 /// A link that somebody noted, to compare the chain with later.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Anchor {
+pub struct Checkpoint {
     /// Its place.
     pub position: u64,
     /// Its hash.
@@ -144,7 +144,7 @@ pub struct Anchor {
 }
 
 /// As people note it: `17:` and 64 hexadecimal digits.
-impl fmt::Display for Anchor {
+impl fmt::Display for Checkpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.position, self.hash.as_str())
     }
@@ -155,7 +155,7 @@ impl fmt::Display for Anchor {
 #[error("a link is noted as its position, a colon and 64 hexadecimal digits")]
 pub struct AnchorError;
 
-impl FromStr for Anchor {
+impl FromStr for Checkpoint {
     type Err = AnchorError;
 
     fn from_str(text: &str) -> Result<Self, AnchorError> {
@@ -185,7 +185,7 @@ pub struct Broken {
 #[non_exhaustive]
 pub struct Checked {
     /// The newest link; position 0 when there is none.
-    pub newest: Anchor,
+    pub newest: Checkpoint,
     /// Records that were emptied of personal data. Who did it, and when, is in the chain.
     pub erased: u64,
 }
@@ -193,8 +193,8 @@ pub struct Checked {
 /// Walks along a chain and checks each link.
 #[derive(Debug, Clone)]
 pub struct ChainCheck {
-    last: Anchor,
-    anchor: Option<Anchor>,
+    last: Checkpoint,
+    anchor: Option<Checkpoint>,
     /// Records without personal data and salt, in order: right if an erasure, which may come
     /// further on, speaks for them.
     emptied: Vec<(u64, Emptied)>,
@@ -203,8 +203,8 @@ pub struct ChainCheck {
 
 impl ChainCheck {
     /// Begins at the first link. The link that was noted before has to be there still.
-    pub fn new(anchor: Option<Anchor>) -> Self {
-        let last = Anchor {
+    pub fn new(anchor: Option<Checkpoint>) -> Self {
+        let last = Checkpoint {
             position: 0,
             hash: LinkHash::start(),
         };
@@ -255,7 +255,7 @@ impl ChainCheck {
             _ => return Err(broken("the record's personal data was changed")),
         }
         self.erasures.note(&text.kept);
-        self.last = Anchor {
+        self.last = Checkpoint {
             position: link.position,
             hash: link.hash.clone(),
         };
@@ -296,7 +296,7 @@ impl ChainCheck {
 /// [`Broken`] at the first line that does not hold.
 pub fn verify_lines(
     lines: impl IntoIterator<Item = impl AsRef<str>>,
-    anchor: Option<Anchor>,
+    anchor: Option<Checkpoint>,
 ) -> Result<Checked, Broken> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]

@@ -2,12 +2,12 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::access::{EndReason, TermsOutline};
-use crate::audit::{ConcernKey, ConcernKind};
+use crate::audit::{DiscrepancyKey, DiscrepancyKind};
 use crate::enrollment::{Status, Transition};
-use crate::ids::{AccountId, ChannelName, EnrollmentId, GrantId, RecordId, Reference};
+use crate::ids::{AccountId, ChannelName, EnrollmentId, GrantId, PaymentReference, RecordId};
 use crate::money::Money;
 use crate::monitor::{AlertSeverity, AlertStage};
-use crate::payment::{AttemptStatus, Method, Purpose, Reversal, Standing};
+use crate::payment::{Allocation, AttemptStatus, PaymentMethod, Purpose, Reversal};
 use crate::reason::{HoldReason, Note, Permission, SecurityEvent, Severity};
 use crate::webhook::{DeliveryKey, VerifyError};
 
@@ -15,13 +15,13 @@ use crate::webhook::{DeliveryKey, VerifyError};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "fact")]
 #[non_exhaustive]
-pub enum Fact {
+pub enum EventKind {
     /// An enrollment was made.
     EnrollmentCreated {
         /// Its price.
         price: Money,
         /// The declared method.
-        declared: Method,
+        declared: PaymentMethod,
     },
     /// An enrollment's status moved.
     EnrollmentMoved {
@@ -37,7 +37,7 @@ pub enum Fact {
         /// The price from now on.
         price: Money,
         /// The declared method from now on.
-        declared: Method,
+        declared: PaymentMethod,
         /// The access that is asked for from now on.
         terms: TermsOutline,
     },
@@ -46,7 +46,7 @@ pub enum Fact {
     /// The learner asked for the course again, and goes on with what there is.
     AskedAgain {
         /// The attempt that they go on with; `None` when money of theirs waits.
-        reference: Option<Reference>,
+        reference: Option<PaymentReference>,
     },
     /// An enrollment that gives access waits for a person too, or no longer does.
     ReviewChanged {
@@ -56,7 +56,7 @@ pub enum Fact {
     /// An attempt to pay was started.
     AttemptStarted {
         /// Its reference.
-        reference: Reference,
+        reference: PaymentReference,
         /// What was asked.
         amount: Money,
         /// The access that it buys.
@@ -67,7 +67,7 @@ pub enum Fact {
     /// An attempt moved without money.
     AttemptMoved {
         /// Its reference.
-        reference: Reference,
+        reference: PaymentReference,
         /// From.
         from: AttemptStatus,
         /// To.
@@ -76,25 +76,25 @@ pub enum Fact {
     /// Money arrived.
     PaymentCompleted {
         /// The attempt's reference.
-        reference: Reference,
+        reference: PaymentReference,
         /// The sum the provider stated.
         amount: Option<Money>,
         /// The method the evidence pointed to.
-        method: Method,
+        method: PaymentMethod,
         /// What the money does.
-        standing: Standing,
+        standing: Allocation,
     },
     /// Money that had arrived does something else now.
     PaymentRestated {
         /// The attempt's reference.
-        reference: Reference,
+        reference: PaymentReference,
         /// What it does now.
-        standing: Standing,
+        standing: Allocation,
     },
     /// Money went back.
     PaymentReturned {
         /// The attempt's reference.
-        reference: Reference,
+        reference: PaymentReference,
         /// How much.
         amount: Money,
         /// Whether the access that rests on the payment ended with it.
@@ -103,38 +103,38 @@ pub enum Fact {
     /// The provider was asked to give money back.
     RefundRequested {
         /// The attempt's reference.
-        reference: Reference,
+        reference: PaymentReference,
         /// How much.
         amount: Money,
     },
     /// The provider did not give the money back that it was asked for.
     RefundFailed {
         /// The attempt's reference.
-        reference: Reference,
+        reference: PaymentReference,
         /// How much it was.
         amount: Money,
     },
     /// The payer's bank took money back.
     PaymentReversed {
         /// The attempt's reference.
-        reference: Reference,
+        reference: PaymentReference,
         /// How.
         how: Reversal,
     },
     /// Money that the payer's bank took back came again.
     PaymentReinstated {
         /// The attempt's reference.
-        reference: Reference,
+        reference: PaymentReference,
     },
     /// The learner showed a proof of payment for a bank transfer.
     ProofAttached {
         /// The attempt's reference.
-        reference: Reference,
+        reference: PaymentReference,
     },
     /// A payment names an enrollment that it does not fit; nothing was moved by it.
     PaymentDoubted {
         /// The attempt's reference.
-        reference: Reference,
+        reference: PaymentReference,
         /// What does not fit.
         reason: HoldReason,
     },
@@ -166,7 +166,7 @@ pub enum Fact {
         /// The grant.
         grant: GrantId,
         /// The payment.
-        payment: Option<Reference>,
+        payment: Option<PaymentReference>,
     },
     /// A grant ended.
     AccessEnded {
@@ -190,21 +190,21 @@ pub enum Fact {
     /// Something needs a person: money that nobody knows, or money and access that disagree.
     ConcernRaised {
         /// Which concern.
-        key: ConcernKey,
+        key: DiscrepancyKey,
         /// What is wrong.
-        kind: ConcernKind,
+        kind: DiscrepancyKind,
         /// The enrollment it is about.
         about: Option<EnrollmentId>,
     },
     /// A person closed a concern.
     ConcernClosed {
         /// Which concern.
-        key: ConcernKey,
+        key: DiscrepancyKey,
     },
     /// The money of a bank transfer that a person approved by hand is on a statement.
     TransferFound {
         /// The attempt.
-        reference: Reference,
+        reference: PaymentReference,
         /// How much of it.
         amount: Money,
     },
@@ -342,7 +342,7 @@ pub enum Fact {
     },
 }
 
-impl Fact {
+impl EventKind {
     /// The event name that front ends of this kind use.
     pub fn event(&self) -> &'static str {
         match self {
@@ -419,11 +419,11 @@ impl Fact {
                 reason: Some(reason),
             }
             | Self::PaymentCompleted {
-                standing: Standing::Held(reason) | Standing::RefundDue(reason),
+                standing: Allocation::Held(reason) | Allocation::RefundDue(reason),
                 ..
             }
             | Self::PaymentRestated {
-                standing: Standing::Held(reason) | Standing::RefundDue(reason),
+                standing: Allocation::Held(reason) | Allocation::RefundDue(reason),
                 ..
             } => reason.severity(),
             Self::ConcernRaised { kind, .. } => kind.severity(),

@@ -14,7 +14,7 @@
 //! | `enrollment` | the enrollment's id, or `null`. It stands for the learner: it was made of nothing |
 //! | `version` | the enrollment's version after the change; `0` without an enrollment |
 //! | `course` | the course, or `null` |
-//! | `event` | the event's name, as [`Fact::event`] gave it when the record was written |
+//! | `event` | the event's name, as [`EventKind::event`] gave it when the record was written |
 //! | `notice` | which kind of notice it was when it was written, or `null` |
 //! | `severity` | how grave it was when it was written |
 //! | `fact` | the fact as serde writes it, with `""` for each text that a person wrote |
@@ -52,7 +52,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{Actor, Basis, Fact, Record};
+use super::{Actor, DecisionRecord, EventKind, Record};
 use crate::detect::Metadata;
 use crate::enrollment::Status;
 use crate::ids::{CourseId, LearnerId};
@@ -177,9 +177,9 @@ impl RecordParts {
     ///
     /// # Errors
     /// [`PartsError`] when they are no parts of one record.
-    pub fn join(&self) -> Result<(Fact, Option<Box<Basis>>), PartsError> {
-        let mut fact: Fact = read(&self.fact)?;
-        let mut basis: Option<Box<Basis>> = self.basis.as_deref().map(read).transpose()?;
+    pub fn join(&self) -> Result<(EventKind, Option<Box<DecisionRecord>>), PartsError> {
+        let mut fact: EventKind = read(&self.fact)?;
+        let mut basis: Option<Box<DecisionRecord>> = self.basis.as_deref().map(read).transpose()?;
         if let Some(written) = &self.written {
             let written: Vec<Note> = read(written)?;
             let places = fact.written();
@@ -204,7 +204,7 @@ fn read<T: DeserializeOwned>(text: &str) -> Result<T, PartsError> {
     serde_json::from_str(text).map_err(|_| PartsError)
 }
 
-impl Fact {
+impl EventKind {
     /// The texts in it that people wrote, or that may repeat what somebody sent.
     fn written(&mut self) -> Vec<&mut Note> {
         match self {

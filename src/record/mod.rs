@@ -19,11 +19,11 @@ use crate::ids::{CourseId, EnrollmentId, LearnerId, RecordId};
 use crate::reason::Note;
 
 pub use actor::{Actor, Source};
-pub use fact::Fact;
+pub use fact::EventKind;
 
 /// What a decision about a payment rested on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Basis {
+pub struct DecisionRecord {
     /// What was known, and how good it was.
     pub evidence: Evidence,
     /// The method, and why.
@@ -55,7 +55,7 @@ pub struct Record {
     pub version: Version,
     /// What happened.
     #[serde(flatten)]
-    pub fact: Fact,
+    pub fact: EventKind,
     /// Who did it.
     pub who: Actor,
     /// By which way it came.
@@ -63,14 +63,20 @@ pub struct Record {
     /// What a person wrote about it.
     pub note: Option<Note>,
     /// What the decision rested on.
-    pub basis: Option<Box<Basis>>,
+    pub basis: Option<Box<DecisionRecord>>,
     /// When.
     pub at: DateTime<Utc>,
 }
 
 impl Record {
     /// A record of a fact.
-    pub fn new(id: RecordId, fact: Fact, who: Actor, source: Source, at: DateTime<Utc>) -> Self {
+    pub fn new(
+        id: RecordId,
+        fact: EventKind,
+        who: Actor,
+        source: Source,
+        at: DateTime<Utc>,
+    ) -> Self {
         Self {
             id,
             enrollment: None,

@@ -1,8 +1,8 @@
 //! What happened, in plain words.
 
-use super::{Fact, Record};
+use super::{EventKind, Record};
 use crate::enrollment::Status;
-use crate::payment::{AttemptStatus, Reversal, Standing};
+use crate::payment::{Allocation, AttemptStatus, Reversal};
 use crate::reason::WithdrawReason;
 
 impl Record {
@@ -10,7 +10,7 @@ impl Record {
     pub fn sentence(&self) -> String {
         let sentence = self.fact.sentence();
         match (&self.fact, &self.course) {
-            (Fact::EnrollmentCreated { .. }, Some(course)) => {
+            (EventKind::EnrollmentCreated { .. }, Some(course)) => {
                 sentence.replacen("Enrolled", &format!("Enrolled in {course}"), 1)
             }
             _ => sentence,
@@ -18,7 +18,7 @@ impl Record {
     }
 }
 
-impl Fact {
+impl EventKind {
     /// What happened, in one sentence for a person. It names no learner; who did it stands
     /// beside it in the record.
     pub fn sentence(&self) -> String {
@@ -223,13 +223,13 @@ impl Fact {
     }
 }
 
-fn standing_words(standing: &Standing) -> String {
+fn standing_words(standing: &Allocation) -> String {
     match standing {
-        Standing::Counted => "it counts".to_owned(),
-        Standing::Kept => "it is kept beside other money".to_owned(),
-        Standing::Held(reason) => format!("it is held: {}", words(reason)),
-        Standing::RefundDue(reason) => format!("it has to go back: {}", words(reason)),
-        Standing::Returned => "it went back".to_owned(),
+        Allocation::Counted => "it counts".to_owned(),
+        Allocation::Kept => "it is kept beside other money".to_owned(),
+        Allocation::Held(reason) => format!("it is held: {}", words(reason)),
+        Allocation::RefundDue(reason) => format!("it has to go back: {}", words(reason)),
+        Allocation::Returned => "it went back".to_owned(),
     }
 }
 

@@ -9,17 +9,17 @@ use super::{Error, Registrar};
 use crate::enrollment::{
     Applied, Case, CaseError, Change, Effect, InboxState, Status, Step, Version,
 };
-use crate::ids::{EnrollmentId, IdRun, PersonId};
-use crate::port::{Committed, Lookup};
+use crate::ids::{AdminId, EnrollmentId, IdGenerator};
+use crate::port::{CommitOutcome, Lookup};
 use crate::reason::{ApprovalCause, Note, Permission};
-use crate::record::{Actor, Fact, Record, Source};
+use crate::record::{Actor, EventKind, Record, Source};
 use crate::webhook::DeliveryKey;
 
 /// A registrar in the hands of one person.
 #[derive(Debug)]
 pub struct Admin<'r> {
     pub(super) registrar: &'r Registrar,
-    person: PersonId,
+    person: AdminId,
     who: Actor,
 }
 
@@ -50,7 +50,7 @@ pub enum BulkOutcome {
 
 impl Registrar {
     /// A handle for one person. The host has checked that they may decide.
-    pub fn admin(&self, person: PersonId) -> Admin<'_> {
+    pub fn admin(&self, person: AdminId) -> Admin<'_> {
         Admin {
             registrar: self,
             who: Actor::Admin(person.clone()),
@@ -77,7 +77,7 @@ impl Registrar {
                 return Ok(applied);
             }
             let change = std::mem::take(&mut applied.change);
-            if self.commit(change).await? == Committed::Done {
+            if self.commit(change).await? == CommitOutcome::Done {
                 return Ok(applied);
             }
         }
@@ -86,7 +86,7 @@ impl Registrar {
 }
 
 impl Admin<'_> {
-    pub(super) fn person(&self) -> &PersonId {
+    pub(super) fn person(&self) -> &AdminId {
         &self.person
     }
 
@@ -95,9 +95,9 @@ impl Admin<'_> {
     }
 
     /// A record of something this person did.
-    pub(super) fn record(&self, fact: Fact, now: DateTime<Utc>) -> Record {
+    pub(super) fn record(&self, fact: EventKind, now: DateTime<Utc>) -> Record {
         Record::new(
-            IdRun::new(now).record(),
+            IdGenerator::new(now).record(),
             fact,
             self.who.clone(),
             Source::AdminApproval,
@@ -307,12 +307,12 @@ impl Admin<'_> {
                     let due = InboxState::Waiting { next_at: now };
                     let was = std::mem::replace(&mut entry.state, due);
                     entry.tries = 0;
-                    let fact = Fact::DeliveryReplayed {
+                    let fact = EventKind::DeliveryReplayed {
                         key: delivery.clone(),
                     };
                     let record = self.record(fact, now);
                     let change = Change::inbox_only(entry, Some(record)).inbox_was(Some(was));
-                    if self.registrar.commit(change).await? == Committed::Done {
+                    if self.registrar.commit(change).await? == CommitOutcome::Done {
                         return Ok(());
                     }
                 }

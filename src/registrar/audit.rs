@@ -6,12 +6,12 @@ use super::admin::Admin;
 use super::inbox::publishing;
 use super::sweep::Raised;
 use super::{Error, Registrar};
-use crate::audit::{Closing, Concern, ConcernKey, examine};
+use crate::audit::{Closing, Discrepancy, DiscrepancyKey, examine};
 use crate::enrollment::{Case, Change, Effect, TimerKey};
 use crate::ids::{EnrollmentId, GrantId};
-use crate::port::{Committed, Lookup, Page, PageRequest, Settlement};
+use crate::port::{CommitOutcome, Lookup, Page, PageRequest, Settlement};
 use crate::reason::{Note, Permission};
-use crate::record::{Actor, Fact, Source};
+use crate::record::{Actor, EventKind, Source};
 
 /// Enrollments looked at in one turn of the job.
 const TURN: usize = 500;
@@ -25,7 +25,7 @@ pub struct AuditReport {
     /// Enrollments that were mended.
     pub repaired: Vec<EnrollmentId>,
     /// What somebody has to look into, whether it was known before or not.
-    pub concerns: Vec<Concern>,
+    pub concerns: Vec<Discrepancy>,
     /// Where to go on; `None` when everything was looked at.
     pub next: Option<AuditCursor>,
 }
@@ -67,8 +67,8 @@ impl Admin<'_> {
     /// The store's errors.
     pub async fn concerns(
         &self,
-        page: PageRequest<ConcernKey>,
-    ) -> Result<Page<Concern, ConcernKey>, Error> {
+        page: PageRequest<DiscrepancyKey>,
+    ) -> Result<Page<Discrepancy, DiscrepancyKey>, Error> {
         self.allow(Permission::View, None).await?;
         let records = &self.registrar.inner.records;
         self.registrar
@@ -82,7 +82,7 @@ impl Admin<'_> {
     /// [`Error::NotFound`] when there is no such open concern, or the store's errors.
     pub async fn close_concern(
         &self,
-        key: &ConcernKey,
+        key: &DiscrepancyKey,
         note: impl Into<Note>,
     ) -> Result<(), Error> {
         self.allow(Permission::Replay, None).await?;
@@ -101,13 +101,13 @@ impl Admin<'_> {
                     by: self.person().clone(),
                     note: note.clone(),
                 });
-                let mut record = self.record(Fact::ConcernClosed { key: key.clone() }, now);
+                let mut record = self.record(EventKind::ConcernClosed { key: key.clone() }, now);
                 record.note = Some(note);
                 let mut change = Change::records_only(vec![record]);
                 change.concerns.push(concern);
                 match registrar.commit(publishing(change)).await? {
-                    Committed::Done => Ok(()),
-                    Committed::Conflict | Committed::Duplicate => Err(missing()),
+                    CommitOutcome::Done => Ok(()),
+                    CommitOutcome::Conflict | CommitOutcome::Duplicate => Err(missing()),
                 }
             })
             .await
@@ -237,7 +237,7 @@ impl Registrar {
         let mut timers = Vec::new();
         for grant in page.items {
             report.looked_at += 1;
-            if let Some(concern) = Concern::loose(&grant, self.now())
+            if let Some(concern) = Discrepancy::loose(&grant, self.now())
                 && self.within(self.raise(concern.clone())).await? != Raised::Closed
             {
                 report.concerns.push(concern);

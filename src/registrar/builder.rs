@@ -5,23 +5,23 @@ use std::time::Duration;
 
 use super::deadline::Signal;
 use super::denials::DenialLog;
-use super::health::Pulse;
+use super::health::Heartbeat;
 use super::key_use::KeyLog;
 use super::provider::Provider;
 use super::relay::Subscriber;
 use super::security::{EventLog, HintLimit, INSIDE, OUTSIDE};
 use super::sharing::Sharing;
 use super::time::CommonClock;
-use super::watch::Tower;
+use super::watch::AlertState;
 use super::{CourseCatalog, Inner, Registrar};
 use crate::access::{AccessPolicy, StandardAccess};
 use crate::approval::{ApprovalPolicy, StandardPolicy};
 use crate::config::{Config, Mode, UrlError};
-use crate::detect::{Detect, Detector, RuleSet, RuleSetError};
-use crate::enrollment::{Proposal, Schedule, TransitionGuard};
-use crate::evidence::Grade;
+use crate::detect::{MethodDetector, RuleDetector, RuleSet, RuleSetError};
+use crate::enrollment::{SyncSchedule, TransitionGuard, TransitionRequest};
+use crate::evidence::EvidenceLevel;
 use crate::ids::{ChannelName, CourseId};
-use crate::monitor::{Alert, AlertRoute, AlertRule, AlertRuleProblem, AlertSeverity, Watch};
+use crate::monitor::{Alert, AlertEngine, AlertRoute, AlertRule, AlertRuleProblem, AlertSeverity};
 use crate::port::{
     AlertSink, Clock, EventPublisher, LogSink, NotificationChannel, PaymentGateway, Permissions,
     Records, Store, SystemClock,
@@ -105,7 +105,7 @@ pub struct RegistrarBuilder {
     pub(super) publishers: Vec<Arc<dyn EventPublisher>>,
     pub(super) channels: Vec<Arc<dyn NotificationChannel>>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) detector: Option<Arc<dyn Detect>>,
+    pub(super) detector: Option<Arc<dyn MethodDetector>>,
     policy: Arc<dyn ApprovalPolicy>,
     guard: Arc<dyn TransitionGuard>,
     access: Arc<dyn AccessPolicy>,
@@ -174,7 +174,7 @@ impl Registrar {
     }
 }
 
-fn permit_all(_: &Proposal<'_>) -> Result<(), Note> {
+fn permit_all(_: &TransitionRequest<'_>) -> Result<(), Note> {
     Ok(())
 }
 
@@ -215,7 +215,7 @@ impl RegistrarBuilder {
 
     /// Tells methods in another way than by the standard rules.
     #[must_use]
-    pub fn detector(mut self, detector: impl Detect) -> Self {
+    pub fn detector(mut self, detector: impl MethodDetector) -> Self {
         self.detector = Some(Arc::new(detector));
         self
     }
@@ -338,15 +338,15 @@ impl RegistrarBuilder {
         }
         if self.gateway.is_none() {
             // Nobody to ask.
-            config.rules.reconciliation = Schedule::never();
+            config.rules.reconciliation = SyncSchedule::never();
         }
         let minimum = config.minimum_evidence.unwrap_or(match self.gateway {
-            Some(_) => Grade::Confirmed,
-            None => Grade::Signed,
+            Some(_) => EvidenceLevel::Confirmed,
+            None => EvidenceLevel::Signed,
         });
         match (minimum, &self.gateway) {
-            (Grade::Unsigned, _) => return Err(BuildError::MinimumTooLow),
-            (Grade::Confirmed, None) => return Err(BuildError::NobodyToAsk),
+            (EvidenceLevel::Unsigned, _) => return Err(BuildError::MinimumTooLow),
+            (EvidenceLevel::Confirmed, None) => return Err(BuildError::NobodyToAsk),
             _ => {}
         }
         for (name, wait) in [
@@ -389,7 +389,7 @@ impl RegistrarBuilder {
         }
         let detector = match self.detector {
             Some(detector) => detector,
-            None => Arc::new(Detector::new(RuleSet::standard())?),
+            None => Arc::new(RuleDetector::new(RuleSet::standard())?),
         };
         let mut names = BTreeSet::from([ChannelName::in_app()]);
         for channel in &self.channels {
@@ -397,9 +397,9 @@ impl RegistrarBuilder {
                 return Err(BuildError::ChannelTwice(channel.name()));
             }
         }
-        let watch = Watch::new(self.alert_rules)?;
+        let watch = AlertEngine::new(self.alert_rules)?;
         check_routes(&self.sinks, &watch)?;
-        let tower = Arc::new(Tower::new(watch));
+        let tower = Arc::new(AlertState::new(watch));
         let clock = Arc::new(CommonClock::new(self.clock));
         let provider = self.gateway.map(|gateway| {
             let (clock, tower) = (clock.clone(), tower.clone());
@@ -432,7 +432,7 @@ impl RegistrarBuilder {
                 doubled: EventLog::hourly(0),
                 hints: HintLimit::default(),
                 keys,
-                pulse: Pulse::default(),
+                pulse: Heartbeat::default(),
                 standing,
                 tower,
                 sinks: self.sinks,
@@ -442,7 +442,7 @@ impl RegistrarBuilder {
     }
 }
 
-fn check_routes(sinks: &[Route], watch: &Watch) -> Result<(), BuildError> {
+fn check_routes(sinks: &[Route], watch: &AlertEngine) -> Result<(), BuildError> {
     for (at, route) in sinks.iter().enumerate() {
         let has_name = |other: &Route| other.name == route.name;
         if route.name.is_empty() || sinks[..at].iter().any(has_name) {

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 
-use super::watch::Tower;
+use super::watch::AlertState;
 use crate::monitor::Signal;
 use crate::port::Clock;
 use crate::reason::words;
@@ -66,7 +66,7 @@ impl Panics {
     }
 }
 
-impl Tower {
+impl AlertState {
     fn panicked(&self, part: HostPart, now: DateTime<Utc>) -> Panicked {
         self.panics.note(part, now);
         // An alert of a sink's own panics would be given to that sink, for ever.
@@ -83,7 +83,7 @@ impl Tower {
 
 /// Waits for something of the host's.
 pub(super) async fn caught<T>(
-    (tower, clock): (&Tower, &dyn Clock),
+    (tower, clock): (&AlertState, &dyn Clock),
     part: HostPart,
     work: impl Future<Output = T>,
 ) -> Result<T, Panicked> {
@@ -93,7 +93,7 @@ pub(super) async fn caught<T>(
 
 /// Calls something of the host's.
 pub(super) fn called<T>(
-    (tower, clock): (&Tower, &dyn Clock),
+    (tower, clock): (&AlertState, &dyn Clock),
     part: HostPart,
     work: impl FnOnce() -> T,
 ) -> Result<T, Panicked> {

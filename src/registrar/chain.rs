@@ -9,7 +9,7 @@ use super::admin::Admin;
 use super::{Error, Registrar};
 use crate::port::{Page, PageRequest};
 use crate::reason::Permission;
-use crate::record::chain::{Anchor, Broken, ChainCheck, ChainLink, Checked};
+use crate::record::chain::{Broken, ChainCheck, ChainLink, Checked, Checkpoint};
 
 /// Records added in one call.
 const BATCH: usize = 1000;
@@ -26,9 +26,9 @@ const OVERDUE: Duration = Duration::from_secs(300);
 /// What checking the chain came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct ChainReport {
+pub struct AuditLogReport {
     /// The newest link: note it somewhere else, and give it to the next check.
-    pub newest: Option<Anchor>,
+    pub newest: Option<Checkpoint>,
     /// Records whose personal data was erased since; who did it is in the chain.
     pub erased: u64,
     /// The first link that does not hold, if there is one.
@@ -37,7 +37,7 @@ pub struct ChainReport {
     pub left_out: u64,
 }
 
-impl ChainReport {
+impl AuditLogReport {
     /// Whether nothing was tampered with, as far as the chain tells.
     pub fn holds(&self) -> bool {
         self.broken.is_none() && self.left_out == 0
@@ -50,7 +50,7 @@ impl Admin<'_> {
     ///
     /// # Errors
     /// [`Error::Forbidden`], or the store's errors.
-    pub async fn verify_records(&self, noted: Option<Anchor>) -> Result<ChainReport, Error> {
+    pub async fn verify_records(&self, noted: Option<Checkpoint>) -> Result<AuditLogReport, Error> {
         self.allow(Permission::View, None).await?;
         let registrar = self.registrar;
         let mut walked = registrar.walk(noted.clone()).await?;
@@ -67,7 +67,7 @@ impl Admin<'_> {
             Ok(checked) => (Some(checked), None),
             Err(broken) => (None, Some(broken)),
         };
-        Ok(ChainReport {
+        Ok(AuditLogReport {
             erased: checked.as_ref().map_or(0, |checked| checked.erased),
             newest: checked
                 .map(|checked| checked.newest)
@@ -122,7 +122,7 @@ impl Registrar {
     }
 
     /// Checks every link; the outer error is the store's.
-    async fn walk(&self, noted: Option<Anchor>) -> Result<Result<Checked, Broken>, Error> {
+    async fn walk(&self, noted: Option<Checkpoint>) -> Result<Result<Checked, Broken>, Error> {
         let records = &self.inner.records;
         let mut check = ChainCheck::new(noted);
         let mut request = PageRequest::first(PAGE);

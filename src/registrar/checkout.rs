@@ -8,9 +8,9 @@ use super::request::{EnrollRequest, Enrolled, NextStep};
 use super::{Error, Registrar};
 use crate::access::Cover;
 use crate::enrollment::{Applied, Ask, Asked, Case, Effect, Status};
-use crate::ids::{CourseId, LearnerId, Reference};
-use crate::payment::Method;
-use crate::port::{Committed, Lookup};
+use crate::ids::{CourseId, LearnerId, PaymentReference};
+use crate::payment::PaymentMethod;
+use crate::port::{CommitOutcome, Lookup};
 use crate::reason::HoldReason;
 use crate::record::{Actor, Source};
 
@@ -21,7 +21,7 @@ enum Placed {
     /// There is an attempt to pay with.
     Attempt {
         case: Box<Case>,
-        reference: Reference,
+        reference: PaymentReference,
         /// Whether this call started the attempt, so that nobody else asked for its link yet.
         fresh: bool,
     },
@@ -68,17 +68,20 @@ impl Registrar {
             return Err(Error::NothingOffered);
         }
         match request.method {
-            Method::BankTransfer if self.inner.config.bank.is_none() => return Err(Error::NoBank),
-            Method::Card | Method::InstantEft | Method::Unknown
+            PaymentMethod::BankTransfer if self.inner.config.bank.is_none() => {
+                return Err(Error::NoBank);
+            }
+            PaymentMethod::Card | PaymentMethod::InstantEft | PaymentMethod::Unknown
                 if self.inner.provider.is_none() =>
             {
                 return Err(Error::NoGateway);
             }
             _ => {}
         }
-        if let (Some(provider), true) =
-            (&self.inner.provider, request.method != Method::BankTransfer)
-        {
+        if let (Some(provider), true) = (
+            &self.inner.provider,
+            request.method != PaymentMethod::BankTransfer,
+        ) {
             let taken = provider.gateway().capabilities().currencies;
             let currency = request.price.currency();
             if taken.is_some_and(|taken| !taken.contains(&currency)) {
@@ -152,7 +155,7 @@ impl Registrar {
                     Asked::Begins(from) => return Ok(has(NextStep::Begins { from })),
                     _ => return Err(Error::NotFound("enrollment")),
                 };
-                let reference = Reference::random();
+                let reference = PaymentReference::random();
                 let start = (grants, purpose);
                 let opened = Case::open(opening.clone(), start, reference.clone(), &step)?;
                 match self.placed(opened, reference, true).await? {
@@ -162,7 +165,7 @@ impl Registrar {
             };
             let next = match ask.of_case(&case, &self.inner.config.rules, now) {
                 Asked::Start(purpose) => {
-                    let reference = Reference::random();
+                    let reference = PaymentReference::random();
                     let retried = case.retry(opening.clone(), purpose, reference.clone(), &step)?;
                     match self.placed(retried, reference, true).await? {
                         Some(placed) => return Ok(placed),
@@ -194,7 +197,9 @@ impl Registrar {
                 _ => case.rename(&opening, &step)?,
             };
             let answer = enrolled(&renamed.case, next);
-            if renamed.change.is_empty() || self.commit(renamed.change).await? == Committed::Done {
+            if renamed.change.is_empty()
+                || self.commit(renamed.change).await? == CommitOutcome::Done
+            {
                 return Ok(Placed::Answered(Box::new(answer)));
             }
         }
@@ -205,7 +210,7 @@ impl Registrar {
     async fn placed(
         &self,
         applied: Applied,
-        reference: Reference,
+        reference: PaymentReference,
         fresh: bool,
     ) -> Result<Option<Placed>, Error> {
         let Applied {
@@ -214,7 +219,7 @@ impl Registrar {
             effect,
             ..
         } = applied;
-        if effect != Effect::Nothing && self.commit(change).await? != Committed::Done {
+        if effect != Effect::Nothing && self.commit(change).await? != CommitOutcome::Done {
             return Ok(None);
         }
         Ok(Some(Placed::Attempt {
@@ -225,7 +230,7 @@ impl Registrar {
     }
 
     /// What a learner does about an attempt; `None` when a pay link has to be made first.
-    pub(super) fn next_step(&self, case: &Case, reference: &Reference) -> Option<NextStep> {
+    pub(super) fn next_step(&self, case: &Case, reference: &PaymentReference) -> Option<NextStep> {
         let attempt = case.attempt(Some(reference.as_str()), None)?;
         if attempt.holds_money() {
             return Some(match attempt.held_back() {
@@ -243,7 +248,7 @@ impl Registrar {
         {
             return Some(NextStep::Wait(*reason));
         }
-        if attempt.declared == Method::BankTransfer {
+        if attempt.declared == PaymentMethod::BankTransfer {
             return self
                 .inner
                 .config

@@ -11,12 +11,12 @@ use chrono::{DateTime, Utc};
 use super::inbox::system_record;
 use super::security::Admission;
 use super::{Registrar, meter};
-use crate::access::{DenyReason, Question};
+use crate::access::{AccessRequest, DenyReason};
 use crate::ids::{EnrollmentId, LearnerId};
 use crate::monitor::Signal;
 use crate::port::Lookup;
 use crate::reason::{Note, SecurityEvent};
-use crate::record::Fact;
+use crate::record::EventKind;
 
 /// Refusals of one learner that are too many, when they come from too many addresses.
 const REFUSALS: usize = 20;
@@ -111,7 +111,7 @@ fn network(ip: IpAddr) -> u128 {
 impl Registrar {
     /// Counts a refusal. What is written of it names neither learner nor address, but the
     /// enrollment, if there is one.
-    pub(super) async fn note_denial(&self, question: &Question, reason: DenyReason) {
+    pub(super) async fn note_denial(&self, question: &AccessRequest, reason: DenyReason) {
         meter::denied(reason);
         let (inner, now) = (&self.inner, self.now());
         if !inner
@@ -131,7 +131,7 @@ impl Registrar {
             "a learner is refused often, from many addresses"
         );
         let noted = self.note_event(SecurityEvent::AccessProbing, admitted, now, |unrecorded| {
-            let mut record = system_record(Fact::AccessProbed { unrecorded }, now);
+            let mut record = system_record(EventKind::AccessProbed { unrecorded }, now);
             // It changes nothing about the enrollment, and does not belong to its history; so an
             // erasure would not find the learner in it.
             record.course = Some(question.course.clone());
@@ -141,7 +141,7 @@ impl Registrar {
         noted.await;
     }
 
-    async fn enrollment_of(&self, question: &Question) -> Option<EnrollmentId> {
+    async fn enrollment_of(&self, question: &AccessRequest) -> Option<EnrollmentId> {
         let find = Lookup::Learner(&question.learner, &question.course);
         let found = self
             .within(async { Ok(self.inner.store.load(find).await?) })

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{Error, Registrar};
 use crate::access::{
-    AccessDecision, CardView, DenyReason, LearnerCard, Question, Visitor, best_access, decide,
+    AccessDecision, AccessRequest, CardView, DenyReason, LearnerCard, Visitor, best_access, decide,
     learner_card,
 };
 use crate::enrollment::Version;
@@ -33,7 +33,7 @@ impl Registrar {
     ///
     /// # Errors
     /// [`Error::Store`] or [`Error::DeadlineExceeded`]: then do not let them in.
-    pub async fn access(&self, question: &Question) -> Result<AccessDecision, Error> {
+    pub async fn access(&self, question: &AccessRequest) -> Result<AccessDecision, Error> {
         let decided = self.within(async {
             let grants = self
                 .inner

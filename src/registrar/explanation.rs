@@ -2,7 +2,7 @@
 
 use super::Error;
 use super::admin::Admin;
-use crate::detect::Flip;
+use crate::detect::Counterfactual;
 use crate::enrollment::{Case, InboxEntry};
 use crate::ids::{CourseId, EnrollmentId, LearnerId, RecordId};
 use crate::port::{
@@ -10,7 +10,7 @@ use crate::port::{
     PaymentKey, PendingItem, Period,
 };
 use crate::reason::Permission;
-use crate::record::{Basis, Record};
+use crate::record::{DecisionRecord, Record};
 use crate::webhook::DeliveryKey;
 
 /// Everything about one enrollment that a person needs to decide.
@@ -20,11 +20,11 @@ pub struct Explanation {
     /// The enrollment, its attempts and the learner's grants.
     pub case: Case,
     /// What the newest decision about a payment rested on.
-    pub basis: Option<Basis>,
+    pub basis: Option<DecisionRecord>,
     /// How much each indicator that matched moved the confidence.
     pub contributions: Vec<(String, f64)>,
     /// The one rule whose other answer would have crossed the approval threshold of 0.80.
-    pub nearest_flip: Option<Flip>,
+    pub nearest_flip: Option<Counterfactual>,
     /// What to do, in one sentence, while it waits for a person.
     pub advice: Option<&'static str>,
     /// Everything that happened, oldest first.
@@ -118,7 +118,7 @@ impl Admin<'_> {
     }
 
     /// Everything that happened to one learner, in all their courses, oldest first.
-    /// [`Fact::sentence`](crate::record::Fact::sentence) says each in plain words.
+    /// [`EventKind::sentence`](crate::record::EventKind::sentence) says each in plain words.
     ///
     /// # Errors
     /// [`Error::Forbidden`]; [`Error::NotFound`] when nothing is kept of this learner; or the

@@ -3,12 +3,12 @@
 use super::admin::Admin;
 use super::payment::ROUNDS;
 use super::{Error, Registrar};
-use crate::access::{EndReason, Grant, GrantSource, Terms};
+use crate::access::{AccessTerms, EndReason, Grant, GrantSource};
 use crate::enrollment::{CaseError, Change, Step};
-use crate::ids::{CourseId, GrantId, IdRun, LearnerId};
-use crate::port::{Committed, Lookup};
+use crate::ids::{CourseId, GrantId, IdGenerator, LearnerId};
+use crate::port::{CommitOutcome, Lookup};
 use crate::reason::{Note, Permission};
-use crate::record::{Fact, Source};
+use crate::record::{EventKind, Source};
 
 /// Access that a person gives, apart from any enrollment.
 #[derive(Debug, Clone)]
@@ -18,7 +18,7 @@ pub struct NewGrant {
     /// To which course.
     pub course: CourseId,
     /// On which terms.
-    pub terms: Terms,
+    pub terms: AccessTerms,
 }
 
 impl Admin<'_> {
@@ -37,13 +37,13 @@ impl Admin<'_> {
             return Err(Error::NothingOffered);
         }
         let now = self.registrar.now();
-        let mut ids = IdRun::new(now);
+        let mut ids = IdGenerator::new(now);
         let source = GrantSource::Admin {
             by: self.person().clone(),
         };
         let subject = (new.learner, new.course);
         let grant = Grant::new(ids.grant(), subject, None, source, &new.terms, now);
-        let fact = Fact::GrantGiven {
+        let fact = EventKind::GrantGiven {
             grant: grant.id,
             until: grant.expires_at,
         };
@@ -55,7 +55,7 @@ impl Admin<'_> {
                 let step = registrar.step(self.who(), Source::AdminApproval, &note, now);
                 for _ in 0..ROUNDS {
                     let set = registrar.set_apart(grant.clone(), fact.clone(), &step);
-                    if set.await? == Committed::Done {
+                    if set.await? == CommitOutcome::Done {
                         return Ok(grant);
                     }
                 }
@@ -94,8 +94,8 @@ impl Admin<'_> {
                     let ended = registrar.end_apart(known, EndReason::Revoked, &step);
                     match ended.await? {
                         None => return Err(CaseError::UnknownGrant.into()),
-                        Some(Committed::Done) => return Ok(()),
-                        Some(Committed::Conflict | Committed::Duplicate) => {}
+                        Some(CommitOutcome::Done) => return Ok(()),
+                        Some(CommitOutcome::Conflict | CommitOutcome::Duplicate) => {}
                     }
                 }
                 Err(Error::Contended)
@@ -111,11 +111,11 @@ impl Registrar {
         mut grant: Grant,
         why: EndReason,
         step: &Step<'_>,
-    ) -> Result<Option<Committed>, Error> {
+    ) -> Result<Option<CommitOutcome>, Error> {
         if !grant.end(step.now, why) {
             return Ok(None);
         }
-        let fact = Fact::GrantTaken {
+        let fact = EventKind::GrantTaken {
             grant: grant.id,
             why,
         };
@@ -127,9 +127,9 @@ impl Registrar {
     pub(super) async fn set_apart(
         &self,
         grant: Grant,
-        fact: Fact,
+        fact: EventKind,
         step: &Step<'_>,
-    ) -> Result<Committed, Error> {
+    ) -> Result<CommitOutcome, Error> {
         let find = Lookup::Learner(&grant.learner, &grant.course);
         let change = match self.inner.store.load(find).await?.case {
             Some(case) => case.set_apart(grant, fact, step)?.change,

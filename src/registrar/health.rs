@@ -108,7 +108,7 @@ impl fmt::Display for Health {
 
 /// What this process has seen of itself; times in milliseconds since 1970, 0 is never.
 #[derive(Debug, Default)]
-pub(super) struct Pulse {
+pub(super) struct Heartbeat {
     callback_at: AtomicI64,
     /// Links made since the last callback, and when the first of them was.
     unanswered: AtomicU64,
@@ -133,7 +133,7 @@ fn time(millis: &AtomicI64) -> Option<DateTime<Utc>> {
         .flatten()
 }
 
-impl Pulse {
+impl Heartbeat {
     pub(super) fn callback(&self, now: DateTime<Utc>) {
         self.callback_at
             .store(now.timestamp_millis(), Ordering::Relaxed);

@@ -6,13 +6,13 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::incoming::{Incoming, Row};
-use super::receipt::{Outcome, Receipt, Stopwatch};
+use super::receipt::{Outcome, Receipt, StageTimer};
 use super::{Error, Registrar};
 use crate::enrollment::{Case, Change, InboxEntry, InboxOutcome, InboxState};
-use crate::ids::IdRun;
-use crate::port::{Committed, GatewayError};
+use crate::ids::IdGenerator;
+use crate::port::{CommitOutcome, GatewayError};
 use crate::reason::Note;
-use crate::record::{Actor, Fact, Record, Source};
+use crate::record::{Actor, EventKind, Record, Source};
 use crate::webhook::BodyError;
 
 /// For how long a delivery waits for a provider that is not asked, before that counts as tries.
@@ -65,7 +65,7 @@ impl Registrar {
         incoming: &Incoming<'_>,
         mut row: Row,
         case: &Case,
-        watch: &mut Stopwatch,
+        watch: &mut StageTimer,
     ) -> Result<Option<Receipt>, Error> {
         row.entry.state = InboxState::Settled {
             outcome: InboxOutcome::NotFinal,
@@ -79,7 +79,7 @@ impl Registrar {
         &self,
         incoming: &Incoming<'_>,
         mut row: Row,
-        watch: &mut Stopwatch,
+        watch: &mut StageTimer,
     ) -> Result<Option<Receipt>, Error> {
         if let Some(outcome) = incoming.adds_nothing(&row) {
             return Ok(Some(incoming.receipt(outcome, None)));
@@ -98,11 +98,11 @@ impl Registrar {
         // It stays parked for as long as it takes: money nobody can match is never dropped.
         let fact = if is_overdue && incoming.kept.is_some() {
             tracing::error!("a webhook still names no payment that is known; somebody has to look");
-            Some(Fact::DeliveryOverdue { key })
+            Some(EventKind::DeliveryOverdue { key })
         } else {
             row.was
                 .is_none()
-                .then_some(Fact::DeliveryParked { key })
+                .then_some(EventKind::DeliveryParked { key })
                 .inspect(|_| {
                     tracing::warn!("a webhook names no payment that is known; it is parked");
                 })
@@ -118,7 +118,7 @@ impl Registrar {
         incoming: &Incoming<'_>,
         mut row: Row,
         (case, why): (Option<&Case>, &Unsettled),
-        watch: &mut Stopwatch,
+        watch: &mut StageTimer,
     ) -> Result<Option<Receipt>, Error> {
         let adds_nothing = incoming.adds_nothing(&row);
         // What was parked is known to be about an enrollment now.
@@ -144,7 +144,7 @@ impl Registrar {
         incoming: &Incoming<'_>,
         mut row: Row,
         (case, why): (Option<&Case>, &Unsettled),
-        watch: &mut Stopwatch,
+        watch: &mut StageTimer,
     ) -> Result<Option<Receipt>, Error> {
         let cause = why.cause();
         row.entry.state = InboxState::Dead {
@@ -155,11 +155,11 @@ impl Registrar {
             None => Change::default(),
         };
         let key = incoming.key.clone();
-        let fact = Fact::DeliveryDead { key, cause };
+        let fact = EventKind::DeliveryDead { key, cause };
         change.records.push(system_record(fact, incoming.now));
         let committed = self.commit_timed(publishing(row.in_change(change)), watch);
         let committed = committed.await?;
-        if committed == Committed::Done {
+        if committed == CommitOutcome::Done {
             let enrollment = case.map(|case| tracing::field::display(case.enrollment.id));
             tracing::error!(enrollment, "a payment is given up on; it needs a person");
         }
@@ -211,8 +211,8 @@ impl Registrar {
         &self,
         row: Row,
         record: Option<Record>,
-        watch: &mut Stopwatch,
-    ) -> Result<Committed, Error> {
+        watch: &mut StageTimer,
+    ) -> Result<CommitOutcome, Error> {
         let records = record.into_iter().collect();
         let change = row.in_change(Change::records_only(records));
         self.commit_timed(publishing(change), watch).await
@@ -240,7 +240,7 @@ impl Registrar {
         let mut record = None;
         if entry.tries >= self.inner.config.retry_limit {
             let cause = Note::new(format!("It cannot be read: {why}. Then replay this."));
-            let fact = Fact::DeliveryDead {
+            let fact = EventKind::DeliveryDead {
                 key: entry.key.clone(),
                 cause: cause.clone(),
             };
@@ -275,9 +275,9 @@ pub(super) fn spread() -> Duration {
     Duration::from_millis(1000 + u64::from(spread) * 100)
 }
 
-pub(super) fn system_record(fact: Fact, now: DateTime<Utc>) -> Record {
+pub(super) fn system_record(fact: EventKind, now: DateTime<Utc>) -> Record {
     Record::new(
-        IdRun::new(now).record(),
+        IdGenerator::new(now).record(),
         fact,
         Actor::System,
         Source::SystemAutomatic,

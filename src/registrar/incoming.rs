@@ -5,8 +5,8 @@ use chrono::{DateTime, Utc};
 use super::receipt::{Outcome, Receipt};
 use crate::enrollment::{Case, Change, InboxEntry, InboxOutcome, InboxState};
 use crate::evidence::SignedBy;
-use crate::payment::Attempt;
-use crate::port::{Committed, KnownDelivery, Lookup};
+use crate::payment::PaymentAttempt;
+use crate::port::{CommitOutcome, KnownDelivery, Lookup};
 use crate::reason::has_card_number;
 use crate::webhook::{BodyError, BodyKeys, DeliveryKey, Notification, StoredBody, Verified};
 
@@ -62,7 +62,7 @@ impl Incoming<'_> {
         );
         // Most deliveries name what the case has names for already.
         let attempt = case.and_then(|case| case.attempt(self.notification.reference_text(), None));
-        let same_link = |attempt: &&Attempt| {
+        let same_link = |attempt: &&PaymentAttempt| {
             let link = attempt.link.as_ref().map(|link| link.id.as_str());
             link == self.notification.pay_link_text()
         };
@@ -101,16 +101,16 @@ impl Incoming<'_> {
     /// What came of writing the row; `None` when the race was lost.
     pub(super) fn kept(
         &self,
-        committed: Committed,
+        committed: CommitOutcome,
         outcome: Outcome,
         case: Option<&Case>,
     ) -> Option<Receipt> {
         match committed {
-            Committed::Done => Some(self.receipt(outcome, case)),
-            Committed::Duplicate => {
+            CommitOutcome::Done => Some(self.receipt(outcome, case)),
+            CommitOutcome::Duplicate => {
                 Some(self.receipt(Outcome::Duplicate(InboxOutcome::NoEffect), case))
             }
-            Committed::Conflict => None,
+            CommitOutcome::Conflict => None,
         }
     }
 

@@ -8,8 +8,8 @@ use super::provider::Caller;
 use super::request::{Enrolled, NextStep};
 use super::{Error, Registrar};
 use crate::enrollment::{Applied, Case};
-use crate::payment::{Attempt, Method, PayLink, ProviderStatus};
-use crate::port::{Clock, Committed, GatewayError, LinkRequest, Lookup};
+use crate::payment::{PayLink, PaymentAttempt, PaymentMethod, ProviderStatus};
+use crate::port::{Clock, CommitOutcome, GatewayError, LinkRequest, Lookup};
 use crate::record::{Actor, Source};
 
 /// How often the wait for a lost link doubles at most.
@@ -17,7 +17,7 @@ const MOST_DOUBLED: usize = 5;
 
 impl Registrar {
     /// Whether another call may be waiting for the provider to make this attempt's link.
-    pub(super) fn is_being_linked(&self, attempt: &Attempt) -> bool {
+    pub(super) fn is_being_linked(&self, attempt: &PaymentAttempt) -> bool {
         let age = self.now().signed_duration_since(attempt.created_at);
         age.to_std()
             .is_ok_and(|age| age < self.inner.config.link_wait)
@@ -28,7 +28,7 @@ impl Registrar {
     pub(super) async fn await_link(
         &self,
         case: &Case,
-        attempt: &Attempt,
+        attempt: &PaymentAttempt,
     ) -> Result<Option<Enrolled>, Error> {
         let clock = self.inner.clock.as_ref();
         let (mut waited, mut pause) = (Duration::ZERO, Duration::from_millis(25));
@@ -65,7 +65,7 @@ impl Registrar {
     pub(super) async fn look_before_asking_again(
         &self,
         case: &Case,
-        attempt: &Attempt,
+        attempt: &PaymentAttempt,
     ) -> Result<bool, Error> {
         let provider = self.inner.provider.as_ref().ok_or(Error::NoGateway)?;
         if provider.gateway().capabilities().idempotent_links {
@@ -106,9 +106,9 @@ impl Registrar {
     /// and twice as long for each that was lost within a day.
     fn patience(&self, case: &Case) -> Duration {
         let day = chrono::Duration::days(1);
-        let lost = |attempt: &&Attempt| {
+        let lost = |attempt: &&PaymentAttempt| {
             attempt.link.is_none()
-                && attempt.declared != Method::BankTransfer
+                && attempt.declared != PaymentMethod::BankTransfer
                 && self.now().signed_duration_since(attempt.created_at) < day
         };
         let lost = case.attempts.iter().filter(lost).count();
@@ -119,7 +119,7 @@ impl Registrar {
     pub(super) async fn fetch_link(
         &self,
         case: &Case,
-        attempt: &Attempt,
+        attempt: &PaymentAttempt,
     ) -> Result<Enrolled, Error> {
         let provider = self.inner.provider.as_ref().ok_or(Error::NoGateway)?;
         let site = &self.inner.config.site;
@@ -171,7 +171,7 @@ impl Registrar {
     }
 
     /// Keeps a link; when another call was faster, its link is the one to use.
-    async fn keep_link(&self, attempt: &Attempt, link: PayLink) -> Result<Enrolled, Error> {
+    async fn keep_link(&self, attempt: &PaymentAttempt, link: PayLink) -> Result<Enrolled, Error> {
         for _ in 0..ROUNDS {
             let found = self
                 .inner
@@ -188,7 +188,7 @@ impl Registrar {
                 let step = self.step(&Actor::System, Source::SystemAutomatic, &None, self.now());
                 let Applied { change, case, .. } =
                     case.link(&attempt.reference, link.clone(), &step)?;
-                if self.commit(change).await? != Committed::Done {
+                if self.commit(change).await? != CommitOutcome::Done {
                     continue;
                 }
                 case
@@ -202,7 +202,7 @@ impl Registrar {
     }
 
     /// Stops waiting for an attempt that has no usable link; it stays payable.
-    async fn drop_attempt(&self, attempt: &Attempt) -> Result<(), Error> {
+    async fn drop_attempt(&self, attempt: &PaymentAttempt) -> Result<(), Error> {
         let find = Lookup::Reference(&attempt.reference);
         self.update(find, |case| {
             let step = self.step(&Actor::System, Source::SystemAutomatic, &None, self.now());

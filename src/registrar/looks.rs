@@ -13,8 +13,8 @@ use futures_util::future::{BoxFuture, Shared, WeakShared};
 use super::deadline::{self, Signal};
 use super::provider::{Caller, Provider};
 use crate::evidence::Confirmation;
-use crate::ids::Reference;
-use crate::payment::{Attempt, PayLink};
+use crate::ids::PaymentReference;
+use crate::payment::{PayLink, PaymentAttempt};
 use crate::port::{GatewayError, StatusQuery};
 
 /// How old an answer may be that a visitor is given.
@@ -35,7 +35,7 @@ type Weak = WeakShared<BoxFuture<'static, Answer>>;
 pub(super) struct Looks {
     of: Mutex<Known>,
     /// Those that everybody left who asked, to be carried on by a worker.
-    left: Mutex<HashMap<Reference, Look>>,
+    left: Mutex<HashMap<PaymentReference, Look>>,
     /// When a worker of this process last looked for those, in seconds.
     tended: AtomicI64,
     /// Raised when one was left.
@@ -45,7 +45,7 @@ pub(super) struct Looks {
 /// Attempts that were asked about.
 #[derive(Default)]
 struct Known {
-    entries: HashMap<Reference, Entry>,
+    entries: HashMap<PaymentReference, Entry>,
     /// How many there were, twice, when old ones were forgotten last.
     full: usize,
 }
@@ -53,7 +53,7 @@ struct Known {
 impl Known {
     /// That of an attempt. When there are many, old ones are forgotten: as seldom as that costs each
     /// look the same, however many are fresh.
-    fn entry(&mut self, reference: &Reference, now: DateTime<Utc>) -> &mut Entry {
+    fn entry(&mut self, reference: &PaymentReference, now: DateTime<Utc>) -> &mut Entry {
         let len = self.entries.len();
         if len >= self.full.max(MANY) && !self.entries.contains_key(reference) {
             self.entries.retain(|_, entry| entry.is_of_use(now));
@@ -77,13 +77,13 @@ impl Looks {
     }
 
     /// Takes over the looks that everybody left. They go on as long as they are kept.
-    pub(super) fn take_left(&self, now: DateTime<Utc>) -> HashMap<Reference, Look> {
+    pub(super) fn take_left(&self, now: DateTime<Utc>) -> HashMap<PaymentReference, Look> {
         self.tended.store(now.timestamp(), Ordering::Release);
         std::mem::take(&mut *self.left.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Without a worker that takes it over, a look that nobody waits for is given up.
-    fn leave(&self, reference: &Reference, look: Look, now: DateTime<Utc>) {
+    fn leave(&self, reference: &PaymentReference, look: Look, now: DateTime<Utc>) {
         if now.timestamp() - self.tended.load(Ordering::Acquire) > TENDED {
             return;
         }
@@ -112,7 +112,7 @@ impl Provider {
     /// after they asked.
     pub(super) async fn look(
         self: &Arc<Self>,
-        attempt: &Attempt,
+        attempt: &PaymentAttempt,
         wait: Duration,
         caller: Caller,
     ) -> Answer {
@@ -130,7 +130,7 @@ impl Provider {
     }
 
     /// Waits so long. Whoever goes away leaves the look to a worker of this process.
-    async fn wait_for(&self, attempt: &Attempt, look: Look, wait: Duration) -> Answer {
+    async fn wait_for(&self, attempt: &PaymentAttempt, look: Look, wait: Duration) -> Answer {
         let mut leaving = Leaving {
             provider: self,
             reference: &attempt.reference,
@@ -143,7 +143,12 @@ impl Provider {
         answer.unwrap_or(Err(GatewayError::TimedOut))
     }
 
-    fn find_or_begin(self: &Arc<Self>, attempt: &Attempt, wait: Duration, caller: Caller) -> Found {
+    fn find_or_begin(
+        self: &Arc<Self>,
+        attempt: &PaymentAttempt,
+        wait: Duration,
+        caller: Caller,
+    ) -> Found {
         let now = self.clock().now();
         let mut looks = self.looks.lock();
         let entry = looks.entry(&attempt.reference, now);
@@ -170,7 +175,7 @@ impl Provider {
     /// A look that begins when another one has ended.
     fn begin_look(
         self: &Arc<Self>,
-        attempt: &Attempt,
+        attempt: &PaymentAttempt,
         before: Option<Look>,
         wait: Duration,
         caller: Caller,
@@ -222,7 +227,7 @@ fn is_fresh(began: DateTime<Utc>, now: DateTime<Utc>) -> bool {
     age.is_ok_and(|age| age <= FRESH)
 }
 
-fn query<'a>(reference: &'a Reference, link: Option<&'a PayLink>) -> StatusQuery<'a> {
+fn query<'a>(reference: &'a PaymentReference, link: Option<&'a PayLink>) -> StatusQuery<'a> {
     match link {
         Some(link) => StatusQuery::PayLink(&link.id),
         None => StatusQuery::Reference(reference),
@@ -232,7 +237,7 @@ fn query<'a>(reference: &'a Reference, link: Option<&'a PayLink>) -> StatusQuery
 /// Somebody who waits for a look, and may go away.
 struct Leaving<'l> {
     provider: &'l Provider,
-    reference: &'l Reference,
+    reference: &'l PaymentReference,
     look: Option<Look>,
 }
 

@@ -10,15 +10,15 @@ use super::admin::Admin;
 use super::deadline::side_by_side;
 use super::inbox::publishing;
 use super::payment::ROUNDS;
-use crate::access::{Grant, GrantSource, Terms};
+use crate::access::{AccessTerms, Grant, GrantSource};
 use crate::enrollment::{
-    Case, CaseError, Change, Effect, MigratedPayment, Migration, Opening, Timer, TimerKey,
+    Case, CaseError, Change, Effect, MigratedPayment, Migration, NewEnrollment, Timer, TimerKey,
 };
-use crate::ids::{CourseId, Email, ExternalKey, GrantId, IdRun, LearnerId, Title};
+use crate::ids::{CourseId, Email, ExternalKey, GrantId, IdGenerator, LearnerId, Title};
 use crate::payment::Offer;
-use crate::port::{Committed, Lookup, StoreError};
+use crate::port::{CommitOutcome, Lookup, StoreError};
 use crate::reason::Permission;
-use crate::record::{Fact, Record, Source};
+use crate::record::{EventKind, Record, Source};
 
 /// Grants without a payment that are written in one commit.
 const BATCH: usize = 250;
@@ -37,7 +37,7 @@ pub struct ExistingAccess {
     /// To which course.
     pub course: CourseId,
     /// What it gives. For how long is said by its start and end.
-    pub terms: Terms,
+    pub terms: AccessTerms,
     /// From when it counts: when it began there.
     pub starts_at: DateTime<Utc>,
     /// Until when, excluded; `None` for ever.
@@ -69,7 +69,7 @@ impl ExistingAccess {
             key,
             learner,
             course,
-            terms: Terms::default(),
+            terms: AccessTerms::default(),
             starts_at,
             ends_at: None,
             payment: None,
@@ -85,7 +85,7 @@ impl ExistingAccess {
 
     /// Sets what it gives: level, kinds and restrictions.
     #[must_use]
-    pub fn terms(mut self, terms: Terms) -> Self {
+    pub fn terms(mut self, terms: AccessTerms) -> Self {
         self.terms = terms;
         self
     }
@@ -107,7 +107,7 @@ impl ExistingAccess {
     }
 
     /// The terms, lasting from its start to its end.
-    fn lasting(&self) -> Result<Terms, Error> {
+    fn lasting(&self) -> Result<AccessTerms, Error> {
         let seconds = match self.ends_at {
             None => None,
             Some(end) => {
@@ -116,7 +116,7 @@ impl ExistingAccess {
                 Some(lasting.ok_or(Error::EndsBeforeItStarts)?)
             }
         };
-        let terms = Terms {
+        let terms = AccessTerms {
             seconds,
             ..self.terms.clone()
         };
@@ -210,10 +210,10 @@ impl Admin<'_> {
                 return row.is(&known);
             }
             let now = registrar.now();
-            let grant = self.free_grant(row, IdRun::new(now).grant())?;
+            let grant = self.free_grant(row, IdGenerator::new(now).grant())?;
             let step = registrar.step(self.who(), Source::AdminApproval, &None, now);
             let fact = given(&grant);
-            if registrar.set_apart(grant, fact, &step).await? == Committed::Done {
+            if registrar.set_apart(grant, fact, &step).await? == CommitOutcome::Done {
                 return Ok(One::Added);
             }
         }
@@ -235,14 +235,14 @@ impl Admin<'_> {
             let known = side_by_side(work.collect(), AT_ONCE).await;
             let (change, done) = self.new_grants(rows, known)?;
             let committed = match change.is_empty() {
-                true => Committed::Done,
+                true => CommitOutcome::Done,
                 false => {
                     let committed = registrar.commit(publishing(change));
                     registrar.within(committed).await?
                 }
             };
             // Otherwise another call brought one of them over meanwhile.
-            if committed == Committed::Done {
+            if committed == CommitOutcome::Done {
                 return rows
                     .iter()
                     .zip(done)
@@ -259,7 +259,7 @@ impl Admin<'_> {
         known: Vec<Result<Option<Grant>, Error>>,
     ) -> Result<(Change, Vec<Result<One, Error>>), Error> {
         let now = self.registrar.now();
-        let mut ids = IdRun::new(now);
+        let mut ids = IdGenerator::new(now);
         let (mut change, mut done) = (Change::default(), Vec::with_capacity(rows.len()));
         for (row, known) in rows.iter().zip(known) {
             let same_key = |grant: &&Grant| grant.key.as_ref() == Some(&row.key);
@@ -315,7 +315,7 @@ impl Admin<'_> {
         };
         let terms = row.lasting()?;
         let migration = Migration {
-            opening: Opening {
+            opening: NewEnrollment {
                 learner: row.learner.clone(),
                 email: existing.email.clone(),
                 course: row.course.clone(),
@@ -326,7 +326,7 @@ impl Admin<'_> {
                 },
                 declared: existing.payment.method,
             },
-            grant: IdRun::new(self.registrar.now()).grant(),
+            grant: IdGenerator::new(self.registrar.now()).grant(),
             key: row.key.clone(),
             starts_at: row.starts_at,
             payment: existing.payment.clone(),
@@ -351,7 +351,7 @@ impl Admin<'_> {
             if applied.effect == Effect::Nothing {
                 return Ok(One::Known);
             }
-            if registrar.commit(applied.change).await? == Committed::Done {
+            if registrar.commit(applied.change).await? == CommitOutcome::Done {
                 return Ok(One::Added);
             }
             let reference = Lookup::Reference(&existing.payment.reference);
@@ -381,8 +381,8 @@ impl Admin<'_> {
     }
 }
 
-fn given(grant: &Grant) -> Fact {
-    Fact::GrantGiven {
+fn given(grant: &Grant) -> EventKind {
+    EventKind::GrantGiven {
         grant: grant.id,
         until: grant.expires_at,
     }

@@ -72,9 +72,9 @@ use chrono::{DateTime, Utc};
 use crate::access::AccessPolicy;
 use crate::approval::ApprovalPolicy;
 use crate::config::Config;
-use crate::detect::Detect;
+use crate::detect::MethodDetector;
 use crate::enrollment::TransitionGuard;
-use crate::evidence::Grade;
+use crate::evidence::EvidenceLevel;
 use crate::ids::CourseId;
 use crate::port::{Clock, NotificationChannel, Permissions, Records, Store};
 use crate::readiness::Rule;
@@ -84,7 +84,7 @@ pub use admin::{Admin, BulkItem, BulkOutcome};
 pub use audit::{AuditCursor, AuditReport};
 pub use builder::{BuildError, RegistrarBuilder};
 pub use caught::HostPart;
-pub use chain::ChainReport;
+pub use chain::AuditLogReport;
 pub use entrance::CourseCard;
 pub use error::{Error, ErrorKind};
 pub use explanation::Explanation;
@@ -92,8 +92,8 @@ pub use grants::NewGrant;
 pub use health::{Condition, Health, PartHealth};
 pub use key_use::KeyUse;
 pub use migration::{ExistingAccess, ExistingPayment, Migrated};
-pub use money::{AwkwardItem, AwkwardKey};
-pub use payment::Confirmed;
+pub use money::{PaymentException, PaymentExceptionKey};
+pub use payment::PaymentUpdate;
 pub use personal::{DeliveryExport, EnrollmentExport, LearnerErased, LearnerExport};
 #[cfg(feature = "statements")]
 pub use preview::StatementPreview;
@@ -117,7 +117,7 @@ pub struct Registrar {
 struct Inner {
     config: Config,
     verifier: Verifier,
-    minimum: Grade,
+    minimum: EvidenceLevel,
     store: Arc<dyn Store>,
     records: Arc<dyn Records>,
     provider: Option<Arc<provider::Provider>>,
@@ -125,7 +125,7 @@ struct Inner {
     channels: Vec<Arc<dyn NotificationChannel>>,
     clock: Arc<time::CommonClock>,
     sharing: sharing::Sharing,
-    detector: Arc<dyn Detect>,
+    detector: Arc<dyn MethodDetector>,
     policy: Arc<dyn ApprovalPolicy>,
     guard: Arc<dyn TransitionGuard>,
     access: Arc<dyn AccessPolicy>,
@@ -139,10 +139,10 @@ struct Inner {
     doubled: security::EventLog,
     hints: security::HintLimit,
     keys: key_use::KeyLog,
-    pulse: health::Pulse,
+    pulse: health::Heartbeat,
     /// What readiness says of settings and parts, the gravest first.
     standing: Vec<Rule>,
-    tower: Arc<watch::Tower>,
+    tower: Arc<watch::AlertState>,
     sinks: Vec<builder::Route>,
     wake: deadline::Signal,
 }
@@ -187,7 +187,7 @@ impl Registrar {
     }
 
     /// Who is told when something of the host's panics.
-    fn watched(&self) -> (&watch::Tower, &dyn Clock) {
+    fn watched(&self) -> (&watch::AlertState, &dyn Clock) {
         (&self.inner.tower, self.inner.clock.as_ref())
     }
 

@@ -4,35 +4,35 @@ use serde::Serialize;
 
 use super::admin::Admin;
 use super::provider::Caller;
-use super::{Confirmed, Error, Registrar};
-use crate::audit::{Concern, ConcernKey, ConcernKind};
+use super::{Error, PaymentUpdate, Registrar};
+use crate::audit::{Discrepancy, DiscrepancyKey, DiscrepancyKind};
 use crate::enrollment::{Repayment, Status};
-use crate::ids::{CourseId, LearnerId, Reference};
+use crate::ids::{CourseId, LearnerId, PaymentReference};
 use crate::money::Money;
 use crate::payment::{ProofOfPayment, Reversal};
 use crate::port::{
-    AwkwardMoney, GatewayError, Lookup, Page, PageRequest, PaymentFilter, PaymentKey, RefundRequest,
+    GatewayError, HeldPayment, Lookup, Page, PageRequest, PaymentFilter, PaymentKey, RefundRequest,
 };
-use crate::reason::{MoneyOutcome, Note, Permission};
+use crate::reason::{ExceptionAction, Note, Permission};
 use crate::record::{Actor, Source};
 
 /// Money that arrived and does not fit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "money")]
 #[non_exhaustive]
-pub enum AwkwardItem {
+pub enum PaymentException {
     /// It arrived for an attempt of ours: late, again, or another sum than was asked.
-    Payment(Box<AwkwardMoney>),
+    Payment(Box<HeldPayment>),
     /// The provider has it, by a link that nobody here knows.
-    Orphan(Box<Concern>),
+    Orphan(Box<Discrepancy>),
 }
 
-impl AwkwardItem {
+impl PaymentException {
     /// What becomes of it: a person decides, or it is to be given back.
-    pub fn outcome(&self) -> MoneyOutcome {
+    pub fn outcome(&self) -> ExceptionAction {
         match self {
             Self::Payment(payment) => payment.outcome(),
-            Self::Orphan(orphan) => orphan.outcome.unwrap_or(MoneyOutcome::Hold),
+            Self::Orphan(orphan) => orphan.outcome.unwrap_or(ExceptionAction::Hold),
         }
     }
 }
@@ -40,11 +40,11 @@ impl AwkwardItem {
 /// Where a page of awkward money ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum AwkwardKey {
+pub enum PaymentExceptionKey {
     /// At this payment.
-    Payment(Reference),
+    Payment(PaymentReference),
     /// At this concern.
-    Orphan(ConcernKey),
+    Orphan(DiscrepancyKey),
 }
 
 impl Registrar {
@@ -77,18 +77,18 @@ impl Admin<'_> {
     /// The store's errors.
     pub async fn awkward_money(
         &self,
-        page: PageRequest<AwkwardKey>,
-    ) -> Result<Page<AwkwardItem, AwkwardKey>, Error> {
+        page: PageRequest<PaymentExceptionKey>,
+    ) -> Result<Page<PaymentException, PaymentExceptionKey>, Error> {
         self.allow(Permission::View, None).await?;
         let size = page.size();
         let (mut items, mut keys) = (Vec::new(), Vec::new());
         let mut orphans_after = None;
         let payments_after = match page.after {
-            Some(AwkwardKey::Orphan(key)) => {
+            Some(PaymentExceptionKey::Orphan(key)) => {
                 orphans_after = Some(key);
                 None
             }
-            Some(AwkwardKey::Payment(reference)) => Some(Some(reference)),
+            Some(PaymentExceptionKey::Payment(reference)) => Some(Some(reference)),
             None => Some(None),
         };
         let records = &self.registrar.inner.records;
@@ -99,8 +99,8 @@ impl Admin<'_> {
                 .within(async { Ok(records.awkward_money(request).await?) })
                 .await?;
             for item in found.items {
-                keys.push(AwkwardKey::Payment(item.attempt.reference.clone()));
-                items.push(AwkwardItem::Payment(Box::new(item)));
+                keys.push(PaymentExceptionKey::Payment(item.attempt.reference.clone()));
+                items.push(PaymentException::Payment(Box::new(item)));
             }
             if found.next.is_some() {
                 return Ok(Page {
@@ -120,9 +120,9 @@ impl Admin<'_> {
                 .within(async { Ok(records.concerns(request).await?) })
                 .await?;
             for concern in found.items {
-                if concern.kind == ConcernKind::OrphanMoney {
-                    keys.push(AwkwardKey::Orphan(concern.key.clone()));
-                    items.push(AwkwardItem::Orphan(Box::new(concern)));
+                if concern.kind == DiscrepancyKind::OrphanMoney {
+                    keys.push(PaymentExceptionKey::Orphan(concern.key.clone()));
+                    items.push(PaymentException::Orphan(Box::new(concern)));
                 }
             }
             orphans_after = found.next;
@@ -146,7 +146,7 @@ impl Admin<'_> {
     /// [`Error::NotFound`], [`Error::Refused`] when no money arrived, or the store's errors.
     pub async fn record_refund(
         &self,
-        payment: &Reference,
+        payment: &PaymentReference,
         proof: impl Into<Note>,
     ) -> Result<Status, Error> {
         self.allow(Permission::Refund, None).await?;
@@ -154,14 +154,14 @@ impl Admin<'_> {
     }
 
     /// Records that a part of a payment went back. Access stays when the part is small (see
-    /// [`HouseRules::refund_keeping_access`](crate::enrollment::HouseRules)) or when what is
+    /// [`EnrollmentPolicy::refund_keeping_access`](crate::enrollment::EnrollmentPolicy)) or when what is
     /// left is still the price.
     ///
     /// # Errors
     /// As [`record_refund`](Self::record_refund); [`Error::Refused`] when less is left.
     pub async fn record_partial_refund(
         &self,
-        payment: &Reference,
+        payment: &PaymentReference,
         amount: Money,
         proof: impl Into<Note>,
     ) -> Result<Status, Error> {
@@ -171,7 +171,7 @@ impl Admin<'_> {
 
     async fn give_back(
         &self,
-        payment: &Reference,
+        payment: &PaymentReference,
         amount: Option<Money>,
         proof: Note,
     ) -> Result<Status, Error> {
@@ -204,7 +204,7 @@ impl Admin<'_> {
     /// [`Error::Refused`]; or the store's errors.
     pub async fn request_refund(
         &self,
-        payment: &Reference,
+        payment: &PaymentReference,
         amount: Option<Money>,
         reason: impl Into<Note>,
     ) -> Result<Status, Error> {
@@ -270,7 +270,7 @@ impl Admin<'_> {
     /// [`Error::NotFound`] or the store's errors.
     pub async fn forget_refund_request(
         &self,
-        payment: &Reference,
+        payment: &PaymentReference,
         note: impl Into<Note>,
     ) -> Result<(), Error> {
         self.allow(Permission::Refund, None).await?;
@@ -288,7 +288,7 @@ impl Admin<'_> {
     /// [`Error::NotFound`], [`Error::Refused`] when no money arrived, or the store's errors.
     pub async fn record_reversal(
         &self,
-        payment: &Reference,
+        payment: &PaymentReference,
         how: Reversal,
         proof: impl Into<Note>,
     ) -> Result<Status, Error> {
@@ -308,7 +308,7 @@ impl Admin<'_> {
     /// [`Error::NotFound`], [`Error::Refused`] when it was not taken back, or the store's errors.
     pub async fn record_reinstatement(
         &self,
-        payment: &Reference,
+        payment: &PaymentReference,
         proof: impl Into<Note>,
     ) -> Result<Status, Error> {
         self.allow(Permission::Refund, None).await?;
@@ -330,7 +330,7 @@ impl Admin<'_> {
         &self,
         filter: &PaymentFilter,
         page: PageRequest<PaymentKey>,
-    ) -> Result<Page<Confirmed, PaymentKey>, Error> {
+    ) -> Result<Page<PaymentUpdate, PaymentKey>, Error> {
         self.allow(Permission::Replay, None).await?;
         let registrar = self.registrar;
         if registrar.inner.provider.is_none() {

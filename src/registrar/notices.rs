@@ -13,15 +13,15 @@ use super::timers::Next;
 use super::worker::{Pass, Worker};
 use super::{Error, Registrar, deadline};
 use crate::enrollment::{Change, Enrollment, Status, Timer, TimerKey, TimerKind};
-use crate::ids::{ChannelName, IdRun, PersonId, RecordId};
+use crate::ids::{AdminId, ChannelName, IdGenerator, RecordId};
 use crate::monitor::Alert;
 use crate::notice::{Notice, NoticeKind, Preferences};
 use crate::port::{
-    ChannelError, Lookup, NoticeFilter, NoticeItem, NoticeKey, Notification, NotificationChannel,
+    AdminNotice, ChannelError, Lookup, NoticeFilter, NoticeKey, Notification, NotificationChannel,
     Page, PageRequest, Recipient, Settlement,
 };
 use crate::reason::Permission;
-use crate::record::{Actor, Fact, Record, Source};
+use crate::record::{Actor, EventKind, Record, Source};
 
 /// How long one notification may take to send.
 const SEND_WAIT: Duration = Duration::from_secs(10);
@@ -48,7 +48,7 @@ struct Sending {
 struct Address {
     channel: ChannelName,
     /// Which admin; `None` is the learner.
-    admin: Option<PersonId>,
+    admin: Option<AdminId>,
 }
 
 /// What became of one notification.
@@ -72,9 +72,9 @@ impl Registrar {
     pub(super) fn queue_notices(&self, change: &mut Change) {
         let has_channels = !self.inner.channels.is_empty();
         let told = |record: &&Record| match record.fact {
-            Fact::AlertChanged { .. } => true,
+            EventKind::AlertChanged { .. } => true,
             // Through the channel that does not work? It is in the app.
-            Fact::NoticeUndelivered { .. } => false,
+            EventKind::NoticeUndelivered { .. } => false,
             _ => has_channels && NoticeKind::of(&record.fact).is_some(),
         };
         let timers = change.records.iter().filter(told).map(|record| Timer {
@@ -153,7 +153,7 @@ impl Admin<'_> {
             person: self.person().clone(),
             channels,
         };
-        let record = self.record(Fact::PreferencesChosen, self.registrar.now());
+        let record = self.record(EventKind::PreferencesChosen, self.registrar.now());
         let mut change = Change::records_only(vec![record]);
         change.preferences = Some(preferences.clone());
         self.registrar.within(self.registrar.commit(change)).await?;
@@ -169,7 +169,7 @@ impl Admin<'_> {
         &self,
         unread: bool,
         page: PageRequest<NoticeKey>,
-    ) -> Result<Page<NoticeItem, NoticeKey>, Error> {
+    ) -> Result<Page<AdminNotice, NoticeKey>, Error> {
         self.allow(Permission::View, None).await?;
         let preferences = self.preferences().await?;
         let filter = NoticeFilter {
@@ -367,12 +367,12 @@ impl Worker {
     async fn give_up(&self, notice: &Notice, address: &Address) -> Result<(), Error> {
         let registrar = &self.registrar;
         let now = registrar.now();
-        let fact = Fact::NoticeUndelivered {
+        let fact = EventKind::NoticeUndelivered {
             notice: notice.id,
             channel: address.channel.clone(),
         };
         let record = Record::new(
-            IdRun::new(now).record(),
+            IdGenerator::new(now).record(),
             fact,
             Actor::System,
             Source::SystemAutomatic,

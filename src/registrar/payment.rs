@@ -6,18 +6,18 @@ use tracing::Instrument;
 
 use super::caught::{HostPart, called};
 use super::provider::Caller;
-use super::receipt::Stopwatch;
+use super::receipt::StageTimer;
 use super::{Error, Registrar, meter};
-use crate::approval::{CheckReport, Dossier};
-use crate::detect::Clues;
+use crate::approval::{ApprovalContext, CheckReport};
+use crate::detect::DetectionInput;
 use crate::enrollment::{Applied, Case, CaseError, Change, Status, Step};
 use crate::evidence::{Confirmation, Evidence};
-use crate::ids::{EnrollmentId, Reference};
+use crate::ids::{EnrollmentId, PaymentReference};
 use crate::monitor::Signal;
-use crate::payment::{Attempt, Method, ProviderStatus};
-use crate::port::{Committed, GatewayError, Lookup, Settlement, StoreError};
+use crate::payment::{PaymentAttempt, PaymentMethod, ProviderStatus};
+use crate::port::{CommitOutcome, GatewayError, Lookup, Settlement, StoreError};
 
-use crate::record::{Actor, Basis, Fact, Source};
+use crate::record::{Actor, DecisionRecord, EventKind, Source};
 use crate::webhook::{Notification, Verified};
 
 /// Times a lost race is decided again.
@@ -26,7 +26,7 @@ pub(super) const ROUNDS: usize = 8;
 /// What asking the provider came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Confirmed {
+pub struct PaymentUpdate {
     /// The enrollment.
     pub enrollment: EnrollmentId,
     /// Where it stands now.
@@ -41,7 +41,7 @@ pub struct Confirmed {
 
 /// What is known about one payment.
 pub(super) struct Known<'a> {
-    pub(super) reference: &'a Reference,
+    pub(super) reference: &'a PaymentReference,
     pub(super) status: &'a ProviderStatus,
     pub(super) callback: Option<(&'a Verified<'a>, &'a Notification<'a>)>,
     pub(super) confirmation: Option<Confirmation>,
@@ -57,7 +57,7 @@ impl Registrar {
     /// # Errors
     /// [`Error::NotFound`] for an unknown reference, [`Error::NoGateway`],
     /// [`Error::Gateway`] when the provider cannot be asked, or the store's errors.
-    pub async fn confirm(&self, reference: &Reference) -> Result<Confirmed, Error> {
+    pub async fn confirm(&self, reference: &PaymentReference) -> Result<PaymentUpdate, Error> {
         let span = tracing::info_span!("coursegate.confirm", ?reference);
         self.within(self.confirm_now(reference, Caller::Visitor))
             .instrument(span)
@@ -66,9 +66,9 @@ impl Registrar {
 
     pub(super) async fn confirm_now(
         &self,
-        reference: &Reference,
+        reference: &PaymentReference,
         caller: Caller,
-    ) -> Result<Confirmed, Error> {
+    ) -> Result<PaymentUpdate, Error> {
         let mut answer = None;
         for _ in 0..ROUNDS {
             let loaded = self.inner.store.load(Lookup::Reference(reference)).await?;
@@ -78,14 +78,14 @@ impl Registrar {
                 .ok_or(Error::NotFound("payment"))?;
             let rules = &self.inner.config.rules;
             let next_look = rules.look_at(attempt, self.now());
-            let confirmed = |case: &Case, paid, access_granted| Confirmed {
+            let confirmed = |case: &Case, paid, access_granted| PaymentUpdate {
                 enrollment: case.enrollment.id,
                 status: case.enrollment.status.clone(),
                 paid,
                 access_granted,
                 next_look: if paid { None } else { next_look },
             };
-            if is_decided(attempt) || attempt.declared == Method::BankTransfer {
+            if is_decided(attempt) || attempt.declared == PaymentMethod::BankTransfer {
                 let paid = attempt.holds_money();
                 return Ok(confirmed(&case, paid, false));
             }
@@ -105,11 +105,11 @@ impl Registrar {
                 confirmation: Some(paid),
                 heard: self.now(),
             };
-            let applied = self.decide(case, &known, self.now(), &mut Stopwatch::start())?;
+            let applied = self.decide(case, &known, self.now(), &mut StageTimer::start())?;
             if applied.change.is_empty() {
                 return Ok(confirmed(&applied.case, true, false));
             }
-            if self.commit(applied.change).await? == Committed::Done {
+            if self.commit(applied.change).await? == CommitOutcome::Done {
                 return Ok(confirmed(&applied.case, true, applied.access_granted));
             }
         }
@@ -119,7 +119,7 @@ impl Registrar {
     /// Asks the provider where an attempt stands, for a bounded time.
     pub(super) async fn ask(
         &self,
-        attempt: &Attempt,
+        attempt: &PaymentAttempt,
         caller: Caller,
     ) -> Result<Option<Confirmation>, Error> {
         let provider = self.inner.provider.as_ref().ok_or(Error::NoGateway)?;
@@ -159,7 +159,7 @@ impl Registrar {
         case: Case,
         known: &Known<'_>,
         now: DateTime<Utc>,
-        watch: &mut Stopwatch,
+        watch: &mut StageTimer,
     ) -> Result<Applied, Error> {
         let decide = || self.decide_now(case, known, now, watch);
         Ok(called(self.watched(), HostPart::Decision, decide)??)
@@ -171,7 +171,7 @@ impl Registrar {
         case: Case,
         known: &Known<'_>,
         now: DateTime<Utc>,
-        watch: &mut Stopwatch,
+        watch: &mut StageTimer,
     ) -> Result<Applied, CaseError> {
         let inner = &self.inner;
         let now = case.time(now);
@@ -180,7 +180,7 @@ impl Registrar {
             .ok_or(CaseError::UnknownAttempt)?;
         let evidence = Evidence::gather(attempt, known.callback, known.confirmation.clone());
         let notification = known.callback.map(|(_, notification)| notification);
-        let detection = inner.detector.detect(&Clues {
+        let detection = inner.detector.detect(&DetectionInput {
             attempt,
             evidence: &evidence,
             notification,
@@ -196,7 +196,7 @@ impl Registrar {
             (offered, rules),
             (known.heard.min(now), now),
         );
-        let decision = inner.policy.decide(&Dossier {
+        let decision = inner.policy.decide(&ApprovalContext {
             enrollment: &case.enrollment,
             attempt,
             status: known.status,
@@ -208,18 +208,18 @@ impl Registrar {
             now,
         });
         let (who, webhook) = match detection.method {
-            Method::Card => (Actor::SystemCardPayment, Source::WebhookCardPayment),
-            Method::InstantEft | Method::BankTransfer => {
+            PaymentMethod::Card => (Actor::SystemCardPayment, Source::WebhookCardPayment),
+            PaymentMethod::InstantEft | PaymentMethod::BankTransfer => {
                 (Actor::SystemEftPayment, Source::WebhookEftPayment)
             }
-            Method::Unknown => (Actor::System, Source::WebhookUnknownPayment),
+            PaymentMethod::Unknown => (Actor::System, Source::WebhookUnknownPayment),
         };
         let source = if known.callback.is_some() {
             webhook
         } else {
             Source::ProviderStatus
         };
-        let basis = Box::new(Basis {
+        let basis = Box::new(DecisionRecord {
             evidence,
             detection,
             checks,
@@ -262,15 +262,15 @@ impl Registrar {
     }
 
     /// Commits, and wakes the workers when there is something to publish.
-    pub(super) async fn commit(&self, change: Change) -> Result<Committed, Error> {
-        self.commit_timed(change, &mut Stopwatch::start()).await
+    pub(super) async fn commit(&self, change: Change) -> Result<CommitOutcome, Error> {
+        self.commit_timed(change, &mut StageTimer::start()).await
     }
 
     pub(super) async fn commit_timed(
         &self,
         mut change: Change,
-        watch: &mut Stopwatch,
-    ) -> Result<Committed, Error> {
+        watch: &mut StageTimer,
+    ) -> Result<CommitOutcome, Error> {
         change.publish &= !self.inner.subscribers.is_empty();
         self.queue_notices(&mut change);
         // Which signals, before the change is handed over: a bit for each, since one change has
@@ -280,7 +280,7 @@ impl Registrar {
             .filter_map(Signal::of)
             .fold(0, |bits, signal| bits | signal.bit());
         let approved = change.records.iter().find_map(|record| match &record.fact {
-            Fact::EnrollmentMoved {
+            EventKind::EnrollmentMoved {
                 to: Status::Approved { cause },
                 ..
             } => Some(*cause),
@@ -314,7 +314,7 @@ impl Registrar {
             }
         };
         watch.lap(|timings| &mut timings.update);
-        if committed == Committed::Done {
+        if committed == CommitOutcome::Done {
             if signals != 0 {
                 self.inner.tower.count_all(signals, self.now());
                 meter::committed(signals);
@@ -328,7 +328,7 @@ impl Registrar {
 }
 
 /// Whether nothing the provider says can change this attempt any more.
-pub(super) fn is_decided(attempt: &Attempt) -> bool {
+pub(super) fn is_decided(attempt: &PaymentAttempt) -> bool {
     attempt
         .payment
         .is_some_and(|payment| payment.standing.is_settled())

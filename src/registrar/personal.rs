@@ -12,10 +12,10 @@ use super::{Error, Registrar};
 use crate::access::{Grant, GrantState};
 use crate::enrollment::{Case, Change, Enrollment, Erasure, InboxEntry};
 use crate::ids::{EnrollmentId, LearnerId};
-use crate::payment::Attempt;
-use crate::port::{Committed, LearnerFile, Lookup};
+use crate::payment::PaymentAttempt;
+use crate::port::{CommitOutcome, LearnerFile, Lookup};
 use crate::reason::Permission;
-use crate::record::{Fact, Record, Source};
+use crate::record::{EventKind, Record, Source};
 use crate::statement::StatementEntry;
 use crate::webhook::{BodyError, DeliveryKey};
 
@@ -41,7 +41,7 @@ pub struct EnrollmentExport {
     /// The enrollment.
     pub enrollment: Enrollment,
     /// Its attempts.
-    pub attempts: Vec<Attempt>,
+    pub attempts: Vec<PaymentAttempt>,
     /// Its grants.
     pub grants: Vec<Grant>,
     /// Its history.
@@ -136,7 +136,7 @@ impl Admin<'_> {
             .collect::<Result<_, Error>>()?;
         let subject = &case.enrollment;
         let mut record = self
-            .record(Fact::PersonalExported, self.registrar.now())
+            .record(EventKind::PersonalExported, self.registrar.now())
             .about(subject.learner.clone(), subject.course.clone());
         record.enrollment = Some(id);
         record.version = case.enrollment.version;
@@ -219,7 +219,7 @@ impl Admin<'_> {
             let who = self.who();
             let step = registrar.step(who, Source::AdminApproval, &None, registrar.now());
             let change = case.erase(pseudonym, &records, &step)?.change;
-            if registrar.commit(change).await? == Committed::Done {
+            if registrar.commit(change).await? == CommitOutcome::Done {
                 return Ok(());
             }
         }
@@ -230,7 +230,7 @@ impl Admin<'_> {
     fn without(&self, pseudonym: &LearnerId, file: &LearnerFile) -> Change {
         let now = self.registrar.now();
         let personal = file.records.iter().filter(|record| record.is_personal());
-        let fact = Fact::PersonalErased {
+        let fact = EventKind::PersonalErased {
             records: personal.map(|record| record.id).collect(),
             grants: file.grants.iter().map(|grant| grant.id).collect(),
         };

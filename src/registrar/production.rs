@@ -12,15 +12,15 @@ use super::{Registrar, deadline, meter};
 use crate::config::{Environment, Mode};
 #[cfg(feature = "live")]
 use crate::enrollment::Change;
+use crate::ids::PaymentReference;
 #[cfg(feature = "live")]
 use crate::ids::RecordId;
-use crate::ids::Reference;
 use crate::port::{CertificateProbe, GatewayError, StatusQuery, StoreError, WebProbe};
 use crate::readiness::{
     Finding, Level, Probe, Probed, Report, Rule, address, findings, fingerprint,
 };
 #[cfg(feature = "live")]
-use crate::record::Fact;
+use crate::record::EventKind;
 use crate::webhook::Signer;
 
 /// How long each probe may take.
@@ -245,7 +245,7 @@ impl RegistrarBuilder {
         let Some(gateway) = &self.gateway else {
             return Vec::new();
         };
-        let reference = Reference::random();
+        let reference = PaymentReference::random();
         let asked = gateway.status(StatusQuery::Reference(&reference));
         let (rule, says) = match deadline::within(self.clock.as_ref(), WAIT, asked).await {
             None => (
@@ -356,7 +356,7 @@ impl Registrar {
     #[cfg(feature = "live")]
     pub(crate) async fn probe_live(&self, hear: impl AsyncFnOnce(RecordId)) -> Vec<Finding> {
         let silent = Finding::new(Rule::LiveSilent);
-        let record = system_record(Fact::LiveProbed, self.now());
+        let record = system_record(EventKind::LiveProbed, self.now());
         let id = record.id;
         let change = publishing(Change::records_only(vec![record]));
         if let Err(error) = self.within(self.commit(change)).await {

@@ -9,7 +9,7 @@ use tracing::Instrument;
 
 use super::caught::{HostPart, Panicked, caught};
 use super::looks::Looks;
-use super::watch::Tower;
+use super::watch::AlertState;
 use super::{deadline, meter};
 use crate::config::ProviderLimits;
 use crate::evidence::Confirmation;
@@ -84,7 +84,7 @@ pub(super) struct Provider {
     gateway: Arc<dyn PaymentGateway>,
     limits: ProviderLimits,
     clock: Arc<dyn Clock>,
-    tower: Arc<Tower>,
+    tower: Arc<AlertState>,
     state: Mutex<State>,
     pub(super) looks: Looks,
 }
@@ -156,7 +156,7 @@ impl Provider {
         gateway: Arc<dyn PaymentGateway>,
         limits: ProviderLimits,
         clock: Arc<dyn Clock>,
-        tower: Arc<Tower>,
+        tower: Arc<AlertState>,
     ) -> Self {
         let now = clock.now();
         let state = State {

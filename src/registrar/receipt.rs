@@ -113,13 +113,13 @@ impl Receipt {
 
 /// Cuts the time of one delivery into stages, with one look at the clock for each.
 #[derive(Debug)]
-pub(super) struct Stopwatch {
+pub(super) struct StageTimer {
     started: Instant,
     last: Instant,
     timings: Timings,
 }
 
-impl Stopwatch {
+impl StageTimer {
     pub(super) fn start() -> Self {
         let started = Instant::now();
         Self {

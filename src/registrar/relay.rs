@@ -16,7 +16,7 @@ use crate::enrollment::Change;
 use crate::ids::{EnrollmentId, RecordId};
 use crate::monitor::Signal;
 use crate::port::{EventPublisher, Settlement, Work, WorkKind};
-use crate::record::{Fact, Record};
+use crate::record::{EventKind, Record};
 
 /// Records taken in one pass.
 const BATCH: usize = 256;
@@ -208,12 +208,12 @@ impl Worker {
 
     /// Says of a record that a publisher cannot take it.
     async fn give_up_on(&self, record: &Record) -> Result<(), Error> {
-        if matches!(record.fact, Fact::PublishingGivenUp { .. }) {
+        if matches!(record.fact, EventKind::PublishingGivenUp { .. }) {
             tracing::error!("a publisher cannot be told what it was not told");
             return Ok(());
         }
         let registrar = &self.registrar;
-        let fact = Fact::PublishingGivenUp { record: record.id };
+        let fact = EventKind::PublishingGivenUp { record: record.id };
         let mut told = system_record(fact, registrar.now());
         told.course.clone_from(&record.course);
         let change = publishing(Change::records_only(vec![told]));

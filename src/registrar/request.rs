@@ -2,12 +2,12 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::access::Terms;
+use crate::access::AccessTerms;
 use crate::config::BankDetails;
-use crate::enrollment::{Intent, Opening, Status};
-use crate::ids::{CourseId, Email, EnrollmentId, LearnerId, Reference, Title};
+use crate::enrollment::{Intent, NewEnrollment, Status};
+use crate::ids::{CourseId, Email, EnrollmentId, LearnerId, PaymentReference, Title};
 use crate::money::Money;
-use crate::payment::{Method, Offer};
+use crate::payment::{Offer, PaymentMethod};
 use crate::reason::HoldReason;
 
 /// A learner asks for a course. Take the learner from the host's own session.
@@ -25,9 +25,9 @@ pub struct EnrollRequest {
     /// Its price. Take it from the host's own catalogue, never from the request.
     pub price: Money,
     /// What the learner says they will pay with.
-    pub method: Method,
+    pub method: PaymentMethod,
     /// The access that is offered for the price (default: full access for ever).
-    pub terms: Terms,
+    pub terms: AccessTerms,
     /// What they want it for (default: the course, unless they have it).
     pub intent: Intent,
 }
@@ -40,7 +40,7 @@ impl EnrollRequest {
         course: CourseId,
         title: Title,
         price: Money,
-        method: Method,
+        method: PaymentMethod,
     ) -> Self {
         Self {
             learner,
@@ -49,14 +49,14 @@ impl EnrollRequest {
             title,
             price,
             method,
-            terms: Terms::default(),
+            terms: AccessTerms::default(),
             intent: Intent::default(),
         }
     }
 
     /// Sets the access that is offered for the price.
     #[must_use]
-    pub fn terms(mut self, terms: Terms) -> Self {
+    pub fn terms(mut self, terms: AccessTerms) -> Self {
         self.terms = terms;
         self
     }
@@ -87,8 +87,8 @@ impl EnrollRequest {
         }
     }
 
-    pub(super) fn opening(&self) -> Opening {
-        Opening {
+    pub(super) fn opening(&self) -> NewEnrollment {
+        NewEnrollment {
             learner: self.learner.clone(),
             email: self.email.clone(),
             course: self.course.clone(),
@@ -118,14 +118,14 @@ pub enum NextStep {
     /// Go to this page and pay.
     Pay {
         /// Our reference for this attempt.
-        reference: Reference,
+        reference: PaymentReference,
         /// The page.
         url: String,
     },
     /// Transfer the money, with this reference.
     Transfer {
         /// What to write on the transfer.
-        reference: Reference,
+        reference: PaymentReference,
         /// How much.
         amount: Money,
         /// Where to.

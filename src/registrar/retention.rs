@@ -4,7 +4,7 @@ use super::inbox::system_record;
 use super::{Error, Registrar};
 use crate::enrollment::Change;
 use crate::port::Purge;
-use crate::record::Fact;
+use crate::record::EventKind;
 use crate::webhook::DeliveryKey;
 
 /// Deliveries looked at in one turn.
@@ -40,7 +40,7 @@ impl Registrar {
         }
         if bodies > 0 {
             tracing::info!(bodies, "old bodies of webhooks are dropped");
-            let record = system_record(Fact::BodiesPurged { bodies, before }, now);
+            let record = system_record(EventKind::BodiesPurged { bodies, before }, now);
             let written = self.commit(Change::records_only(vec![record]));
             self.within(written).await?;
         }

@@ -4,7 +4,7 @@ use super::Error;
 use super::admin::Admin;
 use crate::ids::EnrollmentId;
 use crate::reason::{Note, Permission, SecurityEvent};
-use crate::record::Fact;
+use crate::record::EventKind;
 
 impl Admin<'_> {
     /// Whether this person may do that.
@@ -25,7 +25,7 @@ impl Admin<'_> {
         let now = self.registrar.now();
         tracing::warn!(%permission, "an admin tried what they may not do");
         let refused = |unrecorded| {
-            let fact = Fact::ActionRefused {
+            let fact = EventKind::ActionRefused {
                 permission,
                 unrecorded,
             };

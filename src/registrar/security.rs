@@ -9,10 +9,10 @@ use super::inbox::{publishing, system_record};
 use super::{Registrar, meter};
 use crate::enrollment::{Change, InboxState};
 use crate::monitor::Signal;
-use crate::payment::{Attempt, ProviderStatus};
+use crate::payment::{PaymentAttempt, ProviderStatus};
 use crate::port::{KnownDelivery, Lookup};
 use crate::reason::SecurityEvent;
-use crate::record::{Fact, Record};
+use crate::record::{EventKind, Record};
 use crate::webhook::{Delivery, DeliveryKey, VerifyError, hinted_reference};
 
 /// Events of one kind in a minute that are a flood.
@@ -134,7 +134,7 @@ impl Registrar {
             let attempt = case
                 .as_ref()
                 .and_then(|case| case.attempt(Some(reference.as_str()), None));
-            let open = attempt.is_some_and(Attempt::is_open);
+            let open = attempt.is_some_and(PaymentAttempt::is_open);
             if open {
                 self.look_soon(&reference, now).await?;
             }
@@ -161,7 +161,7 @@ impl Registrar {
         tracing::warn!(reason = %error, "webhook refused");
         let admitted = self.inner.refused.admit(now);
         let noted = self.note_event(event, admitted, now, |unrecorded| {
-            system_record(Fact::DeliveryRefused { error, unrecorded }, now)
+            system_record(EventKind::DeliveryRefused { error, unrecorded }, now)
         });
         Box::pin(noted).await;
     }
@@ -182,7 +182,7 @@ impl Registrar {
         // Rare, and on the heap: the way of every webhook is not to be larger for it.
         let noted = self.note_event(SecurityEvent::Replay, admitted, now, |unrecorded| {
             let key = key.clone();
-            system_record(Fact::DeliveryRepeated { key, unrecorded }, now)
+            system_record(EventKind::DeliveryRepeated { key, unrecorded }, now)
         });
         Box::pin(noted).await;
     }
@@ -224,7 +224,7 @@ impl Registrar {
             Admission::Record { unrecorded } => Change::records_only(vec![record(unrecorded)]),
             // Those who listen hear of the flood, and not of each drop.
             Admission::Flood => {
-                let record = system_record(Fact::FloodBegan { of: event }, now);
+                let record = system_record(EventKind::FloodBegan { of: event }, now);
                 publishing(Change::records_only(vec![record]))
             }
             Admission::Counted => return,

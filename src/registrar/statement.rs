@@ -10,9 +10,9 @@ use super::admin::Admin;
 use super::inbox::publishing;
 use crate::enrollment::Change;
 use crate::ids::AccountId;
-use crate::port::{Committed, Page, PageRequest, RowFilter, RowProbe};
+use crate::port::{CommitOutcome, Page, PageRequest, RowFilter, RowProbe};
 use crate::reason::{Note, Permission};
-use crate::record::{Fact, Record};
+use crate::record::{EventKind, Record};
 use crate::statement::{
     Incoming, NewRow, RowId, RowKey, RowState, StatementEntry, StatementRow, grouped, names,
     sort_out,
@@ -52,7 +52,7 @@ impl Admin<'_> {
     /// by its line in the same file. `parse_csv` gives rows what their file has of these; rows made
     /// otherwise should have one of them.
     ///
-    /// Large imports are stored in parts. Each part leaves a [record](Fact::StatementImported) that
+    /// Large imports are stored in parts. Each part leaves a [record](EventKind::StatementImported) that
     /// says how far the import is: live updates show it to the admin.
     ///
     /// # Errors
@@ -121,7 +121,7 @@ impl Admin<'_> {
                 return Ok(imported);
             }
             let count = |rows: usize| u64::try_from(rows).unwrap_or(u64::MAX);
-            let fact = Fact::StatementImported {
+            let fact = EventKind::StatementImported {
                 account: import.0.clone(),
                 rows: count(new.len()),
                 doubtful: count(imported.doubtful),
@@ -131,7 +131,7 @@ impl Admin<'_> {
             let now = self.registrar.now();
             let mut change = Change::records_only(vec![self.record(fact, now)]);
             change.statement = new;
-            if self.registrar.commit(publishing(change)).await? == Committed::Done {
+            if self.registrar.commit(publishing(change)).await? == CommitOutcome::Done {
                 return Ok(imported);
             }
         }
@@ -219,7 +219,7 @@ impl Admin<'_> {
                 };
             }
             let row = row.as_str().to_owned();
-            let mut record = self.record(Fact::StatementRowClosed { row }, now);
+            let mut record = self.record(EventKind::StatementRowClosed { row }, now);
             record.note = Some(note.clone());
             Ok(record)
         });
@@ -244,7 +244,7 @@ impl Admin<'_> {
                 resembles = known.to_owned();
             }
             let row = row.as_str().to_owned();
-            let mut record = self.record(Fact::StatementRowApart { row, resembles }, now);
+            let mut record = self.record(EventKind::StatementRowApart { row, resembles }, now);
             record.note = Some(note.clone()).filter(|note| !note.is_empty());
             Ok(record)
         });
@@ -267,7 +267,7 @@ impl Admin<'_> {
                     entry.state = RowState::Repeated { by, at: now };
                 }
                 let rows = u64::try_from(entries.len()).unwrap_or(u64::MAX);
-                Ok(self.record(Fact::StatementRowsRepeated { rows }, now))
+                Ok(self.record(EventKind::StatementRowsRepeated { rows }, now))
             });
             self.registrar.within(closed).await?;
         }
@@ -294,7 +294,7 @@ impl Admin<'_> {
             }
             let mut change = Change::records_only(vec![record]);
             change.statement = entries;
-            if self.registrar.commit(publishing(change)).await? == Committed::Done {
+            if self.registrar.commit(publishing(change)).await? == CommitOutcome::Done {
                 return Ok(());
             }
         }

@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::Error;
 use super::admin::Admin;
 use crate::enrollment::Expected;
-use crate::ids::Reference;
-use crate::payment::Attempt;
+use crate::ids::PaymentReference;
+use crate::payment::PaymentAttempt;
 use crate::port::{Page, PageRequest, RowFilter};
 use crate::reason::Permission;
 use crate::statement::{Matcher, RowKey, StatementEntry, Suggestion, Waiting, references_in};
@@ -92,7 +92,7 @@ impl Admin<'_> {
         page: PageRequest<RowKey>,
     ) -> Result<Page<RowSuggestions, RowKey>, Error> {
         let page = self.statement(RowFilter::Open, page).await?;
-        let named: Vec<Vec<Reference>> = page
+        let named: Vec<Vec<PaymentReference>> = page
             .items
             .iter()
             .map(|entry| {
@@ -130,9 +130,9 @@ impl Admin<'_> {
     /// Those of these references that are payments of ours, as they are now.
     async fn known(
         &self,
-        references: impl Iterator<Item = &Reference>,
-    ) -> Result<HashMap<Reference, Waiting>, Error> {
-        let mut references: Vec<Reference> = references.cloned().collect();
+        references: impl Iterator<Item = &PaymentReference>,
+    ) -> Result<HashMap<PaymentReference, Waiting>, Error> {
+        let mut references: Vec<PaymentReference> = references.cloned().collect();
         references.sort_unstable();
         references.dedup();
         if references.is_empty() {
@@ -143,13 +143,15 @@ impl Admin<'_> {
         registrar
             .within(async {
                 let cases = records.cases_of(&references).await?;
-                let named =
-                    |attempt: &&Attempt| references.binary_search(&attempt.reference).is_ok();
+                let named = |attempt: &&PaymentAttempt| {
+                    references.binary_search(&attempt.reference).is_ok()
+                };
                 let attempts = cases
                     .iter()
                     .flat_map(|case| case.attempts.iter().filter(named));
                 let vouched = attempts.filter(|attempt| attempt.is_vouched());
-                let vouched: Vec<Reference> = vouched.map(|it| it.reference.clone()).collect();
+                let vouched: Vec<PaymentReference> =
+                    vouched.map(|it| it.reference.clone()).collect();
                 let found = self.found(&vouched).await?;
                 let mut known = HashMap::new();
                 for case in &cases {
@@ -177,9 +179,9 @@ impl Admin<'_> {
     /// How much of each payment is on statements, in minor units.
     pub(super) async fn found(
         &self,
-        payments: &[Reference],
-    ) -> Result<HashMap<Reference, i64>, Error> {
-        let mut found: HashMap<Reference, i64> = HashMap::new();
+        payments: &[PaymentReference],
+    ) -> Result<HashMap<PaymentReference, i64>, Error> {
+        let mut found: HashMap<PaymentReference, i64> = HashMap::new();
         if payments.is_empty() {
             return Ok(found);
         }

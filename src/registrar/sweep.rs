@@ -7,14 +7,14 @@ use super::admin::Admin;
 use super::inbox::{publishing, system_record};
 use super::provider::Caller;
 use super::{Error, Registrar};
-use crate::audit::Concern;
+use crate::audit::Discrepancy;
 use crate::enrollment::Change;
 use crate::evidence::{Confirmation, Stated};
-use crate::ids::{PayLinkId, Reference};
+use crate::ids::{PayLinkId, PaymentReference};
 use crate::payment::ProviderStatus;
-use crate::port::{Committed, Lookup};
+use crate::port::{CommitOutcome, Lookup};
 use crate::reason::Permission;
-use crate::record::Fact;
+use crate::record::EventKind;
 
 /// A link as young as this may be one whose making is still under way here.
 const TOO_YOUNG: Duration = Duration::hours(2);
@@ -41,7 +41,7 @@ pub struct SweepReport {
     /// Entries that cannot be read.
     pub unreadable: usize,
     /// Payments of ours that were paid, and that this brought to light.
-    pub found: Vec<Reference>,
+    pub found: Vec<PaymentReference>,
     /// Payments of ours that could not be looked at now; the next look will.
     pub left: usize,
     /// Paid links that nobody here knows, and that were not known to be so before.
@@ -144,7 +144,7 @@ impl Registrar {
             Stated::Nothing | Stated::Unusable => None,
         };
         let outcome = self.inner.config.rules.money.orphan;
-        let concern = Concern::orphan(link.clone(), amount, outcome, now);
+        let concern = Discrepancy::orphan(link.clone(), amount, outcome, now);
         if self.raise(concern).await? == Raised::New {
             report.orphans.push(link.clone());
         }
@@ -152,14 +152,14 @@ impl Registrar {
     }
 
     /// Puts a concern on the list, unless it was there before.
-    pub(super) async fn raise(&self, concern: Concern) -> Result<Raised, Error> {
+    pub(super) async fn raise(&self, concern: Discrepancy) -> Result<Raised, Error> {
         if let Some(known) = self.inner.records.concern(&concern.key).await? {
             return Ok(match known.closed {
                 None => Raised::Standing,
                 Some(_) => Raised::Closed,
             });
         }
-        let fact = Fact::ConcernRaised {
+        let fact = EventKind::ConcernRaised {
             key: concern.key.clone(),
             kind: concern.kind,
             about: concern.enrollment,
@@ -170,8 +170,8 @@ impl Registrar {
         change.concerns.push(concern);
         // A conflict: another instance was faster.
         Ok(match self.commit(publishing(change)).await? {
-            Committed::Done => Raised::New,
-            Committed::Conflict | Committed::Duplicate => Raised::Standing,
+            CommitOutcome::Done => Raised::New,
+            CommitOutcome::Conflict | CommitOutcome::Duplicate => Raised::Standing,
         })
     }
 }

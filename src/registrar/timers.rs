@@ -14,9 +14,9 @@ use super::worker::{Pass, Worker};
 use super::{Error, Registrar};
 use crate::access::EndReason;
 use crate::enrollment::{CaseError, Change, DueTimer, Effect, Job, Timer, TimerKey, TimerKind};
-use crate::ids::{EnrollmentId, GrantId, Reference};
+use crate::ids::{EnrollmentId, GrantId, PaymentReference};
 use crate::monitor::Signal;
-use crate::port::{Committed, GatewayError, Lookup, Settlement, Work, WorkKind};
+use crate::port::{CommitOutcome, GatewayError, Lookup, Settlement, Work, WorkKind};
 use crate::record::{Actor, Source};
 
 /// Timers taken at once, and how many of them are handled at a time.
@@ -126,7 +126,7 @@ impl Worker {
     }
 
     /// Asks the provider about an attempt that nothing final is known of.
-    async fn look(&self, reference: &Reference, pass: &mut Pass) -> Result<Next, Error> {
+    async fn look(&self, reference: &PaymentReference, pass: &mut Pass) -> Result<Next, Error> {
         let registrar = &self.registrar;
         pass.asked += 1;
         let asked = registrar.confirm_now(reference, Caller::Background);
@@ -247,12 +247,14 @@ impl Worker {
                 let ended = registrar.end_apart(grant, EndReason::Expired, &step);
                 match ended.await? {
                     None => Ok(Next::Never),
-                    Some(Committed::Done) => {
+                    Some(CommitOutcome::Done) => {
                         pass.expired += 1;
                         Ok(Next::Never)
                     }
                     // Something else changed for the learner meanwhile.
-                    Some(Committed::Conflict | Committed::Duplicate) => Ok(Next::At(now, None)),
+                    Some(CommitOutcome::Conflict | CommitOutcome::Duplicate) => {
+                        Ok(Next::At(now, None))
+                    }
                 }
             })
             .await
@@ -343,7 +345,7 @@ impl Registrar {
     /// Puts an attempt at the head of the list of those to ask about.
     pub(super) async fn look_soon(
         &self,
-        reference: &Reference,
+        reference: &PaymentReference,
         now: DateTime<Utc>,
     ) -> Result<(), Error> {
         let mut change = Change::default();

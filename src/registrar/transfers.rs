@@ -9,10 +9,10 @@ use super::Error;
 use super::admin::Admin;
 use crate::approval::Sums;
 use crate::enrollment::{CaseError, Effect, SeenTransfer, Step};
-use crate::ids::{PersonId, Reference};
+use crate::ids::{AdminId, PaymentReference};
 use crate::money::Money;
-use crate::payment::{Attempt, Offer};
-use crate::port::{Committed, Lookup};
+use crate::payment::{Offer, PaymentAttempt};
+use crate::port::{CommitOutcome, Lookup};
 use crate::reason::{ApprovalCause, HoldReason, Note, Permission};
 use crate::record::Source;
 use crate::statement::{RowId, RowPart, RowState, StatementEntry};
@@ -22,10 +22,10 @@ use crate::statement::{RowId, RowPart, RowState, StatementEntry};
 /// ```
 /// use coursegate::registrar::TransferMatch;
 /// use coursegate::statement::RowId;
-/// use coursegate::{Money, Reference};
+/// use coursegate::{Money, PaymentReference};
 ///
 /// let (first, second) = (RowId::from("a1"), RowId::from("b2"));
-/// let payment = Reference::new("CG-7K3M9QXDT4WZ")?;
+/// let payment = PaymentReference::new("CG-7K3M9QXDT4WZ")?;
 /// // One transfer, all of it.
 /// let whole = TransferMatch::new(first.clone(), payment.clone());
 /// // Two transfers for one course.
@@ -38,7 +38,7 @@ use crate::statement::{RowId, RowPart, RowState, StatementEntry};
 #[non_exhaustive]
 pub struct TransferMatch {
     /// The attempt whose reference they have.
-    pub payment: Reference,
+    pub payment: PaymentReference,
     /// The rows, and how much of each: `None` for all that is left of it.
     pub rows: Vec<(RowId, Option<Money>)>,
     /// Whether it may be another sum than was asked.
@@ -47,7 +47,7 @@ pub struct TransferMatch {
 
 impl TransferMatch {
     /// All that is left of one row.
-    pub fn new(row: RowId, payment: Reference) -> Self {
+    pub fn new(row: RowId, payment: PaymentReference) -> Self {
         Self {
             payment,
             rows: vec![(row, None)],
@@ -56,7 +56,7 @@ impl TransferMatch {
     }
 
     /// A part of one row.
-    pub fn part(row: RowId, payment: Reference, amount: Money) -> Self {
+    pub fn part(row: RowId, payment: PaymentReference, amount: Money) -> Self {
         Self {
             payment,
             rows: vec![(row, Some(amount))],
@@ -111,7 +111,7 @@ pub enum RowOutcome {
         /// Why.
         reason: HoldReason,
         /// The attempt that has it: a new one where the other was paid already.
-        payment: Reference,
+        payment: PaymentReference,
     },
 }
 
@@ -211,7 +211,7 @@ impl Admin<'_> {
                 Effect::Changed if is_found => {}
                 // The rows stay open for the second person.
                 Effect::Changed => {
-                    if registrar.commit(applied.change).await? == Committed::Done {
+                    if registrar.commit(applied.change).await? == CommitOutcome::Done {
                         return Err(Error::AwaitsSecond);
                     }
                     continue;
@@ -222,7 +222,7 @@ impl Admin<'_> {
             }
             let mut change = applied.change;
             change.statement = taken.used_up(&payment, (self.person(), now));
-            if registrar.commit(change).await? == Committed::Done {
+            if registrar.commit(change).await? == CommitOutcome::Done {
                 return Ok(approved);
             }
         }
@@ -230,7 +230,7 @@ impl Admin<'_> {
     }
 
     /// Whether this much more is money of a transfer that a person had approved by hand.
-    async fn is_found(&self, attempt: &Attempt, more: Money) -> Result<bool, Error> {
+    async fn is_found(&self, attempt: &PaymentAttempt, more: Money) -> Result<bool, Error> {
         let vouched = attempt.paid().filter(|_| attempt.is_vouched());
         let Some(paid) = vouched.filter(|paid| paid.currency() == more.currency()) else {
             return Ok(false);
@@ -286,8 +286,8 @@ impl Taken {
     /// The rows, of whose sums this much paid for something.
     fn used_up(
         self,
-        payment: &Reference,
-        (by, at): (&PersonId, DateTime<Utc>),
+        payment: &PaymentReference,
+        (by, at): (&AdminId, DateTime<Utc>),
     ) -> Vec<StatementEntry> {
         let mut rows = Vec::with_capacity(self.rows.len());
         for (mut entry, amount) in self.rows {

@@ -11,26 +11,26 @@ use super::inbox::{publishing, system_record};
 use super::worker::Worker;
 use super::{Error, Registrar, meter};
 use crate::enrollment::Change;
-use crate::monitor::{Alert, Signal, Watch};
-use crate::port::{Committed, InboxFilter, PageRequest};
+use crate::monitor::{Alert, AlertEngine, Signal};
+use crate::port::{CommitOutcome, InboxFilter, PageRequest};
 use crate::reason::Note;
-use crate::record::Fact;
+use crate::record::EventKind;
 
 /// Most of a queue that is counted.
 const MOST: usize = 500;
 
 /// The watch, shared by everything that has something to tell it.
 #[derive(Debug)]
-pub(super) struct Tower {
-    watch: Mutex<Watch>,
+pub(super) struct AlertState {
+    watch: Mutex<AlertEngine>,
     /// When the queues were counted, in seconds since 1970.
     counted_at: AtomicI64,
     /// What of the host's panicked.
     pub(super) panics: Panics,
 }
 
-impl Tower {
-    pub(super) fn new(watch: Watch) -> Self {
+impl AlertState {
+    pub(super) fn new(watch: AlertEngine) -> Self {
         Self {
             watch: Mutex::new(watch),
             counted_at: AtomicI64::new(0),
@@ -38,7 +38,7 @@ impl Tower {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Watch> {
+    fn lock(&self) -> MutexGuard<'_, AlertEngine> {
         self.watch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -143,7 +143,7 @@ impl Worker {
     async fn say(&self, alert: &Alert) {
         let inner = &self.registrar.inner;
         match self.save(alert).await {
-            Ok(Committed::Done) => {
+            Ok(CommitOutcome::Done) => {
                 meter::alert(alert.stage.as_str(), alert.severity.as_str());
                 inner.tower.lock().follow(alert);
             }
@@ -162,9 +162,9 @@ impl Worker {
     }
 
     /// Leaves a record of it, by which the sinks and the admins are told.
-    async fn save(&self, alert: &Alert) -> Result<Committed, Error> {
+    async fn save(&self, alert: &Alert) -> Result<CommitOutcome, Error> {
         let registrar = &self.registrar;
-        let fact = Fact::AlertChanged {
+        let fact = EventKind::AlertChanged {
             rule: alert.rule.clone(),
             stage: alert.stage,
             severity: alert.severity,

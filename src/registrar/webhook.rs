@@ -12,16 +12,16 @@ use super::incoming::{Incoming, Row, signed_by, stored_body};
 use super::payment::{Known, ROUNDS, is_decided};
 use super::production::PROBE;
 use super::provider::Caller;
-use super::receipt::{Outcome, Receipt, Stopwatch};
+use super::receipt::{Outcome, Receipt, StageTimer};
 use super::{Error, Registrar, meter};
 use crate::config::OnUnverified;
 use crate::enrollment::{Applied, Case, Change, Effect, InboxEntry, InboxOutcome, InboxState};
-use crate::evidence::{Confirmation, Grade};
+use crate::evidence::{Confirmation, EvidenceLevel};
 use crate::monitor::Signal;
-use crate::payment::{Attempt, ProviderStatus};
-use crate::port::{Committed, KnownDelivery, Lookup, StoreError};
+use crate::payment::{PaymentAttempt, ProviderStatus};
+use crate::port::{CommitOutcome, KnownDelivery, Lookup, StoreError};
 use crate::reason::{Note, Severity};
-use crate::record::Fact;
+use crate::record::EventKind;
 use crate::webhook::{
     Delivery, DeliveryKey, Notification, NotificationError, Verified, VerifyError,
 };
@@ -47,7 +47,7 @@ impl Registrar {
 
     async fn receive_now(&self, delivery: &Delivery) -> Receipt {
         let now = self.now();
-        let mut watch = Stopwatch::start();
+        let mut watch = StageTimer::start();
         let received = {
             let received = pin!(async {
                 let verified = self.inner.verifier.verify(delivery, now);
@@ -100,7 +100,7 @@ impl Registrar {
         verified: &Verified<'_>,
         kept: Option<&InboxEntry>,
         now: DateTime<Utc>,
-        watch: &mut Stopwatch,
+        watch: &mut StageTimer,
     ) -> Result<Receipt, Error> {
         let parsed = Notification::parse(verified);
         watch.lap(|timings| &mut timings.detection);
@@ -162,10 +162,10 @@ impl Registrar {
                 cause: cause.clone(),
             };
             let key = key.clone();
-            let record = system_record(Fact::DeliveryDead { key, cause }, now);
+            let record = system_record(EventKind::DeliveryDead { key, cause }, now);
             let change = Change::inbox_only(entry, Some(record));
             let change = change.inbox_was(known.map(|known| known.state));
-            if self.commit(publishing(change)).await? != Committed::Conflict {
+            if self.commit(publishing(change)).await? != CommitOutcome::Conflict {
                 tracing::error!(%error, "a signed webhook cannot be read; it is kept in the inbox");
                 return Ok(receipt);
             }
@@ -176,7 +176,7 @@ impl Registrar {
     async fn route(
         &self,
         incoming: &Incoming<'_>,
-        watch: &mut Stopwatch,
+        watch: &mut StageTimer,
     ) -> Result<Receipt, Error> {
         let mut asked = None;
         for _ in 0..ROUNDS {
@@ -202,7 +202,7 @@ impl Registrar {
         &self,
         incoming: &Incoming<'_>,
         asked: &mut Option<Result<Confirmation, Unsettled>>,
-        watch: &mut Stopwatch,
+        watch: &mut StageTimer,
     ) -> Result<Option<Receipt>, Error> {
         let notification = incoming.notification;
         let status = notification.status();
@@ -231,7 +231,7 @@ impl Registrar {
             return self.settle_not_final(incoming, row, &case, watch).await;
         }
         let must_ask = status == ProviderStatus::Paid
-            && self.inner.minimum >= Grade::Confirmed
+            && self.inner.minimum >= EvidenceLevel::Confirmed
             && !is_decided(attempt);
         if must_ask && asked.is_none() {
             *asked = Some(self.ask_about(attempt, &case).await);
@@ -270,7 +270,11 @@ impl Registrar {
     }
 
     /// What the provider says of an attempt that a delivery says is paid.
-    async fn ask_about(&self, attempt: &Attempt, case: &Case) -> Result<Confirmation, Unsettled> {
+    async fn ask_about(
+        &self,
+        attempt: &PaymentAttempt,
+        case: &Case,
+    ) -> Result<Confirmation, Unsettled> {
         match self.ask(attempt, Caller::Callback).await {
             Ok(Some(answer)) if answer.status == ProviderStatus::Paid => Ok(answer),
             Ok(_) => Err(Unsettled::Unpaid),
@@ -287,7 +291,7 @@ impl Registrar {
         incoming: &Incoming<'_>,
         mut row: Row,
         (case, known): (Case, &Known<'_>),
-        watch: &mut Stopwatch,
+        watch: &mut StageTimer,
     ) -> Result<Option<Receipt>, Error> {
         let Applied {
             change,
@@ -304,7 +308,7 @@ impl Registrar {
         row.entry.state = InboxState::Settled { outcome: settled };
         let committed = self.commit_timed(row.in_change(change), watch).await?;
         Ok(match committed {
-            Committed::Done => {
+            CommitOutcome::Done => {
                 if let Effect::Held(reason) = effect
                     && reason.severity() == Severity::Error
                 {
@@ -314,10 +318,10 @@ impl Registrar {
                 receipt.access_granted = access_granted;
                 Some(receipt)
             }
-            Committed::Duplicate => {
+            CommitOutcome::Duplicate => {
                 Some(incoming.receipt(Outcome::Duplicate(settled), Some(&case)))
             }
-            Committed::Conflict => None,
+            CommitOutcome::Conflict => None,
         })
     }
 }

@@ -13,7 +13,7 @@ use super::caught::{HostPart, caught};
 use super::deadline::{Signal, side_by_side};
 use super::inbox::LEASE;
 use super::provider::Caller;
-use super::receipt::{Outcome, Stopwatch};
+use super::receipt::{Outcome, StageTimer};
 use super::{Error, Registrar};
 use crate::enrollment::{InboxEntry, TimerKind};
 use crate::port::{Claim, Clock, Work, WorkKind};
@@ -310,7 +310,7 @@ impl Worker {
             }
         };
         let verified = Verified::resumed(&entry.path, &body, &signed_by.key, signed_by.form);
-        let mut watch = Stopwatch::start();
+        let mut watch = StageTimer::start();
         let handled = registrar.handle(&verified, Some(entry), registrar.now(), &mut watch);
         let enrollment = entry.enrollment.map(tracing::field::display);
         let span = tracing::info_span!("coursegate.retry", enrollment);

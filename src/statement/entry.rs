@@ -2,7 +2,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::row::{RowId, StatementRow};
-use crate::ids::{AccountId, PersonId, Reference};
+use crate::ids::{AccountId, AdminId, PaymentReference};
 use crate::money::Money;
 use crate::reason::Note;
 
@@ -30,7 +30,7 @@ pub struct StatementEntry {
     /// An earlier row that it may be the same as.
     pub resembles: Option<RowId>,
     /// Who imported it.
-    pub imported_by: PersonId,
+    pub imported_by: AdminId,
     /// When.
     pub imported_at: DateTime<Utc>,
     /// What became of it.
@@ -45,11 +45,11 @@ pub struct StatementEntry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowPart {
     /// The attempt.
-    pub payment: Reference,
+    pub payment: PaymentReference,
     /// How much of the row's sum.
     pub amount: Money,
     /// Who said so.
-    pub by: PersonId,
+    pub by: AdminId,
     /// When.
     pub at: DateTime<Utc>,
 }
@@ -60,7 +60,7 @@ impl StatementEntry {
         id: RowId,
         (account, number): (AccountId, u32),
         row: StatementRow,
-        imported_by: PersonId,
+        imported_by: AdminId,
         imported_at: DateTime<Utc>,
     ) -> Self {
         Self {
@@ -110,7 +110,7 @@ pub enum RowState {
     /// It, or what is left of it, is not for any enrollment.
     Closed {
         /// Who said so.
-        by: PersonId,
+        by: AdminId,
         /// When.
         at: DateTime<Utc>,
         /// What it is.
@@ -119,7 +119,7 @@ pub enum RowState {
     /// It is the row that it resembles, once more.
     Repeated {
         /// Who said so.
-        by: PersonId,
+        by: AdminId,
         /// When.
         at: DateTime<Utc>,
     },

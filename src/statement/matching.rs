@@ -7,7 +7,7 @@ use super::index::Index;
 use super::likeness::Likeness;
 use super::row::RowId;
 use crate::enrollment::Expected;
-use crate::ids::{CourseId, EnrollmentId, LearnerId, Reference};
+use crate::ids::{CourseId, EnrollmentId, LearnerId, PaymentReference};
 use crate::money::Money;
 use crate::payment::Offer;
 
@@ -21,7 +21,7 @@ pub struct Waiting {
     /// The course.
     pub course: CourseId,
     /// The reference the learner was given.
-    pub reference: Reference,
+    pub reference: PaymentReference,
     /// What was asked: the price of its own offer.
     pub amount: Money,
     /// What is offered to the learner today, if that is something else.
@@ -43,7 +43,7 @@ pub struct Suggestion {
     /// The course.
     pub course: CourseId,
     /// The attempt it would pay.
-    pub payment: Reference,
+    pub payment: PaymentReference,
     /// How well they fit, from 0 to 1.
     pub score: f64,
     /// How the reference stands in the row; `None` when only the sum fits.
@@ -88,7 +88,7 @@ const SUM: f64 = 0.30;
 pub struct Matcher {
     waiting: Vec<Waiting>,
     index: Index,
-    references: HashSet<Reference>,
+    references: HashSet<PaymentReference>,
     learners: HashMap<LearnerId, Vec<usize>>,
     /// Open rows that have a whole reference.
     rows: HashMap<usize, Vec<(RowId, i64)>>,
@@ -115,7 +115,7 @@ impl Matcher {
     }
 
     /// Whether a transfer with this reference waits.
-    pub(crate) fn waits_for(&self, reference: &Reference) -> bool {
+    pub(crate) fn waits_for(&self, reference: &PaymentReference) -> bool {
         self.references.contains(reference)
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::likeness::folded;
 use super::row::StatementRow;
-use crate::ids::Reference;
+use crate::ids::PaymentReference;
 
 /// Characters of our references behind the dash.
 const BODY: usize = 12;
@@ -15,7 +15,7 @@ const MOST: usize = 32;
 
 /// References that may stand in a row: ours, read as Crockford's base32, and those that are words
 /// of their own.
-pub(crate) fn references_in(row: &StatementRow) -> Vec<Reference> {
+pub(crate) fn references_in(row: &StatementRow) -> Vec<PaymentReference> {
     let (mut ours, mut words) = (BTreeSet::new(), BTreeSet::new());
     let [one, other] = row.texts();
     for text in [format!("{one}{other}"), format!("{other}{one}")] {
@@ -34,5 +34,7 @@ pub(crate) fn references_in(row: &StatementRow) -> Vec<Reference> {
         words.extend(telling.map(str::to_owned));
     }
     let found = ours.into_iter().chain(words).take(MOST);
-    found.filter_map(|text| Reference::new(text).ok()).collect()
+    found
+        .filter_map(|text| PaymentReference::new(text).ok())
+        .collect()
 }

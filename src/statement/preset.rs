@@ -22,7 +22,7 @@ pub enum Preset {
     FnbEmail,
     /// Standard Bank, without a header: rows are marked `HIST`.
     StandardBankOld,
-    /// Standard Bank for business, with `Originator Reference`.
+    /// Standard Bank for business, with `Originator PaymentReference`.
     StandardBankNew,
     /// Absa.
     Absa,

@@ -1,7 +1,7 @@
 use serde::Deserialize;
 
 use super::delivery::Delivery;
-use crate::ids::Reference;
+use crate::ids::PaymentReference;
 
 /// All that is read of a delivery whose signature is wrong. It proves nothing, and there is
 /// no way from here to a [`Notification`](super::Notification).
@@ -13,7 +13,7 @@ struct Hint {
 
 /// The reference that an unverified delivery names: good for asking the provider about it,
 /// and for nothing else.
-pub(crate) fn hinted_reference(delivery: &Delivery) -> Option<Reference> {
+pub(crate) fn hinted_reference(delivery: &Delivery) -> Option<PaymentReference> {
     let hint: Hint = serde_json::from_slice(delivery.body()).ok()?;
-    Reference::new(hint.reference?).ok()
+    PaymentReference::new(hint.reference?).ok()
 }

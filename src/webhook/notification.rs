@@ -8,7 +8,7 @@ use super::canonical::Node;
 use super::delivery::DeliveryKey;
 use super::value::{Text, Value};
 use super::verify::Verified;
-use crate::ids::{IdError, PayLinkId, Reference};
+use crate::ids::{IdError, PayLinkId, PaymentReference};
 use crate::payment::ProviderStatus;
 
 /// Fields beyond the four known ones; a real callback has none.
@@ -92,7 +92,7 @@ impl<'d> Notification<'d> {
             PayLinkId::check(link)?;
         }
         if let Some(reference) = &fields.reference {
-            Reference::check(reference)?;
+            PaymentReference::check(reference)?;
         }
         if fields.pay_link.is_none() && fields.reference.is_none() {
             return Err(NotificationError::NoSubject);
@@ -114,10 +114,10 @@ impl<'d> Notification<'d> {
     }
 
     /// Our reference.
-    pub fn reference(&self) -> Option<Reference> {
+    pub fn reference(&self) -> Option<PaymentReference> {
         self.reference
             .as_deref()
-            .and_then(|text| Reference::new(text).ok())
+            .and_then(|text| PaymentReference::new(text).ok())
     }
 
     pub(crate) fn pay_link_text(&self) -> Option<&str> {

@@ -2,20 +2,21 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use coursegate::access::{
-    AccessDecision, AccessLevel, Context, DenyReason, EndReason, Grant, GrantSource, Kinds,
-    Question, ResourceKind, Restriction, RestrictionKind, StandardAccess, Terms, decide,
+    AccessDecision, AccessLevel, AccessRequest, AccessTerms, DenyReason, EndReason, Grant,
+    GrantSource, RequestContext, ResourceKind, ResourceKinds, Restriction, RestrictionKind,
+    StandardAccess, decide,
 };
 use coursegate::adapter::simulator::Choice;
-use coursegate::payment::Method;
+use coursegate::payment::PaymentMethod;
 use coursegate::registrar::NewGrant;
-use coursegate::{Error, IdRun};
+use coursegate::{Error, IdGenerator};
 
 use crate::support::{World, admin, course, learner, start, visitor};
 
-fn grant(terms: &Terms) -> Grant {
+fn grant(terms: &AccessTerms) -> Grant {
     let source = GrantSource::Admin { by: admin() };
     Grant::new(
-        IdRun::new(start()).grant(),
+        IdGenerator::new(start()).grant(),
         (learner("thandi"), course()),
         None,
         source,
@@ -24,12 +25,12 @@ fn grant(terms: &Terms) -> Grant {
     )
 }
 
-fn ask(grants: &[Grant], question: &Question) -> AccessDecision {
+fn ask(grants: &[Grant], question: &AccessRequest) -> AccessDecision {
     decide(grants, question, &StandardAccess, start())
 }
 
-fn question(kind: ResourceKind) -> Question {
-    Question::new(learner("thandi"), course(), kind)
+fn question(kind: ResourceKind) -> AccessRequest {
+    AccessRequest::new(learner("thandi"), course(), kind)
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "takes what a call gives")]
@@ -46,9 +47,9 @@ fn levels_open_what_they_say() {
     use ResourceKind as K;
     let allowed = |level, kind| {
         ask(
-            &[grant(&Terms {
+            &[grant(&AccessTerms {
                 level,
-                ..Terms::default()
+                ..AccessTerms::default()
             })],
             &question(kind),
         )
@@ -61,9 +62,9 @@ fn levels_open_what_they_say() {
             matches!(kind, K::Lesson | K::Resource | K::Quiz)
         );
     }
-    let preview = grant(&Terms {
+    let preview = grant(&AccessTerms {
         level: L::Preview,
-        ..Terms::default()
+        ..AccessTerms::default()
     });
     assert!(
         ask(
@@ -77,9 +78,9 @@ fn levels_open_what_they_say() {
 
 #[test]
 fn kinds_open_what_they_say() {
-    let lessons = grant(&Terms {
-        kinds: Kinds::only([ResourceKind::Lesson]),
-        ..Terms::default()
+    let lessons = grant(&AccessTerms {
+        kinds: ResourceKinds::only([ResourceKind::Lesson]),
+        ..AccessTerms::default()
     });
     assert!(
         ask(
@@ -97,9 +98,9 @@ fn kinds_open_what_they_say() {
 #[test]
 fn restrictions_deny_what_is_not_stated() {
     let restricted = |restriction| {
-        grant(&Terms {
+        grant(&AccessTerms {
             restrictions: vec![restriction],
-            ..Terms::default()
+            ..AccessTerms::default()
         })
     };
     let set = |names: &[&str]| {
@@ -108,7 +109,7 @@ fn restrictions_deny_what_is_not_stated() {
             .map(|name| (*name).to_owned())
             .collect::<BTreeSet<_>>()
     };
-    let context = |device: Option<&str>, ip: Option<&str>, feature: Option<&str>| Context {
+    let context = |device: Option<&str>, ip: Option<&str>, feature: Option<&str>| RequestContext {
         device: device.map(Into::into),
         ip: ip.map(|ip| ip.parse().unwrap()),
         feature: feature.map(Into::into),
@@ -121,7 +122,7 @@ fn restrictions_deny_what_is_not_stated() {
                 from: Some(start()),
                 until: Some(start() + hour),
             },
-            Context::default(),
+            RequestContext::default(),
             true,
         ),
         (
@@ -129,7 +130,7 @@ fn restrictions_deny_what_is_not_stated() {
                 from: None,
                 until: Some(start()),
             },
-            Context::default(),
+            RequestContext::default(),
             false,
         ),
         (
@@ -144,7 +145,7 @@ fn restrictions_deny_what_is_not_stated() {
         ),
         (
             Restriction::Device(set(&["tablet"])),
-            Context::default(),
+            RequestContext::default(),
             false,
         ),
         (
@@ -177,7 +178,7 @@ fn restrictions_deny_what_is_not_stated() {
             context(None, Some("10.1.2.4"), None),
             false,
         ),
-        (nets("10.1.0.0/16"), Context::default(), false),
+        (nets("10.1.0.0/16"), RequestContext::default(), false),
         (
             Restriction::Feature(set(&["video"])),
             context(None, None, Some("video")),
@@ -221,9 +222,9 @@ fn a_restriction_this_version_does_not_know_denies_and_is_kept() {
     let odd: Restriction =
         serde_json::from_str(r#"{"type":"ip","allowed":["10.0.0.0/99"]}"#).unwrap();
     for restriction in [unknown, odd] {
-        let grant = grant(&Terms {
+        let grant = grant(&AccessTerms {
             restrictions: vec![restriction],
-            ..Terms::default()
+            ..AccessTerms::default()
         });
         assert_eq!(
             reason(ask(&[grant], &question(ResourceKind::Lesson))),
@@ -237,19 +238,19 @@ fn a_restriction_this_version_does_not_know_denies_and_is_kept() {
 
 #[test]
 fn a_grant_of_another_learner_or_course_never_counts() {
-    let grants = [grant(&Terms::default())];
-    let other = Question::new(learner("sipho"), course(), ResourceKind::Lesson);
+    let grants = [grant(&AccessTerms::default())];
+    let other = AccessRequest::new(learner("sipho"), course(), ResourceKind::Lesson);
     assert_eq!(reason(ask(&grants, &other)), DenyReason::NoGrant);
 }
 
 #[tokio::test]
 async fn access_is_the_union_and_ending_one_grant_leaves_the_others() {
     let world = World::new();
-    let (enrollment, _, link) = world.attempt("thandi", Method::Card).await;
+    let (enrollment, _, link) = world.attempt("thandi", PaymentMethod::Card).await;
     world.pay(&link, Choice::Card).await;
     let paid = world.case(enrollment).await.grants[0].id;
     let desk = world.registrar.admin(admin());
-    let terms = Terms::lasting(Duration::from_secs(3600));
+    let terms = AccessTerms::lasting(Duration::from_secs(3600));
     let new = NewGrant {
         learner: learner("thandi"),
         course: course(),
@@ -279,7 +280,7 @@ async fn access_is_the_union_and_ending_one_grant_leaves_the_others() {
 #[tokio::test]
 async fn a_grant_expires_by_the_clock() {
     let world = World::new();
-    let terms = Terms::lasting(Duration::from_secs(3600));
+    let terms = AccessTerms::lasting(Duration::from_secs(3600));
     let new = NewGrant {
         learner: learner("thandi"),
         course: course(),
@@ -315,7 +316,7 @@ async fn the_course_card_says_what_to_do_in_every_state() {
     };
     assert_eq!(text(None).await, "Register To Enroll|register|false");
     assert_eq!(text(Some("thandi")).await, "Enroll Now|enroll|false");
-    let (_, reference, link) = world.attempt("thandi", Method::Card).await;
+    let (_, reference, link) = world.attempt("thandi", PaymentMethod::Card).await;
     assert_eq!(text(Some("thandi")).await, "Enroll Now|pay|false");
     world.pay(&link, Choice::Decline).await;
     assert_eq!(text(Some("thandi")).await, "Retry payment|pay|false");
@@ -332,6 +333,6 @@ async fn the_course_card_says_what_to_do_in_every_state() {
     world.advance(10);
     world.pass().await;
     assert_eq!(text(Some("thandi")).await, "Continue Course|open|false");
-    world.enroll("sipho", Method::BankTransfer).await;
+    world.enroll("sipho", PaymentMethod::BankTransfer).await;
     assert_eq!(text(Some("sipho")).await, "Pending Approval|wait|true");
 }

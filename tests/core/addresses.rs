@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use coursegate::adapter::simulator::{Choice, Settings, Simulator, SimulatorGateway};
 use coursegate::evidence::Confirmation;
-use coursegate::payment::{Method, PayLink};
+use coursegate::payment::{PayLink, PaymentMethod};
 use coursegate::port::{
     Capabilities, GatewayError, History, LinkRequest, PaymentGateway, RefundRequest, StatusQuery,
     WebError, WebProbe,
@@ -98,7 +98,7 @@ async fn agreed(written: &str) -> String {
         provider,
         links: Arc::clone(&links),
     });
-    let (_, _, link) = world.attempt("thandi", Method::Card).await;
+    let (_, _, link) = world.attempt("thandi", PaymentMethod::Card).await;
     // What the provider is given is read alike by everybody.
     let given = links.lock().unwrap()[0].callback_url.clone();
     assert!(given.is_ascii() && !given.contains(' '), "{given}");
@@ -208,7 +208,7 @@ async fn pages_are_given_in_the_same_form_with_the_reference_in_its_place() {
         provider,
         links: Arc::clone(&links),
     });
-    let (_, reference, _) = world.attempt("thandi", Method::Card).await;
+    let (_, reference, _) = world.attempt("thandi", PaymentMethod::Card).await;
     let asked = links.lock().unwrap()[0].clone();
     let host = "https://xn--cole-9oa.example";
     assert_eq!(

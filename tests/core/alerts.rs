@@ -6,10 +6,10 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::monitor::{
-    Alert, AlertCondition, AlertRoute, AlertRule, AlertSeverity, AlertStage, Signal, Watch,
+    Alert, AlertCondition, AlertEngine, AlertRoute, AlertRule, AlertSeverity, AlertStage, Signal,
 };
 use coursegate::notice::NoticeKind;
-use coursegate::payment::Method;
+use coursegate::payment::PaymentMethod;
 use coursegate::port::{AlertSink, ChannelError, Clock, PageRequest};
 use coursegate::registrar::BuildError;
 use coursegate::{AppId, Config, Registrar, Secret};
@@ -20,11 +20,11 @@ fn at(seconds: i64) -> DateTime<Utc> {
     start() + chrono::Duration::seconds(seconds)
 }
 
-fn standard(id: &str) -> Watch {
+fn standard(id: &str) -> AlertEngine {
     let mut rules = AlertRule::standard();
     rules.retain(|rule| rule.id == id);
     assert_eq!(rules.len(), 1, "{id}");
-    Watch::new(rules).unwrap()
+    AlertEngine::new(rules).unwrap()
 }
 
 fn stages(alerts: &[Alert]) -> Vec<AlertStage> {
@@ -221,7 +221,7 @@ fn rules_that_cannot_be_are_refused() {
     let with = |change: &dyn Fn(&mut AlertRule)| {
         let mut rule = good.clone();
         change(&mut rule);
-        Watch::new(vec![rule])
+        AlertEngine::new(vec![rule])
             .map(drop)
             .map_err(|problem| problem.what)
     };
@@ -235,7 +235,7 @@ fn rules_that_cannot_be_are_refused() {
     assert!(with(&|rule| rule.condition = count(0, 60)).is_err());
     assert!(with(&|rule| rule.condition = count(1, 0)).is_err());
     assert!(with(&|rule| rule.condition = count(1, 31 * 24 * 3600)).is_err());
-    let twice = Watch::new(vec![good.clone(), good.clone()]).unwrap_err();
+    let twice = AlertEngine::new(vec![good.clone(), good.clone()]).unwrap_err();
     assert_eq!(
         twice.to_string(),
         "the alert rule \"payment_failures\" has the name of another one"
@@ -320,7 +320,7 @@ async fn what_happens_is_watched() {
     // Five declined cards.
     for number in 0..5 {
         let (_, _, link) = world
-            .attempt(&format!("learner-{number}"), Method::Card)
+            .attempt(&format!("learner-{number}"), PaymentMethod::Card)
             .await;
         world.pay(&link, Choice::Decline).await;
     }
@@ -337,7 +337,7 @@ async fn what_happens_is_watched() {
     assert_eq!(rung, ["dead_letters", "payment_failures"]);
     // A publisher that was away: what it hears late is late.
     world.publisher.set_down(true);
-    world.enroll("late", Method::BankTransfer).await;
+    world.enroll("late", PaymentMethod::BankTransfer).await;
     world.pass().await;
     world.advance(40);
     world.publisher.set_down(false);

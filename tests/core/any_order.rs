@@ -1,9 +1,9 @@
 use coursegate::access::GrantState;
 use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::enrollment::Case;
-use coursegate::payment::{Attempt, AttemptStatus, Method, Reversal, Standing};
-use coursegate::reason::MoneyOutcome;
-use coursegate::{EnrollmentId, Money, PayLinkId, Reference};
+use coursegate::payment::{Allocation, AttemptStatus, PaymentAttempt, PaymentMethod, Reversal};
+use coursegate::reason::ExceptionAction;
+use coursegate::{EnrollmentId, Money, PayLinkId, PaymentReference};
 
 use crate::support::{World, admin, body, config, request};
 
@@ -20,15 +20,15 @@ enum Event {
 struct Scene {
     world: World,
     enrollment: EnrollmentId,
-    attempts: Vec<(Reference, PayLinkId)>,
+    attempts: Vec<(PaymentReference, PayLinkId)>,
 }
 
 /// One enrollment with two attempts; those named are paid at the provider.
-async fn scene(method: Method, paid: &[usize]) -> Scene {
-    scene_with(method, paid, MoneyOutcome::RefundDue).await
+async fn scene(method: PaymentMethod, paid: &[usize]) -> Scene {
+    scene_with(method, paid, ExceptionAction::RefundDue).await
 }
 
-async fn scene_with(method: Method, paid: &[usize], duplicate: MoneyOutcome) -> Scene {
+async fn scene_with(method: PaymentMethod, paid: &[usize], duplicate: ExceptionAction) -> Scene {
     let mut settings = config();
     settings.rules.money.duplicate = duplicate;
     let world = World::with(Settings::new(1), settings, |builder| builder);
@@ -94,7 +94,7 @@ impl Scene {
 
 /// Everything that must not depend on the order.
 fn essence(case: &Case) -> String {
-    let attempt = |attempt: &Attempt| {
+    let attempt = |attempt: &PaymentAttempt| {
         (
             attempt.status,
             attempt
@@ -136,7 +136,7 @@ fn orders(events: &[Event]) -> Vec<Vec<Event>> {
     out
 }
 
-async fn ends_alike(method: Method, paid: &[usize], events: &[Event]) -> Case {
+async fn ends_alike(method: PaymentMethod, paid: &[usize], events: &[Event]) -> Case {
     let mut first: Option<(Vec<Event>, Case)> = None;
     for order in orders(events) {
         let scene = scene(method, paid).await;
@@ -170,7 +170,7 @@ async fn all_orders_of_seven_card_deliveries_end_in_one_state() {
         Stranger,
         AdminApproves,
     ];
-    let case = ends_alike(Method::Card, &[0], &events).await;
+    let case = ends_alike(PaymentMethod::Card, &[0], &events).await;
     assert_eq!(
         case.enrollment.status.to_string(),
         "approved(automatic_declared_card)"
@@ -189,7 +189,7 @@ async fn all_orders_of_an_eft_and_its_approval_end_in_one_state() {
         ReturnPage(0),
         AdminApproves,
     ];
-    let case = ends_alike(Method::InstantEft, &[0], &events).await;
+    let case = ends_alike(PaymentMethod::InstantEft, &[0], &events).await;
     assert_eq!(
         case.enrollment.status.to_string(),
         "approved(manual_admin_approval)"
@@ -208,30 +208,30 @@ async fn all_orders_of_two_paid_attempts_give_one_access_and_the_same_sums() {
         ReturnPage(1),
         AdminApproves,
     ];
-    let each = MoneyOutcome::ALL.iter().flat_map(|outcome| {
+    let each = ExceptionAction::ALL.iter().flat_map(|outcome| {
         let orders = orders(&events);
         orders.into_iter().map(|order| (*outcome, order))
     });
     for (outcome, order) in each {
-        let scene = scene_with(Method::Card, &[0, 1], outcome).await;
+        let scene = scene_with(PaymentMethod::Card, &[0, 1], outcome).await;
         for event in &order {
             scene.happen(*event).await;
         }
         let case = scene.end().await;
-        let money = |wanted: fn(&Standing) -> bool| {
+        let money = |wanted: fn(&Allocation) -> bool| {
             case.attempts
                 .iter()
                 .filter(|attempt| attempt.payment.is_some_and(|paid| wanted(&paid.standing)))
                 .count()
         };
         assert_eq!(live(&case).count(), 1, "{order:?}");
-        let counted = money(|standing| matches!(standing, Standing::Counted | Standing::Kept));
-        let held = money(|standing| matches!(standing, Standing::Held(_)));
-        let due = money(|standing| matches!(standing, Standing::RefundDue(_)));
+        let counted = money(|standing| matches!(standing, Allocation::Counted | Allocation::Kept));
+        let held = money(|standing| matches!(standing, Allocation::Held(_)));
+        let due = money(|standing| matches!(standing, Allocation::RefundDue(_)));
         let expected = match outcome {
-            MoneyOutcome::Approve => (2, 0, 0),
-            MoneyOutcome::Hold => (1, 1, 0),
-            MoneyOutcome::RefundDue => (1, 0, 1),
+            ExceptionAction::Approve => (2, 0, 0),
+            ExceptionAction::Hold => (1, 1, 0),
+            ExceptionAction::RefundDue => (1, 0, 1),
         };
         assert_eq!((counted, held, due), expected, "{outcome}: {order:?}");
         let sum: i64 = case
@@ -342,13 +342,17 @@ async fn all_orders_of_payments_refunds_and_disputes_keep_access_and_sums() {
             [true, false],
         ),
     ];
-    for duplicate in MoneyOutcome::ALL {
+    for duplicate in ExceptionAction::ALL {
         for (entries, here) in &histories {
             for order in entry_orders(entries) {
-                let scene = scene_with(Method::Card, &[0, 1], *duplicate).await;
+                let scene = scene_with(PaymentMethod::Card, &[0, 1], *duplicate).await;
                 scene.enter_all(&order).await;
                 let case = scene.end().await;
-                let held: Vec<bool> = case.attempts.iter().map(Attempt::holds_money).collect();
+                let held: Vec<bool> = case
+                    .attempts
+                    .iter()
+                    .map(PaymentAttempt::holds_money)
+                    .collect();
                 assert_eq!(held, here, "{order:?}");
                 let money_is_here = here.contains(&true);
                 let inside = scene.world.may_enter("thandi").await;
@@ -370,10 +374,10 @@ async fn whoever_was_put_out_by_the_school_is_not_let_in_by_other_money() {
         &[Paid(0), Revoke, Reverse(0), Reinstate(0)],
         &[Paid(0), Paid(1), Revoke, Reverse(1)],
     ];
-    for duplicate in MoneyOutcome::ALL {
+    for duplicate in ExceptionAction::ALL {
         for entries in histories {
             for order in entry_orders(entries) {
-                let scene = scene_with(Method::Card, &[0, 1], *duplicate).await;
+                let scene = scene_with(PaymentMethod::Card, &[0, 1], *duplicate).await;
                 let mut revoked = false;
                 for entry in &order {
                     revoked |= scene.enter(*entry).await && *entry == Revoke;
@@ -387,8 +391,8 @@ async fn whoever_was_put_out_by_the_school_is_not_let_in_by_other_money() {
 
 #[tokio::test]
 async fn all_orders_of_a_purchase_and_two_renewals_give_the_same_end() {
-    use coursegate::access::Terms;
-    let month = Terms::lasting(std::time::Duration::from_secs(30 * 86_400));
+    use coursegate::access::AccessTerms;
+    let month = AccessTerms::lasting(std::time::Duration::from_secs(30 * 86_400));
     let mut ends = std::collections::BTreeSet::new();
     for order in entry_orders(&[
         Entry::Paid(1),
@@ -398,7 +402,7 @@ async fn all_orders_of_a_purchase_and_two_renewals_give_the_same_end() {
     ]) {
         let world = World::new();
         let ask = |cents| {
-            let mut asked = request("thandi", Method::Card).terms(month.clone());
+            let mut asked = request("thandi", PaymentMethod::Card).terms(month.clone());
             asked.price = Money::zar(cents).unwrap();
             asked
         };
@@ -428,9 +432,12 @@ async fn all_orders_of_a_purchase_and_two_renewals_give_the_same_end() {
         }
         let case = world.case(enrollment).await;
         let end = live(&case).filter_map(|grant| grant.expires_at).max();
-        let due = |attempt: &&Attempt| {
+        let due = |attempt: &&PaymentAttempt| {
             let standing = attempt.payment.map(|paid| paid.standing);
-            matches!(standing, Some(Standing::RefundDue(_) | Standing::Held(_)))
+            matches!(
+                standing,
+                Some(Allocation::RefundDue(_) | Allocation::Held(_))
+            )
         };
         ends.insert((
             live(&case).count(),

@@ -6,18 +6,18 @@ use crate::scene::{
     old_payment, pay, prove, queue, transfer,
 };
 use crate::support::{World, admin, carrying, config, delivery, learner, start};
-use coursegate::access::{AccessLevel, Terms};
+use coursegate::access::{AccessLevel, AccessTerms};
 use coursegate::adapter::simulator::{Choice, Fault, Settings};
 use coursegate::enrollment::Status;
-use coursegate::payment::{Method, Reversal, Standing};
+use coursegate::payment::{Allocation, PaymentMethod, Reversal};
 use coursegate::port::PageRequest;
 use coursegate::reason::HoldReason;
 use coursegate::registrar::{BulkOutcome, NextStep, Outcome};
-use coursegate::{EnrollmentId, Money, Reference};
+use coursegate::{EnrollmentId, Money, PaymentReference};
 
 const WON_AND_LOST: Reversal = Reversal::ChargedBack;
 
-async fn standing(world: &World, id: EnrollmentId, reference: &Reference) -> Standing {
+async fn standing(world: &World, id: EnrollmentId, reference: &PaymentReference) -> Allocation {
     let case = world.case(id).await;
     let attempt = case.attempt(Some(reference.as_str()), None).unwrap();
     attempt.payment.unwrap().standing
@@ -28,10 +28,10 @@ async fn status(world: &World, id: EnrollmentId) -> Status {
 }
 
 /// A learner who was thrown out while a link for more was open.
-async fn thrown_out(world: &World) -> (EnrollmentId, Reference, coursegate::PayLinkId) {
+async fn thrown_out(world: &World) -> (EnrollmentId, PaymentReference, coursegate::PayLinkId) {
     let desk = world.registrar.admin(admin());
     bought(world, offer(100, limited(365))).await;
-    let (id, reference, link) = begin(world, offer(900, Terms::default())).await;
+    let (id, reference, link) = begin(world, offer(900, AccessTerms::default())).await;
     let grant = world.case(id).await.grants[0].id;
     desk.revoke(grant, "cheated").await.unwrap();
     (id, reference, link)
@@ -64,7 +64,7 @@ async fn who_was_thrown_out_does_not_get_in_by_paying_two_links() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
     bought(&world, offer(100, limited(365))).await;
-    let (_, _, one) = begin(&world, offer(900, Terms::default())).await;
+    let (_, _, one) = begin(&world, offer(900, AccessTerms::default())).await;
     let (id, _, other) = begin(&world, offer(500, full(365))).await;
     let grant = world.case(id).await.grants[0].id;
     desk.revoke(grant, "cheated").await.unwrap();
@@ -77,13 +77,13 @@ async fn who_was_thrown_out_does_not_get_in_by_paying_two_links() {
     );
 }
 
-/// `MoneyRules::late`: "Money for a rejected or withdrawn one waits for a person"; late money is let
+/// `ExceptionPolicy::late`: "Money for a rejected or withdrawn one waits for a person"; late money is let
 /// in by no setting "against a person's word". A second look at it is no person.
 #[tokio::test]
 async fn a_second_look_at_money_does_not_go_against_a_persons_no() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
-    let (id, reference, link) = begin(&world, offer(900, Terms::default())).await;
+    let (id, reference, link) = begin(&world, offer(900, AccessTerms::default())).await;
     desk.reject(id, "not a student of ours").await.unwrap();
     assert_eq!(
         pay(&world, &link).await,
@@ -101,7 +101,7 @@ async fn a_second_look_at_money_does_not_go_against_a_persons_no() {
 async fn who_was_rejected_does_not_get_in_by_paying_two_links() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
-    let (_, _, one) = begin(&world, offer(900, Terms::default())).await;
+    let (_, _, one) = begin(&world, offer(900, AccessTerms::default())).await;
     let (id, _, other) = begin(&world, offer(500, full(365))).await;
     desk.reject(id, "not a student of ours").await.unwrap();
     pay(&world, &one).await;
@@ -117,7 +117,7 @@ async fn who_was_rejected_does_not_get_in_by_paying_two_links() {
 #[tokio::test]
 async fn a_second_look_at_money_for_who_left_does_not_decide_instead_of_a_person() {
     let world = World::new();
-    let (id, reference, link) = begin(&world, offer(900, Terms::default())).await;
+    let (id, reference, link) = begin(&world, offer(900, AccessTerms::default())).await;
     leave(&world).await;
     assert_eq!(
         pay(&world, &link).await,
@@ -133,7 +133,7 @@ async fn a_second_look_at_money_for_who_left_does_not_decide_instead_of_a_person
 async fn a_refund_of_late_money_does_not_take_a_no_back() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
-    let (_, first, one) = begin(&world, offer(900, Terms::default())).await;
+    let (_, first, one) = begin(&world, offer(900, AccessTerms::default())).await;
     let (id, _, other) = begin(&world, offer(500, full(365))).await;
     desk.reject(id, "not a student of ours").await.unwrap();
     pay(&world, &one).await;
@@ -149,7 +149,7 @@ async fn a_refund_of_late_money_does_not_take_a_no_back() {
 async fn a_refund_of_late_money_does_not_bring_back_who_left() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
-    let (id, reference, link) = begin(&world, offer(900, Terms::default())).await;
+    let (id, reference, link) = begin(&world, offer(900, AccessTerms::default())).await;
     leave(&world).await;
     pay(&world, &link).await;
     desk.record_refund(&reference, "R-1").await.unwrap();
@@ -201,14 +201,14 @@ async fn bringing_over_the_past_does_not_make_a_no_of_the_school_forgotten() {
 async fn a_reload_of_the_return_page_does_not_undo_a_no() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
-    let (id, reference, _) = held(&world, 900, Terms::default()).await;
+    let (id, reference, _) = held(&world, 900, AccessTerms::default()).await;
     desk.reject(id, "from a stranger's account").await.unwrap();
     world.registrar.confirm(&reference).await.unwrap();
     let now = status(&world, id).await;
     assert!(matches!(now, Status::Rejected { .. }), "{now:?}");
     assert!(matches!(
         standing(&world, id, &reference).await,
-        Standing::RefundDue(_)
+        Allocation::RefundDue(_)
     ));
 }
 
@@ -217,13 +217,13 @@ async fn a_reload_does_not_undo_a_no_to_an_upgrade() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
     let (id, ..) = bought(&world, offer(100, limited(365))).await;
-    let (_, reference, _) = held(&world, 900, Terms::default()).await;
+    let (_, reference, _) = held(&world, 900, AccessTerms::default()).await;
     desk.reject(id, "from a stranger's account").await.unwrap();
     world.registrar.confirm(&reference).await.unwrap();
     assert!(queue(&world).await.is_empty());
     assert!(matches!(
         standing(&world, id, &reference).await,
-        Standing::RefundDue(_)
+        Allocation::RefundDue(_)
     ));
 }
 
@@ -233,8 +233,8 @@ async fn a_reload_does_not_undo_a_no_to_an_upgrade() {
 async fn money_that_goes_back_by_a_persons_word_does_not_let_anybody_in() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
-    let (id, old, link) = begin(&world, offer(100, Terms::default())).await;
-    begin(&world, offer(900, Terms::default())).await;
+    let (id, old, link) = begin(&world, offer(100, AccessTerms::default())).await;
+    begin(&world, offer(900, AccessTerms::default())).await;
     assert_eq!(
         pay(&world, &link).await,
         Outcome::Held(HoldReason::OldPrice)
@@ -243,7 +243,7 @@ async fn money_that_goes_back_by_a_persons_word_does_not_let_anybody_in() {
         .await
         .unwrap();
     // A sale: the learner is asked to pay again, as the old money goes back.
-    begin(&world, offer(100, Terms::default())).await;
+    begin(&world, offer(100, AccessTerms::default())).await;
     world.registrar.confirm(&old).await.unwrap();
     assert!(
         !world.may_enter("thandi").await,
@@ -251,7 +251,7 @@ async fn money_that_goes_back_by_a_persons_word_does_not_let_anybody_in() {
     );
     assert!(matches!(
         standing(&world, id, &old).await,
-        Standing::RefundDue(_)
+        Allocation::RefundDue(_)
     ));
 }
 
@@ -260,9 +260,9 @@ async fn money_that_goes_back_by_a_persons_word_does_not_let_anybody_in() {
 async fn whose_money_was_turned_down_is_not_told_that_the_sum_was_wrong() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
-    let (id, ..) = held(&world, 900, Terms::default()).await;
+    let (id, ..) = held(&world, 900, AccessTerms::default()).await;
     desk.reject(id, "from a stranger's account").await.unwrap();
-    begin(&world, offer(900, Terms::default())).await;
+    begin(&world, offer(900, AccessTerms::default())).await;
     let shown = card(&world).await;
     assert!(
         !shown.message.contains("did not match the price"),
@@ -279,7 +279,7 @@ async fn whose_money_was_turned_down_is_not_told_that_the_sum_was_wrong() {
 async fn an_approval_ahead_of_little_does_not_keep_an_old_link_for_more_good_for_ever() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
-    let (id, _, sale) = begin(&world, offer(100, Terms::default())).await;
+    let (id, _, sale) = begin(&world, offer(100, AccessTerms::default())).await;
     begin(&world, offer(10, limited(365))).await;
     desk.approve(id, "pays on Friday").await.unwrap();
     world.advance(300 * DAY);
@@ -321,7 +321,7 @@ async fn an_instant_eft_for_a_renewal_is_not_the_money_somebody_approved_ahead_o
     let desk = world.registrar.admin(admin());
     let (id, ..) = begin(&world, offer(100, full(30))).await;
     desk.approve(id, "pays on Friday").await.unwrap();
-    let (_, _, renewal) = begin(&world, by(Method::InstantEft, 100, full(30)).renew()).await;
+    let (_, _, renewal) = begin(&world, by(PaymentMethod::InstantEft, 100, full(30)).renew()).await;
     let receipt = world.pay(&renewal, Choice::InstantEft).await.remove(0);
     assert_eq!(receipt.outcome, Outcome::Held(HoldReason::InstantEft));
     assert_eq!(queue(&world).await, [id]);
@@ -346,18 +346,18 @@ async fn a_dispute_that_is_won_does_not_make_a_part_of_the_price_the_whole() {
     let short = Settings::new(1).fault(Fault::ShortAmount, 1.0);
     let world = World::with(short, config(), |builder| builder);
     let desk = world.registrar.admin(admin());
-    let (id, reference, link) = begin(&world, offer(900, Terms::default())).await;
+    let (id, reference, link) = begin(&world, offer(900, AccessTerms::default())).await;
     desk.approve(id, "pays on Friday").await.unwrap();
     world.pay(&link, Choice::Card).await;
     let before = standing(&world, id, &reference).await;
-    assert_eq!(before, Standing::Held(HoldReason::PartialPayment));
+    assert_eq!(before, Allocation::Held(HoldReason::PartialPayment));
     desk.record_reversal(&reference, WON_AND_LOST, "1")
         .await
         .unwrap();
     desk.record_reinstatement(&reference, "2").await.unwrap();
     let after = standing(&world, id, &reference).await;
     assert!(
-        matches!(after, Standing::Held(_)),
+        matches!(after, Allocation::Held(_)),
         "less than the price is {after:?}"
     );
 }
@@ -384,7 +384,7 @@ async fn a_limited_month_that_was_renewed_does_not_keep_the_learner_from_renewin
 #[tokio::test]
 async fn two_offers_that_are_bought_again_are_two_wishes() {
     let world = World::new();
-    bought(&world, offer(900, Terms::default())).await;
+    bought(&world, offer(900, AccessTerms::default())).await;
     let (_, _, dear) = begin(&world, offer(900, full(365)).buy_again()).await;
     bought(&world, offer(10, limited(1)).buy_again()).await;
     assert_eq!(pay(&world, &dear).await, Outcome::Applied);
@@ -419,7 +419,7 @@ async fn a_limited_and_a_full_renewal_last_as_long_in_either_order() {
 async fn a_renewal_that_the_learner_left_is_no_payment_for_the_same() {
     let world = World::new();
     bought(&world, offer(100, full(30))).await;
-    let (_, _, other) = begin(&world, by(Method::InstantEft, 100, full(30)).renew()).await;
+    let (_, _, other) = begin(&world, by(PaymentMethod::InstantEft, 100, full(30)).renew()).await;
     bought(&world, offer(100, full(30)).renew()).await;
     leave(&world).await;
     begin(&world, offer(100, full(30))).await;
@@ -432,7 +432,7 @@ async fn a_renewal_that_the_learner_left_is_no_payment_for_the_same() {
 async fn a_renewal_that_is_held_is_not_asked_for_again_when_a_bursary_comes() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
-    let month = || by(Method::InstantEft, 100, full(30)).renew();
+    let month = || by(PaymentMethod::InstantEft, 100, full(30)).renew();
     bought(&world, offer(100, full(30))).await;
     let (_, _, link) = begin(&world, month()).await;
     world.pay(&link, Choice::InstantEft).await;
@@ -449,9 +449,9 @@ async fn a_renewal_that_is_held_is_not_asked_for_again_when_a_bursary_comes() {
 async fn the_queue_shows_the_money_that_would_be_approved() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
-    let eft = |rand, terms| by(Method::InstantEft, rand, terms);
+    let eft = |rand, terms| by(PaymentMethod::InstantEft, rand, terms);
     let (_, _, cheap) = begin(&world, eft(10, limited(1))).await;
-    let (id, _, dear) = begin(&world, eft(5_000, Terms::default())).await;
+    let (id, _, dear) = begin(&world, eft(5_000, AccessTerms::default())).await;
     for link in [&cheap, &dear] {
         world.pay(link, Choice::InstantEft).await;
     }
@@ -467,7 +467,7 @@ async fn the_queue_does_not_show_money_that_goes_back() {
     let desk = world.registrar.admin(admin());
     let (id, ..) = held(&world, 10, limited(1)).await;
     desk.reject(id, "no").await.unwrap();
-    let (_, second, _) = held(&world, 5_000, Terms::default()).await;
+    let (_, second, _) = held(&world, 5_000, AccessTerms::default()).await;
     let page = desk.pending(PageRequest::first(10)).await.unwrap();
     assert_eq!(page.items[0].waiting().unwrap().reference, second);
 }
@@ -498,9 +498,9 @@ async fn the_proof_of_an_old_transfer_does_not_keep_a_new_one_waiting_for_ever()
 async fn money_that_goes_back_does_not_keep_a_transfer_waiting_for_ever() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
-    let (id, ..) = held(&world, 900, Terms::default()).await;
+    let (id, ..) = held(&world, 900, AccessTerms::default()).await;
     desk.reject(id, "no").await.unwrap();
-    transfer(&world, 900, Terms::default()).await;
+    transfer(&world, 900, AccessTerms::default()).await;
     world.advance(31 * DAY);
     world.pass().await;
     assert!(
@@ -515,7 +515,7 @@ async fn money_that_goes_back_does_not_keep_a_transfer_waiting_for_ever() {
 async fn a_proven_transfer_that_was_turned_down_is_not_in_the_queue_again() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
-    let (id, _) = transfer(&world, 900, Terms::default()).await;
+    let (id, _) = transfer(&world, 900, AccessTerms::default()).await;
     prove(&world).await;
     desk.reject(id, "the proof is forged").await.unwrap();
     bought(&world, offer(10, limited(30))).await;
@@ -528,7 +528,7 @@ async fn what_waits_ends_when_access_for_ever_begins() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
     bought(&world, offer(100, full(30))).await;
-    let (id, _, link) = begin(&world, by(Method::InstantEft, 100, full(30)).renew()).await;
+    let (id, _, link) = begin(&world, by(PaymentMethod::InstantEft, 100, full(30)).renew()).await;
     world.pay(&link, Choice::InstantEft).await;
     let row = old("moodle-1", 10).paid(old_payment("OLD-1", 900, -3));
     desk.bring_over(&[row]).await.unwrap();
@@ -549,7 +549,7 @@ async fn what_waits_ends_when_access_for_ever_begins() {
 async fn an_upgrade_that_is_given_up_on_is_put_before_a_person() {
     let world = World::new();
     bought(&world, offer(100, limited(365))).await;
-    let (id, _, link) = begin(&world, offer(900, Terms::default())).await;
+    let (id, _, link) = begin(&world, offer(900, AccessTerms::default())).await;
     world.simulator.pay(&link, Choice::Card).unwrap();
     world.simulator.set_down(true);
     world.deliver().await;
@@ -570,7 +570,7 @@ async fn an_upgrade_that_is_given_up_on_is_put_before_a_person() {
 async fn an_upgrade_paid_in_time_is_not_late_because_the_provider_was_away() {
     let world = World::new();
     bought(&world, offer(100, limited(365))).await;
-    let (id, _, link) = begin(&world, offer(900, Terms::default())).await;
+    let (id, _, link) = begin(&world, offer(900, AccessTerms::default())).await;
     world.advance(7 * DAY - 3_600);
     world.simulator.pay(&link, Choice::Card).unwrap();
     let callbacks = world.simulator.take_callbacks();
@@ -586,7 +586,7 @@ async fn an_upgrade_paid_in_time_is_not_late_because_the_provider_was_away() {
         world.pass().await;
     }
     let paid = world.case(id).await.attempts[1].payment.unwrap();
-    assert_eq!(paid.standing, Standing::Counted);
+    assert_eq!(paid.standing, Allocation::Counted);
 }
 
 /// Half of it went back, so it counts for nothing; a dispute about the other half that is won does
@@ -595,7 +595,7 @@ async fn an_upgrade_paid_in_time_is_not_late_because_the_provider_was_away() {
 async fn a_payment_of_which_half_went_back_is_not_whole_again_after_a_dispute() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
-    let (id, reference, _) = held(&world, 900, Terms::default()).await;
+    let (id, reference, _) = held(&world, 900, AccessTerms::default()).await;
     let half = Money::zar(45_000).unwrap();
     desk.record_partial_refund(&reference, half, "R-1")
         .await
@@ -617,7 +617,7 @@ async fn the_provider_is_not_asked_to_give_back_what_the_bank_took_already() {
     let mut settings = Settings::new(1);
     settings.refunds = true;
     let world = World::with(settings, config(), |builder| builder);
-    let (_, reference, _) = bought(&world, offer(900, Terms::default())).await;
+    let (_, reference, _) = bought(&world, offer(900, AccessTerms::default())).await;
     let desk = world.registrar.admin(admin());
     desk.record_reversal(&reference, WON_AND_LOST, "1")
         .await

@@ -3,17 +3,17 @@
 
 use std::time::Duration;
 
-use coursegate::access::{CardAction, Kinds, ResourceKind, Terms};
+use coursegate::access::{AccessTerms, CardAction, ResourceKind, ResourceKinds};
 use coursegate::adapter::simulator::{Choice, Fault, Settings};
-use coursegate::approval::{Decision, Dossier, RefuseReason};
+use coursegate::approval::{ApprovalContext, Decision, RefuseReason};
 use coursegate::enrollment::{CaseError, Status};
 use coursegate::notice::NoticeKind;
-use coursegate::payment::{Method, Reversal, Standing};
+use coursegate::payment::{Allocation, PaymentMethod, Reversal};
 use coursegate::port::{PageRequest, Records};
-use coursegate::reason::{HoldReason, MoneyOutcome};
-use coursegate::record::Fact;
-use coursegate::registrar::{AwkwardItem, Error, NextStep, Outcome};
-use coursegate::{EnrollmentId, PayLinkId, Reference};
+use coursegate::reason::{ExceptionAction, HoldReason};
+use coursegate::record::EventKind;
+use coursegate::registrar::{Error, NextStep, Outcome, PaymentException};
+use coursegate::{EnrollmentId, PayLinkId, PaymentReference};
 
 use crate::scene::{
     DAY, begin, bought, bursary, by, card, full, last_day, leave, limited, live, offer, pay, queue,
@@ -21,7 +21,11 @@ use crate::scene::{
 };
 use crate::support::{World, admin, body, config, learner};
 
-async fn standing(world: &World, id: EnrollmentId, reference: &Reference) -> Option<Standing> {
+async fn standing(
+    world: &World,
+    id: EnrollmentId,
+    reference: &PaymentReference,
+) -> Option<Allocation> {
     let case = world.case(id).await;
     let attempt = case.attempt(Some(reference.as_str()), None).unwrap();
     attempt.payment.map(|payment| payment.standing)
@@ -55,14 +59,14 @@ async fn is_back(world: &World) {
 /// second look of the same return page, and whoever is rejected may enroll again.
 #[tokio::test]
 async fn a_policy_that_turns_late_money_down_does_not_take_back_that_the_school_ended_it() {
-    let policy = |dossier: &Dossier<'_>| match dossier.attempt.amount.minor() {
+    let policy = |dossier: &ApprovalContext<'_>| match dossier.attempt.amount.minor() {
         90_000 => Decision::Refuse(RefuseReason::HostPolicy),
         _ => Decision::Approve(coursegate::reason::ApprovalCause::AutomaticCardPayment),
     };
     let world = World::with(Settings::new(1), config(), |builder| builder.policy(policy));
     let desk = world.registrar.admin(admin());
     bought(&world, offer(100, limited(365))).await;
-    let (id, reference, link) = begin(&world, offer(900, Terms::default())).await;
+    let (id, reference, link) = begin(&world, offer(900, AccessTerms::default())).await;
     let grant = world.case(id).await.grants[0].id;
     desk.revoke(grant, "cheated").await.unwrap();
     pay(&world, &link).await;
@@ -81,7 +85,7 @@ async fn a_no_to_unproven_money_for_more_is_not_forgotten_when_it_is_proven() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
     bought(&world, offer(100, limited(365))).await;
-    let (id, reference, link) = begin(&world, offer(900, Terms::default())).await;
+    let (id, reference, link) = begin(&world, offer(900, AccessTerms::default())).await;
     given_up(&world, &link).await;
     assert_eq!(queue(&world).await, [id]);
     desk.reject(id, "paid with a stolen card").await.unwrap();
@@ -89,7 +93,7 @@ async fn a_no_to_unproven_money_for_more_is_not_forgotten_when_it_is_proven() {
     world.registrar.confirm(&reference).await.unwrap();
     assert_ne!(
         standing(&world, id, &reference).await,
-        Some(Standing::Counted)
+        Some(Allocation::Counted)
     );
 }
 
@@ -101,7 +105,7 @@ async fn who_was_thrown_out_does_not_take_their_money_out_of_sight_by_leaving() 
     let world = World::new();
     let desk = world.registrar.admin(admin());
     bought(&world, offer(100, limited(365))).await;
-    let (id, _, link) = begin(&world, offer(900, Terms::default())).await;
+    let (id, _, link) = begin(&world, offer(900, AccessTerms::default())).await;
     let grant = world.case(id).await.grants[0].id;
     desk.revoke(grant, "cheated").await.unwrap();
     pay(&world, &link).await;
@@ -127,7 +131,7 @@ async fn who_comes_back_to_their_money_has_come_back_whichever_was_first() {
     for leaves_first in [false, true] {
         let world = World::new();
         let desk = world.registrar.admin(admin());
-        let course = || by(Method::InstantEft, 500, full(365));
+        let course = || by(PaymentMethod::InstantEft, 500, full(365));
         let (id, reference, link) = begin(&world, course()).await;
         if leaves_first {
             leave(&world).await;
@@ -152,11 +156,11 @@ async fn who_goes_on_with_a_transfer_has_asked_anew() {
     let desk = world.registrar.admin(admin());
     let (_, cheap, link) = begin(&world, offer(100, limited(365))).await;
     let (_, _, other) = begin(&world, offer(300, limited(900))).await;
-    let (id, asked) = transfer(&world, 900, Terms::default()).await;
+    let (id, asked) = transfer(&world, 900, AccessTerms::default()).await;
     pay(&world, &link).await;
     desk.record_refund(&cheap, "R-1").await.unwrap();
     let again = world
-        .ask(by(Method::BankTransfer, 900, Terms::default()))
+        .ask(by(PaymentMethod::BankTransfer, 900, AccessTerms::default()))
         .await;
     let NextStep::Transfer { reference, .. } = again.next else {
         panic!("{:?}", again.next)
@@ -202,8 +206,8 @@ async fn a_renewal_that_was_approved_unproven_is_not_given_again_when_it_is_prov
 async fn what_was_bought_again_and_approved_unproven_is_given_once() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
-    bought(&world, offer(900, Terms::default())).await;
-    let (id, reference, link) = begin(&world, offer(900, Terms::default()).buy_again()).await;
+    bought(&world, offer(900, AccessTerms::default())).await;
+    let (id, reference, link) = begin(&world, offer(900, AccessTerms::default()).buy_again()).await;
     given_up(&world, &link).await;
     desk.approve(id, "seen in the dashboard").await.unwrap();
     is_back(&world).await;
@@ -218,7 +222,11 @@ async fn an_upgrade_that_was_approved_unproven_is_not_put_before_a_person_again(
     let world = World::new();
     let desk = world.registrar.admin(admin());
     bought(&world, offer(100, limited(365))).await;
-    let (id, reference, link) = begin(&world, by(Method::InstantEft, 900, Terms::default())).await;
+    let (id, reference, link) = begin(
+        &world,
+        by(PaymentMethod::InstantEft, 900, AccessTerms::default()),
+    )
+    .await;
     given_up(&world, &link).await;
     desk.approve(id, "seen in the dashboard").await.unwrap();
     is_back(&world).await;
@@ -237,7 +245,7 @@ async fn an_upgrade_that_was_approved_unproven_is_not_put_before_a_person_again(
 async fn what_was_approved_unproven_is_not_put_before_a_person_again_by_a_replay() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
-    let (id, _, link) = begin(&world, offer(900, Terms::default())).await;
+    let (id, _, link) = begin(&world, offer(900, AccessTerms::default())).await;
     world.simulator.pay(&link, Choice::Card).unwrap();
     world.simulator.set_down(true);
     let delivery = world.deliver().await.remove(0).delivery.unwrap();
@@ -263,7 +271,7 @@ async fn a_signature_for_unproven_money_is_for_what_was_known_of_it() {
     settings.rules.four_eyes_above = Some(50_000);
     let world = World::with(Settings::new(1), settings, |builder| builder);
     bought(&world, offer(100, limited(365))).await;
-    let (id, _, link) = begin(&world, offer(900, Terms::default())).await;
+    let (id, _, link) = begin(&world, offer(900, AccessTerms::default())).await;
     given_up(&world, &link).await;
     let desk = world.registrar.admin(admin());
     desk.approve(id, "seen in the dashboard").await.unwrap();
@@ -277,16 +285,16 @@ async fn a_signature_for_unproven_money_is_for_what_was_known_of_it() {
 
 // 4. Unproven money of which more becomes known.
 
-/// `MoneyOutcome::RefundDue`: "the enrollment waits for nobody because of it." One that waited
+/// `ExceptionAction::RefundDue`: "the enrollment waits for nobody because of it." One that waited
 /// because the money was not proven waits on when it is proven and goes back; nobody but a person
 /// ends that, and the learner is told that they need not pay again.
 #[tokio::test]
 async fn nothing_waits_for_unproven_money_that_turns_out_to_go_back() {
     let mut settings = config();
-    settings.rules.money.partial = MoneyOutcome::RefundDue;
+    settings.rules.money.partial = ExceptionAction::RefundDue;
     let short = Settings::new(1).fault(Fault::ShortAmount, 1.0);
     let world = World::with(short, settings, |builder| builder);
-    let (id, reference, link) = begin(&world, offer(900, Terms::default())).await;
+    let (id, reference, link) = begin(&world, offer(900, AccessTerms::default())).await;
     given_up(&world, &link).await;
     assert_eq!(
         status(&world, id).await,
@@ -298,7 +306,7 @@ async fn nothing_waits_for_unproven_money_that_turns_out_to_go_back() {
     world.registrar.confirm(&reference).await.unwrap();
     assert_eq!(
         standing(&world, id, &reference).await,
-        Some(Standing::RefundDue(HoldReason::PartialPayment))
+        Some(Allocation::RefundDue(HoldReason::PartialPayment))
     );
     let shown = card(&world).await;
     assert!(
@@ -314,14 +322,14 @@ async fn nothing_waits_for_unproven_money_that_turns_out_to_go_back() {
 async fn the_card_asks_nobody_to_pay_whose_unproven_money_waits() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
-    let (_, first, _) = bought(&world, offer(900, Terms::default())).await;
+    let (_, first, _) = bought(&world, offer(900, AccessTerms::default())).await;
     desk.record_reversal(&first, Reversal::ChargedBack, "1")
         .await
         .unwrap();
-    let (id, _, link) = begin(&world, offer(900, Terms::default())).await;
+    let (id, _, link) = begin(&world, offer(900, AccessTerms::default())).await;
     given_up(&world, &link).await;
     assert_eq!(queue(&world).await, [id]);
-    let told = world.ask(offer(900, Terms::default())).await.next;
+    let told = world.ask(offer(900, AccessTerms::default())).await.next;
     assert_eq!(told, NextStep::Wait(HoldReason::Unconfirmed));
     let shown = card(&world).await;
     assert_eq!(shown.action, CardAction::Wait, "{:?}", shown.message);
@@ -337,11 +345,11 @@ async fn money_told_of_in_time_counts_whoever_asks_about_it_first() {
     let mut outcomes = Vec::new();
     for page_first in [false, true] {
         let mut settings = config();
-        settings.rules.money.late = MoneyOutcome::RefundDue;
-        settings.rules.reconciliation = coursegate::enrollment::Schedule::never();
+        settings.rules.money.late = ExceptionAction::RefundDue;
+        settings.rules.reconciliation = coursegate::enrollment::SyncSchedule::never();
         let world = World::with(Settings::new(1), settings, |builder| builder);
         bought(&world, offer(100, limited(365))).await;
-        let (id, reference, link) = begin(&world, offer(900, Terms::default())).await;
+        let (id, reference, link) = begin(&world, offer(900, AccessTerms::default())).await;
         world.advance(7 * DAY - 3_600);
         world.simulator.pay(&link, Choice::Card).unwrap();
         world.simulator.set_down(true);
@@ -366,15 +374,15 @@ async fn money_told_of_in_time_counts_whoever_asks_about_it_first() {
 #[tokio::test]
 async fn money_that_a_person_was_asked_about_in_time_is_not_late() {
     let mut settings = config();
-    settings.rules.money.late = MoneyOutcome::RefundDue;
+    settings.rules.money.late = ExceptionAction::RefundDue;
     let world = World::with(Settings::new(1), settings, |builder| builder);
-    let (id, reference, link) = begin(&world, offer(900, Terms::default())).await;
+    let (id, reference, link) = begin(&world, offer(900, AccessTerms::default())).await;
     given_up(&world, &link).await;
     world.advance(5 * DAY);
     is_back(&world).await;
     world.registrar.confirm(&reference).await.unwrap();
     let now = standing(&world, id, &reference).await;
-    assert!(!matches!(now, Some(Standing::RefundDue(_))), "{now:?}");
+    assert!(!matches!(now, Some(Allocation::RefundDue(_))), "{now:?}");
 }
 
 // 6. Bank transfers that are gone on with.
@@ -385,14 +393,14 @@ async fn money_that_a_person_was_asked_about_in_time_is_not_late() {
 #[tokio::test]
 async fn a_transfer_that_is_gone_on_with_is_waited_for() {
     let world = World::new();
-    let more = |method| by(method, 900, Terms::default());
+    let more = |method| by(method, 900, AccessTerms::default());
     bought(&world, offer(100, limited(365))).await;
-    let (id, asked) = transfer(&world, 900, Terms::default()).await;
+    let (id, asked) = transfer(&world, 900, AccessTerms::default()).await;
     world.advance(20 * DAY);
-    begin(&world, more(Method::Card)).await;
+    begin(&world, more(PaymentMethod::Card)).await;
     world.advance(11 * DAY);
     world.pass().await;
-    let again = world.ask(more(Method::BankTransfer)).await;
+    let again = world.ask(more(PaymentMethod::BankTransfer)).await;
     assert!(matches!(again.next, NextStep::Transfer { .. }));
     world.pass().await;
     assert_eq!(queue(&world).await, [id], "{asked:?} is not waited for");
@@ -404,10 +412,10 @@ async fn a_transfer_that_is_gone_on_with_is_waited_for() {
 async fn a_transfer_that_is_gone_on_with_is_what_was_asked_last() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
-    let (id, _) = transfer(&world, 900, Terms::default()).await;
+    let (id, _) = transfer(&world, 900, AccessTerms::default()).await;
     desk.reject(id, "nothing came").await.unwrap();
-    let (_, card, link) = begin(&world, by(Method::InstantEft, 500, full(365))).await;
-    let (_, again) = transfer(&world, 900, Terms::default()).await;
+    let (_, card, link) = begin(&world, by(PaymentMethod::InstantEft, 500, full(365))).await;
+    let (_, again) = transfer(&world, 900, AccessTerms::default()).await;
     world.pay(&link, Choice::InstantEft).await;
     desk.record_refund(&card, "R-1").await.unwrap();
     let now = status(&world, id).await;
@@ -420,14 +428,14 @@ async fn a_transfer_that_is_gone_on_with_is_what_was_asked_last() {
 #[tokio::test]
 async fn a_refund_of_other_money_does_not_take_what_is_lent_for_a_transfer() {
     let mut settings = config();
-    settings.rules.money.partial = MoneyOutcome::RefundDue;
-    settings.rules.provisional = Some(Terms::lasting(Duration::from_secs(3 * DAY)));
+    settings.rules.money.partial = ExceptionAction::RefundDue;
+    settings.rules.provisional = Some(AccessTerms::lasting(Duration::from_secs(3 * DAY)));
     let short = Settings::new(1).fault(Fault::ShortAmount, 1.0);
     let world = World::with(short, settings, |builder| builder);
     let desk = world.registrar.admin(admin());
-    let (_, other, link) = begin(&world, offer(900, Terms::default())).await;
+    let (_, other, link) = begin(&world, offer(900, AccessTerms::default())).await;
     pay(&world, &link).await;
-    let (id, _) = transfer(&world, 900, Terms::default()).await;
+    let (id, _) = transfer(&world, 900, AccessTerms::default()).await;
     assert!(world.may_enter("thandi").await);
     desk.record_refund(&other, "R-1").await.unwrap();
     assert_eq!(queue(&world).await, [id]);
@@ -443,11 +451,11 @@ async fn a_refund_of_other_money_does_not_take_what_is_lent_for_a_transfer() {
 async fn a_duplicate_goes_back_again_when_the_dispute_about_the_other_payment_is_won() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
-    let (_, _, link) = begin(&world, offer(800, Terms::default())).await;
-    let (id, first, _) = bought(&world, offer(700, Terms::default())).await;
+    let (_, _, link) = begin(&world, offer(800, AccessTerms::default())).await;
+    let (id, first, _) = bought(&world, offer(700, AccessTerms::default())).await;
     pay(&world, &link).await;
     let second = world.case(id).await.attempts[0].reference.clone();
-    let due = Some(Standing::RefundDue(HoldReason::DuplicateMoney));
+    let due = Some(Allocation::RefundDue(HoldReason::DuplicateMoney));
     assert_eq!(standing(&world, id, &second).await, due);
     desk.record_reversal(&first, Reversal::ChargedBack, "1")
         .await
@@ -465,18 +473,18 @@ async fn held_money_that_buys_nothing_now_stays_in_sight_while_something_else_wa
     let world = World::new();
     let desk = world.registrar.admin(admin());
     bought(&world, offer(100, limited(30))).await;
-    let (id, eft, link) = begin(&world, by(Method::InstantEft, 900, full(365))).await;
+    let (id, eft, link) = begin(&world, by(PaymentMethod::InstantEft, 900, full(365))).await;
     world.pay(&link, Choice::InstantEft).await;
     desk.grant(bursary(full(400)), "a bursary").await.unwrap();
     let listed = async || {
         let page = desk.awkward_money(PageRequest::first(10)).await.unwrap();
         page.items.iter().any(|it| match it {
-            AwkwardItem::Payment(it) => it.attempt.reference == eft,
+            PaymentException::Payment(it) => it.attempt.reference == eft,
             _ => false,
         })
     };
     assert!(queue(&world).await.is_empty() && listed().await);
-    let renewal = by(Method::BankTransfer, 100, full(30)).renew();
+    let renewal = by(PaymentMethod::BankTransfer, 100, full(30)).renew();
     let NextStep::Transfer { .. } = world.ask(renewal).await.next else {
         panic!("no transfer")
     };
@@ -496,7 +504,7 @@ async fn money_for_more_lets_nobody_in_who_was_erased() {
     let desk = world.registrar.admin(admin());
     bought(&world, offer(100, limited(30))).await;
     world.advance(29 * DAY);
-    let (id, _, link) = begin(&world, offer(900, Terms::default())).await;
+    let (id, _, link) = begin(&world, offer(900, AccessTerms::default())).await;
     world.advance(2 * DAY);
     world.pass().await;
     desk.erase_learner(&learner("thandi")).await.unwrap();
@@ -514,7 +522,7 @@ async fn money_for_more_lets_nobody_in_who_was_erased() {
 async fn nobody_is_erased_whose_unproven_money_waits() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
-    let (id, _, link) = begin(&world, offer(900, Terms::default())).await;
+    let (id, _, link) = begin(&world, offer(900, AccessTerms::default())).await;
     given_up(&world, &link).await;
     assert_eq!(queue(&world).await, [id]);
     leave(&world).await;
@@ -531,11 +539,11 @@ async fn nobody_is_erased_whose_unproven_money_waits() {
 async fn what_waits_on_after_an_approval_is_told() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
-    let only = |kind| Terms {
-        kinds: Kinds::only([kind]),
+    let only = |kind| AccessTerms {
+        kinds: ResourceKinds::only([kind]),
         ..full(40)
     };
-    let eft = |kind| by(Method::InstantEft, 60, only(kind));
+    let eft = |kind| by(PaymentMethod::InstantEft, 60, only(kind));
     let (_, _, one) = begin(&world, eft(ResourceKind::Lesson)).await;
     let (id, _, two) = begin(&world, eft(ResourceKind::Quiz)).await;
     for link in [&one, &two] {
@@ -545,8 +553,10 @@ async fn what_waits_on_after_an_approval_is_told() {
     assert_eq!(queue(&world).await, [id]);
     let records = world.store.timeline(id).await.unwrap();
     let told = records.iter().rev().find_map(|it| match &it.fact {
-        Fact::EnrollmentMoved { to, .. } => Some(matches!(to, Status::AwaitingApproval { .. })),
-        Fact::ReviewChanged { reason } => Some(reason.is_some()),
+        EventKind::EnrollmentMoved { to, .. } => {
+            Some(matches!(to, Status::AwaitingApproval { .. }))
+        }
+        EventKind::ReviewChanged { reason } => Some(reason.is_some()),
         _ => None,
     });
     assert_eq!(told, Some(true), "the last that is told: it waits");
@@ -559,7 +569,7 @@ async fn what_waits_on_after_an_approval_is_told() {
 async fn who_was_rejected_is_told_so_once() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
-    let (_, first, one) = begin(&world, offer(900, Terms::default())).await;
+    let (_, first, one) = begin(&world, offer(900, AccessTerms::default())).await;
     let (id, ..) = begin(&world, offer(500, full(365))).await;
     desk.reject(id, "not a student of ours").await.unwrap();
     pay(&world, &one).await;
@@ -574,9 +584,9 @@ async fn who_was_rejected_is_told_so_once() {
 async fn nothing_is_approved_that_came_after_the_page_was_shown() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
-    let eft = |rand, terms| by(Method::InstantEft, rand, terms);
+    let eft = |rand, terms| by(PaymentMethod::InstantEft, rand, terms);
     let (_, small, one) = begin(&world, eft(10, limited(1))).await;
-    let (id, large, other) = begin(&world, eft(5_000, Terms::default())).await;
+    let (id, large, other) = begin(&world, eft(5_000, AccessTerms::default())).await;
     world.pay(&one, Choice::InstantEft).await;
     let shown = desk.pending(PageRequest::first(10)).await.unwrap().items;
     let shown = shown[0].enrollment.clone();

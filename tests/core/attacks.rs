@@ -6,18 +6,18 @@ use crate::scene::{
 };
 use crate::support::{World, admin, carrying, config, learner, start};
 use coursegate::Money;
-use coursegate::access::{AccessLevel, CardAction, Kinds, ResourceKind, Terms};
+use coursegate::access::{AccessLevel, AccessTerms, CardAction, ResourceKind, ResourceKinds};
 use coursegate::adapter::simulator::{Choice, Settings};
-use coursegate::payment::Standing;
+use coursegate::payment::Allocation;
 use coursegate::reason::HoldReason;
 use coursegate::registrar::{NextStep, Outcome};
 
 #[tokio::test]
 async fn asking_for_a_small_offer_does_not_make_an_old_price_good_again() {
     let world = World::new();
-    let (id, _, old_link) = begin(&world, offer(100, Terms::default())).await;
+    let (id, _, old_link) = begin(&world, offer(100, AccessTerms::default())).await;
     // The price rose, and this learner was told so.
-    begin(&world, offer(900, Terms::default())).await;
+    begin(&world, offer(900, AccessTerms::default())).await;
     // The cheapest offer of today is asked last.
     begin(&world, offer(50, limited(1))).await;
     let receipt = world.pay(&old_link, Choice::Card).await.remove(0);
@@ -28,8 +28,8 @@ async fn asking_for_a_small_offer_does_not_make_an_old_price_good_again() {
 #[tokio::test]
 async fn a_small_offer_does_not_revive_the_link_of_an_expired_enrollment_at_an_old_price() {
     let world = World::new();
-    let (_, _, old_link) = begin(&world, offer(100, Terms::default())).await;
-    begin(&world, offer(900, Terms::default())).await;
+    let (_, _, old_link) = begin(&world, offer(100, AccessTerms::default())).await;
+    begin(&world, offer(900, AccessTerms::default())).await;
     world.advance(60 * DAY);
     world.pass().await;
     begin(&world, offer(50, limited(1))).await;
@@ -45,7 +45,7 @@ async fn a_small_offer_does_not_revive_the_link_of_an_expired_enrollment_at_an_o
 async fn approving_a_small_transfer_does_not_count_dear_money_that_is_going_back() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
-    let (id, ..) = held(&world, 5_000, Terms::default()).await;
+    let (id, ..) = held(&world, 5_000, AccessTerms::default()).await;
     desk.reject(id, "go away").await.unwrap();
     let (_, reference) = transfer(&world, 10, limited(1)).await;
     desk.approve(id, "R 10 is on the statement").await.unwrap();
@@ -60,7 +60,7 @@ async fn approving_a_dear_transfer_gives_what_it_bought_and_not_an_older_refund(
     let desk = world.registrar.admin(admin());
     let (id, ..) = held(&world, 10, limited(1)).await;
     desk.reject(id, "not like this").await.unwrap();
-    let (_, reference) = transfer(&world, 5_000, Terms::default()).await;
+    let (_, reference) = transfer(&world, 5_000, AccessTerms::default()).await;
     desk.approve(id, "R 5,000 is on the statement")
         .await
         .unwrap();
@@ -68,7 +68,7 @@ async fn approving_a_dear_transfer_gives_what_it_bought_and_not_an_older_refund(
     assert_eq!(carrying(&case), [reference]);
     assert!(matches!(
         case.attempts[0].payment.unwrap().standing,
-        Standing::RefundDue(_)
+        Allocation::RefundDue(_)
     ));
 }
 
@@ -78,7 +78,7 @@ async fn an_old_rejected_transfer_is_not_vouched_for_when_another_offer_is_appro
     let desk = world.registrar.admin(admin());
     let (id, old) = transfer(&world, 10, limited(1)).await;
     desk.reject(id, "it never came").await.unwrap();
-    begin(&world, offer(5_000, Terms::default())).await;
+    begin(&world, offer(5_000, AccessTerms::default())).await;
     desk.approve(id, "the director said so").await.unwrap();
     let case = world.case(id).await;
     let attempt = case.attempt(Some(old.as_str()), None).unwrap();
@@ -90,11 +90,11 @@ async fn an_old_rejected_transfer_is_not_vouched_for_when_another_offer_is_appro
 #[tokio::test]
 async fn going_on_with_a_dear_link_is_part_of_the_history_of_offers() {
     let world = World::new();
-    let (id, dear, _) = begin(&world, offer(900, Terms::default())).await;
+    let (id, dear, _) = begin(&world, offer(900, AccessTerms::default())).await;
     world.advance(DAY);
-    let (_, _, sale) = begin(&world, offer(100, Terms::default())).await;
+    let (_, _, sale) = begin(&world, offer(100, AccessTerms::default())).await;
     world.advance(DAY);
-    let (_, again, _) = begin(&world, offer(900, Terms::default())).await;
+    let (_, again, _) = begin(&world, offer(900, AccessTerms::default())).await;
     assert_ne!(
         dear, again,
         "sent back to the dear link, that would leave no trace"
@@ -110,7 +110,7 @@ async fn going_on_with_a_dear_link_is_part_of_the_history_of_offers() {
 #[tokio::test]
 async fn a_small_purchase_does_not_keep_a_first_link_for_more_good_for_ever() {
     let world = World::new();
-    let (id, _, sale) = begin(&world, offer(100, Terms::default())).await;
+    let (id, _, sale) = begin(&world, offer(100, AccessTerms::default())).await;
     bought(&world, offer(10, limited(365))).await;
     world.advance(300 * DAY);
     world.pass().await;
@@ -124,7 +124,7 @@ async fn a_small_purchase_does_not_keep_a_first_link_for_more_good_for_ever() {
 #[tokio::test]
 async fn a_transfer_that_waits_does_not_keep_an_old_link_good_for_ever() {
     let world = World::new();
-    let (_, _, sale) = begin(&world, offer(100, Terms::default())).await;
+    let (_, _, sale) = begin(&world, offer(100, AccessTerms::default())).await;
     transfer(&world, 10, limited(1)).await;
     prove(&world).await;
     world.advance(300 * DAY);
@@ -163,7 +163,7 @@ async fn approving_a_small_transfer_does_not_give_back_what_the_school_took() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
     bought(&world, offer(10, limited(30))).await;
-    let (id, dear, _) = bought(&world, offer(5_000, Terms::default())).await;
+    let (id, dear, _) = bought(&world, offer(5_000, AccessTerms::default())).await;
     let case = world.case(id).await;
     let grant = case
         .grants
@@ -186,7 +186,7 @@ async fn who_was_thrown_out_cannot_buy_again_because_a_transfer_was_asked_for() 
     let world = World::new();
     let desk = world.registrar.admin(admin());
     let (id, ..) = bought(&world, offer(100, limited(365))).await;
-    transfer(&world, 900, Terms::default()).await;
+    transfer(&world, 900, AccessTerms::default()).await;
     let grant = world.case(id).await.grants[0].id;
     desk.revoke(grant, "cheated").await.unwrap();
     let again = world.ask(offer(100, limited(365))).await;
@@ -203,7 +203,7 @@ async fn who_was_thrown_out_cannot_enroll_again_because_other_money_was_turned_d
     let world = World::new();
     let desk = world.registrar.admin(admin());
     let (id, ..) = bought(&world, offer(100, limited(365))).await;
-    let (_, _, link) = begin(&world, offer(900, Terms::default())).await;
+    let (_, _, link) = begin(&world, offer(900, AccessTerms::default())).await;
     let grant = world.case(id).await.grants[0].id;
     desk.revoke(grant, "cheated").await.unwrap();
     assert_eq!(
@@ -221,9 +221,9 @@ async fn who_was_thrown_out_cannot_enroll_again_because_other_money_was_turned_d
 #[tokio::test]
 async fn who_bought_a_preview_is_not_told_that_the_school_ended_it() {
     let world = World::new();
-    let preview = Terms {
+    let preview = AccessTerms {
         level: AccessLevel::Preview,
-        ..Terms::default()
+        ..AccessTerms::default()
     };
     bought(&world, offer(10, preview)).await;
     let shown = card(&world).await;
@@ -242,20 +242,20 @@ async fn who_has_paid_access_that_begins_later_is_not_sold_it_again() {
     let row = old("moodle-2", 7).paid(old_payment("OLD-2", 900, -3));
     desk.bring_over(&[row]).await.unwrap();
     assert_eq!(card(&world).await.action, CardAction::Wait);
-    let told = world.ask(offer(900, Terms::default())).await.next;
+    let told = world.ask(offer(900, AccessTerms::default())).await.next;
     assert!(!matches!(told, NextStep::Pay { .. }), "{told:?}");
 }
 
 #[tokio::test]
 async fn who_has_one_kind_only_can_buy_the_rest_from_the_card() {
     let world = World::new();
-    let none = Terms {
-        kinds: Kinds::only([ResourceKind::Lesson]),
+    let none = AccessTerms {
+        kinds: ResourceKinds::only([ResourceKind::Lesson]),
         level: AccessLevel::Preview,
-        ..Terms::default()
+        ..AccessTerms::default()
     };
     bought(&world, offer(10, none)).await;
-    let next = world.ask(offer(900, Terms::default())).await.next;
+    let next = world.ask(offer(900, AccessTerms::default())).await.next;
     assert!(matches!(next, NextStep::Pay { .. }));
     assert!(!card(&world).await.disabled, "{:?}", card(&world).await);
 }
@@ -305,14 +305,14 @@ async fn bringing_over_access_that_is_over_does_not_close_a_purchase_under_way()
             .until(start() - chrono::Duration::days(100))
             .paid(old_payment("OLD-7", 900, -300));
         if by_transfer {
-            let (id, _) = transfer(&world, 900, Terms::default()).await;
+            let (id, _) = transfer(&world, 900, AccessTerms::default()).await;
             desk.bring_over(&[row]).await.unwrap();
             world.advance(1);
             world.pass().await;
             assert_eq!(queue(&world).await, [id]);
             continue;
         }
-        let (_, _, link) = begin(&world, offer(900, Terms::default())).await;
+        let (_, _, link) = begin(&world, offer(900, AccessTerms::default())).await;
         desk.bring_over(&[row]).await.unwrap();
         world.advance(1);
         world.pass().await;
@@ -326,7 +326,7 @@ async fn a_reversal_with_a_renewal_link_open_never_asks_for_both() {
     // Held upgrade money, and the base is refunded: the money is in the queue, nobody pays twice.
     let world = World::new();
     let (id, first, _) = bought(&world, offer(100, limited(30))).await;
-    held(&world, 900, Terms::default()).await;
+    held(&world, 900, AccessTerms::default()).await;
     let desk = world.registrar.admin(admin());
     desk.record_refund(&first, "R-1").await.unwrap();
     assert_eq!(queue(&world).await, [id]);
@@ -341,7 +341,7 @@ async fn lent_access_is_not_lent_again_for_a_payment_that_went_back() {
     settings.rules.provisional = Some(full(30));
     let world = World::with(Settings::new(1), settings, |builder| builder);
     let desk = world.registrar.admin(admin());
-    transfer(&world, 5_000, Terms::default()).await;
+    transfer(&world, 5_000, AccessTerms::default()).await;
     assert!(world.may_enter("thandi").await, "lent once");
     let mut lent = 0;
     for _ in 0..3 {
@@ -352,7 +352,7 @@ async fn lent_access_is_not_lent_again_for_a_payment_that_went_back() {
         desk.record_refund(&cheap, format!("R-{lent}").as_str())
             .await
             .unwrap();
-        transfer(&world, 5_000, Terms::default()).await;
+        transfer(&world, 5_000, AccessTerms::default()).await;
         lent += usize::from(world.may_enter("thandi").await);
     }
     assert_eq!(lent, 0, "nothing was ever paid");

@@ -1,14 +1,14 @@
 //! Money and access that somebody, or something, brought out of step.
 
-use coursegate::access::{Grant, GrantSource, GrantState, Terms};
+use coursegate::access::{AccessTerms, Grant, GrantSource, GrantState};
 use coursegate::adapter::simulator::Choice;
-use coursegate::audit::ConcernKind;
+use coursegate::audit::DiscrepancyKind;
 use coursegate::enrollment::{Case, Change, Status};
-use coursegate::payment::{AttemptStatus, Method, Reversal, Standing};
-use coursegate::port::{Committed, PageRequest, Store};
-use coursegate::record::Fact;
+use coursegate::payment::{Allocation, AttemptStatus, PaymentMethod, Reversal};
+use coursegate::port::{CommitOutcome, PageRequest, Store};
+use coursegate::record::EventKind;
 use coursegate::registrar::{AuditReport, NewGrant};
-use coursegate::{CourseId, IdRun, LearnerId, Reference};
+use coursegate::{CourseId, IdGenerator, LearnerId, PaymentReference};
 
 use crate::support::{World, admin, config, course, learner, start};
 
@@ -30,7 +30,7 @@ async fn audit(world: &World) -> AuditReport {
 
 /// Somebody's approved card payment.
 async fn paid(world: &World, name: &str) -> Case {
-    let (enrollment, _, link) = world.attempt(name, Method::Card).await;
+    let (enrollment, _, link) = world.attempt(name, PaymentMethod::Card).await;
     world.pay(&link, Choice::Card).await;
     assert!(world.may_enter(name).await);
     world.case(enrollment).await
@@ -48,10 +48,13 @@ async fn tamper(world: &World, case: &Case, change: impl FnOnce(&mut Case)) {
     }
     written.attempts = tampered.attempts;
     written.grants = tampered.grants;
-    assert_eq!(world.store.commit(written).await.unwrap(), Committed::Done);
+    assert_eq!(
+        world.store.commit(written).await.unwrap(),
+        CommitOutcome::Done
+    );
 }
 
-fn kinds(report: &AuditReport) -> Vec<ConcernKind> {
+fn kinds(report: &AuditReport) -> Vec<DiscrepancyKind> {
     report.concerns.iter().map(|concern| concern.kind).collect()
 }
 
@@ -59,8 +62,8 @@ fn kinds(report: &AuditReport) -> Vec<ConcernKind> {
 async fn where_everything_agrees_there_is_nothing_to_say() {
     let world = World::new();
     paid(&world, "thandi").await;
-    world.attempt("sipho", Method::Card).await;
-    let (held, _, link) = world.attempt("naledi", Method::InstantEft).await;
+    world.attempt("sipho", PaymentMethod::Card).await;
+    let (held, _, link) = world.attempt("naledi", PaymentMethod::InstantEft).await;
     world.pay(&link, Choice::InstantEft).await;
     world
         .registrar
@@ -68,18 +71,18 @@ async fn where_everything_agrees_there_is_nothing_to_say() {
         .approve(held, "")
         .await
         .unwrap();
-    let ahead = world.enroll("lerato", Method::Card).await.enrollment;
+    let ahead = world.enroll("lerato", PaymentMethod::Card).await.enrollment;
     world
         .registrar
         .admin(admin())
         .approve(ahead, "pays in cash")
         .await
         .unwrap();
-    world.enroll("pieter", Method::BankTransfer).await;
+    world.enroll("pieter", PaymentMethod::BankTransfer).await;
     let free = NewGrant {
         learner: learner("zanele"),
         course: course(),
-        terms: Terms::default(),
+        terms: AccessTerms::default(),
     };
     world
         .registrar
@@ -122,7 +125,7 @@ async fn money_without_access_gets_its_access_once() {
         .await
         .unwrap()
         .history;
-    let granted = |fact: &Fact| matches!(fact, Fact::AccessGranted { .. });
+    let granted = |fact: &EventKind| matches!(fact, EventKind::AccessGranted { .. });
     assert_eq!(
         history
             .iter()
@@ -152,7 +155,7 @@ async fn access_whose_money_went_back_is_ended_or_suspended() {
         tamper(&world, &case, |case| {
             case.attempts[0].status = status;
             if let Some(payment) = &mut case.attempts[0].payment {
-                payment.standing = Standing::Returned;
+                payment.standing = Allocation::Returned;
             }
         })
         .await;
@@ -190,19 +193,19 @@ async fn what_cannot_be_mended_safely_is_put_before_a_person() {
     .await;
     paid(&world, "sipho").await;
     let stray = Grant::new(
-        IdRun::new(start()).grant(),
+        IdGenerator::new(start()).grant(),
         (learner("mallory"), course()),
         None,
         GrantSource::Payment {
-            payment: Reference::new("CG-MADE-UP").unwrap(),
+            payment: PaymentReference::new("CG-MADE-UP").unwrap(),
         },
-        &Terms::default(),
+        &AccessTerms::default(),
         start(),
     );
     let mut change = Change::default();
     change.grants = vec![stray];
     world.store.commit(change).await.unwrap();
-    let named = world.enroll("lerato", Method::Card).await.enrollment;
+    let named = world.enroll("lerato", PaymentMethod::Card).await.enrollment;
     let named = world.case(named).await;
     tamper(&world, &named, |case| {
         case.enrollment.status = Status::Approved {
@@ -215,9 +218,9 @@ async fn what_cannot_be_mended_safely_is_put_before_a_person() {
     let mut found = kinds(&report);
     found.sort_unstable();
     let expected = [
-        ConcernKind::AccessWithoutMoney,
-        ConcernKind::AccessWithoutMoney,
-        ConcernKind::ApprovedWithoutAccess,
+        DiscrepancyKind::AccessWithoutMoney,
+        DiscrepancyKind::AccessWithoutMoney,
+        DiscrepancyKind::ApprovedWithoutAccess,
     ];
     assert_eq!(found, expected);
     assert!(report.repaired.is_empty());
@@ -232,7 +235,7 @@ async fn what_cannot_be_mended_safely_is_put_before_a_person() {
             .all(|concern| !concern.kind.advice().is_empty())
     );
     world.pass().await;
-    let raised = |fact: &Fact| matches!(fact, Fact::ConcernRaised { .. });
+    let raised = |fact: &EventKind| matches!(fact, EventKind::ConcernRaised { .. });
     let published = world.publisher.published();
     assert_eq!(
         published
@@ -268,18 +271,21 @@ async fn a_grant_for_somebody_else_is_found() {
     given.grants[0].course = CourseId::new("another").unwrap();
     given.grants[0].learner = LearnerId::new("mallory").unwrap();
     let found = coursegate::audit::examine(&given, config().patience, start());
-    assert_eq!(found[0].kind, ConcernKind::GrantDiffers);
+    assert_eq!(found[0].kind, DiscrepancyKind::GrantDiffers);
 }
 
 #[tokio::test]
 async fn who_waits_too_long_is_shown_until_somebody_decides() {
     let world = World::new();
-    let (enrollment, _, link) = world.attempt("thandi", Method::InstantEft).await;
+    let (enrollment, _, link) = world.attempt("thandi", PaymentMethod::InstantEft).await;
     world.pay(&link, Choice::InstantEft).await;
     world.advance(3 * 24 * 3600);
     assert_eq!(kinds(&audit(&world).await), []);
     world.advance(1);
-    assert_eq!(kinds(&audit(&world).await), [ConcernKind::PendingTooLong]);
+    assert_eq!(
+        kinds(&audit(&world).await),
+        [DiscrepancyKind::PendingTooLong]
+    );
     let desk = world.registrar.admin(admin());
     assert_eq!(
         desk.concerns(PageRequest::first(10))
@@ -307,7 +313,7 @@ async fn the_worker_audits_every_day_in_turns_and_sets_lost_timers_again() {
     let mut wants = Vec::new();
     for number in 0..3 {
         let (id, ..) = world
-            .attempt(&format!("learner-{number}"), Method::Card)
+            .attempt(&format!("learner-{number}"), PaymentMethod::Card)
             .await;
         let case = world.case(id).await;
         let mut change = Change::default();

@@ -1,9 +1,9 @@
 use coursegate::adapter::simulator::{Choice, Fault, Settings};
 use coursegate::enrollment::Status;
-use coursegate::payment::{AttemptStatus, Method, Standing};
+use coursegate::payment::{Allocation, AttemptStatus, PaymentMethod};
 use coursegate::port::PageRequest;
-use coursegate::reason::{HoldReason, MoneyOutcome};
-use coursegate::registrar::{AwkwardItem, Outcome};
+use coursegate::reason::{ExceptionAction, HoldReason};
+use coursegate::registrar::{Outcome, PaymentException};
 use coursegate::{Error, Money};
 
 use crate::support::{World, admin, config, request};
@@ -11,8 +11,8 @@ use crate::support::{World, admin, config, request};
 #[tokio::test]
 async fn a_second_payment_is_held_for_refund_and_access_is_not_affected() {
     let world = World::new();
-    let (enrollment, _, first) = world.attempt("thandi", Method::Card).await;
-    let mut offer = request("thandi", Method::Card);
+    let (enrollment, _, first) = world.attempt("thandi", PaymentMethod::Card).await;
+    let mut offer = request("thandi", PaymentMethod::Card);
     offer.price = Money::zar(29_900).unwrap();
     world.ask(offer).await;
     let second = world.case(enrollment).await.attempts[1].clone();
@@ -27,13 +27,13 @@ async fn a_second_payment_is_held_for_refund_and_access_is_not_affected() {
     assert!(matches!(case.enrollment.status, Status::Approved { .. }));
     assert_eq!(
         case.attempts[1].payment.unwrap().standing,
-        Standing::RefundDue(HoldReason::DuplicateMoney)
+        Allocation::RefundDue(HoldReason::DuplicateMoney)
     );
 
     let desk = world.registrar.admin(admin());
     assert_eq!(
         awkward(&world).await,
-        [(second.reference.clone(), MoneyOutcome::RefundDue)],
+        [(second.reference.clone(), ExceptionAction::RefundDue)],
         "it is in sight"
     );
 
@@ -52,7 +52,7 @@ async fn a_second_payment_is_held_for_refund_and_access_is_not_affected() {
 #[tokio::test]
 async fn money_after_the_enrollment_was_closed_is_late_money() {
     let world = World::new();
-    let (enrollment, _, link) = world.attempt("thandi", Method::Card).await;
+    let (enrollment, _, link) = world.attempt("thandi", PaymentMethod::Card).await;
     let desk = world.registrar.admin(admin());
     desk.reject(enrollment, "class is full").await.unwrap();
     let receipt = world.pay(&link, Choice::Card).await.remove(0);
@@ -71,9 +71,9 @@ async fn money_after_the_enrollment_was_closed_is_late_money() {
 #[tokio::test]
 async fn a_setting_lets_late_money_in_but_never_against_a_persons_word() {
     let mut config = config();
-    config.rules.money.late = MoneyOutcome::Approve;
+    config.rules.money.late = ExceptionAction::Approve;
     let world = World::with(Settings::new(1), config, |builder| builder);
-    let (enrollment, _, link) = world.attempt("thandi", Method::Card).await;
+    let (enrollment, _, link) = world.attempt("thandi", PaymentMethod::Card).await;
     world
         .registrar
         .admin(admin())
@@ -91,7 +91,7 @@ async fn another_amount_is_held_and_can_be_approved_knowingly() {
         config(),
         |builder| builder,
     );
-    let (enrollment, _, link) = world.attempt("thandi", Method::Card).await;
+    let (enrollment, _, link) = world.attempt("thandi", PaymentMethod::Card).await;
     let receipt = world.pay(&link, Choice::Card).await.remove(0);
     assert_eq!(receipt.outcome, Outcome::Held(HoldReason::ExcessPayment));
     assert!(!world.may_enter("thandi").await);
@@ -109,7 +109,7 @@ async fn another_amount_is_held_and_can_be_approved_knowingly() {
 #[tokio::test]
 async fn refunding_held_money_lets_the_learner_pay_again() {
     let world = World::new();
-    let (enrollment, reference, link) = world.attempt("thandi", Method::InstantEft).await;
+    let (enrollment, reference, link) = world.attempt("thandi", PaymentMethod::InstantEft).await;
     world.pay(&link, Choice::InstantEft).await;
     let desk = world.registrar.admin(admin());
     let status = desk
@@ -121,7 +121,7 @@ async fn refunding_held_money_lets_the_learner_pay_again() {
     desk.record_refund(&reference, "dashboard R-3")
         .await
         .unwrap();
-    let (again, _, link) = world.attempt("thandi", Method::Card).await;
+    let (again, _, link) = world.attempt("thandi", PaymentMethod::Card).await;
     assert_eq!(again, enrollment);
     assert_eq!(
         world.pay(&link, Choice::Card).await[0].outcome,
@@ -132,7 +132,7 @@ async fn refunding_held_money_lets_the_learner_pay_again() {
 #[tokio::test]
 async fn what_was_never_paid_cannot_be_refunded() {
     let world = World::new();
-    let (_, reference, _) = world.attempt("thandi", Method::Card).await;
+    let (_, reference, _) = world.attempt("thandi", PaymentMethod::Card).await;
     let error = world
         .registrar
         .admin(admin())
@@ -140,7 +140,7 @@ async fn what_was_never_paid_cannot_be_refunded() {
         .await
         .unwrap_err();
     assert!(matches!(error, Error::Refused(_)));
-    let unknown = coursegate::Reference::new("CG-NOBODYS").unwrap();
+    let unknown = coursegate::PaymentReference::new("CG-NOBODYS").unwrap();
     assert!(matches!(
         world
             .registrar
@@ -165,35 +165,37 @@ async fn expire(world: &World, enrollment: coursegate::EnrollmentId) {
 
 #[tokio::test]
 async fn money_after_expiry_waits_unless_a_setting_lets_it_in() {
-    for late in MoneyOutcome::ALL {
+    for late in ExceptionAction::ALL {
         let mut config = config();
         config.rules.money.late = *late;
         let world = World::with(Settings::new(1), config, |builder| builder);
-        let (enrollment, reference, link) = world.attempt("thandi", Method::Card).await;
+        let (enrollment, reference, link) = world.attempt("thandi", PaymentMethod::Card).await;
         expire(&world, enrollment).await;
         let receipt = world.pay(&link, Choice::Card).await.remove(0);
         let expected = match late {
-            MoneyOutcome::Approve => Outcome::Applied,
-            MoneyOutcome::Hold | MoneyOutcome::RefundDue => Outcome::Held(HoldReason::LateMoney),
+            ExceptionAction::Approve => Outcome::Applied,
+            ExceptionAction::Hold | ExceptionAction::RefundDue => {
+                Outcome::Held(HoldReason::LateMoney)
+            }
         };
         assert_eq!(receipt.outcome, expected);
         let listed = match late {
-            MoneyOutcome::Approve => vec![],
+            ExceptionAction::Approve => vec![],
             held => vec![(reference, *held)],
         };
         assert_eq!(awkward(&world).await, listed);
-        let let_in = *late == MoneyOutcome::Approve;
+        let let_in = *late == ExceptionAction::Approve;
         assert_eq!(world.may_enter("thandi").await, let_in);
         let waits = matches!(
             world.case(enrollment).await.enrollment.status,
             Status::AwaitingApproval { .. }
         );
-        assert_eq!(waits, *late == MoneyOutcome::Hold);
+        assert_eq!(waits, *late == ExceptionAction::Hold);
     }
 }
 
 /// All awkward payments and what becomes of them, read one by one.
-async fn awkward(world: &World) -> Vec<(coursegate::Reference, MoneyOutcome)> {
+async fn awkward(world: &World) -> Vec<(coursegate::PaymentReference, ExceptionAction)> {
     let desk = world.registrar.admin(admin());
     let (mut found, mut next) = (Vec::new(), None);
     loop {
@@ -204,7 +206,7 @@ async fn awkward(world: &World) -> Vec<(coursegate::Reference, MoneyOutcome)> {
         let page = desk.awkward_money(request).await.unwrap();
         for item in page.items {
             let outcome = item.outcome();
-            if let AwkwardItem::Payment(payment) = item {
+            if let PaymentException::Payment(payment) = item {
                 found.push((payment.attempt.reference, outcome));
             }
         }
@@ -219,9 +221,9 @@ async fn awkward(world: &World) -> Vec<(coursegate::Reference, MoneyOutcome)> {
 async fn money_left_behind_by_a_rejection_or_a_withdrawal_is_due_back() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
-    let (rejected, first, link) = world.attempt("thandi", Method::InstantEft).await;
+    let (rejected, first, link) = world.attempt("thandi", PaymentMethod::InstantEft).await;
     world.pay(&link, Choice::InstantEft).await;
-    let (_, second, link) = world.attempt("sipho", Method::InstantEft).await;
+    let (_, second, link) = world.attempt("sipho", PaymentMethod::InstantEft).await;
     world.pay(&link, Choice::InstantEft).await;
     assert!(awkward(&world).await.is_empty(), "they wait in the queue");
 
@@ -234,7 +236,7 @@ async fn money_left_behind_by_a_rejection_or_a_withdrawal_is_due_back() {
         .unwrap();
     let mut expected = [first, second];
     expected.sort();
-    let due = expected.map(|reference| (reference, MoneyOutcome::RefundDue));
+    let due = expected.map(|reference| (reference, ExceptionAction::RefundDue));
     assert_eq!(awkward(&world).await, due);
     desk.approve(rejected, "after all").await.unwrap();
     assert_eq!(awkward(&world).await.len(), 1);

@@ -4,16 +4,16 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 
-use coursegate::access::Terms;
+use coursegate::access::AccessTerms;
 use coursegate::adapter::simulator::{Choice, Settings};
-use coursegate::payment::Method;
+use coursegate::payment::PaymentMethod;
 use coursegate::port::{InboxFilter, PageRequest, PaymentFilter, Period, RowFilter};
 use coursegate::readiness;
 use coursegate::record::chain::verify_lines;
 use coursegate::registrar::{NewGrant, NextStep};
 use coursegate::statement::StatementRow;
 use coursegate::webhook::BodyKeys;
-use coursegate::{BankDetails, Config, Environment, Money, Reference, Secret};
+use coursegate::{BankDetails, Config, Environment, Money, PaymentReference, Secret};
 
 use crate::net::{Net, SECRETS, cards, written};
 use crate::no_secrets::Log;
@@ -87,7 +87,7 @@ async fn no_secret_and_no_card_number_comes_out() {
     let mut streams = Streams::open(&world, &hub).await;
 
     // In every place of a callback, signed and forged.
-    let (id, reference, link) = world.attempt("thandi", Method::Card).await;
+    let (id, reference, link) = world.attempt("thandi", PaymentMethod::Card).await;
     world.simulator.pay(&link, Choice::Card).unwrap();
     world.simulator.take_callbacks();
     for (at, card) in cards.iter().enumerate() {
@@ -135,7 +135,7 @@ async fn no_secret_and_no_card_number_comes_out() {
     let written_by = |at: usize| written(&cards[at], at);
     for at in 100..130 {
         let name = format!("learner-{at}");
-        let transfer = world.enroll(&name, Method::BankTransfer).await;
+        let transfer = world.enroll(&name, PaymentMethod::BankTransfer).await;
         out.debug("an enrollment", &transfer);
         let NextStep::Transfer { reference, .. } = &transfer.next else {
             panic!("no transfer")
@@ -161,7 +161,7 @@ async fn no_secret_and_no_card_number_comes_out() {
             }
         };
         done.unwrap();
-        let asked = Reference::new(card.replace(' ', "")).unwrap();
+        let asked = PaymentReference::new(card.replace(' ', "")).unwrap();
         out.error(&world.registrar.confirm(&asked).await.unwrap_err());
         out.error(&desk.record_refund(&asked, card.as_str()).await.unwrap_err());
         out.error(&desk.replay(&card.as_str().into()).await.unwrap_err());
@@ -178,7 +178,7 @@ async fn no_secret_and_no_card_number_comes_out() {
     let new = NewGrant {
         learner: learner("sipho"),
         course: course(),
-        terms: Terms::default(),
+        terms: AccessTerms::default(),
     };
     out.debug("a grant", &new);
     let given = desk.grant(new, written_by(141)).await.unwrap();

@@ -1,7 +1,7 @@
 use coursegate::adapter::simulator::Choice;
 use coursegate::enrollment::Status;
-use coursegate::evidence::Grade;
-use coursegate::payment::{AttemptStatus, Method};
+use coursegate::evidence::EvidenceLevel;
+use coursegate::payment::{AttemptStatus, PaymentMethod};
 use coursegate::port::Records;
 use coursegate::reason::ApprovalCause;
 use coursegate::record::{Actor, Source};
@@ -12,7 +12,7 @@ use crate::support::{World, carrying, visitor};
 #[tokio::test]
 async fn a_paid_card_gives_access_at_once() {
     let world = World::new();
-    let (enrollment, reference, link) = world.attempt("thandi", Method::Card).await;
+    let (enrollment, reference, link) = world.attempt("thandi", PaymentMethod::Card).await;
     assert!(!world.may_enter("thandi").await);
 
     let receipts = world.pay(&link, Choice::Card).await;
@@ -39,13 +39,16 @@ async fn a_paid_card_gives_access_at_once() {
     );
     assert_eq!(carrying(&case), [reference]);
     assert_eq!(case.attempts[0].status, AttemptStatus::Paid);
-    assert_eq!(case.attempts[0].payment.unwrap().grade, Grade::Confirmed);
+    assert_eq!(
+        case.attempts[0].payment.unwrap().grade,
+        EvidenceLevel::Confirmed
+    );
 }
 
 #[tokio::test]
 async fn the_history_says_who_what_why_and_by_which_way() {
     let world = World::new();
-    let (enrollment, _, link) = world.attempt("thandi", Method::Card).await;
+    let (enrollment, _, link) = world.attempt("thandi", PaymentMethod::Card).await;
     world.pay(&link, Choice::Card).await;
 
     let history = world.store.timeline(enrollment).await.unwrap();
@@ -65,7 +68,7 @@ async fn the_history_says_who_what_why_and_by_which_way() {
     assert_eq!(approval.who, Actor::SystemCardPayment);
     assert_eq!(approval.source, Source::WebhookCardPayment);
     let basis = history[4].basis.as_ref().unwrap();
-    assert_eq!(basis.evidence.grade, Grade::Confirmed);
+    assert_eq!(basis.evidence.grade, EvidenceLevel::Confirmed);
     assert!(basis.detection.confidence.value() >= 0.80);
     assert_eq!(basis.checks.checks().len(), 8);
     assert!(history.is_sorted_by_key(|record| (record.version, record.id)));
@@ -74,7 +77,7 @@ async fn the_history_says_who_what_why_and_by_which_way() {
 #[tokio::test]
 async fn what_was_committed_is_published_once_and_in_order() {
     let world = World::new();
-    let (enrollment, _, link) = world.attempt("thandi", Method::Card).await;
+    let (enrollment, _, link) = world.attempt("thandi", PaymentMethod::Card).await;
     world.publisher.set_down(true);
     world.pay(&link, Choice::Card).await;
     assert_eq!(world.pass().await.published, 0);
@@ -92,7 +95,7 @@ async fn what_was_committed_is_published_once_and_in_order() {
 #[tokio::test]
 async fn a_declined_card_can_be_tried_again_on_the_same_link_or_a_new_one() {
     let world = World::new();
-    let (enrollment, first, old_link) = world.attempt("thandi", Method::Card).await;
+    let (enrollment, first, old_link) = world.attempt("thandi", PaymentMethod::Card).await;
     let receipts = world.pay(&old_link, Choice::Decline).await;
     assert_eq!(receipts[0].outcome, Outcome::Failed);
     let card = world
@@ -101,7 +104,7 @@ async fn a_declined_card_can_be_tried_again_on_the_same_link_or_a_new_one() {
         .await;
     assert_eq!(card.unwrap().text.as_str(), "Retry payment");
 
-    let (again, second, new_link) = world.attempt("thandi", Method::Card).await;
+    let (again, second, new_link) = world.attempt("thandi", PaymentMethod::Card).await;
     assert_eq!(again, enrollment);
     assert_ne!(second, first);
     assert_ne!(new_link, old_link);
@@ -112,7 +115,7 @@ async fn a_declined_card_can_be_tried_again_on_the_same_link_or_a_new_one() {
     assert_eq!(carrying(&world.case(enrollment).await), [first]);
     assert!(world.may_enter("thandi").await);
     assert_eq!(
-        world.enroll("thandi", Method::Card).await.next,
+        world.enroll("thandi", PaymentMethod::Card).await.next,
         NextStep::Open { until: None }
     );
 }
@@ -120,7 +123,7 @@ async fn a_declined_card_can_be_tried_again_on_the_same_link_or_a_new_one() {
 #[tokio::test]
 async fn a_late_failure_never_lowers_what_was_paid() {
     let world = World::new();
-    let (enrollment, reference, link) = world.attempt("thandi", Method::Card).await;
+    let (enrollment, reference, link) = world.attempt("thandi", PaymentMethod::Card).await;
     world.pay(&link, Choice::Card).await;
     let late = crate::support::body(link.as_str(), "FAILURE", reference.as_str());
     let receipt = world.receive(&late).await;
@@ -135,7 +138,7 @@ async fn a_late_failure_never_lowers_what_was_paid() {
 #[tokio::test]
 async fn the_return_page_confirms_when_the_callback_is_lost() {
     let world = World::new();
-    let (enrollment, reference, link) = world.attempt("thandi", Method::Card).await;
+    let (enrollment, reference, link) = world.attempt("thandi", PaymentMethod::Card).await;
 
     let visited = world.registrar.confirm(&reference).await.unwrap();
     assert!(!visited.paid, "visiting the page proves nothing");

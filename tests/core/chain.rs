@@ -7,9 +7,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use coursegate::adapter::memory::MemoryStore;
 use coursegate::adapter::simulator::{Settings, Simulator};
-use coursegate::payment::Method;
+use coursegate::payment::PaymentMethod;
 use coursegate::port::{Clock, PageRequest, Sleep, Store};
-use coursegate::record::chain::{Anchor, verify_lines};
+use coursegate::record::chain::{Checkpoint, verify_lines};
 use coursegate::record::form::{EMPTIED, FORM};
 use coursegate::{AppId, Registrar, Secret};
 use proptest::prelude::*;
@@ -25,7 +25,7 @@ fn lines() -> &'static [String] {
             let world = World::new();
             let desk = world.registrar.admin(admin());
             for name in ["thandi", "sipho"] {
-                let wish = request(name, Method::BankTransfer);
+                let wish = request(name, PaymentMethod::BankTransfer);
                 let enrolled = world.registrar.enroll(wish).await.unwrap();
                 desk.reject(enrolled.enrollment.unwrap(), "said \"no\" 😀")
                     .await
@@ -122,7 +122,7 @@ fn an_erasure_of_one_says_nothing_of_the_other() {
 fn a_chain_that_was_exported_once_holds_for_ever() {
     assert_eq!(FORM, 1);
     let lines = include_str!("../data/records_form_1.jsonl").lines();
-    let noted: Anchor = include_str!("../data/records_form_1.noted")
+    let noted: Checkpoint = include_str!("../data/records_form_1.noted")
         .parse()
         .unwrap();
     let checked = verify_lines(lines, Some(noted.clone())).unwrap();
@@ -170,7 +170,7 @@ async fn sealing_is_done_in_turns_that_end() {
         .build()
         .unwrap();
     for number in 0..800 {
-        let wish = request(&format!("learner-{number}"), Method::BankTransfer);
+        let wish = request(&format!("learner-{number}"), PaymentMethod::BankTransfer);
         registrar.enroll(wish).await.unwrap();
     }
     let desk = registrar.admin(admin());

@@ -2,7 +2,7 @@
 
 use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::enrollment::Status;
-use coursegate::payment::Method;
+use coursegate::payment::PaymentMethod;
 use coursegate::port::PageRequest;
 use coursegate::reason::HoldReason;
 use coursegate::registrar::BulkOutcome;
@@ -28,7 +28,7 @@ async fn sixty_four_learners_race_for_twenty_seats_and_dry_runs_take_none() {
     let mut enrollments = Vec::new();
     for number in 0..LEARNERS {
         let (id, _, link) = world
-            .attempt(&format!("learner-{number}"), Method::Card)
+            .attempt(&format!("learner-{number}"), PaymentMethod::Card)
             .await;
         world.simulator.pay(&link, Choice::Card).unwrap();
         enrollments.push(id);
@@ -106,10 +106,13 @@ async fn a_seat_by_bank_transfer_is_not_freed_by_older_news_and_not_kept_by_who_
     });
     let desk = world.registrar.admin(admin());
     let first = world
-        .enroll("thandi", Method::BankTransfer)
+        .enroll("thandi", PaymentMethod::BankTransfer)
         .await
         .enrollment;
-    let second = world.enroll("sipho", Method::BankTransfer).await.enrollment;
+    let second = world
+        .enroll("sipho", PaymentMethod::BankTransfer)
+        .await
+        .enrollment;
     desk.approve(first, "seen").await.unwrap();
     // What is published now was written before the approval, and with it.
     while world.pass().await.published > 0 {}
@@ -129,7 +132,7 @@ async fn a_seat_by_bank_transfer_is_not_freed_by_older_news_and_not_kept_by_who_
         .unwrap();
     while world.pass().await.published > 0 {}
     assert_eq!(seats.taken(), 0);
-    world.enroll("thandi", Method::BankTransfer).await;
+    world.enroll("thandi", PaymentMethod::BankTransfer).await;
     desk.approve(first, "seen").await.unwrap();
     while world.pass().await.published > 0 {}
     assert_eq!(seats.taken(), 1);

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::time::Duration;
 
-use coursegate::evidence::Grade;
+use coursegate::evidence::EvidenceLevel;
 use coursegate::{Config, Environment, Mode, OnUnverified, Setting, readiness};
 use proptest::prelude::{any, prop, proptest};
 
@@ -279,7 +279,7 @@ fn the_same_from_a_file() {
     }"#;
     let config: Config = serde_json::from_str(file).unwrap();
     assert_eq!(config.link_wait, Duration::from_secs(30));
-    assert_eq!(config.minimum_evidence, Some(Grade::Confirmed));
+    assert_eq!(config.minimum_evidence, Some(EvidenceLevel::Confirmed));
     let typo = file.replace("timeout_ms", "timeuot_ms");
     let error = serde_json::from_str::<Config>(&typo)
         .unwrap_err()

@@ -2,20 +2,20 @@
 
 use std::net::IpAddr;
 
-use coursegate::access::{Context, Question, ResourceKind};
-use coursegate::payment::Method;
+use coursegate::access::{AccessRequest, RequestContext, ResourceKind};
+use coursegate::payment::PaymentMethod;
 use coursegate::port::{PageRequest, Records};
 use coursegate::reason::{SecurityEvent, Severity};
-use coursegate::record::{Fact, Record};
+use coursegate::record::{EventKind, Record};
 
 use crate::support::{World, course, learner};
 
-fn question(name: &str, address: Option<&str>) -> Question {
-    let context = Context {
+fn question(name: &str, address: Option<&str>) -> AccessRequest {
+    let context = RequestContext {
         ip: address.map(|address| address.parse::<IpAddr>().unwrap()),
-        ..Context::default()
+        ..RequestContext::default()
     };
-    Question::new(learner(name), course(), ResourceKind::Lesson).from(context)
+    AccessRequest::new(learner(name), course(), ResourceKind::Lesson).from(context)
 }
 
 /// Refused so often, each time from another of so many addresses, with pauses of some seconds.
@@ -34,7 +34,8 @@ async fn told(world: &World) -> Vec<Record> {
     let mut records = world.store.unassigned(page).await.unwrap().items;
     records.retain(|record| {
         let of = SecurityEvent::AccessProbing;
-        matches!(record.fact, Fact::AccessProbed { .. }) || record.fact == Fact::FloodBegan { of }
+        matches!(record.fact, EventKind::AccessProbed { .. })
+            || record.fact == EventKind::FloodBegan { of }
     });
     records
 }
@@ -43,7 +44,7 @@ async fn told(world: &World) -> Vec<Record> {
 async fn a_learner_refused_often_from_many_addresses_is_an_event() {
     let world = World::new();
     let id = world
-        .enroll("thandi@canary.example", Method::BankTransfer)
+        .enroll("thandi@canary.example", PaymentMethod::BankTransfer)
         .await
         .enrollment;
     refused(&world, "thandi@canary.example", 19, 5, 1).await;
@@ -115,7 +116,7 @@ async fn many_such_learners_do_not_fill_the_store() {
     let last = told(&world).await.pop().unwrap().fact;
     assert!(matches!(
         last,
-        Fact::AccessProbed {
+        EventKind::AccessProbed {
             unrecorded: 194,
             ..
         }
@@ -125,7 +126,7 @@ async fn many_such_learners_do_not_fill_the_store() {
 #[tokio::test]
 async fn who_may_enter_is_no_event() {
     let world = World::new();
-    let (_, _, link) = world.attempt("thandi", Method::Card).await;
+    let (_, _, link) = world.attempt("thandi", PaymentMethod::Card).await;
     world
         .pay(&link, coursegate::adapter::simulator::Choice::Card)
         .await;

@@ -1,19 +1,19 @@
 use coursegate::detect::{
-    Clues, Condition, Detect, Detection, Detector, Fallback, Level, Operand, Rule, RuleProblem,
-    RuleSet,
+    Condition, Detection, DetectionInput, Fallback, Level, MethodDetector, Operand, Rule,
+    RuleDetector, RuleProblem, RuleSet,
 };
 use coursegate::evidence::Evidence;
-use coursegate::payment::{Attempt, Method, Purpose};
+use coursegate::payment::{PaymentAttempt, PaymentMethod, Purpose};
 use coursegate::webhook::{Delivery, KeyRing, Notification, Verified, Verifier};
-use coursegate::{AppId, EnrollmentId, Reference, Secret};
+use coursegate::{AppId, EnrollmentId, PaymentReference, Secret};
 use proptest::prelude::*;
 
 use crate::support::{APP_ID, PATH, SECRET, body, course, learner, offer, signed, start};
 
-fn attempt(declared: Method) -> Attempt {
+fn attempt(declared: PaymentMethod) -> PaymentAttempt {
     let enrollment: EnrollmentId = "019c0000-0000-7000-8000-000000000001".parse().unwrap();
-    Attempt::new(
-        Reference::new("CG-1").unwrap(),
+    PaymentAttempt::new(
+        PaymentReference::new("CG-1").unwrap(),
         enrollment,
         (learner("thandi"), course()),
         (offer(), Purpose::First),
@@ -28,8 +28,8 @@ fn verified<T>(delivery: &Delivery, use_it: impl FnOnce(&Verified<'_>) -> T) -> 
     use_it(&verifier.verify(delivery, start()).unwrap())
 }
 
-fn detect(rules: RuleSet, declared: Method, fields: &str) -> Detection {
-    let detector = Detector::new(rules).unwrap();
+fn detect(rules: RuleSet, declared: PaymentMethod, fields: &str) -> Detection {
+    let detector = RuleDetector::new(rules).unwrap();
     let attempt = attempt(declared);
     let genuine = body("link", "SUCCESS", "CG-1");
     let text = if fields.is_empty() {
@@ -40,7 +40,7 @@ fn detect(rules: RuleSet, declared: Method, fields: &str) -> Detection {
     verified(&signed(&text), |verified| {
         let notification = Notification::parse(verified).unwrap();
         let evidence = Evidence::gather(&attempt, Some((verified, &notification)), None);
-        detector.detect(&Clues {
+        detector.detect(&DetectionInput {
             attempt: &attempt,
             evidence: &evidence,
             notification: Some(&notification),
@@ -51,10 +51,22 @@ fn detect(rules: RuleSet, declared: Method, fields: &str) -> Detection {
 #[test]
 fn the_standard_rules_decide_on_the_genuine_four_fields() {
     let cases = [
-        (Method::Card, Method::Card, Level::High),
-        (Method::InstantEft, Method::InstantEft, Level::High),
-        (Method::BankTransfer, Method::BankTransfer, Level::High),
-        (Method::Unknown, Method::Unknown, Level::Unknown),
+        (PaymentMethod::Card, PaymentMethod::Card, Level::High),
+        (
+            PaymentMethod::InstantEft,
+            PaymentMethod::InstantEft,
+            Level::High,
+        ),
+        (
+            PaymentMethod::BankTransfer,
+            PaymentMethod::BankTransfer,
+            Level::High,
+        ),
+        (
+            PaymentMethod::Unknown,
+            PaymentMethod::Unknown,
+            Level::Unknown,
+        ),
     ];
     for (declared, expected, level) in cases {
         let found = detect(RuleSet::standard(), declared, "");
@@ -65,30 +77,36 @@ fn the_standard_rules_decide_on_the_genuine_four_fields() {
 #[test]
 fn richer_payloads_speak_for_themselves() {
     let card = r#""paymentMethod":"Credit Card","cardBrand":"VISA","cardLastFour":"1234","authCode":"A1B2C3""#;
-    let found = detect(RuleSet::standard(), Method::Unknown, card);
-    assert_eq!((found.method, found.level), (Method::Card, Level::High));
+    let found = detect(RuleSet::standard(), PaymentMethod::Unknown, card);
+    assert_eq!(
+        (found.method, found.level),
+        (PaymentMethod::Card, Level::High)
+    );
     assert_eq!(found.metadata.card_type.as_deref(), Some("VISA"));
     assert_eq!(found.metadata.masked_number.unwrap().as_str(), "******1234");
     assert_eq!(found.metadata.auth_code.as_deref(), Some("A1B2C3"));
     assert_eq!(found.metadata.response_code.as_deref(), Some("00"));
 
     let eft = r#""paymentMethod":"Instant EFT","bankName":"Test Bank","bankReference":"T1""#;
-    let found = detect(RuleSet::standard(), Method::Unknown, eft);
+    let found = detect(RuleSet::standard(), PaymentMethod::Unknown, eft);
     assert_eq!(
         (found.method, found.level),
-        (Method::InstantEft, Level::High)
+        (PaymentMethod::InstantEft, Level::High)
     );
 
     // Declared one thing, paid another: nobody is approved on that.
-    let found = detect(RuleSet::standard(), Method::Card, eft);
-    assert_ne!((found.method, found.level), (Method::Card, Level::High));
+    let found = detect(RuleSet::standard(), PaymentMethod::Card, eft);
+    assert_ne!(
+        (found.method, found.level),
+        (PaymentMethod::Card, Level::High)
+    );
 }
 
 #[test]
 fn a_whole_card_number_is_never_kept() {
     let found = detect(
         RuleSet::standard(),
-        Method::Card,
+        PaymentMethod::Card,
         r#""cardNumber":"4111 1111 1111 1111","cardType":"4111111111111111""#,
     );
     assert_eq!(
@@ -105,7 +123,7 @@ fn a_whole_card_number_is_never_kept() {
 
 fn rule(
     id: &str,
-    method: Method,
+    method: PaymentMethod,
     field: &str,
     condition: Condition,
     value: Option<Operand>,
@@ -176,29 +194,36 @@ fn all_eight_conditions() {
     for (field, condition, value, expected) in cases {
         let what = format!("{field} {condition:?} {value:?}");
         let found = detect(
-            set(vec![rule("r", Method::Card, field, condition, value, 0.9)]),
-            Method::Card,
+            set(vec![rule(
+                "r",
+                PaymentMethod::Card,
+                field,
+                condition,
+                value,
+                0.9,
+            )]),
+            PaymentMethod::Card,
             fields,
         );
         assert_eq!(found.indicators[0].matched, expected, "{what}");
     }
     let mut folded = rule(
         "r",
-        Method::Card,
+        PaymentMethod::Card,
         "word",
         C::Regex,
         text("VISA (DEBIT|CREDIT)"),
         0.9,
     );
     folded.ignore_case = true;
-    assert!(detect(set(vec![folded]), Method::Card, fields).indicators[0].matched);
+    assert!(detect(set(vec![folded]), PaymentMethod::Card, fields).indicators[0].matched);
 }
 
 #[test]
 fn a_payload_cannot_pass_for_a_fact_of_ours() {
     let rules = set(vec![rule(
         "declared",
-        Method::Card,
+        PaymentMethod::Card,
         "@declared_method",
         Condition::Equals,
         text("card"),
@@ -206,16 +231,17 @@ fn a_payload_cannot_pass_for_a_fact_of_ours() {
     )]);
     let found = detect(
         rules,
-        Method::Unknown,
+        PaymentMethod::Unknown,
         r#""@declared_method":"card","declared_method":"card""#,
     );
-    assert_eq!(found.method, Method::Unknown);
+    assert_eq!(found.method, PaymentMethod::Unknown);
 }
 
 #[test]
 fn every_problem_of_a_rule_set_is_named() {
-    let card =
-        |id: &str, condition, value, weight| rule(id, Method::Card, "f", condition, value, weight);
+    let card = |id: &str, condition, value, weight| {
+        rule(id, PaymentMethod::Card, "f", condition, value, weight)
+    };
     let mut bad = set(vec![
         card("twice", Condition::Exists, None, 0.5),
         card("twice", Condition::Exists, None, 0.5),
@@ -230,7 +256,7 @@ fn every_problem_of_a_rule_set_is_named() {
         card("bomb", Condition::Regex, text(r"\w{500}{500}"), 0.5),
         rule(
             "fact",
-            Method::Card,
+            PaymentMethod::Card,
             "@secret",
             Condition::Exists,
             None,
@@ -238,17 +264,24 @@ fn every_problem_of_a_rule_set_is_named() {
         ),
         rule(
             "unknown",
-            Method::Unknown,
+            PaymentMethod::Unknown,
             "f",
             Condition::Exists,
             None,
             0.5,
         ),
-        rule("nowhere", Method::Card, " ", Condition::Exists, None, 0.5),
+        rule(
+            "nowhere",
+            PaymentMethod::Card,
+            " ",
+            Condition::Exists,
+            None,
+            0.5,
+        ),
     ]);
     bad.version = String::new();
     bad.thresholds.low = 0.9;
-    let problems = Detector::new(bad).unwrap_err().problems;
+    let problems = RuleDetector::new(bad).unwrap_err().problems;
     assert_eq!(problems.len(), 15, "{problems:#?}");
     assert!(problems.contains(&RuleProblem::RepeatedId {
         rule: "twice".into()
@@ -293,7 +326,7 @@ fn rules_are_data() {
 fn a_failed_required_rule_rules_its_method_out() {
     let mut required = rule(
         "needed",
-        Method::Card,
+        PaymentMethod::Card,
         "absent",
         Condition::Exists,
         None,
@@ -302,33 +335,33 @@ fn a_failed_required_rule_rules_its_method_out() {
     required.required = true;
     let strong = rule(
         "strong",
-        Method::Card,
+        PaymentMethod::Card,
         "status",
         Condition::Exists,
         None,
         0.99,
     );
-    let found = detect(set(vec![strong, required]), Method::Card, "");
+    let found = detect(set(vec![strong, required]), PaymentMethod::Card, "");
     assert_eq!(
         (found.method, found.confidence.value()),
-        (Method::Unknown, 0.0)
+        (PaymentMethod::Unknown, 0.0)
     );
 }
 
 #[test]
 fn fallbacks_do_what_they_say() {
     for (fallback, method) in [
-        (Fallback::AssumeCard, Method::Card),
-        (Fallback::AssumeEft, Method::InstantEft),
-        (Fallback::ManualApproval, Method::Unknown),
-        (Fallback::LogAndInvestigate, Method::Unknown),
+        (Fallback::AssumeCard, PaymentMethod::Card),
+        (Fallback::AssumeEft, PaymentMethod::InstantEft),
+        (Fallback::ManualApproval, PaymentMethod::Unknown),
+        (Fallback::LogAndInvestigate, PaymentMethod::Unknown),
     ] {
         let found = detect(
             RuleSet {
                 fallback,
                 ..RuleSet::standard()
             },
-            Method::Unknown,
+            PaymentMethod::Unknown,
             "",
         );
         assert_eq!((found.method, found.fallback), (method, Some(fallback)));
@@ -339,10 +372,10 @@ fn fallbacks_do_what_they_say() {
 fn it_explains_itself() {
     let found = detect(
         RuleSet::standard(),
-        Method::Card,
+        PaymentMethod::Card,
         r#""bankName":"Test Bank""#,
     );
-    assert_eq!(found.leading, Method::Card);
+    assert_eq!(found.leading, PaymentMethod::Card);
     let contributions = found.contributions();
     let share = |id: &str| {
         contributions
@@ -368,23 +401,23 @@ proptest! {
         extra in 0.01f64..0.99,
         turn in 0usize..12,
     ) {
-        let methods = [Method::Card, Method::InstantEft, Method::BankTransfer];
+        let methods = [PaymentMethod::Card, PaymentMethod::InstantEft, PaymentMethod::BankTransfer];
         let build = |weights: &[(f64, usize)]| {
             let rules = weights.iter().enumerate().map(|(index, (weight, method))| {
                 rule(&format!("r{index}"), methods[*method], "status", Condition::Exists, None, *weight)
             });
             set(rules.collect())
         };
-        let found = detect(build(&weights), Method::Card, "");
+        let found = detect(build(&weights), PaymentMethod::Card, "");
         let mut turned = weights.clone();
         turned.rotate_left(turn % weights.len());
-        let again = detect(build(&turned), Method::Card, "");
+        let again = detect(build(&turned), PaymentMethod::Card, "");
         prop_assert!((found.confidence.value() - again.confidence.value()).abs() < 1e-9);
 
         let leading = methods.iter().position(|method| *method == found.leading).unwrap();
-        let more = detect(build(&[weights.clone(), vec![(extra, leading)]].concat()), Method::Card, "");
+        let more = detect(build(&[weights.clone(), vec![(extra, leading)]].concat()), PaymentMethod::Card, "");
         prop_assert!(more.confidence.value() >= found.confidence.value() - 1e-9);
-        let contrary = detect(build(&[weights, vec![(extra, (leading + 1) % 3)]].concat()), Method::Card, "");
+        let contrary = detect(build(&[weights, vec![(extra, (leading + 1) % 3)]].concat()), PaymentMethod::Card, "");
         if contrary.leading == found.leading {
             prop_assert!(contrary.confidence.value() <= found.confidence.value() + 1e-9);
         }

@@ -1,13 +1,13 @@
 //! Two signatures: for what they were given, and for nothing else.
 
-use coursegate::access::{AccessLevel, Terms};
+use coursegate::access::{AccessLevel, AccessTerms};
 use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::enrollment::CaseError;
-use coursegate::payment::{Method, ProofOfPayment};
+use coursegate::payment::{PaymentMethod, ProofOfPayment};
 use coursegate::reason::ApprovalCause;
 use coursegate::registrar::{EnrollRequest, Error, TransferMatch};
 use coursegate::statement::StatementRow;
-use coursegate::{EnrollmentId, Money, PersonId};
+use coursegate::{AdminId, EnrollmentId, Money};
 
 use crate::scene::imported;
 use crate::support::{World, config, course, learner, request};
@@ -18,14 +18,14 @@ fn world(limit: i64) -> World {
     World::with(Settings::new(1), settings, |builder| builder)
 }
 
-fn asked(method: Method, cents: i64) -> EnrollRequest {
+fn asked(method: PaymentMethod, cents: i64) -> EnrollRequest {
     let mut asked = request("thandi", method);
     asked.price = Money::zar(cents).unwrap();
     asked
 }
 
-fn person(name: &str) -> PersonId {
-    PersonId::new(name).unwrap()
+fn person(name: &str) -> AdminId {
+    AdminId::new(name).unwrap()
 }
 
 /// Whether the enrollment is approved after this person's word.
@@ -35,17 +35,17 @@ async fn signs(world: &World, name: &str, id: EnrollmentId) -> bool {
     world.may_enter("thandi").await
 }
 
-async fn signed(world: &World, id: EnrollmentId) -> Option<PersonId> {
+async fn signed(world: &World, id: EnrollmentId) -> Option<AdminId> {
     let first = world.case(id).await.enrollment.first_approval;
     first.map(|first| first.by)
 }
 
 #[tokio::test]
 async fn a_signature_is_worth_nothing_once_what_it_was_for_has_changed() {
-    let transfer = |cents| asked(Method::BankTransfer, cents);
-    let limited = Terms {
+    let transfer = |cents| asked(PaymentMethod::BankTransfer, cents);
+    let limited = AccessTerms {
         level: AccessLevel::Limited,
-        ..Terms::default()
+        ..AccessTerms::default()
     };
     // Another price, other access: another attempt.
     for other in [transfer(90_000), transfer(60_000).terms(limited)] {
@@ -76,7 +76,7 @@ async fn a_signature_is_worth_nothing_once_what_it_was_for_has_changed() {
     assert_eq!(signed(&world, id).await, None, "another proof");
     // Money that came, and money that was disputed: what is approved is another thing.
     let world = self::world(10_000);
-    let (id, reference, link) = world.attempt("thandi", Method::InstantEft).await;
+    let (id, reference, link) = world.attempt("thandi", PaymentMethod::InstantEft).await;
     assert!(!signs(&world, "nomsa", id).await);
     world.pay(&link, Choice::InstantEft).await;
     assert_eq!(signed(&world, id).await, None, "there was no money then");
@@ -94,7 +94,7 @@ async fn a_signature_is_worth_nothing_once_what_it_was_for_has_changed() {
 #[tokio::test]
 async fn the_same_change_that_means_nothing_for_it_leaves_a_signature() {
     let world = world(10_000);
-    let transfer = asked(Method::BankTransfer, 60_000);
+    let transfer = asked(PaymentMethod::BankTransfer, 60_000);
     let id = world.ask(transfer.clone()).await.enrollment;
     assert!(!signs(&world, "nomsa", id).await);
     let mut renamed = transfer;
@@ -108,25 +108,25 @@ async fn the_limit_is_compared_with_the_highest_sum() {
     // Cheap today, dear in the attempt whose money is here.
     let world = world(50_000);
     let (id, _, link) = {
-        let dear = world.ask(asked(Method::InstantEft, 90_000)).await;
+        let dear = world.ask(asked(PaymentMethod::InstantEft, 90_000)).await;
         let case = world.case(dear.enrollment).await;
         let attempt = case.attempts[0].clone();
         (dear.enrollment, attempt.reference, attempt.link.unwrap().id)
     };
-    world.ask(asked(Method::InstantEft, 10_000)).await;
+    world.ask(asked(PaymentMethod::InstantEft, 10_000)).await;
     world.pay(&link, Choice::InstantEft).await;
     assert!(!signs(&world, "nomsa", id).await, "the attempt is dear");
     assert!(signs(&world, "sipho", id).await);
 
     // Cheap in the attempt, dear today.
     let world = self::world(50_000);
-    let cheap = world.ask(asked(Method::InstantEft, 10_000)).await;
+    let cheap = world.ask(asked(PaymentMethod::InstantEft, 10_000)).await;
     let link = world.case(cheap.enrollment).await.attempts[0]
         .link
         .clone()
         .unwrap()
         .id;
-    world.ask(asked(Method::InstantEft, 90_000)).await;
+    world.ask(asked(PaymentMethod::InstantEft, 90_000)).await;
     world.pay(&link, Choice::InstantEft).await;
     assert!(
         !signs(&world, "nomsa", cheap.enrollment).await,
@@ -135,18 +135,20 @@ async fn the_limit_is_compared_with_the_highest_sum() {
 
     // Cheap in the attempt, dear since, and something small was asked for last.
     let world = self::world(50_000);
-    let cheap = world.ask(asked(Method::InstantEft, 10_000)).await;
+    let cheap = world.ask(asked(PaymentMethod::InstantEft, 10_000)).await;
     let link = world.case(cheap.enrollment).await.attempts[0]
         .link
         .clone()
         .unwrap()
         .id;
-    world.ask(asked(Method::InstantEft, 90_000)).await;
-    let day = Terms {
+    world.ask(asked(PaymentMethod::InstantEft, 90_000)).await;
+    let day = AccessTerms {
         level: AccessLevel::Limited,
-        ..Terms::lasting(std::time::Duration::from_secs(86_400))
+        ..AccessTerms::lasting(std::time::Duration::from_secs(86_400))
     };
-    world.ask(asked(Method::InstantEft, 1_000).terms(day)).await;
+    world
+        .ask(asked(PaymentMethod::InstantEft, 1_000).terms(day))
+        .await;
     world.pay(&link, Choice::InstantEft).await;
     assert!(
         !signs(&world, "nomsa", cheap.enrollment).await,
@@ -155,7 +157,7 @@ async fn the_limit_is_compared_with_the_highest_sum() {
 
     // Cheap both times, and far more arrived.
     let world = self::world(50_000);
-    let transfer = world.ask(asked(Method::BankTransfer, 10_000)).await;
+    let transfer = world.ask(asked(PaymentMethod::BankTransfer, 10_000)).await;
     let reference = world.case(transfer.enrollment).await.attempts[0]
         .reference
         .clone();
@@ -182,7 +184,7 @@ async fn the_limit_is_compared_with_the_highest_sum() {
 #[tokio::test]
 async fn a_signature_for_a_row_is_none_for_another_sum() {
     let world = world(10_000);
-    let transfer = world.ask(asked(Method::BankTransfer, 60_000)).await;
+    let transfer = world.ask(asked(PaymentMethod::BankTransfer, 60_000)).await;
     let reference = world.case(transfer.enrollment).await.attempts[0]
         .reference
         .clone();
@@ -208,7 +210,7 @@ async fn a_signature_for_a_row_is_none_for_another_sum() {
 #[tokio::test]
 async fn an_operator_goes_past_it_and_the_record_says_so() {
     let world = world(10_000);
-    let transfer = world.ask(asked(Method::BankTransfer, 60_000)).await;
+    let transfer = world.ask(asked(PaymentMethod::BankTransfer, 60_000)).await;
     let desk = world.registrar.admin(person("operator"));
     let status = desk
         .approve_override(transfer.enrollment, "fire drill")

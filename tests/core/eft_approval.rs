@@ -1,7 +1,7 @@
-use coursegate::access::{AccessDecision, DenyReason, GrantSource, Terms};
+use coursegate::access::{AccessDecision, AccessTerms, DenyReason, GrantSource};
 use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::enrollment::{CaseError, Refusal, Status};
-use coursegate::payment::{AttemptStatus, Method, Standing};
+use coursegate::payment::{Allocation, AttemptStatus, PaymentMethod};
 use coursegate::port::PageRequest;
 use coursegate::reason::{ApprovalCause, HoldReason};
 use coursegate::registrar::{BulkOutcome, NextStep, Outcome};
@@ -14,7 +14,7 @@ use crate::support::{World, admin, config, course, price, visitor, withdrawn};
 #[tokio::test]
 async fn an_instant_eft_waits_for_a_person_and_then_opens_the_course() {
     let world = World::new();
-    let (enrollment, reference, link) = world.attempt("thandi", Method::InstantEft).await;
+    let (enrollment, reference, link) = world.attempt("thandi", PaymentMethod::InstantEft).await;
     let receipts = world.pay(&link, Choice::InstantEft).await;
     assert_eq!(receipts[0].outcome, Outcome::Held(HoldReason::InstantEft));
     assert!(!receipts[0].access_granted && !world.may_enter("thandi").await);
@@ -33,7 +33,7 @@ async fn an_instant_eft_waits_for_a_person_and_then_opens_the_course() {
     assert_eq!(queue.items.len(), 1);
     let why = desk.explain(enrollment).await.unwrap();
     let basis = why.basis.unwrap();
-    assert_eq!(basis.detection.method, Method::InstantEft);
+    assert_eq!(basis.detection.method, PaymentMethod::InstantEft);
     assert!(
         why.contributions
             .iter()
@@ -62,7 +62,7 @@ async fn an_instant_eft_waits_for_a_person_and_then_opens_the_course() {
     );
     assert_eq!(
         case.attempts[0].payment.unwrap().standing,
-        Standing::Counted
+        Allocation::Counted
     );
     assert!(
         desk.pending(PageRequest::first(10))
@@ -81,7 +81,7 @@ async fn an_instant_eft_waits_for_a_person_and_then_opens_the_course() {
 #[tokio::test]
 async fn a_bank_transfer_gets_a_reference_and_goes_straight_to_the_queue() {
     let world = World::new();
-    let enrolled = world.enroll("sipho", Method::BankTransfer).await;
+    let enrolled = world.enroll("sipho", PaymentMethod::BankTransfer).await;
     let NextStep::Transfer {
         reference,
         amount,
@@ -129,8 +129,8 @@ async fn a_bank_transfer_gets_a_reference_and_goes_straight_to_the_queue() {
 #[tokio::test]
 async fn a_learner_may_turn_from_a_bank_transfer_to_a_card() {
     let world = World::new();
-    let transfer = world.enroll("sipho", Method::BankTransfer).await;
-    let (enrollment, _, link) = world.attempt("sipho", Method::Card).await;
+    let transfer = world.enroll("sipho", PaymentMethod::BankTransfer).await;
+    let (enrollment, _, link) = world.attempt("sipho", PaymentMethod::Card).await;
     assert_eq!(enrollment, transfer.enrollment);
     assert_eq!(
         world.pay(&link, Choice::Card).await[0].outcome,
@@ -142,7 +142,7 @@ async fn a_learner_may_turn_from_a_bank_transfer_to_a_card() {
 #[tokio::test]
 async fn a_rejection_says_why_and_leaves_the_money_in_sight() {
     let world = World::new();
-    let (enrollment, reference, link) = world.attempt("thandi", Method::InstantEft).await;
+    let (enrollment, reference, link) = world.attempt("thandi", PaymentMethod::InstantEft).await;
     world.pay(&link, Choice::InstantEft).await;
     let desk = world.registrar.admin(admin());
     let status = desk
@@ -157,7 +157,7 @@ async fn a_rejection_says_why_and_leaves_the_money_in_sight() {
         .payment
         .unwrap()
         .standing;
-    assert_eq!(held, Standing::RefundDue(HoldReason::InstantEft));
+    assert_eq!(held, Allocation::RefundDue(HoldReason::InstantEft));
     desk.record_refund(&reference, "dashboard R-1")
         .await
         .unwrap();
@@ -166,7 +166,7 @@ async fn a_rejection_says_why_and_leaves_the_money_in_sight() {
     assert!(matches!(case.enrollment.status, Status::Rejected { .. }));
 
     // The learner may try again, on the same enrollment.
-    let (again, second, _) = world.attempt("thandi", Method::Card).await;
+    let (again, second, _) = world.attempt("thandi", PaymentMethod::Card).await;
     assert_eq!(again, enrollment);
     assert_ne!(second, reference);
 }
@@ -174,7 +174,7 @@ async fn a_rejection_says_why_and_leaves_the_money_in_sight() {
 #[tokio::test]
 async fn an_approved_enrollment_cannot_be_rejected() {
     let world = World::new();
-    let (enrollment, _, link) = world.attempt("thandi", Method::Card).await;
+    let (enrollment, _, link) = world.attempt("thandi", PaymentMethod::Card).await;
     world.pay(&link, Choice::Card).await;
     let error = world
         .registrar
@@ -193,10 +193,16 @@ async fn an_approved_enrollment_cannot_be_rejected() {
 #[tokio::test]
 async fn bulk_approval_is_tried_first_and_reports_each_item() {
     let world = World::new();
-    let one = world.enroll("one", Method::BankTransfer).await.enrollment;
-    let two = world.enroll("two", Method::BankTransfer).await.enrollment;
+    let one = world
+        .enroll("one", PaymentMethod::BankTransfer)
+        .await
+        .enrollment;
+    let two = world
+        .enroll("two", PaymentMethod::BankTransfer)
+        .await
+        .enrollment;
     let unknown = World::new()
-        .enroll("three", Method::BankTransfer)
+        .enroll("three", PaymentMethod::BankTransfer)
         .await
         .enrollment;
     let desk = world.registrar.admin(admin());
@@ -224,7 +230,7 @@ async fn the_queue_has_pages() {
     let world = World::new();
     for number in 0..5 {
         world
-            .enroll(&format!("learner-{number}"), Method::BankTransfer)
+            .enroll(&format!("learner-{number}"), PaymentMethod::BankTransfer)
             .await;
     }
     let desk = world.registrar.admin(admin());
@@ -251,16 +257,19 @@ async fn the_queue_has_pages() {
 #[tokio::test]
 async fn a_provisional_grant_lives_while_the_transfer_waits() {
     let mut settings = config();
-    settings.rules.provisional = Some(Terms::lasting(std::time::Duration::from_secs(3600)));
+    settings.rules.provisional = Some(AccessTerms::lasting(std::time::Duration::from_secs(3600)));
     let world = World::with(Settings::new(1), settings, |builder| builder);
-    let waiting = world.enroll("sipho", Method::BankTransfer).await.enrollment;
+    let waiting = world
+        .enroll("sipho", PaymentMethod::BankTransfer)
+        .await
+        .enrollment;
     assert!(world.may_enter("sipho").await);
     let desk = world.registrar.admin(admin());
     desk.reject(waiting, "no money came").await.unwrap();
     assert!(!world.may_enter("sipho").await);
 
     let approved = world
-        .enroll("thandi", Method::BankTransfer)
+        .enroll("thandi", PaymentMethod::BankTransfer)
         .await
         .enrollment;
     desk.approve(approved, "").await.unwrap();

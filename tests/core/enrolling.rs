@@ -1,9 +1,9 @@
 use std::collections::HashSet;
 
-use coursegate::access::Terms;
+use coursegate::access::AccessTerms;
 use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::enrollment::Status;
-use coursegate::payment::Method;
+use coursegate::payment::PaymentMethod;
 use coursegate::port::SystemClock;
 use coursegate::registrar::NextStep;
 use coursegate::{
@@ -17,8 +17,8 @@ use crate::support::{World, carrying, config, course, learner, request, withdraw
 #[tokio::test]
 async fn a_double_click_gives_the_same_enrollment_and_pay_link() {
     let world = World::new();
-    let first = world.enroll("thandi", Method::Card).await;
-    let second = world.enroll("thandi", Method::Card).await;
+    let first = world.enroll("thandi", PaymentMethod::Card).await;
+    let second = world.enroll("thandi", PaymentMethod::Card).await;
     assert_eq!(first, second);
     assert_eq!(world.case(first.enrollment).await.attempts.len(), 1);
 }
@@ -34,7 +34,7 @@ async fn sixty_four_clicks_at_once_give_one_enrollment() {
             let registrar = world.registrar.clone();
             tokio::spawn(async move {
                 registrar
-                    .enroll(request("thandi", Method::Card))
+                    .enroll(request("thandi", PaymentMethod::Card))
                     .await
                     .unwrap()
             })
@@ -52,10 +52,10 @@ async fn sixty_four_clicks_at_once_give_one_enrollment() {
 #[tokio::test]
 async fn the_pay_link_carries_price_reference_and_pages() {
     let world = World::new();
-    let (_, reference, _) = world.attempt("thandi", Method::Card).await;
+    let (_, reference, _) = world.attempt("thandi", PaymentMethod::Card).await;
     assert!(reference.as_str().starts_with("CG-") && reference.as_str().len() == 15);
     let link = world
-        .case(world.enroll("thandi", Method::Card).await.enrollment)
+        .case(world.enroll("thandi", PaymentMethod::Card).await.enrollment)
         .await
         .attempts[0]
         .link
@@ -72,8 +72,8 @@ async fn the_pay_link_carries_price_reference_and_pages() {
 #[tokio::test]
 async fn another_price_or_method_makes_a_new_attempt() {
     let world = World::new();
-    let (enrollment, old, old_link) = world.attempt("thandi", Method::Card).await;
-    let mut cheaper = request("thandi", Method::Card);
+    let (enrollment, old, old_link) = world.attempt("thandi", PaymentMethod::Card).await;
+    let mut cheaper = request("thandi", PaymentMethod::Card);
     cheaper.price = Money::zar(29_900).unwrap();
     world.ask(cheaper).await;
     let case = world.case(enrollment).await;
@@ -90,9 +90,9 @@ async fn another_price_or_method_makes_a_new_attempt() {
 #[tokio::test]
 async fn access_that_ran_out_can_be_bought_again() {
     let world = World::new();
-    let day = Terms::lasting(std::time::Duration::from_secs(86_400));
+    let day = AccessTerms::lasting(std::time::Duration::from_secs(86_400));
     let enrolled = world
-        .ask(request("thandi", Method::Card).terms(day.clone()))
+        .ask(request("thandi", PaymentMethod::Card).terms(day.clone()))
         .await;
     let link = world.case(enrolled.enrollment).await.attempts[0]
         .link
@@ -104,7 +104,9 @@ async fn access_that_ran_out_can_be_bought_again() {
     world.advance(86_400);
     assert!(!world.may_enter("thandi").await);
 
-    let again = world.ask(request("thandi", Method::Card).terms(day)).await;
+    let again = world
+        .ask(request("thandi", PaymentMethod::Card).terms(day))
+        .await;
     assert_eq!(
         (again.enrollment, again.status),
         (enrolled.enrollment, Status::AwaitingPayment)
@@ -122,7 +124,7 @@ async fn access_that_ran_out_can_be_bought_again() {
 #[tokio::test]
 async fn leaving_ends_access_and_enrolling_again_reopens() {
     let world = World::new();
-    let (enrollment, _, link) = world.attempt("thandi", Method::Card).await;
+    let (enrollment, _, link) = world.attempt("thandi", PaymentMethod::Card).await;
     world.pay(&link, Choice::Card).await;
     let status = world
         .registrar
@@ -131,7 +133,7 @@ async fn leaving_ends_access_and_enrolling_again_reopens() {
         .unwrap();
     assert_eq!(status, withdrawn(WithdrawReason::Left));
     assert!(!world.may_enter("thandi").await);
-    let again = world.enroll("thandi", Method::Card).await;
+    let again = world.enroll("thandi", PaymentMethod::Card).await;
     assert_eq!(
         (again.enrollment, again.status),
         (enrollment, Status::AwaitingPayment)
@@ -145,7 +147,7 @@ async fn what_is_not_sold_is_refused() {
     });
     let error = world
         .registrar
-        .enroll(request("thandi", Method::Card))
+        .enroll(request("thandi", PaymentMethod::Card))
         .await
         .unwrap_err();
     assert_eq!(
@@ -159,7 +161,7 @@ async fn what_is_not_sold_is_refused() {
     assert_eq!(
         world
             .registrar
-            .enroll(request("thandi", Method::BankTransfer))
+            .enroll(request("thandi", PaymentMethod::BankTransfer))
             .await,
         Err(Error::NoBank)
     );

@@ -9,14 +9,14 @@ use coursegate::adapter::memory::{MemoryStore, TestClock};
 use coursegate::adapter::simulator::{Choice, Fault, Settings};
 use coursegate::enrollment::Change;
 use coursegate::evidence::Confirmation;
-use coursegate::payment::{AttemptStatus, Method, PayLink};
+use coursegate::payment::{AttemptStatus, PayLink, PaymentMethod};
 use coursegate::port::{
-    Capabilities, Claim, Committed, GatewayError, History, InboxFilter, LinkRequest, Loaded,
+    Capabilities, Claim, CommitOutcome, GatewayError, History, InboxFilter, LinkRequest, Loaded,
     Lookup, PageRequest, PaymentGateway, Records, RefundRequest, Settlement, StatusQuery, Store,
     StoreError, Work,
 };
 use coursegate::registrar::{NextStep, Outcome};
-use coursegate::{CourseId, Error, ErrorKind, LearnerId, Reference, Registrar};
+use coursegate::{CourseId, Error, ErrorKind, LearnerId, PaymentReference, Registrar};
 
 use crate::support::{World, body, config, records_by, request, signed, start};
 
@@ -111,7 +111,7 @@ async fn a_provider_that_fails_keeps_the_enrollment_and_a_retry_works() {
         .build()
         .unwrap();
     let error = registrar
-        .enroll(request("thandi", Method::Card))
+        .enroll(request("thandi", PaymentMethod::Card))
         .await
         .unwrap_err();
     let Error::NoPayLink { enrollment, source } = &error else {
@@ -122,7 +122,7 @@ async fn a_provider_that_fails_keeps_the_enrollment_and_a_retry_works() {
         (&GatewayError::Unreachable, ErrorKind::Provider, 502)
     );
     let enrolled = registrar
-        .enroll(request("thandi", Method::Card))
+        .enroll(request("thandi", PaymentMethod::Card))
         .await
         .unwrap();
     assert_eq!(enrolled.enrollment, Some(*enrollment));
@@ -143,12 +143,12 @@ async fn after_a_timeout_the_provider_is_asked_before_another_link_is_made() {
         .build()
         .unwrap();
     registrar
-        .enroll(request("thandi", Method::Card))
+        .enroll(request("thandi", PaymentMethod::Card))
         .await
         .unwrap_err();
     clock.advance(Duration::from_secs(45));
     let enrolled = registrar
-        .enroll(request("thandi", Method::Card))
+        .enroll(request("thandi", PaymentMethod::Card))
         .await
         .unwrap();
     let case = store
@@ -172,11 +172,11 @@ async fn after_a_timeout_the_provider_is_asked_before_another_link_is_made() {
         .build()
         .unwrap();
     registrar
-        .enroll(request("thandi", Method::Card))
+        .enroll(request("thandi", PaymentMethod::Card))
         .await
         .unwrap_err();
     let enrolled = registrar
-        .enroll(request("thandi", Method::Card))
+        .enroll(request("thandi", PaymentMethod::Card))
         .await
         .unwrap();
     let case = store
@@ -216,7 +216,7 @@ impl PaymentGateway for Frozen {
 #[tokio::test]
 async fn a_frozen_provider_does_not_hold_a_callback_and_nothing_is_lost() {
     let world = World::new();
-    let (enrollment, reference, link) = world.attempt("thandi", Method::Card).await;
+    let (enrollment, reference, link) = world.attempt("thandi", PaymentMethod::Card).await;
     let mut hurried = config();
     hurried.provider_wait = Duration::from_millis(20);
     let registrar = Registrar::builder(hurried, world.store.clone())
@@ -249,7 +249,7 @@ impl Store for Stubborn {
     async fn load(&self, lookup: Lookup<'_>) -> Result<Loaded, StoreError> {
         self.0.load(lookup).await
     }
-    async fn commit(&self, change: Change) -> Result<Committed, StoreError> {
+    async fn commit(&self, change: Change) -> Result<CommitOutcome, StoreError> {
         match change.enrollment {
             Some(_) => Err(StoreError::Refused("not today".into())),
             None => self.0.commit(change).await,
@@ -299,7 +299,7 @@ impl Store for Broken {
     async fn load(&self, _: Lookup<'_>) -> Result<Loaded, StoreError> {
         self.fail().await
     }
-    async fn commit(&self, _: Change) -> Result<Committed, StoreError> {
+    async fn commit(&self, _: Change) -> Result<CommitOutcome, StoreError> {
         self.fail().await
     }
     async fn grants(&self, _: &LearnerId, _: &CourseId) -> Result<Vec<Grant>, StoreError> {
@@ -341,7 +341,7 @@ async fn a_store_that_is_down_asks_the_sender_to_come_again() {
         (Outcome::Unavailable, 503)
     );
     let error = registrar
-        .confirm(&Reference::new("CG-1").unwrap())
+        .confirm(&PaymentReference::new("CG-1").unwrap())
         .await
         .unwrap_err();
     assert_eq!(error.kind().http_status(), 503);
@@ -380,7 +380,7 @@ async fn a_provider_with_internal_errors_leaves_the_learner_confirming() {
         config(),
         |builder| builder,
     );
-    let (_, reference, link) = world.attempt("thandi", Method::Card).await;
+    let (_, reference, link) = world.attempt("thandi", PaymentMethod::Card).await;
     let sick = World::with(
         Settings::new(3).fault(Fault::ServerError, 1.0),
         config(),
@@ -411,7 +411,7 @@ records_by!(Stubborn, this => Broken::Down.fail().await);
 #[tokio::test]
 async fn a_change_the_store_will_never_take_is_kept_and_given_up_on_in_sight() {
     let world = World::new();
-    let (_, reference, link) = world.attempt("thandi", Method::Card).await;
+    let (_, reference, link) = world.attempt("thandi", PaymentMethod::Card).await;
     world.simulator.pay(&link, Choice::Card).unwrap();
     let registrar = Registrar::builder(config(), Stubborn(world.store.clone()))
         .gateway(world.simulator.gateway())

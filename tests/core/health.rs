@@ -2,7 +2,7 @@
 
 use coursegate::Registrar;
 use coursegate::adapter::simulator::{Choice, Settings};
-use coursegate::payment::Method;
+use coursegate::payment::PaymentMethod;
 use coursegate::readiness::Rule;
 use coursegate::registrar::{Condition, Health};
 
@@ -142,12 +142,12 @@ async fn a_worker_of_another_process_counts() {
 async fn payments_without_callbacks_are_remarkable() {
     let world = World::new();
     for name in ["thandi", "sipho"] {
-        world.enroll(name, Method::Card).await;
+        world.enroll(name, PaymentMethod::Card).await;
     }
     world.advance(3600);
     let health = world.registrar.health().await;
     assert_eq!(part(&health, "callbacks").0, Condition::Well, "two are few");
-    let (_, _, link) = world.attempt("zola", Method::Card).await;
+    let (_, _, link) = world.attempt("zola", PaymentMethod::Card).await;
     let health = world.registrar.health().await;
     let (condition, reason) = part(&health, "callbacks");
     assert_eq!(condition, Condition::Strained);
@@ -180,7 +180,7 @@ async fn payments_without_callbacks_are_remarkable() {
 async fn a_publisher_that_is_down_and_what_is_given_up_on_show() {
     let world = World::new();
     world.publisher.set_down(true);
-    world.enroll("thandi", Method::BankTransfer).await;
+    world.enroll("thandi", PaymentMethod::BankTransfer).await;
     world.pass().await;
     let health = world.registrar.health().await;
     let moment = "Some of it has been on its way for 0 s.";
@@ -210,7 +210,7 @@ async fn a_publisher_that_is_down_and_what_is_given_up_on_show() {
 #[tokio::test]
 async fn a_provider_that_fails_shows() {
     let world = World::with(Settings::new(1), config(), |builder| builder);
-    let (_, reference, link) = world.attempt("thandi", Method::Card).await;
+    let (_, reference, link) = world.attempt("thandi", PaymentMethod::Card).await;
     world.simulator.set_down(true);
     for _ in 0..5 {
         let paid = signed(&body(link.as_str(), "SUCCESS", reference.as_str()));

@@ -6,20 +6,21 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use coursegate::access::{
-    AccessLevel, CardAction, Grant, GrantState, Kinds, Question, ResourceKind, Terms,
+    AccessLevel, AccessRequest, AccessTerms, CardAction, Grant, GrantState, ResourceKind,
+    ResourceKinds,
 };
 use coursegate::adapter::simulator::{Choice, Settings};
-use coursegate::audit::ConcernKind;
+use coursegate::audit::DiscrepancyKind;
 use coursegate::enrollment::{Case, MigratedPayment, Status};
 use coursegate::payment::{
-    Attempt, AttemptStatus, Method, ProofOfPayment, Purpose, Reversal, Standing,
+    Allocation, AttemptStatus, PaymentAttempt, PaymentMethod, ProofOfPayment, Purpose, Reversal,
 };
 use coursegate::port::{Lookup, PageRequest, Store};
-use coursegate::reason::MoneyOutcome;
+use coursegate::reason::ExceptionAction;
 use coursegate::registrar::{
     BulkOutcome, ExistingAccess, ExistingPayment, NewGrant, NextStep, TransferMatch,
 };
-use coursegate::{Email, ExternalKey, IdRun, Money, Reference, Title};
+use coursegate::{Email, ExternalKey, IdGenerator, Money, PaymentReference, Title};
 use proptest::prelude::*;
 
 use crate::scene::imported;
@@ -32,7 +33,7 @@ const DAY: u64 = 86_400;
 enum Step {
     Ask {
         offer: usize,
-        method: Method,
+        method: PaymentMethod,
         intent: u8,
     },
     Pay {
@@ -83,8 +84,15 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let method =
-        || prop::sample::select(&[Method::Card, Method::InstantEft, Method::BankTransfer][..]);
+    let method = || {
+        prop::sample::select(
+            &[
+                PaymentMethod::Card,
+                PaymentMethod::InstantEft,
+                PaymentMethod::BankTransfer,
+            ][..],
+        )
+    };
     prop_oneof![
         6 => (0..6_usize, method(), 0..8_u8)
             .prop_map(|(offer, method, intent)| Step::Ask { offer, method, intent }),
@@ -109,23 +117,26 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// Offers that are less, more, and neither.
-fn offers() -> [(i64, Terms); 6] {
-    let days = |days: u64| Terms::lasting(Duration::from_secs(days * DAY));
-    let limited = |terms| Terms {
+fn offers() -> [(i64, AccessTerms); 6] {
+    let days = |days: u64| AccessTerms::lasting(Duration::from_secs(days * DAY));
+    let limited = |terms| AccessTerms {
         level: AccessLevel::Limited,
         ..terms
     };
-    let only = |kind, terms| Terms {
-        kinds: Kinds::only([kind]),
+    let only = |kind, terms| AccessTerms {
+        kinds: ResourceKinds::only([kind]),
         ..terms
     };
     [
         (10, limited(days(1))),
         (100, days(30)),
         (120, days(30)),
-        (900, Terms::default()),
+        (900, AccessTerms::default()),
         (60, only(ResourceKind::Lesson, days(40))),
-        (50, only(ResourceKind::Quiz, limited(Terms::default()))),
+        (
+            50,
+            only(ResourceKind::Quiz, limited(AccessTerms::default())),
+        ),
     ]
 }
 
@@ -134,7 +145,7 @@ struct Run {
     /// Whether it was closed, and neither a person nor the learner's own wish opened it since.
     shut: Cell<bool>,
     /// What money did when a person turned it down, or a bank took it back.
-    kept_back: RefCell<HashMap<Reference, Standing>>,
+    kept_back: RefCell<HashMap<PaymentReference, Allocation>>,
 }
 
 impl Step {
@@ -148,11 +159,12 @@ impl Step {
 }
 
 impl Run {
-    fn new(duplicate: MoneyOutcome, old_price: MoneyOutcome, lends: bool) -> Self {
+    fn new(duplicate: ExceptionAction, old_price: ExceptionAction, lends: bool) -> Self {
         let mut settings = config();
         settings.rules.money.duplicate = duplicate;
         settings.rules.money.old_price = old_price;
-        settings.rules.provisional = lends.then(|| Terms::lasting(Duration::from_secs(3 * DAY)));
+        settings.rules.provisional =
+            lends.then(|| AccessTerms::lasting(Duration::from_secs(3 * DAY)));
         let world = World::with(Settings::new(1), settings, |builder| builder);
         Self {
             world,
@@ -167,7 +179,7 @@ impl Run {
         found.await.unwrap().case
     }
 
-    async fn attempt(&self, number: usize) -> Option<Attempt> {
+    async fn attempt(&self, number: usize) -> Option<PaymentAttempt> {
         let attempts = self.case().await?.attempts;
         let index = number % attempts.len();
         Some(attempts[index].clone())
@@ -260,7 +272,7 @@ impl Run {
                     let standing = shown.payment.map(|payment| payment.standing);
                     let ahead = |grant: &Grant| is_on(grant, &shown.terms);
                     prop_assert!(
-                        standing == Some(Standing::Counted)
+                        standing == Some(Allocation::Counted)
                             || (standing.is_none() && after.grants.iter().any(ahead)),
                         "another one was shown than was approved: {shown:?}"
                     );
@@ -334,9 +346,10 @@ impl Run {
                         email: Email::new("thandi@school.example").unwrap(),
                         title: Title::new("Rust").unwrap(),
                         payment: MigratedPayment {
-                            reference: Reference::new(format!("OLD-{offer}-{from}")).unwrap(),
+                            reference: PaymentReference::new(format!("OLD-{offer}-{from}"))
+                                .unwrap(),
                             amount: Money::zar(rand * 100).unwrap(),
-                            method: Method::BankTransfer,
+                            method: PaymentMethod::BankTransfer,
                             at,
                         },
                     });
@@ -366,12 +379,12 @@ impl Run {
         Ok(())
     }
 
-    async fn see(&self, reference: &Reference, amount: Money) {
+    async fn see(&self, reference: &PaymentReference, amount: Money) {
         let desk = self.world.registrar.admin(admin());
         let day = chrono::NaiveDate::from_ymd_opt(2026, 2, 1).unwrap();
         let text = reference.as_str();
         let row = coursegate::statement::StatementRow::new(day, amount, text, "")
-            .with_bank_id(&IdRun::new(start()).record().to_string());
+            .with_bank_id(&IdGenerator::new(start()).record().to_string());
         let row = imported(&self.world.registrar, row).await;
         let pair = TransferMatch::new(row, reference.clone()).whatever_the_sum();
         desk.approve_rows(&[pair], "").await;
@@ -381,7 +394,7 @@ impl Run {
     async fn gets_in(&self, kind: Option<ResourceKind>) -> bool {
         for wanted in ResourceKind::ALL {
             if kind.is_none_or(|kind| kind == *wanted) {
-                let question = Question::new(learner("thandi"), course(), *wanted);
+                let question = AccessRequest::new(learner("thandi"), course(), *wanted);
                 if self
                     .world
                     .registrar
@@ -398,7 +411,11 @@ impl Run {
     }
 
     /// What a learner who asks is told is so.
-    async fn check_answer(&self, next: &NextStep, terms: &Terms) -> Result<(), TestCaseError> {
+    async fn check_answer(
+        &self,
+        next: &NextStep,
+        terms: &AccessTerms,
+    ) -> Result<(), TestCaseError> {
         let case = self.case().await;
         match next {
             NextStep::Open { .. } => {
@@ -456,13 +473,13 @@ impl Run {
         let mut kept_back = self.kept_back.borrow_mut();
         for attempt in &case.attempts {
             let standing = attempt.payment.map(|payment| payment.standing);
-            let counts = standing == Some(Standing::Counted);
+            let counts = standing == Some(Allocation::Counted);
             let known = before.and_then(|it| it.attempt(Some(attempt.reference.as_str()), None));
             let known = known.and_then(|it| it.payment).map(|it| it.standing);
             match (step, known) {
                 (
                     Step::Reject | Step::Reverse { .. },
-                    Some(was @ (Standing::Held(_) | Standing::RefundDue(_))),
+                    Some(was @ (Allocation::Held(_) | Allocation::RefundDue(_))),
                 ) if standing != known
                     && (matches!(step, Step::Reject)
                         || attempt.status == AttemptStatus::Reversed) =>
@@ -484,7 +501,7 @@ impl Run {
             return Ok(());
         };
         let now = self.world.clock_now();
-        let attempt = |reference: &Reference| case.attempt(Some(reference.as_str()), None);
+        let attempt = |reference: &PaymentReference| case.attempt(Some(reference.as_str()), None);
         for grant in &case.grants {
             let Some(payment) = grant.source.payment() else {
                 continue;
@@ -498,7 +515,7 @@ impl Run {
             if grant.state == GrantState::Live {
                 prop_assert!(paid.holds_money(), "live, and its money is gone: {paid:?}");
                 let standing = paid.payment.unwrap().standing;
-                prop_assert_eq!(standing, Standing::Counted);
+                prop_assert_eq!(standing, Allocation::Counted);
             }
             let of_payment = case
                 .grants
@@ -509,7 +526,7 @@ impl Run {
         for paid in case.attempts.iter().filter(|it| it.holds_money()) {
             let standing = paid.payment.unwrap().standing;
             let rests = |grant: &Grant| grant.source.payment() == Some(&paid.reference);
-            if standing == Standing::Counted {
+            if standing == Allocation::Counted {
                 prop_assert!(
                     case.grants.iter().any(rests),
                     "it counts for nothing: {paid:?}"
@@ -546,7 +563,7 @@ impl Run {
         );
         // The comparison of money and access agrees.
         let report = desk.audit(None, 100).await.unwrap();
-        let serious = |kind: ConcernKind| kind != ConcernKind::PendingTooLong;
+        let serious = |kind: DiscrepancyKind| kind != DiscrepancyKind::PendingTooLong;
         let found: Vec<_> = report
             .concerns
             .iter()
@@ -560,7 +577,7 @@ impl Run {
         let card = card.await.unwrap();
         let inside = self.gets_in(None).await;
         prop_assert_eq!(card.action == CardAction::Open, inside, "{:?}", card);
-        let waits = case.attempts.iter().any(Attempt::is_held);
+        let waits = case.attempts.iter().any(PaymentAttempt::is_held);
         let shown = queue.first().and_then(|it| it.waiting());
         prop_assert!(shown.is_none_or(|it| it.payment.is_none_or(|it| !it.standing.is_settled())));
         let asks = matches!(card.action, CardAction::Pay | CardAction::Enroll)
@@ -575,7 +592,7 @@ impl Run {
 }
 
 /// Whether a grant gives just what terms do.
-fn is_on(grant: &Grant, terms: &Terms) -> bool {
+fn is_on(grant: &Grant, terms: &AccessTerms) -> bool {
     let lasting = grant
         .expires_at
         .map(|end| (end - grant.starts_at).num_seconds());
@@ -595,8 +612,8 @@ proptest! {
     #[test]
     fn access_is_what_was_paid_for_and_money_is_in_sight(
         steps in prop::collection::vec(step(), 1..30),
-        duplicate in prop::sample::select(MoneyOutcome::ALL),
-        old_price in prop::sample::select(&[MoneyOutcome::Hold, MoneyOutcome::Approve][..]),
+        duplicate in prop::sample::select(ExceptionAction::ALL),
+        old_price in prop::sample::select(&[ExceptionAction::Hold, ExceptionAction::Approve][..]),
         lends in any::<bool>(),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -1,9 +1,9 @@
 use coursegate::adapter::simulator::Choice;
 use coursegate::enrollment::InboxState;
-use coursegate::payment::Method;
+use coursegate::payment::PaymentMethod;
 use coursegate::port::{InboxFilter, PageRequest, Records};
 use coursegate::reason::{HoldReason, SecurityEvent};
-use coursegate::record::Fact;
+use coursegate::record::EventKind;
 use coursegate::registrar::{Outcome, Receipt};
 use coursegate::webhook::KeyRing;
 use coursegate::webhook::{Delivery, SignedForm, SignedTime, Signer, Verifier, VerifyError};
@@ -21,7 +21,7 @@ struct Target {
 
 async fn target() -> Target {
     let world = World::new();
-    let (_, reference, link) = world.attempt("thandi", Method::Card).await;
+    let (_, reference, link) = world.attempt("thandi", PaymentMethod::Card).await;
     world.simulator.pay(&link, Choice::Card).unwrap();
     let genuine = body(link.as_str(), "SUCCESS", reference.as_str());
     Target { world, genuine }
@@ -131,7 +131,7 @@ async fn signatures_that_are_not_right_are_refused_and_nothing_is_kept() {
     assert!(
         records
             .iter()
-            .all(|record| matches!(record.fact, Fact::DeliveryRefused { .. }))
+            .all(|record| matches!(record.fact, EventKind::DeliveryRefused { .. }))
     );
     // The genuine one still works.
     assert_eq!(world.receive(&genuine).await.outcome, Outcome::Applied);
@@ -161,13 +161,13 @@ async fn a_flood_of_forgeries_does_not_fill_the_store() {
     assert_eq!(records.len(), 8);
     let floods = records.iter().filter(|record| {
         let of = SecurityEvent::BadSignature;
-        record.fact == Fact::FloodBegan { of }
+        record.fact == EventKind::FloodBegan { of }
     });
     assert_eq!(floods.count(), 1);
     let last = records.iter().max_by_key(|record| record.at).unwrap();
     assert!(matches!(
         last.fact,
-        Fact::DeliveryRefused {
+        EventKind::DeliveryRefused {
             unrecorded: 994,
             ..
         }
@@ -189,7 +189,7 @@ async fn what_anybody_outside_can_have_written_in_a_day_is_a_handful() {
     assert!(records.len() <= 24 * 7 + 7, "{}", records.len());
     // None of them is out of the count.
     let counted = records.iter().map(|record| match record.fact {
-        Fact::DeliveryRefused { unrecorded, .. } => 1 + unrecorded,
+        EventKind::DeliveryRefused { unrecorded, .. } => 1 + unrecorded,
         _ => 0,
     });
     let counted: u64 = counted.sum();
@@ -207,7 +207,7 @@ async fn a_payment_that_is_told_of_again_long_after_is_a_replay() {
         let told = records.filter(|record| {
             matches!(
                 record.fact,
-                Fact::DeliveryRepeated { .. } | Fact::FloodBegan { .. }
+                EventKind::DeliveryRepeated { .. } | EventKind::FloodBegan { .. }
             )
         });
         told.map(|record| record.fact).collect::<Vec<_>>()
@@ -225,7 +225,7 @@ async fn a_payment_that_is_told_of_again_long_after_is_a_replay() {
         world.receive(&genuine).await;
     }
     let of = SecurityEvent::Replay;
-    assert_eq!(events().await, [Fact::FloodBegan { of }]);
+    assert_eq!(events().await, [EventKind::FloodBegan { of }]);
     world.advance(60);
     for _ in 0..200 {
         let again = world.receive(&genuine).await;
@@ -234,10 +234,10 @@ async fn a_payment_that_is_told_of_again_long_after_is_a_replay() {
     }
     let told = events().await;
     assert_eq!(told.len(), 8, "at most so many an hour, and two floods");
-    assert!(told.contains(&Fact::FloodBegan { of }));
+    assert!(told.contains(&EventKind::FloodBegan { of }));
     world.advance(3600);
     world.receive(&genuine).await;
-    let Some(Fact::DeliveryRepeated { unrecorded, .. }) = events().await.pop() else {
+    let Some(EventKind::DeliveryRepeated { unrecorded, .. }) = events().await.pop() else {
         panic!("not told again");
     };
     assert_eq!(unrecorded, 194);
@@ -253,7 +253,7 @@ async fn a_payment_that_is_told_of_again_long_after_is_a_replay() {
     assert_eq!(standing, ["flood", "replays"]);
 
     // A card may be declined twice, days apart.
-    let (_, reference, link) = world.attempt("sipho", Method::Card).await;
+    let (_, reference, link) = world.attempt("sipho", PaymentMethod::Card).await;
     let declined = body(link.as_str(), "FAILURE", reference.as_str());
     world.receive(&declined).await;
     world.advance(7200);
@@ -381,7 +381,7 @@ async fn an_unknown_status_word_means_nothing_final() {
 #[tokio::test]
 async fn an_old_genuine_success_cannot_be_replayed_for_a_refunded_payment() {
     let world = World::new();
-    let (enrollment, reference, link) = world.attempt("thandi", Method::Card).await;
+    let (enrollment, reference, link) = world.attempt("thandi", PaymentMethod::Card).await;
     let genuine = body(link.as_str(), "SUCCESS", reference.as_str());
     world.pay(&link, Choice::Card).await;
     world
@@ -408,7 +408,7 @@ async fn an_old_genuine_success_cannot_be_replayed_for_a_refunded_payment() {
 #[tokio::test]
 async fn a_success_the_provider_does_not_confirm_gives_nothing() {
     let world = World::new();
-    let (enrollment, reference, link) = world.attempt("thandi", Method::Card).await;
+    let (enrollment, reference, link) = world.attempt("thandi", PaymentMethod::Card).await;
     // Somebody has the secret: the signature is right, and nothing was paid.
     let stolen = body(link.as_str(), "SUCCESS", reference.as_str());
     let receipt = world.receive(&stolen).await;
@@ -423,8 +423,8 @@ async fn a_success_the_provider_does_not_confirm_gives_nothing() {
 #[tokio::test]
 async fn a_payment_cannot_be_turned_to_another_enrollment() {
     let world = World::new();
-    let (_, cheap_reference, cheap_link) = world.attempt("mallory", Method::Card).await;
-    let (victim, reference, _) = world.attempt("thandi", Method::Card).await;
+    let (_, cheap_reference, cheap_link) = world.attempt("mallory", PaymentMethod::Card).await;
+    let (victim, reference, _) = world.attempt("thandi", PaymentMethod::Card).await;
     world.simulator.pay(&cheap_link, Choice::Card).unwrap();
     world.simulator.take_callbacks();
     // A signed callback that names one's reference and the other's pay link.
@@ -480,7 +480,7 @@ async fn keys_rotate_with_an_overlap_and_the_receipt_names_the_one() {
     let world = World::with(Default::default(), rotating(config()), |builder| builder);
     for number in [2, 8] {
         let name = format!("learner-{number}");
-        let (_, reference, link) = world.attempt(&name, Method::Card).await;
+        let (_, reference, link) = world.attempt(&name, PaymentMethod::Card).await;
         world.simulator.pay(&link, Choice::Card).unwrap();
         let bytes = body(link.as_str(), "SUCCESS", reference.as_str()).into_bytes();
         let secret = Secret::new(format!(" test-secret-number-{number}\n")).unwrap();

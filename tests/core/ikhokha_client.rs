@@ -9,14 +9,14 @@ use coursegate::adapter::memory::MemoryStore;
 use coursegate::adapter::simulator::{Choice, Fault, Settings, Simulator};
 use coursegate::enrollment::Status;
 use coursegate::evidence::Stated;
-use coursegate::payment::{Method, ProviderStatus};
+use coursegate::payment::{PaymentMethod, ProviderStatus};
 use coursegate::port::{
     GatewayError, LinkRequest, Lookup, PageRequest, PaymentGateway, RefundRequest, StatusQuery,
     Store,
 };
 use coursegate::registrar::{NextStep, Outcome};
 use coursegate::webhook::Delivery;
-use coursegate::{AppId, Error, Money, PayLinkId, Reference, Registrar, Secret, Title};
+use coursegate::{AppId, Error, Money, PayLinkId, PaymentReference, Registrar, Secret, Title};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -53,7 +53,7 @@ pub async fn mounted(settings: Settings) -> (Simulator, String) {
 
 pub fn wish(reference: &str) -> LinkRequest {
     LinkRequest {
-        reference: Reference::new(reference).unwrap(),
+        reference: PaymentReference::new(reference).unwrap(),
         amount: Money::zar(49_900).unwrap(),
         description: Title::new("Thabo's \"bread\" \\ caf\u{e9} \u{1f35e}").unwrap(),
         callback_url: "https://school.example/payments/ikhokha".into(),
@@ -64,7 +64,7 @@ pub fn wish(reference: &str) -> LinkRequest {
     }
 }
 
-fn by(reference: &Reference) -> StatusQuery<'_> {
+fn by(reference: &PaymentReference) -> StatusQuery<'_> {
     StatusQuery::Reference(reference)
 }
 
@@ -111,7 +111,10 @@ async fn the_main_job_over_http() {
         .unwrap();
     let mut links = Vec::new();
     for name in ["thandi", "sipho"] {
-        let enrolled = registrar.enroll(request(name, Method::Card)).await.unwrap();
+        let enrolled = registrar
+            .enroll(request(name, PaymentMethod::Card))
+            .await
+            .unwrap();
         let NextStep::Pay { reference, url } = enrolled.next else {
             panic!("no pay link")
         };
@@ -199,7 +202,7 @@ async fn wrong_credentials_are_said_to_be_wrong() {
     let error = client.create_link(&wish("CG-1")).await.unwrap_err();
     assert_eq!(error, GatewayError::BadCredentials);
     let error = client
-        .status(by(&Reference::new("CG-1").unwrap()))
+        .status(by(&PaymentReference::new("CG-1").unwrap()))
         .await
         .unwrap_err();
     assert_eq!(error, GatewayError::BadCredentials);
@@ -288,7 +291,7 @@ async fn hostile_servers_get_nothing_and_hold_nobody_up() {
         let error = client(&base).create_link(&wish("CG-1")).await.unwrap_err();
         assert_eq!(error, GatewayError::Unreadable);
         assert_eq!(count.load(Ordering::SeqCst), 1);
-        let reference = Reference::new("CG-1").unwrap();
+        let reference = PaymentReference::new("CG-1").unwrap();
         let error = client(&base).status(by(&reference)).await.unwrap_err();
         assert_eq!(error, GatewayError::Unreadable);
     }
@@ -311,7 +314,7 @@ async fn hostile_servers_get_nothing_and_hold_nobody_up() {
         );
     }
     let (base, count) = hostile(Trick::Reset).await;
-    let reference = Reference::new("CG-1").unwrap();
+    let reference = PaymentReference::new("CG-1").unwrap();
     assert!(
         client(&base)
             .status(by(&reference))
@@ -339,7 +342,7 @@ async fn come_again_later_is_obeyed() {
     let busy = answer("429 Too Many Requests", "retry-after: 1\r\n", "");
     let paid = r#"{"paylinkId":"abc123","status":"PAID","amount":49900,"createdAt":"2026-01-31T09:00:00.000Z"}"#;
     let (base, count) = hostile(Trick::Then(busy.clone(), ok(paid))).await;
-    let reference = Reference::new("CG-1").unwrap();
+    let reference = PaymentReference::new("CG-1").unwrap();
     let begun = Instant::now();
     let found = client(&base).status(by(&reference)).await.unwrap().unwrap();
     assert_eq!(found.status, ProviderStatus::Paid);
@@ -361,7 +364,7 @@ async fn come_again_later_is_obeyed() {
 #[tokio::test]
 async fn whatever_stands_in_retry_after_ends_nothing() {
     let paid = r#"{"paylinkID":"abc123","status":"PAID","amount":49900}"#;
-    let reference = Reference::new("CG-1").unwrap();
+    let reference = PaymentReference::new("CG-1").unwrap();
     let hour = Some(Duration::from_secs(3600));
     // What is no number of seconds is as if it were not there: it is tried again soon.
     for (text, wait) in [
@@ -475,7 +478,11 @@ async fn a_lost_link_locks_nobody_out_whatever_the_provider_answers() {
         let look: &'static str = look.clone().leak();
         let (base, links) = loses_the_first_link(look, reset).await;
         let world = World::with_gateway(Settings::new(1), config(), |_| client(&base).retries(0));
-        let enroll = || world.registrar.enroll(request("thandi", Method::Card));
+        let enroll = || {
+            world
+                .registrar
+                .enroll(request("thandi", PaymentMethod::Card))
+        };
         assert!(enroll().await.is_err(), "{look}");
         // As long as another call may still be making it, nobody makes a second one.
         world.advance(60);
@@ -519,7 +526,11 @@ async fn a_look_that_is_told_what_is_wrong_starts_nothing() {
     ] {
         let (base, links) = loses_the_first_link(look.leak(), true).await;
         let world = World::with_gateway(Settings::new(1), config(), |_| client(&base).retries(0));
-        let enroll = || world.registrar.enroll(request("thandi", Method::Card));
+        let enroll = || {
+            world
+                .registrar
+                .enroll(request("thandi", PaymentMethod::Card))
+        };
         assert!(enroll().await.is_err());
         for _ in 0..5 {
             world.advance(400);
@@ -542,7 +553,7 @@ async fn a_provider_that_loses_every_link_is_not_asked_for_ever_more() {
     for _ in 0..1_440 {
         let told = world
             .registrar
-            .enroll(request("thandi", Method::Card))
+            .enroll(request("thandi", PaymentMethod::Card))
             .await;
         assert!(matches!(told, Err(Error::NoPayLink { .. })), "{told:?}");
         world.advance(60);
@@ -556,7 +567,7 @@ async fn a_provider_that_loses_every_link_is_not_asked_for_ever_more() {
 
 #[tokio::test]
 async fn a_paid_answer_is_read_whatever_else_stands_in_it() {
-    let reference = Reference::new("CG-1").unwrap();
+    let reference = PaymentReference::new("CG-1").unwrap();
     for extra in [
         r#""createdAt":"yesterday""#,
         r#""createdAt":1767000000"#,
@@ -580,7 +591,7 @@ async fn a_paid_answer_is_read_whatever_else_stands_in_it() {
     for (extra, stated, currency) in [
         (
             r#""externalTransactionID":"CG-2""#,
-            Stated::Is(Reference::new("CG-2").unwrap()),
+            Stated::Is(PaymentReference::new("CG-2").unwrap()),
             Stated::Nothing,
         ),
         (
@@ -664,7 +675,7 @@ async fn odd_amounts_and_refusals() {
     ] {
         let body = format!(r#"{{"paylinkID":"abc123","status":"PAID","amount":{amount}}}"#);
         let (base, _) = hostile(Trick::Say(ok(&body))).await;
-        let reference = Reference::new("CG-1").unwrap();
+        let reference = PaymentReference::new("CG-1").unwrap();
         let found = client(&base).status(by(&reference)).await.unwrap().unwrap();
         assert_eq!(found.amount, expected, "{amount}");
     }
@@ -901,7 +912,9 @@ async fn one_fault(fault: Fault) {
         .unwrap();
     let mut link = None;
     for _ in 0..400 {
-        if let Ok(enrolled) = registrar.enroll(request("thandi", Method::Card)).await
+        if let Ok(enrolled) = registrar
+            .enroll(request("thandi", PaymentMethod::Card))
+            .await
             && let NextStep::Pay { url, .. } = enrolled.next
         {
             link = PayLinkId::new(url.rsplit('/').next().unwrap()).ok();
@@ -911,7 +924,7 @@ async fn one_fault(fault: Fault) {
     }
     simulator.pay(&link.unwrap(), Choice::Card).unwrap();
     let desk_person = crate::support::admin();
-    let question = coursegate::access::Question::new(
+    let question = coursegate::access::AccessRequest::new(
         crate::support::learner("thandi"),
         crate::support::course(),
         coursegate::access::ResourceKind::Lesson,

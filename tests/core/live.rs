@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use coursegate::access::{CardText, Terms};
+use coursegate::access::{AccessTerms, CardText};
 use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::live::{AdminStream, AdminUpdate, Hub, LearnerStream, LearnerToken, LearnerUpdate};
-use coursegate::payment::Method;
+use coursegate::payment::PaymentMethod;
 use coursegate::port::{EventPublisher, PageRequest, PublishError, Records, SystemClock};
 use coursegate::reason::{HoldReason, Permission};
-use coursegate::record::{Fact, Record};
+use coursegate::record::{EventKind, Record};
 use coursegate::registrar::{CourseCard, NewGrant};
 use coursegate::statement::StatementRow;
-use coursegate::{CourseId, Error, Money, PayLinkId, PersonId};
+use coursegate::{AdminId, CourseId, Error, Money, PayLinkId};
 
 use crate::support::{World, account, admin, config, course, learner, request, visitor};
 
@@ -53,7 +53,7 @@ fn texts(cards: &[CourseCard]) -> Vec<CardText> {
 }
 
 async fn link(world: &World, name: &str) -> PayLinkId {
-    world.attempt(name, Method::Card).await.2
+    world.attempt(name, PaymentMethod::Card).await.2
 }
 
 #[tokio::test]
@@ -91,7 +91,7 @@ async fn a_learner_sees_the_button_change_and_nobody_elses() {
     let given = NewGrant {
         learner: learner("sipho"),
         course: course(),
-        terms: Terms::default(),
+        terms: AccessTerms::default(),
     };
     let grant = desk.grant(given, "").await.unwrap();
     world.pass().await;
@@ -139,7 +139,7 @@ async fn a_stream_goes_on_where_it_broke_off() {
         let given = NewGrant {
             learner: learner("thandi"),
             course: CourseId::new("other").unwrap(),
-            terms: Terms::default(),
+            terms: AccessTerms::default(),
         };
         let grant = desk.grant(given, "").await.unwrap();
         desk.revoke(grant.id, "").await.unwrap();
@@ -172,7 +172,9 @@ async fn a_thousand_interleavings_skip_nothing() {
         for _ in 0..14 {
             match throw(4) {
                 0 => match steps.next() {
-                    Some("enroll") => paid = Some(world.attempt("thandi", Method::Card).await),
+                    Some("enroll") => {
+                        paid = Some(world.attempt("thandi", PaymentMethod::Card).await);
+                    }
                     Some("pay") => {
                         let (_, _, link) = paid.as_ref().unwrap();
                         world.pay(link, Choice::Card).await;
@@ -235,7 +237,7 @@ async fn read(stream: &mut LearnerStream, shown: &mut Option<CourseCard>, seed: 
 #[tokio::test]
 async fn admins_see_the_queue_and_then_what_happens_to_it() {
     let (world, hub) = world();
-    world.enroll("thandi", Method::BankTransfer).await;
+    world.enroll("thandi", PaymentMethod::BankTransfer).await;
     let mut stream = hub.admins(&world.registrar, admin(), None).await.unwrap();
     let Some(AdminUpdate::Snapshot { pending, more }) = event(&mut stream).await else {
         panic!("no snapshot first")
@@ -247,7 +249,10 @@ async fn admins_see_the_queue_and_then_what_happens_to_it() {
     world.pass().await;
     while event(&mut stream).await.is_some() {}
 
-    let waiting = world.enroll("sipho", Method::BankTransfer).await.enrollment;
+    let waiting = world
+        .enroll("sipho", PaymentMethod::BankTransfer)
+        .await
+        .enrollment;
     world.pass().await;
     let mut seen = Vec::new();
     while let Some(AdminUpdate::Event(happened)) = event(&mut stream).await {
@@ -309,7 +314,7 @@ fn guarded() -> (World, Hub, Arc<AtomicBool>) {
     let switch = allowed.clone();
     let world = World::with(Settings::new(1), config(), |builder| {
         let permissions =
-            move |_: &PersonId, what| what == Permission::Approve || switch.load(Ordering::Relaxed);
+            move |_: &AdminId, what| what == Permission::Approve || switch.load(Ordering::Relaxed);
         builder.publisher(publisher).permissions(permissions)
     });
     (world, hub, allowed)
@@ -318,7 +323,7 @@ fn guarded() -> (World, Hub, Arc<AtomicBool>) {
 async fn refusals(world: &World) -> usize {
     let page = PageRequest::first(100);
     let records = world.store.unassigned(page).await.unwrap().items;
-    let refused = |record: &&Record| matches!(record.fact, Fact::ActionRefused { .. });
+    let refused = |record: &&Record| matches!(record.fact, EventKind::ActionRefused { .. });
     records.iter().filter(refused).count()
 }
 
@@ -349,7 +354,7 @@ async fn an_event_does_not_reach_an_admin_who_lost_the_permission() {
     });
     tokio::task::yield_now().await;
     allowed.store(false, Ordering::Relaxed);
-    world.enroll("thandi", Method::BankTransfer).await;
+    world.enroll("thandi", PaymentMethod::BankTransfer).await;
     world.pass().await;
     let (mut stream, said) = waiting.await.unwrap();
     assert_eq!(said.unwrap_err(), FORBIDDEN);
@@ -386,7 +391,7 @@ async fn an_admin_who_falls_behind_is_shown_the_queue_anew() {
     assert!(event(&mut slow).await.is_some());
     for number in 0..400 {
         world
-            .enroll(&format!("learner-{number}"), Method::BankTransfer)
+            .enroll(&format!("learner-{number}"), PaymentMethod::BankTransfer)
             .await;
     }
     for _ in 0..10 {
@@ -401,7 +406,7 @@ async fn an_admin_who_falls_behind_is_shown_the_queue_anew() {
         None,
         "what the snapshot holds is not told again"
     );
-    world.enroll("thandi", Method::BankTransfer).await;
+    world.enroll("thandi", PaymentMethod::BankTransfer).await;
     world.pass().await;
     assert!(matches!(
         event(&mut slow).await,
@@ -446,7 +451,7 @@ async fn streams_that_are_dropped_leave_nothing_behind() {
     let (world, hub) = world();
     for number in 0..100 {
         world
-            .enroll(&format!("learner-{number}"), Method::BankTransfer)
+            .enroll(&format!("learner-{number}"), PaymentMethod::BankTransfer)
             .await;
     }
     let mut streams = Vec::new();
@@ -468,7 +473,9 @@ async fn a_publisher_that_is_down_holds_up_no_other() {
     let mut stream = open(&world, &hub, "thandi", None).await;
     soon(&mut stream).await.unwrap();
     world.publisher.set_down(true);
-    let enrolled = world.ask(request("thandi", Method::BankTransfer)).await;
+    let enrolled = world
+        .ask(request("thandi", PaymentMethod::BankTransfer))
+        .await;
     world.pass().await;
     assert!(soon(&mut stream).await.is_some());
     // What follows in the same enrollment waits for the next round, a second later, at most.
@@ -525,7 +532,7 @@ async fn a_publisher_that_never_answers_costs_the_others_a_moment() {
     stream.next().await.unwrap();
     for number in 0..4 {
         let begun = Instant::now();
-        let wish = request("thandi", Method::BankTransfer);
+        let wish = request("thandi", PaymentMethod::BankTransfer);
         let id = world.ask(wish).await.enrollment;
         stream.next().await.unwrap();
         let desk = world.registrar.admin(admin());
@@ -550,7 +557,7 @@ async fn a_backlog_does_not_crowd_out_what_is_new() {
     world.publisher.set_down(true);
     for number in 0..600 {
         world
-            .enroll(&format!("learner-{number}"), Method::BankTransfer)
+            .enroll(&format!("learner-{number}"), PaymentMethod::BankTransfer)
             .await;
     }
     while world.pass().await.unpublished > 0 {}
@@ -560,7 +567,7 @@ async fn a_backlog_does_not_crowd_out_what_is_new() {
         let mut stream = open(&world, &hub, &name, None).await;
         soon(&mut stream).await.unwrap();
         world.advance(1);
-        world.enroll(&name, Method::BankTransfer).await;
+        world.enroll(&name, PaymentMethod::BankTransfer).await;
         while soon(&mut stream).await.is_none() {
             world.pass().await;
             passes += 1;
@@ -584,7 +591,7 @@ async fn a_probe_says_whether_live_updates_arrive() {
     let task = tokio::spawn(async move { worker.run(std::future::pending()).await });
     let mut stream = hub.admins(&world.registrar, admin(), None).await.unwrap();
     let before = world
-        .case(world.enroll("thandi", Method::Card).await.enrollment)
+        .case(world.enroll("thandi", PaymentMethod::Card).await.enrollment)
         .await;
     assert_eq!(hub.probe(&world.registrar).await, []);
     // It is heard, and means nothing to anybody.

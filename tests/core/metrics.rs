@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use coursegate::adapter::simulator::Choice;
 use coursegate::monitor::Metric;
-use coursegate::payment::Method;
+use coursegate::payment::PaymentMethod;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 use crate::support::{World, admin, with_signature};
@@ -51,9 +51,14 @@ async fn what_is_documented_is_measured() {
     let handle = handle();
     let world = World::new();
     world.pass().await;
-    let (_, _, link) = world.attempt("thandi@canary.example", Method::Card).await;
+    let (_, _, link) = world
+        .attempt("thandi@canary.example", PaymentMethod::Card)
+        .await;
     world.pay(&link, Choice::Card).await;
-    let id = world.enroll("sipho", Method::BankTransfer).await.enrollment;
+    let id = world
+        .enroll("sipho", PaymentMethod::BankTransfer)
+        .await
+        .enrollment;
     world.advance(61);
     world.pass().await;
     world

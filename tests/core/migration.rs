@@ -1,14 +1,14 @@
 //! Bringing an existing school over.
 
 use chrono::{DateTime, Duration, FixedOffset, Utc};
-use coursegate::access::{AccessLevel, GrantSource, Terms};
+use coursegate::access::{AccessLevel, AccessTerms, GrantSource};
 use coursegate::adapter::simulator::Choice;
 use coursegate::enrollment::{MigratedPayment, Status};
-use coursegate::payment::{AttemptStatus, Method, Purpose};
+use coursegate::payment::{AttemptStatus, PaymentMethod, Purpose};
 use coursegate::port::{PageRequest, PaymentFilter, Period, Store};
 use coursegate::reason::{ApprovalCause, WithdrawReason};
 use coursegate::registrar::{ExistingAccess, ExistingPayment, NextStep};
-use coursegate::{Email, ExternalKey, Money, Reference, Title};
+use coursegate::{Email, ExternalKey, Money, PaymentReference, Title};
 
 use crate::support::{World, admin, course, learner, request, start, visitor, withdrawn};
 
@@ -35,9 +35,9 @@ fn paid(name: &str, rand: i64) -> ExistingAccess {
         email: Email::new(format!("{name}@school.example")).unwrap(),
         title: Title::new("Rust from the start").unwrap(),
         payment: MigratedPayment {
-            reference: Reference::new(format!("OLD-{name}")).unwrap(),
+            reference: PaymentReference::new(format!("OLD-{name}")).unwrap(),
             amount: Money::zar(rand * 100).unwrap(),
-            method: Method::BankTransfer,
+            method: PaymentMethod::BankTransfer,
             at: days(-100),
         },
     })
@@ -58,10 +58,10 @@ async fn a_school_is_brought_over_once_however_often_the_script_runs() {
         assert_eq!(grants[0].starts_at, days(-100));
         assert_eq!(grants[0].expires_at, Some(days(265)));
         // They are not sold it again.
-        let year = Terms::lasting(std::time::Duration::from_secs(365 * 86_400));
+        let year = AccessTerms::lasting(std::time::Duration::from_secs(365 * 86_400));
         let told = world
             .registrar
-            .enroll(request(name, Method::Card).terms(year));
+            .enroll(request(name, PaymentMethod::Card).terms(year));
         let until = Some(days(265));
         assert_eq!(told.await.unwrap().next, NextStep::Open { until });
     }
@@ -107,9 +107,9 @@ async fn a_payment_that_is_brought_over_is_a_payment() {
     let report = desk.audit(None, 100).await.unwrap();
     assert!(report.concerns.is_empty() && report.repaired.is_empty());
     // It can be renewed, and given back.
-    let year = Terms::lasting(std::time::Duration::from_secs(365 * 86_400));
+    let year = AccessTerms::lasting(std::time::Duration::from_secs(365 * 86_400));
     let renewal = world
-        .ask(request("sipho", Method::Card).terms(year).renew())
+        .ask(request("sipho", PaymentMethod::Card).terms(year).renew())
         .await;
     let link = world.case(renewal.enrollment).await.attempts[1]
         .link
@@ -119,7 +119,7 @@ async fn a_payment_that_is_brought_over_is_a_payment() {
     world.pay(&link, Choice::Card).await;
     let grants = desk.learner_grants(&learner("sipho")).await.unwrap();
     assert_eq!(grants[1].starts_at, days(265));
-    let old = Reference::new("OLD-sipho").unwrap();
+    let old = PaymentReference::new("OLD-sipho").unwrap();
     desk.record_refund(&old, "EFT 17").await.unwrap();
     // What was bought after it begins now.
     assert!(world.may_enter("sipho").await);
@@ -134,7 +134,7 @@ async fn a_payment_that_is_brought_over_is_a_payment() {
 async fn it_fits_what_the_learner_began_here() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
-    let (id, _, link) = world.attempt("sipho", Method::Card).await;
+    let (id, _, link) = world.attempt("sipho", PaymentMethod::Card).await;
     let done = desk.bring_over(&[paid("sipho", 900)]).await.unwrap();
     assert_eq!(done.added, 1);
     let case = world.case(id).await;
@@ -159,7 +159,7 @@ async fn what_cannot_be_brought_over_is_named_and_stops_nothing() {
     let mut paid_backwards = paid("ann", 10);
     paid_backwards.ends_at = Some(days(-100));
     let mut taken = paid("ben", 900);
-    taken.payment.as_mut().unwrap().payment.reference = Reference::new("OLD-sipho").unwrap();
+    taken.payment.as_mut().unwrap().payment.reference = PaymentReference::new("OLD-sipho").unwrap();
     let rows = [
         backwards,
         paid("sipho", 900),
@@ -184,9 +184,9 @@ async fn what_cannot_be_brought_over_is_named_and_stops_nothing() {
 async fn the_old_system_says_what_it_gave() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
-    let limited = Terms {
+    let limited = AccessTerms {
         level: AccessLevel::Limited,
-        ..Terms::default()
+        ..AccessTerms::default()
     };
     desk.bring_over(&[existing("thandi").terms(limited)])
         .await
@@ -198,7 +198,7 @@ async fn the_old_system_says_what_it_gave() {
         .await
         .unwrap();
     assert_eq!(card.reason, "access");
-    let more = world.ask(request("thandi", Method::Card)).await;
+    let more = world.ask(request("thandi", PaymentMethod::Card)).await;
     assert!(matches!(more.next, NextStep::Pay { .. }));
     assert_eq!(
         world.case(more.enrollment).await.attempts[0].purpose,
@@ -215,7 +215,7 @@ async fn a_key_is_never_that_of_somebody_else() {
         .unwrap();
     let before = desk.learner_grants(&learner("sipho")).await.unwrap();
     // The same keys for a learner with an enrollment, and for one without.
-    world.attempt("ben", Method::Card).await;
+    world.attempt("ben", PaymentMethod::Card).await;
     let mut rows = Vec::new();
     for other in ["ben", "ann"] {
         for (named, mut row) in [("thandi", existing(other)), ("sipho", paid(other, 10))] {
@@ -232,7 +232,7 @@ async fn a_key_is_never_that_of_somebody_else() {
     );
     assert!(!world.may_enter("ben").await && !world.may_enter("ann").await);
     // After an erasure nothing is left that leads back, the key included.
-    let old = Reference::new("OLD-sipho").unwrap();
+    let old = PaymentReference::new("OLD-sipho").unwrap();
     let status = desk.record_refund(&old, "EFT for Sipho N");
     status.await.unwrap();
     desk.erase_learner(&learner("sipho")).await.unwrap();

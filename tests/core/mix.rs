@@ -7,12 +7,12 @@ use std::time::Duration;
 use coursegate::access::GrantState;
 use coursegate::adapter::memory::TestClock;
 use coursegate::adapter::simulator::{Choice, Fault, Settings, Simulator};
-use coursegate::audit::ConcernKind;
+use coursegate::audit::DiscrepancyKind;
 use coursegate::enrollment::{Case, Status};
-use coursegate::payment::Method;
+use coursegate::payment::PaymentMethod;
 use coursegate::port::{Clock, PageRequest, Records, Store};
-use coursegate::registrar::{AwkwardItem, NextStep};
-use coursegate::{AppId, Config, PayLinkId, Reference, Registrar, Secret};
+use coursegate::registrar::{NextStep, PaymentException};
+use coursegate::{AppId, Config, PayLinkId, PaymentReference, Registrar, Secret};
 
 use crate::support::{APP_ID, SECRET, admin, config, delivery, request, start};
 
@@ -55,7 +55,7 @@ impl<S: Store + Records + Clone> School<S> {
     }
 
     /// Enrolls, however often the provider fails, and gives the pay link.
-    async fn link(&self, name: &str, method: Method) -> PayLinkId {
+    async fn link(&self, name: &str, method: PaymentMethod) -> PayLinkId {
         for _ in 0..100 {
             let enrolled = self.registrar.enroll(request(name, method)).await;
             if let Ok(NextStep::Pay { url, .. }) = enrolled.map(|enrolled| enrolled.next) {
@@ -107,14 +107,14 @@ impl<S: Store + Records + Clone> School<S> {
     /// reason, and nothing else has a grant.
     async fn disagreements(&self, paid: &[PayLinkId]) -> Vec<String> {
         let desk = self.registrar.admin(admin());
-        let mut queued: BTreeMap<Reference, String> = BTreeMap::new();
+        let mut queued: BTreeMap<PaymentReference, String> = BTreeMap::new();
         for item in desk
             .awkward_money(PageRequest::first(500))
             .await
             .unwrap()
             .items
         {
-            if let AwkwardItem::Payment(money) = item {
+            if let PaymentException::Payment(money) = item {
                 let reason = money.attempt.held_back().unwrap().to_string();
                 queued.insert(money.attempt.reference, reason);
             }
@@ -161,7 +161,7 @@ impl<S: Store + Records + Clone> School<S> {
         let mut from = None;
         loop {
             let report = desk.audit(from, 500).await.unwrap();
-            let real = |kind| kind != ConcernKind::PendingTooLong;
+            let real = |kind| kind != DiscrepancyKind::PendingTooLong;
             wrong.extend(
                 report
                     .concerns
@@ -195,10 +195,10 @@ pub async fn fortnight<S: Store + Records + Clone>(
     for learner in 0..4 {
         let name = format!("learner-{learner}");
         let method = [
-            Method::Card,
-            Method::Card,
-            Method::InstantEft,
-            Method::Unknown,
+            PaymentMethod::Card,
+            PaymentMethod::Card,
+            PaymentMethod::InstantEft,
+            PaymentMethod::Unknown,
         ][usize::try_from(dice.below(4)).unwrap()];
         let link = school.link(&name, method).await;
         for _ in 0..=dice.below(2) {
@@ -302,7 +302,9 @@ impl<S: Store + Records + Clone> School<S> {
     async fn paid(&self, learners: usize) -> Vec<PayLinkId> {
         let mut paid = Vec::new();
         for number in 0..learners {
-            let link = self.link(&format!("learner-{number}"), Method::Card).await;
+            let link = self
+                .link(&format!("learner-{number}"), PaymentMethod::Card)
+                .await;
             self.simulator.pay(&link, Choice::Card).unwrap();
             paid.push(link);
         }
@@ -341,7 +343,7 @@ pub async fn down_for_an_hour<S: Store + Records + Clone>(store: S) {
     for number in 0..15 {
         links.push(
             school
-                .link(&format!("learner-{number}"), Method::Card)
+                .link(&format!("learner-{number}"), PaymentMethod::Card)
                 .await,
         );
     }

@@ -2,7 +2,7 @@
 
 use coursegate::adapter::memory::MemoryStore;
 use coursegate::adapter::simulator::{Fault, Settings};
-use coursegate::enrollment::Schedule;
+use coursegate::enrollment::SyncSchedule;
 
 use crate::mix::{
     converges, down_for_an_hour, each_fault_alone, fortnight, random_mixes, several_workers,
@@ -22,7 +22,7 @@ async fn two_hundred_random_mixes_in_memory() {
 #[tokio::test]
 async fn the_check_sees_what_nobody_reconciles() {
     let mut lonely = config();
-    lonely.rules.reconciliation = Schedule::never();
+    lonely.rules.reconciliation = SyncSchedule::never();
     lonely.sweep_every = None;
     let settings = Settings::new(0).fault(Fault::Lost, 1.0);
     let wrong = fortnight(MemoryStore::new(), settings, lonely).await;

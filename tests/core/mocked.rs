@@ -3,13 +3,13 @@
 use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, Duration, Utc};
-use coursegate::access::{Grant, Question, ResourceKind};
+use coursegate::access::{AccessRequest, Grant, ResourceKind};
 use coursegate::adapter::memory::{MemoryStore, TestClock};
 use coursegate::adapter::simulator::{Choice, Settings, Simulator};
 use coursegate::enrollment::Change;
-use coursegate::payment::Method;
+use coursegate::payment::PaymentMethod;
 use coursegate::port::{
-    Claim, Clock, Committed, Loaded, Lookup, Purge, Purged, Records, Settlement, Sleep, Store,
+    Claim, Clock, CommitOutcome, Loaded, Lookup, Purge, Purged, Records, Settlement, Sleep, Store,
     StoreError, Work,
 };
 use coursegate::registrar::{BulkOutcome, Condition, NextStep, Outcome};
@@ -38,7 +38,7 @@ impl Store for Ledger {
     async fn load(&self, lookup: Lookup<'_>) -> Result<Loaded, StoreError> {
         self.store.load(lookup).await
     }
-    async fn commit(&self, change: Change) -> Result<Committed, StoreError> {
+    async fn commit(&self, change: Change) -> Result<CommitOutcome, StoreError> {
         match self.says.refuses(&change) {
             Some(error) => Err(error),
             None => self.store.commit(change).await,
@@ -101,7 +101,7 @@ async fn a_store_that_refuses_after_the_decision_is_told_in_a_sentence() {
     let builder = Registrar::builder(config(), refuses_access());
     let registrar = builder.gateway(simulator.gateway()).build().unwrap();
     let enrolled = registrar
-        .enroll(request("thandi", Method::Card))
+        .enroll(request("thandi", PaymentMethod::Card))
         .await
         .unwrap();
     let NextStep::Pay { url, .. } = enrolled.next else {
@@ -129,7 +129,7 @@ async fn a_store_that_refuses_after_the_decision_is_told_in_a_sentence() {
     };
     assert!(why.contains("the store refuses the change"), "{why}");
     assert!(why.contains("one_grant_per_payment"), "{why}");
-    let question = Question::new(learner("thandi"), course(), ResourceKind::Lesson);
+    let question = AccessRequest::new(learner("thandi"), course(), ResourceKind::Lesson);
     assert!(!registrar.access(&question).await.unwrap().is_allowed());
 }
 
@@ -153,7 +153,7 @@ async fn a_clock_that_jumps_back_never_turns_the_order_of_things_around() {
         .build()
         .unwrap();
     let enrolled = registrar
-        .enroll(request("thandi", Method::Card))
+        .enroll(request("thandi", PaymentMethod::Card))
         .await
         .unwrap();
     let id = enrolled.enrollment.unwrap();
@@ -216,7 +216,11 @@ async fn a_store_that_takes_some_writes_only_is_not_well() {
         let part = health.parts.iter().find(|part| part.part == "database");
         part.unwrap().clone()
     };
-    let enroll = async |name| registrar.enroll(request(name, Method::BankTransfer)).await;
+    let enroll = async |name| {
+        registrar
+            .enroll(request(name, PaymentMethod::BankTransfer))
+            .await
+    };
     enroll("thandi").await.unwrap();
     assert_eq!(database().await.condition, Condition::Well);
     let error = enroll("sipho").await.unwrap_err();

@@ -1,15 +1,15 @@
 //! Money and access after refunds, disputes and revocations.
 
 use coursegate::access::{
-    AccessDecision, CardAction, EndReason, GrantSource, GrantState, LearnerCard, Terms,
+    AccessDecision, AccessTerms, CardAction, EndReason, GrantSource, GrantState, LearnerCard,
 };
 use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::enrollment::{CaseError, Refusal, Status};
-use coursegate::payment::{AttemptStatus, Method, Reversal, Standing};
+use coursegate::payment::{Allocation, AttemptStatus, PaymentMethod, Reversal};
 use coursegate::port::PageRequest;
-use coursegate::reason::{HoldReason, MoneyOutcome, WithdrawReason};
+use coursegate::reason::{ExceptionAction, HoldReason, WithdrawReason};
 use coursegate::registrar::{BulkOutcome, Error, NewGrant, NextStep};
-use coursegate::{EnrollmentId, Money, Reference};
+use coursegate::{EnrollmentId, Money, PaymentReference};
 
 use crate::support::{
     World, admin, carrying, config, course, learner, request, visitor, withdrawn,
@@ -17,8 +17,8 @@ use crate::support::{
 
 const DAY: u64 = 86_400;
 
-async fn paid(world: &World) -> (EnrollmentId, Reference) {
-    let (id, reference, link) = world.attempt("thandi", Method::Card).await;
+async fn paid(world: &World) -> (EnrollmentId, PaymentReference) {
+    let (id, reference, link) = world.attempt("thandi", PaymentMethod::Card).await;
     world.pay(&link, Choice::Card).await;
     assert!(world.may_enter("thandi").await);
     (id, reference)
@@ -36,19 +36,19 @@ async fn queue(world: &World) -> Vec<EnrollmentId> {
     page.items.iter().map(|item| item.enrollment.id).collect()
 }
 
-async fn standing(world: &World, id: EnrollmentId, at: usize) -> Standing {
+async fn standing(world: &World, id: EnrollmentId, at: usize) -> Allocation {
     world.case(id).await.attempts[at].payment.unwrap().standing
 }
 
 /// Two attempts, both paid: the first carries the access.
-async fn paid_twice(duplicate: MoneyOutcome) -> (World, EnrollmentId, [Reference; 2]) {
+async fn paid_twice(duplicate: ExceptionAction) -> (World, EnrollmentId, [PaymentReference; 2]) {
     let mut settings = config();
     settings.rules.money.duplicate = duplicate;
     let world = World::with(Settings::new(1), settings, |builder| builder);
-    let (id, first, first_link) = world.attempt("thandi", Method::Card).await;
+    let (id, first, first_link) = world.attempt("thandi", PaymentMethod::Card).await;
     // Declined, so there is a second attempt; the first link stays payable.
     world.pay(&first_link, Choice::Decline).await;
-    let (_, second, second_link) = world.attempt("thandi", Method::Card).await;
+    let (_, second, second_link) = world.attempt("thandi", PaymentMethod::Card).await;
     world.pay(&second_link, Choice::Card).await;
     world.pay(&first_link, Choice::Card).await;
     (world, id, [second, first])
@@ -96,9 +96,9 @@ async fn a_dispute_that_is_won_after_the_grant_ended_waits_and_can_be_approved()
 #[tokio::test]
 async fn a_dispute_that_is_won_after_the_time_is_over_waits_too() {
     let world = World::new();
-    let month = Terms::lasting(std::time::Duration::from_secs(30 * DAY));
+    let month = AccessTerms::lasting(std::time::Duration::from_secs(30 * DAY));
     let enrollee = world
-        .ask(request("thandi", Method::Card).terms(month))
+        .ask(request("thandi", PaymentMethod::Card).terms(month))
         .await;
     let case = world.case(enrollee.enrollment).await;
     let (id, reference) = (case.enrollment.id, case.attempts[0].reference.clone());
@@ -112,7 +112,7 @@ async fn a_dispute_that_is_won_after_the_time_is_over_waits_too() {
     desk.record_reinstatement(&reference, "").await.unwrap();
     assert_eq!(
         standing(&world, id, 0).await,
-        Standing::Held(HoldReason::LateMoney)
+        Allocation::Held(HoldReason::LateMoney)
     );
     world.pass().await;
     assert_eq!(queue(&world).await, [id]);
@@ -126,7 +126,7 @@ async fn a_dispute_that_is_won_after_the_time_is_over_waits_too() {
 
 #[tokio::test]
 async fn of_two_payments_one_goes_back() {
-    for duplicate in MoneyOutcome::ALL {
+    for duplicate in ExceptionAction::ALL {
         for reversed in [false, true] {
             let (world, id, [carries, other]) = paid_twice(*duplicate).await;
             let desk = world.registrar.admin(admin());
@@ -139,8 +139,8 @@ async fn of_two_payments_one_goes_back() {
             }
             let case = world.case(id).await;
             let shown = card(&world).await;
-            let next = world.enroll("thandi", Method::Card).await.next;
-            if *duplicate == MoneyOutcome::Approve {
+            let next = world.enroll("thandi", PaymentMethod::Card).await.next;
+            if *duplicate == ExceptionAction::Approve {
                 assert_eq!(carrying(&case), [other], "what was kept takes its place");
                 assert!(world.may_enter("thandi").await);
                 assert_eq!(shown.action, CardAction::Open);
@@ -148,7 +148,7 @@ async fn of_two_payments_one_goes_back() {
                 continue;
             }
             let reason = HoldReason::DuplicateMoney;
-            assert_eq!(standing(&world, id, 0).await, Standing::Held(reason));
+            assert_eq!(standing(&world, id, 0).await, Allocation::Held(reason));
             assert_eq!(queue(&world).await, [id], "money is here");
             assert_eq!(shown.action, CardAction::Wait, "{shown:?}");
             assert_ne!(shown.reason, "withdrawn");
@@ -162,7 +162,7 @@ async fn of_two_payments_one_goes_back() {
 
 #[tokio::test]
 async fn the_other_payment_goes_back_and_access_stays() {
-    for duplicate in MoneyOutcome::ALL {
+    for duplicate in ExceptionAction::ALL {
         let (world, id, [carries, other]) = paid_twice(*duplicate).await;
         let desk = world.registrar.admin(admin());
         desk.record_refund(&other, "R-1").await.unwrap();
@@ -196,7 +196,7 @@ async fn what_the_school_ended_only_the_school_gives_again() {
     let shown = card(&world).await;
     assert_eq!((shown.action, shown.reason), (CardAction::Wait, "ended"));
     assert_eq!(
-        world.enroll("thandi", Method::Card).await.next,
+        world.enroll("thandi", PaymentMethod::Card).await.next,
         NextStep::Ended
     );
     let attempts = world.case(id).await.attempts.len();
@@ -209,7 +209,7 @@ async fn what_the_school_ended_only_the_school_gives_again() {
             .await,
     );
     assert_eq!(
-        world.enroll("thandi", Method::Card).await.next,
+        world.enroll("thandi", PaymentMethod::Card).await.next,
         NextStep::Ended
     );
     let status = desk.approve(id, "they said sorry").await.unwrap();
@@ -228,8 +228,8 @@ async fn what_the_school_ended_only_the_school_gives_again() {
 #[tokio::test]
 async fn money_that_comes_after_a_revocation_opens_nothing_by_itself() {
     let world = World::new();
-    let (id, _, old_link) = world.attempt("thandi", Method::Card).await;
-    let mut other = request("thandi", Method::Card);
+    let (id, _, old_link) = world.attempt("thandi", PaymentMethod::Card).await;
+    let mut other = request("thandi", PaymentMethod::Card);
     other.price = Money::zar(59_900).unwrap();
     world.ask(other).await;
     let link = world.case(id).await.attempts[1].link.clone().unwrap().id;
@@ -248,7 +248,7 @@ async fn money_that_comes_after_a_revocation_opens_nothing_by_itself() {
     let status = desk.record_refund(&late, "R-1").await.unwrap();
     assert_eq!(status, withdrawn(WithdrawReason::Revoked));
     assert_eq!(
-        world.enroll("thandi", Method::Card).await.next,
+        world.enroll("thandi", PaymentMethod::Card).await.next,
         NextStep::Ended
     );
 }
@@ -285,7 +285,7 @@ async fn after_a_lost_dispute_the_learner_may_pay_again() {
             ..
         }
     ));
-    let (_, _, link) = world.attempt("thandi", Method::Card).await;
+    let (_, _, link) = world.attempt("thandi", PaymentMethod::Card).await;
     world.pay(&link, Choice::Card).await;
     assert!(world.may_enter("thandi").await);
 }
@@ -335,7 +335,7 @@ async fn a_refund_and_a_chargeback_of_one_payment_are_both_recorded() {
 async fn a_refund_leaves_an_approval_that_was_given_before_the_payment() {
     for reversed in [false, true] {
         let world = World::new();
-        let (id, reference, link) = world.attempt("thandi", Method::Card).await;
+        let (id, reference, link) = world.attempt("thandi", PaymentMethod::Card).await;
         let desk = world.registrar.admin(admin());
         desk.approve(id, "they pay on Friday").await.unwrap();
         world.pay(&link, Choice::Card).await;
@@ -370,11 +370,13 @@ async fn a_refund_leaves_an_approval_that_was_given_before_the_payment() {
 #[tokio::test]
 async fn access_is_lent_once_until_money_is_seen() {
     let mut settings = config();
-    settings.rules.provisional = Some(Terms::lasting(std::time::Duration::from_secs(3 * DAY)));
+    settings.rules.provisional = Some(AccessTerms::lasting(std::time::Duration::from_secs(
+        3 * DAY,
+    )));
     let world = World::with(Settings::new(1), settings, |builder| builder);
     let mut days = 0;
     for _ in 0..95 {
-        world.enroll("thandi", Method::BankTransfer).await;
+        world.enroll("thandi", PaymentMethod::BankTransfer).await;
         for _ in 0..3 {
             days += u64::from(world.may_enter("thandi").await);
             world.advance(DAY);
@@ -388,7 +390,7 @@ async fn access_is_lent_once_until_money_is_seen() {
     }
     assert_eq!(days, 3, "of 285 days");
     // Once they have paid for something, they are trusted again.
-    let enrollee = world.enroll("thandi", Method::BankTransfer).await;
+    let enrollee = world.enroll("thandi", PaymentMethod::BankTransfer).await;
     let desk = world.registrar.admin(admin());
     desk.approve(enrollee.enrollment, "on the statement")
         .await
@@ -398,7 +400,7 @@ async fn access_is_lent_once_until_money_is_seen() {
         .withdraw(&learner("thandi"), &course())
         .await
         .unwrap();
-    world.enroll("thandi", Method::BankTransfer).await;
+    world.enroll("thandi", PaymentMethod::BankTransfer).await;
     assert!(world.may_enter("thandi").await);
 }
 
@@ -406,7 +408,7 @@ async fn access_is_lent_once_until_money_is_seen() {
 async fn money_that_is_held_for_a_closed_enrollment_is_never_asked_for_again() {
     // Paid while they left: the money waits, and the card says so.
     let world = World::new();
-    let (id, _, link) = world.attempt("thandi", Method::Card).await;
+    let (id, _, link) = world.attempt("thandi", PaymentMethod::Card).await;
     world
         .registrar
         .withdraw(&learner("thandi"), &course())
@@ -416,7 +418,7 @@ async fn money_that_is_held_for_a_closed_enrollment_is_never_asked_for_again() {
     assert_eq!(queue(&world).await, [id]);
     let reason = HoldReason::LateMoney;
     assert_eq!(
-        world.enroll("thandi", Method::Card).await.next,
+        world.enroll("thandi", PaymentMethod::Card).await.next,
         NextStep::Wait(reason)
     );
     let shown = card(&world).await;
@@ -424,17 +426,17 @@ async fn money_that_is_held_for_a_closed_enrollment_is_never_asked_for_again() {
 
     // An upgrade that is held, and then they leave: the money is theirs still.
     let world = World::new();
-    let limited = Terms {
+    let limited = AccessTerms {
         level: coursegate::access::AccessLevel::Limited,
-        ..Terms::default()
+        ..AccessTerms::default()
     };
     let first = world
-        .ask(request("thandi", Method::Card).terms(limited))
+        .ask(request("thandi", PaymentMethod::Card).terms(limited))
         .await;
     let id = first.enrollment;
     let link = world.case(id).await.attempts[0].link.clone().unwrap().id;
     world.pay(&link, Choice::Card).await;
-    world.enroll("thandi", Method::InstantEft).await;
+    world.enroll("thandi", PaymentMethod::InstantEft).await;
     let link = world.case(id).await.attempts[1].link.clone().unwrap().id;
     world.pay(&link, Choice::InstantEft).await;
     world
@@ -450,7 +452,7 @@ async fn money_that_is_held_for_a_closed_enrollment_is_never_asked_for_again() {
     // They come back to it: a person is asked again, and it can be approved.
     let reason = HoldReason::InstantEft;
     assert_eq!(
-        world.enroll("thandi", Method::Card).await.next,
+        world.enroll("thandi", PaymentMethod::Card).await.next,
         NextStep::Wait(reason)
     );
     assert_eq!(card(&world).await.action, CardAction::Wait);
@@ -461,20 +463,20 @@ async fn money_that_is_held_for_a_closed_enrollment_is_never_asked_for_again() {
 
 #[tokio::test]
 async fn access_by_a_grant_is_never_shown_as_something_to_buy() {
-    use coursegate::access::{Context, Kinds, ResourceKind, Restriction, Visitor};
-    let at_home = Context {
+    use coursegate::access::{RequestContext, ResourceKind, ResourceKinds, Restriction, Visitor};
+    let at_home = RequestContext {
         device: Some("laptop".into()),
-        ..Context::default()
+        ..RequestContext::default()
     };
-    let restricted = Terms {
+    let restricted = AccessTerms {
         restrictions: vec![Restriction::Device(["laptop".to_owned()].into())],
-        ..Terms::default()
+        ..AccessTerms::default()
     };
-    let quiz = Terms {
-        kinds: Kinds::only([ResourceKind::Quiz]),
-        ..Terms::default()
+    let quiz = AccessTerms {
+        kinds: ResourceKinds::only([ResourceKind::Quiz]),
+        ..AccessTerms::default()
     };
-    for (terms, context) in [(restricted, at_home), (quiz, Context::default())] {
+    for (terms, context) in [(restricted, at_home), (quiz, RequestContext::default())] {
         let world = World::new();
         let desk = world.registrar.admin(admin());
         let given = NewGrant {

@@ -1,10 +1,10 @@
 //! Names that look alike are refused, or are the same.
 
 use coursegate::enrollment::Status;
-use coursegate::payment::Method;
+use coursegate::payment::PaymentMethod;
 use coursegate::registrar::ErrorKind;
 use coursegate::{
-    ChannelName, CourseId, Email, IdError, LearnerId, PayLinkId, PersonId, Reference, Title,
+    AdminId, ChannelName, CourseId, Email, IdError, LearnerId, PayLinkId, PaymentReference, Title,
 };
 
 use crate::support::{World, config};
@@ -53,9 +53,9 @@ fn refusals(text: &str) -> [Option<IdError>; 8] {
     [
         LearnerId::new(text).err(),
         CourseId::new(text).err(),
-        Reference::new(text).err(),
+        PaymentReference::new(text).err(),
         PayLinkId::new(text).err(),
-        PersonId::new(text).err(),
+        AdminId::new(text).err(),
         ChannelName::new(text).err(),
         Title::new(text).err(),
         Email::new(format!("{text}@school.example")).err(),
@@ -93,7 +93,7 @@ fn every_other_character_is_taken_in_a_learners_id_but_blanks() {
         );
         assert!(Title::new(&text).is_ok(), "U+{:04X}", u32::from(c));
         assert_eq!(
-            PersonId::new(&text).is_ok(),
+            AdminId::new(&text).is_ok(),
             c.is_ascii(),
             "U+{:04X}",
             u32::from(c)
@@ -115,7 +115,7 @@ fn titles_hold_emoji_and_the_scripts_that_need_joiners() {
         "Caf\u{e9} au lait",
     ] {
         assert!(Title::new(title).is_ok(), "{title}");
-        assert!(PersonId::new(title).is_err());
+        assert!(AdminId::new(title).is_err());
     }
     // They do nothing there but hide.
     for title in [
@@ -162,8 +162,8 @@ const ALIKE: &[(&str, &str)] = &[
 #[test]
 fn look_alikes_are_refused_or_the_same_person() {
     for (one, other) in ALIKE {
-        let one = PersonId::new(one).unwrap();
-        if let Ok(other) = PersonId::new(other) {
+        let one = AdminId::new(one).unwrap();
+        if let Ok(other) = AdminId::new(other) {
             assert!(
                 one.is_same_person(&other) && other.is_same_person(&one),
                 "{:?}",
@@ -172,11 +172,11 @@ fn look_alikes_are_refused_or_the_same_person() {
         }
     }
     let (one, other) = (
-        PersonId::new("nomsa").unwrap(),
-        PersonId::new("no msa").unwrap(),
+        AdminId::new("nomsa").unwrap(),
+        AdminId::new("no msa").unwrap(),
     );
     assert!(!one.is_same_person(&other));
-    let refused = PersonId::new("noms\u{430}").unwrap_err();
+    let refused = AdminId::new("noms\u{430}").unwrap_err();
     assert_eq!(
         refused.to_string(),
         "the person's id may hold only plain letters, digits, signs and spaces (ASCII), not what is at \
@@ -194,10 +194,10 @@ async fn nobody_is_the_second_person_by_writing_their_name_another_way() {
         |builder| builder,
     );
     let id = world
-        .enroll("thandi", Method::BankTransfer)
+        .enroll("thandi", PaymentMethod::BankTransfer)
         .await
         .enrollment;
-    let desk = |name: &str| world.registrar.admin(PersonId::new(name).unwrap());
+    let desk = |name: &str| world.registrar.admin(AdminId::new(name).unwrap());
     desk("nomsa dlamini").approve(id, "").await.unwrap();
     for name in ["nomsa dlamini", "Nomsa Dlamini", "NOMSA  dlamini"] {
         let refused = desk(name).approve(id, "").await.unwrap_err();

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use coursegate::adapter::simulator::{Choice, Settings};
-use coursegate::payment::Method;
+use coursegate::payment::PaymentMethod;
 use coursegate::port::{InboxFilter, PageRequest, Records};
 use coursegate::registrar::NextStep;
 use coursegate::webhook::{KeyRing, Notification, Signer, Verifier};
@@ -105,7 +105,7 @@ async fn nothing_secret_or_personal_is_shown_anywhere() {
     let mut shown = String::new();
 
     // A learner whose id is an e-mail address, as many hosts have it.
-    let mut wish = request(EMAIL, Method::Card);
+    let mut wish = request(EMAIL, PaymentMethod::Card);
     wish.email = Email::new(EMAIL).unwrap();
     shown.push_str(&format!("{wish:?}"));
     let enrolled = world.ask(wish).await;
@@ -145,7 +145,7 @@ async fn nothing_secret_or_personal_is_shown_anywhere() {
     assert!(world.case(enrolled.enrollment).await.grants.len() == 1);
 
     let desk = world.registrar.admin(admin());
-    let transfer = world.enroll("sipho", Method::BankTransfer).await;
+    let transfer = world.enroll("sipho", PaymentMethod::BankTransfer).await;
     shown.push_str(&format!("{transfer:?} {desk:?}"));
     desk.reject(transfer.enrollment, format!("paid with {SPACED_CARD}"))
         .await

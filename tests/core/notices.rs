@@ -2,18 +2,18 @@
 
 use std::sync::{Arc, Mutex};
 
-use coursegate::access::Terms;
+use coursegate::access::AccessTerms;
 use coursegate::adapter::memory::MemoryStore;
 use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::enrollment::MigratedPayment;
 use coursegate::notice::NoticeKind;
-use coursegate::payment::Method;
+use coursegate::payment::PaymentMethod;
 use coursegate::port::{
     ChannelError, NoticeKey, Notification, NotificationChannel, PageRequest, Recipient,
 };
 use coursegate::registrar::{BuildError, ErrorKind, ExistingAccess, ExistingPayment};
 use coursegate::{
-    ChannelName, Email, ExternalKey, Money, PersonId, RecordId, Reference, Registrar, Title,
+    AdminId, ChannelName, Email, ExternalKey, Money, PaymentReference, RecordId, Registrar, Title,
 };
 
 use crate::support::{World, admin, config, course, learner, request};
@@ -82,14 +82,14 @@ fn world(channels: &[&Post]) -> World {
     })
 }
 
-async fn wants(world: &World, person: &PersonId, kind: NoticeKind, channel: &str) {
+async fn wants(world: &World, person: &AdminId, kind: NoticeKind, channel: &str) {
     let desk = world.registrar.admin(person.clone());
     let chosen = desk.preferences().await.unwrap();
     let chosen = chosen.and(kind, ChannelName::new(channel).unwrap());
     desk.choose_channels(chosen.channels).await.unwrap();
 }
 
-async fn in_app(world: &World, person: &PersonId, unread: bool) -> Vec<(NoticeKind, RecordId)> {
+async fn in_app(world: &World, person: &AdminId, unread: bool) -> Vec<(NoticeKind, RecordId)> {
     let desk = world.registrar.admin(person.clone());
     let page = desk
         .notices(unread, PageRequest::<NoticeKey>::first(100))
@@ -110,7 +110,7 @@ async fn work(world: &World) {
 #[tokio::test]
 async fn an_admin_who_chose_nothing_finds_in_the_app_what_has_to_be_done() {
     let world = World::new();
-    let enrolled = world.enroll("thandi", Method::BankTransfer).await;
+    let enrolled = world.enroll("thandi", PaymentMethod::BankTransfer).await;
     let found = in_app(&world, &admin(), true).await;
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].0, NoticeKind::ApprovalNeeded);
@@ -126,11 +126,11 @@ async fn an_admin_who_chose_nothing_finds_in_the_app_what_has_to_be_done() {
     assert_eq!(in_app(&world, &admin(), true).await, []);
     assert_eq!(in_app(&world, &admin(), false).await, found);
     // A card needs nobody.
-    let (_, _, link) = world.attempt("sipho", Method::Card).await;
+    let (_, _, link) = world.attempt("sipho", PaymentMethod::Card).await;
     world.pay(&link, Choice::Card).await;
     assert_eq!(in_app(&world, &admin(), true).await, []);
     // What nobody read for a month is not unread for ever.
-    world.enroll("zola", Method::BankTransfer).await;
+    world.enroll("zola", PaymentMethod::BankTransfer).await;
     world.advance(31 * 24 * 3600);
     assert_eq!(in_app(&world, &admin(), true).await, []);
     assert_eq!(in_app(&world, &admin(), false).await.len(), 2);
@@ -140,13 +140,13 @@ async fn an_admin_who_chose_nothing_finds_in_the_app_what_has_to_be_done() {
 async fn channels_reach_those_who_chose_them_and_the_learner() {
     let (mail, sms) = (Post::new("mail", true), Post::new("sms", false));
     let world = world(&[&mail, &sms]);
-    let sipho = PersonId::new("sipho").unwrap();
+    let sipho = AdminId::new("sipho").unwrap();
     wants(&world, &admin(), NoticeKind::ApprovalNeeded, "mail").await;
     wants(&world, &sipho, NoticeKind::ApprovalNeeded, "sms").await;
     wants(&world, &sipho, NoticeKind::Rejected, "sms").await;
 
     let first = world
-        .enroll("thandi", Method::BankTransfer)
+        .enroll("thandi", PaymentMethod::BankTransfer)
         .await
         .enrollment;
     work(&world).await;
@@ -175,12 +175,12 @@ async fn a_learner_is_told_only_what_still_holds() {
     let mail = Post::new("mail", true);
     let world = world(&[&mail]);
     let id = world
-        .enroll("thandi", Method::BankTransfer)
+        .enroll("thandi", PaymentMethod::BankTransfer)
         .await
         .enrollment;
     let desk = world.registrar.admin(admin());
     desk.reject(id, "too late").await.unwrap();
-    world.enroll("thandi", Method::BankTransfer).await;
+    world.enroll("thandi", PaymentMethod::BankTransfer).await;
     desk.approve(id, "it came after all").await.unwrap();
     work(&world).await;
     let kinds: Vec<_> = mail.sent().into_iter().map(|(kind, ..)| kind).collect();
@@ -196,7 +196,7 @@ async fn a_dead_channel_delays_nobody_and_is_tried_again() {
     }
     mail.fail(Some(ChannelError::Unavailable("no mail server".to_owned())));
     let before = world.publisher.published().len();
-    world.enroll("thandi", Method::BankTransfer).await;
+    world.enroll("thandi", PaymentMethod::BankTransfer).await;
     work(&world).await;
     assert_eq!(sms.sent().len(), 1);
     assert!(world.publisher.published().len() > before);
@@ -229,7 +229,7 @@ async fn what_cannot_be_sent_is_given_up_on_in_sight() {
         wants(&world, &admin(), kind, "mail").await;
     }
     mail.fail(Some(ChannelError::Unavailable("no mail server".to_owned())));
-    world.enroll("thandi", Method::BankTransfer).await;
+    world.enroll("thandi", PaymentMethod::BankTransfer).await;
     for _ in 0..14 {
         world.pass().await;
         world.advance(7 * 3600);
@@ -249,7 +249,7 @@ async fn what_cannot_be_sent_is_given_up_on_in_sight() {
     mail.fail(Some(ChannelError::Refused(
         "nobody by that name".to_owned(),
     )));
-    world.enroll("sipho", Method::BankTransfer).await;
+    world.enroll("sipho", PaymentMethod::BankTransfer).await;
     work(&world).await;
     let notices = in_app(&world, &admin(), false).await;
     let mut approvals = notices
@@ -303,8 +303,8 @@ async fn a_learner_hears_of_a_renewal_and_not_of_what_they_had_before() {
         });
         told.count()
     };
-    let month = Terms::lasting(std::time::Duration::from_secs(30 * 86_400));
-    let asked = || request("thandi", Method::Card).terms(month.clone());
+    let month = AccessTerms::lasting(std::time::Duration::from_secs(30 * 86_400));
+    let asked = || request("thandi", PaymentMethod::Card).terms(month.clone());
     for (wish, heard) in [(asked(), 1), (asked().renew(), 2)] {
         let enrollment = world.ask(wish).await.enrollment;
         let attempt = world.case(enrollment).await.attempts.pop().unwrap();
@@ -324,9 +324,9 @@ async fn a_learner_hears_of_a_renewal_and_not_of_what_they_had_before() {
         email: Email::new("sipho@school.example").unwrap(),
         title: Title::new("Rust").unwrap(),
         payment: MigratedPayment {
-            reference: Reference::new("OLD-1").unwrap(),
+            reference: PaymentReference::new("OLD-1").unwrap(),
             amount: Money::zar(90_000).unwrap(),
-            method: Method::Card,
+            method: PaymentMethod::Card,
             at,
         },
     });

@@ -3,15 +3,15 @@
 use crate::scene::{DAY, begin, bought, by, full, imported, limited, live, offer, suggested};
 use crate::support::{World, admin, carrying, config, course, learner};
 use coursegate::access::{
-    AccessDecision, AccessLevel, Grant, GrantSource, Kinds, Network, ResourceKind, Restriction,
-    Terms,
+    AccessDecision, AccessLevel, AccessTerms, Grant, GrantSource, Network, ResourceKind,
+    ResourceKinds, Restriction,
 };
 use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::approval::CheckName;
 use coursegate::enrollment::Status;
-use coursegate::payment::{Method, Purpose, Standing};
+use coursegate::payment::{Allocation, PaymentMethod, Purpose};
 use coursegate::port::PageRequest;
-use coursegate::reason::{HoldReason, MoneyOutcome};
+use coursegate::reason::{ExceptionAction, HoldReason};
 use coursegate::registrar::{BulkOutcome, NewGrant, NextStep, Outcome, TransferMatch};
 use coursegate::{Email, Money, Title};
 
@@ -19,7 +19,7 @@ use coursegate::{Email, Money, Title};
 async fn a_cheap_link_gives_the_cheap_offer_whatever_is_asked_later() {
     for (dear_first, sum) in [(false, 10), (true, 5_000)] {
         let world = World::new();
-        let (cheap, dear) = (offer(10, limited(1)), offer(5_000, Terms::default()));
+        let (cheap, dear) = (offer(10, limited(1)), offer(5_000, AccessTerms::default()));
         let (first, second) = match dear_first {
             false => (cheap, dear),
             true => (dear, cheap),
@@ -54,9 +54,9 @@ async fn a_cheap_link_gives_the_cheap_offer_whatever_is_asked_later() {
 async fn a_bank_reference_gives_what_it_was_given_for() {
     for seen_on_a_statement in [false, true] {
         let world = World::new();
-        let transfer = |rand, terms| by(Method::BankTransfer, rand, terms);
+        let transfer = |rand, terms| by(PaymentMethod::BankTransfer, rand, terms);
         let first = world.ask(transfer(10, limited(1))).await;
-        world.ask(transfer(5_000, Terms::default())).await;
+        world.ask(transfer(5_000, AccessTerms::default())).await;
         let case = world.case(first.enrollment).await;
         let desk = world.registrar.admin(admin());
         // The newest is what an admin approves; a row of the statement says which it is.
@@ -93,14 +93,14 @@ async fn a_bank_reference_gives_what_it_was_given_for() {
 
 #[tokio::test]
 async fn an_old_price_is_held_and_shown_with_both_sums() {
-    for outcome in [MoneyOutcome::Hold, MoneyOutcome::Approve] {
+    for outcome in [ExceptionAction::Hold, ExceptionAction::Approve] {
         let mut config = config();
         config.rules.money.old_price = outcome;
         let world = World::with(Settings::new(1), config, |builder| builder);
-        let (id, reference, link) = begin(&world, offer(100, Terms::default())).await;
-        begin(&world, offer(900, Terms::default())).await;
+        let (id, reference, link) = begin(&world, offer(100, AccessTerms::default())).await;
+        begin(&world, offer(900, AccessTerms::default())).await;
         let receipt = world.pay(&link, Choice::Card).await.remove(0);
-        if outcome == MoneyOutcome::Approve {
+        if outcome == ExceptionAction::Approve {
             assert_eq!(receipt.outcome, Outcome::Applied);
             assert!(world.may_enter("thandi").await);
             continue;
@@ -121,7 +121,7 @@ async fn an_old_price_is_held_and_shown_with_both_sums() {
         let listed = desk.awkward_money(PageRequest::first(10)).await.unwrap();
         assert_eq!(listed.items.len(), 1, "it is an exception too");
         // Nobody is asked to pay again while it waits.
-        let again = world.ask(offer(900, Terms::default())).await;
+        let again = world.ask(offer(900, AccessTerms::default())).await;
         assert_eq!(again.next, NextStep::Wait(HoldReason::OldPrice));
         desk.approve(id, "the old price is fine").await.unwrap();
         assert_eq!(carrying(&world.case(id).await), [reference]);
@@ -141,8 +141,8 @@ async fn a_lesser_or_dearer_offer_is_no_exception() {
     assert_eq!(live(&world.case(id).await)[0].level, AccessLevel::Limited);
     // The same as today, at a higher price of then.
     let world = World::new();
-    let (_, _, link) = begin(&world, offer(900, Terms::default())).await;
-    begin(&world, offer(100, Terms::default())).await;
+    let (_, _, link) = begin(&world, offer(900, AccessTerms::default())).await;
+    begin(&world, offer(100, AccessTerms::default())).await;
     assert_eq!(
         world.pay(&link, Choice::Card).await[0].outcome,
         Outcome::Applied
@@ -186,19 +186,19 @@ async fn a_new_title_or_address_only_updates() {
 #[tokio::test]
 async fn a_change_of_terms_alone_is_a_new_attempt() {
     let base = full(30);
-    let kinds = |kinds: &[ResourceKind]| Kinds::only(kinds.iter().copied());
+    let kinds = |kinds: &[ResourceKind]| ResourceKinds::only(kinds.iter().copied());
     let others = [
-        Terms {
+        AccessTerms {
             level: AccessLevel::Limited,
             ..base.clone()
         },
-        Terms {
+        AccessTerms {
             kinds: kinds(&[ResourceKind::Lesson]),
             ..base.clone()
         },
         full(31),
-        Terms::default(),
-        Terms {
+        AccessTerms::default(),
+        AccessTerms {
             restrictions: vec![Restriction::Device(["laptop".to_owned()].into())],
             ..base.clone()
         },
@@ -220,7 +220,7 @@ async fn a_change_of_terms_alone_is_a_new_attempt() {
 async fn an_upgrade_is_an_ordinary_enrollment_and_what_there_was_stands() {
     let world = World::new();
     let (id, first, _) = bought(&world, offer(100, limited(30))).await;
-    let (_, upgrade, link) = begin(&world, offer(900, Terms::default())).await;
+    let (_, upgrade, link) = begin(&world, offer(900, AccessTerms::default())).await;
     let case = world.case(id).await;
     assert_eq!(case.attempts[1].purpose, Purpose::Upgrade);
     assert!(matches!(case.enrollment.status, Status::Approved { .. }));
@@ -246,11 +246,11 @@ async fn an_upgrade_is_an_ordinary_enrollment_and_what_there_was_stands() {
 #[tokio::test]
 async fn an_upgrade_that_waits_for_a_person_is_in_the_queue_and_takes_nothing_away() {
     for approve in [true, false] {
-        for method in [Method::InstantEft, Method::BankTransfer] {
+        for method in [PaymentMethod::InstantEft, PaymentMethod::BankTransfer] {
             let world = World::new();
             let (id, ..) = bought(&world, offer(100, limited(30))).await;
-            let upgrade = world.ask(by(method, 900, Terms::default())).await;
-            if method == Method::InstantEft {
+            let upgrade = world.ask(by(method, 900, AccessTerms::default())).await;
+            if method == PaymentMethod::InstantEft {
                 let link = world.case(id).await.attempts[1].link.clone().unwrap().id;
                 let receipt = world.pay(&link, Choice::InstantEft).await.remove(0);
                 assert_eq!(receipt.outcome, Outcome::Held(HoldReason::InstantEft));
@@ -316,7 +316,7 @@ async fn a_renewal_is_asked_for_and_extends_once() {
     let reason = HoldReason::DuplicateMoney;
     assert_eq!(
         duplicate.payment.unwrap().standing,
-        Standing::RefundDue(reason)
+        Allocation::RefundDue(reason)
     );
     // Their end is the renewal's now, and they are in until then.
     let end = grants[1].expires_at;
@@ -367,7 +367,7 @@ async fn who_has_the_access_already_is_told_so() {
     };
     let world = World::new();
     let desk = world.registrar.admin(admin());
-    desk.grant(given(Terms::default()), "bursary")
+    desk.grant(given(AccessTerms::default()), "bursary")
         .await
         .unwrap();
     let told = world.registrar.enroll(offer(900, full(365))).await.unwrap();
@@ -384,13 +384,13 @@ async fn who_has_the_access_already_is_told_so() {
     let lesser = [
         limited(400),
         full(30),
-        Terms {
-            kinds: Kinds::only([ResourceKind::Lesson]),
-            ..Terms::default()
+        AccessTerms {
+            kinds: ResourceKinds::only([ResourceKind::Lesson]),
+            ..AccessTerms::default()
         },
-        Terms {
+        AccessTerms {
             restrictions: vec![Restriction::Ip(vec![network])],
-            ..Terms::default()
+            ..AccessTerms::default()
         },
     ];
     for terms in lesser {
@@ -408,18 +408,18 @@ async fn grants_cover_an_offer_together_and_those_that_do_not_count_never_do() {
     let part = |kinds: &[ResourceKind]| NewGrant {
         learner: learner("thandi"),
         course: course(),
-        terms: Terms {
-            kinds: Kinds::only(kinds.iter().copied()),
-            ..Terms::default()
+        terms: AccessTerms {
+            kinds: ResourceKinds::only(kinds.iter().copied()),
+            ..AccessTerms::default()
         },
     };
     use ResourceKind::{Lesson, Quiz};
     let world = World::new();
     let desk = world.registrar.admin(admin());
     desk.grant(part(&[Lesson]), "").await.unwrap();
-    let both = Terms {
-        kinds: Kinds::only([Lesson, Quiz]),
-        ..Terms::default()
+    let both = AccessTerms {
+        kinds: ResourceKinds::only([Lesson, Quiz]),
+        ..AccessTerms::default()
     };
     begin(&world, offer(100, both.clone())).await;
     desk.grant(part(&[Quiz]), "").await.unwrap();
@@ -430,22 +430,22 @@ async fn grants_cover_an_offer_together_and_those_that_do_not_count_never_do() {
 
     // Lent, while a transfer waits: that is nothing yet.
     let mut config = config();
-    config.rules.provisional = Some(Terms::default());
+    config.rules.provisional = Some(AccessTerms::default());
     let world = World::with(Settings::new(1), config, |builder| builder);
     world
-        .ask(by(Method::BankTransfer, 100, Terms::default()))
+        .ask(by(PaymentMethod::BankTransfer, 100, AccessTerms::default()))
         .await;
     assert!(world.may_enter("thandi").await);
-    let (id, ..) = begin(&world, offer(100, Terms::default())).await;
+    let (id, ..) = begin(&world, offer(100, AccessTerms::default())).await;
     assert_eq!(world.case(id).await.attempts[1].purpose, Purpose::First);
 
     // Suspended by a dispute: they may pay again.
     let world = World::new();
-    let (id, reference, _) = bought(&world, offer(100, Terms::default())).await;
+    let (id, reference, _) = bought(&world, offer(100, AccessTerms::default())).await;
     let desk = world.registrar.admin(admin());
     let how = coursegate::payment::Reversal::ChargedBack;
     desk.record_reversal(&reference, how, "").await.unwrap();
-    let (same, _, link) = begin(&world, offer(100, Terms::default())).await;
+    let (same, _, link) = begin(&world, offer(100, AccessTerms::default())).await;
     assert_eq!(same, id);
     world.pay(&link, Choice::Card).await;
     assert!(world.may_enter("thandi").await);
@@ -453,48 +453,48 @@ async fn grants_cover_an_offer_together_and_those_that_do_not_count_never_do() {
 
 #[tokio::test]
 async fn money_for_what_a_learner_was_given_meanwhile_is_held() {
-    for duplicate in MoneyOutcome::ALL {
+    for duplicate in ExceptionAction::ALL {
         let mut config = config();
         config.rules.money.duplicate = *duplicate;
         let world = World::with(Settings::new(1), config, |builder| builder);
-        let (id, _, link) = begin(&world, offer(900, Terms::default())).await;
+        let (id, _, link) = begin(&world, offer(900, AccessTerms::default())).await;
         let desk = world.registrar.admin(admin());
         let bursary = NewGrant {
             learner: learner("thandi"),
             course: course(),
-            terms: Terms::default(),
+            terms: AccessTerms::default(),
         };
         desk.grant(bursary, "bursary").await.unwrap();
         let receipt = world.pay(&link, Choice::Card).await.remove(0);
         let case = world.case(id).await;
         let standing = case.attempts[0].payment.unwrap().standing;
-        if *duplicate == MoneyOutcome::Approve {
+        if *duplicate == ExceptionAction::Approve {
             assert_eq!(receipt.outcome, Outcome::Applied);
-            assert_eq!(standing, Standing::Counted);
+            assert_eq!(standing, Allocation::Counted);
             continue;
         }
         let reason = HoldReason::AccessCovered;
         assert_eq!(receipt.outcome, Outcome::Held(reason));
-        assert_eq!(standing, Standing::Held(reason), "{duplicate}");
+        assert_eq!(standing, Allocation::Held(reason), "{duplicate}");
         assert_eq!(case.enrollment.waits_for, Some(reason));
-        let next = world.ask(offer(900, Terms::default())).await.next;
+        let next = world.ask(offer(900, AccessTerms::default())).await.next;
         assert_eq!(next, NextStep::Open { until: None });
     }
 }
 
 #[tokio::test]
 async fn a_grant_that_gives_more_than_its_payment_bought_is_a_discrepancy() {
-    use coursegate::audit::ConcernKind;
+    use coursegate::audit::DiscrepancyKind;
     use coursegate::enrollment::Change;
     use coursegate::port::Store;
     let more: [fn(&mut Grant); 4] = [
         |grant| grant.level = AccessLevel::Full,
-        |grant| grant.kinds = Kinds::all(),
+        |grant| grant.kinds = ResourceKinds::all(),
         |grant| grant.expires_at = None,
         |grant| grant.restrictions.clear(),
     ];
-    let terms = Terms {
-        kinds: Kinds::only([ResourceKind::Lesson]),
+    let terms = AccessTerms {
+        kinds: ResourceKinds::only([ResourceKind::Lesson]),
         restrictions: vec![Restriction::Feature(["read".to_owned()].into())],
         ..limited(30)
     };
@@ -512,20 +512,20 @@ async fn a_grant_that_gives_more_than_its_payment_bought_is_a_discrepancy() {
         world.store.commit(change).await.unwrap();
         let report = desk.audit(None, 100).await.unwrap();
         let kinds: Vec<_> = report.concerns.iter().map(|it| it.kind).collect();
-        assert_eq!(kinds, [ConcernKind::GrantExceedsOffer]);
+        assert_eq!(kinds, [DiscrepancyKind::GrantExceedsOffer]);
     }
 }
 
 #[tokio::test]
 async fn an_offer_of_nothing_is_refused_and_one_for_a_lifetime_is_for_ever() {
     let nothing = [
-        Terms {
+        AccessTerms {
             level: AccessLevel::None,
-            ..Terms::default()
+            ..AccessTerms::default()
         },
-        Terms {
-            kinds: Kinds::only([]),
-            ..Terms::default()
+        AccessTerms {
+            kinds: ResourceKinds::only([]),
+            ..AccessTerms::default()
         },
         full(0),
     ];
@@ -536,9 +536,9 @@ async fn an_offer_of_nothing_is_refused_and_one_for_a_lifetime_is_for_ever() {
     }
     for seconds in [u64::MAX, i64::MAX.unsigned_abs(), 100 * 31_557_600] {
         let world = World::new();
-        let terms = Terms {
+        let terms = AccessTerms {
             seconds: Some(seconds),
-            ..Terms::default()
+            ..AccessTerms::default()
         };
         bought(&world, offer(100, terms.clone())).await;
         let told = world.ask(offer(100, terms)).await.next;

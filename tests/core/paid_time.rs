@@ -5,9 +5,9 @@ use crate::scene::{
     pay, queue,
 };
 use crate::support::{World, admin, course, learner, start};
-use coursegate::access::Terms;
+use coursegate::access::AccessTerms;
 use coursegate::adapter::simulator::Choice;
-use coursegate::payment::{Method, Reversal};
+use coursegate::payment::{PaymentMethod, Reversal};
 use coursegate::reason::HoldReason;
 use coursegate::registrar::{NewGrant, NextStep, Outcome};
 
@@ -142,8 +142,8 @@ async fn two_attempts_to_buy_the_same_again_are_one_wish() {
     let world = World::new();
     bought(&world, offer(900, full(30))).await;
     let again = |method| by(method, 900, full(30)).buy_again();
-    let (id, _, one) = begin(&world, again(Method::Card)).await;
-    let (_, _, other) = begin(&world, again(Method::InstantEft)).await;
+    let (id, _, one) = begin(&world, again(PaymentMethod::Card)).await;
+    let (_, _, other) = begin(&world, again(PaymentMethod::InstantEft)).await;
     let first = world.pay(&one, Choice::Card).await.remove(0);
     assert_eq!(first.outcome, Outcome::Applied);
     let second = world.pay(&other, Choice::Card).await.remove(0);
@@ -155,7 +155,7 @@ async fn two_attempts_to_buy_the_same_again_are_one_wish() {
 async fn a_link_for_more_is_as_old_as_any_other() {
     let world = World::new();
     let (id, ..) = bought(&world, offer(100, limited(365))).await;
-    let (_, _, link) = begin(&world, offer(900, Terms::default())).await;
+    let (_, _, link) = begin(&world, offer(900, AccessTerms::default())).await;
     world.advance(60 * DAY);
     let receipt = world.pay(&link, Choice::Card).await.remove(0);
     assert_eq!(receipt.outcome, Outcome::Held(HoldReason::LateMoney));
@@ -163,9 +163,9 @@ async fn a_link_for_more_is_as_old_as_any_other() {
     // Who asks again is given a link of today, and not that one.
     let world = World::new();
     bought(&world, offer(100, limited(365))).await;
-    let (_, old, _) = begin(&world, offer(900, Terms::default())).await;
+    let (_, old, _) = begin(&world, offer(900, AccessTerms::default())).await;
     world.advance(60 * DAY);
-    let (_, new, link) = begin(&world, offer(900, Terms::default())).await;
+    let (_, new, link) = begin(&world, offer(900, AccessTerms::default())).await;
     assert_ne!(old, new);
     let receipt = world.pay(&link, Choice::Card).await.remove(0);
     assert_eq!(receipt.outcome, Outcome::Applied);
@@ -224,11 +224,11 @@ async fn a_link_to_buy_again_that_a_learner_is_sent_back_to_buys_something() {
     let world = World::new();
     let (id, ..) = bought(&world, offer(900, full(30))).await;
     let again = |method| by(method, 900, full(30)).buy_again();
-    begin(&world, again(Method::InstantEft)).await;
-    bought(&world, again(Method::Card)).await;
+    begin(&world, again(PaymentMethod::InstantEft)).await;
+    bought(&world, again(PaymentMethod::Card)).await;
     world.advance(DAY);
     // And once more: a gift for the third.
-    let (_, _, link) = begin(&world, again(Method::InstantEft)).await;
+    let (_, _, link) = begin(&world, again(PaymentMethod::InstantEft)).await;
     let receipt = world.pay(&link, Choice::InstantEft).await.remove(0);
     let expected = Outcome::Held(HoldReason::InstantEft);
     assert_eq!(
@@ -242,7 +242,7 @@ async fn a_link_to_buy_again_that_a_learner_is_sent_back_to_buys_something() {
 #[tokio::test]
 async fn a_bursary_given_and_taken_again_leaves_every_paid_month() {
     // For ever, and for longer than the month that is waiting.
-    for terms in [Terms::default(), full(50)] {
+    for terms in [AccessTerms::default(), full(50)] {
         let world = World::new();
         let desk = world.registrar.admin(admin());
         let (id, ..) = bought(&world, offer(100, full(30))).await;

@@ -5,19 +5,19 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use coursegate::adapter::simulator::{Choice, Settings};
-use coursegate::approval::{ApprovalPolicy, Decision, Dossier, StandardPolicy};
-use coursegate::enrollment::{Proposal, Status};
+use coursegate::approval::{ApprovalContext, ApprovalPolicy, Decision, StandardPolicy};
+use coursegate::enrollment::{Status, TransitionRequest};
 use coursegate::evidence::Confirmation;
 use coursegate::monitor::Alert;
 use coursegate::notice::NoticeKind;
-use coursegate::payment::{Method, PayLink};
+use coursegate::payment::{PayLink, PaymentMethod};
 use coursegate::port::{
     AlertSink, Capabilities, ChannelError, EventPublisher, GatewayError, History, InboxFilter,
     LinkRequest, Notification, NotificationChannel, PageRequest, PaymentGateway, PublishError,
     Records, RefundRequest, StatusQuery,
 };
 use coursegate::reason::Note;
-use coursegate::record::{Fact, Record};
+use coursegate::record::{EventKind, Record};
 use coursegate::registrar::{Condition, Health, HostPart, Outcome};
 use coursegate::{ChannelName, CourseId, Error, Registrar};
 
@@ -50,7 +50,7 @@ fn of_thandi(name: &str) -> bool {
 #[tokio::test]
 async fn a_policy_that_panics_keeps_the_callback_and_is_heard_of() {
     let world = World::with(Settings::new(1), config(), |builder| {
-        builder.policy(|dossier: &Dossier<'_>| -> Decision {
+        builder.policy(|dossier: &ApprovalContext<'_>| -> Decision {
             assert!(
                 !of_thandi(dossier.enrollment.learner.as_str()),
                 "test panic: who is that?"
@@ -58,13 +58,13 @@ async fn a_policy_that_panics_keeps_the_callback_and_is_heard_of() {
             StandardPolicy::default().decide(dossier)
         })
     });
-    let (_, reference, link) = world.attempt("thandi", Method::Card).await;
+    let (_, reference, link) = world.attempt("thandi", PaymentMethod::Card).await;
     let receipt = world.pay(&link, Choice::Card).await.remove(0);
     assert_eq!(receipt.outcome, Outcome::Waiting, "it is durable");
     assert_eq!(receipt.http_status(), 200);
     is_seen(&world.registrar, HostPart::Decision).await;
     // Everybody else is served.
-    let (_, _, other) = world.attempt("sipho", Method::Card).await;
+    let (_, _, other) = world.attempt("sipho", PaymentMethod::Card).await;
     world.pay(&other, Choice::Card).await;
     assert!(world.may_enter("sipho").await);
     // It is tried again, and given up on in the end, with its cause.
@@ -90,14 +90,14 @@ async fn a_policy_that_panics_keeps_the_callback_and_is_heard_of() {
 #[tokio::test]
 async fn a_guard_that_panics_ends_no_timer() {
     let world = World::with(Settings::new(1), config(), |builder| {
-        builder.guard(|proposal: &Proposal<'_>| -> Result<(), Note> {
+        builder.guard(|proposal: &TransitionRequest<'_>| -> Result<(), Note> {
             let thandis = of_thandi(proposal.enrollment.learner.as_str());
             assert!(!(thandis && *proposal.to == Status::Expired), "test panic");
             Ok(())
         })
     });
-    let (first, ..) = world.attempt("thandi", Method::Card).await;
-    let (second, ..) = world.attempt("sipho", Method::Card).await;
+    let (first, ..) = world.attempt("thandi", PaymentMethod::Card).await;
+    let (second, ..) = world.attempt("sipho", PaymentMethod::Card).await;
     world.advance(8 * 24 * 3600);
     world.pass().await;
     world.pass().await;
@@ -119,13 +119,15 @@ struct Picky {
 #[async_trait]
 impl EventPublisher for Picky {
     async fn publish(&self, record: &Record) -> Result<(), PublishError> {
-        if let Fact::EnrollmentCreated { .. } = &record.fact
+        if let EventKind::EnrollmentCreated { .. } = &record.fact
             && record.course.as_ref() == Some(&CourseId::new("poison").unwrap())
         {
             self.panics.fetch_add(1, Ordering::SeqCst);
             panic!("test panic");
         }
-        if self.hears_of_nothing_missing && matches!(record.fact, Fact::PublishingGivenUp { .. }) {
+        if self.hears_of_nothing_missing
+            && matches!(record.fact, EventKind::PublishingGivenUp { .. })
+        {
             self.panics.fetch_add(1, Ordering::SeqCst);
             panic!("test panic");
         }
@@ -144,12 +146,12 @@ async fn a_publisher_that_panics_over_one_record_is_told_the_others() {
     let world = World::with(Settings::new(1), config(), |builder| {
         builder.publisher(given)
     });
-    let mut poison = crate::support::request("thandi", Method::Card);
+    let mut poison = crate::support::request("thandi", PaymentMethod::Card);
     poison.course = CourseId::new("poison").unwrap();
     let poisoned = world.ask(poison).await.enrollment;
     for round in 0..100 {
         world
-            .attempt(&format!("learner-{round}"), Method::Card)
+            .attempt(&format!("learner-{round}"), PaymentMethod::Card)
             .await;
         world.advance(40);
         world.pass().await;
@@ -162,11 +164,11 @@ async fn a_publisher_that_panics_over_one_record_is_told_the_others() {
     };
     // What followed it for the same enrollment came, and that one is told to be missing.
     assert!(of(poisoned).count() >= 2);
-    let told = |record: &&Record| matches!(record.fact, Fact::PublishingGivenUp { .. });
+    let told = |record: &&Record| matches!(record.fact, EventKind::PublishingGivenUp { .. });
     assert_eq!(seen.iter().filter(told).count(), 1);
     // The other publisher missed nothing.
     let whole = world.publisher.published();
-    let made = |record: &&Record| matches!(record.fact, Fact::EnrollmentCreated { .. });
+    let made = |record: &&Record| matches!(record.fact, EventKind::EnrollmentCreated { .. });
     assert_eq!(whole.iter().filter(made).count(), 101);
 }
 
@@ -181,12 +183,12 @@ async fn giving_up_on_what_was_given_up_on_ends() {
     let world = World::with(Settings::new(1), config(), |builder| {
         builder.publisher(given)
     });
-    let mut poison = crate::support::request("thandi", Method::Card);
+    let mut poison = crate::support::request("thandi", PaymentMethod::Card);
     poison.course = CourseId::new("poison").unwrap();
     world.ask(poison).await;
     for round in 0..200 {
         world
-            .attempt(&format!("learner-{round}"), Method::Card)
+            .attempt(&format!("learner-{round}"), PaymentMethod::Card)
             .await;
         world.advance(40);
         world.pass().await;
@@ -194,10 +196,10 @@ async fn giving_up_on_what_was_given_up_on_ends() {
     assert_eq!(picky.panics.load(Ordering::SeqCst), 10, "five tries each");
     let page = PageRequest::first(500);
     let records = world.store.unassigned(page).await.unwrap().items;
-    let told = |record: &&Record| matches!(record.fact, Fact::PublishingGivenUp { .. });
+    let told = |record: &&Record| matches!(record.fact, EventKind::PublishingGivenUp { .. });
     assert_eq!(records.iter().filter(told).count(), 1);
     // Everybody else's records came, to the other publisher too.
-    let made = |record: &&Record| matches!(record.fact, Fact::EnrollmentCreated { .. });
+    let made = |record: &&Record| matches!(record.fact, EventKind::EnrollmentCreated { .. });
     let seen = picky.seen.lock().unwrap().clone();
     assert_eq!(seen.iter().filter(made).count(), 200);
     let whole = world.publisher.published();
@@ -278,7 +280,7 @@ async fn a_publisher_that_panics_over_everything_loses_nothing() {
     let world = World::with(Settings::new(1), config(), |builder| {
         builder.publisher(given)
     });
-    world.attempt("thandi", Method::Card).await;
+    world.attempt("thandi", PaymentMethod::Card).await;
     for _ in 0..200 {
         world.advance(40);
         world.pass().await;
@@ -287,7 +289,7 @@ async fn a_publisher_that_panics_over_everything_loses_nothing() {
     // Nothing is given up on: it is to be mended, and told again then.
     let page = PageRequest::first(500);
     let records = world.store.unassigned(page).await.unwrap().items;
-    let told = |record: &&Record| matches!(record.fact, Fact::PublishingGivenUp { .. });
+    let told = |record: &&Record| matches!(record.fact, EventKind::PublishingGivenUp { .. });
     assert_eq!(records.iter().filter(told).count(), 0);
     is_seen(&world.registrar, HostPart::Publisher).await;
     let health = world.registrar.health().await;
@@ -306,7 +308,7 @@ async fn a_channel_and_a_sink_that_panic_hold_nobody_up() {
             sink,
         )
     });
-    let (_, _, link) = world.attempt("thandi", Method::Card).await;
+    let (_, _, link) = world.attempt("thandi", PaymentMethod::Card).await;
     world.pay(&link, Choice::Card).await;
     world.pass().await;
     is_seen(&world.registrar, HostPart::Channel).await;
@@ -357,7 +359,7 @@ async fn a_gateway_that_panics_is_a_provider_that_fails() {
     let broken = Broken::default();
     let given = broken.clone();
     let world = World::with_gateway(Settings::new(1), config(), |_| given);
-    let asked = crate::support::request("thandi", Method::Card);
+    let asked = crate::support::request("thandi", PaymentMethod::Card);
     let Err(Error::NoPayLink { source, .. }) = world.registrar.enroll(asked).await else {
         panic!("a link was made")
     };
@@ -390,7 +392,7 @@ async fn a_worker_goes_on_after_a_panic() {
             .run(async move { drop(stopped.acquire().await) })
             .await;
     });
-    world.attempt("thandi", Method::Card).await;
+    world.attempt("thandi", PaymentMethod::Card).await;
     for _ in 0..50 {
         clock.advance(std::time::Duration::from_secs(40));
         for _ in 0..20 {

@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use coursegate::access::Terms;
+use coursegate::access::AccessTerms;
 use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::enrollment::InboxState;
-use coursegate::payment::Method;
+use coursegate::payment::PaymentMethod;
 use coursegate::port::{InboxFilter, PageRequest, PaymentFilter, PaymentItem, Records, Store};
-use coursegate::record::chain::{Anchor, AnchorError, verify_lines};
-use coursegate::record::{Fact, Record};
+use coursegate::record::chain::{AnchorError, Checkpoint, verify_lines};
+use coursegate::record::{EventKind, Record};
 use coursegate::registrar::{Error, ErrorKind, NewGrant, NextStep, Outcome};
 use coursegate::webhook::{BodyError, BodyKeys, DeliveryKey, StoredBody};
 use coursegate::{Config, Registrar, Secret};
@@ -50,7 +50,7 @@ fn reopened(world: &World, config: Config) -> Registrar {
 #[tokio::test]
 async fn bodies_are_encrypted_where_they_are_stored_and_keys_rotate() {
     let world = World::with(Settings::new(1), with_keys(&[("march", 'a')]), |it| it);
-    let (_, reference, link) = world.attempt("thandi", Method::Card).await;
+    let (_, reference, link) = world.attempt("thandi", PaymentMethod::Card).await;
     // Nobody can confirm it yet: it waits, and has to be read again later.
     let callback = body(link.as_str(), "SUCCESS", reference.as_str());
     let first = world.receive(&callback).await;
@@ -81,7 +81,7 @@ async fn bodies_are_encrypted_where_they_are_stored_and_keys_rotate() {
     world.advance(60);
     rotated.worker().pass().await.unwrap();
     assert!(world.may_enter("thandi").await);
-    let (_, reference, link) = world.attempt("sipho", Method::Card).await;
+    let (_, reference, link) = world.attempt("sipho", PaymentMethod::Card).await;
     let later = rotated
         .receive(signed(&body(link.as_str(), "FAILURE", reference.as_str())))
         .await;
@@ -94,7 +94,7 @@ async fn a_body_whose_key_is_gone_waits_for_it_and_is_never_lost() {
     let mut settings = with_keys(&[("march", 'a')]);
     settings.retry_limit = 3;
     let world = World::with(Settings::new(1), settings.clone(), |it| it);
-    let (_, reference, link) = world.attempt("thandi", Method::Card).await;
+    let (_, reference, link) = world.attempt("thandi", PaymentMethod::Card).await;
     let receipt = world
         .receive(&body(link.as_str(), "SUCCESS", reference.as_str()))
         .await;
@@ -139,7 +139,7 @@ async fn a_stored_body_cannot_be_changed_or_put_in_another_ones_place() {
     let world = World::with(Settings::new(1), with_keys(&[("march", 'a')]), |it| it);
     let mut sealed = Vec::new();
     for name in ["thandi", "sipho"] {
-        let (_, reference, link) = world.attempt(name, Method::Card).await;
+        let (_, reference, link) = world.attempt(name, PaymentMethod::Card).await;
         let receipt = world
             .receive(&body(link.as_str(), "SUCCESS", reference.as_str()))
             .await;
@@ -211,7 +211,7 @@ async fn bodies_are_kept_as_long_as_configured_and_records_for_ever() {
     let mut settings = config();
     settings.keep_bodies = Some(Duration::from_secs(30 * DAY));
     let world = World::with(Settings::new(1), settings, |it| it);
-    let (id, reference, link) = world.attempt("thandi", Method::Card).await;
+    let (id, reference, link) = world.attempt("thandi", PaymentMethod::Card).await;
     let paid = world.pay(&link, Choice::Card).await;
     let paid = paid[0].delivery.clone().unwrap();
     // One that nobody can match is kept until somebody can.
@@ -236,7 +236,7 @@ async fn bodies_are_kept_as_long_as_configured_and_records_for_ever() {
         .await
         .unwrap();
     let purged = records.items.iter().find_map(|record| match &record.fact {
-        Fact::BodiesPurged { bodies, .. } => Some(*bodies),
+        EventKind::BodiesPurged { bodies, .. } => Some(*bodies),
         _ => None,
     });
     assert_eq!(purged, Some(1));
@@ -251,23 +251,23 @@ async fn bodies_are_kept_as_long_as_configured_and_records_for_ever() {
         .unassigned(PageRequest::first(500))
         .await
         .unwrap();
-    let told = |fact: &Fact| matches!(fact, Fact::BodiesPurged { .. });
+    let told = |fact: &EventKind| matches!(fact, EventKind::BodiesPurged { .. });
     assert_eq!(records.items.iter().filter(|it| told(&it.fact)).count(), 1);
 }
 
 #[tokio::test]
 async fn a_learner_gets_everything_that_is_kept_of_them() {
     let world = World::with(Settings::new(1), with_keys(&[("march", 'a')]), |it| it);
-    let (id, reference, link) = world.attempt("thandi", Method::Card).await;
+    let (id, reference, link) = world.attempt("thandi", PaymentMethod::Card).await;
     world.pay(&link, Choice::Card).await;
     let desk = world.registrar.admin(admin());
     let new = NewGrant {
         learner: learner("thandi"),
         course: course(),
-        terms: Terms::default(),
+        terms: AccessTerms::default(),
     };
     let bursary = desk.grant(new, "a bursary").await.unwrap();
-    world.enroll("sipho", Method::BankTransfer).await;
+    world.enroll("sipho", PaymentMethod::BankTransfer).await;
 
     let export = desk.export_learner(&learner("thandi")).await.unwrap();
     assert_eq!(export.grants, [bursary]);
@@ -294,7 +294,7 @@ async fn a_learner_gets_everything_that_is_kept_of_them() {
         "{shown}"
     );
     let history = world.store.timeline(id).await.unwrap();
-    assert_eq!(history.last().unwrap().fact, Fact::PersonalExported);
+    assert_eq!(history.last().unwrap().fact, EventKind::PersonalExported);
     let nobody = desk.export_learner(&learner("nobody")).await.unwrap_err();
     assert_eq!(nobody.kind(), ErrorKind::NotFound);
 }
@@ -303,15 +303,15 @@ async fn a_learner_gets_everything_that_is_kept_of_them() {
 async fn a_learner_is_erased_once_nothing_is_to_come() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
-    let (paid, reference, link) = world.attempt("thandi", Method::Card).await;
+    let (paid, reference, link) = world.attempt("thandi", PaymentMethod::Card).await;
     world.pay(&link, Choice::Card).await;
     let new = NewGrant {
         learner: learner("thandi"),
         course: course(),
-        terms: Terms::default(),
+        terms: AccessTerms::default(),
     };
     let bursary = desk.grant(new, "thandi wrote to me").await.unwrap();
-    let other = world.enroll("sipho", Method::BankTransfer).await;
+    let other = world.enroll("sipho", PaymentMethod::BankTransfer).await;
     world.pass().await;
     world.advance(10);
     world.pass().await;
@@ -400,7 +400,7 @@ async fn a_learner_is_erased_once_nothing_is_to_come() {
         ":",
         &format!("-1:{}", noted.hash.as_str()),
     ] {
-        assert_eq!(odd.parse::<Anchor>(), Err(AnchorError), "{odd}");
+        assert_eq!(odd.parse::<Checkpoint>(), Err(AnchorError), "{odd}");
     }
     // An erased record that is changed once more is found.
     let at = lines
@@ -430,7 +430,7 @@ async fn a_learner_is_erased_once_nothing_is_to_come() {
 async fn late_money_for_an_erased_learner_waits_for_a_person() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
-    let (id, _, link) = world.attempt("thandi", Method::Card).await;
+    let (id, _, link) = world.attempt("thandi", PaymentMethod::Card).await;
     world
         .registrar
         .withdraw(&learner("thandi"), &course())
@@ -445,7 +445,7 @@ async fn late_money_for_an_erased_learner_waits_for_a_person() {
     let awkward = desk.awkward_money(PageRequest::first(5)).await.unwrap();
     assert_eq!(awkward.items.len(), 1);
     // And the learner may come again, as somebody new.
-    let again = world.ask(request("thandi", Method::Card)).await;
+    let again = world.ask(request("thandi", PaymentMethod::Card)).await;
     assert_ne!(again.enrollment, id);
     assert!(matches!(again.next, NextStep::Pay { .. }));
 }
@@ -454,10 +454,10 @@ async fn late_money_for_an_erased_learner_waits_for_a_person() {
 async fn one_learners_timeline_in_plain_words() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
-    let (_, _, link) = world.attempt("thandi", Method::Card).await;
+    let (_, _, link) = world.attempt("thandi", PaymentMethod::Card).await;
     world.advance(60);
     world.pay(&link, Choice::Card).await;
-    let mut wish = request("thandi", Method::BankTransfer);
+    let mut wish = request("thandi", PaymentMethod::BankTransfer);
     wish.course = coursegate::CourseId::new("rust-201").unwrap();
     world.advance(60);
     let second = world.ask(wish).await;
@@ -465,7 +465,7 @@ async fn one_learners_timeline_in_plain_words() {
     desk.reject(second.enrollment, "no seat left")
         .await
         .unwrap();
-    world.enroll("sipho", Method::Card).await;
+    world.enroll("sipho", PaymentMethod::Card).await;
     let history = desk.learner_timeline(&learner("thandi")).await.unwrap();
     assert!(history.is_sorted_by_key(|record| record.at));
     let told: Vec<String> = history.iter().map(Record::sentence).collect();
@@ -485,11 +485,11 @@ async fn one_learners_timeline_in_plain_words() {
 async fn payments_as_csv() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
-    let (_, reference, link) = world.attempt("=1+1", Method::Card).await;
+    let (_, reference, link) = world.attempt("=1+1", PaymentMethod::Card).await;
     world.pay(&link, Choice::Card).await;
     for name in ["a\"b, c", "sipho", "zola"] {
         world.advance(60);
-        let mut wish = request("anybody", Method::BankTransfer);
+        let mut wish = request("anybody", PaymentMethod::BankTransfer);
         wish.learner = learner(name);
         world.ask(wish).await;
     }

@@ -2,19 +2,20 @@ use coursegate::Registrar;
 use coursegate::adapter::memory::MemoryStore;
 use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::approval::{
-    ApprovalPolicy, CheckName, CheckOutcome, Decision, Dossier, RefuseReason, StandardPolicy,
+    ApprovalContext, ApprovalPolicy, CheckName, CheckOutcome, Decision, RefuseReason,
+    StandardPolicy,
 };
-use coursegate::detect::{Detector, Fallback, RuleSet};
-use coursegate::enrollment::{Proposal, Status, Transition};
-use coursegate::evidence::Grade;
-use coursegate::payment::Method;
+use coursegate::detect::{Fallback, RuleDetector, RuleSet};
+use coursegate::enrollment::{Status, Transition, TransitionRequest};
+use coursegate::evidence::EvidenceLevel;
+use coursegate::payment::PaymentMethod;
 use coursegate::reason::{ApprovalCause, HoldReason, Note};
 use coursegate::registrar::{BuildError, Outcome, RegistrarBuilder};
 
 use crate::support::{World, admin, body, config};
 
 async fn outcome(
-    declared: Method,
+    declared: PaymentMethod,
     choice: Choice,
     extend: impl FnOnce(RegistrarBuilder) -> RegistrarBuilder,
 ) -> Outcome {
@@ -34,8 +35,8 @@ async fn every_setting_of_the_standard_policy_counts() {
     let standard = |change: fn(&mut StandardPolicy)| {
         move |builder: RegistrarBuilder| builder.policy(settings(change))
     };
-    let card = (Method::Card, Choice::Card);
-    let eft = (Method::InstantEft, Choice::InstantEft);
+    let card = (PaymentMethod::Card, Choice::Card);
+    let eft = (PaymentMethod::InstantEft, Choice::InstantEft);
     assert_eq!(
         outcome(card.0, card.1, standard(|_| ())).await,
         Outcome::Applied
@@ -73,7 +74,7 @@ async fn an_unknown_method_approves_only_when_the_operator_said_so() {
     let with = |fallback| {
         move |builder: RegistrarBuilder| {
             builder.detector(
-                Detector::new(RuleSet {
+                RuleDetector::new(RuleSet {
                     fallback,
                     ..RuleSet::standard()
                 })
@@ -94,7 +95,7 @@ async fn an_unknown_method_approves_only_when_the_operator_said_so() {
         (Fallback::AssumeCard, Outcome::Applied),
     ] {
         assert_eq!(
-            outcome(Method::Unknown, Choice::Card, with(fallback)).await,
+            outcome(PaymentMethod::Unknown, Choice::Card, with(fallback)).await,
             expected,
             "{fallback:?}"
         );
@@ -103,28 +104,28 @@ async fn an_unknown_method_approves_only_when_the_operator_said_so() {
 
 #[tokio::test]
 async fn a_closure_is_a_policy_and_cannot_go_below_the_minimum_of_evidence() {
-    let cautious = outcome(Method::Card, Choice::Card, |builder| {
-        builder.policy(
-            |dossier: &Dossier<'_>| match StandardPolicy::default().decide(dossier) {
+    let cautious = outcome(PaymentMethod::Card, Choice::Card, |builder| {
+        builder.policy(|dossier: &ApprovalContext<'_>| {
+            match StandardPolicy::default().decide(dossier) {
                 Decision::Approve(_) if dossier.attempt.amount.minor() > 10_000 => {
                     Decision::Hold(HoldReason::HostPolicy)
                 }
                 decision => decision,
-            },
-        )
+            }
+        })
     });
     assert_eq!(cautious.await, Outcome::Held(HoldReason::HostPolicy));
 
     // A policy that approves everything: a failure is still a failure, and a wrong amount,
     // which is not confirmed, still waits.
-    let reckless = |_: &Dossier<'_>| Decision::Approve(ApprovalCause::AutomaticCardPayment);
-    let declined = outcome(Method::Card, Choice::Decline, |builder| {
+    let reckless = |_: &ApprovalContext<'_>| Decision::Approve(ApprovalCause::AutomaticCardPayment);
+    let declined = outcome(PaymentMethod::Card, Choice::Decline, |builder| {
         builder.policy(reckless)
     });
     assert_eq!(declined.await, Outcome::Failed);
     let wrong = Settings::new(1).fault(coursegate::adapter::simulator::Fault::WrongAmount, 1.0);
     let world = World::with(wrong, config(), |builder| builder.policy(reckless));
-    let (_, _, link) = world.attempt("thandi", Method::Card).await;
+    let (_, _, link) = world.attempt("thandi", PaymentMethod::Card).await;
     let receipt = world.pay(&link, Choice::Card).await.remove(0);
     assert_eq!(receipt.outcome, Outcome::Held(HoldReason::WeakEvidence));
     assert!(!world.may_enter("thandi").await);
@@ -140,7 +141,7 @@ async fn every_check_is_reported_not_the_first_that_failed() {
             catalog.load(std::sync::atomic::Ordering::Relaxed)
         })
     });
-    let (enrollment, _, link) = world.attempt("thandi", Method::Card).await;
+    let (enrollment, _, link) = world.attempt("thandi", PaymentMethod::Card).await;
     offered.store(false, std::sync::atomic::Ordering::Relaxed);
     let receipt = world.pay(&link, Choice::Card).await.remove(0);
     assert_eq!(
@@ -182,12 +183,12 @@ async fn every_check_is_reported_not_the_first_that_failed() {
 
 #[tokio::test]
 async fn a_guard_can_veto_and_the_money_stays_in_sight() {
-    let guard = |proposal: &Proposal<'_>| match proposal.transition {
+    let guard = |proposal: &TransitionRequest<'_>| match proposal.transition {
         Transition::PaymentApproved => Err(Note::new("exam week")),
         _ => Ok(()),
     };
     let world = World::with(Settings::new(1), config(), |builder| builder.guard(guard));
-    let (enrollment, _, link) = world.attempt("thandi", Method::Card).await;
+    let (enrollment, _, link) = world.attempt("thandi", PaymentMethod::Card).await;
     let receipt = world.pay(&link, Choice::Card).await.remove(0);
     assert_eq!(receipt.outcome, Outcome::Held(HoldReason::Vetoed));
     assert_eq!(
@@ -210,7 +211,7 @@ async fn a_guard_can_veto_and_the_money_stays_in_sight() {
 async fn without_a_gateway_a_signature_is_enough_and_readiness_can_see_it() {
     // The link is made by hand: this host creates its pay links elsewhere.
     let world = World::new();
-    let (_, reference, link) = world.attempt("thandi", Method::Card).await;
+    let (_, reference, link) = world.attempt("thandi", PaymentMethod::Card).await;
     let registrar = Registrar::builder(config(), world.store.clone())
         .build()
         .unwrap();
@@ -237,11 +238,11 @@ fn settings_that_contradict_themselves_do_not_build() {
             .unwrap_err()
     };
     assert_eq!(
-        build(config().minimum_evidence(Grade::Confirmed)),
+        build(config().minimum_evidence(EvidenceLevel::Confirmed)),
         BuildError::NobodyToAsk
     );
     assert_eq!(
-        build(config().minimum_evidence(Grade::Unsigned)),
+        build(config().minimum_evidence(EvidenceLevel::Unsigned)),
         BuildError::MinimumTooLow
     );
     let mut slow = config();
@@ -262,12 +263,12 @@ fn settings_that_contradict_themselves_do_not_build() {
 
 #[tokio::test]
 async fn money_the_policy_refuses_is_not_counted_even_when_a_person_approved_ahead() {
-    let refuse = |dossier: &Dossier<'_>| match StandardPolicy::default().decide(dossier) {
+    let refuse = |dossier: &ApprovalContext<'_>| match StandardPolicy::default().decide(dossier) {
         Decision::Approve(_) => Decision::Refuse(RefuseReason::HostPolicy),
         decision => decision,
     };
     let world = World::with(Settings::new(1), config(), |builder| builder.policy(refuse));
-    let (enrollment, _, link) = world.attempt("thandi", Method::Card).await;
+    let (enrollment, _, link) = world.attempt("thandi", PaymentMethod::Card).await;
     world
         .registrar
         .admin(admin())
@@ -281,7 +282,7 @@ async fn money_the_policy_refuses_is_not_counted_even_when_a_person_approved_ahe
     assert!(case.attempts[0].held_back().is_some());
     assert!(world.may_enter("thandi").await, "the person's word stands");
 
-    let (enrollment, _, link) = world.attempt("sipho", Method::Card).await;
+    let (enrollment, _, link) = world.attempt("sipho", PaymentMethod::Card).await;
     world.pay(&link, Choice::Card).await;
     assert!(matches!(
         world.case(enrollment).await.enrollment.status,

@@ -9,14 +9,14 @@ use async_trait::async_trait;
 use chrono::NaiveDate;
 use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::evidence::Confirmation;
-use coursegate::payment::{Method, PayLink};
+use coursegate::payment::{PayLink, PaymentMethod};
 use coursegate::port::{
     Capabilities, GatewayError, History, LinkRequest, PageRequest, PaymentFilter, PaymentGateway,
     RefundRequest, StatusQuery,
 };
 use coursegate::reason::HoldReason;
 use coursegate::registrar::{Circuit, Outcome};
-use coursegate::{Config, Error, ErrorKind, Money, Reference};
+use coursegate::{Config, Error, ErrorKind, Money, PaymentReference};
 use tokio::sync::{Semaphore, watch};
 
 use crate::support::{World, admin, body, config, request};
@@ -107,7 +107,7 @@ impl Scene {
     }
 
     /// Visits the return page, as a task that can be broken off.
-    fn visit(&self, reference: &Reference) -> tokio::task::JoinHandle<bool> {
+    fn visit(&self, reference: &PaymentReference) -> tokio::task::JoinHandle<bool> {
         let (registrar, reference) = (self.world.registrar.clone(), reference.clone());
         tokio::spawn(async move { registrar.confirm(&reference).await.is_ok_and(|it| it.paid) })
     }
@@ -125,7 +125,7 @@ async fn tabs_that_are_closed_say_nothing_about_the_provider() {
     let mut references = Vec::new();
     for number in 0..20 {
         let name = format!("learner-{number}");
-        references.push(scene.world.attempt(&name, Method::Card).await.1);
+        references.push(scene.world.attempt(&name, PaymentMethod::Card).await.1);
     }
     scene.shut();
     for (number, reference) in references.iter().enumerate() {
@@ -164,7 +164,7 @@ async fn tabs_that_are_closed_say_nothing_about_the_provider() {
 #[tokio::test]
 async fn five_thousand_visits_of_one_page_are_a_look_every_two_seconds() {
     let scene = Scene::new(config());
-    let (_, reference, link) = scene.world.attempt("thandi", Method::Card).await;
+    let (_, reference, link) = scene.world.attempt("thandi", PaymentMethod::Card).await;
     scene.shut();
     let visits: Vec<_> = (0..2_500).map(|_| scene.visit(&reference)).collect();
     scene.until_looks(1).await;
@@ -203,7 +203,7 @@ async fn visitors_of_many_pages_leave_calls_for_everybody_else() {
         world.advance(1);
         attempts.push(
             world
-                .attempt(&format!("learner-{number}"), Method::Card)
+                .attempt(&format!("learner-{number}"), PaymentMethod::Card)
                 .await,
         );
     }
@@ -226,7 +226,7 @@ async fn visitors_of_many_pages_leave_calls_for_everybody_else() {
         .receive(&body(link.as_str(), "SUCCESS", reference.as_str()))
         .await;
     assert_eq!(receipt.outcome, Outcome::Applied);
-    world.attempt("late", Method::Card).await;
+    world.attempt("late", PaymentMethod::Card).await;
     let desk = world.registrar.admin(admin());
     let filter = PaymentFilter::default();
     let asked = desk.reconcile(&filter, PageRequest::first(50)).await;
@@ -240,7 +240,7 @@ async fn visitors_of_many_pages_leave_calls_for_everybody_else() {
 #[tokio::test]
 async fn a_callback_is_answered_by_a_look_that_began_after_it_came() {
     let scene = Scene::new(config());
-    let (_, reference, link) = scene.world.attempt("thandi", Method::Card).await;
+    let (_, reference, link) = scene.world.attempt("thandi", PaymentMethod::Card).await;
     scene.shut();
     // The learner looks too early, and the look takes long.
     let early = scene.visit(&reference);
@@ -277,7 +277,7 @@ async fn a_callback_is_answered_by_a_look_that_began_after_it_came() {
 #[tokio::test]
 async fn a_look_outlives_the_visitor_who_began_it() {
     let scene = Scene::new(config());
-    let (_, reference, link) = scene.world.attempt("thandi", Method::Card).await;
+    let (_, reference, link) = scene.world.attempt("thandi", PaymentMethod::Card).await;
     scene.world.simulator.pay(&link, Choice::Card).unwrap();
     scene.world.simulator.take_callbacks();
     scene.shut();
@@ -317,7 +317,7 @@ async fn a_look_outlives_the_visitor_who_began_it() {
 #[tokio::test]
 async fn a_provider_that_asks_for_fewer_calls_is_left_alone_for_as_long_as_it_says() {
     let scene = Scene::new(config());
-    let (_, reference, _) = scene.world.attempt("thandi", Method::Card).await;
+    let (_, reference, _) = scene.world.attempt("thandi", PaymentMethod::Card).await;
     let busy = |wait| GatewayError::RateLimited { wait };
     for (wait, expected) in [
         (None, 1),
@@ -345,7 +345,7 @@ async fn a_provider_that_asks_for_fewer_calls_is_left_alone_for_as_long_as_it_sa
 #[tokio::test]
 async fn what_the_provider_never_takes_is_refused_before_anything_is_kept() {
     let world = World::new();
-    let mut dollars = request("thandi", Method::Card);
+    let mut dollars = request("thandi", PaymentMethod::Card);
     dollars.price = Money::new(10_000, coursegate::Currency::new("USD").unwrap()).unwrap();
     let refused = world.registrar.enroll(dollars.clone()).await.unwrap_err();
     assert!(matches!(refused, Error::CurrencyNotTaken(_)), "{refused}");
@@ -355,7 +355,7 @@ async fn what_the_provider_never_takes_is_refused_before_anything_is_kept() {
     let kept = desk.payments(&filter, PageRequest::first(1)).await.unwrap();
     assert_eq!(kept.items.len(), 0);
     // By bank transfer it is none of the provider's business.
-    dollars.method = Method::BankTransfer;
+    dollars.method = PaymentMethod::BankTransfer;
     world.registrar.enroll(dollars).await.unwrap();
 }
 
@@ -412,7 +412,7 @@ async fn an_answer_about_something_else_opens_nothing() {
     type Change = fn(&mut Confirmation);
     let changes: [(Change, HoldReason); 5] = [
         (
-            |it| it.reference = Stated::Is(Reference::new("CG-OTHER").unwrap()),
+            |it| it.reference = Stated::Is(PaymentReference::new("CG-OTHER").unwrap()),
             HoldReason::WrongAttempt,
         ),
         (
@@ -435,7 +435,7 @@ async fn an_answer_about_something_else_opens_nothing() {
     for (change, reason) in changes {
         let scene = Scene::changed(config(), Some(change));
         let world = &scene.world;
-        let (id, reference, link) = world.attempt("thandi", Method::Card).await;
+        let (id, reference, link) = world.attempt("thandi", PaymentMethod::Card).await;
         world.simulator.pay(&link, Choice::Card).unwrap();
         world.simulator.take_callbacks();
         let receipt = world
@@ -500,7 +500,7 @@ async fn money_that_may_be_gone_is_not_given_back_twice() {
             says: answer,
             asked: counter,
         });
-        let (id, reference, link) = world.attempt("thandi", Method::Card).await;
+        let (id, reference, link) = world.attempt("thandi", PaymentMethod::Card).await;
         world.pay(&link, Choice::Card).await;
         let desk = world.registrar.admin(admin());
         for _ in 0..2 {
@@ -520,7 +520,7 @@ async fn a_pause_that_the_provider_asked_for_is_kept_to_its_end() {
     let scene = Scene::new(config());
     let mut references = Vec::new();
     for name in ["thandi", "sipho", "zoe"] {
-        references.push(scene.world.attempt(name, Method::Card).await.1);
+        references.push(scene.world.attempt(name, PaymentMethod::Card).await.1);
     }
     let circuit = || scene.world.registrar.provider_health().unwrap().circuit;
     // One look is under way, while another is told to come again in five minutes.
@@ -545,7 +545,7 @@ async fn a_pause_that_the_provider_asked_for_is_kept_to_its_end() {
 #[tokio::test]
 async fn an_enrollment_does_not_expire_while_nobody_can_read_whether_its_link_is_paid() {
     let scene = Scene::new(config());
-    let (id, ..) = scene.world.attempt("thandi", Method::Card).await;
+    let (id, ..) = scene.world.attempt("thandi", PaymentMethod::Card).await;
     scene.world.advance(7 * 24 * 3600);
     for says in [
         GatewayError::Unreadable,

@@ -5,10 +5,10 @@ use std::time::Duration;
 use coursegate::adapter::simulator::{
     Call, Choice, Fault, Injection, Settings, SimulatorGateway, UnknownAnswer,
 };
-use coursegate::payment::{Method, ProviderStatus};
+use coursegate::payment::{PaymentMethod, ProviderStatus};
 use coursegate::port::{GatewayError, PageRequest, PaymentGateway, StatusQuery};
 use coursegate::registrar::{Circuit, Enrolled, NextStep, Outcome};
-use coursegate::{Error, ErrorKind, PayLinkId, Reference};
+use coursegate::{Error, ErrorKind, PayLinkId, PaymentReference};
 
 use crate::support::{World, admin, config, request};
 
@@ -19,8 +19,11 @@ fn once(fault: Fault, call: Call) -> Injection {
 /// Enrolls, and lets time pass as long as that waits for somebody.
 async fn enroll(world: &World) -> Result<Enrolled, Error> {
     let registrar = world.registrar.clone();
-    let asked =
-        tokio::spawn(async move { registrar.enroll(request("thandi", Method::Card)).await });
+    let asked = tokio::spawn(async move {
+        registrar
+            .enroll(request("thandi", PaymentMethod::Card))
+            .await
+    });
     for _ in 0..1_000 {
         for _ in 0..100 {
             tokio::task::yield_now().await;
@@ -34,7 +37,7 @@ async fn enroll(world: &World) -> Result<Enrolled, Error> {
 }
 
 /// The reference and the id of the link that somebody is sent to.
-fn shown(enrolled: Enrolled) -> (Reference, PayLinkId) {
+fn shown(enrolled: Enrolled) -> (PaymentReference, PayLinkId) {
     let NextStep::Pay { reference, url } = enrolled.next else {
         panic!("nothing to pay: {:?}", enrolled.next)
     };
@@ -53,7 +56,7 @@ const LOSSES: [(Fault, GatewayError); 3] = [
 
 /// Enrolls so that the link is made and its answer lost; gives the world, the enrollment and what
 /// the provider has.
-async fn lost(fault: Fault, expected: &GatewayError) -> (World, Reference, PayLinkId) {
+async fn lost(fault: Fault, expected: &GatewayError) -> (World, PaymentReference, PayLinkId) {
     let world = World::new();
     world.simulator.inject(once(fault, Call::Create));
     let error = enroll(&world).await.unwrap_err();
@@ -192,7 +195,7 @@ async fn too_many_requests_at_create_is_waited_out() {
 #[tokio::test]
 async fn too_many_requests_at_a_status_leaves_the_payment_waiting() {
     let world = World::new();
-    let (_, reference, link) = world.attempt("thandi", Method::Card).await;
+    let (_, reference, link) = world.attempt("thandi", PaymentMethod::Card).await;
     let busy = Injection::new(Fault::RateLimited).on(Call::Status);
     world
         .simulator
@@ -282,7 +285,7 @@ async fn refusals_say_whether_trying_again_helps() {
         world.advance(60);
         shown(enroll(&world).await.unwrap());
         // At a status, money that came is not lost by it.
-        let (_, _, link) = world.attempt("sipho", Method::Card).await;
+        let (_, _, link) = world.attempt("sipho", PaymentMethod::Card).await;
         world
             .simulator
             .inject(Injection::new(fault).on(Call::Status).times(3));
@@ -305,8 +308,11 @@ async fn a_slow_answer_is_waited_for_as_long_as_the_settings_say() {
             .simulator
             .inject(slow.lasting(Duration::from_secs(seconds)));
         let registrar = world.registrar.clone();
-        let asked =
-            tokio::spawn(async move { registrar.enroll(request("thandi", Method::Card)).await });
+        let asked = tokio::spawn(async move {
+            registrar
+                .enroll(request("thandi", PaymentMethod::Card))
+                .await
+        });
         for _ in 0..100 {
             tokio::task::yield_now().await;
         }
@@ -326,7 +332,7 @@ async fn a_slow_answer_is_waited_for_as_long_as_the_settings_say() {
 #[tokio::test]
 async fn an_injected_fault_strikes_where_and_as_often_as_it_says() {
     let world = World::new();
-    let (_, reference, _) = world.attempt("thandi", Method::Card).await;
+    let (_, reference, _) = world.attempt("thandi", PaymentMethod::Card).await;
     let gateway = gateway(&world);
     let today = world.clock_now().date_naive();
     let status = async || gateway.status(StatusQuery::Reference(&reference)).await;
@@ -369,7 +375,7 @@ async fn an_injected_fault_strikes_where_and_as_often_as_it_says() {
     let found = status().await.unwrap().unwrap();
     assert_eq!(found.status, ProviderStatus::from_word("PENDING"));
     // Faults of callbacks belong to no call.
-    let (_, _, link) = world.attempt("sipho", Method::Card).await;
+    let (_, _, link) = world.attempt("sipho", PaymentMethod::Card).await;
     world
         .simulator
         .inject(Injection::new(Fault::Duplicate).on(Call::Create).times(1));
@@ -382,10 +388,10 @@ async fn an_injected_fault_strikes_where_and_as_often_as_it_says() {
 #[tokio::test]
 async fn a_look_by_reference_counts_neither_for_nor_against_the_provider() {
     let (world, lost, _) = lost(Fault::AnswerLost, &GatewayError::Failed { status: 500 }).await;
-    let (_, known, _) = world.attempt("sipho", Method::Card).await;
+    let (_, known, _) = world.attempt("sipho", PaymentMethod::Card).await;
     let health = || world.registrar.provider_health().unwrap();
     // It may be tried again within one look.
-    let look = async |fault, reference: &Reference| {
+    let look = async |fault, reference: &PaymentReference| {
         let calls = health().calls;
         world
             .simulator

@@ -1,8 +1,8 @@
 use coursegate::adapter::simulator::Choice;
 use coursegate::enrollment::{Status, Transition};
-use coursegate::payment::Method;
+use coursegate::payment::PaymentMethod;
 use coursegate::port::Records;
-use coursegate::record::Fact;
+use coursegate::record::EventKind;
 use coursegate::registrar::Outcome;
 
 use crate::support::{World, admin, body, signed};
@@ -14,7 +14,7 @@ fn count(history: &[coursegate::record::Record]) -> (usize, usize) {
         .filter(|record| {
             matches!(
                 record.fact,
-                Fact::EnrollmentMoved {
+                EventKind::EnrollmentMoved {
                     to: Status::Approved { .. },
                     ..
                 }
@@ -23,7 +23,7 @@ fn count(history: &[coursegate::record::Record]) -> (usize, usize) {
         .count();
     let grants = history
         .iter()
-        .filter(|record| matches!(record.fact, Fact::AccessGranted { .. }))
+        .filter(|record| matches!(record.fact, EventKind::AccessGranted { .. }))
         .count();
     (approvals, grants)
 }
@@ -33,7 +33,7 @@ async fn sixty_four_duplicates_at_once_a_thousand_times() {
     let world = World::new();
     for round in 0..1000 {
         let (enrollment, reference, link) = world
-            .attempt(&format!("learner-{round}"), Method::Card)
+            .attempt(&format!("learner-{round}"), PaymentMethod::Card)
             .await;
         world.simulator.pay(&link, Choice::Card).unwrap();
         world.simulator.take_callbacks();
@@ -63,7 +63,7 @@ async fn callback_failure_admin_and_return_page_at_once() {
     let world = World::new();
     for round in 0..300 {
         let (enrollment, reference, link) = world
-            .attempt(&format!("learner-{round}"), Method::Card)
+            .attempt(&format!("learner-{round}"), PaymentMethod::Card)
             .await;
         world.simulator.pay(&link, Choice::Card).unwrap();
         world.simulator.take_callbacks();
@@ -100,10 +100,10 @@ async fn callback_failure_admin_and_return_page_at_once() {
         let history = world.store.timeline(enrollment).await.unwrap();
         let (_, grants) = count(&history);
         assert_eq!(grants, 1);
-        let raised = |fact: &Fact| {
+        let raised = |fact: &EventKind| {
             matches!(
                 fact,
-                Fact::EnrollmentMoved {
+                EventKind::EnrollmentMoved {
                     transition: Transition::CauseRaised,
                     ..
                 }

@@ -6,12 +6,14 @@ use std::sync::Mutex;
 
 use coursegate::adapter::memory::{MemoryStore, TestClock};
 use coursegate::adapter::simulator::{Settings, Simulator};
-use coursegate::detect::{Condition, Detector, Fallback, Operand, Rule as DetectionRule, RuleSet};
+use coursegate::detect::{
+    Condition, Fallback, Operand, Rule as DetectionRule, RuleDetector, RuleSet,
+};
 use coursegate::evidence::Confirmation;
 use coursegate::monitor::{Alert, AlertRoute, AlertSeverity};
-use coursegate::payment::{Method, PayLink};
+use coursegate::payment::{PayLink, PaymentMethod};
 use coursegate::port::{
-    AlertSink, Capabilities, ChannelError, Claim, Committed, GatewayError, LinkRequest, Loaded,
+    AlertSink, Capabilities, ChannelError, Claim, CommitOutcome, GatewayError, LinkRequest, Loaded,
     Lookup, Notification, NotificationChannel, PaymentGateway, Records, Settlement, StatusQuery,
     Store, StoreError, StoreReport, WebError, WebProbe, Work,
 };
@@ -65,7 +67,7 @@ impl Store for Shelf {
     async fn commit(
         &self,
         change: coursegate::enrollment::Change,
-    ) -> Result<Committed, StoreError> {
+    ) -> Result<CommitOutcome, StoreError> {
         self.inner.commit(change).await
     }
 
@@ -186,7 +188,7 @@ pub fn builder(config: Config) -> RegistrarBuilder {
         .permissions(everything)
 }
 
-fn everything(_: &coursegate::PersonId, _: coursegate::reason::Permission) -> bool {
+fn everything(_: &coursegate::AdminId, _: coursegate::reason::Permission) -> bool {
     true
 }
 
@@ -763,23 +765,23 @@ async fn rules_about_parts() {
     let mut rules = RuleSet::standard();
     rules.rules.retain(|rule| rule.field.starts_with('@'));
     rules.fallback = Fallback::AssumeCard;
-    let assumes = builder(config()).detector(Detector::new(rules.clone()).unwrap());
+    let assumes = builder(config()).detector(RuleDetector::new(rules.clone()).unwrap());
     assert_eq!(found(&assumes), with(Rule::UnknownApproved));
     rules.fallback = Fallback::ManualApproval;
-    let holds = builder(config()).detector(Detector::new(rules.clone()).unwrap());
+    let holds = builder(config()).detector(RuleDetector::new(rules.clone()).unwrap());
     assert_eq!(found(&holds), BTreeSet::from([Rule::NotProbed]));
     let reads = |field: &str| {
         let mut rules = rules.clone();
         rules.rules.push(DetectionRule {
             id: "brand".to_owned(),
-            method: Method::Card,
+            method: PaymentMethod::Card,
             field: field.to_owned(),
             condition: Condition::Equals,
             value: Some(Operand::Text("00".to_owned())),
             weight: 0.5,
             ..rules.rules[0].clone()
         });
-        builder(config()).detector(Detector::new(rules).unwrap())
+        builder(config()).detector(RuleDetector::new(rules).unwrap())
     };
     assert_eq!(found(&reads("cardBrand")), with(Rule::RuleDead));
     assert_eq!(
@@ -1036,7 +1038,7 @@ async fn a_rotation_loses_no_callback() {
         [("primary".into(), true, 0), ("old".into(), false, 0)]
     );
     // The simulated provider still signs with the old secret.
-    let (_, _, link) = world.attempt("thandi", Method::Card).await;
+    let (_, _, link) = world.attempt("thandi", PaymentMethod::Card).await;
     let receipts = world
         .pay(&link, coursegate::adapter::simulator::Choice::Card)
         .await;

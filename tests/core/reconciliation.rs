@@ -6,21 +6,21 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::NaiveDate;
-use coursegate::access::{EndReason, GrantState, Terms};
+use coursegate::access::{AccessTerms, EndReason, GrantState};
 use coursegate::adapter::memory::{MemoryStore, TestClock};
 use coursegate::adapter::simulator::{Choice, Fault, Settings, SimulatorGateway};
-use coursegate::audit::ConcernKind;
+use coursegate::audit::DiscrepancyKind;
 use coursegate::enrollment::{Job, Status, TimerKey, TimerKind};
 use coursegate::evidence::Confirmation;
-use coursegate::payment::{Method, PayLink, ProofOfPayment};
+use coursegate::payment::{PayLink, PaymentMethod, ProofOfPayment};
 use coursegate::port::{
     Capabilities, Claim, Clock, GatewayError, History, InboxFilter, LinkRequest, PageRequest,
     PaymentFilter, PaymentGateway, Records, RefundRequest, StatusQuery, Store, Work, WorkKind,
 };
 use coursegate::reason::HoldReason;
-use coursegate::record::Fact;
+use coursegate::record::EventKind;
 use coursegate::registrar::{Circuit, NewGrant, NextStep, Outcome, Pass};
-use coursegate::{Error, OnUnverified, Reference, Registrar};
+use coursegate::{Error, OnUnverified, PaymentReference, Registrar};
 
 use crate::support::{World, admin, body, config, course, learner, request, start, with_signature};
 
@@ -58,7 +58,7 @@ async fn a_payment_whose_callback_is_lost_is_found_by_asking() {
         config(),
         |builder| builder,
     );
-    let (_, _, link) = world.attempt("thandi", Method::Card).await;
+    let (_, _, link) = world.attempt("thandi", PaymentMethod::Card).await;
     assert!(world.pay(&link, Choice::Card).await.is_empty());
     assert_eq!(world.wait(30).await.asked, 0, "it is too early to ask");
     let pass = world.wait(30).await;
@@ -74,7 +74,7 @@ async fn a_payment_whose_callback_is_lost_is_found_by_asking() {
 #[tokio::test]
 async fn an_open_attempt_is_asked_about_at_the_times_that_were_set() {
     let world = World::new();
-    world.attempt("thandi", Method::Card).await;
+    world.attempt("thandi", PaymentMethod::Card).await;
     let mut asked_at = Vec::new();
     let mut minutes = 0;
     while minutes < 40 * 24 * 60 {
@@ -123,7 +123,9 @@ async fn a_link_whose_making_was_lost_is_found_by_our_reference() {
         .clock(world.clock.clone())
         .build()
         .unwrap();
-    let refused = registrar.enroll(request("thandi", Method::Card)).await;
+    let refused = registrar
+        .enroll(request("thandi", PaymentMethod::Card))
+        .await;
     assert!(matches!(refused, Err(Error::NoPayLink { .. })));
     let (desk, any) = (registrar.admin(admin()), PaymentFilter::default());
     let mut listed = desk.payments(&any, PageRequest::first(1)).await.unwrap();
@@ -159,7 +161,7 @@ async fn a_provider_that_is_down_for_an_hour_lets_nobody_in_and_all_are_caught_u
     for number in 0..20 {
         links.push(
             world
-                .attempt(&format!("learner-{number}"), Method::Card)
+                .attempt(&format!("learner-{number}"), PaymentMethod::Card)
                 .await
                 .2,
         );
@@ -203,7 +205,7 @@ async fn a_provider_that_is_down_for_an_hour_lets_nobody_in_and_all_are_caught_u
 #[tokio::test]
 async fn a_circuit_opens_tries_once_and_closes_again() {
     let world = World::new();
-    let (_, reference, link) = world.attempt("thandi", Method::Card).await;
+    let (_, reference, link) = world.attempt("thandi", PaymentMethod::Card).await;
     world.simulator.set_down(true);
     let ask = || world.registrar.confirm(&reference);
     for _ in 0..5 {
@@ -234,17 +236,23 @@ async fn a_circuit_opens_tries_once_and_closes_again() {
     // No link is made of a provider that is left alone, and the learner may try again.
     world.simulator.set_down(true);
     for _ in 0..5 {
-        let failed = world.registrar.enroll(request("sipho", Method::Card)).await;
+        let failed = world
+            .registrar
+            .enroll(request("sipho", PaymentMethod::Card))
+            .await;
         assert!(matches!(failed, Err(Error::NoPayLink { .. })));
     }
-    let failed = world.registrar.enroll(request("sipho", Method::Card)).await;
+    let failed = world
+        .registrar
+        .enroll(request("sipho", PaymentMethod::Card))
+        .await;
     let Err(Error::NoPayLink { source, .. }) = failed else {
         panic!("{failed:?}")
     };
     assert!(matches!(source, GatewayError::CircuitOpen { .. }) && source.is_transient());
     world.simulator.set_down(false);
     world.advance(MINUTE);
-    world.attempt("sipho", Method::Card).await;
+    world.attempt("sipho", PaymentMethod::Card).await;
 }
 
 #[tokio::test]
@@ -256,7 +264,7 @@ async fn background_calls_keep_to_their_limit_and_people_do_not_wait_for_them() 
     for number in 0..30 {
         references.push(
             world
-                .attempt(&format!("learner-{number}"), Method::Card)
+                .attempt(&format!("learner-{number}"), PaymentMethod::Card)
                 .await
                 .1,
         );
@@ -287,8 +295,8 @@ async fn an_unpaid_enrollment_expires_after_a_last_look_for_its_money() {
         config(),
         |builder| builder,
     );
-    let (unpaid, ..) = world.attempt("thandi", Method::Card).await;
-    let (paid, _, link) = world.attempt("sipho", Method::Card).await;
+    let (unpaid, ..) = world.attempt("thandi", PaymentMethod::Card).await;
+    let (paid, _, link) = world.attempt("sipho", PaymentMethod::Card).await;
     world.wait(6 * DAY + 23 * HOUR).await;
     let status = async |id| world.case(id).await.enrollment.status;
     assert_eq!(status(unpaid).await, Status::AwaitingPayment);
@@ -300,7 +308,7 @@ async fn an_unpaid_enrollment_expires_after_a_last_look_for_its_money() {
     assert!(matches!(status(paid).await, Status::Approved { .. }));
 
     // Enrolling again reopens it, and it has a week again.
-    world.attempt("thandi", Method::Card).await;
+    world.attempt("thandi", PaymentMethod::Card).await;
     world.wait(6 * DAY).await;
     assert_eq!(status(unpaid).await, Status::AwaitingPayment);
     world.wait(DAY).await;
@@ -310,7 +318,7 @@ async fn an_unpaid_enrollment_expires_after_a_last_look_for_its_money() {
 #[tokio::test]
 async fn nothing_expires_while_nobody_knows_whether_it_is_paid() {
     let world = World::new();
-    let (enrollment, ..) = world.attempt("thandi", Method::Card).await;
+    let (enrollment, ..) = world.attempt("thandi", PaymentMethod::Card).await;
     world.wait(6 * DAY + HOUR).await;
     world.simulator.set_down(true);
     for _ in 0..48 {
@@ -329,10 +337,13 @@ async fn nothing_expires_while_nobody_knows_whether_it_is_paid() {
 async fn a_bank_transfer_expires_later_and_not_at_all_with_a_proof() {
     let world = World::new();
     let unseen = world
-        .enroll("thandi", Method::BankTransfer)
+        .enroll("thandi", PaymentMethod::BankTransfer)
         .await
         .enrollment;
-    let shown = world.enroll("sipho", Method::BankTransfer).await.enrollment;
+    let shown = world
+        .enroll("sipho", PaymentMethod::BankTransfer)
+        .await
+        .enrollment;
     let proof = ProofOfPayment::new("upload-4711").unwrap();
     let attach = |name, proof| {
         let (learner, course) = (learner(name), course());
@@ -369,7 +380,7 @@ async fn a_bank_transfer_expires_later_and_not_at_all_with_a_proof() {
         .await
         .unwrap()
         .history;
-    let attached = |fact: &Fact| matches!(fact, Fact::ProofAttached { .. });
+    let attached = |fact: &EventKind| matches!(fact, EventKind::ProofAttached { .. });
     assert_eq!(
         timeline
             .iter()
@@ -389,8 +400,8 @@ async fn a_bank_transfer_expires_later_and_not_at_all_with_a_proof() {
 #[tokio::test]
 async fn access_that_was_bought_for_a_time_ends_with_a_record() {
     let world = World::new();
-    let mut wish = request("thandi", Method::Card);
-    wish.terms = Terms::lasting(Duration::from_secs(30 * DAY));
+    let mut wish = request("thandi", PaymentMethod::Card);
+    wish.terms = AccessTerms::lasting(Duration::from_secs(30 * DAY));
     let enrolled = world.ask(wish.clone()).await;
     let link = world.case(enrolled.enrollment).await.attempts[0]
         .link
@@ -403,7 +414,7 @@ async fn access_that_was_bought_for_a_time_ends_with_a_record() {
     let given = NewGrant {
         learner: learner("sipho"),
         course: course(),
-        terms: Terms::lasting(Duration::from_secs(10 * DAY)),
+        terms: AccessTerms::lasting(Duration::from_secs(10 * DAY)),
     };
     let free = desk.grant(given, "a trial").await.unwrap();
     assert!(world.may_enter("sipho").await);
@@ -439,7 +450,7 @@ async fn access_that_was_bought_for_a_time_ends_with_a_record() {
 #[tokio::test]
 async fn a_payment_that_nobody_confirms_ends_up_before_a_person_who_sees_why() {
     let world = World::new();
-    let (enrollment, reference, link) = world.attempt("thandi", Method::Card).await;
+    let (enrollment, reference, link) = world.attempt("thandi", PaymentMethod::Card).await;
     let paid = body(link.as_str(), "SUCCESS", reference.as_str());
     assert_eq!(world.receive(&paid).await.outcome, Outcome::Waiting);
     let desk = world.registrar.admin(admin());
@@ -485,7 +496,7 @@ async fn a_parked_callback_is_alerted_once_when_it_is_old() {
     let stranger = body("strangerslink00", "SUCCESS", "CG-STRANGER");
     assert_eq!(world.receive(&stranger).await.outcome, Outcome::Parked);
     let alerts = || {
-        let overdue = |fact: &Fact| matches!(fact, Fact::DeliveryOverdue { .. });
+        let overdue = |fact: &EventKind| matches!(fact, EventKind::DeliveryOverdue { .. });
         let published = world.publisher.published();
         published
             .iter()
@@ -516,7 +527,7 @@ async fn an_unverified_callback_only_makes_us_ask_and_only_if_that_was_set() {
         let mut settings = config();
         settings.on_unverified = setting;
         let world = World::with(Settings::new(1), settings, |builder| builder);
-        let (_, reference, link) = world.attempt("thandi", Method::Card).await;
+        let (_, reference, link) = world.attempt("thandi", PaymentMethod::Card).await;
         let forged = |reference: &str| {
             let body = body(link.as_str(), "SUCCESS", reference);
             with_signature(body.as_bytes(), &"ab".repeat(32))
@@ -541,7 +552,7 @@ async fn an_unverified_callback_only_makes_us_ask_and_only_if_that_was_set() {
     let mut settings = config();
     settings.on_unverified = OnUnverified::AskProvider;
     let world = World::with(Settings::new(1), settings, |builder| builder);
-    let (_, reference, link) = world.attempt("thandi", Method::Card).await;
+    let (_, reference, link) = world.attempt("thandi", PaymentMethod::Card).await;
     let body = body(link.as_str(), "SUCCESS", reference.as_str());
     let mut asked = 0;
     for _ in 0..100 {
@@ -555,7 +566,7 @@ async fn an_unverified_callback_only_makes_us_ask_and_only_if_that_was_set() {
 #[tokio::test]
 async fn money_by_links_that_nobody_knows_is_found_listed_and_closed() {
     let world = World::new();
-    let (_, _, ours) = world.attempt("thandi", Method::Card).await;
+    let (_, _, ours) = world.attempt("thandi", PaymentMethod::Card).await;
     // Another installation, with the same account at the provider.
     let other = Registrar::builder(config(), MemoryStore::new())
         .gateway(world.simulator.gateway())
@@ -563,7 +574,10 @@ async fn money_by_links_that_nobody_knows_is_found_listed_and_closed() {
         .build()
         .unwrap();
     for name in ["sipho", "naledi"] {
-        let enrolled = other.enroll(request(name, Method::Card)).await.unwrap();
+        let enrolled = other
+            .enroll(request(name, PaymentMethod::Card))
+            .await
+            .unwrap();
         let NextStep::Pay { url, .. } = enrolled.next else {
             panic!("no pay link")
         };
@@ -594,7 +608,7 @@ async fn money_by_links_that_nobody_knows_is_found_listed_and_closed() {
     let concerns = desk.concerns(PageRequest::first(10)).await.unwrap().items;
     assert_eq!(
         (concerns.len(), concerns[0].kind),
-        (1, ConcernKind::OrphanMoney)
+        (1, DiscrepancyKind::OrphanMoney)
     );
     assert_eq!(concerns[0].amount, Some(crate::support::price()));
     let awkward = desk
@@ -704,7 +718,7 @@ async fn two_workers_at_once_ask_about_each_payment_once() {
     let world = World::new();
     for number in 0..60 {
         world
-            .attempt(&format!("learner-{number}"), Method::Card)
+            .attempt(&format!("learner-{number}"), PaymentMethod::Card)
             .await;
     }
     let (counted, registrar) = counting(&world);
@@ -728,7 +742,7 @@ async fn two_workers_at_once_ask_about_each_payment_once() {
 #[tokio::test]
 async fn what_a_worker_was_killed_over_is_taken_over_when_its_lease_ends() {
     let world = World::new();
-    let (_, _, link) = world.attempt("thandi", Method::Card).await;
+    let (_, _, link) = world.attempt("thandi", PaymentMethod::Card).await;
     world.simulator.pay(&link, Choice::Card).unwrap();
     world.simulator.take_callbacks();
     let (counted, registrar) = counting(&world);
@@ -782,7 +796,7 @@ async fn what_waits_for_the_provider_delays_neither_the_chain_nor_what_expires()
     let world = World::new();
     for number in 0..200 {
         world
-            .attempt(&format!("learner-{number}"), Method::Card)
+            .attempt(&format!("learner-{number}"), PaymentMethod::Card)
             .await;
     }
     let (counted, registrar) = counting(&world);
@@ -813,7 +827,7 @@ async fn what_waits_for_the_provider_delays_neither_the_chain_nor_what_expires()
 async fn a_worker_that_is_told_to_stop_ends_what_it_is_at() {
     // In real time.
     let world = World::new();
-    let (_, _, link) = world.attempt("thandi", Method::Card).await;
+    let (_, _, link) = world.attempt("thandi", PaymentMethod::Card).await;
     world.simulator.pay(&link, Choice::Card).unwrap();
     world.advance(MINUTE);
     let stop = Arc::new(tokio::sync::Notify::new());
@@ -839,7 +853,7 @@ async fn open_payments_can_be_asked_about_at_once() {
     );
     for number in 0..5 {
         let (_, _, link) = world
-            .attempt(&format!("learner-{number}"), Method::Card)
+            .attempt(&format!("learner-{number}"), PaymentMethod::Card)
             .await;
         if number % 2 == 0 {
             world.pay(&link, Choice::Card).await;
@@ -875,14 +889,14 @@ async fn without_a_gateway_nothing_is_asked_and_the_rest_goes_on() {
         .build()
         .unwrap();
     registrar
-        .enroll(request("thandi", Method::BankTransfer))
+        .enroll(request("thandi", PaymentMethod::BankTransfer))
         .await
         .unwrap();
     clock.advance(Duration::from_secs(31 * DAY));
     let pass = registrar.worker().pass().await.unwrap();
     assert_eq!((pass.asked, pass.expired), (0, 1));
     assert_eq!(registrar.provider_health(), None);
-    let reference = Reference::new("CG-1").unwrap();
+    let reference = PaymentReference::new("CG-1").unwrap();
     assert_eq!(
         registrar.confirm(&reference).await,
         Err(Error::NotFound("payment"))
@@ -912,7 +926,7 @@ async fn calls_that_fail_at_once_open_the_circuit_once() {
     let mut references = Vec::new();
     for number in 0..20 {
         let name = format!("learner-{number}");
-        references.push(world.attempt(&name, Method::Card).await.1);
+        references.push(world.attempt(&name, PaymentMethod::Card).await.1);
     }
     let (_, registrar) = counting(&world);
     world.simulator.set_down(true);

@@ -1,14 +1,14 @@
 //! Money that goes back, and what becomes of access.
 
-use coursegate::access::{AccessDecision, DenyReason, EndReason, GrantState, Terms};
+use coursegate::access::{AccessDecision, AccessTerms, DenyReason, EndReason, GrantState};
 use coursegate::adapter::simulator::{Choice, Fault, Settings};
 use coursegate::enrollment::{CaseError, Status};
-use coursegate::payment::{AttemptStatus, Method, RefundState, Reversal, Standing};
+use coursegate::payment::{Allocation, AttemptStatus, PaymentMethod, RefundState, Reversal};
 use coursegate::port::{GatewayError, PageRequest};
-use coursegate::reason::{HoldReason, MoneyOutcome};
-use coursegate::record::Fact;
-use coursegate::registrar::{AwkwardItem, NewGrant, Outcome};
-use coursegate::{EnrollmentId, Error, Money, Reference};
+use coursegate::reason::{ExceptionAction, HoldReason};
+use coursegate::record::EventKind;
+use coursegate::registrar::{NewGrant, Outcome, PaymentException};
+use coursegate::{EnrollmentId, Error, Money, PaymentReference};
 
 use coursegate::reason::WithdrawReason;
 
@@ -18,8 +18,8 @@ fn cents(cents: i64) -> Money {
     Money::zar(cents).unwrap()
 }
 
-async fn paid(world: &World, name: &str) -> (EnrollmentId, Reference) {
-    let (enrollment, reference, link) = world.attempt(name, Method::Card).await;
+async fn paid(world: &World, name: &str) -> (EnrollmentId, PaymentReference) {
+    let (enrollment, reference, link) = world.attempt(name, PaymentMethod::Card).await;
     world.pay(&link, Choice::Card).await;
     (enrollment, reference)
 }
@@ -72,7 +72,7 @@ async fn by_default_any_refund_ends_that_access_and_no_other() {
     let given = NewGrant {
         learner: learner("thandi"),
         course: course(),
-        terms: Terms::default(),
+        terms: AccessTerms::default(),
     };
     let free = desk.grant(given, "a present").await.unwrap();
     desk.record_partial_refund(&reference, cents(1), "R-1")
@@ -103,7 +103,7 @@ async fn too_much_money_is_approved_once_the_rest_went_back() {
         config(),
         |builder| builder,
     );
-    let (enrollment, reference, link) = world.attempt("thandi", Method::Card).await;
+    let (enrollment, reference, link) = world.attempt("thandi", PaymentMethod::Card).await;
     let receipt = world.pay(&link, Choice::Card).await.remove(0);
     assert_eq!(receipt.outcome, Outcome::Held(HoldReason::ExcessPayment));
     let desk = world.registrar.admin(admin());
@@ -130,26 +130,28 @@ async fn each_outcome_for_too_little_too_much_and_twice() {
         (Fault::ShortAmount, HoldReason::PartialPayment),
         (Fault::WrongAmount, HoldReason::ExcessPayment),
     ] {
-        for outcome in MoneyOutcome::ALL {
+        for outcome in ExceptionAction::ALL {
             let mut settings = config();
             settings.rules.money.partial = *outcome;
             settings.rules.money.excess = *outcome;
             let world = World::with(Settings::new(1).fault(fault, 1.0), settings, |b| b);
-            let (enrollment, _, link) = world.attempt("thandi", Method::Card).await;
+            let (enrollment, _, link) = world.attempt("thandi", PaymentMethod::Card).await;
             let receipt = world.pay(&link, Choice::Card).await.remove(0);
             let case = world.case(enrollment).await;
             let standing = case.attempts[0].payment.unwrap().standing;
             let expected = match outcome {
-                MoneyOutcome::Approve => (Outcome::Applied, Standing::Counted),
-                MoneyOutcome::Hold => (Outcome::Held(reason), Standing::Held(reason)),
-                MoneyOutcome::RefundDue => (Outcome::Held(reason), Standing::RefundDue(reason)),
+                ExceptionAction::Approve => (Outcome::Applied, Allocation::Counted),
+                ExceptionAction::Hold => (Outcome::Held(reason), Allocation::Held(reason)),
+                ExceptionAction::RefundDue => {
+                    (Outcome::Held(reason), Allocation::RefundDue(reason))
+                }
             };
             assert_eq!((receipt.outcome, standing), expected);
             assert_eq!(
                 world.may_enter("thandi").await,
-                *outcome == MoneyOutcome::Approve
+                *outcome == ExceptionAction::Approve
             );
-            if *outcome == MoneyOutcome::RefundDue {
+            if *outcome == ExceptionAction::RefundDue {
                 // The learner may try again with the right sum.
                 assert_eq!(case.enrollment.status, Status::AwaitingPayment);
                 let visitor = visitor("thandi");
@@ -158,16 +160,16 @@ async fn each_outcome_for_too_little_too_much_and_twice() {
                     .learner_card(Some(&visitor), &course())
                     .await;
                 assert_eq!(card.unwrap().reason, "refund_due");
-                world.attempt("thandi", Method::Card).await;
+                world.attempt("thandi", PaymentMethod::Card).await;
             }
         }
     }
-    for outcome in MoneyOutcome::ALL {
+    for outcome in ExceptionAction::ALL {
         let mut settings = config();
         settings.rules.money.duplicate = *outcome;
         let world = World::with(Settings::new(1), settings, |builder| builder);
-        let (enrollment, _, first) = world.attempt("thandi", Method::Card).await;
-        let mut offer = request("thandi", Method::Card);
+        let (enrollment, _, first) = world.attempt("thandi", PaymentMethod::Card).await;
+        let mut offer = request("thandi", PaymentMethod::Card);
         offer.price = cents(29_900);
         world.ask(offer).await;
         let second = world.case(enrollment).await.attempts[1]
@@ -181,9 +183,9 @@ async fn each_outcome_for_too_little_too_much_and_twice() {
         let case = world.case(enrollment).await;
         let reason = HoldReason::DuplicateMoney;
         let expected = match outcome {
-            MoneyOutcome::Approve => Standing::Kept,
-            MoneyOutcome::Hold => Standing::Held(reason),
-            MoneyOutcome::RefundDue => Standing::RefundDue(reason),
+            ExceptionAction::Approve => Allocation::Kept,
+            ExceptionAction::Hold => Allocation::Held(reason),
+            ExceptionAction::RefundDue => Allocation::RefundDue(reason),
         };
         assert_eq!(case.attempts[1].payment.unwrap().standing, expected);
         assert_eq!(case.grants.len(), 1);
@@ -193,7 +195,7 @@ async fn each_outcome_for_too_little_too_much_and_twice() {
             .await
             .unwrap()
             .items;
-        assert_eq!(listed.is_empty(), *outcome == MoneyOutcome::Approve);
+        assert_eq!(listed.is_empty(), *outcome == ExceptionAction::Approve);
         // Repayment the second one back leaves the access alone, whatever it was.
         desk.record_refund(&case.attempts[1].reference, "R-1")
             .await
@@ -205,10 +207,10 @@ async fn each_outcome_for_too_little_too_much_and_twice() {
 #[tokio::test]
 async fn another_currency_or_an_unproven_sum_is_never_taken_by_a_setting() {
     let mut settings = config();
-    settings.rules.money.partial = MoneyOutcome::Approve;
-    settings.rules.money.excess = MoneyOutcome::Approve;
+    settings.rules.money.partial = ExceptionAction::Approve;
+    settings.rules.money.excess = ExceptionAction::Approve;
     let world = World::with(Settings::new(1), settings, |builder| builder);
-    let (_, reference, link) = world.attempt("thandi", Method::Card).await;
+    let (_, reference, link) = world.attempt("thandi", PaymentMethod::Card).await;
     world.simulator.pay(&link, Choice::Card).unwrap();
     // The provider says R 499.00, and the callback something else.
     let claim = crate::support::body(link.as_str(), "SUCCESS", reference.as_str());
@@ -255,7 +257,7 @@ async fn a_chargeback_suspends_its_grant_until_it_is_won_or_lost() {
         let case = world.case(enrollment).await;
         assert_eq!(
             case.attempts[0].payment.unwrap().standing,
-            Standing::Counted
+            Allocation::Counted
         );
         assert!(matches!(
             desk.record_reinstatement(&reference, "").await,
@@ -279,7 +281,7 @@ async fn a_chargeback_suspends_its_grant_until_it_is_won_or_lost() {
         let history = desk.explain(enrollment).await.unwrap().history;
         let suspensions = history
             .iter()
-            .filter(|record| matches!(record.fact, Fact::AccessSuspended { .. }));
+            .filter(|record| matches!(record.fact, EventKind::AccessSuspended { .. }));
         assert_eq!(suspensions.count(), 2);
     }
 }
@@ -287,7 +289,7 @@ async fn a_chargeback_suspends_its_grant_until_it_is_won_or_lost() {
 #[tokio::test]
 async fn what_was_never_paid_cannot_be_reversed_or_reinstated() {
     let world = World::new();
-    let (_, reference, _) = world.attempt("thandi", Method::Card).await;
+    let (_, reference, _) = world.attempt("thandi", PaymentMethod::Card).await;
     let desk = world.registrar.admin(admin());
     let refused = |result| matches!(result, Err(Error::Refused(_)));
     assert!(refused(
@@ -303,7 +305,7 @@ async fn what_was_never_paid_cannot_be_reversed_or_reinstated() {
 #[tokio::test]
 async fn held_money_that_was_taken_back_lets_the_learner_pay_again() {
     let world = World::new();
-    let (enrollment, reference, link) = world.attempt("thandi", Method::InstantEft).await;
+    let (enrollment, reference, link) = world.attempt("thandi", PaymentMethod::InstantEft).await;
     world.pay(&link, Choice::InstantEft).await;
     let desk = world.registrar.admin(admin());
     let status = desk
@@ -370,7 +372,7 @@ async fn a_refund_whose_answer_is_lost_is_not_asked_for_again() {
     let (enrollment, reference) = paid(&world, "thandi").await;
     let desk = world.registrar.admin(admin());
     // Written down, and then the process died, or the answer was lost.
-    let permit = |_: &coursegate::enrollment::Proposal<'_>| Ok(());
+    let permit = |_: &coursegate::enrollment::TransitionRequest<'_>| Ok(());
     let rules = config().rules;
     let step = coursegate::enrollment::Step {
         now: crate::support::start(),
@@ -417,7 +419,7 @@ async fn awkward_money_is_one_list_in_pages() {
     let mut expected = Vec::new();
     for number in 0..5 {
         let (_, reference, link) = world
-            .attempt(&format!("learner-{number}"), Method::Card)
+            .attempt(&format!("learner-{number}"), PaymentMethod::Card)
             .await;
         world.pay(&link, Choice::Card).await;
         expected.push(reference);
@@ -430,7 +432,10 @@ async fn awkward_money_is_one_list_in_pages() {
         .build()
         .unwrap();
     for name in ["sipho", "naledi", "lerato"] {
-        let enrolled = registrar.enroll(request(name, Method::Card)).await.unwrap();
+        let enrolled = registrar
+            .enroll(request(name, PaymentMethod::Card))
+            .await
+            .unwrap();
         let coursegate::registrar::NextStep::Pay { url, .. } = enrolled.next else {
             panic!("no pay link")
         };
@@ -448,9 +453,9 @@ async fn awkward_money_is_one_list_in_pages() {
             let page = desk.awkward_money(request).await.unwrap();
             assert!(page.items.len() <= limit);
             for item in page.items {
-                assert_eq!(item.outcome(), MoneyOutcome::Hold);
+                assert_eq!(item.outcome(), ExceptionAction::Hold);
                 match item {
-                    AwkwardItem::Payment(money) => payments.push(money.attempt.reference),
+                    PaymentException::Payment(money) => payments.push(money.attempt.reference),
                     _ => orphans += 1,
                 }
             }
@@ -466,7 +471,7 @@ async fn awkward_money_is_one_list_in_pages() {
 #[tokio::test]
 async fn giving_money_back_does_not_end_the_wait_for_something_else() {
     // A card payment of another sum, to be given back, while a bank transfer is waited for.
-    for outcome in [MoneyOutcome::RefundDue, MoneyOutcome::Hold] {
+    for outcome in [ExceptionAction::RefundDue, ExceptionAction::Hold] {
         let mut settings = config();
         settings.rules.money.excess = outcome;
         let world = World::with(
@@ -474,8 +479,8 @@ async fn giving_money_back_does_not_end_the_wait_for_something_else() {
             settings,
             |b| b,
         );
-        let (enrollment, reference, link) = world.attempt("thandi", Method::Card).await;
-        world.enroll("thandi", Method::BankTransfer).await;
+        let (enrollment, reference, link) = world.attempt("thandi", PaymentMethod::Card).await;
+        world.enroll("thandi", PaymentMethod::BankTransfer).await;
         world.pay(&link, Choice::Card).await;
         let desk = world.registrar.admin(admin());
         desk.record_refund(&reference, "R-1").await.unwrap();

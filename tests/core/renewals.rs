@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use coursegate::access::{GrantState, Terms};
+use coursegate::access::{AccessTerms, GrantState};
 use coursegate::adapter::simulator::Choice;
-use coursegate::payment::{Attempt, Method, Reversal};
+use coursegate::payment::{PaymentAttempt, PaymentMethod, Reversal};
 use coursegate::port::{Lookup, Store};
 use coursegate::registrar::NextStep;
 use proptest::prelude::*;
@@ -41,7 +41,7 @@ struct Months {
 }
 
 impl Months {
-    async fn attempts(&self) -> Vec<Attempt> {
+    async fn attempts(&self) -> Vec<PaymentAttempt> {
         let (learner, course) = (learner("thandi"), course());
         let found = self.world.store.load(Lookup::Learner(&learner, &course));
         found.await.unwrap().case.unwrap().attempts
@@ -49,8 +49,8 @@ impl Months {
 
     /// Asks for a month, the first or one more.
     async fn ask(&self) -> NextStep {
-        let month = Terms::lasting(Duration::from_secs(30 * DAY));
-        let asked = request("thandi", Method::Card).terms(month).renew();
+        let month = AccessTerms::lasting(Duration::from_secs(30 * DAY));
+        let asked = request("thandi", PaymentMethod::Card).terms(month).renew();
         self.world.ask(asked).await.next
     }
 

@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use coursegate::access::Terms;
+use coursegate::access::AccessTerms;
 use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::enrollment::Status;
 use coursegate::notice::NoticeKind;
-use coursegate::payment::{Method, Reversal};
+use coursegate::payment::{PaymentMethod, Reversal};
 use coursegate::port::{InboxFilter, PageRequest, PaymentFilter, Records, RowFilter};
 use coursegate::reason::Permission;
-use coursegate::record::{Actor, Fact};
+use coursegate::record::{Actor, EventKind};
 use coursegate::registrar::{BulkOutcome, ErrorKind, NewGrant, TransferMatch};
 use coursegate::statement::Matcher;
-use coursegate::{EnrollmentId, Error, GrantId, Money, PersonId, RecordId, Reference};
+use coursegate::{AdminId, EnrollmentId, Error, GrantId, Money, PaymentReference, RecordId};
 
 use crate::scene::{account, imported};
 use crate::support::{World, admin, config, course, learner};
@@ -20,24 +20,24 @@ use crate::support::{World, admin, config, course, learner};
 /// People with one permission each, named like it.
 fn world() -> World {
     World::with(Settings::new(1), config(), |builder| {
-        builder.permissions(|person: &PersonId, what: Permission| {
+        builder.permissions(|person: &AdminId, what: Permission| {
             person.as_str() == what.as_str() || person.as_str() == "nomsa"
         })
     })
 }
 
-fn person(name: &str) -> PersonId {
-    PersonId::new(name).unwrap()
+fn person(name: &str) -> AdminId {
+    AdminId::new(name).unwrap()
 }
 
 /// Every call of the desk, and the permission that it needs.
 async fn try_everything(
     world: &World,
-    who: &PersonId,
+    who: &AdminId,
 ) -> BTreeMap<&'static str, (Permission, bool)> {
     let desk = world.registrar.admin(who.clone());
     let id = EnrollmentId::from_uuid(uuid::Uuid::from_u128(1));
-    let payment = Reference::new("CG-NOBODYS").unwrap();
+    let payment = PaymentReference::new("CG-NOBODYS").unwrap();
     let grant = GrantId::from_uuid(uuid::Uuid::from_u128(2));
     let period = coursegate::port::Period {
         from: crate::support::start(),
@@ -48,7 +48,7 @@ async fn try_everything(
     let new = NewGrant {
         learner: learner("thandi"),
         course: course(),
-        terms: Terms::default(),
+        terms: AccessTerms::default(),
     };
     let mut tried = BTreeMap::new();
     macro_rules! attempt {
@@ -144,7 +144,7 @@ async fn nobody_does_more_than_they_may() {
             .await
             .unwrap();
         let refusals = records.items.iter().filter(|record| {
-            matches!(record.fact, Fact::ActionRefused { .. })
+            matches!(record.fact, EventKind::ActionRefused { .. })
                 && record.who == Actor::Admin(who.clone())
         });
         let refused = tried.values().filter(|(_, done)| !done).count();
@@ -216,7 +216,7 @@ async fn refusals_do_not_fill_the_store() {
     let last = &records.items.last().unwrap().fact;
     assert!(matches!(
         last,
-        Fact::ActionRefused {
+        EventKind::ActionRefused {
             permission: Permission::Replay,
             unrecorded: 440
         }
@@ -233,7 +233,7 @@ fn careful(above: i64) -> World {
 async fn what_is_dear_is_approved_by_two() {
     let world = careful(49_899);
     let id = world
-        .enroll("thandi", Method::BankTransfer)
+        .enroll("thandi", PaymentMethod::BankTransfer)
         .await
         .enrollment;
     let (nomsa, sipho) = (
@@ -272,10 +272,10 @@ async fn what_is_dear_is_approved_by_two() {
     let who: Vec<_> = timeline
         .iter()
         .filter(|record| {
-            matches!(record.fact, Fact::FirstApproval)
+            matches!(record.fact, EventKind::FirstApproval)
                 || matches!(
                     &record.fact,
-                    Fact::EnrollmentMoved {
+                    EventKind::EnrollmentMoved {
                         to: Status::Approved { .. },
                         ..
                     }
@@ -290,7 +290,7 @@ async fn what_is_dear_is_approved_by_two() {
 async fn one_approval_is_void_when_things_move_on() {
     let world = careful(0);
     let id = world
-        .enroll("thandi", Method::BankTransfer)
+        .enroll("thandi", PaymentMethod::BankTransfer)
         .await
         .enrollment;
     let (nomsa, sipho) = (
@@ -299,7 +299,7 @@ async fn one_approval_is_void_when_things_move_on() {
     );
     nomsa.approve(id, "").await.unwrap();
     sipho.reject(id, "no money came").await.unwrap();
-    world.enroll("thandi", Method::BankTransfer).await;
+    world.enroll("thandi", PaymentMethod::BankTransfer).await;
     let bulk = sipho.approve_all(&[id], "", false).await;
     assert_eq!(bulk[0].outcome, BulkOutcome::AwaitsSecond);
     assert!(!world.may_enter("thandi").await);
@@ -311,7 +311,7 @@ async fn one_approval_is_void_when_things_move_on() {
 async fn cheap_courses_and_cards_need_no_second_person() {
     let world = careful(49_900);
     let id = world
-        .enroll("thandi", Method::BankTransfer)
+        .enroll("thandi", PaymentMethod::BankTransfer)
         .await
         .enrollment;
     world
@@ -325,7 +325,7 @@ async fn cheap_courses_and_cards_need_no_second_person() {
         "it costs no more than the limit"
     );
     let world = careful(0);
-    let (_, _, link) = world.attempt("sipho", Method::Card).await;
+    let (_, _, link) = world.attempt("sipho", PaymentMethod::Card).await;
     world.pay(&link, Choice::Card).await;
     assert!(
         world.may_enter("sipho").await,
@@ -340,7 +340,7 @@ async fn a_row_of_a_statement_stays_open_for_the_second_person() {
     use coursegate::statement::{Mapping, parse_csv};
 
     let world = careful(0);
-    let enrolled = world.enroll("thandi", Method::BankTransfer).await;
+    let enrolled = world.enroll("thandi", PaymentMethod::BankTransfer).await;
     let NextStep::Transfer { reference, .. } = enrolled.next else {
         panic!("no transfer")
     };

@@ -2,46 +2,48 @@
 
 use std::time::Duration;
 
-use coursegate::access::{AccessLevel, Grant, GrantState, LearnerCard, Terms};
+use coursegate::access::{AccessLevel, AccessTerms, Grant, GrantState, LearnerCard};
 use coursegate::adapter::simulator::Choice;
 use coursegate::enrollment::{Case, MigratedPayment};
-use coursegate::payment::{Method, ProofOfPayment};
+use coursegate::payment::{PaymentMethod, ProofOfPayment};
 use coursegate::port::PageRequest;
 use coursegate::reason::HoldReason;
 use coursegate::registrar::{
     EnrollRequest, ExistingAccess, ExistingPayment, NewGrant, NextStep, Outcome,
 };
 use coursegate::statement::{RowId, StatementRow, Suggestion};
-use coursegate::{Email, EnrollmentId, ExternalKey, Money, PayLinkId, Reference, Registrar, Title};
+use coursegate::{
+    Email, EnrollmentId, ExternalKey, Money, PayLinkId, PaymentReference, Registrar, Title,
+};
 
 use crate::support::{World, admin, course, learner, request, start, visitor};
 pub use crate::support::{account, imported, open_rows};
 
 pub const DAY: u64 = 86_400;
 
-pub fn limited(days: u64) -> Terms {
-    Terms {
+pub fn limited(days: u64) -> AccessTerms {
+    AccessTerms {
         level: AccessLevel::Limited,
         ..full(days)
     }
 }
 
-pub fn full(days: u64) -> Terms {
-    Terms::lasting(Duration::from_secs(days * DAY))
+pub fn full(days: u64) -> AccessTerms {
+    AccessTerms::lasting(Duration::from_secs(days * DAY))
 }
 
-pub fn offer(rand: i64, terms: Terms) -> EnrollRequest {
-    by(Method::Card, rand, terms)
+pub fn offer(rand: i64, terms: AccessTerms) -> EnrollRequest {
+    by(PaymentMethod::Card, rand, terms)
 }
 
-pub fn by(method: Method, rand: i64, terms: Terms) -> EnrollRequest {
+pub fn by(method: PaymentMethod, rand: i64, terms: AccessTerms) -> EnrollRequest {
     let mut request = request("thandi", method).terms(terms);
     request.price = Money::zar(rand * 100).unwrap();
     request
 }
 
 /// An attempt to pay: its enrollment, reference and link.
-pub type Started = (EnrollmentId, Reference, PayLinkId);
+pub type Started = (EnrollmentId, PaymentReference, PayLinkId);
 
 pub async fn begin(world: &World, request: EnrollRequest) -> Started {
     let enrollee = world.ask(request).await;
@@ -64,8 +66,14 @@ pub async fn bought(world: &World, request: EnrollRequest) -> Started {
     started
 }
 
-pub async fn transfer(world: &World, rand: i64, terms: Terms) -> (EnrollmentId, Reference) {
-    let enrollee = world.ask(by(Method::BankTransfer, rand, terms)).await;
+pub async fn transfer(
+    world: &World,
+    rand: i64,
+    terms: AccessTerms,
+) -> (EnrollmentId, PaymentReference) {
+    let enrollee = world
+        .ask(by(PaymentMethod::BankTransfer, rand, terms))
+        .await;
     let NextStep::Transfer { reference, .. } = enrollee.next else {
         panic!("no transfer: {:?}", enrollee.next)
     };
@@ -81,8 +89,8 @@ pub async fn prove(world: &World) {
 }
 
 /// A payment that waits for a person.
-pub async fn held(world: &World, rand: i64, terms: Terms) -> Started {
-    let started = begin(world, by(Method::InstantEft, rand, terms)).await;
+pub async fn held(world: &World, rand: i64, terms: AccessTerms) -> Started {
+    let started = begin(world, by(PaymentMethod::InstantEft, rand, terms)).await;
     let receipt = world.pay(&started.2, Choice::InstantEft).await.remove(0);
     assert_eq!(receipt.outcome, Outcome::Held(HoldReason::InstantEft));
     started
@@ -116,7 +124,7 @@ pub async fn leave(world: &World) {
     world.registrar.withdraw(&learner, &course).await.unwrap();
 }
 
-pub fn bursary(terms: Terms) -> NewGrant {
+pub fn bursary(terms: AccessTerms) -> NewGrant {
     NewGrant {
         learner: learner("thandi"),
         course: course(),
@@ -138,9 +146,9 @@ pub fn old_payment(reference: &str, rand: i64, from: i64) -> ExistingPayment {
         email: Email::new("thandi@school.example").unwrap(),
         title: Title::new("Rust").unwrap(),
         payment: MigratedPayment {
-            reference: Reference::new(reference).unwrap(),
+            reference: PaymentReference::new(reference).unwrap(),
             amount: Money::zar(rand * 100).unwrap(),
-            method: Method::BankTransfer,
+            method: PaymentMethod::BankTransfer,
             at: start() + chrono::Duration::days(from),
         },
     }

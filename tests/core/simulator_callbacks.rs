@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use coursegate::adapter::memory::TestClock;
 use coursegate::adapter::simulator::{Callback, Choice, Fault, Injection, Settings, Simulator};
-use coursegate::payment::Method;
+use coursegate::payment::PaymentMethod;
 use coursegate::registrar::Outcome;
 use coursegate::webhook::Signer;
 use coursegate::{AppId, PayLinkId, Secret};
@@ -139,7 +139,7 @@ fn a_callback_is_sent_again_on_demand_even_a_lost_one() {
 #[tokio::test]
 async fn callbacks_that_come_again_change_nothing() {
     let world = World::new();
-    let (_, _, link) = world.attempt("thandi", Method::Card).await;
+    let (_, _, link) = world.attempt("thandi", PaymentMethod::Card).await;
     assert_eq!(
         world.pay(&link, Choice::Card).await[0].outcome,
         Outcome::Applied
@@ -167,7 +167,7 @@ async fn another_word_for_a_failed_payment_closes_nothing() {
         settings.failed_word = callback_word.to_owned();
         settings.failed_status_word = status_word.map(str::to_owned);
         let world = World::with(settings, config(), |builder| builder);
-        let (_, reference, link) = world.attempt("thandi", Method::Card).await;
+        let (_, reference, link) = world.attempt("thandi", PaymentMethod::Card).await;
         world.simulator.pay(&link, Choice::Decline).unwrap();
         let callback = world.simulator.take_callbacks().remove(0);
         let text = String::from_utf8(callback.body.clone()).unwrap();

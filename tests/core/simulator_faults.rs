@@ -1,7 +1,7 @@
 //! Faults of callbacks and of what a status says.
 
 use coursegate::adapter::simulator::{Choice, Fault, Settings};
-use coursegate::payment::Method;
+use coursegate::payment::PaymentMethod;
 use coursegate::port::{InboxFilter, PageRequest, Records};
 use coursegate::reason::HoldReason;
 use coursegate::registrar::{Outcome, Receipt};
@@ -13,7 +13,7 @@ async fn with_fault(fault: Fault) -> (World, Vec<Receipt>) {
     let world = World::with(Settings::new(7).fault(fault, 1.0), config(), |builder| {
         builder
     });
-    let (_, _, link) = world.attempt("thandi", Method::Card).await;
+    let (_, _, link) = world.attempt("thandi", PaymentMethod::Card).await;
     let receipts = world.pay(&link, Choice::Card).await;
     (world, receipts)
 }
@@ -50,7 +50,7 @@ async fn each_fault_does_what_it_says_and_money_and_access_agree_in_the_end() {
         world.advance(60);
         world.deliver().await;
         world.pass().await;
-        let enrollment = world.enroll("thandi", Method::Card).await.enrollment;
+        let enrollment = world.enroll("thandi", PaymentMethod::Card).await.enrollment;
         let reference = world.case(enrollment).await.attempts[0].reference.clone();
         world.registrar.confirm(&reference).await.unwrap();
         let held = matches!(fault, Fault::WrongAmount);
@@ -91,7 +91,7 @@ async fn the_same_seed_gives_the_same_run() {
         let mut seen = Vec::new();
         for number in 0..20 {
             let (_, _, link) = world
-                .attempt(&format!("learner-{number}"), Method::Card)
+                .attempt(&format!("learner-{number}"), PaymentMethod::Card)
                 .await;
             seen.push((
                 link.as_str().to_owned(),
@@ -109,12 +109,12 @@ async fn a_rich_payload_tells_the_method() {
     let mut settings = Settings::new(1);
     settings.rich = true;
     let world = World::with(settings, config(), |builder| builder);
-    let (_, _, link) = world.attempt("thandi", Method::Unknown).await;
+    let (_, _, link) = world.attempt("thandi", PaymentMethod::Unknown).await;
     assert_eq!(
         world.pay(&link, Choice::Card).await[0].outcome,
         Outcome::Applied
     );
-    let (_, _, link) = world.attempt("sipho", Method::Unknown).await;
+    let (_, _, link) = world.attempt("sipho", PaymentMethod::Unknown).await;
     assert_eq!(
         world.pay(&link, Choice::InstantEft).await[0].outcome,
         Outcome::Held(HoldReason::InstantEft)

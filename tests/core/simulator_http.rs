@@ -11,10 +11,10 @@ use axum::routing::post;
 use coursegate::adapter::simulator::{
     Call, Choice, Fault, Injection, Settings, Simulator, UnknownAnswer,
 };
-use coursegate::payment::Method;
+use coursegate::payment::PaymentMethod;
 use coursegate::port::{GatewayError, PaymentGateway, StatusQuery};
 use coursegate::registrar::{NextStep, Outcome};
-use coursegate::{Error, ErrorKind, PayLinkId, Reference};
+use coursegate::{Error, ErrorKind, PayLinkId, PaymentReference};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -118,7 +118,7 @@ async fn an_unknown_payment_is_answered_as_the_settings_say() {
         settings.unknown = *unknown;
         let (_, base) = mounted(settings).await;
         let client = client(&base).retries(0);
-        let reference = Reference::new("CG-NOBODYS").unwrap();
+        let reference = PaymentReference::new("CG-NOBODYS").unwrap();
         let link = PayLinkId::new("nobodyslink0000").unwrap();
         for query in [
             StatusQuery::Reference(&reference),
@@ -145,7 +145,11 @@ async fn a_link_whose_answer_is_lost_on_the_wire_costs_nobody_their_money() {
     for fault in [Fault::AnswerLost, Fault::AnswerTimeout, Fault::AnswerCut] {
         let (simulator, base) = mounted(Settings::new(1)).await;
         let world = World::with_gateway(Settings::new(1), config(), |_| client(&base).retries(0));
-        let enroll = || world.registrar.enroll(request("thandi", Method::Card));
+        let enroll = || {
+            world
+                .registrar
+                .enroll(request("thandi", PaymentMethod::Card))
+        };
         simulator.inject(once(fault, Call::Create));
         let error = enroll().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Provider, "{fault}");

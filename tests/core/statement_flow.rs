@@ -5,7 +5,7 @@
 use chrono::NaiveDate;
 use coursegate::approval::Sums;
 use coursegate::enrollment::Status;
-use coursegate::payment::Method;
+use coursegate::payment::PaymentMethod;
 use coursegate::port::{PageRequest, RowFilter};
 use coursegate::registrar::{RowOutcome, TransferMatch};
 use coursegate::statement::{Mapping, RowState, StatementRow, parse_csv};
@@ -33,7 +33,10 @@ async fn a_statement_is_imported_suggested_and_approved_with_one_click() {
     let world = World::new();
     let mut references = Vec::new();
     for name in ["thandi", "sipho", "naledi"] {
-        let id = world.enroll(name, Method::BankTransfer).await.enrollment;
+        let id = world
+            .enroll(name, PaymentMethod::BankTransfer)
+            .await
+            .enrollment;
         references.push((id, world.case(id).await.attempts[0].reference.clone()));
     }
     let file = format!(
@@ -121,7 +124,10 @@ async fn two_admins_who_click_at_once_approve_once() {
     let world = World::new();
     let mut waiting = Vec::new();
     for name in ["thandi", "sipho"] {
-        let id = world.enroll(name, Method::BankTransfer).await.enrollment;
+        let id = world
+            .enroll(name, PaymentMethod::BankTransfer)
+            .await
+            .enrollment;
         waiting.push(world.case(id).await.attempts[0].reference.clone());
     }
     let row = imported(&world.registrar, row("unclear", 49_900)).await;
@@ -154,10 +160,10 @@ async fn two_admins_who_click_at_once_approve_once() {
 async fn an_older_reference_pays_the_attempt_it_was_given_for() {
     let world = World::new();
     let id = world
-        .enroll("thandi", Method::BankTransfer)
+        .enroll("thandi", PaymentMethod::BankTransfer)
         .await
         .enrollment;
-    let mut cheaper = crate::support::request("thandi", Method::BankTransfer);
+    let mut cheaper = crate::support::request("thandi", PaymentMethod::BankTransfer);
     cheaper.price = Money::zar(29_900).unwrap();
     world.ask(cheaper).await;
     let attempts = world.case(id).await.attempts;

@@ -233,7 +233,7 @@ async fn without_a_balance_an_overlap_needs_a_persons_word() {
         .unwrap();
     let again = doubtful.iter().find(|it| it.id != thandi.id).unwrap();
     let asked = world
-        .enroll("thandi", coursegate::payment::Method::BankTransfer)
+        .enroll("thandi", coursegate::payment::PaymentMethod::BankTransfer)
         .await;
     let payment = world.case(asked.enrollment).await.attempts[0]
         .reference

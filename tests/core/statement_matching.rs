@@ -5,7 +5,7 @@ use coursegate::enrollment::Expected;
 use coursegate::statement::{
     Likeness, Matcher, RowId, StatementEntry, StatementRow, Suggestion, Waiting,
 };
-use coursegate::{IdRun, Money, Reference};
+use coursegate::{IdGenerator, Money, PaymentReference};
 use proptest::prelude::RngExt;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 
@@ -24,7 +24,7 @@ fn reference(random: &mut TestRng) -> String {
 }
 
 fn waiting(references: &[String]) -> Vec<Waiting> {
-    let mut ids = IdRun::new(start());
+    let mut ids = IdGenerator::new(start());
     let prices = [49_900, 35_000, 99_900];
     references
         .iter()
@@ -33,7 +33,7 @@ fn waiting(references: &[String]) -> Vec<Waiting> {
             enrollment: ids.enrollment(),
             learner: learner(&format!("learner-{at}")),
             course: course(),
-            reference: Reference::new(reference.as_str()).unwrap(),
+            reference: PaymentReference::new(reference.as_str()).unwrap(),
             amount: Money::zar(prices[at % 3]).unwrap(),
             other_offer: None,
             expected: Expected::Awaited,

@@ -1,16 +1,16 @@
 //! Money on a statement, whether anybody waits for it or not: all of it is suggested, put down once,
 //! and seen.
 
-use coursegate::access::Terms;
+use coursegate::access::AccessTerms;
 use coursegate::adapter::simulator::Settings;
 use coursegate::approval::Sums;
 use coursegate::enrollment::Expected;
-use coursegate::payment::Method;
+use coursegate::payment::PaymentMethod;
 use coursegate::port::PageRequest;
 use coursegate::reason::HoldReason;
-use coursegate::registrar::{AwkwardItem, RowApproval, RowOutcome, TransferMatch};
+use coursegate::registrar::{PaymentException, RowApproval, RowOutcome, TransferMatch};
 use coursegate::statement::{Likeness, RowId, RowState, StatementRow, Suggestion};
-use coursegate::{CourseId, EnrollmentId, Money, PersonId, Reference};
+use coursegate::{AdminId, CourseId, EnrollmentId, Money, PaymentReference};
 
 use crate::scene::{
     begin, bought, bursary, by, full, leave, pay, queue, statement_row, suggested, transfer,
@@ -28,7 +28,7 @@ async fn awkward(world: &World) -> Vec<(HoldReason, Money)> {
     let desk = world.registrar.admin(admin());
     let found = desk.awkward_money(PageRequest::first(100)).await.unwrap();
     let payments = found.items.into_iter().filter_map(|item| match item {
-        AwkwardItem::Payment(item) => item.attempt.held_back().zip(item.attempt.paid()),
+        PaymentException::Payment(item) => item.attempt.held_back().zip(item.attempt.paid()),
         _ => None,
     });
     payments.collect()
@@ -79,10 +79,10 @@ enum Before {
     IsRefunded,
 }
 
-async fn happens(world: &World, before: Before) -> Reference {
+async fn happens(world: &World, before: Before) -> PaymentReference {
     let desk = world.registrar.admin(admin());
     if let Before::WasByCard | Before::WasPaidByCard = before {
-        let started = begin(world, by(Method::Card, 499, full(30))).await;
+        let started = begin(world, by(PaymentMethod::Card, 499, full(30))).await;
         if let Before::WasPaidByCard = before {
             pay(world, &started.2).await;
         }
@@ -100,12 +100,12 @@ async fn happens(world: &World, before: Before) -> Reference {
             world.advance(40 * DAY);
             world.pass().await;
             if let Before::ExpiresAndAsksAgain = before {
-                world.ask(by(Method::Card, 499, full(30))).await;
+                world.ask(by(PaymentMethod::Card, 499, full(30))).await;
             }
         }
         Before::IsRejected => drop(desk.reject(id, "no money").await.unwrap()),
         Before::Leaves => leave(world).await,
-        Before::PaysByCard => drop(bought(world, by(Method::Card, 499, full(30))).await),
+        Before::PaysByCard => drop(bought(world, by(PaymentMethod::Card, 499, full(30))).await),
         Before::WasSeen | Before::IsRefunded => {
             assert_eq!(seen(499).await.done, Some(RowOutcome::Approved));
             if let Before::IsRefunded = before {
@@ -252,8 +252,13 @@ async fn money_that_nobody_waits_for_is_seen_as_what_it_is() {
 }
 
 /// Asks for a course besides, by bank transfer.
-async fn asks_for(world: &World, who: &str, name: &str, rand: i64) -> (EnrollmentId, Reference) {
-    let mut wish = request(who, Method::BankTransfer);
+async fn asks_for(
+    world: &World,
+    who: &str,
+    name: &str,
+    rand: i64,
+) -> (EnrollmentId, PaymentReference) {
+    let mut wish = request(who, PaymentMethod::BankTransfer);
     wish.course = CourseId::new(name).unwrap();
     wish.price = zar(rand);
     let asked = world.ask(wish).await;
@@ -261,7 +266,7 @@ async fn asks_for(world: &World, who: &str, name: &str, rand: i64) -> (Enrollmen
     (asked.enrollment, case.attempts[0].reference.clone())
 }
 
-fn of<'s>(found: &'s [Suggestion], payment: &Reference) -> &'s Suggestion {
+fn of<'s>(found: &'s [Suggestion], payment: &PaymentReference) -> &'s Suggestion {
     found.iter().find(|it| it.payment == *payment).unwrap()
 }
 
@@ -276,8 +281,9 @@ async fn one_transfer_pays_for_two_courses() {
         let it = of(&found, payment);
         assert_eq!((it.part, it.amount_fits, it.score), (part, true, 1.0));
     }
-    let part =
-        |payment: &Reference, rand| TransferMatch::part(row.clone(), payment.clone(), zar(rand));
+    let part = |payment: &PaymentReference, rand| {
+        TransferMatch::part(row.clone(), payment.clone(), zar(rand))
+    };
     assert_eq!(
         approve(&world, part(&one, 499)).await.done,
         Some(RowOutcome::Approved)
@@ -410,7 +416,7 @@ async fn parts_at_once_are_each_taken_once() {
         let tried = [one, other].map(|payment| {
             let (registrar, row) = (world.registrar.clone(), row.clone());
             tokio::spawn(async move {
-                let desk = registrar.admin(PersonId::new("sipho").unwrap());
+                let desk = registrar.admin(AdminId::new("sipho").unwrap());
                 let asked = TransferMatch::part(row, payment, zar(499));
                 desk.approve_rows(&[asked], "").await.remove(0)
             })
@@ -439,7 +445,7 @@ async fn a_vouched_transfer_is_found_once() {
             let row = imported(&world.registrar, row).await;
             let (registrar, payment) = (world.registrar.clone(), payment.clone());
             tried.push(async move {
-                let desk = registrar.admin(PersonId::new("sipho").unwrap());
+                let desk = registrar.admin(AdminId::new("sipho").unwrap());
                 let asked = TransferMatch::new(row, payment);
                 desk.approve_rows(&[asked], "")
                     .await
@@ -482,7 +488,7 @@ async fn a_row_waits_for_the_second_signature() {
         ("nomsa", None),
         ("sipho", Some(RowOutcome::Approved)),
     ] {
-        let desk = world.registrar.admin(PersonId::new(name).unwrap());
+        let desk = world.registrar.admin(AdminId::new(name).unwrap());
         let found = desk
             .approve_rows(std::slice::from_ref(&both), "")
             .await
@@ -500,7 +506,7 @@ async fn a_row_waits_for_the_second_signature() {
 #[tokio::test]
 async fn what_is_left_of_a_row_is_closed_with_a_word() {
     let world = World::new();
-    let (_, payment) = transfer(&world, 499, Terms::default()).await;
+    let (_, payment) = transfer(&world, 499, AccessTerms::default()).await;
     let row = statement_row(&world, 600, payment.as_str()).await;
     let part = TransferMatch::part(row.clone(), payment.clone(), zar(499));
     assert_eq!(approve(&world, part).await.done, Some(RowOutcome::Approved));
@@ -528,7 +534,7 @@ async fn a_match_that_makes_no_sense_is_refused() {
     let dollars = Money::new(49_900, coursegate::Currency::new("USD").unwrap()).unwrap();
     let day = chrono::NaiveDate::from_ymd_opt(2026, 1, 31).unwrap();
     let foreign = imported(&world.registrar, StatementRow::new(day, dollars, "usd", "")).await;
-    let nobody = Reference::new("CG-NOBODYS").unwrap();
+    let nobody = PaymentReference::new("CG-NOBODYS").unwrap();
     let mut empty = TransferMatch::new(row.clone(), payment.clone());
     empty.rows.clear();
     for asked in [

@@ -1,19 +1,19 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeZone, Utc};
-use coursegate::access::{AccessDecision, Question, ResourceKind, Terms, Visitor};
+use coursegate::access::{AccessDecision, AccessRequest, AccessTerms, ResourceKind, Visitor};
 use coursegate::adapter::memory::{MemoryStore, RecordingPublisher, TestClock};
 use coursegate::adapter::simulator::{Callback, Choice, Settings, Simulator, SimulatorGateway};
 use coursegate::enrollment::{Case, Status};
-use coursegate::payment::{Method, Offer};
+use coursegate::payment::{Offer, PaymentMethod};
 use coursegate::port::{Lookup, PageRequest, PaymentGateway, RowFilter, Store};
 use coursegate::reason::WithdrawReason;
 use coursegate::registrar::{EnrollRequest, Enrolled, NextStep, Receipt, RegistrarBuilder};
 use coursegate::statement::{RowId, StatementEntry, StatementRow};
 use coursegate::webhook::{Delivery, Signer};
 use coursegate::{
-    AccountId, AppId, BankDetails, Config, CourseId, Email, EnrollmentId, LearnerId, Money,
-    PayLinkId, PersonId, Reference, Registrar, Secret, Site, Title,
+    AccountId, AdminId, AppId, BankDetails, Config, CourseId, Email, EnrollmentId, LearnerId,
+    Money, PayLinkId, PaymentReference, Registrar, Secret, Site, Title,
 };
 
 pub const APP_ID: &str = "IKTESTAPPLICATION";
@@ -125,7 +125,7 @@ impl World {
         }
     }
 
-    pub async fn enroll(&self, name: &str, method: Method) -> Enrollee {
+    pub async fn enroll(&self, name: &str, method: PaymentMethod) -> Enrollee {
         self.ask(request(name, method)).await
     }
 
@@ -138,8 +138,8 @@ impl World {
     pub async fn attempt(
         &self,
         name: &str,
-        method: Method,
-    ) -> (EnrollmentId, Reference, PayLinkId) {
+        method: PaymentMethod,
+    ) -> (EnrollmentId, PaymentReference, PayLinkId) {
         let enrolled = self.enroll(name, method).await;
         let NextStep::Pay { reference, .. } = enrolled.next else {
             panic!("no pay link: {:?}", enrolled.next)
@@ -188,7 +188,7 @@ impl World {
     }
 
     pub async fn access(&self, name: &str) -> AccessDecision {
-        let question = Question::new(learner(name), course(), ResourceKind::Lesson);
+        let question = AccessRequest::new(learner(name), course(), ResourceKind::Lesson);
         self.registrar.access(&question).await.unwrap()
     }
 
@@ -205,7 +205,7 @@ impl World {
     }
 }
 
-pub fn request(name: &str, method: Method) -> EnrollRequest {
+pub fn request(name: &str, method: PaymentMethod) -> EnrollRequest {
     let email = if name.contains('@') {
         Email::new(name)
     } else {
@@ -230,7 +230,7 @@ pub fn withdrawn(why: WithdrawReason) -> Status {
 }
 
 /// The references of the payments that access rests on.
-pub fn carrying(case: &Case) -> Vec<Reference> {
+pub fn carrying(case: &Case) -> Vec<PaymentReference> {
     case.carrying().map(|it| it.reference.clone()).collect()
 }
 
@@ -246,12 +246,12 @@ pub fn offer() -> Offer {
     Offer {
         price: price(),
         title: Title::new("Thabo's first course").unwrap(),
-        terms: Terms::default(),
+        terms: AccessTerms::default(),
     }
 }
 
-pub fn admin() -> PersonId {
-    PersonId::new("nomsa").unwrap()
+pub fn admin() -> AdminId {
+    AdminId::new("nomsa").unwrap()
 }
 
 pub fn delivery(callback: &Callback) -> Delivery {
@@ -294,16 +294,16 @@ macro_rules! records_by {
     ($store:ty, $this:ident => $answer:expr) => {
         records_by!($store, $this => $answer;
             pending(PageRequest<EnrollmentId>) -> Page<port::PendingItem, EnrollmentId>;
-            awkward_money(PageRequest<Reference>) -> Page<port::AwkwardMoney, Reference>;
-            concerns(PageRequest<ConcernKey>) -> Page<Concern, ConcernKey>;
-            concern(&ConcernKey) -> Option<Concern>;
+            awkward_money(PageRequest<PaymentReference>) -> Page<port::HeldPayment, PaymentReference>;
+            concerns(PageRequest<DiscrepancyKey>) -> Page<Discrepancy, DiscrepancyKey>;
+            concern(&DiscrepancyKey) -> Option<Discrepancy>;
             cases(PageRequest<EnrollmentId>) -> Page<enrollment::Case, EnrollmentId>;
             loose_grants(PageRequest<GrantId>) -> Page<Grant, GrantId>;
             statement(port::RowFilter, PageRequest<RowKey>) -> Page<StatementEntry, RowKey>;
             statement_rows(&[RowId]) -> Vec<StatementEntry>;
             rows_like(&[port::RowProbe]) -> Vec<StatementEntry>;
-            rows_paying(&[Reference]) -> Vec<StatementEntry>;
-            cases_of(&[Reference]) -> Vec<enrollment::Case>;
+            rows_paying(&[PaymentReference]) -> Vec<StatementEntry>;
+            cases_of(&[PaymentReference]) -> Vec<enrollment::Case>;
             accounts() -> Vec<coursegate::AccountId>;
             timeline(EnrollmentId) -> Vec<record::Record>;
             unassigned(PageRequest<RecordId>) -> Page<record::Record, RecordId>;
@@ -317,7 +317,7 @@ macro_rules! records_by {
             unsealed(chrono::DateTime<chrono::Utc>) -> u64;
             record(RecordId) -> Option<record::Record>;
             notices(&port::NoticeFilter, PageRequest<port::NoticeKey>)
-                -> Page<port::NoticeItem, port::NoticeKey>;
+                -> Page<port::AdminNotice, port::NoticeKey>;
             preferences() -> Vec<coursegate::notice::Preferences>;
             learner(&LearnerId) -> port::LearnerFile;
             received(EnrollmentId) -> port::Received;
@@ -330,11 +330,11 @@ macro_rules! records_by {
             #[allow(unused_imports)]
             use coursegate::port::{self, Page, PageRequest, StoreError};
             #[allow(unused_imports)]
-            use coursegate::audit::{Concern, ConcernKey};
+            use coursegate::audit::{Discrepancy, DiscrepancyKey};
             #[allow(unused_imports)]
             use coursegate::statement::{RowId, RowKey, StatementEntry};
             #[allow(unused_imports)]
-            use coursegate::{CourseId, EnrollmentId, GrantId, LearnerId, RecordId, Reference};
+            use coursegate::{CourseId, EnrollmentId, GrantId, LearnerId, RecordId, PaymentReference};
             #[allow(unused_imports)]
             use coursegate::{access::Grant, enrollment, record, webhook::DeliveryKey};
 

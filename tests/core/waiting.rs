@@ -5,18 +5,18 @@ use crate::scene::{
     pay, prove, queue, statement_row, suggested, transfer,
 };
 use crate::support::{World, admin, config, course, learner, start};
-use coursegate::access::{AccessLevel, Terms};
+use coursegate::access::{AccessLevel, AccessTerms};
 use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::enrollment::Status;
-use coursegate::payment::{Method, ProofOfPayment, Standing};
-use coursegate::reason::{HoldReason, MoneyOutcome};
+use coursegate::payment::{Allocation, PaymentMethod, ProofOfPayment};
+use coursegate::reason::{ExceptionAction, HoldReason};
 use coursegate::registrar::{NewGrant, NextStep, Outcome, TransferMatch};
 
 #[tokio::test]
 async fn a_proof_can_be_attached_to_the_transfer_for_an_upgrade() {
     let world = World::new();
     bought(&world, offer(100, limited(365))).await;
-    transfer(&world, 900, Terms::default()).await;
+    transfer(&world, 900, AccessTerms::default()).await;
     let proof = ProofOfPayment::new("upload-1").unwrap();
     let (learner, course) = (learner("thandi"), course());
     let attached = world.registrar.attach_proof(&learner, &course, proof);
@@ -29,7 +29,7 @@ async fn a_transfer_for_more_stays_in_the_queue_when_the_access_runs_out() {
     bought(&world, offer(100, full(30))).await;
     world.advance(28 * DAY);
     let asked = world
-        .ask(by(Method::BankTransfer, 100, full(30)).renew())
+        .ask(by(PaymentMethod::BankTransfer, 100, full(30)).renew())
         .await;
     assert!(matches!(asked.next, NextStep::Transfer { .. }));
     assert_eq!(queue(&world).await, [asked.enrollment]);
@@ -46,9 +46,9 @@ async fn a_transfer_for_more_stays_in_the_queue_when_the_access_runs_out() {
 async fn a_look_at_the_card_page_does_not_take_a_transfer_for_an_upgrade_out_of_the_queue() {
     let world = World::new();
     let (id, ..) = bought(&world, offer(100, limited(365))).await;
-    let (_, reference) = transfer(&world, 900, Terms::default()).await;
+    let (_, reference) = transfer(&world, 900, AccessTerms::default()).await;
     assert_eq!(queue(&world).await, [id]);
-    begin(&world, offer(900, Terms::default())).await;
+    begin(&world, offer(900, AccessTerms::default())).await;
     assert_eq!(queue(&world).await, [id]);
     statement_row(&world, 900, reference.as_str()).await;
     assert_eq!(suggested(&world.registrar).await.len(), 1);
@@ -58,7 +58,7 @@ async fn a_look_at_the_card_page_does_not_take_a_transfer_for_an_upgrade_out_of_
 async fn bringing_over_the_past_does_not_take_a_transfer_for_an_upgrade_out_of_the_queue() {
     let world = World::new();
     let (id, ..) = bought(&world, offer(100, limited(365))).await;
-    transfer(&world, 900, Terms::default()).await;
+    transfer(&world, 900, AccessTerms::default()).await;
     let desk = world.registrar.admin(admin());
     let row = old("moodle-1", -300)
         .until(start() - chrono::Duration::days(100))
@@ -72,7 +72,7 @@ async fn bringing_over_the_past_does_not_take_a_transfer_for_an_upgrade_out_of_t
 async fn a_transfer_that_comes_after_its_upgrade_lapsed_can_be_recorded() {
     let world = World::new();
     let (id, ..) = bought(&world, offer(100, limited(365))).await;
-    let (_, reference) = transfer(&world, 900, Terms::default()).await;
+    let (_, reference) = transfer(&world, 900, AccessTerms::default()).await;
     world.advance(31 * DAY);
     world.pass().await;
     assert!(queue(&world).await.is_empty());
@@ -90,7 +90,7 @@ async fn a_transfer_that_comes_after_its_upgrade_lapsed_can_be_recorded() {
 async fn a_transfer_for_more_stays_in_the_queue_when_the_first_payment_goes_back() {
     let world = World::new();
     let (id, first, _) = bought(&world, offer(100, limited(365))).await;
-    transfer(&world, 900, Terms::default()).await;
+    transfer(&world, 900, AccessTerms::default()).await;
     let desk = world.registrar.admin(admin());
     desk.record_refund(&first, "R-1").await.unwrap();
     assert_eq!(queue(&world).await, [id]);
@@ -105,11 +105,11 @@ async fn who_leaves_while_money_is_held_can_be_approved_or_enroll_again() {
         if upgrade {
             bought(&world, offer(100, limited(365))).await;
         }
-        let (id, ..) = held(&world, 900, Terms::default()).await;
+        let (id, ..) = held(&world, 900, AccessTerms::default()).await;
         leave(&world).await;
         // "The learner left; they have to enroll again first."
         let again = world
-            .ask(by(Method::InstantEft, 900, Terms::default()))
+            .ask(by(PaymentMethod::InstantEft, 900, AccessTerms::default()))
             .await;
         let desk = world.registrar.admin(admin());
         let approved = desk.approve(id, "").await;
@@ -160,7 +160,7 @@ async fn money_for_an_upgrade_is_in_the_queue_again_when_the_bursary_ends() {
 async fn a_proven_transfer_for_more_does_not_lapse_with_a_newer_one() {
     let world = World::new();
     let (id, ..) = bought(&world, offer(100, limited(365))).await;
-    let (_, proven) = transfer(&world, 900, Terms::default()).await;
+    let (_, proven) = transfer(&world, 900, AccessTerms::default()).await;
     prove(&world).await;
     world.advance(DAY);
     // The learner looks at another offer.
@@ -176,7 +176,7 @@ async fn a_proven_transfer_for_more_does_not_lapse_with_a_newer_one() {
 #[tokio::test]
 async fn a_proven_transfer_stays_in_the_queue_when_less_is_bought_by_card() {
     let world = World::new();
-    let (id, _) = transfer(&world, 900, Terms::default()).await;
+    let (id, _) = transfer(&world, 900, AccessTerms::default()).await;
     prove(&world).await;
     assert_eq!(queue(&world).await, [id]);
     bought(&world, offer(10, limited(30))).await;
@@ -191,7 +191,7 @@ async fn a_proven_transfer_stays_in_the_queue_when_less_is_bought_by_card() {
 async fn who_is_told_to_wait_is_in_the_queue_after_a_look_at_a_bursary() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
-    let (_, _, one) = begin(&world, by(Method::InstantEft, 100, full(30))).await;
+    let (_, _, one) = begin(&world, by(PaymentMethod::InstantEft, 100, full(30))).await;
     let (id, ..) = bought(&world, offer(100, full(30))).await;
     let second = pay(&world, &one).await;
     assert_eq!(second, Outcome::Held(HoldReason::DuplicateMoney));
@@ -199,7 +199,7 @@ async fn who_is_told_to_wait_is_in_the_queue_after_a_look_at_a_bursary() {
     world.pass().await;
     // The learner is about to pay for another month.
     begin(&world, offer(100, full(30))).await;
-    let preview = Terms {
+    let preview = AccessTerms {
         level: AccessLevel::Preview,
         ..full(3)
     };
@@ -220,14 +220,14 @@ async fn who_is_told_to_wait_is_in_the_queue_after_a_look_at_a_bursary() {
 async fn who_has_nothing_held_any_more_can_pay_again() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
-    let (id, ..) = held(&world, 900, Terms::default()).await;
+    let (id, ..) = held(&world, 900, AccessTerms::default()).await;
     desk.reject(id, "from a stranger's account").await.unwrap();
-    let (_, second, _) = held(&world, 900, Terms::default()).await;
+    let (_, second, _) = held(&world, 900, AccessTerms::default()).await;
     desk.record_refund(&second, "R-1").await.unwrap();
     // The first is going back too: nothing waits for a person.
     let case = world.case(id).await;
     assert!(case.attempts.iter().all(|it| !it.is_held()));
-    let told = world.ask(offer(900, Terms::default())).await;
+    let told = world.ask(offer(900, AccessTerms::default())).await;
     assert!(
         matches!(told.next, NextStep::Pay { .. }),
         "{:?} in {:?}; {:?}",
@@ -240,7 +240,7 @@ async fn who_has_nothing_held_any_more_can_pay_again() {
 #[tokio::test]
 async fn kept_money_of_a_month_that_is_over_gives_no_access_while_nothing_is_approved() {
     let mut settings = config();
-    settings.rules.money.duplicate = MoneyOutcome::Approve;
+    settings.rules.money.duplicate = ExceptionAction::Approve;
     let world = World::with(Settings::new(1), settings, |builder| builder);
     let desk = world.registrar.admin(admin());
     let (_, _, one) = begin(&world, offer(110, full(30))).await;
@@ -248,13 +248,13 @@ async fn kept_money_of_a_month_that_is_over_gives_no_access_while_nothing_is_app
     pay(&world, &one).await;
     assert_eq!(
         world.case(id).await.attempts[0].payment.unwrap().standing,
-        Standing::Kept
+        Allocation::Kept
     );
     world.advance(31 * DAY);
     world.pass().await;
     begin(&world, offer(100, full(30))).await;
     assert!(!world.may_enter("thandi").await);
-    let preview = Terms {
+    let preview = AccessTerms {
         level: AccessLevel::Preview,
         ..full(3)
     };
@@ -274,7 +274,7 @@ async fn a_proven_transfer_stays_in_the_queue_when_all_other_money_went_back() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
     let (id, first, _) = bought(&world, offer(100, limited(365))).await;
-    let (_, proven) = transfer(&world, 900, Terms::default()).await;
+    let (_, proven) = transfer(&world, 900, AccessTerms::default()).await;
     prove(&world).await;
     let (_, other, _) = held(&world, 500, full(90)).await;
     desk.record_refund(&first, "R-1").await.unwrap();
@@ -289,13 +289,13 @@ async fn a_proven_transfer_stays_in_the_queue_when_all_other_money_went_back() {
 #[tokio::test]
 async fn whose_transfer_is_proven_is_not_asked_for_another_after_a_month() {
     let world = World::new();
-    let (id, first) = transfer(&world, 900, Terms::default()).await;
+    let (id, first) = transfer(&world, 900, AccessTerms::default()).await;
     prove(&world).await;
     world.advance(31 * DAY);
     world.pass().await;
     assert_eq!(queue(&world).await, [id]);
     let told = world
-        .ask(by(Method::BankTransfer, 900, Terms::default()))
+        .ask(by(PaymentMethod::BankTransfer, 900, AccessTerms::default()))
         .await
         .next;
     if let NextStep::Transfer { reference, .. } = told {
@@ -307,10 +307,10 @@ async fn whose_transfer_is_proven_is_not_asked_for_another_after_a_month() {
 async fn a_transfer_that_is_gone_on_with_is_in_the_queue() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
-    let (id, first) = transfer(&world, 900, Terms::default()).await;
+    let (id, first) = transfer(&world, 900, AccessTerms::default()).await;
     desk.reject(id, "it never came").await.unwrap();
-    begin(&world, offer(900, Terms::default())).await;
-    let (_, again) = transfer(&world, 900, Terms::default()).await;
+    begin(&world, offer(900, AccessTerms::default())).await;
+    let (_, again) = transfer(&world, 900, AccessTerms::default()).await;
     assert_eq!(first, again, "the reference is the learner's already");
     assert_eq!(queue(&world).await, [id]);
     prove(&world).await;
@@ -321,7 +321,7 @@ async fn who_comes_back_for_more_while_money_is_held_is_in_the_queue() {
     let world = World::new();
     let (id, ..) = held(&world, 100, limited(365)).await;
     leave(&world).await;
-    let told = world.ask(offer(900, Terms::default())).await.next;
+    let told = world.ask(offer(900, AccessTerms::default())).await.next;
     assert_eq!(told, NextStep::Wait(HoldReason::InstantEft));
     assert_eq!(queue(&world).await, [id]);
 }
@@ -330,7 +330,7 @@ async fn who_comes_back_for_more_while_money_is_held_is_in_the_queue() {
 async fn when_all_held_money_went_back_nobody_waits() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
-    let eft = |rand| by(Method::InstantEft, rand, Terms::default());
+    let eft = |rand| by(PaymentMethod::InstantEft, rand, AccessTerms::default());
     let (id, cheap, one) = begin(&world, eft(100)).await;
     let (_, dear, other) = begin(&world, eft(900)).await;
     let waits = async || world.case(id).await.enrollment.waits_for;
@@ -347,6 +347,6 @@ async fn when_all_held_money_went_back_nobody_waits() {
     assert_eq!(waits().await, Some(HoldReason::InstantEft));
     desk.record_refund(&dear, "R-2").await.unwrap();
     assert_eq!((waits().await, queue(&world).await), (None, Vec::new()));
-    let told = world.ask(offer(900, Terms::default())).await.next;
+    let told = world.ask(offer(900, AccessTerms::default())).await.next;
     assert!(matches!(told, NextStep::Pay { .. }), "{told:?}");
 }

@@ -6,7 +6,7 @@ use coursegate::adapter::memory::RecordingPublisher;
 use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::enrollment::{Change, InboxEntry, InboxState};
 use coursegate::evidence::SignedBy;
-use coursegate::payment::Method;
+use coursegate::payment::PaymentMethod;
 use coursegate::port::{InboxFilter, PageRequest, Records, Store};
 use coursegate::registrar::Outcome;
 use coursegate::webhook::{BodyKeys, DeliveryKey, SignedForm, StoredBody};
@@ -17,7 +17,7 @@ use crate::support::{PATH, World, admin, body, config, start};
 #[tokio::test]
 async fn a_callback_the_provider_confirms_later_is_applied_by_the_worker() {
     let world = World::new();
-    let (_, reference, link) = world.attempt("thandi", Method::Card).await;
+    let (_, reference, link) = world.attempt("thandi", PaymentMethod::Card).await;
     let receipt = world
         .receive(&body(link.as_str(), "SUCCESS", reference.as_str()))
         .await;
@@ -33,7 +33,7 @@ async fn a_callback_the_provider_confirms_later_is_applied_by_the_worker() {
 #[tokio::test]
 async fn a_callback_nobody_confirms_is_given_up_on_shown_and_replayed() {
     let world = World::new();
-    let (enrollment, reference, link) = world.attempt("thandi", Method::Card).await;
+    let (enrollment, reference, link) = world.attempt("thandi", PaymentMethod::Card).await;
     world
         .receive(&body(link.as_str(), "SUCCESS", reference.as_str()))
         .await;
@@ -75,7 +75,7 @@ async fn waits_grow_and_are_spread() {
     let mut waits = Vec::new();
     for number in 0..20 {
         let (_, reference, link) = world
-            .attempt(&format!("learner-{number}"), Method::Card)
+            .attempt(&format!("learner-{number}"), PaymentMethod::Card)
             .await;
         world
             .receive(&body(link.as_str(), "SUCCESS", reference.as_str()))
@@ -113,7 +113,7 @@ async fn a_parked_callback_is_applied_when_its_attempt_appears() {
     // instance has not committed yet.
     let world = World::new();
     let other = World::new();
-    let (_, reference, link) = other.attempt("thandi", Method::Card).await;
+    let (_, reference, link) = other.attempt("thandi", PaymentMethod::Card).await;
     other.simulator.pay(&link, Choice::Card).unwrap();
     let early = body(link.as_str(), "SUCCESS", reference.as_str());
     let late = coursegate::Registrar::builder(config(), world.store.clone())
@@ -128,7 +128,7 @@ async fn a_parked_callback_is_applied_when_its_attempt_appears() {
 
     // Now the attempt is committed, by the other store's own words.
     let case = other
-        .case(other.enroll("thandi", Method::Card).await.enrollment)
+        .case(other.enroll("thandi", PaymentMethod::Card).await.enrollment)
         .await;
     let mut change = Change::default();
     change.enrollment = Some(case.enrollment);
@@ -143,8 +143,8 @@ async fn a_parked_callback_is_applied_when_its_attempt_appears() {
 async fn a_record_that_cannot_be_published_holds_back_what_follows_it() {
     let world = World::new();
     world.publisher.set_down(true);
-    world.attempt("thandi", Method::Card).await;
-    let (_, _, link) = world.attempt("sipho", Method::Card).await;
+    world.attempt("thandi", PaymentMethod::Card).await;
+    let (_, _, link) = world.attempt("sipho", PaymentMethod::Card).await;
     world.pay(&link, Choice::Card).await;
     let pass = world.pass().await;
     assert_eq!(pass.published, 0);
@@ -185,7 +185,7 @@ async fn a_running_worker_is_woken_by_a_commit_and_stops_when_told() {
     let running = tokio::spawn(async move { worker.run(told.notified()).await });
     tokio::time::sleep(Duration::from_millis(30)).await;
     registrar
-        .enroll(crate::support::request("thandi", Method::Card))
+        .enroll(crate::support::request("thandi", PaymentMethod::Card))
         .await
         .unwrap();
     tokio::time::timeout(Duration::from_secs(10), async {
@@ -244,7 +244,7 @@ async fn what_could_not_be_read_before_is_applied_once_and_leaves_the_inbox() {
         let mut settings = config();
         settings.body_keys = keys;
         let world = World::with(Settings::new(1), settings, |builder| builder);
-        let (_, reference, link) = world.attempt("thandi", Method::Card).await;
+        let (_, reference, link) = world.attempt("thandi", PaymentMethod::Card).await;
         world.simulator.pay(&link, Choice::Card).unwrap();
         world.simulator.take_callbacks();
         let text = body(link.as_str(), "SUCCESS", reference.as_str());
@@ -279,7 +279,7 @@ async fn a_callback_waits_for_a_provider_that_is_left_alone_without_a_try_being_
     let mut learners = Vec::new();
     for number in 0..100 {
         let name = format!("learner-{number}");
-        let (_, reference, link) = world.attempt(&name, Method::Card).await;
+        let (_, reference, link) = world.attempt(&name, PaymentMethod::Card).await;
         learners.push((name, reference, link));
     }
     world.simulator.set_down(true);

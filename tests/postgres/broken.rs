@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use coursegate::access::Grant;
 use coursegate::adapter::postgres::PgStore;
 use coursegate::enrollment::Change;
-use coursegate::port::{Claim, Committed, Loaded, Lookup, Settlement, Store, StoreError, Work};
+use coursegate::port::{Claim, CommitOutcome, Loaded, Lookup, Settlement, Store, StoreError, Work};
 use coursegate::{CourseId, LearnerId};
 
 use crate::support::records_by;
@@ -16,7 +16,7 @@ use crate::support::records_by;
 pub struct Autocommit(pub PgStore);
 
 impl Autocommit {
-    async fn steps(&self, change: Change) -> Result<Committed, StoreError> {
+    async fn steps(&self, change: Change) -> Result<CommitOutcome, StoreError> {
         let mut steps = Vec::new();
         if let Some(entry) = change.inbox {
             steps.push(Change::inbox_only(entry, None).inbox_was(change.inbox_was));
@@ -35,11 +35,11 @@ impl Autocommit {
         steps.push(recorded);
         for step in steps.into_iter().filter(|step| !step.is_empty()) {
             match self.0.commit(step).await? {
-                Committed::Done => {}
+                CommitOutcome::Done => {}
                 other => return Ok(other),
             }
         }
-        Ok(Committed::Done)
+        Ok(CommitOutcome::Done)
     }
 }
 
@@ -48,12 +48,12 @@ impl Autocommit {
 pub struct CheckThenAct(pub PgStore);
 
 impl CheckThenAct {
-    async fn steps(&self, mut change: Change) -> Result<Committed, StoreError> {
+    async fn steps(&self, mut change: Change) -> Result<CommitOutcome, StoreError> {
         if let (Some(enrollment), Some(expected)) = (&change.enrollment, change.expected) {
             let lookup = Lookup::Enrollment(enrollment.id);
             let now = |loaded: Loaded| loaded.case.map(|case| case.enrollment.version);
             if now(self.0.load(lookup).await?) != Some(expected) {
-                return Ok(Committed::Conflict);
+                return Ok(CommitOutcome::Conflict);
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
             change.expected = now(self.0.load(lookup).await?);
@@ -68,7 +68,7 @@ impl CheckThenAct {
 pub struct LostAnswers(pub PgStore);
 
 impl LostAnswers {
-    async fn steps(&self, change: Change) -> Result<Committed, StoreError> {
+    async fn steps(&self, change: Change) -> Result<CommitOutcome, StoreError> {
         self.0.commit(change.clone()).await?;
         self.0.commit(change).await
     }
@@ -81,7 +81,7 @@ macro_rules! store_by_steps {
             async fn load(&self, lookup: Lookup<'_>) -> Result<Loaded, StoreError> {
                 self.0.load(lookup).await
             }
-            async fn commit(&self, change: Change) -> Result<Committed, StoreError> {
+            async fn commit(&self, change: Change) -> Result<CommitOutcome, StoreError> {
                 self.steps(change).await
             }
             async fn grants(

@@ -1,7 +1,7 @@
 //! Tampering with any field of any record is found.
 
 use coursegate::adapter::postgres::{PgStore, pool_options};
-use coursegate::payment::Method;
+use coursegate::payment::PaymentMethod;
 use coursegate::port::{PageRequest, Store};
 use coursegate::record::chain::verify_lines;
 use coursegate::registrar::Admin;
@@ -30,7 +30,7 @@ pub async fn school() -> (String, PgStore) {
     let registrar = registrar(store.clone());
     let desk = registrar.admin(admin());
     for name in ["thandi", "sipho"] {
-        let wish = request(name, Method::BankTransfer);
+        let wish = request(name, PaymentMethod::BankTransfer);
         let id = registrar.enroll(wish).await.unwrap().enrollment.unwrap();
         desk.approve(id, "seen").await.unwrap();
     }
@@ -212,7 +212,7 @@ async fn several_seal_one_chain() {
         })
         .collect();
     for number in 0..30 {
-        let wish = request(&format!("learner-{number}"), Method::BankTransfer);
+        let wish = request(&format!("learner-{number}"), PaymentMethod::BankTransfer);
         registrar.enroll(wish).await.unwrap();
     }
     for sealer in sealers {

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use coursegate::access::{Question, ResourceKind};
+use coursegate::access::{AccessRequest, ResourceKind};
 use coursegate::adapter::memory::RecordingPublisher;
 use coursegate::adapter::postgres::PgStore;
 use coursegate::adapter::simulator::{Choice, Settings, Simulator};
-use coursegate::payment::Method;
+use coursegate::payment::PaymentMethod;
 use coursegate::port::{Clock, Sleep, SystemClock};
 use coursegate::record::Record;
 use coursegate::registrar::{Condition, NextStep, Outcome};
@@ -82,7 +82,7 @@ async fn an_instance_whose_clock_is_hours_off_hides_and_delays_nothing() {
 
         let enrolled = wrong
             .registrar
-            .enroll(request("thandi", Method::Card))
+            .enroll(request("thandi", PaymentMethod::Card))
             .await;
         let NextStep::Pay { url, .. } = enrolled.unwrap().next else {
             panic!("no pay link")
@@ -95,7 +95,7 @@ async fn an_instance_whose_clock_is_hours_off_hides_and_delays_nothing() {
         }
         // It dies. The other one lets in, and tells of everything at once.
         drop(wrong);
-        let question = Question::new(learner("thandi"), course(), ResourceKind::Lesson);
+        let question = AccessRequest::new(learner("thandi"), course(), ResourceKind::Lesson);
         let answer = right.registrar.access(&question).await.unwrap();
         assert!(answer.is_allowed(), "{off}: {answer:?}");
         right.registrar.worker().pass().await.unwrap();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use coursegate::adapter::postgres::{PgStore, pool_options};
 use coursegate::webhook::Delivery;
-use coursegate::{PayLinkId, Reference};
+use coursegate::{PayLinkId, PaymentReference};
 
 use crate::broken::Kind;
 use crate::cluster::{Cluster, fresh_schema, url};
@@ -119,10 +119,10 @@ fn run_and_kill(
     reader.join().unwrap()
 }
 
-fn reference(line: &str) -> Option<Reference> {
+fn reference(line: &str) -> Option<PaymentReference> {
     let (rest, reference) = line.rsplit_once(' ')?;
     rest.ends_with("SUCCESS")
-        .then(|| Reference::new(reference).unwrap())
+        .then(|| PaymentReference::new(reference).unwrap())
 }
 
 async fn killed(kind: Kind, payments: usize, kills: usize) {
@@ -168,7 +168,7 @@ async fn killed(kind: Kind, payments: usize, kills: usize) {
     if !left.is_empty() {
         acknowledged.extend(run_and_kill(kind, &schema, &left, None));
     }
-    let paid: Vec<Reference> = acknowledged
+    let paid: Vec<PaymentReference> = acknowledged
         .iter()
         .filter_map(|line| reference(line))
         .collect();
@@ -195,7 +195,7 @@ async fn a_store_that_commits_in_steps_is_found_out_by_a_kill() {
 async fn persist(
     kind: Kind,
     store: PgStore,
-    deliveries: Vec<(Reference, Arc<Delivery>)>,
+    deliveries: Vec<(PaymentReference, Arc<Delivery>)>,
     done: Arc<Mutex<usize>>,
 ) {
     let registrar = kind.registrar(store);
@@ -250,7 +250,7 @@ async fn database_killed(kind: Kind, payments: usize, kills: usize, outage: Dura
             .unwrap();
     }
     handled.await.unwrap();
-    let paid: Vec<Reference> = dues.into_iter().map(|due| due.reference).collect();
+    let paid: Vec<PaymentReference> = dues.into_iter().map(|due| due.reference).collect();
     let found = problems(&onlooker(&cluster.url()).await, &schema, &paid).await;
     kind.judge(&found);
 }
@@ -270,7 +270,7 @@ async fn a_store_that_commits_in_steps_is_found_out_by_a_crash_of_the_database()
 fn a_line_is_read_back() {
     let due = Due {
         enrollment: "019c0000-0000-7000-8000-000000000001".parse().unwrap(),
-        reference: Reference::new("CG-1").unwrap(),
+        reference: PaymentReference::new("CG-1").unwrap(),
         link: PayLinkId::new("link1").unwrap(),
     };
     assert_eq!(

@@ -6,7 +6,7 @@ use coursegate::access::Visitor;
 use coursegate::adapter::postgres::{PgStore, pool_options};
 use coursegate::adapter::simulator::{Settings, Simulator};
 use coursegate::live::{AdminStream, AdminUpdate, Hub, LearnerStream};
-use coursegate::payment::Method;
+use coursegate::payment::PaymentMethod;
 use coursegate::{AppId, Registrar, Secret};
 use tokio::task::JoinHandle;
 
@@ -112,7 +112,7 @@ async fn what_happens_at_one_instance_shows_at_the_other() {
     })
     .await;
 
-    let wish = request("thandi", Method::BankTransfer);
+    let wish = request("thandi", PaymentMethod::BankTransfer);
     let enrolled = here
         .registrar
         .enroll(wish)
@@ -171,7 +171,7 @@ async fn what_happens_at_one_instance_shows_at_the_other() {
         .await
         .unwrap();
     shows(&mut others, "not_enrolled").await;
-    let wish = request("sipho", Method::BankTransfer);
+    let wish = request("sipho", PaymentMethod::BankTransfer);
     let enrolled = here
         .registrar
         .enroll(wish)

@@ -3,12 +3,12 @@
 use std::time::Instant;
 
 use chrono::{Duration, FixedOffset, Utc};
-use coursegate::access::{Question, ResourceKind};
+use coursegate::access::{AccessRequest, ResourceKind};
 use coursegate::enrollment::MigratedPayment;
-use coursegate::payment::Method;
+use coursegate::payment::PaymentMethod;
 use coursegate::port::Period;
 use coursegate::registrar::{ExistingAccess, ExistingPayment};
-use coursegate::{CourseId, Email, ExternalKey, LearnerId, Money, Reference, Title};
+use coursegate::{CourseId, Email, ExternalKey, LearnerId, Money, PaymentReference, Title};
 
 use crate::cluster::{pool, store_on};
 use crate::school::registrar;
@@ -33,9 +33,9 @@ fn row(number: usize) -> ExistingAccess {
         email: Email::new(format!("old-{number}@school.example")).unwrap(),
         title: Title::new("A course").unwrap(),
         payment: MigratedPayment {
-            reference: Reference::new(format!("OLD-{number}")).unwrap(),
+            reference: PaymentReference::new(format!("OLD-{number}")).unwrap(),
             amount: Money::zar(49_900).unwrap(),
-            method: Method::BankTransfer,
+            method: PaymentMethod::BankTransfer,
             at: began,
         },
     })
@@ -57,7 +57,7 @@ async fn a_whole_school_is_brought_over_and_twice_is_once() {
     assert_eq!((again.added, again.known), (0, size));
     for number in [0, 1, size - 1] {
         let (learner, course) = (rows[number].learner.clone(), rows[number].course.clone());
-        let question = Question::new(learner, course, ResourceKind::Quiz);
+        let question = AccessRequest::new(learner, course, ResourceKind::Quiz);
         assert!(registrar.access(&question).await.unwrap().is_allowed());
     }
     let day = Utc::now() - Duration::days(102);

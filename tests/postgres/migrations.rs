@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use coursegate::Reference;
+use coursegate::PaymentReference;
 use coursegate::adapter::postgres::{MigrateError, PgStore};
 use coursegate::port::{Lookup, Store, StoreError};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -196,7 +196,7 @@ async fn records_only_grow() {
 
 #[tokio::test]
 async fn errors_tell_what_to_do_and_nothing_else() {
-    let reference = Reference::new("CG-SECRET-REFERENCE").unwrap();
+    let reference = PaymentReference::new("CG-SECRET-REFERENCE").unwrap();
     let ask = async |options: PgConnectOptions, schema: &str| {
         let pool = PgPoolOptions::new()
             .acquire_timeout(Duration::from_secs(2))

@@ -5,16 +5,16 @@
 use std::time::Duration;
 
 use chrono::Utc;
-use coursegate::access::{GrantState, Terms};
+use coursegate::access::{AccessTerms, GrantState};
 use coursegate::adapter::memory::TestClock;
 use coursegate::adapter::postgres::PgStore;
 use coursegate::adapter::simulator::{Choice, Settings, Simulator};
-use coursegate::evidence::Grade;
-use coursegate::payment::{Method, Reversal};
+use coursegate::evidence::EvidenceLevel;
+use coursegate::payment::{PaymentMethod, Reversal};
 use coursegate::port::{Lookup, Records, Store};
 use coursegate::registrar::{NewGrant, Outcome};
 use coursegate::webhook::Delivery;
-use coursegate::{AppId, Money, PersonId, Registrar, Secret};
+use coursegate::{AdminId, AppId, Money, Registrar, Secret};
 use futures_util::future::join_all;
 use sqlx::AssertSqlSafe;
 
@@ -50,7 +50,7 @@ fn bursary() -> NewGrant {
     NewGrant {
         learner: learner("thandi"),
         course: course(),
-        terms: Terms::default(),
+        terms: AccessTerms::default(),
     }
 }
 
@@ -97,7 +97,7 @@ async fn also_of_a_learner_who_is_enrolled() {
 
 /// One of everything that people decide, and what callbacks bring.
 async fn a_day<S: Store + Records>(store: S, looker: &PgStore) {
-    let mut config = config().minimum_evidence(Grade::Signed);
+    let mut config = config().minimum_evidence(EvidenceLevel::Signed);
     config.rules.four_eyes_above = Some(1);
     let (app_id, secret) = (AppId::new(APP_ID).unwrap(), Secret::new(SECRET).unwrap());
     let simulator = Simulator::new(app_id, secret, Settings::new(1));
@@ -130,11 +130,11 @@ async fn a_day<S: Store + Records>(store: S, looker: &PgStore) {
     let back = desk.record_reinstatement(&due.reference, "");
     back.await.unwrap();
 
-    let transfer = registrar.enroll(request("sipho", Method::BankTransfer));
+    let transfer = registrar.enroll(request("sipho", PaymentMethod::BankTransfer));
     let enrollment = transfer.await.unwrap().enrollment.unwrap();
     // The first of two is told that it is done, and not that the same person came again.
     desk.approve(enrollment, "").await.unwrap();
-    let second = registrar.admin(PersonId::new("second").unwrap());
+    let second = registrar.admin(AdminId::new("second").unwrap());
     second.approve(enrollment, "").await.unwrap();
 
     let stranger = signed(&body("link1", "SUCCESS", "STRANGER-1"));

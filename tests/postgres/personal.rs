@@ -1,11 +1,11 @@
 //! After an erasure no table holds anything of the learner, and the chain holds.
 
 use coursegate::adapter::postgres::{PgStore, pool_options};
-use coursegate::payment::{Method, ProofOfPayment};
+use coursegate::payment::{PaymentMethod, ProofOfPayment};
 use coursegate::port::{PageRequest, Records, RowFilter, Store};
 use coursegate::registrar::{NewGrant, NextStep, TransferMatch};
 use coursegate::statement::StatementRow;
-use coursegate::{CourseId, Money, access::Terms};
+use coursegate::{CourseId, Money, access::AccessTerms};
 use sqlx::{AssertSqlSafe, PgPool};
 
 use crate::cluster::{fresh_schema, pool, url};
@@ -74,7 +74,7 @@ async fn no_trace_of_an_erased_learner_is_left_in_any_table() {
     );
     registrar.receive(signed_bytes(callback.as_bytes())).await;
     // A bank transfer, with proof, notes and a row of the statement.
-    let mut wish = request("thandi", Method::BankTransfer);
+    let mut wish = request("thandi", PaymentMethod::BankTransfer);
     wish.course = CourseId::new("rust-201").unwrap();
     let transfer = registrar.enroll(wish.clone()).await.unwrap();
     let NextStep::Transfer { reference, .. } = &transfer.next else {
@@ -111,7 +111,7 @@ async fn no_trace_of_an_erased_learner_is_left_in_any_table() {
         desk.close_row(&entry.id, "once more").await.unwrap();
     }
     // One that was rejected in words, and a bursary.
-    let mut wish = request("thandi", Method::BankTransfer);
+    let mut wish = request("thandi", PaymentMethod::BankTransfer);
     wish.course = CourseId::new("rust-301").unwrap();
     let rejected = registrar.enroll(wish).await.unwrap();
     desk.reject(rejected.enrollment.unwrap(), "thandi never paid")
@@ -120,7 +120,7 @@ async fn no_trace_of_an_erased_learner_is_left_in_any_table() {
     let new = NewGrant {
         learner: learner("thandi"),
         course: course(),
-        terms: Terms::default(),
+        terms: AccessTerms::default(),
     };
     let bursary = desk.grant(new, "thandi is a good one").await.unwrap();
     desk.revoke(bursary.id, "told thandi").await.unwrap();

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use chrono::{Duration, Utc};
 use coursegate::Registrar;
-use coursegate::access::{Question, ResourceKind};
+use coursegate::access::{AccessRequest, ResourceKind};
 use coursegate::adapter::postgres::{PgStore, pool_options};
 use coursegate::enrollment::{Job, TimerKey, TimerKind};
-use coursegate::payment::Method;
+use coursegate::payment::PaymentMethod;
 use coursegate::port::{Claim, Lookup, Settlement, Store, Work, WorkKind};
 use sqlx::{AssertSqlSafe, PgPool};
 
@@ -142,7 +142,7 @@ impl School {
             let receipt = self.registrar.receive(due.callback(status)).await;
             assert_eq!(receipt.http_status(), 200, "{receipt:?}");
         }
-        let question = Question::new(learner(&name), course(), ResourceKind::Lesson);
+        let question = AccessRequest::new(learner(&name), course(), ResourceKind::Lesson);
         assert!(self.registrar.access(&question).await.unwrap().is_allowed());
         for lookup in [
             Lookup::PayLink(&due.link),
@@ -157,7 +157,7 @@ impl School {
     async fn people(&self, round: usize, statistics: Statistics) {
         let desk = self.registrar.admin(admin());
         for name in [format!("kept-{round}"), format!("erased-{round}")] {
-            let wish = request(&name, Method::BankTransfer);
+            let wish = request(&name, PaymentMethod::BankTransfer);
             let id = self
                 .registrar
                 .enroll(wish)

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use coursegate::Money;
 use coursegate::adapter::postgres::{PgStore, pool_options};
 use coursegate::enrollment::Status;
-use coursegate::payment::Method;
+use coursegate::payment::PaymentMethod;
 use coursegate::port::{Lookup, Store};
 use sqlx::postgres::PgConnectOptions;
 
@@ -91,7 +91,7 @@ async fn eight_enrollments_at_once_are_one() {
         let name = format!("learner-{round}");
         let tasks: Vec<_> = (0..8)
             .map(|_| {
-                let (registrar, wish) = (registrar.clone(), request(&name, Method::Card));
+                let (registrar, wish) = (registrar.clone(), request(&name, PaymentMethod::Card));
                 tokio::spawn(
                     async move { registrar.enroll(wish).await.unwrap().enrollment.unwrap() },
                 )
@@ -148,7 +148,7 @@ async fn all_orders_of_six_deliveries_end_alike() {
                     let name = format!("learner-{lane}-{number}");
                     let first = enroll(&registrar, &store, &name).await;
                     // Another offer makes another attempt; the first stays payable.
-                    let mut offer = request(&name, Method::Card);
+                    let mut offer = request(&name, PaymentMethod::Card);
                     offer.price = Money::zar(29_900).unwrap();
                     registrar.enroll(offer).await.unwrap();
                     let lookup = Lookup::Enrollment(first.enrollment);

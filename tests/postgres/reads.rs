@@ -4,13 +4,13 @@ use chrono::{DateTime, Duration, FixedOffset, Utc};
 use coursegate::adapter::postgres::{PgStore, pool_options};
 use coursegate::enrollment::TimerKind;
 use coursegate::notice::NoticeKind;
-use coursegate::payment::{AttemptStatus, Method};
+use coursegate::payment::{AttemptStatus, PaymentMethod};
 use coursegate::port::{
     Claim, InboxFilter, Lookup, NoticeFilter, PageRequest, PaymentFilter, Period, Prefix, Records,
     RowFilter, Settlement, Store, WorkKind,
 };
 use coursegate::webhook::DeliveryKey;
-use coursegate::{CourseId, EnrollmentId, LearnerId, PayLinkId, PersonId, Reference};
+use coursegate::{AdminId, CourseId, EnrollmentId, LearnerId, PayLinkId, PaymentReference};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, PgPool};
 
@@ -125,7 +125,7 @@ async fn everything(store: &PgStore, rows: usize, number: usize) {
     let enrollment: EnrollmentId = format!("019c0000-0000-7000-8000-{number:012x}")
         .parse()
         .unwrap();
-    let reference = Reference::new(format!("SEED-{number}")).unwrap();
+    let reference = PaymentReference::new(format!("SEED-{number}")).unwrap();
     let (learner, course) = (
         LearnerId::new(format!("learner-{number}")).unwrap(),
         CourseId::new(format!("course-{}", number % 200)).unwrap(),
@@ -177,7 +177,7 @@ async fn everything(store: &PgStore, rows: usize, number: usize) {
     store.unassigned(PageRequest::first(50)).await.unwrap();
     let timeline = store.timeline(enrollment).await.unwrap();
     assert!(store.record(timeline[0].id).await.unwrap().is_some());
-    let person = PersonId::new("nomsa").unwrap();
+    let person = AdminId::new("nomsa").unwrap();
     for unread in [true, false] {
         let filter = NoticeFilter {
             person: person.clone(),
@@ -229,7 +229,7 @@ async fn everything(store: &PgStore, rows: usize, number: usize) {
             ..all()
         },
         PaymentFilter {
-            method: Some(Method::InstantEft),
+            method: Some(PaymentMethod::InstantEft),
             ..all()
         },
         PaymentFilter {

@@ -1,11 +1,11 @@
 //! The rights that the schema file grants are enough for everything, and each of them is missed.
 
 use coursegate::adapter::postgres::{PgStore, pool_options};
-use coursegate::payment::{Method, ProofOfPayment};
+use coursegate::payment::{PaymentMethod, ProofOfPayment};
 use coursegate::port::{PageRequest, Purge, Store};
 use coursegate::registrar::{Condition, NewGrant, NextStep, TransferMatch};
 use coursegate::statement::StatementRow;
-use coursegate::{CourseId, Registrar, access::Terms};
+use coursegate::{CourseId, Registrar, access::AccessTerms};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, PgPool};
 
@@ -84,13 +84,13 @@ async fn everything(registrar: &Registrar, store: &PgStore) {
     assert!(receipt.access_granted, "{receipt:?}");
     // A delivery that matches nothing, tried again by hand.
     let mut stray = due.clone();
-    stray.reference = coursegate::Reference::new("CG-NOBODYS").unwrap();
+    stray.reference = coursegate::PaymentReference::new("CG-NOBODYS").unwrap();
     stray.link = coursegate::PayLinkId::new("strangerslink00").unwrap();
     let parked = registrar.receive(stray.callback("SUCCESS")).await;
     desk.replay(&parked.delivery.unwrap()).await.unwrap();
     let pass = registrar.worker().pass().await.unwrap();
     assert!(pass.published > 0, "{pass:?}");
-    let mut wish = request("thandi", Method::BankTransfer);
+    let mut wish = request("thandi", PaymentMethod::BankTransfer);
     wish.course = CourseId::new("rust-201").unwrap();
     let transfer = registrar.enroll(wish.clone()).await.unwrap();
     let NextStep::Transfer { reference, .. } = &transfer.next else {
@@ -111,7 +111,7 @@ async fn everything(registrar: &Registrar, store: &PgStore) {
     let new = NewGrant {
         learner: learner("thandi"),
         course: course(),
-        terms: Terms::default(),
+        terms: AccessTerms::default(),
     };
     let bursary = desk.grant(new, "a bursary").await.unwrap();
     desk.revoke(bursary.id, "over").await.unwrap();
@@ -262,7 +262,9 @@ async fn a_database_that_only_reads_is_not_well() {
     let options = options.options([("default_transaction_read_only", "on")]);
     let pool = pool_options().connect_with(options).await.unwrap();
     let reads = registrar(PgStore::new(pool).schema(&schema).unwrap());
-    let refused = reads.enroll(request("sipho", Method::BankTransfer)).await;
+    let refused = reads
+        .enroll(request("sipho", PaymentMethod::BankTransfer))
+        .await;
     assert!(refused.is_err());
     let told = database(&reads).await;
     assert_eq!(told.condition, Condition::Failing);

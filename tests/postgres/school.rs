@@ -5,12 +5,12 @@ use std::sync::Arc;
 use coursegate::adapter::memory::RecordingPublisher;
 use coursegate::adapter::postgres::PgStore;
 use coursegate::adapter::simulator::{Settings, Simulator};
-use coursegate::evidence::Grade;
-use coursegate::payment::Method;
+use coursegate::evidence::EvidenceLevel;
+use coursegate::payment::PaymentMethod;
 use coursegate::port::{Lookup, Records, Store};
 use coursegate::registrar::{NextStep, Outcome};
 use coursegate::webhook::Delivery;
-use coursegate::{AppId, EnrollmentId, PayLinkId, Reference, Registrar, Secret};
+use coursegate::{AppId, EnrollmentId, PayLinkId, PaymentReference, Registrar, Secret};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, PgPool};
 
@@ -20,7 +20,7 @@ use crate::support::{APP_ID, SECRET, body, config, request, signed};
 #[derive(Clone, Debug)]
 pub struct Due {
     pub enrollment: EnrollmentId,
-    pub reference: Reference,
+    pub reference: PaymentReference,
     pub link: PayLinkId,
 }
 
@@ -36,7 +36,7 @@ pub fn registrar<S: Store + Records>(store: S) -> Registrar {
 }
 
 pub fn registrar_with<S: Store + Records>(store: S, deadline: std::time::Duration) -> Registrar {
-    let mut config = config().minimum_evidence(Grade::Signed);
+    let mut config = config().minimum_evidence(EvidenceLevel::Signed);
     config.deadline = deadline;
     config.provider_wait = deadline / 2;
     let (app_id, secret) = (AppId::new(APP_ID).unwrap(), Secret::new(SECRET).unwrap());
@@ -55,7 +55,10 @@ pub fn rand_seed() -> u64 {
 }
 
 pub async fn enroll(registrar: &Registrar, store: &PgStore, name: &str) -> Due {
-    let enrolled = registrar.enroll(request(name, Method::Card)).await.unwrap();
+    let enrolled = registrar
+        .enroll(request(name, PaymentMethod::Card))
+        .await
+        .unwrap();
     let NextStep::Pay { reference, .. } = enrolled.next else {
         panic!("no pay link")
     };
@@ -232,8 +235,12 @@ const CHECKS: &[(&str, &str)] = &[
 ];
 
 /// Everything that is wrong in a schema.
-pub async fn problems(pool: &PgPool, schema: &str, acknowledged: &[Reference]) -> Vec<String> {
-    let acknowledged: Vec<&str> = acknowledged.iter().map(Reference::as_str).collect();
+pub async fn problems(
+    pool: &PgPool,
+    schema: &str,
+    acknowledged: &[PaymentReference],
+) -> Vec<String> {
+    let acknowledged: Vec<&str> = acknowledged.iter().map(PaymentReference::as_str).collect();
     let mut problems = Vec::new();
     for (what, query) in CHECKS {
         // Each takes the list, whether it looks at it or not.
@@ -264,7 +271,7 @@ pub async fn onlooker(url: &str) -> PgPool {
 }
 
 /// The deliveries of these payments: a failure and a success each, the success twice.
-pub fn deliveries(dues: &[Due], dice: &mut Dice) -> Vec<(Reference, Arc<Delivery>)> {
+pub fn deliveries(dues: &[Due], dice: &mut Dice) -> Vec<(PaymentReference, Arc<Delivery>)> {
     let mut deliveries = Vec::new();
     for due in dues {
         for status in ["FAILURE", "SUCCESS", "SUCCESS"] {

@@ -11,13 +11,13 @@ use coursegate::access::Visitor;
 use coursegate::adapter::memory::MemoryStore;
 use coursegate::adapter::nats::{NatsBus, NatsError};
 use coursegate::live::Hub;
-use coursegate::payment::Method;
+use coursegate::payment::PaymentMethod;
 use coursegate::port::{EventPublisher, Records};
 use coursegate::record::Record;
 use coursegate::registrar::EnrollRequest;
 use coursegate::{
-    AppId, BankDetails, Config, CourseId, Email, EnrollmentId, LearnerId, Money, PersonId,
-    RecordId, Registrar, Secret, Site, Title,
+    AdminId, AppId, BankDetails, Config, CourseId, Email, EnrollmentId, LearnerId, Money, RecordId,
+    Registrar, Secret, Site, Title,
 };
 use futures_util::StreamExt;
 use tokio::task::JoinHandle;
@@ -138,7 +138,7 @@ impl Instance {
             course(),
             Title::new("Baking").unwrap(),
             Money::zar(10_000).unwrap(),
-            Method::BankTransfer,
+            PaymentMethod::BankTransfer,
         );
         self.registrar
             .enroll(request)
@@ -149,7 +149,7 @@ impl Instance {
     }
 
     async fn approve(&self, id: EnrollmentId) {
-        let desk = self.registrar.admin(PersonId::new("nomsa").unwrap());
+        let desk = self.registrar.admin(AdminId::new("nomsa").unwrap());
         desk.approve(id, "").await.unwrap();
     }
 }

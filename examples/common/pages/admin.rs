@@ -1,5 +1,5 @@
-use coursegate::PersonId;
-use coursegate::payment::{Attempt, Purpose};
+use coursegate::AdminId;
+use coursegate::payment::{PaymentAttempt, Purpose};
 use coursegate::reason::Severity;
 use coursegate::registrar::Explanation;
 
@@ -44,7 +44,7 @@ impl Counts {
 
 /// The approval queue.
 pub fn queue(
-    person: &PersonId,
+    person: &AdminId,
     counts: &Counts,
     rows: &[Explanation],
     more: Option<&str>,
@@ -135,7 +135,7 @@ fn article(row: &Explanation) -> String {
 }
 
 /// What an attempt buys, in a few words.
-pub(super) fn bought(attempt: &Attempt) -> String {
+pub(super) fn bought(attempt: &PaymentAttempt) -> String {
     let lasting = match attempt.terms.seconds {
         Some(seconds) => format!("{} days", seconds.div_ceil(86_400)),
         None => "for ever".to_owned(),

@@ -1,6 +1,6 @@
 //! Rows of bank statements, each beside what it may have paid for.
 
-use coursegate::PersonId;
+use coursegate::AdminId;
 use coursegate::enrollment::Expected;
 use coursegate::reason::HoldReason;
 use coursegate::registrar::{RowApproval, RowOutcome, RowSuggestions, TransferMatch};
@@ -12,7 +12,7 @@ use crate::common::bank::Bank;
 const HERE: &str = "/admin/statement";
 
 /// What came of a click, a file to import, and every row that nobody has decided about.
-pub fn statement(person: &PersonId, counts: &Counts, bank: &Bank) -> String {
+pub fn statement(person: &AdminId, counts: &Counts, bank: &Bank) -> String {
     let mut body = results(&bank.results);
     #[cfg(feature = "statements")]
     body.push_str(&super::upload::import(&bank.accounts, bank.look.as_ref()));
@@ -293,7 +293,7 @@ fn state(entry: &StatementEntry) -> String {
 
 /// Rows that are settled, and how.
 pub fn settled(
-    person: &PersonId,
+    person: &AdminId,
     counts: &Counts,
     entries: &[StatementEntry],
     more: Option<&str>,

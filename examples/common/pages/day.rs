@@ -1,11 +1,11 @@
-use coursegate::PersonId;
+use coursegate::AdminId;
 use coursegate::port::{CourseFigures, DayFigures, Figures};
 
 use super::{Counts, admins, text};
 
 /// Figures of the last days, as small plots with their numbers beside them.
 pub fn day(
-    person: &PersonId,
+    person: &AdminId,
     counts: &Counts,
     days: &[DayFigures],
     courses: &[CourseFigures],

@@ -1,6 +1,6 @@
-use coursegate::PersonId;
+use coursegate::AdminId;
 use coursegate::access::{Grant, GrantState};
-use coursegate::payment::{Attempt, AttemptStatus};
+use coursegate::payment::{AttemptStatus, PaymentAttempt};
 use coursegate::record::Actor;
 use coursegate::registrar::Explanation;
 
@@ -9,7 +9,7 @@ use super::{Act, Counts, admins, plain, text};
 use crate::common::desk::when;
 
 /// Everything about one enrollment: what happened, by whom and why, and what to do with its money.
-pub fn timeline(person: &PersonId, counts: &Counts, row: &Explanation) -> String {
+pub fn timeline(person: &AdminId, counts: &Counts, row: &Explanation) -> String {
     let enrollment = &row.case.enrollment;
     let here = format!("/admin/enrollment/{}", enrollment.id);
     let attempts: String = row
@@ -66,7 +66,7 @@ pub fn timeline(person: &PersonId, counts: &Counts, row: &Explanation) -> String
     admins("One enrollment", person, counts, "", &body)
 }
 
-fn payment_article(attempt: &Attempt, here: &str) -> String {
+fn payment_article(attempt: &PaymentAttempt, here: &str) -> String {
     let reference = attempt.reference.as_str();
     let left = attempt.left();
     let mut acts = String::new();

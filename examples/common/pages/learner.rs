@@ -1,6 +1,6 @@
 use coursegate::access::CardAction;
 use coursegate::registrar::CourseCard;
-use coursegate::{BankDetails, CourseId, LearnerId, Money, Reference};
+use coursegate::{BankDetails, CourseId, LearnerId, Money, PaymentReference};
 
 use super::{learners, sign_in_form, text};
 use crate::common::app::Course;
@@ -99,13 +99,13 @@ fn steps(now: &CourseCard) -> String {
 pub fn transfer(
     learner: &LearnerId,
     course: &str,
-    reference: &Reference,
+    reference: &PaymentReference,
     amount: Money,
     bank: &BankDetails,
 ) -> String {
     let body = format!(
         "<p>Transfer the money with this reference; the school opens the course when it has arrived.</p><dl>\
-         <dt>Reference</dt><dd><strong>{reference}</strong></dd><dt>Amount</dt><dd>{amount}</dd>\
+         <dt>PaymentReference</dt><dd><strong>{reference}</strong></dd><dt>Amount</dt><dd>{amount}</dd>\
          <dt>Account</dt><dd>{}, {}, {}, branch {}</dd></dl>\
          <form method=\"post\" action=\"/proof\"><input type=\"hidden\" name=\"course\" value=\"{}\">\
          <input name=\"proof\" required maxlength=\"500\" placeholder=\"Link to your proof of payment\" \

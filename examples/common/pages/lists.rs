@@ -1,11 +1,11 @@
-use coursegate::audit::ConcernKind;
+use coursegate::audit::DiscrepancyKind;
 use coursegate::enrollment::InboxState;
 use coursegate::notice::NoticeKind;
-use coursegate::payment::{AttemptStatus, Method};
-use coursegate::port::{NoticeItem, PaymentItem};
-use coursegate::reason::{MoneyOutcome, Severity};
-use coursegate::registrar::{AwkwardItem, Condition};
-use coursegate::{ChannelName, PersonId};
+use coursegate::payment::{AttemptStatus, PaymentMethod};
+use coursegate::port::{AdminNotice, PaymentItem};
+use coursegate::reason::{ExceptionAction, Severity};
+use coursegate::registrar::{Condition, PaymentException};
+use coursegate::{AdminId, ChannelName};
 
 use super::{Act, Counts, admins, plain, text};
 use crate::common::app::COURSES;
@@ -30,7 +30,7 @@ fn select(name: &str, label: &str, chosen: &str, options: &[(String, String)]) -
 
 /// Payments, made and tried: search, filters, one page.
 pub fn payments(
-    person: &PersonId,
+    person: &AdminId,
     counts: &Counts,
     query: &DeskQuery,
     items: &[PaymentItem],
@@ -49,7 +49,12 @@ pub fn payments(
             .map(AttemptStatus::as_str)
             .collect(),
     );
-    let methods = words(Method::ALL.iter().map(Method::as_str).collect());
+    let methods = words(
+        PaymentMethod::ALL
+            .iter()
+            .map(PaymentMethod::as_str)
+            .collect(),
+    );
     let filters = format!(
         "<form method=\"get\" action=\"/admin/payments\" role=\"search\"><input type=\"search\" id=\"q\" name=\"q\" value=\"{}\" \
          placeholder=\"Reference or e-mail begins with\" aria-label=\"Reference or e-mail begins with\">{}{}{}\
@@ -89,7 +94,7 @@ pub fn payments(
             .to_owned(),
         false => format!(
             "<table><thead><tr><th>Started</th><th>Reference</th><th>Course</th><th>Learner</th><th class=\"sum\">Sum</th>\
-             <th>Method</th><th>Payment</th><th>Enrollment</th></tr></thead><tbody>{rows}</tbody></table>"
+             <th>PaymentMethod</th><th>Payment</th><th>Enrollment</th></tr></thead><tbody>{rows}</tbody></table>"
         ),
     };
     let more = more.map_or_else(String::new, |more| {
@@ -100,7 +105,7 @@ pub fn payments(
 }
 
 /// Money that does not fit: what it is, and a way to record that it went back.
-pub fn money(person: &PersonId, counts: &Counts, items: &[AwkwardItem]) -> String {
+pub fn money(person: &AdminId, counts: &Counts, items: &[PaymentException]) -> String {
     let mut body: String = items.iter().map(awkward).collect();
     if items.is_empty() {
         body.push_str("<p>All money fits.</p>");
@@ -114,13 +119,13 @@ pub fn money(person: &PersonId, counts: &Counts, items: &[AwkwardItem]) -> Strin
     )
 }
 
-fn awkward(item: &AwkwardItem) -> String {
+fn awkward(item: &PaymentException) -> String {
     let head = match item.outcome() {
-        MoneyOutcome::RefundDue => "Refund due",
+        ExceptionAction::RefundDue => "Refund due",
         _ => "Money to decide about",
     };
     match item {
-        AwkwardItem::Payment(money) => {
+        PaymentException::Payment(money) => {
             let attempt = &money.attempt;
             let why = attempt.held_back().map_or("", |reason| reason.advice());
             let sum = attempt.paid().unwrap_or(attempt.amount);
@@ -135,7 +140,7 @@ fn awkward(item: &AwkwardItem) -> String {
                     .html()
             )
         }
-        AwkwardItem::Orphan(concern) => {
+        PaymentException::Orphan(concern) => {
             let sum = concern
                 .amount
                 .map_or_else(String::new, |sum| sum.to_string());
@@ -159,7 +164,7 @@ fn awkward(item: &AwkwardItem) -> String {
 }
 
 /// Money and access that do not agree, and callbacks that were given up on or match nothing.
-pub fn problems(person: &PersonId, counts: &Counts, problems: &Problems) -> String {
+pub fn problems(person: &AdminId, counts: &Counts, problems: &Problems) -> String {
     const HERE: &str = "/admin/problems";
     let mut body = String::new();
     for alert in &problems.alerts {
@@ -195,7 +200,7 @@ pub fn problems(person: &PersonId, counts: &Counts, problems: &Problems) -> Stri
     #[cfg(feature = "live")]
     body.push_str(&Act::new("probe", "", "Try whether live updates arrive", HERE).html());
     for concern in &problems.concerns {
-        if concern.kind == ConcernKind::OrphanMoney {
+        if concern.kind == DiscrepancyKind::OrphanMoney {
             continue;
         }
         let about = concern.enrollment.map_or_else(String::new, |id| {
@@ -234,9 +239,9 @@ pub fn problems(person: &PersonId, counts: &Counts, problems: &Problems) -> Stri
 
 /// What the person has to know, and by which channels they want to know it.
 pub fn notices(
-    person: &PersonId,
+    person: &AdminId,
     counts: &Counts,
-    items: &[NoticeItem],
+    items: &[AdminNotice],
     more: Option<&str>,
     (chosen, channels): (&coursegate::notice::Preferences, &[ChannelName]),
 ) -> String {

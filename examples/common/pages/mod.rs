@@ -10,7 +10,7 @@ mod records;
 #[cfg(feature = "statements")]
 mod upload;
 
-use coursegate::{LearnerId, PersonId};
+use coursegate::{AdminId, LearnerId};
 
 use super::app::User;
 
@@ -88,7 +88,7 @@ fn learners(title: &str, learner: Option<&LearnerId>, body: &str) -> String {
 }
 
 /// A page of the admin's, beside its other pages.
-fn admins(title: &str, person: &PersonId, counts: &Counts, here: &str, body: &str) -> String {
+fn admins(title: &str, person: &AdminId, counts: &Counts, here: &str, body: &str) -> String {
     let nav = counts.nav(here);
     frame(title, Some(&User::Admin(person.clone())), &nav, body)
 }

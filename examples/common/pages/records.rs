@@ -1,12 +1,12 @@
-use coursegate::PersonId;
-use coursegate::record::chain::{Anchor, AnchorError};
+use coursegate::AdminId;
+use coursegate::record::chain::{AnchorError, Checkpoint};
 
 use super::{Act, Counts, admins, text};
 use crate::common::desk::when;
 use crate::common::records::Records;
 
 /// Whether the records hold, files for accountants, and one learner's data.
-pub fn records(person: &PersonId, counts: &Counts, shown: &Records) -> String {
+pub fn records(person: &AdminId, counts: &Counts, shown: &Records) -> String {
     const HERE: &str = "/admin/records";
     let report = &shown.report;
     let newest = report
@@ -24,7 +24,7 @@ pub fn records(person: &PersonId, counts: &Counts, shown: &Records) -> String {
         None if newest.is_empty() => {
             "No record is in the chain yet: they are added every few seconds.".to_owned()
         }
-        None if !shown.noted.is_empty() && shown.noted.parse::<Anchor>().is_err() => {
+        None if !shown.noted.is_empty() && shown.noted.parse::<Checkpoint>().is_err() => {
             AnchorError.to_string()
         }
         None if shown.noted.is_empty() => "Every record is as it was written.".to_owned(),

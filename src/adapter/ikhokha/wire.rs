@@ -6,7 +6,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::evidence::{Confirmation, Stated};
-use crate::ids::{PayLinkId, Reference};
+use crate::ids::{PayLinkId, PaymentReference};
 use crate::money::Currency;
 use crate::payment::ProviderStatus;
 use crate::port::{History, LinkRequest, RefundRequest};
@@ -105,7 +105,7 @@ impl From<StatusAnswer> for Confirmation {
                 Stated::from_minor(cents, counted_in)
             }),
         };
-        let reference = stated(&answer.reference, |text| Reference::new(text).ok());
+        let reference = stated(&answer.reference, |text| PaymentReference::new(text).ok());
         let date = answer.created_at.as_str();
         Self {
             pay_link: Some(answer.link),

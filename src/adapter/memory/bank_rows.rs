@@ -6,7 +6,7 @@ use std::ops::Bound;
 
 use chrono::NaiveDate;
 
-use crate::ids::{AccountId, Reference};
+use crate::ids::{AccountId, PaymentReference};
 use crate::money::Money;
 use crate::port::{Page, PageRequest, RowFilter, RowProbe};
 use crate::reason::Note;
@@ -25,7 +25,7 @@ pub(super) struct BankRows {
     accounts: BTreeMap<AccountId, usize>,
     lists: HashMap<RowFilter, BTreeSet<Place>>,
     /// The rows that paid for something.
-    paying: HashMap<Reference, BTreeSet<RowId>>,
+    paying: HashMap<PaymentReference, BTreeSet<RowId>>,
 }
 
 impl BankRows {
@@ -97,7 +97,7 @@ impl BankRows {
     /// Rows that paid for one of these, each once.
     pub(super) fn paying<'r>(
         &'r self,
-        payments: impl IntoIterator<Item = &'r Reference>,
+        payments: impl IntoIterator<Item = &'r PaymentReference>,
     ) -> Vec<&'r StatementEntry> {
         let found = payments.into_iter().filter_map(|it| self.paying.get(it));
         let ids: BTreeSet<&RowId> = found.flatten().collect();
@@ -106,7 +106,7 @@ impl BankRows {
 
     /// Takes the texts out of rows that paid for one of these, and of the others that are not open:
     /// those that looked like one of them, and those with one of the references.
-    pub(super) fn erase(&mut self, payments: &[Reference]) {
+    pub(super) fn erase(&mut self, payments: &[PaymentReference]) {
         let found = payments.iter().filter_map(|it| self.paying.get(it));
         let paid: HashSet<&RowId> = found.flatten().collect();
         let named = |entry: &StatementEntry| {

@@ -7,12 +7,16 @@ use chrono::{DateTime, Utc};
 
 use super::state::State;
 use crate::enrollment::{Enrollment, Status, Version};
-use crate::ids::{CourseId, Email, Reference};
-use crate::payment::{Attempt, AttemptStatus};
+use crate::ids::{CourseId, Email, PaymentReference};
+use crate::payment::{AttemptStatus, PaymentAttempt};
 use crate::port::{Figures, PaymentFilter, PaymentKey, Period, Prefix, Sum};
-use crate::record::{Fact, Record};
+use crate::record::{EventKind, Record};
 
-pub(super) fn matches(filter: &PaymentFilter, enrollment: &Enrollment, attempt: &Attempt) -> bool {
+pub(super) fn matches(
+    filter: &PaymentFilter,
+    enrollment: &Enrollment,
+    attempt: &PaymentAttempt,
+) -> bool {
     let method = attempt
         .payment
         .map_or(attempt.declared, |payment| payment.method);
@@ -36,9 +40,9 @@ fn is<T: PartialEq>(wanted: Option<&T>, found: &T) -> bool {
 /// A key, as it sorts.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Place {
-    Newest(Reverse<(DateTime<Utc>, Reference)>),
-    Reference(Reference),
-    Email(Email, Reference),
+    Newest(Reverse<(DateTime<Utc>, PaymentReference)>),
+    Reference(PaymentReference),
+    Email(Email, PaymentReference),
 }
 
 impl Place {
@@ -102,7 +106,7 @@ pub(super) fn gather<K: Ord>(
 /// When an enrollment was approved. What was brought over came approved: nobody waited for it here.
 fn approval(record: &Record, made: DateTime<Utc>) -> Option<DateTime<Utc>> {
     match &record.fact {
-        Fact::EnrollmentMoved {
+        EventKind::EnrollmentMoved {
             from,
             to: Status::Approved { .. },
             ..

@@ -3,7 +3,7 @@
 use super::state::{Row, State, Subject};
 use crate::access::{Grant, GrantState};
 use crate::enrollment::Change;
-use crate::ids::{CourseId, EnrollmentId, GrantId, LearnerId, Reference};
+use crate::ids::{CourseId, EnrollmentId, GrantId, LearnerId, PaymentReference};
 use crate::port::StoreError;
 
 /// Where a grant is kept.
@@ -75,7 +75,7 @@ impl State {
     }
 
     /// The enrollment that a payment was made for.
-    fn paid_row(&self, payment: &Reference) -> Option<&Row> {
+    fn paid_row(&self, payment: &PaymentReference) -> Option<&Row> {
         self.rows
             .get(self.by_reference.get(payment)?)
             .map(Box::as_ref)

@@ -25,8 +25,8 @@ use crate::access::Grant;
 use crate::enrollment::Change;
 use crate::ids::{CourseId, LearnerId};
 use crate::port::{
-    Claim, Committed, Loaded, Lookup, Purge, Purged, Settlement, Share, Shared, Store, StoreError,
-    Work, WorkKind,
+    Claim, CommitOutcome, Loaded, Lookup, Purge, Purged, Settlement, Share, Shared, Store,
+    StoreError, Work, WorkKind,
 };
 
 pub use clock::TestClock;
@@ -67,7 +67,7 @@ impl Store for MemoryStore {
         Ok(self.lock().load(lookup))
     }
 
-    async fn commit(&self, change: Change) -> Result<Committed, StoreError> {
+    async fn commit(&self, change: Change) -> Result<CommitOutcome, StoreError> {
         self.lock().commit(change)
     }
 

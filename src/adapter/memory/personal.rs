@@ -5,10 +5,10 @@ use std::sync::Arc;
 use super::state::State;
 use crate::access::Grant;
 use crate::enrollment::{Change, Erasure, InboxEntry, InboxOutcome, InboxState};
-use crate::ids::{EnrollmentId, GrantId, LearnerId, RecordId, Reference};
+use crate::ids::{EnrollmentId, GrantId, LearnerId, PaymentReference, RecordId};
 use crate::port::{LearnerFile, Received, StoreError};
 use crate::reason::Note;
-use crate::record::Fact;
+use crate::record::EventKind;
 use crate::statement::StatementEntry;
 use crate::webhook::StoredBody;
 
@@ -45,7 +45,7 @@ impl State {
     }
 
     /// The references of an enrollment.
-    fn payments_of(&self, enrollment: EnrollmentId) -> Vec<&Reference> {
+    fn payments_of(&self, enrollment: EnrollmentId) -> Vec<&PaymentReference> {
         let case = self.rows.get(&enrollment);
         let attempts = case.into_iter().flat_map(|row| &row.attempts);
         attempts.map(|attempt| &attempt.reference).collect()
@@ -73,7 +73,8 @@ impl State {
                     }
                 }
             }
-            let payments: Vec<Reference> = self.payments_of(id).into_iter().cloned().collect();
+            let payments: Vec<PaymentReference> =
+                self.payments_of(id).into_iter().cloned().collect();
             self.statement.erase(&payments);
             for concern in self.concerns.values_mut() {
                 if concern.enrollment == Some(id)
@@ -151,9 +152,9 @@ impl State {
 }
 
 /// The grant apart from any enrollment that a record is about.
-fn grant_of(fact: &Fact) -> Option<GrantId> {
+fn grant_of(fact: &EventKind) -> Option<GrantId> {
     match fact {
-        Fact::GrantGiven { grant, .. } | Fact::GrantTaken { grant, .. } => Some(*grant),
+        EventKind::GrantGiven { grant, .. } | EventKind::GrantTaken { grant, .. } => Some(*grant),
         _ => None,
     }
 }

@@ -8,12 +8,14 @@ use chrono::{DateTime, Utc};
 
 use super::{MemoryStore, figures};
 use crate::access::Grant;
-use crate::audit::{Concern, ConcernKey};
+use crate::audit::{Discrepancy, DiscrepancyKey};
 use crate::enrollment::{Case, InboxEntry, InboxState};
-use crate::ids::{AccountId, CourseId, EnrollmentId, GrantId, LearnerId, RecordId, Reference};
+use crate::ids::{
+    AccountId, CourseId, EnrollmentId, GrantId, LearnerId, PaymentReference, RecordId,
+};
 use crate::notice::{Notice, NoticeKind, Preferences};
 use crate::port::{
-    AwkwardMoney, CourseFigures, DayFigures, InboxFilter, LearnerFile, NoticeFilter, NoticeItem,
+    AdminNotice, CourseFigures, DayFigures, HeldPayment, InboxFilter, LearnerFile, NoticeFilter,
     NoticeKey, Page, PageRequest, PaymentFilter, PaymentItem, PaymentKey, PendingItem, Period,
     Received, Records, RowFilter, RowProbe, StoreError,
 };
@@ -54,8 +56,8 @@ impl Records for MemoryStore {
 
     async fn awkward_money(
         &self,
-        request: PageRequest<Reference>,
-    ) -> Result<Page<AwkwardMoney, Reference>, StoreError> {
+        request: PageRequest<PaymentReference>,
+    ) -> Result<Page<HeldPayment, PaymentReference>, StoreError> {
         let size = request.size();
         let state = self.lock();
         let listed = state.awkward.range(beyond(request.after));
@@ -64,7 +66,7 @@ impl Records for MemoryStore {
                 let row = state.rows.get(id)?;
                 let mut attempts = row.attempts.iter();
                 let attempt = attempts.find(|attempt| attempt.reference == *reference)?;
-                Some(AwkwardMoney {
+                Some(HeldPayment {
                     attempt: attempt.clone(),
                     enrollment: row.enrollment.status.clone(),
                     waits_for: row.enrollment.waits_for,
@@ -79,11 +81,11 @@ impl Records for MemoryStore {
 
     async fn concerns(
         &self,
-        request: PageRequest<ConcernKey>,
-    ) -> Result<Page<Concern, ConcernKey>, StoreError> {
+        request: PageRequest<DiscrepancyKey>,
+    ) -> Result<Page<Discrepancy, DiscrepancyKey>, StoreError> {
         let size = request.size();
         let state = self.lock();
-        let unchanged = |concern: &&Concern| {
+        let unchanged = |concern: &&Discrepancy| {
             concern.enrollment.is_none_or(|id| {
                 let row = state.rows.get(&id);
                 row.is_some_and(|row| row.enrollment.version == concern.version)
@@ -101,7 +103,7 @@ impl Records for MemoryStore {
         Ok(Page::cut(items, size, |concern| concern.key.clone()))
     }
 
-    async fn concern(&self, key: &ConcernKey) -> Result<Option<Concern>, StoreError> {
+    async fn concern(&self, key: &DiscrepancyKey) -> Result<Option<Discrepancy>, StoreError> {
         Ok(self.lock().concerns.get(key).cloned())
     }
 
@@ -163,13 +165,16 @@ impl Records for MemoryStore {
         Ok(self.lock().statement.like(probes))
     }
 
-    async fn rows_paying(&self, payments: &[Reference]) -> Result<Vec<StatementEntry>, StoreError> {
+    async fn rows_paying(
+        &self,
+        payments: &[PaymentReference],
+    ) -> Result<Vec<StatementEntry>, StoreError> {
         let state = self.lock();
         let paying = state.statement.paying(payments);
         Ok(paying.into_iter().cloned().collect())
     }
 
-    async fn cases_of(&self, references: &[Reference]) -> Result<Vec<Case>, StoreError> {
+    async fn cases_of(&self, references: &[PaymentReference]) -> Result<Vec<Case>, StoreError> {
         let state = self.lock();
         let found = references
             .iter()
@@ -341,7 +346,7 @@ impl Records for MemoryStore {
         &self,
         filter: &NoticeFilter,
         request: PageRequest<NoticeKey>,
-    ) -> Result<Page<NoticeItem, NoticeKey>, StoreError> {
+    ) -> Result<Page<AdminNotice, NoticeKey>, StoreError> {
         let size = request.size();
         let state = self.lock();
         let item = |record: &Arc<Record>| {
@@ -349,16 +354,16 @@ impl Records for MemoryStore {
             let wanted =
                 filter.kinds.contains(&kind) && filter.since.is_none_or(|since| record.at >= since);
             let read = wanted && state.read.contains(&(filter.person.clone(), record.id));
-            (wanted && !(filter.unread && read)).then_some(NoticeItem {
+            (wanted && !(filter.unread && read)).then_some(AdminNotice {
                 notice: Notice::of(record)?,
                 read,
             })
         };
-        let mut items: Vec<NoticeItem> = state.records().filter_map(item).collect();
+        let mut items: Vec<AdminNotice> = state.records().filter_map(item).collect();
         items.retain(|item| request.after.is_none_or(|after| item.key() < after));
         items.sort_unstable_by_key(|item| Reverse(item.key()));
         items.truncate(size + 1);
-        Ok(Page::cut(items, size, NoticeItem::key))
+        Ok(Page::cut(items, size, AdminNotice::key))
     }
 
     async fn preferences(&self) -> Result<Vec<Preferences>, StoreError> {

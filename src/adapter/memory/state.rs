@@ -11,16 +11,16 @@ use super::id_map::IdMap;
 use super::sharing::Kept as Told;
 use super::timers::{Kept as KeptTimer, Timers};
 use crate::access::Grant;
-use crate::audit::{Concern, ConcernKey};
+use crate::audit::{Discrepancy, DiscrepancyKey};
 use crate::enrollment::{Case, Change, Enrollment, InboxEntry, InboxState};
 use crate::ids::{
-    CourseId, EnrollmentId, ExternalKey, GrantId, LearnerId, PayLinkId, PersonId, RecordId,
-    Reference,
+    AdminId, CourseId, EnrollmentId, ExternalKey, GrantId, LearnerId, PayLinkId, PaymentReference,
+    RecordId,
 };
 use crate::monitor::Alert;
 use crate::notice::Preferences;
-use crate::payment::Attempt;
-use crate::port::{AwkwardMoney, Committed, KnownDelivery, Loaded, Lookup, StoreError};
+use crate::payment::PaymentAttempt;
+use crate::port::{CommitOutcome, HeldPayment, KnownDelivery, Loaded, Lookup, StoreError};
 use crate::record::Record;
 use crate::webhook::DeliveryKey;
 
@@ -31,7 +31,7 @@ pub(super) type Subject = (LearnerId, CourseId);
 pub(super) struct State {
     pub(super) rows: IdMap<EnrollmentId, Box<Row>>,
     pub(super) by_subject: HashMap<Subject, EnrollmentId>,
-    pub(super) by_reference: HashMap<Reference, EnrollmentId>,
+    pub(super) by_reference: HashMap<PaymentReference, EnrollmentId>,
     by_link: HashMap<PayLinkId, EnrollmentId>,
     /// Grants apart from any enrollment.
     pub(super) free_grants: HashMap<Subject, Vec<Grant>>,
@@ -39,20 +39,20 @@ pub(super) struct State {
     /// Other systems' names for grants.
     pub(super) grant_keys: HashMap<ExternalKey, GrantId>,
     /// Payments whose grant lies elsewhere than in the payment's own row.
-    pub(super) stray_payments: HashMap<Reference, GrantId>,
+    pub(super) stray_payments: HashMap<PaymentReference, GrantId>,
     pub(super) pending: BTreeSet<EnrollmentId>,
     /// Payments that do not fit.
-    pub(super) awkward: BTreeMap<Reference, EnrollmentId>,
-    pub(super) concerns: BTreeMap<ConcernKey, Concern>,
+    pub(super) awkward: BTreeMap<PaymentReference, EnrollmentId>,
+    pub(super) concerns: BTreeMap<DiscrepancyKey, Discrepancy>,
     pub(super) statement: BankRows,
     pub(super) timers: Timers,
     pub(super) chain: Vec<Link>,
-    pub(super) preferences: BTreeMap<PersonId, Preferences>,
+    pub(super) preferences: BTreeMap<AdminId, Preferences>,
     pub(super) tallies: Vec<Told>,
     /// Alerts that stand, by rule.
     pub(super) alerts: BTreeMap<String, Alert>,
     /// Notices that somebody has read.
-    pub(super) read: HashSet<(PersonId, RecordId)>,
+    pub(super) read: HashSet<(AdminId, RecordId)>,
     pub(super) inbox: HashMap<DeliveryKey, Box<Kept>>,
     /// Deliveries that are not settled.
     pub(super) unsettled: BTreeSet<DeliveryKey>,
@@ -68,7 +68,7 @@ pub(super) struct State {
 
 pub(super) struct Row {
     pub(super) enrollment: Enrollment,
-    pub(super) attempts: Vec<Attempt>,
+    pub(super) attempts: Vec<PaymentAttempt>,
     pub(super) grants: Vec<Grant>,
     pub(super) records: Vec<Arc<Record>>,
     /// Its own timer, and those of its attempts.
@@ -157,11 +157,11 @@ impl State {
     }
 
     /// Checks everything, then writes everything.
-    pub(super) fn commit(&mut self, change: Change) -> Result<Committed, StoreError> {
+    pub(super) fn commit(&mut self, change: Change) -> Result<CommitOutcome, StoreError> {
         let objection = self.objection(&change);
         // With an enrollment its version objects to what is committed already.
         if (objection.is_some() || change.enrollment.is_none()) && self.has(&change) {
-            return Ok(Committed::Done);
+            return Ok(CommitOutcome::Done);
         }
         if let Some(objection) = objection {
             return Ok(objection);
@@ -213,18 +213,18 @@ impl State {
         if let Some(entry) = change.inbox {
             self.write_inbox(entry);
         }
-        Ok(Committed::Done)
+        Ok(CommitOutcome::Done)
     }
 
     /// Why the change may not be written.
-    fn objection(&self, change: &Change) -> Option<Committed> {
+    fn objection(&self, change: &Change) -> Option<CommitOutcome> {
         if let Some(entry) = &change.inbox {
             let known = self.inbox.get(&entry.key).map(|kept| &kept.entry.state);
             if known.is_some_and(InboxState::is_settled) {
-                return Some(Committed::Duplicate);
+                return Some(CommitOutcome::Duplicate);
             }
             if known != change.inbox_was.as_ref() {
-                return Some(Committed::Conflict);
+                return Some(CommitOutcome::Conflict);
             }
         }
         let alert = change.alert.as_ref();
@@ -232,7 +232,7 @@ impl State {
             && self.is_current(change)
             && self.are_open(change)
             && self.are_theirs(change);
-        (!holds).then_some(Committed::Conflict)
+        (!holds).then_some(CommitOutcome::Conflict)
     }
 
     /// Whether the change is committed already.
@@ -250,7 +250,7 @@ impl State {
             return;
         };
         for attempt in &row.attempts {
-            if AwkwardMoney::is_awkward(attempt, &row.enrollment) {
+            if HeldPayment::is_awkward(attempt, &row.enrollment) {
                 self.awkward.insert(attempt.reference.clone(), id);
             } else if !self.awkward.is_empty() {
                 self.awkward.remove(&attempt.reference);
@@ -321,11 +321,11 @@ impl State {
         }
     }
 
-    fn write_attempt(&mut self, attempt: Attempt) {
+    fn write_attempt(&mut self, attempt: PaymentAttempt) {
         let Some(row) = self.rows.get_mut(&attempt.enrollment) else {
             return;
         };
-        let known = |known: &Attempt| known.reference == attempt.reference;
+        let known = |known: &PaymentAttempt| known.reference == attempt.reference;
         let at = row.attempts.iter().position(known);
         let old_link = at.and_then(|at| row.attempts[at].link.as_ref());
         let names = (at.is_none() || old_link != attempt.link.as_ref()).then(|| {

@@ -15,12 +15,14 @@ use super::rows::{
 };
 use super::{PgStore, all, arguments};
 use crate::access::Grant;
-use crate::audit::{Concern, ConcernKey};
+use crate::audit::{Discrepancy, DiscrepancyKey};
 use crate::enrollment::{Case, InboxEntry};
-use crate::ids::{AccountId, CourseId, EnrollmentId, GrantId, LearnerId, RecordId, Reference};
+use crate::ids::{
+    AccountId, CourseId, EnrollmentId, GrantId, LearnerId, PaymentReference, RecordId,
+};
 use crate::notice::{NoticeKind, Preferences};
 use crate::port::{
-    AwkwardMoney, CourseFigures, DayFigures, InboxFilter, LearnerFile, NoticeFilter, NoticeItem,
+    AdminNotice, CourseFigures, DayFigures, HeldPayment, InboxFilter, LearnerFile, NoticeFilter,
     NoticeKey, Page, PageRequest, PaymentFilter, PaymentItem, PaymentKey, PendingItem, Period,
     Prefix, Received, Records, RowFilter, RowProbe, StoreError,
 };
@@ -48,12 +50,12 @@ impl Records for PgStore {
 
     async fn awkward_money(
         &self,
-        page: PageRequest<Reference>,
-    ) -> Result<Page<AwkwardMoney, Reference>, StoreError> {
-        let after = page.after.as_ref().map_or("", Reference::as_str);
+        page: PageRequest<PaymentReference>,
+    ) -> Result<Page<HeldPayment, PaymentReference>, StoreError> {
+        let after = page.after.as_ref().map_or("", PaymentReference::as_str);
         let arguments = arguments![after, beyond(&page)];
         let rows = self.ask(&self.statements.awkward_money, arguments).await?;
-        let items = all::<AwkwardRow, AwkwardMoney>(&rows)?;
+        let items = all::<AwkwardRow, HeldPayment>(&rows)?;
         Ok(Page::cut(items, page.size(), |item| {
             item.attempt.reference.clone()
         }))
@@ -61,19 +63,19 @@ impl Records for PgStore {
 
     async fn concerns(
         &self,
-        page: PageRequest<ConcernKey>,
-    ) -> Result<Page<Concern, ConcernKey>, StoreError> {
-        let after = page.after.as_ref().map_or("", ConcernKey::as_str);
+        page: PageRequest<DiscrepancyKey>,
+    ) -> Result<Page<Discrepancy, DiscrepancyKey>, StoreError> {
+        let after = page.after.as_ref().map_or("", DiscrepancyKey::as_str);
         let arguments = arguments![after, beyond(&page)];
         let rows = self.ask(&self.statements.concerns, arguments).await?;
-        let items = all::<ConcernRow, Concern>(&rows)?;
+        let items = all::<ConcernRow, Discrepancy>(&rows)?;
         Ok(Page::cut(items, page.size(), |concern| concern.key.clone()))
     }
 
-    async fn concern(&self, key: &ConcernKey) -> Result<Option<Concern>, StoreError> {
+    async fn concern(&self, key: &DiscrepancyKey) -> Result<Option<Discrepancy>, StoreError> {
         let arguments = arguments![key.as_str()];
         let rows = self.ask(&self.statements.concern, arguments).await?;
-        Ok(all::<ConcernRow, Concern>(&rows)?.pop())
+        Ok(all::<ConcernRow, Discrepancy>(&rows)?.pop())
     }
 
     async fn cases(
@@ -160,16 +162,19 @@ impl Records for PgStore {
         Ok(all::<StatementRowRow, StatementEntry>(&rows)?)
     }
 
-    async fn rows_paying(&self, payments: &[Reference]) -> Result<Vec<StatementEntry>, StoreError> {
-        let payments: Vec<&str> = payments.iter().map(Reference::as_str).collect();
+    async fn rows_paying(
+        &self,
+        payments: &[PaymentReference],
+    ) -> Result<Vec<StatementEntry>, StoreError> {
+        let payments: Vec<&str> = payments.iter().map(PaymentReference::as_str).collect();
         let rows = self
             .ask(&self.statements.rows_paying, arguments![&payments])
             .await?;
         Ok(all::<StatementRowRow, StatementEntry>(&rows)?)
     }
 
-    async fn cases_of(&self, references: &[Reference]) -> Result<Vec<Case>, StoreError> {
-        let references: Vec<&str> = references.iter().map(Reference::as_str).collect();
+    async fn cases_of(&self, references: &[PaymentReference]) -> Result<Vec<Case>, StoreError> {
+        let references: Vec<&str> = references.iter().map(PaymentReference::as_str).collect();
         let rows = self
             .ask(&self.statements.cases_of, arguments![&references])
             .await?;
@@ -309,7 +314,7 @@ impl Records for PgStore {
         &self,
         filter: &NoticeFilter,
         page: PageRequest<NoticeKey>,
-    ) -> Result<Page<NoticeItem, NoticeKey>, StoreError> {
+    ) -> Result<Page<AdminNotice, NoticeKey>, StoreError> {
         let kinds: Vec<&str> = filter.kinds.iter().map(NoticeKind::as_str).collect();
         let arguments = arguments![
             filter.person.as_str(),
@@ -321,8 +326,8 @@ impl Records for PgStore {
             beyond(&page),
         ];
         let rows = self.ask(&self.statements.notices, arguments).await?;
-        let items = all::<NoticeRow, NoticeItem>(&rows)?;
-        Ok(Page::cut(items, page.size(), NoticeItem::key))
+        let items = all::<NoticeRow, AdminNotice>(&rows)?;
+        Ok(Page::cut(items, page.size(), AdminNotice::key))
     }
 
     async fn preferences(&self) -> Result<Vec<Preferences>, StoreError> {

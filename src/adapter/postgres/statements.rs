@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::inspect::OBJECTS;
 use super::rights::LACKING;
 use super::schema::Schema;
-use crate::port::AwkwardMoney;
+use crate::port::HeldPayment;
 
 /// The store's statements. Their texts are fixed when the store is made, so that each
 /// connection prepares each of them once.
@@ -339,7 +339,7 @@ const ROW: &str = "to_jsonb(s) || jsonb_build_object('parts', (
 
 /// The reasons for which money is listed while its enrollment waits.
 fn awkward_reasons() -> String {
-    let words = AwkwardMoney::REASONS.map(|reason| format!("'{reason}'"));
+    let words = HeldPayment::REASONS.map(|reason| format!("'{reason}'"));
     words.join(", ")
 }
 

@@ -14,8 +14,8 @@ use crate::access::Grant;
 use crate::enrollment::{Case, Change, DueTimer, InboxEntry, TimerKey};
 use crate::ids::{CourseId, LearnerId, RecordId};
 use crate::port::{
-    Claim, Committed, Loaded, Lookup, Purge, Purged, Settlement, Share, Shared, Store, StoreError,
-    StoreReport, Work, WorkKind,
+    Claim, CommitOutcome, Loaded, Lookup, Purge, Purged, Settlement, Share, Shared, Store,
+    StoreError, StoreReport, Work, WorkKind,
 };
 use crate::record::Record;
 use crate::webhook::DeliveryKey;
@@ -48,15 +48,15 @@ impl Store for PgStore {
         Ok(loaded(row)?)
     }
 
-    async fn commit(&self, change: Change) -> Result<Committed, StoreError> {
+    async fn commit(&self, change: Change) -> Result<CommitOutcome, StoreError> {
         let record = change.records.first().map(|record| record.id);
         let committed = self.commit_once(change).await?;
         match (committed, record) {
             // An earlier try may have done it, and its answer was lost.
-            (Committed::Conflict | Committed::Duplicate, Some(record))
+            (CommitOutcome::Conflict | CommitOutcome::Duplicate, Some(record))
                 if self.has(record).await? =>
             {
-                Ok(Committed::Done)
+                Ok(CommitOutcome::Done)
             }
             _ => Ok(committed),
         }
@@ -215,7 +215,7 @@ impl Store for PgStore {
 }
 
 impl PgStore {
-    async fn commit_once(&self, change: Change) -> Result<Committed, StoreError> {
+    async fn commit_once(&self, change: Change) -> Result<CommitOutcome, StoreError> {
         let has_records = !change.records.is_empty();
         let change = Json(ChangeRow::from(change));
         let answer = self
@@ -227,19 +227,19 @@ impl PgStore {
             });
         match answer {
             Ok(word) => match word.as_str() {
-                "done" => Ok(Committed::Done),
-                "conflict" => Ok(Committed::Conflict),
-                "duplicate" => Ok(Committed::Duplicate),
+                "done" => Ok(CommitOutcome::Done),
+                "conflict" => Ok(CommitOutcome::Conflict),
+                "duplicate" => Ok(CommitOutcome::Duplicate),
                 _ => Err(CallError::Row(BadRow("commit")).into()),
             },
             Err(error) => match (error.code().as_deref(), error.constraint()) {
-                (Some("CG001"), _) => Ok(Committed::Duplicate),
+                (Some("CG001"), _) => Ok(CommitOutcome::Duplicate),
                 (Some("CG002"), _)
                 | (Some("23505"), Some("attempts_are_numbered" | "one_grant_per_key")) => {
-                    Ok(Committed::Conflict)
+                    Ok(CommitOutcome::Conflict)
                 }
                 // The ids of records are made for one change: an earlier try has committed it.
-                (Some("23505"), Some("records_pkey")) if has_records => Ok(Committed::Done),
+                (Some("23505"), Some("records_pkey")) if has_records => Ok(CommitOutcome::Done),
                 _ => Err(error.into()),
             },
         }

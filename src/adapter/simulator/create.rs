@@ -6,7 +6,7 @@ use super::fault::Fault;
 use super::http::{HttpRequest, HttpResponse};
 use super::link::Link;
 use super::{Simulator, State};
-use crate::ids::{PayLinkId, Reference};
+use crate::ids::{PayLinkId, PaymentReference};
 use crate::money::Money;
 
 #[derive(Deserialize)]
@@ -107,7 +107,7 @@ fn callback_path(wanted: &CreateRequest) -> Result<String, &'static str> {
         Err("mode must be live")
     } else if wanted.entity_id.is_empty() {
         Err("entityID is empty")
-    } else if Reference::new(&wanted.external_transaction_id).is_err() {
+    } else if PaymentReference::new(&wanted.external_transaction_id).is_err() {
         Err("externalTransactionID cannot be used")
     } else if !pages.into_iter().all(|url| web(url).is_some()) {
         Err("the urls must be absolute")

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use coursegate::access::{AccessLevel, Terms};
-use coursegate::payment::{Method, ProofOfPayment, Reversal};
+use coursegate::access::{AccessLevel, AccessTerms};
+use coursegate::payment::{PaymentMethod, ProofOfPayment, Reversal};
 use coursegate::port::{Lookup, PageRequest, RowFilter, Store};
 use coursegate::registrar::{EnrollRequest, NewGrant, NextStep, TransferMatch};
 use coursegate::statement::StatementRow;
 use coursegate::{
-    CourseId, Email, EnrollmentId, Error, GrantId, Money, PersonId, Reference, Registrar, Title,
+    AdminId, CourseId, Email, EnrollmentId, Error, GrantId, Money, PaymentReference, Registrar,
+    Title,
 };
 use serde::{Deserialize, Serialize};
 
@@ -92,16 +93,19 @@ pub enum Answer {
 
 /// Prices in cents, and what they buy: all of it, a month, little, and little time. Each lasts
 /// longer than the storm or ends within it.
-pub fn offers() -> [(i64, Terms); 4] {
-    let limited = Terms {
+pub fn offers() -> [(i64, AccessTerms); 4] {
+    let limited = AccessTerms {
         level: AccessLevel::Limited,
-        ..Terms::default()
+        ..AccessTerms::default()
     };
     [
-        (90_000, Terms::default()),
-        (30_000, Terms::lasting(Duration::from_secs(30 * 24 * 3600))),
+        (90_000, AccessTerms::default()),
+        (
+            30_000,
+            AccessTerms::lasting(Duration::from_secs(30 * 24 * 3600)),
+        ),
         (10_000, limited),
-        (5_000, Terms::lasting(Duration::from_secs(120))),
+        (5_000, AccessTerms::lasting(Duration::from_secs(120))),
     ]
 }
 
@@ -129,7 +133,7 @@ impl Act {
     }
 
     async fn carry_out<S: Store>(self, registrar: &Registrar, store: &S) -> Result<Answer, Error> {
-        let desk = registrar.admin(PersonId::new("nomsa").unwrap());
+        let desk = registrar.admin(AdminId::new("nomsa").unwrap());
         match self {
             Self::Enroll {
                 learner: name,
@@ -145,7 +149,7 @@ impl Act {
                     CourseId::new(course).unwrap(),
                     Title::new("A course").unwrap(),
                     Money::zar(cents).unwrap(),
-                    method.parse::<Method>().unwrap(),
+                    method.parse::<PaymentMethod>().unwrap(),
                 );
                 let request = match intent {
                     0 => request.renew(),
@@ -189,7 +193,7 @@ impl Act {
                 by,
                 past_everybody,
             } => {
-                let desk = registrar.admin(PersonId::new(by).unwrap());
+                let desk = registrar.admin(AdminId::new(by).unwrap());
                 match past_everybody {
                     true => desk.approve_override(enrollment, "").await?,
                     false => desk.approve(enrollment, "seen").await?,
@@ -260,6 +264,6 @@ impl Act {
     }
 }
 
-fn named(reference: &str) -> Reference {
-    Reference::new(reference).unwrap()
+fn named(reference: &str) -> PaymentReference {
+    PaymentReference::new(reference).unwrap()
 }

@@ -9,14 +9,14 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use chrono::{DateTime, Utc};
-use coursegate::access::Terms;
+use coursegate::access::AccessTerms;
 use coursegate::adapter::ikhokha::IkhokhaClient;
 use coursegate::adapter::postgres::{PgStore, pool_options};
 use coursegate::port::{
     ChannelError, Clock, EventPublisher, Notification, NotificationChannel, PublishError, Sleep,
     SystemClock,
 };
-use coursegate::reason::MoneyOutcome;
+use coursegate::reason::ExceptionAction;
 use coursegate::record::Record;
 use coursegate::webhook::Delivery;
 use coursegate::{ChannelName, Config, Registrar};
@@ -86,10 +86,10 @@ impl Orders {
         config.rules.unpaid_expiry = Some(seconds(200));
         config.rules.transfer_expiry = Some(seconds(300));
         let choice = usize::try_from(self.seed % 3).unwrap();
-        config.rules.money.duplicate = MoneyOutcome::ALL[choice];
+        config.rules.money.duplicate = ExceptionAction::ALL[choice];
         config.rules.provisional = (self.seed / 3)
             .is_multiple_of(2)
-            .then(|| Terms::lasting(seconds(3 * 24 * 3600)));
+            .then(|| AccessTerms::lasting(seconds(3 * 24 * 3600)));
         config.rules.four_eyes_above = (self.seed / 6).is_multiple_of(2).then_some(80_000);
         config
     }

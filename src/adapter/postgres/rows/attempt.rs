@@ -4,58 +4,58 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::BadRow;
-use crate::access::Terms;
-use crate::evidence::Grade;
-use crate::ids::{CourseId, EnrollmentId, GrantId, LearnerId, PayLinkId, Reference, Title};
+use crate::access::AccessTerms;
+use crate::evidence::EvidenceLevel;
+use crate::ids::{CourseId, EnrollmentId, GrantId, LearnerId, PayLinkId, PaymentReference, Title};
 use crate::money::{Currency, Money};
 use crate::payment::{
-    Attempt, AttemptStatus, Doubt, Method, PayLink, Payment, ProofOfPayment, Purpose, Refund,
-    Standing,
+    Allocation, AttemptStatus, Doubt, PayLink, Payment, PaymentAttempt, PaymentMethod,
+    ProofOfPayment, Purpose, Refund,
 };
 
 #[derive(Serialize, Deserialize)]
 pub(in super::super) struct AttemptRow {
-    reference: Reference,
+    reference: PaymentReference,
     enrollment: EnrollmentId,
     learner: LearnerId,
     course: CourseId,
     amount: i64,
     currency: Currency,
     title: Title,
-    terms: Terms,
+    terms: AccessTerms,
     purpose: String,
     renews: Option<GrantId>,
-    declared: Method,
+    declared: PaymentMethod,
     link: Option<PayLinkId>,
     link_url: Option<Arc<str>>,
     status: AttemptStatus,
     paid_at: Option<DateTime<Utc>>,
     paid_amount: Option<i64>,
     paid_currency: Option<Currency>,
-    paid_method: Option<Method>,
-    grade: Option<Grade>,
+    paid_method: Option<PaymentMethod>,
+    grade: Option<EvidenceLevel>,
     standing: Option<String>,
     held_reason: Option<String>,
     refunds: Vec<Refund>,
     returned: i64,
     proof: Option<ProofOfPayment>,
     doubt: Option<Doubt>,
-    before_reversal: Option<Standing>,
+    before_reversal: Option<Allocation>,
     created_at: DateTime<Utc>,
     asked_at: DateTime<Utc>,
 }
 
-impl From<Attempt> for AttemptRow {
-    fn from(from: Attempt) -> Self {
+impl From<PaymentAttempt> for AttemptRow {
+    fn from(from: PaymentAttempt) -> Self {
         let (payment, returned) = (from.payment, from.returned());
         let paid = payment.and_then(|payment| payment.amount);
         let (standing, held_reason) = match payment.map(|payment| payment.standing) {
             None => (None, None),
-            Some(Standing::Counted) => (Some("counted"), None),
-            Some(Standing::Kept) => (Some("kept"), None),
-            Some(Standing::Held(reason)) => (Some("held"), Some(reason.as_str())),
-            Some(Standing::RefundDue(reason)) => (Some("refund_due"), Some(reason.as_str())),
-            Some(Standing::Returned) => (Some("returned"), None),
+            Some(Allocation::Counted) => (Some("counted"), None),
+            Some(Allocation::Kept) => (Some("kept"), None),
+            Some(Allocation::Held(reason)) => (Some("held"), Some(reason.as_str())),
+            Some(Allocation::RefundDue(reason)) => (Some("refund_due"), Some(reason.as_str())),
+            Some(Allocation::Returned) => (Some("returned"), None),
         };
         let (link, link_url) = match from.link {
             Some(link) => (Some(link.id), link.url),
@@ -97,22 +97,22 @@ impl From<Attempt> for AttemptRow {
     }
 }
 
-impl TryFrom<AttemptRow> for Attempt {
+impl TryFrom<AttemptRow> for PaymentAttempt {
     type Error = BadRow;
 
     fn try_from(row: AttemptRow) -> Result<Self, BadRow> {
         let bad = || BadRow("attempts");
         let standing = match (row.standing.as_deref(), row.held_reason) {
             (None, None) => None,
-            (Some("counted"), None) => Some(Standing::Counted),
-            (Some("kept"), None) => Some(Standing::Kept),
+            (Some("counted"), None) => Some(Allocation::Counted),
+            (Some("kept"), None) => Some(Allocation::Kept),
             (Some("held"), Some(reason)) => {
-                Some(Standing::Held(reason.parse().map_err(|_| bad())?))
+                Some(Allocation::Held(reason.parse().map_err(|_| bad())?))
             }
             (Some("refund_due"), Some(reason)) => {
-                Some(Standing::RefundDue(reason.parse().map_err(|_| bad())?))
+                Some(Allocation::RefundDue(reason.parse().map_err(|_| bad())?))
             }
-            (Some("returned"), None) => Some(Standing::Returned),
+            (Some("returned"), None) => Some(Allocation::Returned),
             _ => return Err(bad()),
         };
         let amount = row

@@ -2,32 +2,32 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::BadRow;
-use crate::audit::{Closing, Concern, ConcernKey, ConcernKind};
+use crate::audit::{Closing, Discrepancy, DiscrepancyKey, DiscrepancyKind};
 use crate::enrollment::Version;
-use crate::ids::{EnrollmentId, GrantId, PayLinkId, PersonId, Reference};
+use crate::ids::{AdminId, EnrollmentId, GrantId, PayLinkId, PaymentReference};
 use crate::money::{Currency, Money};
-use crate::reason::{MoneyOutcome, Note};
+use crate::reason::{ExceptionAction, Note};
 
 #[derive(Serialize, Deserialize)]
 pub(in super::super) struct ConcernRow {
-    key: ConcernKey,
-    kind: ConcernKind,
+    key: DiscrepancyKey,
+    kind: DiscrepancyKind,
     enrollment: Option<EnrollmentId>,
     version: u64,
-    payment: Option<Reference>,
+    payment: Option<PaymentReference>,
     pay_link: Option<PayLinkId>,
     grant_id: Option<GrantId>,
     amount: Option<i64>,
     currency: Option<Currency>,
-    outcome: Option<MoneyOutcome>,
+    outcome: Option<ExceptionAction>,
     since: DateTime<Utc>,
     closed_at: Option<DateTime<Utc>>,
-    closed_by: Option<PersonId>,
+    closed_by: Option<AdminId>,
     note: Option<Note>,
 }
 
-impl From<Concern> for ConcernRow {
-    fn from(from: Concern) -> Self {
+impl From<Discrepancy> for ConcernRow {
+    fn from(from: Discrepancy) -> Self {
         let (closed_at, closed_by, note) = match from.closed {
             Some(Closing { at, by, note }) => (Some(at), Some(by), Some(note)),
             None => (None, None, None),
@@ -51,7 +51,7 @@ impl From<Concern> for ConcernRow {
     }
 }
 
-impl TryFrom<ConcernRow> for Concern {
+impl TryFrom<ConcernRow> for Discrepancy {
     type Error = BadRow;
 
     fn try_from(row: ConcernRow) -> Result<Self, BadRow> {

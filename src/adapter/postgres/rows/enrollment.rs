@@ -2,11 +2,11 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::BadRow;
-use crate::access::Terms;
+use crate::access::AccessTerms;
 use crate::enrollment::{Closed, Enrollment, FirstApproval, Status, StatusKind, Version};
-use crate::ids::{CourseId, Email, EnrollmentId, LearnerId, Reference, Title};
+use crate::ids::{CourseId, Email, EnrollmentId, LearnerId, PaymentReference, Title};
 use crate::money::{Currency, Money};
-use crate::payment::Method;
+use crate::payment::PaymentMethod;
 use crate::reason::{HoldReason, Note};
 
 #[derive(Serialize, Deserialize)]
@@ -18,12 +18,12 @@ pub(in super::super) struct EnrollmentRow {
     title: Title,
     price: i64,
     currency: Currency,
-    declared: Method,
-    terms: Terms,
+    declared: PaymentMethod,
+    terms: AccessTerms,
     status: StatusKind,
     reason: Option<String>,
     waits_for: Option<HoldReason>,
-    waits_on: Option<Reference>,
+    waits_on: Option<PaymentReference>,
     closed: Option<Box<Closed>>,
     first_approval: Option<Box<FirstApproval>>,
     version: u64,

@@ -2,8 +2,12 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::BadRow;
-use crate::access::{AccessLevel, EndReason, Grant, GrantSource, GrantState, Kinds, Restriction};
-use crate::ids::{CourseId, EnrollmentId, ExternalKey, GrantId, LearnerId, PersonId, Reference};
+use crate::access::{
+    AccessLevel, EndReason, Grant, GrantSource, GrantState, ResourceKinds, Restriction,
+};
+use crate::ids::{
+    AdminId, CourseId, EnrollmentId, ExternalKey, GrantId, LearnerId, PaymentReference,
+};
 use crate::payment::Reversal;
 
 #[derive(Serialize, Deserialize)]
@@ -13,10 +17,10 @@ pub(in super::super) struct GrantRow {
     course: CourseId,
     enrollment: Option<EnrollmentId>,
     source: String,
-    payment: Option<Reference>,
-    by_person: Option<PersonId>,
+    payment: Option<PaymentReference>,
+    by_person: Option<AdminId>,
     level: AccessLevel,
-    kinds: Kinds,
+    kinds: ResourceKinds,
     restrictions: Vec<Restriction>,
     starts_at: DateTime<Utc>,
     expires_at: Option<DateTime<Utc>>,

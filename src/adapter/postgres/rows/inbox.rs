@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::BadRow;
 use crate::enrollment::{InboxEntry, InboxOutcome, InboxState};
 use crate::evidence::SignedBy;
-use crate::ids::{EnrollmentId, PayLinkId, Reference};
+use crate::ids::{EnrollmentId, PayLinkId, PaymentReference};
 use crate::port::KnownDelivery;
 use crate::reason::Note;
 use crate::webhook::{DeliveryKey, SignedForm, StoredBody};
@@ -64,7 +64,7 @@ pub(in super::super) struct InboxRow {
     signed_key: Arc<str>,
     signed_form: SignedForm,
     pay_link: Option<PayLinkId>,
-    reference: Option<Reference>,
+    reference: Option<PaymentReference>,
     enrollment: Option<EnrollmentId>,
     #[serde(flatten)]
     state: StateRow,

@@ -16,9 +16,9 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::enrollment::Change;
-use crate::ids::{PayLinkId, Reference};
+use crate::ids::{PayLinkId, PaymentReference};
 use crate::monitor::Alert;
-use crate::payment::{Attempt, AttemptStatus};
+use crate::payment::{AttemptStatus, PaymentAttempt};
 
 pub(super) use attempt::AttemptRow;
 pub(super) use concern::ConcernRow;
@@ -39,7 +39,7 @@ pub(super) struct BadRow(pub(super) &'static str);
 /// What a parked delivery may name an attempt by.
 #[derive(Serialize)]
 struct WakeRow {
-    reference: Reference,
+    reference: PaymentReference,
     link: Option<PayLinkId>,
     created_at: DateTime<Utc>,
 }
@@ -83,13 +83,13 @@ pub(super) struct ChangeRow {
 
 impl From<Change> for ChangeRow {
     fn from(from: Change) -> Self {
-        let waits = |attempt: &&Attempt| {
+        let waits = |attempt: &&PaymentAttempt| {
             matches!(
                 attempt.status,
                 AttemptStatus::Started | AttemptStatus::LinkReady
             )
         };
-        let wake = |attempt: &Attempt| WakeRow {
+        let wake = |attempt: &PaymentAttempt| WakeRow {
             reference: attempt.reference.clone(),
             link: attempt.link.as_ref().map(|link| link.id.clone()),
             created_at: attempt.created_at,

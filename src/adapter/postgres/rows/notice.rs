@@ -3,15 +3,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{BadRow, RecordRow};
-use crate::ids::{ChannelName, PersonId};
+use crate::ids::{AdminId, ChannelName};
 use crate::notice::{Notice, NoticeKind, Preferences};
-use crate::port::NoticeItem;
+use crate::port::AdminNotice;
 use crate::record::Record;
 
 /// What one admin chose to be told of.
 #[derive(Serialize, Deserialize)]
 pub(in super::super) struct PreferencesRow {
-    person: PersonId,
+    person: AdminId,
     channels: BTreeMap<NoticeKind, BTreeSet<ChannelName>>,
 }
 
@@ -42,7 +42,7 @@ pub(in super::super) struct NoticeRow {
     read: bool,
 }
 
-impl TryFrom<NoticeRow> for NoticeItem {
+impl TryFrom<NoticeRow> for AdminNotice {
     type Error = BadRow;
 
     fn try_from(row: NoticeRow) -> Result<Self, BadRow> {

@@ -9,8 +9,8 @@ use super::{AttemptRow, BadRow, EnrollmentRow, GrantRow};
 use crate::access::Grant;
 use crate::enrollment::{Case, StatusKind};
 use crate::ids::{CourseId, Email, Title};
-use crate::payment::Attempt;
-use crate::port::{AwkwardMoney, CourseFigures, DayFigures, Figures, PaymentItem, PendingItem};
+use crate::payment::PaymentAttempt;
+use crate::port::{CourseFigures, DayFigures, Figures, HeldPayment, PaymentItem, PendingItem};
 use crate::reason::HoldReason;
 
 /// One line of a list of payments.
@@ -47,7 +47,11 @@ impl TryFrom<PendingRow> for PendingItem {
     type Error = BadRow;
 
     fn try_from(row: PendingRow) -> Result<Self, BadRow> {
-        let attempts: Result<_, BadRow> = row.attempts.into_iter().map(Attempt::try_from).collect();
+        let attempts: Result<_, BadRow> = row
+            .attempts
+            .into_iter()
+            .map(PaymentAttempt::try_from)
+            .collect();
         Ok(Self {
             enrollment: row.enrollment.try_into()?,
             attempts: attempts?,
@@ -64,7 +68,7 @@ pub(in super::super) struct AwkwardRow {
     waits_for: Option<HoldReason>,
 }
 
-impl TryFrom<AwkwardRow> for AwkwardMoney {
+impl TryFrom<AwkwardRow> for HeldPayment {
     type Error = BadRow;
 
     fn try_from(row: AwkwardRow) -> Result<Self, BadRow> {
@@ -89,7 +93,11 @@ impl TryFrom<CaseRow> for Case {
     type Error = BadRow;
 
     fn try_from(row: CaseRow) -> Result<Self, BadRow> {
-        let attempts: Result<_, BadRow> = row.attempts.into_iter().map(Attempt::try_from).collect();
+        let attempts: Result<_, BadRow> = row
+            .attempts
+            .into_iter()
+            .map(PaymentAttempt::try_from)
+            .collect();
         let grants: Result<_, BadRow> = row.grants.into_iter().map(Grant::try_from).collect();
         Ok(Self {
             enrollment: row.enrollment.try_into()?,

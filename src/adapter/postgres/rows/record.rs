@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use super::BadRow;
 use crate::enrollment::{Erasure, Version};
-use crate::ids::{CourseId, EnrollmentId, LearnerId, PersonId, RecordId};
+use crate::ids::{AdminId, CourseId, EnrollmentId, LearnerId, RecordId};
 use crate::notice::NoticeKind;
 use crate::reason::{Note, Severity};
 use crate::record::form::{PartsError, RecordParts};
@@ -37,7 +37,7 @@ pub(in super::super) struct RecordRow {
 #[derive(Serialize, Deserialize)]
 struct ActorRow {
     actor: String,
-    admin: Option<PersonId>,
+    admin: Option<AdminId>,
 }
 
 impl From<Actor> for ActorRow {

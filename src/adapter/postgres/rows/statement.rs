@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::BadRow;
-use crate::ids::{AccountId, PersonId, Reference};
+use crate::ids::{AccountId, AdminId, PaymentReference};
 use crate::money::{Currency, Money};
 use crate::reason::Note;
 use crate::statement::{FileLine, RowId, RowPart, RowState, StatementEntry, StatementRow};
@@ -24,11 +24,11 @@ pub(in super::super) struct StatementRowRow {
     file: Option<Arc<str>>,
     line: Option<u32>,
     resembles: Option<RowId>,
-    imported_by: PersonId,
+    imported_by: AdminId,
     imported_at: DateTime<Utc>,
     state: String,
     used: i64,
-    decided_by: Option<PersonId>,
+    decided_by: Option<AdminId>,
     decided_at: Option<DateTime<Utc>>,
     note: Option<Note>,
     revision: u32,
@@ -38,9 +38,9 @@ pub(in super::super) struct StatementRowRow {
 /// The row's own currency is the part's.
 #[derive(Serialize, Deserialize)]
 struct PartRow {
-    payment: Reference,
+    payment: PaymentReference,
     amount: i64,
-    approved_by: PersonId,
+    approved_by: AdminId,
     approved_at: DateTime<Utc>,
 }
 

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use super::BadRow;
 use crate::enrollment::{DueTimer, TimerKey, TimerKind};
-use crate::ids::Reference;
+use crate::ids::PaymentReference;
 
 /// A key, in the two columns that say it.
 #[derive(Serialize, Deserialize)]
@@ -53,7 +53,9 @@ impl TryFrom<TimerRow> for DueTimer {
         let bad = || BadRow("timers");
         let name = row.key.name.as_str();
         let key = match row.key.kind.parse().map_err(|_| bad())? {
-            TimerKind::Attempt => TimerKey::Attempt(Reference::new(name).map_err(|_| bad())?),
+            TimerKind::Attempt => {
+                TimerKey::Attempt(PaymentReference::new(name).map_err(|_| bad())?)
+            }
             TimerKind::Enrollment => TimerKey::Enrollment(name.parse().map_err(|_| bad())?),
             TimerKind::Grant => TimerKey::Grant(name.parse().map_err(|_| bad())?),
             TimerKind::Notice => TimerKey::Notice(name.parse().map_err(|_| bad())?),
