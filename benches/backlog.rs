@@ -47,7 +47,7 @@ use coursegate::port::{
     Capabilities, EventPublisher, GatewayError, History, LinkRequest, PaymentGateway, PublishError,
     Records, RefundRequest, StatusQuery, Store,
 };
-use coursegate::record::Record;
+use coursegate::record::Event;
 use coursegate::registrar::{EnrollRequest, NextStep, Outcome, RegistrarBuilder};
 use coursegate::webhook::Delivery;
 use coursegate::{
@@ -73,7 +73,7 @@ impl Done {
 
 #[async_trait]
 impl EventPublisher for Done {
-    async fn publish(&self, _: &Record) -> Result<(), PublishError> {
+    async fn publish(&self, _: &Event) -> Result<(), PublishError> {
         self.count();
         Ok(())
     }

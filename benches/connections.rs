@@ -29,7 +29,7 @@ use coursegate::adapter::memory::MemoryStore;
 use coursegate::adapter::simulator::{Settings, Simulator};
 use coursegate::live::Hub;
 use coursegate::port::EventPublisher;
-use coursegate::record::{Actor, EventKind, Record, Source};
+use coursegate::record::{Actor, Event, EventKind, Source};
 use coursegate::{
     AdminId, AppId, Config, CourseId, IdGenerator, LearnerId, Registrar, Secret, Site,
 };
@@ -93,10 +93,10 @@ fn school() -> School {
     }
 }
 
-fn record() -> Record {
+fn record() -> Event {
     let now = Utc::now();
     let id = IdGenerator::new(now).record();
-    Record::new(
+    Event::new(
         id,
         EventKind::PreferencesChosen,
         Actor::System,

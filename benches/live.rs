@@ -12,7 +12,7 @@ use coursegate::adapter::simulator::{Settings, Simulator};
 use coursegate::live::Hub;
 use coursegate::payment::PaymentMethod;
 use coursegate::port::{EventPublisher, Records};
-use coursegate::record::Record;
+use coursegate::record::Event;
 use coursegate::registrar::EnrollRequest;
 use coursegate::{
     AdminId, AppId, Config, CourseId, Email, LearnerId, Money, Registrar, Secret, Site, Title,
@@ -158,7 +158,7 @@ fn admins(c: &mut Criterion) {
         let count = readers.count();
         runtime.spawn(async move {
             while let Ok(record) = receiver.recv().await {
-                black_box::<Arc<Record>>(record);
+                black_box::<Arc<Event>>(record);
                 count();
             }
         });

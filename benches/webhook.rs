@@ -16,7 +16,7 @@ use coursegate::detect::{
 use coursegate::evidence::{Evidence, EvidenceLevel};
 use coursegate::payment::{Offer, PaymentAttempt, PaymentMethod, Purpose};
 use coursegate::registrar::{EnrollRequest, NextStep, Outcome};
-use coursegate::webhook::{Delivery, KeyRing, Notification, Signer, Verifier};
+use coursegate::webhook::{Delivery, KeyRing, ProviderEvent, Signer, Verifier};
 use coursegate::{
     AppId, Config, CourseId, Email, EnrollmentId, LearnerId, Money, PaymentReference, Registrar,
     Secret, Site, Title,
@@ -161,7 +161,7 @@ fn parse(c: &mut Criterion) {
         let verifier = verifier(1);
         let verified = verifier.verify(&delivery, chrono::Utc::now()).unwrap();
         group.bench_function("coursegate", |b| {
-            b.iter(|| Notification::parse(black_box(&verified)).is_ok());
+            b.iter(|| ProviderEvent::parse(black_box(&verified)).is_ok());
         });
         group.bench_function("bare scan", |b| {
             b.iter(|| {
@@ -228,7 +228,7 @@ fn detect(c: &mut Criterion) {
         let delivery = signed(&body);
         let verifier = verifier(1);
         let verified = verifier.verify(&delivery, now).unwrap();
-        let notification = Notification::parse(&verified).unwrap();
+        let notification = ProviderEvent::parse(&verified).unwrap();
         let evidence = Evidence::gather(&attempt, Some((&verified, &notification)), None);
         let clues = DetectionInput {
             attempt: &attempt,

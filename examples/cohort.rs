@@ -22,7 +22,7 @@ use coursegate::enrollment::{Status, TransitionGuard, TransitionRequest, Version
 use coursegate::payment::PaymentMethod;
 use coursegate::port::{EventPublisher, PageRequest, PaymentFilter, PublishError};
 use coursegate::reason::Note;
-use coursegate::record::{EventKind, Record};
+use coursegate::record::{Event, EventKind};
 use coursegate::registrar::{EnrollRequest, Error, NextStep};
 use coursegate::webhook::Delivery;
 use coursegate::{
@@ -110,7 +110,7 @@ impl TransitionGuard for Seats {
 
 #[async_trait]
 impl EventPublisher for Seats {
-    async fn publish(&self, record: &Record) -> Result<(), PublishError> {
+    async fn publish(&self, record: &Event) -> Result<(), PublishError> {
         let (Some(id), EventKind::EnrollmentMoved { from, to, .. }) =
             (record.enrollment, &record.fact)
         else {

@@ -39,7 +39,7 @@ use axum::response::{IntoResponse, Json, Redirect, Response};
 use axum::routing::{get, post};
 use coursegate::adapter::ikhokha::{HttpProbe, IkhokhaClient};
 use coursegate::adapter::postgres::{PgStore, pool_options};
-use coursegate::readiness::{self, Probe};
+use coursegate::readiness::{self, LiveCheck};
 use coursegate::reason::Permission;
 use coursegate::webhook::Delivery;
 use coursegate::{AdminId, Config, Environment, PaymentReference, Registrar};
@@ -119,7 +119,7 @@ async fn run() -> Result<ExitCode, AnyError> {
     });
 
     // From outside, once it serves, and every day.
-    if probes.contains(&Probe::Provider) {
+    if probes.contains(&LiveCheck::Provider) {
         let (registrar, web) = (registrar.clone(), HttpProbe::new()?);
         tokio::spawn(async move {
             loop {
@@ -159,20 +159,20 @@ async fn run() -> Result<ExitCode, AnyError> {
 
 struct Arguments {
     port: u16,
-    probes: &'static [Probe],
+    probes: &'static [LiveCheck],
     limits: Limits,
 }
 
 fn arguments() -> Result<Arguments, AnyError> {
     let mut given = Arguments {
         port: 8080,
-        probes: &[Probe::Store, Probe::Provider],
+        probes: &[LiveCheck::Store, LiveCheck::Provider],
         limits: Limits::USUAL,
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
         if name == "--offline" {
-            given.probes = &[Probe::Store];
+            given.probes = &[LiveCheck::Store];
             continue;
         }
         let number = arguments.next().unwrap_or_default();

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 #[cfg(feature = "ikhokha")]
 use coursegate::port::PaymentGateway;
-use coursegate::readiness::{self, Probe, Report};
+use coursegate::readiness::{self, LiveCheck, Report};
 use coursegate::registrar::RegistrarBuilder;
 use coursegate::{Config, Environment, Registrar};
 
@@ -67,9 +67,9 @@ async fn report(options: &Options) -> Result<Report, AnyError> {
     let builder = with_store(config, options).await?;
     #[cfg(feature = "ikhokha")]
     let builder = builder.gateway(client);
-    let probes: &[Probe] = match options.offline {
-        true => &[Probe::Store],
-        false => &[Probe::Store, Probe::Provider],
+    let probes: &[LiveCheck] = match options.offline {
+        true => &[LiveCheck::Store],
+        false => &[LiveCheck::Store, LiveCheck::Provider],
     };
     Ok(builder.probe(&environment, probes).await)
 }

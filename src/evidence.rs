@@ -9,7 +9,7 @@ use crate::ids::{PayLinkId, PaymentReference};
 use crate::money::{Currency, Money};
 use crate::payment::{PaymentAttempt, PaymentMethod, ProviderStatus};
 use crate::reason::words;
-use crate::webhook::{Notification, SignedForm, Value, Verified};
+use crate::webhook::{ProviderEvent, SignedForm, Value, Verified};
 
 /// How well a payment is proven, from worst to best.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -32,7 +32,7 @@ words!(EvidenceLevel {
 /// A comparison of what a payment says with what was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Finding {
+pub enum Comparison {
     /// It is the same.
     Match,
     /// It differs.
@@ -41,7 +41,7 @@ pub enum Finding {
     NotStated,
 }
 
-impl Finding {
+impl Comparison {
     fn of(same: Option<bool>) -> Self {
         match same {
             Some(true) => Self::Match,
@@ -81,11 +81,11 @@ impl<T> Stated<T> {
         }
     }
 
-    fn compared(&self, same: impl FnOnce(&T) -> bool) -> Finding {
+    fn compared(&self, same: impl FnOnce(&T) -> bool) -> Comparison {
         match self {
-            Self::Nothing => Finding::NotStated,
-            Self::Is(value) if same(value) => Finding::Match,
-            Self::Is(_) | Self::Unusable => Finding::Differs,
+            Self::Nothing => Comparison::NotStated,
+            Self::Is(value) if same(value) => Comparison::Match,
+            Self::Is(_) | Self::Unusable => Comparison::Differs,
         }
     }
 }
@@ -97,7 +97,7 @@ impl Stated<Money> {
     }
 
     /// Whether the number is the asked one, whatever the currency.
-    fn amount(&self, asked: Money) -> Finding {
+    fn amount(&self, asked: Money) -> Comparison {
         self.compared(|sum| sum.minor() == asked.minor())
     }
 }
@@ -143,18 +143,18 @@ pub struct Evidence {
     /// The best stated sum.
     pub stated: Option<Money>,
     /// Is it the amount that was asked?
-    pub amount: Finding,
+    pub amount: Comparison,
     /// Is it the currency that was asked?
-    pub currency: Finding,
+    pub currency: Comparison,
     /// Does it name this attempt, and its pay link?
-    pub attempt: Finding,
+    pub attempt: Comparison,
 }
 
 impl Evidence {
     /// Compares what was received and what the provider answered with the attempt.
     pub fn gather(
         attempt: &PaymentAttempt,
-        callback: Option<(&Verified<'_>, &Notification<'_>)>,
+        callback: Option<(&Verified<'_>, &ProviderEvent<'_>)>,
         confirmation: Option<Confirmation>,
     ) -> Self {
         let claimed = callback.map_or(Stated::Nothing, |(_, notification)| {
@@ -167,29 +167,33 @@ impl Evidence {
             .amount(attempt.amount)
             .and(answered.amount(attempt.amount));
         let asked_in = attempt.amount.currency();
-        let currency = confirmation.as_ref().map_or(Finding::NotStated, |answer| {
-            answer.currency.compared(|currency| *currency == asked_in)
-        });
-        let named = callback.map_or(Finding::NotStated, |(_, notification)| {
+        let currency = confirmation
+            .as_ref()
+            .map_or(Comparison::NotStated, |answer| {
+                answer.currency.compared(|currency| *currency == asked_in)
+            });
+        let named = callback.map_or(Comparison::NotStated, |(_, notification)| {
             names(
                 attempt,
                 notification.pay_link_text(),
                 notification.reference_text(),
             )
         });
-        let answer_names = confirmation.as_ref().map_or(Finding::NotStated, |answer| {
-            let link = answer.pay_link.as_ref().map(PayLinkId::as_str);
-            let reference = &answer.reference;
-            names(attempt, link, None).and(reference.compared(|it| *it == attempt.reference))
-        });
+        let answer_names = confirmation
+            .as_ref()
+            .map_or(Comparison::NotStated, |answer| {
+                let link = answer.pay_link.as_ref().map(PayLinkId::as_str);
+                let reference = &answer.reference;
+                names(attempt, link, None).and(reference.compared(|it| *it == attempt.reference))
+            });
         let subject = named.and(answer_names);
         let confirmed = confirmation
             .as_ref()
             .is_some_and(|answer| answer.status == ProviderStatus::Paid)
-            && answered.amount(attempt.amount) == Finding::Match
-            && amount == Finding::Match
-            && currency != Finding::Differs
-            && subject != Finding::Differs;
+            && answered.amount(attempt.amount) == Comparison::Match
+            && amount == Comparison::Match
+            && currency != Comparison::Differs
+            && subject != Comparison::Differs;
         let grade = match (confirmed, callback.is_some()) {
             (true, _) => EvidenceLevel::Confirmed,
             (false, true) => EvidenceLevel::Signed,
@@ -217,7 +221,7 @@ impl Evidence {
             .confirmation
             .as_ref()
             .is_some_and(|answer| answer.status == ProviderStatus::Paid);
-        let fits = self.currency != Finding::Differs && self.attempt != Finding::Differs;
+        let fits = self.currency != Comparison::Differs && self.attempt != Comparison::Differs;
         if paid && fits && self.stated.is_some() {
             EvidenceLevel::Confirmed
         } else {
@@ -228,7 +232,7 @@ impl Evidence {
 
 /// A genuine callback has no amount. Should one ever come, it is whole cents, and
 /// it can only raise a doubt, never settle one.
-fn claimed_amount(notification: &Notification<'_>) -> Stated<Money> {
+fn claimed_amount(notification: &ProviderEvent<'_>) -> Stated<Money> {
     match notification.field("amount") {
         Some(Value::Integer(minor)) => Stated::from_minor(minor, Currency::ZAR),
         Some(_) => Stated::Unusable,
@@ -237,9 +241,9 @@ fn claimed_amount(notification: &Notification<'_>) -> Stated<Money> {
     }
 }
 
-fn names(attempt: &PaymentAttempt, pay_link: Option<&str>, reference: Option<&str>) -> Finding {
+fn names(attempt: &PaymentAttempt, pay_link: Option<&str>, reference: Option<&str>) -> Comparison {
     // A link may exist that we never heard of, when creating it timed out.
     let link = pay_link.and_then(|id| attempt.link.as_ref().map(|link| link.id.as_str() == id));
     let reference = reference.map(|reference| reference == attempt.reference.as_str());
-    Finding::of(link).and(Finding::of(reference))
+    Comparison::of(link).and(Comparison::of(reference))
 }

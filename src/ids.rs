@@ -326,7 +326,7 @@ uuid_id!(
 );
 uuid_id!(
     /// Names one record; also the id that subscribers de-duplicate by.
-    RecordId
+    EventId
 );
 
 /// A run of fresh ids for one change: one draw of randomness, then counting, so
@@ -364,7 +364,7 @@ impl IdGenerator {
     }
 
     /// The next id, as a record's.
-    pub fn record(&mut self) -> RecordId {
-        RecordId(self.draw())
+    pub fn record(&mut self) -> EventId {
+        EventId(self.draw())
     }
 }

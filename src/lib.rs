@@ -6,7 +6,7 @@
 //! lesson?". The first provider is iKhokha (South Africa).
 //!
 //! ```text
-//! Delivery --verify--> Verified --parse--> Notification --(+ PaymentAttempt, + Confirmation)--> Evidence
+//! Delivery --verify--> Verified --parse--> ProviderEvent --(+ PaymentAttempt, + Confirmation)--> Evidence
 //! Evidence --detect--> Detection --approval policy--> Decision
 //! Decision + Enrollment --apply--> Change --commit--> durable --outbox--> live updates, mail, metrics
 //! ```
@@ -87,8 +87,8 @@ pub use config::{
     ProviderLimits, Setting, Site, UrlError,
 };
 pub use ids::{
-    AccountId, AdminId, ChannelName, CourseId, Email, EnrollmentId, ExternalKey, GrantId, IdError,
-    IdGenerator, LearnerId, MAX_ID_LEN, PayLinkId, PaymentReference, RecordId, Title,
+    AccountId, AdminId, ChannelName, CourseId, Email, EnrollmentId, EventId, ExternalKey, GrantId,
+    IdError, IdGenerator, LearnerId, MAX_ID_LEN, PayLinkId, PaymentReference, Title,
 };
 pub use money::{Currency, MAX_MINOR, Money, MoneyError};
 pub use registrar::{Error, ErrorKind, Registrar};

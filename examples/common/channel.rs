@@ -1,7 +1,7 @@
 //! A channel that leaves the app: here it only prints, yours would send mail.
 
 use coursegate::ChannelName;
-use coursegate::port::{ChannelError, Notification, NotificationChannel, Recipient};
+use coursegate::port::{ChannelError, Message, NotificationChannel, Recipient};
 
 #[derive(Debug)]
 pub struct Console;
@@ -17,7 +17,7 @@ impl NotificationChannel for Console {
         true
     }
 
-    async fn send(&self, notification: &Notification) -> Result<(), ChannelError> {
+    async fn send(&self, notification: &Message) -> Result<(), ChannelError> {
         let who = match &notification.to {
             Recipient::Admin(_) => "an admin",
             _ => "the learner",

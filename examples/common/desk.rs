@@ -13,8 +13,8 @@ use coursegate::port::{
 };
 use coursegate::registrar::{Admin, Health};
 use coursegate::{
-    AdminId, ChannelName, CourseId, EnrollmentId, Error, LearnerId, Money, PaymentReference,
-    RecordId,
+    AdminId, ChannelName, CourseId, EnrollmentId, Error, EventId, LearnerId, Money,
+    PaymentReference,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -390,7 +390,7 @@ async fn perform(app: &App, desk: &Admin<'_>, act: &Act) -> Result<(), Failure> 
         }
         "read" => {
             let notices = act.subject.split(',').filter_map(|id| id.parse().ok());
-            let notices: Vec<RecordId> = notices.take(ROWS).collect();
+            let notices: Vec<EventId> = notices.take(ROWS).collect();
             desk.read_notices(&notices).await?;
         }
         _ => return Err(Failure::Invalid("There is no such action.".to_owned())),

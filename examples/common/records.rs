@@ -1,7 +1,7 @@
 //! What an accountant, and a learner, may ask for: the records, whether they hold, and files.
 
 use coursegate::port::{PageRequest, PaymentFilter};
-use coursegate::record::Record;
+use coursegate::record::Event;
 use coursegate::registrar::{Admin, AuditLogReport};
 use coursegate::{Error, LearnerId};
 
@@ -18,7 +18,7 @@ pub struct Records {
     pub noted: String,
     /// Whose history is asked for, and what it is, if there is any.
     pub learner: String,
-    pub history: Vec<Record>,
+    pub history: Vec<Event>,
 }
 
 pub async fn records(desk: &Admin<'_>, noted: &str, name: &str) -> Result<Records, Error> {

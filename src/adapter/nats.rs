@@ -15,7 +15,7 @@
 //! ```
 //!
 //! # What is in the stream
-//! Each message is one [`Record`] as JSON, on the subject `<stream>.<event>`, such as
+//! Each message is one [`Event`] as JSON, on the subject `<stream>.<event>`, such as
 //! `coursegate.payment_completed`, in order within one enrollment. A record names learners and
 //! holds what admins wrote: let only those read the stream who may.
 //!
@@ -37,7 +37,7 @@ use futures_timer::Delay;
 use futures_util::StreamExt;
 
 use crate::port::{EventPublisher, PublishError};
-use crate::record::Record;
+use crate::record::Event;
 
 /// How long the server remembers the ids of messages.
 const DUPLICATES: Duration = Duration::from_secs(600);
@@ -131,7 +131,7 @@ impl NatsBus {
         missed();
         while let Some(message) = messages.next().await {
             let message = message.map_err(|error| lost(&error))?;
-            match serde_json::from_slice::<Record>(&message.payload) {
+            match serde_json::from_slice::<Event>(&message.payload) {
                 Ok(record) => {
                     if let Err(error) = publisher.publish(&record).await {
                         tracing::warn!(%error, "a record that was heard of was not taken");
@@ -146,7 +146,7 @@ impl NatsBus {
 
 #[async_trait]
 impl EventPublisher for NatsBus {
-    async fn publish(&self, record: &Record) -> Result<(), PublishError> {
+    async fn publish(&self, record: &Event) -> Result<(), PublishError> {
         let failed = |error: &dyn fmt::Display| PublishError(error.to_string());
         let payload = serde_json::to_vec(record).map_err(|error| failed(&error))?;
         let mut headers = HeaderMap::new();

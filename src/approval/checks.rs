@@ -2,7 +2,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::enrollment::{Case, EnrollmentPolicy, Status};
-use crate::evidence::{Evidence, Finding};
+use crate::evidence::{Comparison, Evidence};
 use crate::money::Money;
 use crate::payment::{PaymentAttempt, Purpose};
 use crate::reason::{HoldReason, words};
@@ -97,9 +97,9 @@ impl CheckReport {
             }
         };
         let found = |finding, reason| match finding {
-            Finding::Match => CheckOutcome::Passed,
-            Finding::Differs => CheckOutcome::Failed(reason),
-            Finding::NotStated => CheckOutcome::NotStated,
+            Comparison::Match => CheckOutcome::Passed,
+            Comparison::Differs => CheckOutcome::Failed(reason),
+            Comparison::NotStated => CheckOutcome::NotStated,
         };
         let course = match attempt.course == enrollment.course {
             true => must(course_offered, HoldReason::UnknownCourse),
@@ -182,7 +182,7 @@ impl CheckReport {
 
 /// How the sum that was stated differs from the one that was asked, if both are sums.
 pub(crate) fn sum_differs(evidence: &Evidence, attempt: &PaymentAttempt) -> Option<HoldReason> {
-    if evidence.amount != Finding::Differs {
+    if evidence.amount != Comparison::Differs {
         return None;
     }
     let (stated, asked) = (evidence.stated?, attempt.amount);

@@ -1,7 +1,7 @@
 //! The chain of records.
 
 use super::{Checked, ensure, open, samples, start};
-use crate::enrollment::{Applied, Change};
+use crate::enrollment::{Change, StepOutcome};
 use crate::payment::PaymentMethod;
 use crate::port::{PageRequest, Records, Store};
 use crate::record::chain::{ChainCheck, ChainLink, Checkpoint, verify_lines};
@@ -27,7 +27,7 @@ pub(super) async fn the_chain_holds_every_record_once<S: Store + Records>(store:
     let mut expected = 0;
     for number in 0..3 {
         let name = format!("learner-{number}");
-        let Applied { change, .. } =
+        let StepOutcome { change, .. } =
             open(&name, &format!("REF-{number}"), PaymentMethod::BankTransfer)?;
         expected += change.records.len();
         store.commit(change).await?;
@@ -79,7 +79,7 @@ pub(super) async fn the_chain_holds_every_record_once<S: Store + Records>(store:
     let short = verify_lines(&lines[..2], Some(anchor));
     ensure!(short.is_err(), "a chain that was cut off passes");
     // A record that is too late for the usual look is found by the whole one.
-    let Applied { change, .. } = open("late", "REF-LATE", PaymentMethod::Card)?;
+    let StepOutcome { change, .. } = open("late", "REF-LATE", PaymentMethod::Card)?;
     let late = change.records.len();
     store.commit(change).await?;
     ensure!(

@@ -2,7 +2,7 @@
 
 use super::{Checked, SETTLED, delivery, ensure, open, start, with_step};
 use crate::access::{AccessTerms, EndReason, Grant, GrantSource};
-use crate::enrollment::{Applied, Case, Change, InboxState, Version};
+use crate::enrollment::{Case, Change, InboxState, StepOutcome, Version};
 use crate::ids::{AdminId, CourseId, IdGenerator, LearnerId, PayLinkId, PaymentReference};
 use crate::payment::{PayLink, PaymentMethod};
 use crate::port::{CommitOutcome, Lookup, Records, Store};
@@ -10,7 +10,7 @@ use crate::reason::ApprovalCause;
 use crate::webhook::DeliveryKey;
 
 pub(super) async fn finds_what_was_written<S: Store + Records>(store: &S) -> Checked {
-    let Applied { change, case, .. } = open("learner", "REF-1", PaymentMethod::Card)?;
+    let StepOutcome { change, case, .. } = open("learner", "REF-1", PaymentMethod::Card)?;
     ensure!(
         store.commit(change).await? == CommitOutcome::Done,
         "a first change is refused"
@@ -21,7 +21,7 @@ pub(super) async fn finds_what_was_written<S: Store + Records>(store: &S) -> Che
         id: pay_link.clone(),
         url: Some("https://pay.example/link1".into()),
     };
-    let Applied { change, case, .. } = with_step(|step| case.link(&reference, link, step))?;
+    let StepOutcome { change, case, .. } = with_step(|step| case.link(&reference, link, step))?;
     ensure!(
         store.commit(change).await? == CommitOutcome::Done,
         "a second change is refused"
@@ -88,7 +88,7 @@ pub(super) async fn one_enrollment_per_learner_and_course<S: Store + Records>(
 }
 
 pub(super) async fn a_stale_version_writes_nothing<S: Store + Records>(store: &S) -> Checked {
-    let Applied { change, case, .. } = open("learner", "REF-1", PaymentMethod::Card)?;
+    let StepOutcome { change, case, .. } = open("learner", "REF-1", PaymentMethod::Card)?;
     store.commit(change).await?;
     let person = AdminId::new("admin")?;
     let approve = |case: Case| {
@@ -220,7 +220,7 @@ pub(super) async fn one_grant_per_payment<S: Store + Records>(store: &S) -> Chec
 }
 
 pub(super) async fn grants_apart_from_enrollments<S: Store + Records>(store: &S) -> Checked {
-    let Applied { change, case, .. } = open("learner", "REF-1", PaymentMethod::Card)?;
+    let StepOutcome { change, case, .. } = open("learner", "REF-1", PaymentMethod::Card)?;
     store.commit(change).await?;
     let subject = (
         case.enrollment.learner.clone(),
@@ -266,7 +266,7 @@ pub(super) async fn grants_apart_from_enrollments<S: Store + Records>(store: &S)
 }
 
 pub(super) async fn the_timeline_only_grows<S: Store + Records>(store: &S) -> Checked {
-    let Applied { change, case, .. } = open("learner", "REF-1", PaymentMethod::BankTransfer)?;
+    let StepOutcome { change, case, .. } = open("learner", "REF-1", PaymentMethod::BankTransfer)?;
     let mut expected = change.records.clone();
     store.commit(change).await?;
     let person = AdminId::new("admin")?;

@@ -1,7 +1,7 @@
 use chrono::Duration;
 
 use super::{Checked, ensure, open, start};
-use crate::enrollment::{Applied, Case, Change, Closed, Status};
+use crate::enrollment::{Case, Change, Closed, Status, StepOutcome};
 use crate::evidence::EvidenceLevel;
 use crate::ids::IdGenerator;
 use crate::payment::{Allocation, AttemptStatus, Doubt, Payment, PaymentMethod, Verdict};
@@ -29,7 +29,7 @@ async fn kept<S: Store + Records>(store: &S, case: &mut Case) -> Checked {
 }
 
 pub(super) async fn every_field_of_a_case_is_kept<S: Store + Records>(store: &S) -> Checked {
-    let Applied {
+    let StepOutcome {
         change, mut case, ..
     } = open("learner", "REF-1", PaymentMethod::InstantEft)?;
     store.commit(change).await?;

@@ -3,7 +3,7 @@
 use super::{Checked, RULES, delivery, ensure, open, opening, start, with_step};
 use crate::access::{AccessTerms, Grant, GrantSource, GrantState};
 use crate::audit::{Closing, Discrepancy, examine};
-use crate::enrollment::{Applied, Case, Change, InboxState, Repayment};
+use crate::enrollment::{Case, Change, InboxState, Repayment, StepOutcome};
 use crate::evidence::EvidenceLevel;
 use crate::ids::{AdminId, IdGenerator, PayLinkId, PaymentReference};
 use crate::money::Money;
@@ -20,12 +20,12 @@ async fn reload<S: Store>(store: &S, case: &Case) -> Result<Case, Failed> {
 
 /// What every enrollment of a school is held to where two people approve.
 fn with_two<T>(
-    apply: impl FnOnce(&crate::enrollment::Step<'_>) -> Result<T, crate::enrollment::CaseError>,
+    apply: impl FnOnce(&crate::enrollment::StepContext<'_>) -> Result<T, crate::enrollment::CaseError>,
 ) -> Result<T, crate::enrollment::CaseError> {
     let mut rules = RULES.clone();
     rules.four_eyes_above = Some(0);
     with_step(|step| {
-        apply(&crate::enrollment::Step {
+        apply(&crate::enrollment::StepContext {
             rules: &rules,
             ..*step
         })
@@ -33,18 +33,18 @@ fn with_two<T>(
 }
 
 pub(super) async fn one_approval_of_two_is_kept<S: Store + Records>(store: &S) -> Checked {
-    let Applied { change, case, .. } = open("learner", "REF-1", PaymentMethod::BankTransfer)?;
+    let StepOutcome { change, case, .. } = open("learner", "REF-1", PaymentMethod::BankTransfer)?;
     store.commit(change).await?;
     let (first, second) = (AdminId::new("nomsa")?, AdminId::new("sipho")?);
     let cause = ApprovalCause::ManualAdminApproval;
-    let Applied { change, case, .. } = with_two(|step| case.approve(&first, cause, step))?;
+    let StepOutcome { change, case, .. } = with_two(|step| case.approve(&first, cause, step))?;
     store.commit(change).await?;
     ensure_same(store, &case).await?;
     ensure!(
         case.enrollment.first_approval.as_ref().map(|it| &it.by) == Some(&first),
         "nobody has approved"
     );
-    let Applied { change, case, .. } = with_two(|step| case.approve(&second, cause, step))?;
+    let StepOutcome { change, case, .. } = with_two(|step| case.approve(&second, cause, step))?;
     store.commit(change).await?;
     ensure_same(store, &case).await?;
     ensure!(
@@ -56,15 +56,15 @@ pub(super) async fn one_approval_of_two_is_kept<S: Store + Records>(store: &S) -
 
 /// An approved bank transfer.
 async fn approved<S: Store>(store: &S) -> Result<Case, Failed> {
-    let Applied { change, case, .. } = open("learner", "REF-1", PaymentMethod::BankTransfer)?;
+    let StepOutcome { change, case, .. } = open("learner", "REF-1", PaymentMethod::BankTransfer)?;
     store.commit(change).await?;
     let proof = ProofOfPayment::new("https://school.example/proofs/1")?;
-    let Applied { change, case, .. } = with_step(|step| case.prove(proof, step))?;
+    let StepOutcome { change, case, .. } = with_step(|step| case.prove(proof, step))?;
     store.commit(change).await?;
     ensure_same(store, &case).await?;
     let person = AdminId::new("admin")?;
     let cause = ApprovalCause::ManualAdminApproval;
-    let Applied { change, case, .. } = with_step(|step| case.approve(&person, cause, step))?;
+    let StepOutcome { change, case, .. } = with_step(|step| case.approve(&person, cause, step))?;
     store.commit(change).await?;
     Ok(case)
 }
@@ -89,11 +89,11 @@ pub(super) async fn money_that_goes_back_is_kept<S: Store + Records>(store: &S) 
         })
     };
     let part = repayment(100, "asked for")?;
-    let Applied { change, case, .. } =
+    let StepOutcome { change, case, .. } =
         with_step(|step| case.request_refund(&reference, part, step))?;
     store.commit(change).await?;
     ensure_same(store, &case).await?;
-    let Applied { change, case, .. } =
+    let StepOutcome { change, case, .. } =
         with_step(|step| case.reverse(&reference, Reversal::ChargedBack, step))?;
     store.commit(change).await?;
     ensure_same(store, &case).await?;
@@ -101,16 +101,16 @@ pub(super) async fn money_that_goes_back_is_kept<S: Store + Records>(store: &S) 
         matches!(case.grants[0].state, GrantState::Suspended { .. }),
         "the grant is not suspended"
     );
-    let Applied { change, case, .. } = with_step(|step| case.reinstate(&reference, step))?;
+    let StepOutcome { change, case, .. } = with_step(|step| case.reinstate(&reference, step))?;
     store.commit(change).await?;
     let rest = repayment(9_000, "given back")?;
-    let Applied { change, case, .. } = with_step(|step| case.refund(&reference, rest, step))?;
+    let StepOutcome { change, case, .. } = with_step(|step| case.refund(&reference, rest, step))?;
     store.commit(change).await?;
     ensure_same(store, &case).await?;
     ensure!(case.attempts[0].returned() == 9_000, "it did not go back");
 
     // Money that is to go back is in sight, whatever its enrollment waits for.
-    let Applied { change, case, .. } = open("other", "REF-2", PaymentMethod::BankTransfer)?;
+    let StepOutcome { change, case, .. } = open("other", "REF-2", PaymentMethod::BankTransfer)?;
     store.commit(change).await?;
     let mut paid = case;
     for standing in [

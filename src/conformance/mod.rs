@@ -32,8 +32,8 @@ use chrono::{DateTime, TimeZone, Utc};
 
 use crate::access::{AccessTerms, Grant};
 use crate::enrollment::{
-    Applied, Case, CaseError, EnrollmentPolicy, InboxEntry, InboxOutcome, InboxState,
-    NewEnrollment, Step, TransitionRequest,
+    Case, CaseError, EnrollmentPolicy, InboxEntry, InboxOutcome, InboxState, NewEnrollment,
+    StepContext, StepOutcome, TransitionRequest,
 };
 use crate::evidence::SignedBy;
 use crate::ids::{CourseId, Email, LearnerId, PaymentReference, Title};
@@ -179,8 +179,10 @@ fn permit(_: &TransitionRequest<'_>) -> Result<(), Note> {
     Ok(())
 }
 
-fn with_step<T>(apply: impl FnOnce(&Step<'_>) -> Result<T, CaseError>) -> Result<T, CaseError> {
-    apply(&Step {
+fn with_step<T>(
+    apply: impl FnOnce(&StepContext<'_>) -> Result<T, CaseError>,
+) -> Result<T, CaseError> {
+    apply(&StepContext {
         now: start(),
         who: &Actor::System,
         source: Source::SystemAutomatic,
@@ -213,7 +215,7 @@ fn open(
     learner: &str,
     reference: &str,
     method: PaymentMethod,
-) -> Result<Applied, Box<dyn std::error::Error + Send + Sync>> {
+) -> Result<StepOutcome, Box<dyn std::error::Error + Send + Sync>> {
     let opening = opening(learner, "course", method)?;
     let reference = PaymentReference::new(reference)?;
     Ok(with_step(|step| {

@@ -1,8 +1,8 @@
 //! What people are told of: the list in the app, and what is still to be sent.
 
 use super::{Checked, ensure, open, start, with_step};
-use crate::enrollment::{Applied, Change, Job, Timer, TimerKey};
-use crate::ids::{AdminId, ChannelName, RecordId};
+use crate::enrollment::{Change, Job, StepOutcome, Timer, TimerKey};
+use crate::ids::{AdminId, ChannelName, EventId};
 use crate::notice::{NoticeKind, Preferences};
 use crate::payment::PaymentMethod;
 use crate::port::{Claim, NoticeFilter, PageRequest, Records, Settlement, Store, Work, WorkKind};
@@ -10,15 +10,15 @@ use crate::reason::{ApprovalCause, Note};
 
 pub(super) async fn notices_are_listed_and_read<S: Store + Records>(store: &S) -> Checked {
     let (nomsa, sipho) = (AdminId::new("nomsa")?, AdminId::new("sipho")?);
-    let Applied { change, case, .. } = open("first", "REF-1", PaymentMethod::BankTransfer)?;
+    let StepOutcome { change, case, .. } = open("first", "REF-1", PaymentMethod::BankTransfer)?;
     store.commit(change).await?;
     let cause = ApprovalCause::ManualAdminApproval;
-    let Applied { change, .. } = with_step(|step| case.approve(&nomsa, cause, step))?;
+    let StepOutcome { change, .. } = with_step(|step| case.approve(&nomsa, cause, step))?;
     store.commit(change).await?;
-    let Applied { change, case, .. } = open("second", "REF-2", PaymentMethod::BankTransfer)?;
+    let StepOutcome { change, case, .. } = open("second", "REF-2", PaymentMethod::BankTransfer)?;
     store.commit(change).await?;
     let why = Note::new("no money came");
-    let Applied { change, .. } = with_step(|step| case.reject(why.clone(), step))?;
+    let StepOutcome { change, .. } = with_step(|step| case.reject(why.clone(), step))?;
     store.commit(change).await?;
 
     let filter = |person: &AdminId, kinds: &[NoticeKind], unread| NoticeFilter {
@@ -78,7 +78,7 @@ pub(super) async fn notices_are_listed_and_read<S: Store + Records>(store: &S) -
         .await?;
     ensure!(page.items.len() == 1, "a kind cannot be picked");
 
-    let read: Vec<RecordId> = listed.items[..2]
+    let read: Vec<EventId> = listed.items[..2]
         .iter()
         .map(|item| item.notice.id)
         .collect();
@@ -133,7 +133,7 @@ pub(super) async fn notices_are_listed_and_read<S: Store + Records>(store: &S) -
 }
 
 pub(super) async fn notices_are_claimed_by_themselves<S: Store + Records>(store: &S) -> Checked {
-    let notice = TimerKey::Notice(RecordId::from_uuid(uuid::Uuid::from_u128(7)));
+    let notice = TimerKey::Notice(EventId::from_uuid(uuid::Uuid::from_u128(7)));
     let job = TimerKey::Job(Job::Audit);
     let timers = [&notice, &job].map(|key| Timer {
         key: key.clone(),

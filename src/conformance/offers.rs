@@ -6,7 +6,9 @@ use crate::access::{
     AccessLevel, AccessTerms, Grant, GrantSource, ResourceKind, ResourceKinds, Restriction,
 };
 use crate::enrollment::Status;
-use crate::enrollment::{Applied, Case, Change, MigratedPayment, Migration, NewEnrollment, Step};
+use crate::enrollment::{
+    Case, Change, MigratedPayment, Migration, NewEnrollment, StepContext, StepOutcome,
+};
 use crate::ids::{AdminId, ExternalKey, GrantId, IdGenerator, PaymentReference, Title};
 use crate::money::Money;
 use crate::payment::{Allocation, PaymentMethod, Purpose};
@@ -14,8 +16,8 @@ use crate::port::{CommitOutcome, Lookup, PageRequest, Records, Store};
 use crate::reason::{ApprovalCause, HoldReason, WithdrawReason};
 use crate::record::{Actor, Source};
 
-fn step(hours: i64) -> Step<'static> {
-    Step {
+fn step(hours: i64) -> StepContext<'static> {
+    StepContext {
         now: start() + chrono::Duration::hours(hours),
         who: &Actor::System,
         source: Source::SystemAutomatic,
@@ -41,12 +43,12 @@ pub(super) async fn each_attempt_keeps_its_offer<S: Store + Records>(store: &S) 
     let mut narrowly = opening("learner", "course", PaymentMethod::BankTransfer)?;
     narrowly.offer.terms = narrow();
     let reference = PaymentReference::new("REF-1")?;
-    let Applied { change, case, .. } = Case::open(narrowly, first(), reference, &step(0))?;
+    let StepOutcome { change, case, .. } = Case::open(narrowly, first(), reference, &step(0))?;
     store.commit(change).await?;
     ensure_same(store, &case).await?;
     let person = AdminId::new("admin")?;
     let cause = ApprovalCause::ManualAdminApproval;
-    let Applied { change, case, .. } = case.approve(&person, cause, &step(1))?;
+    let StepOutcome { change, case, .. } = case.approve(&person, cause, &step(1))?;
     store.commit(change).await?;
     ensure_same(store, &case).await?;
     let of = case.grants[0].id;
@@ -79,7 +81,7 @@ pub(super) async fn each_attempt_keeps_its_offer<S: Store + Records>(store: &S) 
         queue.len() == 1 && queue[0].enrollment == case.enrollment,
         "what waits beside access is not in the queue"
     );
-    let Applied { change, case, .. } = case.approve(&person, cause, &step(9))?;
+    let StepOutcome { change, case, .. } = case.approve(&person, cause, &step(9))?;
     store.commit(change).await?;
     ensure_same(store, &case).await?;
     let queue = store.pending(PageRequest::first(10)).await?.items;

@@ -2,19 +2,19 @@
 
 use super::{Checked, SETTLED, delivery, ensure, open, start, with_step};
 use crate::access::{AccessTerms, EndReason, Grant, GrantSource};
-use crate::enrollment::{Applied, Change, InboxState, TimerKey, TimerKind};
+use crate::enrollment::{Change, InboxState, StepOutcome, TimerKey, TimerKind};
 use crate::ids::{AdminId, CourseId, IdGenerator, LearnerId};
 use crate::payment::PaymentMethod;
 use crate::port::{Claim, CommitOutcome, Lookup, Records, Store, Work, WorkKind};
 use crate::reason::{ApprovalCause, Note};
-use crate::record::{Actor, EventKind, Record, Source};
+use crate::record::{Actor, Event, EventKind, Source};
 
-fn record(fact: EventKind) -> Record {
+fn record(fact: EventKind) -> Event {
     let id = IdGenerator::new(start()).record();
-    Record::new(id, fact, Actor::System, Source::SystemAutomatic, start())
+    Event::new(id, fact, Actor::System, Source::SystemAutomatic, start())
 }
 
-fn parked(key: &str) -> Record {
+fn parked(key: &str) -> Event {
     record(EventKind::DeliveryParked { key: key.into() })
 }
 
@@ -86,7 +86,7 @@ pub(super) async fn a_delivery_is_decided_as_it_was_found<S: Store + Records>(
 
 /// Whoever lost the answer may commit the same change again.
 pub(super) async fn a_change_is_committed_once<S: Store + Records>(store: &S) -> Checked {
-    let Applied { change, case, .. } = open("learner", "REF-1", PaymentMethod::BankTransfer)?;
+    let StepOutcome { change, case, .. } = open("learner", "REF-1", PaymentMethod::BankTransfer)?;
     let person = AdminId::new("admin")?;
     let approve = ApprovalCause::ManualAdminApproval;
     let mut approved = with_step(|step| case.clone().approve(&person, approve, step))?.change;
@@ -163,7 +163,7 @@ fn given(grant: &Grant) -> EventKind {
     }
 }
 
-fn taken(grant: &Grant, step: &crate::enrollment::Step<'_>) -> Change {
+fn taken(grant: &Grant, step: &crate::enrollment::StepContext<'_>) -> Change {
     let mut grant = grant.clone();
     grant.end(step.now, EndReason::Revoked);
     let fact = EventKind::GrantTaken {
@@ -210,7 +210,7 @@ pub(super) async fn a_grant_apart_is_given_once_and_ends_once<S: Store + Records
         |work: &Work| matches!(work, Work::Timer(timer) if timer.key == TimerKey::Grant(grant.id));
     ensure!(!due.iter().any(timer), "what has ended ends once more");
     // Beside an enrollment too.
-    let Applied { change, case, .. } = open("learner", "REF-1", PaymentMethod::Card)?;
+    let StepOutcome { change, case, .. } = open("learner", "REF-1", PaymentMethod::Card)?;
     store.commit(change).await?;
     let case = store.load(Lookup::Enrollment(case.enrollment.id)).await?;
     let case = case.case.ok_or("the enrollment is gone")?;

@@ -1,14 +1,14 @@
 //! Bodies and learners that are not to be kept for ever.
 
 use super::{Checked, SETTLED, delivery, ensure, open, start, with_step};
-use crate::enrollment::{Applied, Change, Erasure, InboxState};
-use crate::ids::{CourseId, EnrollmentId, GrantId, IdGenerator, LearnerId, RecordId};
+use crate::enrollment::{Change, Erasure, InboxState, StepOutcome};
+use crate::ids::{CourseId, EnrollmentId, EventId, GrantId, IdGenerator, LearnerId};
 use crate::payment::PaymentMethod;
 use crate::port::{Lookup, PageRequest, Purge, Records, Store};
 use crate::reason::Note;
 use crate::record::chain::{ChainCheck, ChainLink};
 use crate::record::form::{EMPTIED, RecordText};
-use crate::record::{Actor, EventKind, Record, Source};
+use crate::record::{Actor, Event, EventKind, Source};
 use crate::webhook::StoredBody;
 
 pub(super) async fn bodies_go_once_they_are_settled<S: Store + Records>(store: &S) -> Checked {
@@ -86,7 +86,7 @@ pub(super) async fn a_learner_is_erased_and_the_chain_holds<S: Store + Records>(
     store: &S,
 ) -> Checked {
     let learner = LearnerId::new("thandi")?;
-    let Applied { change, case, .. } = open("thandi", "REF-T", PaymentMethod::BankTransfer)?;
+    let StepOutcome { change, case, .. } = open("thandi", "REF-T", PaymentMethod::BankTransfer)?;
     let (id, version) = (case.enrollment.id, case.enrollment.version);
     store.commit(change).await?;
     let other = open("sipho", "REF-S", PaymentMethod::BankTransfer)?;
@@ -102,7 +102,7 @@ pub(super) async fn a_learner_is_erased_and_the_chain_holds<S: Store + Records>(
 
     let loaded = store.load(Lookup::Enrollment(id)).await?;
     let case = loaded.case.ok_or("the enrollment is gone")?;
-    let Applied { change, .. } =
+    let StepOutcome { change, .. } =
         with_step(|step| case.reject(Note::new("told me her number"), step))?;
     store.commit(change).await?;
     ensure!(version.0 == 1, "it begins with version 1");
@@ -118,7 +118,7 @@ pub(super) async fn a_learner_is_erased_and_the_chain_holds<S: Store + Records>(
     let pseudonym = LearnerId::new("erased-1")?;
     let loaded = store.load(Lookup::Enrollment(id)).await?;
     let case = loaded.case.ok_or("the enrollment is gone")?;
-    let Applied { change, .. } = with_step(|step| case.erase(&pseudonym, &records, step))?;
+    let StepOutcome { change, .. } = with_step(|step| case.erase(&pseudonym, &records, step))?;
     let stale = change.clone();
     store.commit(change).await?;
     ensure!(
@@ -149,7 +149,7 @@ pub(super) async fn a_learner_is_erased_and_the_chain_holds<S: Store + Records>(
         records: Vec::new(),
         grants: Vec::new(),
     };
-    let record = Record::new(
+    let record = Event::new(
         ids.record(),
         fact,
         Actor::System,
@@ -182,7 +182,7 @@ pub(super) async fn an_erasure_empties_its_own_records_only<S: Store + Records>(
         store.commit(Change::records_only(vec![record])).await?;
     }
     while store.seal(None, 100).await? > 0 {}
-    let ids_of = |records: &[Record]| records.iter().map(|it| it.id).collect::<Vec<_>>();
+    let ids_of = |records: &[Event]| records.iter().map(|it| it.id).collect::<Vec<_>>();
     let mine = ids_of(&store.timeline(own.case.enrollment.id).await?);
     let theirs = ids_of(&store.timeline(other.case.enrollment.id).await?);
     let loose = ids_of(&store.learner(&LearnerId::new("thandi")?).await?.records);
@@ -190,7 +190,7 @@ pub(super) async fn an_erasure_empties_its_own_records_only<S: Store + Records>(
     let loose_of_others = ids_of(&store.learner(&LearnerId::new("sipho")?).await?.records);
 
     let about = Some(own.case.enrollment.id);
-    let erased = |records: &[RecordId], grants: &[GrantId]| EventKind::PersonalErased {
+    let erased = |records: &[EventId], grants: &[GrantId]| EventKind::PersonalErased {
         records: records.to_vec(),
         grants: grants.to_vec(),
     };
@@ -232,14 +232,14 @@ pub(super) async fn an_erasure_empties_its_own_records_only<S: Store + Records>(
     Ok(())
 }
 
-fn system(id: RecordId, fact: EventKind) -> Record {
-    Record::new(id, fact, Actor::System, Source::SystemAutomatic, start())
+fn system(id: EventId, fact: EventKind) -> Event {
+    Event::new(id, fact, Actor::System, Source::SystemAutomatic, start())
 }
 
 /// Commits an erasure of nothing but records.
 async fn erase<S: Store + Records>(
     store: &S,
-    mut record: Record,
+    mut record: Event,
     enrollment: Option<EnrollmentId>,
 ) -> Checked {
     record.enrollment = enrollment;
@@ -249,7 +249,7 @@ async fn erase<S: Store + Records>(
     Ok(())
 }
 
-type Texts = Vec<(RecordId, RecordText)>;
+type Texts = Vec<(EventId, RecordText)>;
 
 /// What is sealed, as it is now.
 async fn all_texts<S: Store + Records>(

@@ -5,13 +5,13 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::{Checked, SETTLED, delivery, ensure, open, start, with_step};
-use crate::enrollment::{Applied, Change, InboxState, Status};
+use crate::enrollment::{Change, InboxState, Status, StepOutcome};
 use crate::evidence::EvidenceLevel;
 use crate::ids::{AdminId, IdGenerator, PaymentReference};
 use crate::payment::{Allocation, AttemptStatus, Payment, PaymentMethod};
 use crate::port::{Claim, InboxFilter, PageRequest, Records, Settlement, Store, Work, WorkKind};
 use crate::reason::{ApprovalCause, HoldReason, Note};
-use crate::record::{Actor, EventKind, Record, Source};
+use crate::record::{Actor, Event, EventKind, Source};
 use crate::webhook::DeliveryKey;
 
 pub(super) async fn the_queue_is_paged<S: Store + Records>(store: &S) -> Checked {
@@ -187,7 +187,7 @@ pub(super) async fn a_claim_is_no_larger_than_asked<S: Store + Records>(store: &
 }
 
 pub(super) async fn the_outbox_keeps_order<S: Store + Records>(store: &S) -> Checked {
-    let Applied { change, case, .. } = open("learner", "REF-1", PaymentMethod::Card)?;
+    let StepOutcome { change, case, .. } = open("learner", "REF-1", PaymentMethod::Card)?;
     let mut expected: Vec<String> = change
         .records
         .iter()
@@ -208,7 +208,7 @@ pub(super) async fn the_outbox_keeps_order<S: Store + Records>(store: &S) -> Che
     let quiet = EventKind::DeliveryParked {
         key: DeliveryKey::from("quiet"),
     };
-    let record = Record::new(
+    let record = Event::new(
         IdGenerator::new(start()).record(),
         quiet,
         Actor::System,
@@ -253,7 +253,7 @@ pub(super) async fn the_outbox_keeps_order<S: Store + Records>(store: &S) -> Che
 }
 
 pub(super) async fn held_money_stays_in_sight<S: Store + Records>(store: &S) -> Checked {
-    let Applied { change, case, .. } = open("learner", "REF-1", PaymentMethod::InstantEft)?;
+    let StepOutcome { change, case, .. } = open("learner", "REF-1", PaymentMethod::InstantEft)?;
     store.commit(change).await?;
     let due = || store.awkward_money(PageRequest::first(10));
     ensure!(

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Duration, FixedOffset, NaiveDate, Utc};
 
 use super::{Checked, RULES, ensure, first, opening, permit, start};
-use crate::enrollment::{Applied, Case, Step};
+use crate::enrollment::{Case, StepContext, StepOutcome};
 use crate::ids::{AdminId, CourseId, Email, LearnerId, PaymentReference};
 use crate::money::Currency;
 use crate::payment::{AttemptStatus, PaymentMethod};
@@ -16,8 +16,8 @@ use crate::port::{
 use crate::reason::ApprovalCause;
 use crate::record::{Actor, Source};
 
-fn at(now: DateTime<Utc>) -> Step<'static> {
-    Step {
+fn at(now: DateTime<Utc>) -> StepContext<'static> {
+    StepContext {
         now,
         who: &Actor::System,
         source: Source::SystemAutomatic,
@@ -43,7 +43,7 @@ async fn school<S: Store + Records>(store: &S) -> Checked {
         wish.email = Email::new(format!("{}@school.example", ["ann", "ben"][number / 3]))?;
         let begun = hours(10 * i64::try_from(number)?);
         let reference = PaymentReference::new(format!("CG-{number}"))?;
-        let Applied { change, case, .. } = Case::open(wish, first(), reference, &at(begun))?;
+        let StepOutcome { change, case, .. } = Case::open(wish, first(), reference, &at(begun))?;
         store.commit(change).await?;
         if number % 2 == 1 && number < 5 {
             let person = AdminId::new("admin")?;

@@ -6,7 +6,7 @@ use super::start;
 use crate::ids::{AdminId, CourseId, EnrollmentId, IdGenerator, LearnerId};
 use crate::reason::Note;
 use crate::record::form::RecordParts;
-use crate::record::{Actor, EventKind, Record, Source};
+use crate::record::{Actor, Event, EventKind, Source};
 
 type Made<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -130,14 +130,14 @@ pub(super) fn facts() -> Made<Vec<EventKind>> {
 }
 
 /// Records of every kind: with and without all that a record may have.
-pub(super) fn records() -> Made<Vec<Record>> {
+pub(super) fn records() -> Made<Vec<Event>> {
     let mut ids = IdGenerator::new(start());
     let enrollment = EnrollmentId::from_uuid(uuid::Uuid::from_u128(7));
     let weights = WEIGHTS.iter().map(|weight| (*weight).to_owned());
     let weights: Vec<String> = weights.chain(some_weights()).collect();
     let mut records = Vec::new();
     for (number, fact) in (0..).zip(facts()?) {
-        let plain = Record::new(
+        let plain = Event::new(
             ids.record(),
             fact.clone(),
             Actor::System,

@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 
 use super::{Checked, ensure, open, start, with_step};
-use crate::enrollment::{Applied, Change};
+use crate::enrollment::{Change, StepOutcome};
 use crate::ids::{AccountId, AdminId, LearnerId, PaymentReference};
 use crate::money::{Currency, Money};
 use crate::payment::PaymentMethod;
@@ -282,10 +282,10 @@ pub(super) async fn rows_are_found_by_what_they_say<S: Store + Records>(store: &
 pub(super) async fn an_erasure_reaches_rows_like_the_learners<S: Store + Records>(
     store: &S,
 ) -> Checked {
-    let Applied { change, case, .. } = open("thandi", "REF-T", PaymentMethod::BankTransfer)?;
+    let StepOutcome { change, case, .. } = open("thandi", "REF-T", PaymentMethod::BankTransfer)?;
     let payment = case.attempts[0].reference.clone();
     store.commit(change).await?;
-    let Applied { change, case, .. } = with_step(|step| case.reject(Note::new("no"), step))?;
+    let StepOutcome { change, case, .. } = with_step(|step| case.reject(Note::new("no"), step))?;
     store.commit(change).await?;
 
     let row = |at: u32, text: &str| -> Result<StatementRow, Failed> {
@@ -320,7 +320,7 @@ pub(super) async fn an_erasure_reaches_rows_like_the_learners<S: Store + Records
     let loaded = store.load(Lookup::Enrollment(case.enrollment.id)).await?;
     let case = loaded.case.ok_or("the enrollment is gone")?;
     let pseudonym = LearnerId::new("erased-1")?;
-    let Applied { change, .. } = with_step(|step| case.erase(&pseudonym, &records, step))?;
+    let StepOutcome { change, .. } = with_step(|step| case.erase(&pseudonym, &records, step))?;
     ensure!(
         store.commit(change).await? == CommitOutcome::Done,
         "an erasure is refused"

@@ -3,7 +3,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::reason::mask_card_numbers;
-use crate::webhook::{Notification, Value};
+use crate::webhook::{ProviderEvent, Value};
 
 /// Longest kept text, in characters.
 const MAX_TEXT: usize = 32;
@@ -56,7 +56,7 @@ pub struct Metadata {
 }
 
 impl Metadata {
-    pub(super) fn read(notification: &Notification<'_>, fields: &MetadataFields) -> Self {
+    pub(super) fn read(notification: &ProviderEvent<'_>, fields: &MetadataFields) -> Self {
         let response_code = notification.response_code().and_then(short_text);
         if !notification.has_extra_fields() {
             return Self {

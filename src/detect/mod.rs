@@ -19,7 +19,7 @@ mod standard;
 
 use crate::evidence::Evidence;
 use crate::payment::PaymentAttempt;
-use crate::webhook::Notification;
+use crate::webhook::ProviderEvent;
 
 pub use detection::{Confidence, Counterfactual, Detection, Indicator, Level};
 pub use detector::RuleDetector;
@@ -62,5 +62,5 @@ pub struct DetectionInput<'a> {
     /// What is known about the payment.
     pub evidence: &'a Evidence,
     /// The callback; absent when only the provider's answer is at hand.
-    pub notification: Option<&'a Notification<'a>>,
+    pub notification: Option<&'a ProviderEvent<'a>>,
 }

@@ -5,11 +5,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::case::Case;
 use super::change::Change;
 use super::draft::Draft;
-use super::step::{Applied, CaseError, Step};
+use super::step::{CaseError, StepContext, StepOutcome};
 use super::timer::{Timer, TimerKey};
 use crate::access::{Grant, GrantState};
 use crate::ids::IdGenerator;
-use crate::record::{EventKind, Record};
+use crate::record::{Event, EventKind};
 
 impl Case {
     /// Puts down what became of a grant apart from the enrollment, and looks again at the money and
@@ -21,8 +21,8 @@ impl Case {
         self,
         grant: Grant,
         fact: EventKind,
-        step: &Step<'_>,
-    ) -> Result<Applied, CaseError> {
+        step: &StepContext<'_>,
+    ) -> Result<StepOutcome, CaseError> {
         let step = &step.not_before(&grant);
         let mut draft = self.draft(step);
         // It is none of the enrollment's own: an erasure finds its records by the grant.
@@ -54,11 +54,11 @@ impl Draft<'_> {
 
 impl Change {
     /// What became of a grant apart from any enrollment, of a learner who has none in the course.
-    pub fn apart(grant: Grant, fact: EventKind, step: &Step<'_>) -> Self {
+    pub fn apart(grant: Grant, fact: EventKind, step: &StepContext<'_>) -> Self {
         let now = step.not_before(&grant).now;
         let grant = changed_at(grant, now);
         let id = IdGenerator::new(now).record();
-        let record = Record::new(id, fact, step.who.clone(), step.source, now);
+        let record = Event::new(id, fact, step.who.clone(), step.source, now);
         let mut record = record.about(grant.learner.clone(), grant.course.clone());
         record.note.clone_from(step.note);
         let mut change = Self::records_only(vec![record]);
@@ -69,7 +69,7 @@ impl Change {
     }
 }
 
-impl Step<'_> {
+impl StepContext<'_> {
     /// The same step, not before a grant was given: the clock of the instance that gave it may be
     /// ahead of this one's.
     fn not_before(&self, grant: &Grant) -> Self {

@@ -6,8 +6,8 @@ use super::case::Case;
 use super::choice::Choice;
 use super::command::Command;
 use super::draft::Draft;
-use super::ruling::{Refusal, Ruling};
-use super::step::{Applied, CaseError, Effect, Step};
+use super::ruling::{Refusal, TransitionResult};
+use super::step::{CaseError, Effect, StepContext, StepOutcome};
 use crate::access::{AccessTerms, GrantSource};
 use crate::evidence::EvidenceLevel;
 use crate::ids::{AdminId, PaymentReference};
@@ -75,8 +75,8 @@ impl Case {
         self,
         by: &AdminId,
         cause: ApprovalCause,
-        step: &Step<'_>,
-    ) -> Result<Applied, CaseError> {
+        step: &StepContext<'_>,
+    ) -> Result<StepOutcome, CaseError> {
         let mut draft = self.draft(step);
         draft.lapse()?;
         let chosen = draft.to_approve()?;
@@ -96,11 +96,12 @@ impl Draft<'_> {
         cause: ApprovalCause,
         chosen: &Choice,
         seen: Option<Money>,
-    ) -> Result<Applied, CaseError> {
+    ) -> Result<StepOutcome, CaseError> {
         if self.case.enrollment.is_erased() {
             return Err(CaseError::Refused(Refusal::Erased));
         }
-        if let Ruling::Refuse(refusal) = self.case.enrollment.status.after(&Command::Approve(cause))
+        if let TransitionResult::Refuse(refusal) =
+            self.case.enrollment.status.after(&Command::Approve(cause))
         {
             return Err(CaseError::Refused(refusal));
         }

@@ -2,9 +2,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::command::Command;
 use super::draft::Draft;
-use super::ruling::Ruling;
+use super::ruling::TransitionResult;
 use super::status::Status;
-use super::step::{Applied, CaseError, Effect, NewEnrollment, Step};
+use super::step::{CaseError, Effect, NewEnrollment, StepContext, StepOutcome};
 use super::{Enrollment, Version};
 use crate::access::{EndReason, Grant, GrantState};
 use crate::approval::{Decision, RefuseReason};
@@ -44,8 +44,8 @@ impl Case {
         opening: NewEnrollment,
         (grants, purpose): (Vec<Grant>, Purpose),
         reference: PaymentReference,
-        step: &Step<'_>,
-    ) -> Result<Applied, CaseError> {
+        step: &StepContext<'_>,
+    ) -> Result<StepOutcome, CaseError> {
         let mut draft = Self::new_draft(opening, grants, step);
         draft.start_attempt(reference, purpose)?;
         Ok(draft.finish(Effect::Changed))
@@ -55,7 +55,7 @@ impl Case {
     pub(super) fn new_draft<'s>(
         opening: NewEnrollment,
         grants: Vec<Grant>,
-        step: &'s Step<'s>,
+        step: &'s StepContext<'s>,
     ) -> Draft<'s> {
         let mut ids = IdGenerator::new(step.now);
         let Offer {
@@ -93,7 +93,7 @@ impl Case {
         draft
     }
 
-    pub(super) fn draft<'s>(self, step: &'s Step<'s>) -> Draft<'s> {
+    pub(super) fn draft<'s>(self, step: &'s StepContext<'s>) -> Draft<'s> {
         Draft::new(self, step, IdGenerator::new(step.now), false)
     }
 
@@ -109,13 +109,13 @@ impl Case {
         opening: NewEnrollment,
         purpose: Purpose,
         reference: PaymentReference,
-        step: &Step<'_>,
-    ) -> Result<Applied, CaseError> {
+        step: &StepContext<'_>,
+    ) -> Result<StepOutcome, CaseError> {
         let mut draft = self.draft(step);
         draft.lapse()?;
         // What is approved stays so: this is about more, or instead of what is suspended.
         if !matches!(draft.case.enrollment.status, Status::Approved { .. })
-            && let Ruling::Move(..) = draft.rule(&Command::Reopen)?
+            && let TransitionResult::Move(..) = draft.rule(&Command::Reopen)?
         {
             draft.hold_what_waits()?;
         }
@@ -134,8 +134,8 @@ impl Case {
         self,
         reference: &PaymentReference,
         opening: NewEnrollment,
-        step: &Step<'_>,
-    ) -> Result<Applied, CaseError> {
+        step: &StepContext<'_>,
+    ) -> Result<StepOutcome, CaseError> {
         let mut draft = self.draft(step);
         let at = draft.index_of(reference)?;
         let by_transfer = opening.declared == PaymentMethod::BankTransfer;
@@ -158,7 +158,11 @@ impl Case {
     ///
     /// # Errors
     /// [`CaseError::Refused`] when the school ended the access.
-    pub fn come_back(self, opening: &NewEnrollment, step: &Step<'_>) -> Result<Applied, CaseError> {
+    pub fn come_back(
+        self,
+        opening: &NewEnrollment,
+        step: &StepContext<'_>,
+    ) -> Result<StepOutcome, CaseError> {
         let mut draft = self.draft(step);
         draft.rename(&opening.email, &opening.offer.title);
         if !draft.case.enrollment.status.is_open() {
@@ -175,7 +179,11 @@ impl Case {
     ///
     /// # Errors
     /// None: a step on a case gives a result.
-    pub fn rename(self, opening: &NewEnrollment, step: &Step<'_>) -> Result<Applied, CaseError> {
+    pub fn rename(
+        self,
+        opening: &NewEnrollment,
+        step: &StepContext<'_>,
+    ) -> Result<StepOutcome, CaseError> {
         let mut draft = self.draft(step);
         draft.rename(&opening.email, &opening.offer.title);
         Ok(draft.finish_if_any())
@@ -189,8 +197,8 @@ impl Case {
         self,
         reference: &PaymentReference,
         link: PayLink,
-        step: &Step<'_>,
-    ) -> Result<Applied, CaseError> {
+        step: &StepContext<'_>,
+    ) -> Result<StepOutcome, CaseError> {
         let mut draft = self.draft(step);
         let at = draft.index_of(reference)?;
         draft.case.attempts[at].link = Some(link);
@@ -210,8 +218,8 @@ impl Case {
     pub fn abandon(
         self,
         reference: &PaymentReference,
-        step: &Step<'_>,
-    ) -> Result<Applied, CaseError> {
+        step: &StepContext<'_>,
+    ) -> Result<StepOutcome, CaseError> {
         let mut draft = self.draft(step);
         let at = draft.index_of(reference)?;
         draft.move_attempt(at, AttemptEvent::Abandoned)?;
@@ -229,8 +237,8 @@ impl Case {
         status: &ProviderStatus,
         basis: Box<DecisionRecord>,
         minimum: EvidenceLevel,
-        step: &Step<'_>,
-    ) -> Result<Applied, CaseError> {
+        step: &StepContext<'_>,
+    ) -> Result<StepOutcome, CaseError> {
         let mut draft = self.draft(step);
         let at = draft.index_of(reference)?;
         let effect = match (status, basis.decision) {
@@ -251,7 +259,7 @@ impl Case {
     ///
     /// # Errors
     /// [`CaseError::Refused`] or [`CaseError::Vetoed`].
-    pub fn reject(self, reason: Note, step: &Step<'_>) -> Result<Applied, CaseError> {
+    pub fn reject(self, reason: Note, step: &StepContext<'_>) -> Result<StepOutcome, CaseError> {
         let mut draft = self.draft(step);
         let beside = matches!(draft.case.enrollment.status, Status::Approved { .. })
             && draft.case.waits_for(draft.now).is_some();
@@ -277,13 +285,13 @@ impl Case {
     ///
     /// # Errors
     /// [`CaseError::Vetoed`].
-    pub fn withdraw(self, step: &Step<'_>) -> Result<Applied, CaseError> {
+    pub fn withdraw(self, step: &StepContext<'_>) -> Result<StepOutcome, CaseError> {
         let mut draft = self.draft(step);
         // Leaving undoes nothing that the school did, and takes no money out of sight.
         if draft.case.enrollment.is_ended_by_school() {
             return Ok(draft.finish(Effect::Nothing));
         }
-        if let Ruling::Move(..) = draft.rule(&Command::Withdraw)? {
+        if let TransitionResult::Move(..) = draft.rule(&Command::Withdraw)? {
             let id = draft.case.enrollment.id;
             draft.end_grants(EndReason::Withdrawn, |grant| grant.enrollment == Some(id));
         }
@@ -295,7 +303,7 @@ impl Case {
     ///
     /// # Errors
     /// [`CaseError::Vetoed`].
-    pub fn end_due(self, step: &Step<'_>) -> Result<Applied, CaseError> {
+    pub fn end_due(self, step: &StepContext<'_>) -> Result<StepOutcome, CaseError> {
         let mut draft = self.draft(step);
         draft.end_due()?;
         Ok(draft.finish_if_any())
@@ -305,7 +313,7 @@ impl Case {
     ///
     /// # Errors
     /// [`CaseError::Vetoed`].
-    pub fn expire_due(self, step: &Step<'_>) -> Result<Applied, CaseError> {
+    pub fn expire_due(self, step: &StepContext<'_>) -> Result<StepOutcome, CaseError> {
         let mut draft = self.draft(step);
         draft.end_due()?;
         // What waited beside access that is over may wait for a person now.
@@ -341,8 +349,8 @@ impl Case {
         self,
         grant: GrantId,
         why: EndReason,
-        step: &Step<'_>,
-    ) -> Result<Applied, CaseError> {
+        step: &StepContext<'_>,
+    ) -> Result<StepOutcome, CaseError> {
         let known = self.grants.iter().find(|known| known.id == grant);
         let lost = match known.map(|known| known.state) {
             None | Some(GrantState::Ended { .. }) => return Err(CaseError::UnknownGrant),

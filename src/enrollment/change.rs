@@ -7,12 +7,12 @@ use super::{Enrollment, Timer, Version};
 use crate::access::Grant;
 use crate::audit::Discrepancy;
 use crate::evidence::SignedBy;
-use crate::ids::{EnrollmentId, GrantId, LearnerId, PayLinkId, PaymentReference, RecordId};
+use crate::ids::{EnrollmentId, EventId, GrantId, LearnerId, PayLinkId, PaymentReference};
 use crate::monitor::Alert;
 use crate::notice::Preferences;
 use crate::payment::PaymentAttempt;
 use crate::reason::{Note, words};
-use crate::record::{EventKind, Record};
+use crate::record::{Event, EventKind};
 use crate::statement::StatementEntry;
 use crate::webhook::{DeliveryKey, StoredBody};
 
@@ -49,14 +49,14 @@ pub struct Change {
     /// emptied.
     pub erasure: Option<Erasure>,
     /// What happened, in order.
-    pub records: Vec<Record>,
+    pub records: Vec<Event>,
     /// Whether the records are queued for the publisher.
     pub publish: bool,
 }
 
 impl Change {
     /// A change that writes one inbox row, a new one, and perhaps a record about it.
-    pub fn inbox_only(entry: InboxEntry, record: Option<Record>) -> Self {
+    pub fn inbox_only(entry: InboxEntry, record: Option<Event>) -> Self {
         Self {
             inbox: Some(entry),
             records: record.into_iter().collect(),
@@ -72,7 +72,7 @@ impl Change {
     }
 
     /// A change that writes records only.
-    pub fn records_only(records: Vec<Record>) -> Self {
+    pub fn records_only(records: Vec<Event>) -> Self {
         Self {
             records,
             ..Self::default()
@@ -81,7 +81,7 @@ impl Change {
 
     /// Which records an erasure empties, and of which grants they may be apart from the
     /// enrollment of the change; `None` when it erases nothing.
-    pub fn emptied(&self) -> Option<(&[RecordId], &[GrantId])> {
+    pub fn emptied(&self) -> Option<(&[EventId], &[GrantId])> {
         self.erasure.as_ref()?;
         match &self.records.first()?.fact {
             EventKind::PersonalErased { records, grants } => Some((records, grants)),

@@ -6,25 +6,25 @@ use super::case::Case;
 use super::change::Change;
 use super::command::Command;
 use super::rules::EnrollmentPolicy;
-use super::ruling::Ruling;
+use super::ruling::TransitionResult;
 use super::status::{Closed, Status};
-use super::step::{Applied, CaseError, Effect, Step, TransitionRequest};
+use super::step::{CaseError, Effect, StepContext, StepOutcome, TransitionRequest};
 use super::timer::{Timer, TimerKey};
 use crate::ids::{IdGenerator, PaymentReference};
 use crate::payment::{
     Allocation, AttemptEvent, AttemptStatus, AttemptStep, PayLink, Payment, Verdict,
 };
 use crate::reason::{HoldReason, Note};
-use crate::record::{DecisionRecord, EventKind, Record};
+use crate::record::{DecisionRecord, Event, EventKind};
 
 pub(super) struct Draft<'s> {
     pub(super) case: Case,
-    pub(super) step: &'s Step<'s>,
+    pub(super) step: &'s StepContext<'s>,
     /// Never before the last change: another instance's clock may be ahead of this one's.
     pub(super) now: DateTime<Utc>,
     pub(super) ids: IdGenerator,
     pub(super) is_new: bool,
-    pub(super) records: Vec<Record>,
+    pub(super) records: Vec<Event>,
     touched_attempts: Vec<usize>,
     pub(super) touched_grants: Vec<usize>,
     pub(super) timers: Vec<Timer>,
@@ -35,7 +35,12 @@ pub(super) struct Draft<'s> {
 }
 
 impl<'s> Draft<'s> {
-    pub(super) fn new(case: Case, step: &'s Step<'s>, ids: IdGenerator, is_new: bool) -> Self {
+    pub(super) fn new(
+        case: Case,
+        step: &'s StepContext<'s>,
+        ids: IdGenerator,
+        is_new: bool,
+    ) -> Self {
         let due_before = if is_new {
             None
         } else {
@@ -65,8 +70,8 @@ impl<'s> Draft<'s> {
         self.now
     }
 
-    pub(super) fn record(&mut self, fact: EventKind) -> &mut Record {
-        let mut record = Record::new(
+    pub(super) fn record(&mut self, fact: EventKind) -> &mut Event {
+        let mut record = Event::new(
             self.ids.record(),
             fact,
             self.step.who.clone(),
@@ -83,12 +88,12 @@ impl<'s> Draft<'s> {
     }
 
     /// Puts a command to the enrollment. A guard may veto a move, never allow one.
-    pub(super) fn rule(&mut self, command: &Command) -> Result<Ruling, CaseError> {
+    pub(super) fn rule(&mut self, command: &Command) -> Result<TransitionResult, CaseError> {
         let ruling = self.case.enrollment.status.after(command);
         match &ruling {
-            Ruling::Stay(_) => {}
-            Ruling::Refuse(refusal) => return Err(CaseError::Refused(*refusal)),
-            Ruling::Move(transition, to) => {
+            TransitionResult::Stay(_) => {}
+            TransitionResult::Refuse(refusal) => return Err(CaseError::Refused(*refusal)),
+            TransitionResult::Move(transition, to) => {
                 let proposal = TransitionRequest {
                     enrollment: &self.case.enrollment,
                     transition: *transition,
@@ -297,7 +302,7 @@ impl<'s> Draft<'s> {
     }
 
     /// Closes a change that may have come to nothing.
-    pub(super) fn finish_if_any(mut self) -> Applied {
+    pub(super) fn finish_if_any(mut self) -> StepOutcome {
         self.note_review();
         let effect = if self.records.is_empty() {
             Effect::Nothing
@@ -308,7 +313,7 @@ impl<'s> Draft<'s> {
     }
 
     /// Closes the change. Without a record there is nothing to write.
-    pub(super) fn finish(mut self, effect: Effect) -> Applied {
+    pub(super) fn finish(mut self, effect: Effect) -> StepOutcome {
         let mut change = Change::default();
         if !self.records.is_empty() {
             self.drop_stale_signature();
@@ -317,7 +322,7 @@ impl<'s> Draft<'s> {
             change.expected = (!self.is_new).then_some(enrollment.version);
             enrollment.version = enrollment.version.next();
             enrollment.updated_at = self.now;
-            let about = |record: &&mut Record| record.enrollment.is_some();
+            let about = |record: &&mut Event| record.enrollment.is_some();
             for record in self.records.iter_mut().filter(about) {
                 record.version = enrollment.version;
             }
@@ -343,7 +348,7 @@ impl<'s> Draft<'s> {
             change.records = self.records;
             change.publish = true;
         }
-        Applied {
+        StepOutcome {
             change,
             case: self.case,
             effect,

@@ -3,12 +3,12 @@
 use super::case::Case;
 use super::change::Erasure;
 use super::status::Status;
-use super::step::{Applied, CaseError, Effect, Step};
+use super::step::{CaseError, Effect, StepContext, StepOutcome};
 use crate::access::{Grant, GrantState};
 use crate::ids::{Email, LearnerId};
 use crate::payment::PaymentAttempt;
 use crate::reason::Note;
-use crate::record::{EventKind, Record};
+use crate::record::{Event, EventKind};
 
 /// What stands where an address was. Nothing can be sent there (RFC 2606).
 pub(super) const NOWHERE: &str = "erased@erased.invalid";
@@ -38,9 +38,9 @@ impl Case {
     pub fn erase(
         self,
         pseudonym: &LearnerId,
-        records: &[Record],
-        step: &Step<'_>,
-    ) -> Result<Applied, CaseError> {
+        records: &[Event],
+        step: &StepContext<'_>,
+    ) -> Result<StepOutcome, CaseError> {
         if !self.is_over() {
             return Err(CaseError::NotOver);
         }

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::case::Case;
 use super::command::Command;
 use super::draft::Draft;
-use super::step::{Applied, CaseError, Effect, NewEnrollment, Step};
+use super::step::{CaseError, Effect, NewEnrollment, StepContext, StepOutcome};
 use crate::access::{Grant, GrantSource};
 use crate::evidence::EvidenceLevel;
 use crate::ids::{AdminId, ExternalKey, GrantId, PaymentReference};
@@ -52,8 +52,8 @@ impl Case {
     pub fn migrate_new(
         migration: Migration,
         grants: Vec<Grant>,
-        step: &Step<'_>,
-    ) -> Result<Applied, CaseError> {
+        step: &StepContext<'_>,
+    ) -> Result<StepOutcome, CaseError> {
         let mut draft = Self::new_draft(migration.opening.clone(), grants, step);
         draft.case.enrollment.created_at = migration.starts_at.min(step.now);
         draft.bring_over(migration)
@@ -65,13 +65,17 @@ impl Case {
     /// # Errors
     /// [`CaseError::Refused`] when the learner left since, and the access is not over;
     /// [`CaseError::ReferenceTaken`] when the enrollment has a payment of that name.
-    pub fn migrate(self, migration: Migration, step: &Step<'_>) -> Result<Applied, CaseError> {
+    pub fn migrate(
+        self,
+        migration: Migration,
+        step: &StepContext<'_>,
+    ) -> Result<StepOutcome, CaseError> {
         self.draft(step).bring_over(migration)
     }
 }
 
 impl Draft<'_> {
-    fn bring_over(mut self, migration: Migration) -> Result<Applied, CaseError> {
+    fn bring_over(mut self, migration: Migration) -> Result<StepOutcome, CaseError> {
         let Migration {
             opening,
             grant,

@@ -58,10 +58,10 @@ pub use cover::Covering;
 pub use migrate::{MigratedPayment, Migration};
 pub use refund::Repayment;
 pub use rules::{EnrollmentPolicy, ExceptionPolicy, SyncSchedule};
-pub use ruling::{Refusal, Ruling, Stay, Transition};
+pub use ruling::{Refusal, Stay, Transition, TransitionResult};
 pub use status::{Closed, Status, StatusKind};
 pub use step::{
-    Applied, CaseError, Effect, NewEnrollment, Step, TransitionGuard, TransitionRequest,
+    CaseError, Effect, NewEnrollment, StepContext, StepOutcome, TransitionGuard, TransitionRequest,
 };
 pub use table::render_table;
 pub use timer::{DueTimer, Job, Timer, TimerKey, TimerKind};

@@ -5,12 +5,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::command::Command;
 use super::cover::Covering;
 use super::draft::Draft;
-use super::ruling::{Ruling, Transition};
+use super::ruling::{Transition, TransitionResult};
 use super::status::Status;
 use super::step::{CaseError, Effect, NewEnrollment};
 use crate::access::{Grant, GrantSource, cover};
 use crate::approval::{Decision, sum_differs};
-use crate::evidence::{EvidenceLevel, Finding};
+use crate::evidence::{Comparison, EvidenceLevel};
 use crate::ids::{AdminId, Email, PaymentReference, Title};
 use crate::payment::{
     Allocation, Doubt, Offer, Payment, PaymentAttempt, PaymentMethod, ProviderStatus, Purpose,
@@ -130,8 +130,8 @@ impl Draft<'_> {
             .confirmation
             .as_ref()
             .is_some_and(|answer| answer.status == ProviderStatus::Paid);
-        let proven =
-            evidence.attempt != Finding::Differs && (confirmed_paid || evidence.grade >= minimum);
+        let proven = evidence.attempt != Comparison::Differs
+            && (confirmed_paid || evidence.grade >= minimum);
         let covering = self.case.covering(attempt, self.now());
         let payment = Payment {
             at: self.now(),
@@ -152,7 +152,7 @@ impl Draft<'_> {
             Decision::Approve(_) if evidence.grade < minimum && !taken_as_it_is => {
                 HoldReason::WeakEvidence
             }
-            Decision::Approve(_) if evidence.attempt == Finding::Differs => {
+            Decision::Approve(_) if evidence.attempt == Comparison::Differs => {
                 HoldReason::WrongAttempt
             }
             Decision::Approve(_) if covering == Some(Covering::Paid) && keeps => {
@@ -174,7 +174,7 @@ impl Draft<'_> {
             // Money that came after somebody closed it, or turned this very money down.
             Decision::Approve(_) if self.case.is_shut_for(attempt) => HoldReason::LateMoney,
             Decision::Approve(cause) => match self.rule(&Command::PaymentConfirmed(cause)) {
-                Ok(Ruling::Move(Transition::LateMoneyHeld, _)) => HoldReason::LateMoney,
+                Ok(TransitionResult::Move(Transition::LateMoneyHeld, _)) => HoldReason::LateMoney,
                 Ok(_) => {
                     self.pay(at, payment, Some(basis))?;
                     self.grant(at, GrantSource::Payment { payment: reference });

@@ -4,7 +4,7 @@ use super::case::Case;
 use super::draft::Draft;
 use super::ruling::Refusal;
 use super::status::Status;
-use super::step::{Applied, CaseError, Effect, Step};
+use super::step::{CaseError, Effect, StepContext, StepOutcome};
 use crate::access::{EndReason, Grant, GrantState};
 use crate::ids::{AdminId, PaymentReference};
 use crate::money::Money;
@@ -39,8 +39,8 @@ impl Case {
         self,
         reference: &PaymentReference,
         repayment: Repayment,
-        step: &Step<'_>,
-    ) -> Result<Applied, CaseError> {
+        step: &StepContext<'_>,
+    ) -> Result<StepOutcome, CaseError> {
         let mut draft = self.draft(step);
         let at = draft.index_of(reference)?;
         let attempt = &draft.case.attempts[at];
@@ -62,8 +62,8 @@ impl Case {
         self,
         reference: &PaymentReference,
         repayment: Repayment,
-        step: &Step<'_>,
-    ) -> Result<Applied, CaseError> {
+        step: &StepContext<'_>,
+    ) -> Result<StepOutcome, CaseError> {
         let mut draft = self.draft(step);
         let at = draft.index_of(reference)?;
         let now = draft.now;
@@ -97,8 +97,8 @@ impl Case {
     pub fn refund_failed(
         self,
         reference: &PaymentReference,
-        step: &Step<'_>,
-    ) -> Result<Applied, CaseError> {
+        step: &StepContext<'_>,
+    ) -> Result<StepOutcome, CaseError> {
         let mut draft = self.draft(step);
         let at = draft.index_of(reference)?;
         let refunds = &mut draft.case.attempts[at].refunds;
@@ -126,8 +126,8 @@ impl Case {
         self,
         reference: &PaymentReference,
         how: Reversal,
-        step: &Step<'_>,
-    ) -> Result<Applied, CaseError> {
+        step: &StepContext<'_>,
+    ) -> Result<StepOutcome, CaseError> {
         let mut draft = self.draft(step);
         let at = draft.index_of(reference)?;
         let held = draft.case.attempts[at].held_back();
@@ -154,8 +154,8 @@ impl Case {
     pub fn reinstate(
         self,
         reference: &PaymentReference,
-        step: &Step<'_>,
-    ) -> Result<Applied, CaseError> {
+        step: &StepContext<'_>,
+    ) -> Result<StepOutcome, CaseError> {
         let mut draft = self.draft(step);
         let at = draft.index_of(reference)?;
         if !draft.move_attempt(at, AttemptEvent::Reinstated)? {
@@ -234,7 +234,11 @@ impl Case {
     ///
     /// # Errors
     /// [`CaseError::NoTransfer`].
-    pub fn prove(self, proof: ProofOfPayment, step: &Step<'_>) -> Result<Applied, CaseError> {
+    pub fn prove(
+        self,
+        proof: ProofOfPayment,
+        step: &StepContext<'_>,
+    ) -> Result<StepOutcome, CaseError> {
         let mut draft = self.draft(step);
         let at = match draft.case.enrollment.status {
             Status::AwaitingApproval { .. } => draft.open_transfer(),
@@ -260,7 +264,7 @@ impl Case {
 
 impl Draft<'_> {
     /// Puts down what money does that came again.
-    fn reinstate_as(mut self, at: usize, standing: Allocation) -> Result<Applied, CaseError> {
+    fn reinstate_as(mut self, at: usize, standing: Allocation) -> Result<StepOutcome, CaseError> {
         if let Some(payment) = &mut self.case.attempts[at].payment {
             payment.standing = standing;
         }

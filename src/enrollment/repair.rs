@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::case::Case;
 use super::status::Status;
-use super::step::{Applied, CaseError, Effect, Step};
+use super::step::{CaseError, Effect, StepContext, StepOutcome};
 use crate::access::{EndReason, Grant, GrantSource};
 use crate::evidence::EvidenceLevel;
 use crate::ids::PaymentReference;
@@ -19,7 +19,11 @@ impl Case {
     ///
     /// # Errors
     /// [`CaseError::Vetoed`].
-    pub fn repair(self, minimum: EvidenceLevel, step: &Step<'_>) -> Result<Applied, CaseError> {
+    pub fn repair(
+        self,
+        minimum: EvidenceLevel,
+        step: &StepContext<'_>,
+    ) -> Result<StepOutcome, CaseError> {
         let mut draft = self.draft(step);
         let status_of = |attempts: &[PaymentAttempt], grant: &Grant| {
             let payment = grant.source.payment()?;
@@ -75,8 +79,8 @@ impl Case {
         self,
         reference: &PaymentReference,
         heard: DateTime<Utc>,
-        step: &Step<'_>,
-    ) -> Result<Applied, CaseError> {
+        step: &StepContext<'_>,
+    ) -> Result<StepOutcome, CaseError> {
         let mut draft = self.draft(step);
         let at = draft.index_of(reference)?;
         if draft.case.attempts[at].payment.is_some() {

@@ -3,7 +3,7 @@
 use super::command::Command;
 use super::draft::Draft;
 use super::refund::Repayment;
-use super::ruling::{Refusal, Ruling};
+use super::ruling::{Refusal, TransitionResult};
 use super::status::{Closed, Status};
 use super::step::CaseError;
 use crate::access::{EndReason, Grant, GrantSource, GrantState};
@@ -165,7 +165,7 @@ impl Draft<'_> {
             return Ok(false);
         };
         let ruling = self.rule(&Command::CloseAgain(closed))?;
-        Ok(matches!(ruling, Ruling::Move(..)))
+        Ok(matches!(ruling, TransitionResult::Move(..)))
     }
 
     /// The learner asks for the course anew: what closed the enrollment before is over, unless the

@@ -4,7 +4,7 @@ use crate::reason::{HoldReason, WithdrawReason, words};
 
 /// What the law says to a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ruling {
+pub enum TransitionResult {
     /// The status moves.
     Move(Transition, Status),
     /// Accepted, and the status stays.
@@ -175,11 +175,11 @@ impl Refusal {
 
 impl Status {
     /// The law: what a command does in this status. Total, pure and closed.
-    pub fn after(&self, command: &Command) -> Ruling {
+    pub fn after(&self, command: &Command) -> TransitionResult {
         use Command as C;
-        use Ruling::{Move, Refuse, Stay as Keep};
         use Status as S;
         use Transition as T;
+        use TransitionResult::{Move, Refuse, Stay as Keep};
         match (self, command) {
             (S::AwaitingPayment, C::PaymentConfirmed(cause)) => {
                 Move(T::PaymentApproved, S::Approved { cause: *cause })

@@ -16,7 +16,7 @@ use crate::record::{Actor, Source};
 
 /// Who does something, by which way, when, and who may veto it.
 #[derive(Clone, Copy)]
-pub struct Step<'a> {
+pub struct StepContext<'a> {
     /// When.
     pub now: DateTime<Utc>,
     /// Who.
@@ -33,7 +33,7 @@ pub struct Step<'a> {
     pub rehearsal: bool,
 }
 
-impl std::fmt::Debug for Step<'_> {
+impl std::fmt::Debug for StepContext<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Step")
             .field("now", &self.now)
@@ -148,7 +148,7 @@ pub enum CaseError {
 
 /// What a step came to.
 #[derive(Debug, Clone)]
-pub struct Applied {
+pub struct StepOutcome {
     /// What to write; empty when nothing changed.
     pub change: Change,
     /// The case after it.

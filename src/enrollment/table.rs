@@ -1,5 +1,5 @@
 use super::command::{Command, CommandKind};
-use super::ruling::Ruling;
+use super::ruling::TransitionResult;
 use super::status::{Closed, Status, StatusKind};
 use crate::reason::{ApprovalCause, HoldReason, Note, WithdrawReason};
 
@@ -19,9 +19,9 @@ pub fn render_table() -> String {
             let mut cells: Vec<String> = Vec::new();
             for (status, command) in samples(*kind, *command) {
                 let cell = match status.after(&command) {
-                    Ruling::Move(name, to) => format!("**{name}** &rarr; {}", to.kind()),
-                    Ruling::Stay(name) => format!("*{name}*"),
-                    Ruling::Refuse(name) => name.to_string(),
+                    TransitionResult::Move(name, to) => format!("**{name}** &rarr; {}", to.kind()),
+                    TransitionResult::Stay(name) => format!("*{name}*"),
+                    TransitionResult::Refuse(name) => name.to_string(),
                 };
                 if !cells.contains(&cell) {
                     cells.push(cell);

@@ -1,6 +1,6 @@
 use chrono::{DateTime, Utc};
 
-use crate::ids::{EnrollmentId, GrantId, PaymentReference, RecordId};
+use crate::ids::{EnrollmentId, EventId, GrantId, PaymentReference};
 use crate::reason::words;
 
 /// What falls due by itself.
@@ -14,7 +14,7 @@ pub enum TimerKey {
     /// This grant, apart from any enrollment, has expired.
     Grant(GrantId),
     /// This record has to be told to people.
-    Notice(RecordId),
+    Notice(EventId),
     /// A job for the whole installation.
     Job(Job),
 }

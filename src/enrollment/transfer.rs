@@ -9,7 +9,7 @@ use super::draft::Draft;
 use super::rules::EnrollmentPolicy;
 use super::ruling::Refusal;
 use super::status::Status;
-use super::step::{Applied, CaseError, Effect, Step};
+use super::step::{CaseError, Effect, StepContext, StepOutcome};
 use crate::evidence::EvidenceLevel;
 use crate::ids::{AdminId, PaymentReference};
 use crate::money::Money;
@@ -87,8 +87,8 @@ impl Case {
         by: &AdminId,
         cause: ApprovalCause,
         seen: SeenTransfer<'_>,
-        step: &Step<'_>,
-    ) -> Result<(Applied, PaymentReference), CaseError> {
+        step: &StepContext<'_>,
+    ) -> Result<(StepOutcome, PaymentReference), CaseError> {
         let mut draft = self.draft(step);
         let mut at = draft.index_of(seen.payment)?;
         if draft.case.enrollment.is_erased() {
@@ -123,8 +123,8 @@ impl Case {
     pub fn find_transfer(
         self,
         (payment, amount): (&PaymentReference, Money),
-        step: &Step<'_>,
-    ) -> Result<Applied, CaseError> {
+        step: &StepContext<'_>,
+    ) -> Result<StepOutcome, CaseError> {
         let mut draft = self.draft(step);
         let at = draft.index_of(payment)?;
         if !draft.case.attempts[at].is_vouched() {
@@ -199,7 +199,7 @@ impl Draft<'_> {
         at: usize,
         amount: Money,
         reason: HoldReason,
-    ) -> Result<Applied, CaseError> {
+    ) -> Result<StepOutcome, CaseError> {
         let money = &self.step.rules.money;
         let kept =
             reason == HoldReason::DuplicateMoney && money.duplicate == ExceptionAction::Approve;

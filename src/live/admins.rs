@@ -13,13 +13,13 @@ use uuid::Uuid;
 
 use super::Hub;
 use crate::enrollment::{Status, Version};
-use crate::ids::{AdminId, CourseId, EnrollmentId, RecordId};
+use crate::ids::{AdminId, CourseId, EnrollmentId, EventId};
 use crate::money::Money;
 use crate::notice::NoticeKind;
 use crate::payment::AttemptStatus;
 use crate::port::{PageRequest, Sleep};
 use crate::reason::{HoldReason, Permission, Severity};
-use crate::record::{EventKind, Record};
+use crate::record::{Event, EventKind};
 use crate::registrar::{Error, Registrar};
 
 /// Events kept for readers who fall behind or come back.
@@ -34,7 +34,7 @@ const ASK_EVERY: Duration = Duration::from_secs(60);
 #[non_exhaustive]
 pub struct AdminEvent {
     /// The record it tells of.
-    pub id: RecordId,
+    pub id: EventId,
     /// The record's event name, such as `payment_completed`.
     pub event: &'static str,
     /// The enrollment it is about.
@@ -134,7 +134,7 @@ impl Admins {
         }
     }
 
-    pub(super) fn tell(&self, record: &Record) {
+    pub(super) fn tell(&self, record: &Event) {
         let event = event(record);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.last += 1;
@@ -185,7 +185,7 @@ impl Admins {
     }
 }
 
-fn event(record: &Record) -> AdminEvent {
+fn event(record: &Event) -> AdminEvent {
     let (mut pending, mut decided, mut payment) = (None, false, None);
     match &record.fact {
         EventKind::EnrollmentMoved { from, to, .. } => {

@@ -47,7 +47,7 @@ use async_trait::async_trait;
 
 use crate::ids::LearnerId;
 use crate::port::{EventPublisher, PublishError};
-use crate::record::Record;
+use crate::record::Event;
 
 pub use admins::{AdminEvent, AdminStream, AdminUpdate, ImportProgress, PendingView};
 pub use learner::{LearnerStream, LearnerToken, LearnerUpdate};
@@ -120,7 +120,7 @@ impl Hub {
     }
 
     /// Wakes the streams of the learner whom a record concerns.
-    fn wake(&self, record: &Record) {
+    fn wake(&self, record: &Event) {
         let (Some(learner), Some(course)) = (&record.learner, &record.course) else {
             return;
         };
@@ -154,7 +154,7 @@ impl Topics {
 
 #[async_trait]
 impl EventPublisher for Hub {
-    async fn publish(&self, record: &Record) -> Result<(), PublishError> {
+    async fn publish(&self, record: &Event) -> Result<(), PublishError> {
         self.wake(record);
         self.inner.admins.tell(record);
         Ok(())

@@ -1,13 +1,13 @@
 //! Do live updates arrive?
 
 use super::Hub;
-use crate::readiness::Finding;
+use crate::readiness::ReadinessFinding;
 use crate::registrar::Registrar;
 
 impl Hub {
     /// Looks whether what is committed arrives here: writes one record that means nothing, and
     /// waits for it up to ten seconds. A worker has to run. Empty when all is well.
-    pub async fn probe(&self, registrar: &Registrar) -> Vec<Finding> {
+    pub async fn probe(&self, registrar: &Registrar) -> Vec<ReadinessFinding> {
         let mut receiver = self.inner.admins.subscribe();
         let hear = async |id| {
             loop {

@@ -22,7 +22,7 @@ use crate::audit::DiscrepancyKind;
 use crate::enrollment::Status;
 use crate::payment::AttemptStatus;
 use crate::reason::words;
-use crate::record::{EventKind, Record};
+use crate::record::{Event, EventKind};
 
 pub use metrics::Metric;
 pub use route::AlertRoute;
@@ -157,7 +157,7 @@ pub struct Alert {
 
 impl Alert {
     /// The alert that a record tells of, if it tells of one.
-    pub(crate) fn of(record: &Record) -> Option<Self> {
+    pub(crate) fn of(record: &Event) -> Option<Self> {
         let EventKind::AlertChanged {
             rule,
             stage,

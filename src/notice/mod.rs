@@ -10,10 +10,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::enrollment::{Status, Transition};
-use crate::ids::{EnrollmentId, PaymentReference, RecordId};
+use crate::ids::{EnrollmentId, EventId, PaymentReference};
 use crate::payment::Allocation;
 use crate::reason::{ApprovalCause, HoldReason, Note, Severity, words};
-use crate::record::{EventKind, Record};
+use crate::record::{Event, EventKind};
 
 pub use preferences::Preferences;
 
@@ -99,7 +99,7 @@ impl NoticeKind {
 #[non_exhaustive]
 pub struct Notice {
     /// The record it was read off: the same notice always has the same id.
-    pub id: RecordId,
+    pub id: EventId,
     /// What it is about.
     pub kind: NoticeKind,
     /// The record's event name, such as `enrollment_updated`.
@@ -120,7 +120,7 @@ pub struct Notice {
 
 impl Notice {
     /// The notice that a record is, if it is one.
-    pub fn of(record: &Record) -> Option<Self> {
+    pub fn of(record: &Event) -> Option<Self> {
         let kind = NoticeKind::of(&record.fact)?;
         let (payment, reason) = match &record.fact {
             EventKind::EnrollmentMoved {

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::enrollment::Enrollment;
-use crate::ids::{AdminId, ChannelName, Email, LearnerId, RecordId};
+use crate::ids::{AdminId, ChannelName, Email, EventId, LearnerId};
 use crate::notice::{Notice, NoticeKind};
 
 /// Who is told.
@@ -21,7 +21,7 @@ pub enum Recipient {
 /// One notice for one person.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct Notification {
+pub struct Message {
     /// What they are told.
     pub notice: Notice,
     /// Who.
@@ -30,7 +30,7 @@ pub struct Notification {
     pub enrollment: Option<Enrollment>,
 }
 
-impl Notification {
+impl Message {
     pub(crate) fn new(notice: Notice, to: Recipient, enrollment: Option<Enrollment>) -> Self {
         Self {
             notice,
@@ -62,7 +62,7 @@ pub enum ChannelError {
 ///
 /// # Contract
 /// Called by a worker, after the commit of what it tells of, at least once for each notice
-/// and person; de-duplicate by [`Notice::id`] and [`Notification::to`]. A channel that fails
+/// and person; de-duplicate by [`Notice::id`] and [`Message::to`]. A channel that fails
 /// delays neither live updates nor other channels.
 #[async_trait]
 pub trait NotificationChannel: Debug + Send + Sync + 'static {
@@ -79,7 +79,7 @@ pub trait NotificationChannel: Debug + Send + Sync + 'static {
     /// # Errors
     /// [`ChannelError`]; when it is [`Unavailable`](ChannelError::Unavailable) the same
     /// notification comes again later.
-    async fn send(&self, notification: &Notification) -> Result<(), ChannelError>;
+    async fn send(&self, notification: &Message) -> Result<(), ChannelError>;
 }
 
 /// Which notices to list.
@@ -111,7 +111,7 @@ pub struct NoticeKey {
     /// When it happened.
     pub at: DateTime<Utc>,
     /// The notice.
-    pub id: RecordId,
+    pub id: EventId,
 }
 
 impl AdminNotice {

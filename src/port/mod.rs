@@ -8,7 +8,7 @@
 //!
 //! ```
 //! mod mocks {
-//!     use coursegate::{ChannelName, port::{ChannelError, Notification, NotificationChannel}};
+//!     use coursegate::{ChannelName, port::{ChannelError, Message, NotificationChannel}};
 //!
 //!     mockall::mock! {
 //!         #[derive(Debug)]
@@ -17,7 +17,7 @@
 //!         impl NotificationChannel for Mail {
 //!             fn name(&self) -> ChannelName;
 //!             fn reaches_learners(&self) -> bool;
-//!             async fn send(&self, notification: &Notification) -> Result<(), ChannelError>;
+//!             async fn send(&self, notification: &Message) -> Result<(), ChannelError>;
 //!         }
 //!     }
 //! }
@@ -54,8 +54,7 @@ mod store;
 mod web;
 
 pub use channel::{
-    AdminNotice, ChannelError, NoticeFilter, NoticeKey, Notification, NotificationChannel,
-    Recipient,
+    AdminNotice, ChannelError, Message, NoticeFilter, NoticeKey, NotificationChannel, Recipient,
 };
 pub use clock::{Clock, Sleep, SystemClock};
 pub use figures::{CourseFigures, DayFigures, Figures, Period, Sum};

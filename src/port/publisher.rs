@@ -2,7 +2,7 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 
-use crate::record::Record;
+use crate::record::Event;
 
 /// Why a record could not be published. It stays in the outbox and is tried again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -16,14 +16,14 @@ pub struct PublishError(
 ///
 /// # Contract
 /// Called after the commit, from the outbox, at least once for each record and in
-/// order within one enrollment. De-duplicate by [`Record::id`].
+/// order within one enrollment. De-duplicate by [`Event::id`].
 #[async_trait]
 pub trait EventPublisher: Debug + Send + Sync + 'static {
     /// Publishes one record.
     ///
     /// # Errors
     /// [`PublishError`] to be called again later with the same record.
-    async fn publish(&self, record: &Record) -> Result<(), PublishError>;
+    async fn publish(&self, record: &Event) -> Result<(), PublishError>;
 
     /// Whether it is meant for tests only.
     fn is_test_double(&self) -> bool;

@@ -13,12 +13,12 @@ use crate::approval::Sums;
 use crate::audit::{Discrepancy, DiscrepancyKey};
 use crate::enrollment::{Case, Enrollment, InboxEntry};
 use crate::ids::{
-    AccountId, CourseId, EnrollmentId, GrantId, LearnerId, PaymentReference, RecordId,
+    AccountId, CourseId, EnrollmentId, EventId, GrantId, LearnerId, PaymentReference,
 };
 use crate::money::Money;
 use crate::notice::Preferences;
 use crate::payment::PaymentAttempt;
-use crate::record::Record;
+use crate::record::Event;
 use crate::record::chain::ChainLink;
 use crate::statement::{
     FileLine, RowId, RowKey, RowState, StatementEntry, StatementRow, strong_id,
@@ -56,7 +56,7 @@ pub struct LearnerFile {
     /// Grants apart from any enrollment, oldest first.
     pub grants: Vec<Grant>,
     /// Records that name the learner and belong to no enrollment, oldest first.
-    pub records: Vec<Record>,
+    pub records: Vec<Event>,
 }
 
 /// What came from outside about one enrollment.
@@ -251,7 +251,7 @@ pub trait Records: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn timeline(&self, enrollment: EnrollmentId) -> Result<Vec<Record>, StoreError>;
+    async fn timeline(&self, enrollment: EnrollmentId) -> Result<Vec<Event>, StoreError>;
 
     /// Records that belong to no enrollment, oldest first: refused, parked and dead deliveries.
     ///
@@ -259,8 +259,8 @@ pub trait Records: Debug + Send + Sync + 'static {
     /// [`StoreError`].
     async fn unassigned(
         &self,
-        page: PageRequest<RecordId>,
-    ) -> Result<Page<Record, RecordId>, StoreError>;
+        page: PageRequest<EventId>,
+    ) -> Result<Page<Event, EventId>, StoreError>;
 
     /// Deliveries that are not settled, by key.
     ///
@@ -319,7 +319,7 @@ pub trait Records: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn record(&self, id: RecordId) -> Result<Option<Record>, StoreError>;
+    async fn record(&self, id: EventId) -> Result<Option<Event>, StoreError>;
 
     /// Notices, newest first.
     ///

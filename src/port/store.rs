@@ -7,11 +7,11 @@ use chrono::{DateTime, Utc};
 use crate::access::Grant;
 use crate::enrollment::{Case, Change, DueTimer, InboxEntry, InboxState, TimerKey, TimerKind};
 use crate::ids::{
-    AdminId, CourseId, EnrollmentId, ExternalKey, GrantId, LearnerId, PayLinkId, PaymentReference,
-    RecordId,
+    AdminId, CourseId, EnrollmentId, EventId, ExternalKey, GrantId, LearnerId, PayLinkId,
+    PaymentReference,
 };
 use crate::monitor::{Alert, Tallied, Tally};
-use crate::record::Record;
+use crate::record::Event;
 use crate::webhook::DeliveryKey;
 
 /// Why a store did not do what was asked.
@@ -186,7 +186,7 @@ pub enum Work {
     /// A delivery to decide about.
     Delivery(Box<InboxEntry>),
     /// A record to publish.
-    Message(Box<Record>),
+    Message(Box<Event>),
     /// A timer that fell due.
     Timer(DueTimer),
 }
@@ -195,11 +195,11 @@ pub enum Work {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Settlement {
     /// It was published, and leaves the outbox.
-    Published(RecordId),
+    Published(EventId),
     /// It was not; it and what follows it in its enrollment waits.
     Later {
         /// The record.
-        record: RecordId,
+        record: EventId,
         /// Not before.
         next_at: DateTime<Utc>,
     },
@@ -219,7 +219,7 @@ pub enum Settlement {
         /// Who.
         person: AdminId,
         /// Which.
-        notices: Vec<RecordId>,
+        notices: Vec<EventId>,
     },
     /// A timer is set unless it is there already.
     Ensure {

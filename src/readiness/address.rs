@@ -5,8 +5,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use url::{Host, Url};
 
-use super::report::Finding;
-use super::rule::Rule;
+use super::report::ReadinessFinding;
+use super::rule::ReadinessRule;
 use crate::config::{Config, Mode};
 use crate::port::Capabilities;
 
@@ -60,7 +60,7 @@ const TUNNELS: [&str; 16] = [
     "loclx.io",
 ];
 
-pub(super) fn findings(config: &Config) -> Vec<Finding> {
+pub(super) fn findings(config: &Config) -> Vec<ReadinessFinding> {
     let site = &config.site;
     let is_staging = config.mode == Mode::Staging;
     let mut findings = Vec::new();
@@ -75,11 +75,13 @@ pub(super) fn findings(config: &Config) -> Vec<Finding> {
     for (name, text) in pages.iter().chain(&[callback, requester, api]) {
         let Some(text) = text else { continue };
         match read(text) {
-            None => findings.push(Finding::new(Rule::AddressUnreadable).about(*name)),
+            None => {
+                findings.push(ReadinessFinding::new(ReadinessRule::AddressUnreadable).about(*name));
+            }
             // Nobody is on the way to this machine.
             Some(url) if is_staging && is_local(&url) => {}
             Some(url) if url.scheme() != "https" => {
-                findings.push(Finding::new(Rule::PlainHttp).about(*name));
+                findings.push(ReadinessFinding::new(ReadinessRule::PlainHttp).about(*name));
             }
             Some(_) => {}
         }
@@ -87,7 +89,8 @@ pub(super) fn findings(config: &Config) -> Vec<Finding> {
     findings.extend(of_api(&config.api_url, api.0, config.mode));
     if let Some(url) = read(&site.callback_url) {
         if !is_public(&url) && !is_staging {
-            findings.push(Finding::new(Rule::CallbackNotPublic).about(callback.0));
+            findings
+                .push(ReadinessFinding::new(ReadinessRule::CallbackNotPublic).about(callback.0));
         }
         findings.extend(of_callback(&site.callback_url, &url, callback.0));
     }
@@ -99,14 +102,17 @@ pub(super) fn findings(config: &Config) -> Vec<Finding> {
         if let Some(own) = &own
             && !same_site(&page, own)
         {
-            findings.push(Finding::new(Rule::PageElsewhere).about(name));
+            findings.push(ReadinessFinding::new(ReadinessRule::PageElsewhere).about(name));
         }
         if let Some(rule) = name_of_others(&page) {
-            findings.push(Finding::new(rule).about(name));
+            findings.push(ReadinessFinding::new(rule).about(name));
         }
     }
     if !site.success_url.contains("{reference}") {
-        findings.push(Finding::new(Rule::PageWithoutReference).about("COURSEGATE_SUCCESS_URL"));
+        findings.push(
+            ReadinessFinding::new(ReadinessRule::PageWithoutReference)
+                .about("COURSEGATE_SUCCESS_URL"),
+        );
     }
     findings
 }
@@ -119,17 +125,17 @@ fn read(text: &str) -> Option<Url> {
 }
 
 /// What is wrong with the address that callbacks come to.
-fn of_callback(text: &str, url: &Url, subject: &str) -> Vec<Finding> {
+fn of_callback(text: &str, url: &Url, subject: &str) -> Vec<ReadinessFinding> {
     let mut findings = Vec::new();
-    findings.extend(name_of_others(url).map(|rule| Finding::new(rule).about(subject)));
+    findings.extend(name_of_others(url).map(|rule| ReadinessFinding::new(rule).about(subject)));
     if url.query().is_some() || url.fragment().is_some() {
-        findings.push(Finding::new(Rule::CallbackWithQuery).about(subject));
+        findings.push(ReadinessFinding::new(ReadinessRule::CallbackWithQuery).about(subject));
     }
     // What the provider is given and signs is how a URL parser writes it.
     if is_ambiguous(url.path()) {
-        findings.push(Finding::new(Rule::CallbackPathOdd).about(subject));
+        findings.push(ReadinessFinding::new(ReadinessRule::CallbackPathOdd).about(subject));
     } else if path_as_written(text) != url.path() {
-        findings.push(Finding::new(Rule::CallbackPathRewritten).about(subject));
+        findings.push(ReadinessFinding::new(ReadinessRule::CallbackPathRewritten).about(subject));
     }
     findings
 }
@@ -154,24 +160,24 @@ fn path_as_written(text: &str) -> &str {
 }
 
 /// What is wrong with the address of the provider's API.
-pub(crate) fn of_api(text: &str, subject: &str, mode: Mode) -> Option<Finding> {
+pub(crate) fn of_api(text: &str, subject: &str, mode: Mode) -> Option<ReadinessFinding> {
     let url = read(text)?;
     let right = Url::parse(Config::API_URL).ok()?;
     let path = |url: &Url| url.path().trim_end_matches('/').to_owned();
     let has_path = path(&url) == path(&right);
     let is_provider = url.host_str() == Some(API_HOST) && url.port_or_known_default() == Some(443);
-    let found = |rule| Some(Finding::new(rule).about(subject));
+    let found = |rule| Some(ReadinessFinding::new(rule).about(subject));
     match (mode, is_local(&url)) {
-        (Mode::Staging, false) => found(Rule::StagingProvider),
+        (Mode::Staging, false) => found(ReadinessRule::StagingProvider),
         (Mode::Staging, true) if has_path => None,
         (Mode::Staging, true) => {
             let remedy = format!("A simulator's address ends with `{}`.", right.path());
-            found(Rule::ApiPathOther).map(|finding| finding.doing(remedy))
+            found(ReadinessRule::ApiPathOther).map(|finding| finding.doing(remedy))
         }
         (Mode::Live | Mode::Test, _) if is_provider && has_path => None,
-        (Mode::Live | Mode::Test, _) if is_provider => found(Rule::ApiPathOther),
-        (Mode::Live | Mode::Test, false) => found(Rule::ApiHostOther),
-        (Mode::Live | Mode::Test, true) => found(Rule::ApiHostOther).map(|finding| {
+        (Mode::Live | Mode::Test, _) if is_provider => found(ReadinessRule::ApiPathOther),
+        (Mode::Live | Mode::Test, false) => found(ReadinessRule::ApiHostOther),
+        (Mode::Live | Mode::Test, true) => found(ReadinessRule::ApiHostOther).map(|finding| {
             let staging =
                 "to try everything out with a simulator there, set COURSEGATE_MODE to staging";
             let remedy = format!("Unset IKHOKHA_API_URL; {staging}.");
@@ -198,14 +204,14 @@ pub(crate) fn is_same(one: &str, other: &str) -> bool {
 }
 
 /// Whether a name is one that others have: an example, or a tunnel.
-fn name_of_others(url: &Url) -> Option<Rule> {
+fn name_of_others(url: &Url) -> Option<ReadinessRule> {
     let Some(Host::Domain(name)) = url.host() else {
         return None;
     };
     if is_below(name, &EXAMPLES) {
-        Some(Rule::AddressExample)
+        Some(ReadinessRule::AddressExample)
     } else if is_below(name, &TUNNELS) {
-        Some(Rule::AddressTunnel)
+        Some(ReadinessRule::AddressTunnel)
     } else {
         None
     }

@@ -2,16 +2,17 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::report::Finding;
-use super::rule::Rule;
+use super::report::ReadinessFinding;
+use super::rule::ReadinessRule;
 use crate::config::{Config, Mode};
 
 /// After so many days a secret should be exchanged.
 const ROTATION: i64 = 365;
 
 /// What the age of the secret comes to.
-pub(super) fn findings(config: &Config, now: DateTime<Utc>) -> Vec<Finding> {
-    let unknown = Finding::new(Rule::SecretAgeUnknown).about("IKHOKHA_APP_SECRET_SINCE");
+pub(super) fn findings(config: &Config, now: DateTime<Utc>) -> Vec<ReadinessFinding> {
+    let unknown =
+        ReadinessFinding::new(ReadinessRule::SecretAgeUnknown).about("IKHOKHA_APP_SECRET_SINCE");
     match config.secret_since {
         _ if config.mode == Mode::Staging => Vec::new(),
         None => vec![unknown],
@@ -22,11 +23,11 @@ pub(super) fn findings(config: &Config, now: DateTime<Utc>) -> Vec<Finding> {
 }
 
 /// A secret that should have been exchanged.
-pub(crate) fn secret_old(config: &Config, now: DateTime<Utc>) -> Option<Finding> {
+pub(crate) fn secret_old(config: &Config, now: DateTime<Utc>) -> Option<ReadinessFinding> {
     let days = days(config.secret_since?, now);
     let old = days > ROTATION && config.mode != Mode::Staging;
     old.then(|| {
-        let finding = Finding::new(Rule::SecretOld).about("IKHOKHA_APP_SECRET");
+        let finding = ReadinessFinding::new(ReadinessRule::SecretOld).about("IKHOKHA_APP_SECRET");
         finding.saying(format_args!("It is {days} days old."))
     })
 }

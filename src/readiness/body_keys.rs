@@ -3,24 +3,24 @@
 use base64ct::{Base64, Encoding};
 use sha2::{Digest, Sha256};
 
-use super::report::Finding;
-use super::rule::Rule;
+use super::report::ReadinessFinding;
+use super::rule::ReadinessRule;
 use crate::config::{Config, Mode};
 use crate::webhook::BodyKeyFlaw;
 
 const LENGTH: usize = 32;
 
 /// What is wrong with the keys that bodies are encrypted with.
-pub(super) fn findings(config: &Config) -> Vec<Finding> {
+pub(super) fn findings(config: &Config) -> Vec<ReadinessFinding> {
     let keys = &config.body_keys;
     let flawed = keys.flaws().map(|(label, flaw)| {
         let rule = match flaw {
-            BodyKeyFlaw::Uniform => Rule::BodyKeyUniform,
-            BodyKeyFlaw::Counter => Rule::BodyKeyCounter,
+            BodyKeyFlaw::Uniform => ReadinessRule::BodyKeyUniform,
+            BodyKeyFlaw::Counter => ReadinessRule::BodyKeyCounter,
         };
-        Finding::new(rule).about(subject(label))
+        ReadinessFinding::new(rule).about(subject(label))
     });
-    let mut findings: Vec<Finding> = flawed.collect();
+    let mut findings: Vec<ReadinessFinding> = flawed.collect();
     // The credentials of a simulator are no secret, and neither is what it stores.
     if config.mode == Mode::Staging {
         return findings;
@@ -31,7 +31,11 @@ pub(super) fn findings(config: &Config) -> Vec<Finding> {
         .flat_map(made_of)
         .collect();
     let known = keys.labels().filter(|label| keys.is_among(label, &made));
-    findings.extend(known.map(|label| Finding::new(Rule::BodyKeyIsSecret).about(subject(label))));
+    findings.extend(
+        known.map(|label| {
+            ReadinessFinding::new(ReadinessRule::BodyKeyIsSecret).about(subject(label))
+        }),
+    );
     findings
 }
 

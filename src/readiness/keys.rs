@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use sha2::{Digest, Sha256};
 
-use super::report::Finding;
-use super::rule::Rule;
+use super::report::ReadinessFinding;
+use super::rule::ReadinessRule;
 use super::walk::is_walk;
 
 /// SHA-256 of credentials that stand in public code.
@@ -43,58 +43,58 @@ pub(super) const QUOTES: [char; 7] = [
 ];
 
 /// What is wrong with a secret.
-pub(super) fn secret(text: &str, app_id: &str, subject: &str) -> Vec<Finding> {
-    let found = |rule| Finding::new(rule).about(subject);
+pub(super) fn secret(text: &str, app_id: &str, subject: &str) -> Vec<ReadinessFinding> {
+    let found = |rule| ReadinessFinding::new(rule).about(subject);
     let mut findings = Vec::new();
     if is_leaked(text) {
-        findings.push(found(Rule::SecretLeaked));
+        findings.push(found(ReadinessRule::SecretLeaked));
     }
     if text.eq_ignore_ascii_case(app_id) {
-        findings.push(found(Rule::SecretIsAppId));
+        findings.push(found(ReadinessRule::SecretIsAppId));
     }
     if text.starts_with(QUOTES) || text.ends_with(QUOTES) {
-        findings.push(found(Rule::CredentialQuoted));
+        findings.push(found(ReadinessRule::CredentialQuoted));
     }
     if is_placeholder(text) {
-        findings.push(found(Rule::SecretPlaceholder));
+        findings.push(found(ReadinessRule::SecretPlaceholder));
     } else if is_walk(text) {
-        findings.push(found(Rule::SecretWalk));
+        findings.push(found(ReadinessRule::SecretWalk));
     }
     if text.len() < SHORTEST {
-        findings.push(found(Rule::SecretShort));
+        findings.push(found(ReadinessRule::SecretShort));
     }
     let characters: BTreeSet<u8> = text.bytes().collect();
     if characters.len() < FEWEST_CHARACTERS && text.len() >= SHORTEST {
-        findings.push(found(Rule::SecretUniform));
+        findings.push(found(ReadinessRule::SecretUniform));
     }
     let usual = text.len() == SECRET_LENGTH && text.bytes().all(|b| b.is_ascii_alphanumeric());
     if !usual && findings.is_empty() {
-        findings.push(found(Rule::SecretShape));
+        findings.push(found(ReadinessRule::SecretShape));
     }
     findings
 }
 
 /// What is wrong with an application id.
-pub(super) fn app_id(text: &str, subject: &str) -> Vec<Finding> {
-    let found = |rule| vec![Finding::new(rule).about(subject)];
+pub(super) fn app_id(text: &str, subject: &str) -> Vec<ReadinessFinding> {
+    let found = |rule| vec![ReadinessFinding::new(rule).about(subject)];
     if is_leaked(text) {
-        return found(Rule::SecretLeaked);
+        return found(ReadinessRule::SecretLeaked);
     }
     if text.starts_with("IKTEST") || is_placeholder(text) {
-        return found(Rule::SecretPlaceholder);
+        return found(ReadinessRule::SecretPlaceholder);
     }
     if text.starts_with(QUOTES) || text.ends_with(QUOTES) {
-        return found(Rule::CredentialQuoted);
+        return found(ReadinessRule::CredentialQuoted);
     }
     if is_walk(text) {
-        return found(Rule::SecretWalk);
+        return found(ReadinessRule::SecretWalk);
     }
     let rest = text.strip_prefix("IK").unwrap_or_default();
     let fits = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit();
     if rest.len() == 30 && rest.bytes().all(fits) {
         Vec::new()
     } else {
-        found(Rule::AppIdShape)
+        found(ReadinessRule::AppIdShape)
     }
 }
 

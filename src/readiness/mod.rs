@@ -41,7 +41,7 @@ use crate::reason::words;
 /// What may be asked for a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
-pub enum Probe {
+pub enum LiveCheck {
     /// The store: whether it answers, has everything that it needs, and the right time.
     Store,
     /// The provider: whether it answers and takes the credentials, by a look-up of a payment
@@ -49,13 +49,13 @@ pub enum Probe {
     Provider,
 }
 
-words!(Probe {
+words!(LiveCheck {
     Store => "store",
     Provider => "provider",
 });
 
-pub use report::{Finding, Probed, Report};
-pub use rule::{About, Category, Level, Rule};
+pub use report::{Probed, ReadinessFinding, Report};
+pub use rule::{About, Category, FindingLevel, ReadinessRule};
 
 use report::Fingerprint;
 
@@ -77,7 +77,7 @@ pub fn check(config: &Config, environment: &Environment) -> Report {
 /// The report of settings that could not be read at all.
 pub fn unusable(error: &ConfigError, environment: &Environment) -> Report {
     let wrong = error.problems.iter().map(|problem| {
-        Finding::new(Rule::SettingWrong)
+        ReadinessFinding::new(ReadinessRule::SettingWrong)
             .about(&problem.setting)
             .saying(format_args!(
                 "It {}; expected: {}.",
@@ -85,7 +85,7 @@ pub fn unusable(error: &ConfigError, environment: &Environment) -> Report {
             ))
             .doing(&problem.remedy)
     });
-    let mut findings: Vec<Finding> = wrong.collect();
+    let mut findings: Vec<ReadinessFinding> = wrong.collect();
     findings.extend(variables(environment, &[]));
     findings.extend(checklist());
     Report::new(findings, None, None)
@@ -96,7 +96,7 @@ pub(crate) fn findings(
     config: &Config,
     environment: &Environment,
     now: DateTime<Utc>,
-) -> Vec<Finding> {
+) -> Vec<ReadinessFinding> {
     let mut findings = credentials(config);
     findings.extend(age::findings(config, now));
     let secrets: Vec<&str> = config.keys.texts().map(|(_, secret)| secret).collect();
@@ -107,10 +107,10 @@ pub(crate) fn findings(
     }
     let mode = match config.mode {
         Mode::Live => None,
-        Mode::Staging => Some(Rule::StagingMode),
-        Mode::Test => Some(Rule::TestMode),
+        Mode::Staging => Some(ReadinessRule::StagingMode),
+        Mode::Test => Some(ReadinessRule::TestMode),
     };
-    findings.extend(mode.map(|rule| Finding::new(rule).about("COURSEGATE_MODE")));
+    findings.extend(mode.map(|rule| ReadinessFinding::new(rule).about("COURSEGATE_MODE")));
     findings.extend(address::findings(config));
     findings.extend(body_keys::findings(config));
     findings.extend(settings(config));
@@ -118,21 +118,21 @@ pub(crate) fn findings(
     findings
 }
 
-fn credentials(config: &Config) -> Vec<Finding> {
+fn credentials(config: &Config) -> Vec<ReadinessFinding> {
     let mut findings = match config.mode {
         // A simulator's are made up.
         Mode::Staging => Vec::new(),
         Mode::Live | Mode::Test => credentials_of_provider(config),
     };
     let overlap = config.keys.texts().count() > 1;
-    findings.push(Finding::new(match overlap {
-        true => Rule::SecretsOverlap,
-        false => Rule::SecretShared,
+    findings.push(ReadinessFinding::new(match overlap {
+        true => ReadinessRule::SecretsOverlap,
+        false => ReadinessRule::SecretShared,
     }));
     findings
 }
 
-fn credentials_of_provider(config: &Config) -> Vec<Finding> {
+fn credentials_of_provider(config: &Config) -> Vec<ReadinessFinding> {
     let mut findings = keys::app_id(config.app_id.as_str(), "IKHOKHA_APP_ID");
     for (label, secret) in config.keys.texts() {
         let subject = match label {
@@ -145,7 +145,7 @@ fn credentials_of_provider(config: &Config) -> Vec<Finding> {
 }
 
 /// Variables that should not be there, or not like that.
-fn variables(environment: &Environment, secrets: &[&str]) -> Vec<Finding> {
+fn variables(environment: &Environment, secrets: &[&str]) -> Vec<ReadinessFinding> {
     let mut findings = Vec::new();
     let mut secrets = secrets.to_vec();
     secrets.extend(secrets_in(environment));
@@ -153,7 +153,7 @@ fn variables(environment: &Environment, secrets: &[&str]) -> Vec<Finding> {
         let value = value.unwrap_or_default();
         let trimmed = value.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
         if exposed::is_exposed(name, trimmed, &secrets) {
-            findings.push(Finding::new(Rule::SecretExposed).about(shown(name)));
+            findings.push(ReadinessFinding::new(ReadinessRule::SecretExposed).about(shown(name)));
         }
         let ours = name.starts_with("IKHOKHA_") || name.starts_with("COURSEGATE_");
         if !ours || OTHERS.contains(&name) {
@@ -162,18 +162,19 @@ fn variables(environment: &Environment, secrets: &[&str]) -> Vec<Finding> {
         let known = Setting::ALL.iter().any(|setting| setting.variable == name);
         if known && keys::is_quoted(trimmed) {
             let rule = match SECRETS.contains(&name) || name == "IKHOKHA_APP_ID" {
-                true => Rule::CredentialQuoted,
-                false => Rule::ValueQuoted,
+                true => ReadinessRule::CredentialQuoted,
+                false => ReadinessRule::ValueQuoted,
             };
-            findings.push(Finding::new(rule).about(name));
+            findings.push(ReadinessFinding::new(rule).about(name));
         }
         match Setting::ALL.iter().find(|setting| setting.variable == name) {
             Some(_) if value != trimmed && !trimmed.is_empty() => {
-                findings.push(Finding::new(Rule::ValuePadded).about(name));
+                findings.push(ReadinessFinding::new(ReadinessRule::ValuePadded).about(name));
             }
             Some(_) => {}
             None => {
-                let finding = Finding::new(Rule::VariableUnknown).about(shown(name));
+                let finding =
+                    ReadinessFinding::new(ReadinessRule::VariableUnknown).about(shown(name));
                 // One letter is a slip; more may be another name.
                 let found = nearest(name, 1)
                     .or_else(|| meant(name).map(|setting| setting.variable))
@@ -240,82 +241,82 @@ fn nearest(name: &str, most: usize) -> Option<&'static str> {
 }
 
 /// Settings that work, and are not wise.
-fn settings(config: &Config) -> Vec<Finding> {
+fn settings(config: &Config) -> Vec<ReadinessFinding> {
     let usual = Duration::from_secs(10)..=Duration::from_secs(60);
     let broken = [
         (
             !usual.contains(&config.link_wait),
-            Rule::TimeoutOdd,
+            ReadinessRule::TimeoutOdd,
             "COURSEGATE_TIMEOUT_MS",
         ),
         (
             config.deadline > Duration::from_secs(10),
-            Rule::DeadlineLong,
+            ReadinessRule::DeadlineLong,
             "COURSEGATE_DEADLINE_MS",
         ),
         (
             config.provider.retries == 0,
-            Rule::RetriesOff,
+            ReadinessRule::RetriesOff,
             "COURSEGATE_RETRIES",
         ),
         (
             config.max_body > 256 * 1024,
-            Rule::BodyLarge,
+            ReadinessRule::BodyLarge,
             "COURSEGATE_MAX_BODY_BYTES",
         ),
         (
             config.audit_every.is_none(),
-            Rule::AuditOff,
+            ReadinessRule::AuditOff,
             "COURSEGATE_AUDIT_EVERY_HOURS",
         ),
         (
             config.sweep_every.is_none(),
-            Rule::SweepOff,
+            ReadinessRule::SweepOff,
             "COURSEGATE_SWEEP_EVERY_HOURS",
         ),
         (
             config.body_keys.is_empty(),
-            Rule::BodiesPlain,
+            ReadinessRule::BodiesPlain,
             "COURSEGATE_BODY_KEYS",
         ),
         (
             config.keep_bodies.is_none(),
-            Rule::BodiesForever,
+            ReadinessRule::BodiesForever,
             "COURSEGATE_KEEP_BODIES_DAYS",
         ),
         (
             config.bank.is_none(),
-            Rule::BankMissing,
+            ReadinessRule::BankMissing,
             "COURSEGATE_BANK_HOLDER",
         ),
         (
             config
                 .minimum_evidence
                 .is_some_and(|grade| grade < EvidenceLevel::Confirmed),
-            Rule::SignatureAlone,
+            ReadinessRule::SignatureAlone,
             "COURSEGATE_MINIMUM_EVIDENCE",
         ),
         (
             config.on_unverified == OnUnverified::AskProvider,
-            Rule::UnverifiedAsks,
+            ReadinessRule::UnverifiedAsks,
             "COURSEGATE_ON_UNVERIFIED",
         ),
     ];
     let broken = broken.into_iter().filter(|(broken, ..)| *broken);
     broken
-        .map(|(_, rule, subject)| Finding::new(rule).about(subject))
+        .map(|(_, rule, subject)| ReadinessFinding::new(rule).about(subject))
         .collect()
 }
 
 /// What no program can see.
-fn checklist() -> [Finding; 4] {
+fn checklist() -> [ReadinessFinding; 4] {
     [
-        Rule::BeforeDeployment,
-        Rule::DuringDeployment,
-        Rule::AfterDeployment,
-        Rule::Rollback,
+        ReadinessRule::BeforeDeployment,
+        ReadinessRule::DuringDeployment,
+        ReadinessRule::AfterDeployment,
+        ReadinessRule::Rollback,
     ]
-    .map(Finding::new)
+    .map(ReadinessFinding::new)
 }
 
 /// Which settings a report was made for.

@@ -3,18 +3,18 @@ use std::fmt;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
-use super::Probe;
-use super::rule::{Category, Level, Rule};
+use super::LiveCheck;
+use super::rule::{Category, FindingLevel, ReadinessRule};
 use crate::config::Mode;
 
 /// One thing that a report says. It holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct Finding {
+pub struct ReadinessFinding {
     /// Which rule.
-    pub rule: Rule,
+    pub rule: ReadinessRule,
     /// How much it stands in the way.
-    pub level: Level,
+    pub level: FindingLevel,
     /// What it is about.
     pub category: Category,
     /// The setting or the part that it is about.
@@ -25,8 +25,8 @@ pub struct Finding {
     pub remedy: String,
 }
 
-impl Finding {
-    pub(crate) fn new(rule: Rule) -> Self {
+impl ReadinessFinding {
+    pub(crate) fn new(rule: ReadinessRule) -> Self {
         let about = rule.about();
         Self {
             rule,
@@ -55,7 +55,7 @@ impl Finding {
 }
 
 /// What is wrong, and what to do.
-impl fmt::Display for Finding {
+impl fmt::Display for ReadinessFinding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.explanation, self.remedy)
     }
@@ -69,7 +69,7 @@ pub(crate) type Fingerprint = [u8; 32];
 #[non_exhaustive]
 pub struct Probed {
     /// What was asked.
-    pub probe: Probe,
+    pub probe: LiveCheck,
     /// Milliseconds until it answered, or was given up on.
     pub millis: i64,
 }
@@ -91,25 +91,26 @@ pub struct Report {
     /// What was asked for it, and how long that took.
     pub probes: Vec<Probed>,
     /// What was found, the most urgent first.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<ReadinessFinding>,
     #[serde(skip)]
     made_for: Option<Fingerprint>,
 }
 
 impl Report {
     pub(crate) fn new(
-        mut findings: Vec<Finding>,
+        mut findings: Vec<ReadinessFinding>,
         mode: Option<Mode>,
         made_for: Option<Fingerprint>,
     ) -> Self {
         findings.sort_by(|a, b| {
-            let order = |finding: &Finding| (std::cmp::Reverse(finding.level), finding.category);
+            let order =
+                |finding: &ReadinessFinding| (std::cmp::Reverse(finding.level), finding.category);
             order(a).cmp(&order(b)).then_with(|| a.rule.cmp(&b.rule))
         });
         Self {
             ready: findings
                 .iter()
-                .all(|finding| finding.level < Level::Critical),
+                .all(|finding| finding.level < FindingLevel::Critical),
             made_at: Utc::now(),
             version: env!("CARGO_PKG_VERSION"),
             mode,
@@ -125,13 +126,13 @@ impl Report {
     }
 
     /// What stands in the way of real money.
-    pub fn criticals(&self) -> impl Iterator<Item = &Finding> {
-        let critical = |finding: &&Finding| finding.level == Level::Critical;
+    pub fn criticals(&self) -> impl Iterator<Item = &ReadinessFinding> {
+        let critical = |finding: &&ReadinessFinding| finding.level == FindingLevel::Critical;
         self.findings.iter().filter(critical)
     }
 
     /// Whether a rule is broken.
-    pub fn has(&self, rule: Rule) -> bool {
+    pub fn has(&self, rule: ReadinessRule) -> bool {
         self.findings.iter().any(|finding| finding.rule == rule)
     }
 
@@ -164,9 +165,9 @@ impl fmt::Display for Report {
             let found = self.findings.iter();
             found.filter(|finding| finding.level == level).count()
         };
-        let (critical, warnings) = (count(Level::Critical), count(Level::Warning));
+        let (critical, warnings) = (count(FindingLevel::Critical), count(FindingLevel::Warning));
         match self.ready {
-            true if self.has(Rule::StagingMode) => write!(
+            true if self.has(ReadinessRule::StagingMode) => write!(
                 f,
                 "READY FOR STAGING, where no real money moves, with {warnings} warnings"
             ),

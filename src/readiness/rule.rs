@@ -4,7 +4,7 @@ use crate::reason::words;
 
 /// How much stands in the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Level {
+pub enum FindingLevel {
     /// Worth knowing.
     Info,
     /// Should be mended soon.
@@ -13,7 +13,7 @@ pub enum Level {
     Critical,
 }
 
-words!(Level {
+words!(FindingLevel {
     Info => "info",
     Warning => "warning",
     Critical => "critical",
@@ -47,7 +47,7 @@ words!(Category {
 #[non_exhaustive]
 pub struct About {
     /// How much it stands in the way when it is broken.
-    pub level: Level,
+    pub level: FindingLevel,
     /// What it is about.
     pub category: Category,
     /// Why it matters.
@@ -61,18 +61,18 @@ macro_rules! rules {
         /// A rule of the report. Its word stays the same from version to version.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[non_exhaustive]
-        pub enum Rule {
+        pub enum ReadinessRule {
             $(#[doc = $explanation] $name),*
         }
 
-        words!(Rule { $($name => $word),* });
+        words!(ReadinessRule { $($name => $word),* });
 
-        impl Rule {
+        impl ReadinessRule {
             /// What the rule says of itself.
             pub fn about(&self) -> About {
                 match self {
                     $(Self::$name => About {
-                        level: Level::$level,
+                        level: FindingLevel::$level,
                         category: Category::$category,
                         explanation: $explanation,
                         remedy: $remedy,

@@ -37,7 +37,7 @@ use uuid::Uuid;
 
 use super::erasures::{Emptied, Erasures};
 use super::form::{EMPTIED, RecordText};
-use crate::ids::RecordId;
+use crate::ids::EventId;
 
 /// A SHA-256 of the chain, in hexadecimal: of a text or of a link.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -97,7 +97,7 @@ pub struct ChainLink {
     /// Its place, from 1.
     pub position: u64,
     /// The record.
-    pub record: RecordId,
+    pub record: EventId,
     /// Random, in hexadecimal: without it nobody can guess what the personal text was. It goes
     /// when that is emptied.
     pub salt: Option<String>,
@@ -313,7 +313,7 @@ pub fn verify_lines(
     }
     #[derive(Deserialize)]
     struct Named {
-        id: RecordId,
+        id: EventId,
     }
     let mut check = ChainCheck::new(anchor);
     for line in lines {
@@ -329,7 +329,7 @@ pub fn verify_lines(
             .map_err(unreadable)?;
         check.next(&ChainLink {
             position: line.position,
-            record: named.map_or(RecordId::from_uuid(Uuid::nil()), |named| named.id),
+            record: named.map_or(EventId::from_uuid(Uuid::nil()), |named| named.id),
             salt: line.salt,
             kept: line.kept_hash,
             personal: line.personal_hash,

@@ -4,12 +4,12 @@ use std::collections::{HashMap, HashSet};
 
 use serde::Deserialize;
 
-use crate::ids::{EnrollmentId, GrantId, RecordId};
+use crate::ids::{EnrollmentId, EventId, GrantId};
 
 /// What of a record's kept text says which erasures may speak for it.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Emptied {
-    id: RecordId,
+    id: EventId,
     enrollment: Option<EnrollmentId>,
     fact: OfGrant,
 }
@@ -29,15 +29,15 @@ struct Erasure {
 #[derive(Deserialize)]
 struct ErasureFact {
     fact: String,
-    records: Vec<RecordId>,
+    records: Vec<EventId>,
     grants: Vec<GrantId>,
 }
 
 /// The erasures of a chain, by the records that they name.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Erasures {
-    of_enrollments: HashMap<RecordId, HashSet<EnrollmentId>>,
-    of_grants: HashMap<RecordId, HashSet<GrantId>>,
+    of_enrollments: HashMap<EventId, HashSet<EnrollmentId>>,
+    of_grants: HashMap<EventId, HashSet<GrantId>>,
 }
 
 impl Erasures {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use crate::access::{EndReason, TermsOutline};
 use crate::audit::{DiscrepancyKey, DiscrepancyKind};
 use crate::enrollment::{Status, Transition};
-use crate::ids::{AccountId, ChannelName, EnrollmentId, GrantId, PaymentReference, RecordId};
+use crate::ids::{AccountId, ChannelName, EnrollmentId, EventId, GrantId, PaymentReference};
 use crate::money::Money;
 use crate::monitor::{AlertSeverity, AlertStage};
 use crate::payment::{Allocation, AttemptStatus, PaymentMethod, Purpose, Reversal};
@@ -286,7 +286,7 @@ pub enum EventKind {
     /// apart from any.
     PersonalErased {
         /// The records that were emptied. All are of that enrollment, or about those grants.
-        records: Vec<RecordId>,
+        records: Vec<EventId>,
         /// The grants, when it is about no enrollment.
         grants: Vec<GrantId>,
     },
@@ -306,7 +306,7 @@ pub enum EventKind {
     /// A channel did not take a notice for too long; it stays in the app.
     NoticeUndelivered {
         /// The record that the notice is.
-        notice: RecordId,
+        notice: EventId,
         /// The channel.
         channel: ChannelName,
     },
@@ -314,7 +314,7 @@ pub enum EventKind {
     /// that one any more.
     PublishingGivenUp {
         /// The record.
-        record: RecordId,
+        record: EventId,
     },
     /// A delivery that was settled long ago came again: it changed nothing.
     DeliveryRepeated {

@@ -52,7 +52,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{Actor, DecisionRecord, EventKind, Record};
+use super::{Actor, DecisionRecord, Event, EventKind};
 use crate::detect::Metadata;
 use crate::enrollment::Status;
 use crate::ids::{CourseId, LearnerId};
@@ -96,7 +96,7 @@ pub struct PartsError;
 
 impl RecordText {
     /// The texts of a record.
-    pub fn of(record: &Record) -> Self {
+    pub fn of(record: &Event) -> Self {
         let parts = record.parts();
         let null = || "null".to_owned();
         let text = |text: Option<&str>| text.map_or_else(null, |text| json(&text));
@@ -133,7 +133,7 @@ impl RecordText {
     }
 }
 
-impl Record {
+impl Event {
     /// Takes apart what a store keeps as text.
     pub fn parts(&self) -> RecordParts {
         let mut fact = self.fact.clone();

@@ -15,7 +15,7 @@ use crate::approval::{CheckReport, Decision};
 use crate::detect::Detection;
 use crate::enrollment::Version;
 use crate::evidence::Evidence;
-use crate::ids::{CourseId, EnrollmentId, LearnerId, RecordId};
+use crate::ids::{CourseId, EnrollmentId, EventId, LearnerId};
 use crate::reason::Note;
 
 pub use actor::{Actor, Source};
@@ -41,9 +41,9 @@ pub struct DecisionRecord {
 /// [`form`]).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct Record {
+pub struct Event {
     /// Its name; subscribers de-duplicate by it.
-    pub id: RecordId,
+    pub id: EventId,
     /// The enrollment it belongs to, if any.
     pub enrollment: Option<EnrollmentId>,
     /// Whose enrollment or grant it is about; `None` when it is about nobody's, or once their
@@ -68,10 +68,10 @@ pub struct Record {
     pub at: DateTime<Utc>,
 }
 
-impl Record {
+impl Event {
     /// A record of a fact.
     pub fn new(
-        id: RecordId,
+        id: EventId,
         fact: EventKind,
         who: Actor,
         source: Source,

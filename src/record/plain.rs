@@ -1,11 +1,11 @@
 //! What happened, in plain words.
 
-use super::{EventKind, Record};
+use super::{Event, EventKind};
 use crate::enrollment::Status;
 use crate::payment::{Allocation, AttemptStatus, Reversal};
 use crate::reason::WithdrawReason;
 
-impl Record {
+impl Event {
     /// What happened, in one sentence for a person, with the course where that is news.
     pub fn sentence(&self) -> String {
         let sentence = self.fact.sentence();

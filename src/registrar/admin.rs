@@ -7,12 +7,12 @@ use tracing::Instrument;
 use super::payment::ROUNDS;
 use super::{Error, Registrar};
 use crate::enrollment::{
-    Applied, Case, CaseError, Change, Effect, InboxState, Status, Step, Version,
+    Case, CaseError, Change, Effect, InboxState, Status, StepContext, StepOutcome, Version,
 };
 use crate::ids::{AdminId, EnrollmentId, IdGenerator};
 use crate::port::{CommitOutcome, Lookup};
 use crate::reason::{ApprovalCause, Note, Permission};
-use crate::record::{Actor, EventKind, Record, Source};
+use crate::record::{Actor, Event, EventKind, Source};
 use crate::webhook::DeliveryKey;
 
 /// A registrar in the hands of one person.
@@ -62,8 +62,8 @@ impl Registrar {
     pub(super) async fn update(
         &self,
         find: Lookup<'_>,
-        apply: impl Fn(Case) -> Result<Applied, CaseError>,
-    ) -> Result<Applied, Error> {
+        apply: impl Fn(Case) -> Result<StepOutcome, CaseError>,
+    ) -> Result<StepOutcome, Error> {
         for _ in 0..ROUNDS {
             let case = self
                 .inner
@@ -95,8 +95,8 @@ impl Admin<'_> {
     }
 
     /// A record of something this person did.
-    pub(super) fn record(&self, fact: EventKind, now: DateTime<Utc>) -> Record {
-        Record::new(
+    pub(super) fn record(&self, fact: EventKind, now: DateTime<Utc>) -> Event {
+        Event::new(
             IdGenerator::new(now).record(),
             fact,
             self.who.clone(),
@@ -190,7 +190,7 @@ impl Admin<'_> {
         enrollment: EnrollmentId,
         cause: ApprovalCause,
         note: Note,
-    ) -> Result<Applied, Error> {
+    ) -> Result<StepOutcome, Error> {
         self.change(Lookup::Enrollment(enrollment), note, |case, step| {
             case.approve(&self.person, cause, step)
         })
@@ -272,7 +272,7 @@ impl Admin<'_> {
         &self,
         enrollment: EnrollmentId,
         cause: ApprovalCause,
-    ) -> Result<Applied, Error> {
+    ) -> Result<StepOutcome, Error> {
         let found = self
             .registrar
             .inner
@@ -281,7 +281,7 @@ impl Admin<'_> {
             .await?;
         let case = found.case.ok_or(Error::NotFound("enrollment"))?;
         let now = self.registrar.now();
-        let step = Step {
+        let step = StepContext {
             rehearsal: true,
             ..self
                 .registrar
@@ -325,8 +325,8 @@ impl Admin<'_> {
         &self,
         find: Lookup<'_>,
         note: Note,
-        apply: impl Fn(Case, &Step<'_>) -> Result<Applied, CaseError>,
-    ) -> Result<Applied, Error> {
+        apply: impl Fn(Case, &StepContext<'_>) -> Result<StepOutcome, CaseError>,
+    ) -> Result<StepOutcome, Error> {
         let note = (!note.is_empty()).then_some(note);
         let registrar = self.registrar;
         let enrollment = match &find {

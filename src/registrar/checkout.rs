@@ -7,7 +7,7 @@ use super::payment::ROUNDS;
 use super::request::{EnrollRequest, Enrolled, NextStep};
 use super::{Error, Registrar};
 use crate::access::Cover;
-use crate::enrollment::{Applied, Ask, Asked, Case, Effect, Status};
+use crate::enrollment::{Ask, Asked, Case, Effect, Status, StepOutcome};
 use crate::ids::{CourseId, LearnerId, PaymentReference};
 use crate::payment::PaymentMethod;
 use crate::port::{CommitOutcome, Lookup};
@@ -209,11 +209,11 @@ impl Registrar {
     /// Commits a step that leads to an attempt; `None` when the race was lost.
     async fn placed(
         &self,
-        applied: Applied,
+        applied: StepOutcome,
         reference: PaymentReference,
         fresh: bool,
     ) -> Result<Option<Placed>, Error> {
-        let Applied {
+        let StepOutcome {
             change,
             case,
             effect,

@@ -4,13 +4,13 @@ use super::Error;
 use super::admin::Admin;
 use crate::detect::Counterfactual;
 use crate::enrollment::{Case, InboxEntry};
-use crate::ids::{CourseId, EnrollmentId, LearnerId, RecordId};
+use crate::ids::{CourseId, EnrollmentId, EventId, LearnerId};
 use crate::port::{
     CourseFigures, DayFigures, InboxFilter, Lookup, Page, PageRequest, PaymentFilter, PaymentItem,
     PaymentKey, PendingItem, Period,
 };
 use crate::reason::Permission;
-use crate::record::{DecisionRecord, Record};
+use crate::record::{DecisionRecord, Event};
 use crate::webhook::DeliveryKey;
 
 /// Everything about one enrollment that a person needs to decide.
@@ -28,7 +28,7 @@ pub struct Explanation {
     /// What to do, in one sentence, while it waits for a person.
     pub advice: Option<&'static str>,
     /// Everything that happened, oldest first.
-    pub history: Vec<Record>,
+    pub history: Vec<Event>,
 }
 
 impl Admin<'_> {
@@ -123,7 +123,7 @@ impl Admin<'_> {
     /// # Errors
     /// [`Error::Forbidden`]; [`Error::NotFound`] when nothing is kept of this learner; or the
     /// store's errors.
-    pub async fn learner_timeline(&self, learner: &LearnerId) -> Result<Vec<Record>, Error> {
+    pub async fn learner_timeline(&self, learner: &LearnerId) -> Result<Vec<Event>, Error> {
         self.allow(Permission::View, None).await?;
         let file = self.learner_file(learner).await?;
         let records = &self.registrar.inner.records;
@@ -189,8 +189,8 @@ impl Admin<'_> {
     /// The store's errors.
     pub async fn unassigned(
         &self,
-        page: PageRequest<RecordId>,
-    ) -> Result<Page<Record, RecordId>, Error> {
+        page: PageRequest<EventId>,
+    ) -> Result<Page<Event, EventId>, Error> {
         self.allow(Permission::View, None).await?;
         self.registrar
             .within(async { Ok(self.registrar.inner.records.unassigned(page).await?) })

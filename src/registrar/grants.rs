@@ -4,7 +4,7 @@ use super::admin::Admin;
 use super::payment::ROUNDS;
 use super::{Error, Registrar};
 use crate::access::{AccessTerms, EndReason, Grant, GrantSource};
-use crate::enrollment::{CaseError, Change, Step};
+use crate::enrollment::{CaseError, Change, StepContext};
 use crate::ids::{CourseId, GrantId, IdGenerator, LearnerId};
 use crate::port::{CommitOutcome, Lookup};
 use crate::reason::{Note, Permission};
@@ -110,7 +110,7 @@ impl Registrar {
         &self,
         mut grant: Grant,
         why: EndReason,
-        step: &Step<'_>,
+        step: &StepContext<'_>,
     ) -> Result<Option<CommitOutcome>, Error> {
         if !grant.end(step.now, why) {
             return Ok(None);
@@ -128,7 +128,7 @@ impl Registrar {
         &self,
         grant: Grant,
         fact: EventKind,
-        step: &Step<'_>,
+        step: &StepContext<'_>,
     ) -> Result<CommitOutcome, Error> {
         let find = Lookup::Learner(&grant.learner, &grant.course);
         let change = match self.inner.store.load(find).await?.case {

@@ -14,7 +14,7 @@ use super::key_use::IN_USE;
 use super::{Circuit, Registrar, deadline};
 use crate::ids::EnrollmentId;
 use crate::port::{InboxFilter, Lookup, PageRequest};
-use crate::readiness::Rule;
+use crate::readiness::ReadinessRule;
 use crate::reason::words;
 
 /// How long the database may take to answer, and how long is slow.
@@ -40,7 +40,7 @@ const WAITING: usize = 100;
 
 /// How something does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Condition {
+pub enum HealthStatus {
     /// As it should.
     Well,
     /// It works, and somebody should look.
@@ -49,7 +49,7 @@ pub enum Condition {
     Failing,
 }
 
-words!(Condition {
+words!(HealthStatus {
     Well => "ok",
     Strained => "degraded",
     Failing => "down",
@@ -63,7 +63,7 @@ pub struct PartHealth {
     /// `configuration`, `host` for its own code, or `clock`.
     pub part: &'static str,
     /// How it does.
-    pub condition: Condition,
+    pub condition: HealthStatus,
     /// Why, in one sentence. It names nobody.
     pub reason: String,
 }
@@ -73,7 +73,7 @@ pub struct PartHealth {
 #[non_exhaustive]
 pub struct Health {
     /// The worst of its parts.
-    pub condition: Condition,
+    pub condition: HealthStatus,
     /// Its parts.
     pub parts: Vec<PartHealth>,
     /// When.
@@ -84,8 +84,8 @@ impl Health {
     /// What a probe answers: 200, or 503 when a part does not work.
     pub fn http_status(&self) -> u16 {
         match self.condition {
-            Condition::Well | Condition::Strained => 200,
-            Condition::Failing => 503,
+            HealthStatus::Well | HealthStatus::Strained => 200,
+            HealthStatus::Failing => 503,
         }
     }
 }
@@ -198,7 +198,7 @@ impl Heartbeat {
     }
 }
 
-fn part(part: &'static str, condition: Condition, reason: impl Into<String>) -> PartHealth {
+fn part(part: &'static str, condition: HealthStatus, reason: impl Into<String>) -> PartHealth {
     PartHealth {
         part,
         condition,
@@ -226,7 +226,7 @@ impl Registrar {
         parts.extend(self.clock_part());
         let worst = parts.iter().map(|part| part.condition).max();
         Health {
-            condition: worst.unwrap_or(Condition::Well),
+            condition: worst.unwrap_or(HealthStatus::Well),
             parts,
             at: now,
         }
@@ -241,8 +241,8 @@ impl Registrar {
         let failed = time(&self.inner.pulse.failure_at).map(|at| now - at);
         let lately = failed.filter(|ago| *ago < LATELY);
         match asked {
-            None => part(PART, Condition::Failing, "It does not answer in time."),
-            Some(Err(error)) => part(PART, Condition::Failing, format!("{error}.")),
+            None => part(PART, HealthStatus::Failing, "It does not answer in time."),
+            Some(Err(error)) => part(PART, HealthStatus::Failing, format!("{error}.")),
             Some(Ok(_)) if time(&self.inner.pulse.write_failed_at).is_some() => {
                 let pulse = &self.inner.pulse;
                 let ago = |at: &AtomicI64| time(at).map(|at| (self.now() - at).num_seconds());
@@ -257,8 +257,8 @@ impl Registrar {
                 // What failed long ago, and was not tried since, may work by now.
                 let recent = time(&pulse.write_failed_at).is_some_and(|at| now - at < RECENT);
                 let condition = match recent {
-                    true => Condition::Failing,
-                    false => Condition::Strained,
+                    true => HealthStatus::Failing,
+                    false => HealthStatus::Strained,
                 };
                 part(PART, condition, reason)
             }
@@ -267,14 +267,14 @@ impl Registrar {
                 let reason = format!(
                     "A write failed {seconds} s ago, though others work since. Look whether its disk is full."
                 );
-                part(PART, Condition::Strained, reason)
+                part(PART, HealthStatus::Strained, reason)
             }
             Some(Ok(_)) if taken > DATABASE_SLOW => part(
                 PART,
-                Condition::Strained,
+                HealthStatus::Strained,
                 format!("It takes {} ms to answer.", taken.num_milliseconds()),
             ),
-            Some(Ok(_)) => part(PART, Condition::Well, "It answers."),
+            Some(Ok(_)) => part(PART, HealthStatus::Well, "It answers."),
         }
     }
 
@@ -293,40 +293,44 @@ impl Registrar {
         let parked = count(InboxFilter::Parked).await?;
         Some(if dead > 0 {
             let reason = format!("{dead} callbacks were given up on: look at the desk's problems.");
-            part(PART, Condition::Strained, reason)
+            part(PART, HealthStatus::Strained, reason)
         } else if waiting >= WAITING || parked >= WAITING {
             let reason = format!("{waiting} callbacks wait, {parked} match nothing.");
-            part(PART, Condition::Strained, reason)
+            part(PART, HealthStatus::Strained, reason)
         } else {
             let reason = format!("{waiting} callbacks wait, {parked} match nothing.");
-            part(PART, Condition::Well, reason)
+            part(PART, HealthStatus::Well, reason)
         })
     }
 
     fn provider_part(&self, now: DateTime<Utc>) -> PartHealth {
         const PART: &str = "provider";
         let Some(health) = self.provider_health() else {
-            return part(PART, Condition::Well, "There is no gateway.");
+            return part(PART, HealthStatus::Well, "There is no gateway.");
         };
         let failures = health.failures_in_a_row;
         match health.circuit {
             Circuit::Open { until } if until > now && failures == 0 => {
                 let until = until.format("%H:%M:%S UTC");
                 let reason = format!("It asked for fewer calls, and is left alone until {until}.");
-                part(PART, Condition::Strained, reason)
+                part(PART, HealthStatus::Strained, reason)
             }
             Circuit::Open { until } if until > now => {
                 let reason = format!(
                     "It failed {failures} times in a row and is left alone until {}.",
                     until.format("%H:%M:%S UTC")
                 );
-                part(PART, Condition::Strained, reason)
+                part(PART, HealthStatus::Strained, reason)
             }
             _ if failures > 0 => {
                 let reason = format!("It failed {failures} times in a row.");
-                part(PART, Condition::Strained, reason)
+                part(PART, HealthStatus::Strained, reason)
             }
-            _ => part(PART, Condition::Well, "It answers, as far as it was asked."),
+            _ => part(
+                PART,
+                HealthStatus::Well,
+                "It answers, as far as it was asked.",
+            ),
         }
     }
 
@@ -341,13 +345,13 @@ impl Registrar {
                  address, and look for refused callbacks.",
                 (now - since).num_minutes()
             );
-            return part(PART, Condition::Strained, reason);
+            return part(PART, HealthStatus::Strained, reason);
         }
         let reason = match time(&pulse.callback_at) {
             Some(last) => format!("The last one came {} s ago.", (now - last).num_seconds()),
             None => "None came to this process yet.".to_owned(),
         };
-        part(PART, Condition::Well, reason)
+        part(PART, HealthStatus::Well, reason)
     }
 
     fn outbox_part(&self, now: DateTime<Utc>) -> PartHealth {
@@ -356,14 +360,14 @@ impl Registrar {
             Some(since) if now - since >= STUCK => {
                 let seconds = (now - since).num_seconds();
                 let reason = format!("A publisher has not taken everything for {seconds} s.");
-                part(PART, Condition::Strained, reason)
+                part(PART, HealthStatus::Strained, reason)
             }
             Some(since) => {
                 let seconds = (now - since).num_seconds();
                 let reason = format!("Some of it has been on its way for {seconds} s.");
-                part(PART, Condition::Well, reason)
+                part(PART, HealthStatus::Well, reason)
             }
-            None => part(PART, Condition::Well, "What was committed is published."),
+            None => part(PART, HealthStatus::Well, "What was committed is published."),
         }
     }
 
@@ -374,7 +378,7 @@ impl Registrar {
         if !recent {
             return part(
                 PART,
-                Condition::Well,
+                HealthStatus::Well,
                 "Nothing was published in the last five minutes.",
             );
         }
@@ -382,9 +386,9 @@ impl Registrar {
         let reason = format!("The last records took {millis} ms from commit to publication.");
         let slow = millis > LAG.num_milliseconds();
         let condition = if slow {
-            Condition::Strained
+            HealthStatus::Strained
         } else {
-            Condition::Well
+            HealthStatus::Well
         };
         part(PART, condition, reason)
     }
@@ -403,7 +407,7 @@ impl Registrar {
             "{}: look for the message in the error output of this process.",
             each.join("; ")
         );
-        (!each.is_empty()).then(|| part("host", Condition::Strained, reason))
+        (!each.is_empty()).then(|| part("host", HealthStatus::Strained, reason))
     }
 
     /// Nothing as long as the clocks agree.
@@ -418,7 +422,7 @@ impl Registrar {
             "This machine's clock is {seconds} s {direction} the database's, which is gone by: set it, by NTP \
              for example."
         );
-        Some(part("clock", Condition::Strained, reason))
+        Some(part("clock", HealthStatus::Strained, reason))
     }
 
     /// What the settings in use come to. What readiness says of them is repeated by the names of its
@@ -432,7 +436,7 @@ impl Registrar {
             let reason = format!(
                 "A setting is wrong: {seconds} s ago the provider refused our credentials, or the database lacked something. The log names it."
             );
-            return part(PART, Condition::Failing, reason);
+            return part(PART, HealthStatus::Failing, reason);
         }
         let secrets = config.keys.texts().count();
         let accepted = match secrets {
@@ -446,14 +450,14 @@ impl Registrar {
             0 => "",
             _ => ", and one that is not the current one is still in use",
         };
-        let rules = self.inner.standing.iter().map(Rule::as_str);
+        let rules = self.inner.standing.iter().map(ReadinessRule::as_str);
         let rules = rules.collect::<Vec<_>>().join(", ");
         let stands = match rules.as_str() {
             "" => String::new(),
             rules => format!(" Readiness names {rules}."),
         };
         let reason = format!("The mode is {}; {accepted}{used}.{stands}", config.mode);
-        part(PART, Condition::Well, reason)
+        part(PART, HealthStatus::Well, reason)
     }
 
     /// Whether a worker of this process looks at its work.
@@ -475,23 +479,23 @@ impl Registrar {
     fn worker_part(&self, now: DateTime<Utc>) -> PartHealth {
         const PART: &str = "worker";
         if self.works_here(now) {
-            return part(PART, Condition::Well, "It looks at its work.");
+            return part(PART, HealthStatus::Well, "It looks at its work.");
         }
         if let Some(last) = time(&self.inner.pulse.worked_at) {
             let seconds = (now - last).num_seconds();
             let reason = format!("It has not looked at its work for {seconds} s.");
-            return part(PART, Condition::Failing, reason);
+            return part(PART, HealthStatus::Failing, reason);
         }
         match self.works_elsewhere(now) {
             Some(seen) => {
                 let seconds = (now - seen).num_seconds();
                 let reason =
                     format!("None runs in this process; one of another was seen {seconds} s ago.");
-                part(PART, Condition::Well, reason)
+                part(PART, HealthStatus::Well, reason)
             }
             None => part(
                 PART,
-                Condition::Strained,
+                HealthStatus::Strained,
                 "None runs in this process, and none of another was seen for three minutes: run \
                  `registrar.worker()` in one at least.",
             ),

@@ -12,7 +12,7 @@ use crate::enrollment::{Case, Change, InboxEntry, InboxOutcome, InboxState};
 use crate::ids::IdGenerator;
 use crate::port::{CommitOutcome, GatewayError};
 use crate::reason::Note;
-use crate::record::{Actor, EventKind, Record, Source};
+use crate::record::{Actor, Event, EventKind, Source};
 use crate::webhook::BodyError;
 
 /// For how long a delivery waits for a provider that is not asked, before that counts as tries.
@@ -210,7 +210,7 @@ impl Registrar {
     async fn keep(
         &self,
         row: Row,
-        record: Option<Record>,
+        record: Option<Event>,
         watch: &mut StageTimer,
     ) -> Result<CommitOutcome, Error> {
         let records = record.into_iter().collect();
@@ -275,8 +275,8 @@ pub(super) fn spread() -> Duration {
     Duration::from_millis(1000 + u64::from(spread) * 100)
 }
 
-pub(super) fn system_record(fact: EventKind, now: DateTime<Utc>) -> Record {
-    Record::new(
+pub(super) fn system_record(fact: EventKind, now: DateTime<Utc>) -> Event {
+    Event::new(
         IdGenerator::new(now).record(),
         fact,
         Actor::System,

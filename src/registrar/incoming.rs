@@ -8,12 +8,12 @@ use crate::evidence::SignedBy;
 use crate::payment::PaymentAttempt;
 use crate::port::{CommitOutcome, KnownDelivery, Lookup};
 use crate::reason::has_card_number;
-use crate::webhook::{BodyError, BodyKeys, DeliveryKey, Notification, StoredBody, Verified};
+use crate::webhook::{BodyError, BodyKeys, DeliveryKey, ProviderEvent, StoredBody, Verified};
 
 /// A delivery on its way through the pipeline.
 pub(super) struct Incoming<'d> {
     pub(super) verified: &'d Verified<'d>,
-    pub(super) notification: &'d Notification<'d>,
+    pub(super) notification: &'d ProviderEvent<'d>,
     pub(super) key: DeliveryKey,
     /// As it waited in the inbox: the worker's tries count, the sender's do not.
     pub(super) kept: Option<&'d InboxEntry>,

@@ -8,7 +8,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::Registrar;
-use crate::readiness::{Finding, Rule, age};
+use crate::readiness::{ReadinessFinding, ReadinessRule, age};
 
 /// For how long a secret counts as in use after it was last used.
 pub(super) const IN_USE: chrono::Duration = chrono::Duration::days(1);
@@ -101,18 +101,18 @@ impl Registrar {
     /// What only shows while it runs: secrets that are being rotated out and still in use, that no
     /// worker of the installation was seen, and that the current secret is due for a rotation. It
     /// knows of other processes what [`key_use`](Self::key_use) knows.
-    pub fn running_findings(&self) -> Vec<Finding> {
+    pub fn running_findings(&self) -> Vec<ReadinessFinding> {
         let since = self.now() - IN_USE;
         let old = self.key_use().into_iter().filter(|key| !key.current);
         let used = old.filter(|key| key.last.is_some_and(|last| last >= since));
         let idle = self.nobody_works(self.now());
         let used = used.map(|key| {
             let says = format!("{} callbacks so far.", key.callbacks);
-            Finding::new(Rule::OldSecretUsed)
+            ReadinessFinding::new(ReadinessRule::OldSecretUsed)
                 .about(key.label.as_ref())
                 .saying(says)
         });
-        let worker = idle.then(|| Finding::new(Rule::WorkerMissing));
+        let worker = idle.then(|| ReadinessFinding::new(ReadinessRule::WorkerMissing));
         let old = age::secret_old(&self.inner.config, self.now());
         used.chain(worker).chain(old).collect()
     }

@@ -7,7 +7,7 @@ use super::payment::ROUNDS;
 use super::provider::Caller;
 use super::request::{Enrolled, NextStep};
 use super::{Error, Registrar};
-use crate::enrollment::{Applied, Case};
+use crate::enrollment::{Case, StepOutcome};
 use crate::payment::{PayLink, PaymentAttempt, PaymentMethod, ProviderStatus};
 use crate::port::{Clock, CommitOutcome, GatewayError, LinkRequest, Lookup};
 use crate::record::{Actor, Source};
@@ -186,7 +186,7 @@ impl Registrar {
                 case
             } else {
                 let step = self.step(&Actor::System, Source::SystemAutomatic, &None, self.now());
-                let Applied { change, case, .. } =
+                let StepOutcome { change, case, .. } =
                     case.link(&attempt.reference, link.clone(), &step)?;
                 if self.commit(change).await? != CommitOutcome::Done {
                     continue;

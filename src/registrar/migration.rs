@@ -18,7 +18,7 @@ use crate::ids::{CourseId, Email, ExternalKey, GrantId, IdGenerator, LearnerId, 
 use crate::payment::Offer;
 use crate::port::{CommitOutcome, Lookup, StoreError};
 use crate::reason::Permission;
-use crate::record::{EventKind, Record, Source};
+use crate::record::{Event, EventKind, Source};
 
 /// Grants without a payment that are written in one commit.
 const BATCH: usize = 250;
@@ -277,7 +277,7 @@ impl Admin<'_> {
             };
             let fact = given(&grant);
             let subject = (grant.learner.clone(), grant.course.clone());
-            let record = Record::new(
+            let record = Event::new(
                 ids.record(),
                 fact,
                 self.who().clone(),

@@ -77,7 +77,7 @@ use crate::enrollment::TransitionGuard;
 use crate::evidence::EvidenceLevel;
 use crate::ids::CourseId;
 use crate::port::{Clock, NotificationChannel, Permissions, Records, Store};
-use crate::readiness::Rule;
+use crate::readiness::ReadinessRule;
 use crate::webhook::Verifier;
 
 pub use admin::{Admin, BulkItem, BulkOutcome};
@@ -89,7 +89,7 @@ pub use entrance::CourseCard;
 pub use error::{Error, ErrorKind};
 pub use explanation::Explanation;
 pub use grants::NewGrant;
-pub use health::{Condition, Health, PartHealth};
+pub use health::{Health, HealthStatus, PartHealth};
 pub use key_use::KeyUse;
 pub use migration::{ExistingAccess, ExistingPayment, Migrated};
 pub use money::{PaymentException, PaymentExceptionKey};
@@ -141,7 +141,7 @@ struct Inner {
     keys: key_use::KeyLog,
     pulse: health::Heartbeat,
     /// What readiness says of settings and parts, the gravest first.
-    standing: Vec<Rule>,
+    standing: Vec<ReadinessRule>,
     tower: Arc<watch::AlertState>,
     sinks: Vec<builder::Route>,
     wake: deadline::Signal,

@@ -13,15 +13,15 @@ use super::timers::Next;
 use super::worker::{Pass, Worker};
 use super::{Error, Registrar, deadline};
 use crate::enrollment::{Change, Enrollment, Status, Timer, TimerKey, TimerKind};
-use crate::ids::{AdminId, ChannelName, IdGenerator, RecordId};
+use crate::ids::{AdminId, ChannelName, EventId, IdGenerator};
 use crate::monitor::Alert;
 use crate::notice::{Notice, NoticeKind, Preferences};
 use crate::port::{
-    AdminNotice, ChannelError, Lookup, NoticeFilter, NoticeKey, Notification, NotificationChannel,
-    Page, PageRequest, Recipient, Settlement,
+    AdminNotice, ChannelError, Lookup, Message, NoticeFilter, NoticeKey, NotificationChannel, Page,
+    PageRequest, Recipient, Settlement,
 };
 use crate::reason::Permission;
-use crate::record::{Actor, EventKind, Record, Source};
+use crate::record::{Actor, Event, EventKind, Source};
 
 /// How long one notification may take to send.
 const SEND_WAIT: Duration = Duration::from_secs(10);
@@ -71,7 +71,7 @@ impl Registrar {
     /// Sets a timer for each record that somebody may have to be told of.
     pub(super) fn queue_notices(&self, change: &mut Change) {
         let has_channels = !self.inner.channels.is_empty();
-        let told = |record: &&Record| match record.fact {
+        let told = |record: &&Event| match record.fact {
             EventKind::AlertChanged { .. } => true,
             // Through the channel that does not work? It is in the app.
             EventKind::NoticeUndelivered { .. } => false,
@@ -187,7 +187,7 @@ impl Admin<'_> {
     ///
     /// # Errors
     /// The store's errors.
-    pub async fn read_notices(&self, notices: &[RecordId]) -> Result<(), Error> {
+    pub async fn read_notices(&self, notices: &[EventId]) -> Result<(), Error> {
         self.allow(Permission::View, None).await?;
         let read = Settlement::Read {
             person: self.person().clone(),
@@ -206,7 +206,7 @@ impl Worker {
     /// Tells those who are still to be told.
     pub(super) async fn tell(
         &self,
-        id: RecordId,
+        id: EventId,
         cursor: Option<&str>,
         pass: &mut Pass,
     ) -> Result<Next, Error> {
@@ -341,7 +341,7 @@ impl Worker {
             }
             (None, _) => return Sent::Done,
         };
-        let notification = Notification::new(notice.clone(), to, enrollment.cloned());
+        let notification = Message::new(notice.clone(), to, enrollment.cloned());
         let clock = registrar.inner.clock.as_ref();
         let sending = async { channel.send(&notification).await };
         let sending = caught(registrar.watched(), HostPart::Channel, sending);
@@ -371,7 +371,7 @@ impl Worker {
             notice: notice.id,
             channel: address.channel.clone(),
         };
-        let record = Record::new(
+        let record = Event::new(
             IdGenerator::new(now).record(),
             fact,
             Actor::System,

@@ -10,7 +10,7 @@ use super::receipt::StageTimer;
 use super::{Error, Registrar, meter};
 use crate::approval::{ApprovalContext, CheckReport};
 use crate::detect::DetectionInput;
-use crate::enrollment::{Applied, Case, CaseError, Change, Status, Step};
+use crate::enrollment::{Case, CaseError, Change, Status, StepContext, StepOutcome};
 use crate::evidence::{Confirmation, Evidence};
 use crate::ids::{EnrollmentId, PaymentReference};
 use crate::monitor::Signal;
@@ -18,7 +18,7 @@ use crate::payment::{PaymentAttempt, PaymentMethod, ProviderStatus};
 use crate::port::{CommitOutcome, GatewayError, Lookup, Settlement, StoreError};
 
 use crate::record::{Actor, DecisionRecord, EventKind, Source};
-use crate::webhook::{Notification, Verified};
+use crate::webhook::{ProviderEvent, Verified};
 
 /// Times a lost race is decided again.
 pub(super) const ROUNDS: usize = 8;
@@ -43,7 +43,7 @@ pub struct PaymentUpdate {
 pub(super) struct Known<'a> {
     pub(super) reference: &'a PaymentReference,
     pub(super) status: &'a ProviderStatus,
-    pub(super) callback: Option<(&'a Verified<'a>, &'a Notification<'a>)>,
+    pub(super) callback: Option<(&'a Verified<'a>, &'a ProviderEvent<'a>)>,
     pub(super) confirmation: Option<Confirmation>,
     /// When it was heard of first.
     pub(super) heard: DateTime<Utc>,
@@ -160,7 +160,7 @@ impl Registrar {
         known: &Known<'_>,
         now: DateTime<Utc>,
         watch: &mut StageTimer,
-    ) -> Result<Applied, Error> {
+    ) -> Result<StepOutcome, Error> {
         let decide = || self.decide_now(case, known, now, watch);
         Ok(called(self.watched(), HostPart::Decision, decide)??)
     }
@@ -172,7 +172,7 @@ impl Registrar {
         known: &Known<'_>,
         now: DateTime<Utc>,
         watch: &mut StageTimer,
-    ) -> Result<Applied, CaseError> {
+    ) -> Result<StepOutcome, CaseError> {
         let inner = &self.inner;
         let now = case.time(now);
         let attempt = case
@@ -237,8 +237,8 @@ impl Registrar {
         source: Source,
         note: &'a Option<crate::reason::Note>,
         now: DateTime<Utc>,
-    ) -> Step<'a> {
-        Step {
+    ) -> StepContext<'a> {
+        StepContext {
             now,
             who,
             source,

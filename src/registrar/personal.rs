@@ -15,7 +15,7 @@ use crate::ids::{EnrollmentId, LearnerId};
 use crate::payment::PaymentAttempt;
 use crate::port::{CommitOutcome, LearnerFile, Lookup};
 use crate::reason::Permission;
-use crate::record::{EventKind, Record, Source};
+use crate::record::{Event, EventKind, Source};
 use crate::statement::StatementEntry;
 use crate::webhook::{BodyError, DeliveryKey};
 
@@ -31,7 +31,7 @@ pub struct LearnerExport {
     /// Grants apart from any enrollment.
     pub grants: Vec<Grant>,
     /// Records about those grants.
-    pub records: Vec<Record>,
+    pub records: Vec<Event>,
 }
 
 /// Everything that is kept of one enrollment.
@@ -45,7 +45,7 @@ pub struct EnrollmentExport {
     /// Its grants.
     pub grants: Vec<Grant>,
     /// Its history.
-    pub records: Vec<Record>,
+    pub records: Vec<Event>,
     /// Callbacks for it.
     pub deliveries: Vec<DeliveryExport>,
     /// Rows of bank statements that paid it.

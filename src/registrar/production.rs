@@ -12,12 +12,13 @@ use super::{Registrar, deadline, meter};
 use crate::config::{Environment, Mode};
 #[cfg(feature = "live")]
 use crate::enrollment::Change;
-use crate::ids::PaymentReference;
 #[cfg(feature = "live")]
-use crate::ids::RecordId;
+use crate::ids::EventId;
+use crate::ids::PaymentReference;
 use crate::port::{CertificateProbe, GatewayError, StatusQuery, StoreError, WebProbe};
 use crate::readiness::{
-    Finding, Level, Probe, Probed, Report, Rule, address, findings, fingerprint,
+    FindingLevel, LiveCheck, Probed, ReadinessFinding, ReadinessRule, Report, address, findings,
+    fingerprint,
 };
 #[cfg(feature = "live")]
 use crate::record::EventKind;
@@ -41,7 +42,7 @@ pub(super) const PROBE: &[u8] = b"{\"coursegate_probe\":";
 pub enum NotReady {
     /// Something critical stands.
     #[error("not ready for real money: {}", named(.0))]
-    Critical(Vec<Finding>),
+    Critical(Vec<ReadinessFinding>),
     /// The report was made for other settings.
     #[error(
         "the report was made for other settings; make one with this builder's `check` or `probe`"
@@ -52,7 +53,7 @@ pub enum NotReady {
     Build(#[from] BuildError),
 }
 
-fn named(findings: &[Finding]) -> String {
+fn named(findings: &[ReadinessFinding]) -> String {
     let each = findings.iter().map(|finding| match &finding.subject {
         Some(subject) => format!("{} ({subject}): {}", finding.rule, finding.remedy),
         None => format!("{}: {}", finding.rule, finding.remedy),
@@ -68,13 +69,13 @@ impl RegistrarBuilder {
 
     /// The same, and asks those outside. Nothing is written or paid. What can only be asked
     /// while the server runs is [`Registrar::probe_callbacks`].
-    pub async fn probe(&self, environment: &Environment, probes: &[Probe]) -> Report {
+    pub async fn probe(&self, environment: &Environment, probes: &[LiveCheck]) -> Report {
         let (mut found, mut probed) = (Vec::new(), Vec::new());
-        for probe in Probe::ALL.iter().filter(|probe| probes.contains(probe)) {
+        for probe in LiveCheck::ALL.iter().filter(|probe| probes.contains(probe)) {
             let begun = self.clock.now();
             found.extend(match probe {
-                Probe::Store => self.probe_store().await,
-                Probe::Provider => self.probe_provider().await,
+                LiveCheck::Store => self.probe_store().await,
+                LiveCheck::Provider => self.probe_provider().await,
             });
             let millis = (self.clock.now() - begun).num_milliseconds();
             probed.push(Probed {
@@ -89,13 +90,13 @@ impl RegistrarBuilder {
         &self,
         environment: &Environment,
         probed: Vec<Probed>,
-        mut found: Vec<Finding>,
+        mut found: Vec<ReadinessFinding>,
     ) -> Report {
         found.extend(findings(&self.config, environment, self.clock.now()));
         found.extend(self.parts());
-        for probe in Probe::ALL {
+        for probe in LiveCheck::ALL {
             if !probed.iter().any(|probed| probed.probe == *probe) {
-                found.push(Finding::new(Rule::NotProbed).about(probe.as_str()));
+                found.push(ReadinessFinding::new(ReadinessRule::NotProbed).about(probe.as_str()));
             }
         }
         let made_for = fingerprint(&self.config);
@@ -112,9 +113,9 @@ impl RegistrarBuilder {
             return Err(NotReady::OtherSettings);
         }
         // The parts may have changed since the report was made.
-        let mut critical: Vec<Finding> = report.criticals().cloned().collect();
+        let mut critical: Vec<ReadinessFinding> = report.criticals().cloned().collect();
         let parts = self.parts().into_iter();
-        for finding in parts.filter(|finding| finding.level == Level::Critical) {
+        for finding in parts.filter(|finding| finding.level == FindingLevel::Critical) {
             if !critical.contains(&finding) {
                 critical.push(finding);
             }
@@ -126,60 +127,65 @@ impl RegistrarBuilder {
     }
 
     /// The rules that settings and parts break, the gravest first.
-    pub(super) fn standing(&self) -> Vec<Rule> {
+    pub(super) fn standing(&self) -> Vec<ReadinessRule> {
         let nothing = Environment::default();
         let mut found = findings(&self.config, &nothing, self.clock.now());
         found.extend(self.parts());
-        found.retain(|finding| finding.level >= Level::Warning);
+        found.retain(|finding| finding.level >= FindingLevel::Warning);
         found.sort_by_key(|finding| (Reverse(finding.level), finding.rule));
-        let mut rules: Vec<Rule> = found.into_iter().map(|finding| finding.rule).collect();
+        let mut rules: Vec<ReadinessRule> = found.into_iter().map(|finding| finding.rule).collect();
         rules.dedup();
         rules
     }
 
     /// What the parts themselves say.
-    fn parts(&self) -> Vec<Finding> {
+    fn parts(&self) -> Vec<ReadinessFinding> {
         let is_staging = self.config.mode == Mode::Staging;
         // A provider without real money is what staging is for.
         let is_wrong = |part: &&str| !(is_staging && *part == "gateway");
         let doubles = self.test_doubles().into_iter().filter(is_wrong);
-        let mut found: Vec<Finding> = doubles
-            .map(|part| Finding::new(Rule::TestDouble).about(part))
+        let mut found: Vec<ReadinessFinding> = doubles
+            .map(|part| ReadinessFinding::new(ReadinessRule::TestDouble).about(part))
             .collect();
         if self.gateway.is_none() {
-            found.push(Finding::new(Rule::GatewayMissing));
+            found.push(ReadinessFinding::new(ReadinessRule::GatewayMissing));
         }
         if self.permissions.is_none() {
-            found.push(Finding::new(Rule::RolesMissing));
+            found.push(ReadinessFinding::new(ReadinessRule::RolesMissing));
         }
         if self.publishers.is_empty() {
-            found.push(Finding::new(Rule::PublisherMissing));
+            found.push(ReadinessFinding::new(ReadinessRule::PublisherMissing));
         }
         let unheard = self.unheard();
         if !unheard.is_empty() {
             let says = format!("Nobody hears of: {}.", unheard.join(", "));
-            found.push(Finding::new(Rule::AlertsUnheard).saying(says));
+            found.push(ReadinessFinding::new(ReadinessRule::AlertsUnheard).saying(says));
         }
         if self.channels.is_empty() {
-            found.push(Finding::new(Rule::ChannelMissing));
+            found.push(ReadinessFinding::new(ReadinessRule::ChannelMissing));
         }
         if !meter::info() {
-            found.push(Finding::new(Rule::MetricsOff));
+            found.push(ReadinessFinding::new(ReadinessRule::MetricsOff));
         }
         let capabilities = self.gateway.as_ref().map(|gateway| gateway.capabilities());
         if let Some(capabilities) = &capabilities {
             if !capabilities.reveals_method {
-                found.push(Finding::new(Rule::MethodDeclared));
+                found.push(ReadinessFinding::new(ReadinessRule::MethodDeclared));
             }
             let says_nothing = capabilities.address.is_none();
             if is_staging && says_nothing && address::may_be_real(capabilities) {
-                found.push(Finding::new(Rule::StagingProvider).about("the gateway"));
+                found.push(
+                    ReadinessFinding::new(ReadinessRule::StagingProvider).about("the gateway"),
+                );
             }
             if let Some(address) = &capabilities.address {
                 let mode = self.config.mode;
                 found.extend(address::of_api(address, "the gateway", mode));
                 if !address::is_same(address, &self.config.api_url) {
-                    found.push(Finding::new(Rule::ApiAddressUnused).about("IKHOKHA_API_URL"));
+                    found.push(
+                        ReadinessFinding::new(ReadinessRule::ApiAddressUnused)
+                            .about("IKHOKHA_API_URL"),
+                    );
                 }
             }
         }
@@ -187,12 +193,12 @@ impl RegistrarBuilder {
             return found;
         };
         if detector.takes_unknown_for_card() {
-            found.push(Finding::new(Rule::UnknownApproved));
+            found.push(ReadinessFinding::new(ReadinessRule::UnknownApproved));
         }
         if let Some(fields) = capabilities.and_then(|capabilities| capabilities.callback_fields) {
             for (rule, field) in detector.reads() {
                 if !fields.contains(&field.as_str()) {
-                    let finding = Finding::new(Rule::RuleDead).about(rule);
+                    let finding = ReadinessFinding::new(ReadinessRule::RuleDead).about(rule);
                     found.push(finding.saying(format_args!("The field is {field}.")));
                 }
             }
@@ -200,48 +206,50 @@ impl RegistrarBuilder {
         found
     }
 
-    async fn probe_store(&self) -> Vec<Finding> {
+    async fn probe_store(&self) -> Vec<ReadinessFinding> {
         let before = self.clock.now();
         let inspected = deadline::within(self.clock.as_ref(), WAIT, self.store.inspect()).await;
         let report = match inspected {
             Some(Ok(report)) => report,
             None => {
-                let finding = Finding::new(Rule::StoreUnreachable);
+                let finding = ReadinessFinding::new(ReadinessRule::StoreUnreachable);
                 return vec![finding.saying("It did not answer in time.")];
             }
             Some(Err(StoreError::Unavailable(_))) => {
-                return vec![Finding::new(Rule::StoreUnreachable)];
+                return vec![ReadinessFinding::new(ReadinessRule::StoreUnreachable)];
             }
             // The texts of the others are made for operators, and name no value.
             Some(Err(error)) => {
-                let finding = Finding::new(Rule::StoreDefective);
+                let finding = ReadinessFinding::new(ReadinessRule::StoreDefective);
                 return vec![finding.saying(format_args!("In detail: {error}."))];
             }
         };
-        let mut found: Vec<Finding> = report
+        let mut found: Vec<ReadinessFinding> = report
             .defects
             .iter()
-            .map(|defect| Finding::new(Rule::StoreDefective).about(defect))
+            .map(|defect| ReadinessFinding::new(ReadinessRule::StoreDefective).about(defect))
             .collect();
         let known: Vec<&str> = self.config.body_keys.labels().collect();
         let missing = report.body_keys.iter();
         let missing = missing.filter(|label| !known.contains(&label.as_str()));
-        found.extend(missing.map(|label| Finding::new(Rule::BodyKeyMissing).about(label)));
+        found.extend(
+            missing.map(|label| ReadinessFinding::new(ReadinessRule::BodyKeyMissing).about(label)),
+        );
         if let Some(now) = report.now {
             let asked = (self.clock.now() - before) / 2;
             let apart = (now - (before + asked)).num_seconds().abs();
             let rule = match apart {
                 0..=SKEWED => None,
-                _ if apart <= WRONG => Some(Rule::ClockSkewed),
-                _ => Some(Rule::ClockWrong),
+                _ if apart <= WRONG => Some(ReadinessRule::ClockSkewed),
+                _ => Some(ReadinessRule::ClockWrong),
             };
             let says = format!("They are {apart} seconds apart.");
-            found.extend(rule.map(|rule| Finding::new(rule).saying(says)));
+            found.extend(rule.map(|rule| ReadinessFinding::new(rule).saying(says)));
         }
         found
     }
 
-    async fn probe_provider(&self) -> Vec<Finding> {
+    async fn probe_provider(&self) -> Vec<ReadinessFinding> {
         let Some(gateway) = &self.gateway else {
             return Vec::new();
         };
@@ -249,31 +257,31 @@ impl RegistrarBuilder {
         let asked = gateway.status(StatusQuery::Reference(&reference));
         let (rule, says) = match deadline::within(self.clock.as_ref(), WAIT, asked).await {
             None => (
-                Rule::ProviderUnreachable,
+                ReadinessRule::ProviderUnreachable,
                 "It did not answer in time".to_owned(),
             ),
             Some(Ok(None)) => (
-                Rule::ProviderAnswers,
+                ReadinessRule::ProviderAnswers,
                 "It knows no such payment (404)".to_owned(),
             ),
             // A payment that nobody made.
             Some(Ok(Some(answer))) => (
-                Rule::ProviderAnswers,
+                ReadinessRule::ProviderAnswers,
                 format!("It answers: {}", answer.status.as_str()),
             ),
             Some(Err(error)) => {
                 let rule = match error {
-                    GatewayError::BadCredentials => Rule::ProviderRefuses,
+                    GatewayError::BadCredentials => ReadinessRule::ProviderRefuses,
                     // Of a payment that nobody made, an answer of any kind may be the usual one.
                     GatewayError::Refused { .. }
                     | GatewayError::Unreadable
-                    | GatewayError::Failed { .. } => Rule::ProviderAnswersOddly,
-                    _ => Rule::ProviderUnreachable,
+                    | GatewayError::Failed { .. } => ReadinessRule::ProviderAnswersOddly,
+                    _ => ReadinessRule::ProviderUnreachable,
                 };
                 (rule, format!("In detail: {error}"))
             }
         };
-        vec![Finding::new(rule).saying(format_args!("{says}."))]
+        vec![ReadinessFinding::new(rule).saying(format_args!("{says}."))]
     }
 }
 
@@ -281,10 +289,10 @@ impl Registrar {
     /// Sends signed probes to this installation's own callback address, from outside: one
     /// that has to arrive and be recognised, and one with a wrong signature that has to be
     /// refused. Neither changes anything. Empty when all is well.
-    pub async fn probe_callbacks(&self, web: &dyn WebProbe) -> Vec<Finding> {
+    pub async fn probe_callbacks(&self, web: &dyn WebProbe) -> Vec<ReadinessFinding> {
         let config = &self.inner.config;
         let (Some(secret), Ok(path)) = (config.keys.current(), config.site.callback_path()) else {
-            return vec![Finding::new(Rule::CallbackUnreachable)];
+            return vec![ReadinessFinding::new(ReadinessRule::CallbackUnreachable)];
         };
         let mut body = PROBE.to_vec();
         body.extend(format!("\"{}\"}}", Uuid::new_v4().simple()).into_bytes());
@@ -304,7 +312,7 @@ impl Registrar {
             let posted = web.post(url, &headers, body.clone());
             deadline::within(self.inner.clock.as_ref(), WAIT, posted).await
         };
-        let unreachable = Finding::new(Rule::CallbackUnreachable);
+        let unreachable = ReadinessFinding::new(ReadinessRule::CallbackUnreachable);
         match knock(right).await {
             Some(Ok(200)) => {}
             Some(Ok(status)) => {
@@ -318,7 +326,7 @@ impl Registrar {
         match knock(wrong).await {
             Some(Ok(401)) => Vec::new(),
             Some(Ok(status)) => {
-                let finding = Finding::new(Rule::CallbackUnchecked);
+                let finding = ReadinessFinding::new(ReadinessRule::CallbackUnchecked);
                 vec![finding.saying(format_args!("It answers {status} instead of 401."))]
             }
             Some(Err(_)) | None => vec![unreachable],
@@ -327,9 +335,9 @@ impl Registrar {
 
     /// Looks at the certificate of this installation's own callback address, from outside: one that
     /// ends soon, is over, or is not trusted, is found. Empty when all is well, and for plain http.
-    pub async fn probe_certificate(&self, web: &dyn CertificateProbe) -> Vec<Finding> {
+    pub async fn probe_certificate(&self, web: &dyn CertificateProbe) -> Vec<ReadinessFinding> {
         let asked = web.certificate(&self.inner.config.site.callback_url);
-        let unreachable = Finding::new(Rule::CallbackUnreachable);
+        let unreachable = ReadinessFinding::new(ReadinessRule::CallbackUnreachable);
         let certificate = match deadline::within(self.inner.clock.as_ref(), WAIT, asked).await {
             Some(Ok(Some(certificate))) => certificate,
             Some(Ok(None)) => return Vec::new(),
@@ -340,22 +348,25 @@ impl Registrar {
         };
         let left = certificate.ends - self.now();
         let rule = match certificate.is_trusted {
-            _ if left <= chrono::Duration::zero() => Rule::CertificateOver,
+            _ if left <= chrono::Duration::zero() => ReadinessRule::CertificateOver,
             false => {
                 let says = "Its certificate is not trusted: compare its name, and who made it.";
                 return vec![unreachable.saying(says)];
             }
-            true if left <= chrono::Duration::days(CERTIFICATE) => Rule::CertificateEnding,
+            true if left <= chrono::Duration::days(CERTIFICATE) => ReadinessRule::CertificateEnding,
             true => return Vec::new(),
         };
         let ends = certificate.ends.format("%Y-%m-%d %H:%M UTC");
-        vec![Finding::new(rule).saying(format_args!("It ends at {ends}."))]
+        vec![ReadinessFinding::new(rule).saying(format_args!("It ends at {ends}."))]
     }
 
     /// Commits a record that means nothing, and waits until `hear` has heard of it.
     #[cfg(feature = "live")]
-    pub(crate) async fn probe_live(&self, hear: impl AsyncFnOnce(RecordId)) -> Vec<Finding> {
-        let silent = Finding::new(Rule::LiveSilent);
+    pub(crate) async fn probe_live(
+        &self,
+        hear: impl AsyncFnOnce(EventId),
+    ) -> Vec<ReadinessFinding> {
+        let silent = ReadinessFinding::new(ReadinessRule::LiveSilent);
         let record = system_record(EventKind::LiveProbed, self.now());
         let id = record.id;
         let change = publishing(Change::records_only(vec![record]));

@@ -13,10 +13,10 @@ use super::inbox::{LEASE, publishing, system_record};
 use super::worker::{Pass, Running, Worker, together};
 use super::{Error, deadline, meter};
 use crate::enrollment::Change;
-use crate::ids::{EnrollmentId, RecordId};
+use crate::ids::{EnrollmentId, EventId};
 use crate::monitor::Signal;
 use crate::port::{EventPublisher, Settlement, Work, WorkKind};
-use crate::record::{EventKind, Record};
+use crate::record::{Event, EventKind};
 
 /// Records taken in one pass.
 const BATCH: usize = 256;
@@ -45,7 +45,7 @@ pub(super) struct Subscriber {
 #[derive(Default)]
 struct State {
     /// Records that it has taken and others have not yet.
-    taken: HashSet<RecordId>,
+    taken: HashSet<EventId>,
     /// Failures in a row.
     failures: u32,
     /// Not asked before.
@@ -53,7 +53,7 @@ struct State {
     /// Records that it has taken in all.
     successes: u64,
     /// How often a record made it panic, and how many it had taken before.
-    panics: HashMap<RecordId, (u32, u64)>,
+    panics: HashMap<EventId, (u32, u64)>,
 }
 
 impl Subscriber {
@@ -80,11 +80,11 @@ impl Subscriber {
         self.state().paused_until
     }
 
-    fn has_taken(&self, record: RecordId) -> bool {
+    fn has_taken(&self, record: EventId) -> bool {
         self.state().taken.contains(&record)
     }
 
-    fn took(&self, record: RecordId) {
+    fn took(&self, record: EventId) {
         let mut state = self.state();
         (state.failures, state.paused_until) = (0, None);
         state.panics.remove(&record);
@@ -111,7 +111,7 @@ impl Subscriber {
 
     /// Whether a record has made it panic so often, while it took others, that it is not told of
     /// it any more. One that panics over everything is to be mended, and told again then.
-    fn gives_up(&self, record: RecordId) -> bool {
+    fn gives_up(&self, record: EventId) -> bool {
         let mut state = self.state();
         let successes = state.successes;
         let (panics, before) = state.panics.entry(record).or_insert((0, successes));
@@ -119,7 +119,7 @@ impl Subscriber {
         *panics >= MOST_PANICS && successes > *before
     }
 
-    fn forget(&self, records: &HashSet<RecordId>) {
+    fn forget(&self, records: &HashSet<EventId>) {
         let mut state = self.state();
         state.taken.retain(|id| !records.contains(id));
         state.panics.retain(|id, _| !records.contains(id));
@@ -146,7 +146,7 @@ impl Worker {
         }
         let full = claimed.len() == BATCH;
         let held_until = self.held_until(LEASE);
-        let records: Vec<Record> = claimed
+        let records: Vec<Event> = claimed
             .into_iter()
             .filter_map(|work| match work {
                 Work::Message(record) => Some(*record),
@@ -176,7 +176,7 @@ impl Worker {
             true => paused.fold(soon, DateTime::max),
             false => soon,
         };
-        let settle = |record: &Record| match left.contains(&record.id) {
+        let settle = |record: &Event| match left.contains(&record.id) {
             false => Settlement::Published(record.id),
             true => Settlement::Later {
                 record: record.id,
@@ -199,7 +199,7 @@ impl Worker {
             self.registrar.settle(&settlements).await?;
         }
         let published = records.iter().map(|record| record.id);
-        let published: HashSet<RecordId> = published.filter(|id| !left.contains(id)).collect();
+        let published: HashSet<EventId> = published.filter(|id| !left.contains(id)).collect();
         for subscriber in &inner.subscribers {
             subscriber.forget(&published);
         }
@@ -207,7 +207,7 @@ impl Worker {
     }
 
     /// Says of a record that a publisher cannot take it.
-    async fn give_up_on(&self, record: &Record) -> Result<(), Error> {
+    async fn give_up_on(&self, record: &Event) -> Result<(), Error> {
         if matches!(record.fact, EventKind::PublishingGivenUp { .. }) {
             tracing::error!("a publisher cannot be told what it was not told");
             return Ok(());
@@ -224,9 +224,9 @@ impl Worker {
     async fn hand_over(
         &self,
         subscriber: &Subscriber,
-        records: &[Record],
+        records: &[Event],
         held_until: DateTime<Utc>,
-    ) -> Vec<RecordId> {
+    ) -> Vec<EventId> {
         let clock = self.registrar.inner.clock.as_ref();
         let mut stuck: HashSet<EnrollmentId> = HashSet::new();
         let mut left = Vec::new();

@@ -12,7 +12,7 @@ use crate::monitor::Signal;
 use crate::payment::{PaymentAttempt, ProviderStatus};
 use crate::port::{KnownDelivery, Lookup};
 use crate::reason::SecurityEvent;
-use crate::record::{EventKind, Record};
+use crate::record::{Event, EventKind};
 use crate::webhook::{Delivery, DeliveryKey, VerifyError, hinted_reference};
 
 /// Events of one kind in a minute that are a flood.
@@ -217,7 +217,7 @@ impl Registrar {
         event: SecurityEvent,
         admitted: Admission,
         now: DateTime<Utc>,
-        record: impl FnOnce(u64) -> Record,
+        record: impl FnOnce(u64) -> Event,
     ) {
         meter::security(event);
         let change = match admitted {

@@ -12,7 +12,7 @@ use crate::enrollment::Change;
 use crate::ids::AccountId;
 use crate::port::{CommitOutcome, Page, PageRequest, RowFilter, RowProbe};
 use crate::reason::{Note, Permission};
-use crate::record::{EventKind, Record};
+use crate::record::{Event, EventKind};
 use crate::statement::{
     Incoming, NewRow, RowId, RowKey, RowState, StatementEntry, StatementRow, grouped, names,
     sort_out,
@@ -278,7 +278,7 @@ impl Admin<'_> {
     async fn decide(
         &self,
         rows: &[RowId],
-        change: impl Fn(&mut Vec<StatementEntry>, DateTime<Utc>) -> Result<Record, Error>,
+        change: impl Fn(&mut Vec<StatementEntry>, DateTime<Utc>) -> Result<Event, Error>,
     ) -> Result<(), Error> {
         let mut rows: Vec<RowId> = rows.to_vec();
         rows.sort_unstable();

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::Error;
 use super::admin::Admin;
 use crate::approval::Sums;
-use crate::enrollment::{CaseError, Effect, SeenTransfer, Step};
+use crate::enrollment::{CaseError, Effect, SeenTransfer, StepContext};
 use crate::ids::{AdminId, PaymentReference};
 use crate::money::Money;
 use crate::payment::{Offer, PaymentAttempt};
@@ -176,7 +176,8 @@ impl Admin<'_> {
             let attempt = case.attempt(Some(asked.payment.as_str()), None);
             let attempt = attempt.ok_or(Error::NotFound("payment"))?;
             let now = registrar.now();
-            let step: Step<'_> = registrar.step(self.who(), Source::AdminApproval, &note, now);
+            let step: StepContext<'_> =
+                registrar.step(self.who(), Source::AdminApproval, &note, now);
             let difference = (attempt.amount != taken.total).then_some(Sums {
                 is: taken.total,
                 asked: attempt.amount,

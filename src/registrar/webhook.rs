@@ -15,7 +15,7 @@ use super::provider::Caller;
 use super::receipt::{Outcome, Receipt, StageTimer};
 use super::{Error, Registrar, meter};
 use crate::config::OnUnverified;
-use crate::enrollment::{Applied, Case, Change, Effect, InboxEntry, InboxOutcome, InboxState};
+use crate::enrollment::{Case, Change, Effect, InboxEntry, InboxOutcome, InboxState, StepOutcome};
 use crate::evidence::{Confirmation, EvidenceLevel};
 use crate::monitor::Signal;
 use crate::payment::{PaymentAttempt, ProviderStatus};
@@ -23,7 +23,7 @@ use crate::port::{CommitOutcome, KnownDelivery, Lookup, StoreError};
 use crate::reason::{Note, Severity};
 use crate::record::EventKind;
 use crate::webhook::{
-    Delivery, DeliveryKey, Notification, NotificationError, Verified, VerifyError,
+    Delivery, DeliveryKey, NotificationError, ProviderEvent, Verified, VerifyError,
 };
 
 impl Registrar {
@@ -102,7 +102,7 @@ impl Registrar {
         now: DateTime<Utc>,
         watch: &mut StageTimer,
     ) -> Result<Receipt, Error> {
-        let parsed = Notification::parse(verified);
+        let parsed = ProviderEvent::parse(verified);
         watch.lap(|timings| &mut timings.detection);
         let mut receipt = match parsed {
             Ok(notification) => {
@@ -293,7 +293,7 @@ impl Registrar {
         (case, known): (Case, &Known<'_>),
         watch: &mut StageTimer,
     ) -> Result<Option<Receipt>, Error> {
-        let Applied {
+        let StepOutcome {
             change,
             case,
             effect,

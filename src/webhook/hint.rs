@@ -4,7 +4,7 @@ use super::delivery::Delivery;
 use crate::ids::PaymentReference;
 
 /// All that is read of a delivery whose signature is wrong. It proves nothing, and there is
-/// no way from here to a [`Notification`](super::Notification).
+/// no way from here to a [`ProviderEvent`](super::ProviderEvent).
 #[derive(Deserialize)]
 struct Hint {
     #[serde(rename = "externalTransactionID")]

@@ -1,7 +1,7 @@
 //! From bytes off the wire to a notification that can be trusted.
 //!
 //! ```text
-//! Delivery --verify--> Verified --parse--> Notification
+//! Delivery --verify--> Verified --parse--> ProviderEvent
 //! ```
 //!
 //! Nothing is parsed before the signature matched, and [`Verified`] can only be
@@ -15,9 +15,9 @@
 //! Nor can a notification be read from a delivery that was not verified:
 //!
 //! ```compile_fail
-//! use coursegate::webhook::{Delivery, Notification};
+//! use coursegate::webhook::{Delivery, ProviderEvent};
 //! let delivery = Delivery::new("/hook", [("ik-sign", "00")], b"{}".to_vec());
-//! let forged = Notification::parse(&delivery);
+//! let forged = ProviderEvent::parse(&delivery);
 //! ```
 
 mod address;
@@ -34,7 +34,7 @@ mod verify;
 pub use body::{BodyError, BodyKeys, StoredBody};
 pub use delivery::{Delivery, DeliveryKey};
 pub(crate) use hint::hinted_reference;
-pub use notification::{Notification, NotificationError};
+pub use notification::{NotificationError, ProviderEvent};
 pub use scheme::{KeyRing, SignedTime, VerifierError};
 pub use sign::{Signature, Signer};
 pub use value::Value;

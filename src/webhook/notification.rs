@@ -51,7 +51,7 @@ pub enum NotificationError {
 /// A verified delivery, parsed. Unknown fields are kept and looked into only
 /// when a rule asks.
 #[derive(Clone)]
-pub struct Notification<'d> {
+pub struct ProviderEvent<'d> {
     pay_link: Option<Cow<'d, str>>,
     reference: Option<Cow<'d, str>>,
     status: Cow<'d, str>,
@@ -59,7 +59,7 @@ pub struct Notification<'d> {
     extra: Vec<(Cow<'d, str>, &'d RawValue)>,
 }
 
-impl<'d> Notification<'d> {
+impl<'d> ProviderEvent<'d> {
     /// Reads the callback (official example repository): `paylinkID`, `status`,
     /// `externalTransactionID`, `responseCode`. A key given twice, at any depth,
     /// is an error, so that no reader can see another value than this one.
@@ -186,7 +186,7 @@ impl<'d> Notification<'d> {
     }
 }
 
-impl fmt::Debug for Notification<'_> {
+impl fmt::Debug for ProviderEvent<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Notification")
             .field("status", &self.status())

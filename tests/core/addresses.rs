@@ -10,7 +10,7 @@ use coursegate::port::{
     Capabilities, GatewayError, History, LinkRequest, PaymentGateway, RefundRequest, StatusQuery,
     WebError, WebProbe,
 };
-use coursegate::readiness::{self, Rule};
+use coursegate::readiness::{self, ReadinessRule};
 use coursegate::registrar::Outcome;
 use coursegate::webhook::{Delivery, KeyRing, Signer, Verifier, VerifierError};
 use coursegate::{AppId, Config, Environment, Registrar, Secret, Site, UrlError};
@@ -125,7 +125,8 @@ async fn agreed(written: &str) -> String {
         registrar: &world.registrar,
     };
     assert_eq!(world.registrar.probe_callbacks(&there).await, []);
-    let told = report.has(Rule::CallbackPathRewritten) || report.has(Rule::CallbackPathOdd);
+    let told = report.has(ReadinessRule::CallbackPathRewritten)
+        || report.has(ReadinessRule::CallbackPathOdd);
     assert!(told || path == signed, "{written:?}");
     signed
 }

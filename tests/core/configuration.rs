@@ -238,7 +238,7 @@ fn each_variable_unset_empty_padded_no_text_and_absurd() {
         let said = report
             .findings
             .iter()
-            .find(|finding| finding.rule == readiness::Rule::ValuePadded);
+            .find(|finding| finding.rule == readiness::ReadinessRule::ValuePadded);
         assert_eq!(
             said.and_then(|finding| finding.subject.as_deref()),
             Some(name)

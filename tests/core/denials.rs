@@ -6,7 +6,7 @@ use coursegate::access::{AccessRequest, RequestContext, ResourceKind};
 use coursegate::payment::PaymentMethod;
 use coursegate::port::{PageRequest, Records};
 use coursegate::reason::{SecurityEvent, Severity};
-use coursegate::record::{EventKind, Record};
+use coursegate::record::{Event, EventKind};
 
 use crate::support::{World, course, learner};
 
@@ -29,7 +29,7 @@ async fn refused(world: &World, name: &str, times: usize, addresses: usize, paus
     }
 }
 
-async fn told(world: &World) -> Vec<Record> {
+async fn told(world: &World) -> Vec<Event> {
     let page = PageRequest::first(500);
     let mut records = world.store.unassigned(page).await.unwrap().items;
     records.retain(|record| {

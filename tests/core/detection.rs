@@ -4,7 +4,7 @@ use coursegate::detect::{
 };
 use coursegate::evidence::Evidence;
 use coursegate::payment::{PaymentAttempt, PaymentMethod, Purpose};
-use coursegate::webhook::{Delivery, KeyRing, Notification, Verified, Verifier};
+use coursegate::webhook::{Delivery, KeyRing, ProviderEvent, Verified, Verifier};
 use coursegate::{AppId, EnrollmentId, PaymentReference, Secret};
 use proptest::prelude::*;
 
@@ -38,7 +38,7 @@ fn detect(rules: RuleSet, declared: PaymentMethod, fields: &str) -> Detection {
         genuine.replace('}', &format!(",{fields}}}"))
     };
     verified(&signed(&text), |verified| {
-        let notification = Notification::parse(verified).unwrap();
+        let notification = ProviderEvent::parse(verified).unwrap();
         let evidence = Evidence::gather(&attempt, Some((verified, &notification)), None);
         detector.detect(&DetectionInput {
             attempt: &attempt,

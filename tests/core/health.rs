@@ -3,12 +3,12 @@
 use coursegate::Registrar;
 use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::payment::PaymentMethod;
-use coursegate::readiness::Rule;
-use coursegate::registrar::{Condition, Health};
+use coursegate::readiness::ReadinessRule;
+use coursegate::registrar::{Health, HealthStatus};
 
 use crate::support::{World, body, config, signed};
 
-fn part<'h>(health: &'h Health, name: &str) -> (Condition, &'h str) {
+fn part<'h>(health: &'h Health, name: &str) -> (HealthStatus, &'h str) {
     let part = health.parts.iter().find(|part| part.part == name).unwrap();
     (part.condition, part.reason.as_str())
 }
@@ -19,14 +19,14 @@ async fn a_quiet_installation_is_well() {
     let before = world.registrar.health().await;
     assert_eq!(
         part(&before, "worker").0,
-        Condition::Strained,
+        HealthStatus::Strained,
         "none has run yet"
     );
     world.pass().await;
     let health = world.registrar.health().await;
     assert_eq!(
         (health.condition, health.http_status()),
-        (Condition::Well, 200),
+        (HealthStatus::Well, 200),
         "{health}"
     );
     let names: Vec<&str> = health.parts.iter().map(|part| part.part).collect();
@@ -63,25 +63,25 @@ async fn a_worker_that_stands_still_is_down() {
     world.advance(59);
     assert_eq!(
         part(&world.registrar.health().await, "worker").0,
-        Condition::Well
+        HealthStatus::Well
     );
     world.advance(1);
     let health = world.registrar.health().await;
     assert_eq!(
         part(&health, "worker"),
         (
-            Condition::Failing,
+            HealthStatus::Failing,
             "It has not looked at its work for 60 s."
         )
     );
     assert_eq!(
         (health.condition, health.http_status()),
-        (Condition::Failing, 503)
+        (HealthStatus::Failing, 503)
     );
     world.pass().await;
     assert_eq!(
         part(&world.registrar.health().await, "worker").0,
-        Condition::Well
+        HealthStatus::Well
     );
 }
 
@@ -95,11 +95,13 @@ async fn a_worker_of_another_process_counts() {
         .unwrap();
     let missing = |registrar: &Registrar| {
         let findings = registrar.running_findings();
-        findings.iter().any(|it| it.rule == Rule::WorkerMissing)
+        findings
+            .iter()
+            .any(|it| it.rule == ReadinessRule::WorkerMissing)
     };
     let nobody = pages.health().await;
     let (condition, reason) = part(&nobody, "worker");
-    assert_eq!(condition, Condition::Strained);
+    assert_eq!(condition, HealthStatus::Strained);
     assert!(
         reason.contains("none of another was seen for three minutes"),
         "{reason}"
@@ -111,7 +113,7 @@ async fn a_worker_of_another_process_counts() {
     assert_eq!(
         part(&seen, "worker"),
         (
-            Condition::Well,
+            HealthStatus::Well,
             "None runs in this process; one of another was seen 6 s ago."
         )
     );
@@ -121,18 +123,22 @@ async fn a_worker_of_another_process_counts() {
         worker.advance(50);
         worker.pass().await;
         let health = pages.health().await;
-        assert_eq!(part(&health, "worker").0, Condition::Well, "{health}");
+        assert_eq!(part(&health, "worker").0, HealthStatus::Well, "{health}");
     }
     // One that started later knows it too.
     let late = Registrar::builder(config(), worker.store.clone())
         .clock(worker.clock.clone())
         .build()
         .unwrap();
-    assert_eq!(part(&late.health().await, "worker").0, Condition::Well);
+    assert_eq!(part(&late.health().await, "worker").0, HealthStatus::Well);
     worker.advance(240);
     for registrar in [&pages, &late] {
         let health = registrar.health().await;
-        assert_eq!(part(&health, "worker").0, Condition::Strained, "{health}");
+        assert_eq!(
+            part(&health, "worker").0,
+            HealthStatus::Strained,
+            "{health}"
+        );
         assert!(missing(registrar));
     }
     assert!(missing(&worker.registrar), "its own stands still");
@@ -146,11 +152,15 @@ async fn payments_without_callbacks_are_remarkable() {
     }
     world.advance(3600);
     let health = world.registrar.health().await;
-    assert_eq!(part(&health, "callbacks").0, Condition::Well, "two are few");
+    assert_eq!(
+        part(&health, "callbacks").0,
+        HealthStatus::Well,
+        "two are few"
+    );
     let (_, _, link) = world.attempt("zola", PaymentMethod::Card).await;
     let health = world.registrar.health().await;
     let (condition, reason) = part(&health, "callbacks");
-    assert_eq!(condition, Condition::Strained);
+    assert_eq!(condition, HealthStatus::Strained);
     assert!(
         reason.starts_with("3 payments were started in 60 minutes, and no callback came"),
         "{reason}"
@@ -159,12 +169,12 @@ async fn payments_without_callbacks_are_remarkable() {
     let probe = signed(r#"{"coursegate_probe":"1"}"#);
     world.registrar.receive(probe).await;
     let health = world.registrar.health().await;
-    assert_eq!(part(&health, "callbacks").0, Condition::Strained);
+    assert_eq!(part(&health, "callbacks").0, HealthStatus::Strained);
     world.pay(&link, Choice::Card).await;
     let health = world.registrar.health().await;
     assert_eq!(
         part(&health, "callbacks"),
-        (Condition::Well, "The last one came 0 s ago.")
+        (HealthStatus::Well, "The last one came 0 s ago.")
     );
     // A forged one is no callback.
     world.advance(60);
@@ -184,22 +194,26 @@ async fn a_publisher_that_is_down_and_what_is_given_up_on_show() {
     world.pass().await;
     let health = world.registrar.health().await;
     let moment = "Some of it has been on its way for 0 s.";
-    assert_eq!(part(&health, "outbox"), (Condition::Well, moment));
+    assert_eq!(part(&health, "outbox"), (HealthStatus::Well, moment));
     world.advance(61);
     world.pass().await;
     let health = world.registrar.health().await;
-    assert_eq!(part(&health, "outbox").0, Condition::Strained, "{health}");
+    assert_eq!(
+        part(&health, "outbox").0,
+        HealthStatus::Strained,
+        "{health}"
+    );
     world.publisher.set_down(false);
     world.advance(31);
     world.pass().await;
     let health = world.registrar.health().await;
     let all = "What was committed is published.";
-    assert_eq!(part(&health, "outbox"), (Condition::Well, all));
+    assert_eq!(part(&health, "outbox"), (HealthStatus::Well, all));
     let (condition, reason) = part(&health, "live");
-    assert_eq!(condition, Condition::Strained, "it took long: {reason}");
+    assert_eq!(condition, HealthStatus::Strained, "it took long: {reason}");
     world.registrar.receive(signed("no json")).await;
     let health = world.registrar.health().await;
-    assert_eq!(part(&health, "inbox").0, Condition::Strained);
+    assert_eq!(part(&health, "inbox").0, HealthStatus::Strained);
     assert!(
         part(&health, "inbox")
             .1
@@ -218,7 +232,7 @@ async fn a_provider_that_fails_shows() {
     }
     let health = world.registrar.health().await;
     let (condition, reason) = part(&health, "provider");
-    assert_eq!(condition, Condition::Strained);
+    assert_eq!(condition, HealthStatus::Strained);
     assert!(
         reason.starts_with("It failed 5 times in a row and is left alone until"),
         "{reason}"
@@ -233,6 +247,6 @@ async fn a_provider_that_fails_shows() {
     world.registrar.confirm(&reference).await.unwrap();
     assert_eq!(
         part(&world.registrar.health().await, "provider").0,
-        Condition::Well
+        HealthStatus::Well
     );
 }

@@ -616,7 +616,7 @@ async fn a_paid_answer_is_read_whatever_else_stands_in_it() {
 
 #[tokio::test]
 async fn a_report_judges_the_address_and_the_credentials_that_are_used() {
-    use coursegate::readiness::{Probe, Rule};
+    use coursegate::readiness::{LiveCheck, ReadinessRule};
     let (simulator, base) = mounted(Settings::new(3)).await;
     drop(simulator);
     let mut settings = config();
@@ -624,17 +624,19 @@ async fn a_report_judges_the_address_and_the_credentials_that_are_used() {
     let probe = async |client: IkhokhaClient| {
         let builder = Registrar::builder(settings.clone(), MemoryStore::new()).gateway(client);
         let environment = coursegate::Environment::new([("PATH", "/usr/bin")]);
-        builder.probe(&environment, &[Probe::Provider]).await
+        builder.probe(&environment, &[LiveCheck::Provider]).await
     };
     let report = probe(IkhokhaClient::from_config(&settings).unwrap()).await;
-    assert!(report.has(Rule::ProviderAnswers), "{report}");
-    assert!(!report.has(Rule::ApiAddressUnused) && report.has(Rule::ApiHostOther));
+    assert!(report.has(ReadinessRule::ProviderAnswers), "{report}");
+    assert!(
+        !report.has(ReadinessRule::ApiAddressUnused) && report.has(ReadinessRule::ApiHostOther)
+    );
     // Another address than the settings', a wrong secret, and no path.
     let report = probe(client(&base.replace("/api", "/api2"))).await;
-    assert!(report.has(Rule::ApiAddressUnused), "{report}");
+    assert!(report.has(ReadinessRule::ApiAddressUnused), "{report}");
     let report = probe(client_with(&base, "test-secret-of-another-school")).await;
-    assert!(report.has(Rule::ProviderRefuses), "{report}");
-    assert!(!report.has(Rule::ProviderUnreachable), "{report}");
+    assert!(report.has(ReadinessRule::ProviderRefuses), "{report}");
+    assert!(!report.has(ReadinessRule::ProviderUnreachable), "{report}");
     assert!(format!("{report}").contains("compare application id and secret"));
     let real = IkhokhaClient::new(AppId::new(APP_ID).unwrap(), &Secret::new(SECRET).unwrap())
         .unwrap()
@@ -643,7 +645,7 @@ async fn a_report_judges_the_address_and_the_credentials_that_are_used() {
     let builder = Registrar::builder(config(), MemoryStore::new()).gateway(real);
     let environment = coursegate::Environment::new([("PATH", "/usr/bin")]);
     let report = builder.check(&environment);
-    assert!(report.has(Rule::ApiPathOther), "{report}");
+    assert!(report.has(ReadinessRule::ApiPathOther), "{report}");
 }
 
 #[tokio::test]
@@ -956,7 +958,7 @@ async fn a_callback_address_is_probed_over_http() {
     use axum::http::{HeaderMap, StatusCode};
     use axum::{Router, body::Bytes, extract::State, routing::post};
     use coursegate::adapter::ikhokha::HttpProbe;
-    use coursegate::readiness::Rule;
+    use coursegate::readiness::ReadinessRule;
 
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let here = format!("http://{}", listener.local_addr().unwrap());
@@ -978,17 +980,20 @@ async fn a_callback_address_is_probed_over_http() {
     tokio::spawn(async move { axum::serve(listener, router).await });
     let probe = HttpProbe::new().unwrap();
     assert_eq!(ours.probe_callbacks(&probe).await, []);
-    let rules = async |path: &str| -> Vec<Rule> {
+    let rules = async |path: &str| -> Vec<ReadinessRule> {
         let found = world(path).probe_callbacks(&probe).await;
         found.into_iter().map(|finding| finding.rule).collect()
     };
-    assert_eq!(rules("/open").await, [Rule::CallbackUnchecked]);
-    assert_eq!(rules("/nowhere").await, [Rule::CallbackUnreachable]);
+    assert_eq!(rules("/open").await, [ReadinessRule::CallbackUnchecked]);
+    assert_eq!(
+        rules("/nowhere").await,
+        [ReadinessRule::CallbackUnreachable]
+    );
     let mut config = config();
     config.site.callback_url = "http://127.0.0.1:9/hook".into();
     let nobody = World::with(Settings::new(1), config, |builder| builder);
     let found = nobody.registrar.probe_callbacks(&probe).await;
-    assert_eq!(found[0].rule, Rule::CallbackUnreachable);
+    assert_eq!(found[0].rule, ReadinessRule::CallbackUnreachable);
     assert!(
         found[0].explanation.contains("no connection"),
         "{}",

@@ -10,7 +10,7 @@ use coursegate::live::{AdminStream, AdminUpdate, Hub, LearnerStream, LearnerToke
 use coursegate::payment::PaymentMethod;
 use coursegate::port::{EventPublisher, PageRequest, PublishError, Records, SystemClock};
 use coursegate::reason::{HoldReason, Permission};
-use coursegate::record::{EventKind, Record};
+use coursegate::record::{Event, EventKind};
 use coursegate::registrar::{CourseCard, NewGrant};
 use coursegate::statement::StatementRow;
 use coursegate::{AdminId, CourseId, Error, Money, PayLinkId};
@@ -323,7 +323,7 @@ fn guarded() -> (World, Hub, Arc<AtomicBool>) {
 async fn refusals(world: &World) -> usize {
     let page = PageRequest::first(100);
     let records = world.store.unassigned(page).await.unwrap().items;
-    let refused = |record: &&Record| matches!(record.fact, EventKind::ActionRefused { .. });
+    let refused = |record: &&Event| matches!(record.fact, EventKind::ActionRefused { .. });
     records.iter().filter(refused).count()
 }
 
@@ -507,7 +507,7 @@ struct Silent;
 
 #[async_trait::async_trait]
 impl EventPublisher for Silent {
-    async fn publish(&self, _: &Record) -> Result<(), PublishError> {
+    async fn publish(&self, _: &Event) -> Result<(), PublishError> {
         std::future::pending().await
     }
 
@@ -614,6 +614,9 @@ async fn a_probe_says_whether_live_updates_arrive() {
         tokio::task::yield_now().await;
     }
     let found = probed.await.unwrap();
-    assert_eq!(found[0].rule, coursegate::readiness::Rule::LiveSilent);
+    assert_eq!(
+        found[0].rule,
+        coursegate::readiness::ReadinessRule::LiveSilent
+    );
     task.abort();
 }

@@ -12,7 +12,7 @@ use coursegate::port::{
     Claim, Clock, CommitOutcome, Loaded, Lookup, Purge, Purged, Records, Settlement, Sleep, Store,
     StoreError, Work,
 };
-use coursegate::registrar::{BulkOutcome, Condition, NextStep, Outcome};
+use coursegate::registrar::{BulkOutcome, HealthStatus, NextStep, Outcome};
 use coursegate::{AppId, CourseId, LearnerId, Registrar, Secret};
 use mockall::mock;
 
@@ -222,15 +222,15 @@ async fn a_store_that_takes_some_writes_only_is_not_well() {
             .await
     };
     enroll("thandi").await.unwrap();
-    assert_eq!(database().await.condition, Condition::Well);
+    assert_eq!(database().await.condition, HealthStatus::Well);
     let error = enroll("sipho").await.unwrap_err();
     assert!(error.in_full().contains("disk is full"));
-    assert_eq!(database().await.condition, Condition::Failing);
+    assert_eq!(database().await.condition, HealthStatus::Failing);
     clock.advance(std::time::Duration::from_secs(10));
     enroll("lerato").await.unwrap();
     let told = database().await;
-    assert_eq!(told.condition, Condition::Strained, "{told:?}");
+    assert_eq!(told.condition, HealthStatus::Strained, "{told:?}");
     assert!(told.reason.contains("10 s ago") && told.reason.contains("disk"));
     clock.advance(std::time::Duration::from_secs(60));
-    assert_eq!(database().await.condition, Condition::Well);
+    assert_eq!(database().await.condition, HealthStatus::Well);
 }

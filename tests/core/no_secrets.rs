@@ -7,7 +7,7 @@ use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::payment::PaymentMethod;
 use coursegate::port::{InboxFilter, PageRequest, Records};
 use coursegate::registrar::NextStep;
-use coursegate::webhook::{KeyRing, Notification, Signer, Verifier};
+use coursegate::webhook::{KeyRing, ProviderEvent, Signer, Verifier};
 use coursegate::{AppId, BankDetails, Email, Secret};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
@@ -220,7 +220,7 @@ fn a_notification_shows_no_values() {
     )
     .unwrap();
     let verified = verifier.verify(&delivery, start()).unwrap();
-    let notification = Notification::parse(&verified).unwrap();
+    let notification = ProviderEvent::parse(&verified).unwrap();
     let value = notification.field("externalTransactionID").unwrap();
     assert_clean(
         &format!(

@@ -9,11 +9,11 @@ use coursegate::enrollment::MigratedPayment;
 use coursegate::notice::NoticeKind;
 use coursegate::payment::PaymentMethod;
 use coursegate::port::{
-    ChannelError, NoticeKey, Notification, NotificationChannel, PageRequest, Recipient,
+    ChannelError, Message, NoticeKey, NotificationChannel, PageRequest, Recipient,
 };
 use coursegate::registrar::{BuildError, ErrorKind, ExistingAccess, ExistingPayment};
 use coursegate::{
-    AdminId, ChannelName, Email, ExternalKey, Money, PaymentReference, RecordId, Registrar, Title,
+    AdminId, ChannelName, Email, EventId, ExternalKey, Money, PaymentReference, Registrar, Title,
 };
 
 use crate::support::{World, admin, config, course, learner, request};
@@ -27,7 +27,7 @@ struct Post {
     name: &'static str,
     learners: bool,
     fails: Arc<Mutex<Option<ChannelError>>>,
-    tried: Arc<Mutex<Vec<RecordId>>>,
+    tried: Arc<Mutex<Vec<EventId>>>,
     sent: Arc<Mutex<Vec<Sent>>>,
 }
 
@@ -61,7 +61,7 @@ impl NotificationChannel for Post {
         self.learners
     }
 
-    async fn send(&self, notification: &Notification) -> Result<(), ChannelError> {
+    async fn send(&self, notification: &Message) -> Result<(), ChannelError> {
         let notice = &notification.notice;
         self.tried.lock().unwrap().push(notice.id);
         if let Some(error) = self.fails.lock().unwrap().clone() {
@@ -89,7 +89,7 @@ async fn wants(world: &World, person: &AdminId, kind: NoticeKind, channel: &str)
     desk.choose_channels(chosen.channels).await.unwrap();
 }
 
-async fn in_app(world: &World, person: &AdminId, unread: bool) -> Vec<(NoticeKind, RecordId)> {
+async fn in_app(world: &World, person: &AdminId, unread: bool) -> Vec<(NoticeKind, EventId)> {
     let desk = world.registrar.admin(person.clone());
     let page = desk
         .notices(unread, PageRequest::<NoticeKey>::first(100))

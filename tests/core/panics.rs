@@ -13,12 +13,12 @@ use coursegate::notice::NoticeKind;
 use coursegate::payment::{PayLink, PaymentMethod};
 use coursegate::port::{
     AlertSink, Capabilities, ChannelError, EventPublisher, GatewayError, History, InboxFilter,
-    LinkRequest, Notification, NotificationChannel, PageRequest, PaymentGateway, PublishError,
-    Records, RefundRequest, StatusQuery,
+    LinkRequest, Message, NotificationChannel, PageRequest, PaymentGateway, PublishError, Records,
+    RefundRequest, StatusQuery,
 };
 use coursegate::reason::Note;
-use coursegate::record::{EventKind, Record};
-use coursegate::registrar::{Condition, Health, HostPart, Outcome};
+use coursegate::record::{Event, EventKind};
+use coursegate::registrar::{Health, HealthStatus, HostPart, Outcome};
 use coursegate::{ChannelName, CourseId, Error, Registrar};
 
 use crate::support::{World, admin, body, config};
@@ -27,7 +27,7 @@ use crate::support::{World, admin, body, config};
 fn host(health: &Health) -> Option<&str> {
     let mut parts = health.parts.iter();
     let found = parts.find(|part| part.part == "host")?;
-    assert_eq!(found.condition, Condition::Strained);
+    assert_eq!(found.condition, HealthStatus::Strained);
     Some(&found.reason)
 }
 
@@ -112,13 +112,13 @@ async fn a_guard_that_panics_ends_no_timer() {
 struct Picky {
     /// Nor can it be told that something is missing.
     hears_of_nothing_missing: bool,
-    seen: Arc<Mutex<Vec<Record>>>,
+    seen: Arc<Mutex<Vec<Event>>>,
     panics: Arc<AtomicUsize>,
 }
 
 #[async_trait]
 impl EventPublisher for Picky {
-    async fn publish(&self, record: &Record) -> Result<(), PublishError> {
+    async fn publish(&self, record: &Event) -> Result<(), PublishError> {
         if let EventKind::EnrollmentCreated { .. } = &record.fact
             && record.course.as_ref() == Some(&CourseId::new("poison").unwrap())
         {
@@ -164,11 +164,11 @@ async fn a_publisher_that_panics_over_one_record_is_told_the_others() {
     };
     // What followed it for the same enrollment came, and that one is told to be missing.
     assert!(of(poisoned).count() >= 2);
-    let told = |record: &&Record| matches!(record.fact, EventKind::PublishingGivenUp { .. });
+    let told = |record: &&Event| matches!(record.fact, EventKind::PublishingGivenUp { .. });
     assert_eq!(seen.iter().filter(told).count(), 1);
     // The other publisher missed nothing.
     let whole = world.publisher.published();
-    let made = |record: &&Record| matches!(record.fact, EventKind::EnrollmentCreated { .. });
+    let made = |record: &&Event| matches!(record.fact, EventKind::EnrollmentCreated { .. });
     assert_eq!(whole.iter().filter(made).count(), 101);
 }
 
@@ -196,10 +196,10 @@ async fn giving_up_on_what_was_given_up_on_ends() {
     assert_eq!(picky.panics.load(Ordering::SeqCst), 10, "five tries each");
     let page = PageRequest::first(500);
     let records = world.store.unassigned(page).await.unwrap().items;
-    let told = |record: &&Record| matches!(record.fact, EventKind::PublishingGivenUp { .. });
+    let told = |record: &&Event| matches!(record.fact, EventKind::PublishingGivenUp { .. });
     assert_eq!(records.iter().filter(told).count(), 1);
     // Everybody else's records came, to the other publisher too.
-    let made = |record: &&Record| matches!(record.fact, EventKind::EnrollmentCreated { .. });
+    let made = |record: &&Event| matches!(record.fact, EventKind::EnrollmentCreated { .. });
     let seen = picky.seen.lock().unwrap().clone();
     assert_eq!(seen.iter().filter(made).count(), 200);
     let whole = world.publisher.published();
@@ -222,7 +222,7 @@ impl Broken {
 
 #[async_trait]
 impl EventPublisher for Broken {
-    async fn publish(&self, _: &Record) -> Result<(), PublishError> {
+    async fn publish(&self, _: &Event) -> Result<(), PublishError> {
         self.fall()
     }
     fn is_test_double(&self) -> bool {
@@ -238,7 +238,7 @@ impl NotificationChannel for Broken {
     fn reaches_learners(&self) -> bool {
         true
     }
-    async fn send(&self, _: &Notification) -> Result<(), ChannelError> {
+    async fn send(&self, _: &Message) -> Result<(), ChannelError> {
         self.fall()
     }
 }
@@ -289,12 +289,12 @@ async fn a_publisher_that_panics_over_everything_loses_nothing() {
     // Nothing is given up on: it is to be mended, and told again then.
     let page = PageRequest::first(500);
     let records = world.store.unassigned(page).await.unwrap().items;
-    let told = |record: &&Record| matches!(record.fact, EventKind::PublishingGivenUp { .. });
+    let told = |record: &&Event| matches!(record.fact, EventKind::PublishingGivenUp { .. });
     assert_eq!(records.iter().filter(told).count(), 0);
     is_seen(&world.registrar, HostPart::Publisher).await;
     let health = world.registrar.health().await;
     let outbox = health.parts.iter().find(|part| part.part == "outbox");
-    assert_eq!(outbox.unwrap().condition, Condition::Strained);
+    assert_eq!(outbox.unwrap().condition, HealthStatus::Strained);
 }
 
 #[tokio::test]
@@ -407,7 +407,7 @@ async fn a_worker_goes_on_after_a_panic() {
         health
             .parts
             .iter()
-            .all(|part| part.condition != Condition::Failing),
+            .all(|part| part.condition != HealthStatus::Failing),
         "{health}"
     );
     stop.add_permits(1);

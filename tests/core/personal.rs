@@ -9,7 +9,7 @@ use coursegate::enrollment::InboxState;
 use coursegate::payment::PaymentMethod;
 use coursegate::port::{InboxFilter, PageRequest, PaymentFilter, PaymentItem, Records, Store};
 use coursegate::record::chain::{AnchorError, Checkpoint, verify_lines};
-use coursegate::record::{EventKind, Record};
+use coursegate::record::{Event, EventKind};
 use coursegate::registrar::{Error, ErrorKind, NewGrant, NextStep, Outcome};
 use coursegate::webhook::{BodyError, BodyKeys, DeliveryKey, StoredBody};
 use coursegate::{Config, Registrar, Secret};
@@ -468,7 +468,7 @@ async fn one_learners_timeline_in_plain_words() {
     world.enroll("sipho", PaymentMethod::Card).await;
     let history = desk.learner_timeline(&learner("thandi")).await.unwrap();
     assert!(history.is_sorted_by_key(|record| record.at));
-    let told: Vec<String> = history.iter().map(Record::sentence).collect();
+    let told: Vec<String> = history.iter().map(Event::sentence).collect();
     let told = told.join(" ");
     assert!(
         told.contains("Access was given") && told.contains("rust-201"),

@@ -8,7 +8,7 @@ use coursegate::registrar::Outcome;
 use crate::support::{World, admin, body, signed};
 
 /// Approvals and grants in the history of one enrollment.
-fn count(history: &[coursegate::record::Record]) -> (usize, usize) {
+fn count(history: &[coursegate::record::Event]) -> (usize, usize) {
     let approvals = history
         .iter()
         .filter(|record| {

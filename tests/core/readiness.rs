@@ -14,10 +14,10 @@ use coursegate::monitor::{Alert, AlertRoute, AlertSeverity};
 use coursegate::payment::{PayLink, PaymentMethod};
 use coursegate::port::{
     AlertSink, Capabilities, ChannelError, Claim, CommitOutcome, GatewayError, LinkRequest, Loaded,
-    Lookup, Notification, NotificationChannel, PaymentGateway, Records, Settlement, StatusQuery,
-    Store, StoreError, StoreReport, WebError, WebProbe, Work,
+    Lookup, Message, NotificationChannel, PaymentGateway, Records, Settlement, StatusQuery, Store,
+    StoreError, StoreReport, WebError, WebProbe, Work,
 };
-use coursegate::readiness::{self, Category, Level, Probe, Report, Rule};
+use coursegate::readiness::{self, Category, FindingLevel, LiveCheck, ReadinessRule, Report};
 use coursegate::registrar::{BuildError, NotReady, Outcome, RegistrarBuilder};
 use coursegate::webhook::Delivery;
 use coursegate::{
@@ -31,7 +31,7 @@ fn config() -> Config {
     Config::from_environment(&environment(&good())).unwrap()
 }
 
-fn rules(report: &Report) -> BTreeSet<Rule> {
+fn rules(report: &Report) -> BTreeSet<ReadinessRule> {
     report.findings.iter().map(|finding| finding.rule).collect()
 }
 
@@ -168,7 +168,7 @@ impl NotificationChannel for Silence {
         ChannelName::new("mail").unwrap()
     }
 
-    async fn send(&self, _: &Notification) -> Result<(), ChannelError> {
+    async fn send(&self, _: &Message) -> Result<(), ChannelError> {
         Ok(())
     }
 }
@@ -199,7 +199,7 @@ struct Silence;
 impl coursegate::port::EventPublisher for Silence {
     async fn publish(
         &self,
-        _: &coursegate::record::Record,
+        _: &coursegate::record::Event,
     ) -> Result<(), coursegate::port::PublishError> {
         Ok(())
     }
@@ -209,23 +209,23 @@ impl coursegate::port::EventPublisher for Silence {
     }
 }
 
-const BOTH: [Probe; 2] = [Probe::Store, Probe::Provider];
+const BOTH: [LiveCheck; 2] = [LiveCheck::Store, LiveCheck::Provider];
 
 /// What is true of a good installation: nothing stands in the way.
-const ALWAYS: [Rule; 9] = [
-    Rule::SecretAgeUnknown,
-    Rule::BodiesPlain,
-    Rule::BodiesForever,
-    Rule::SecretShared,
-    Rule::BankMissing,
-    Rule::BeforeDeployment,
-    Rule::DuringDeployment,
-    Rule::AfterDeployment,
-    Rule::Rollback,
+const ALWAYS: [ReadinessRule; 9] = [
+    ReadinessRule::SecretAgeUnknown,
+    ReadinessRule::BodiesPlain,
+    ReadinessRule::BodiesForever,
+    ReadinessRule::SecretShared,
+    ReadinessRule::BankMissing,
+    ReadinessRule::BeforeDeployment,
+    ReadinessRule::DuringDeployment,
+    ReadinessRule::AfterDeployment,
+    ReadinessRule::Rollback,
 ];
 
 /// The rules that these variables break, beyond what is always said.
-pub fn broken(changes: &[(&'static str, &str)]) -> BTreeSet<Rule> {
+pub fn broken(changes: &[(&'static str, &str)]) -> BTreeSet<ReadinessRule> {
     let mut variables = good();
     for (name, value) in changes {
         variables.insert(name, (*value).to_owned());
@@ -246,141 +246,171 @@ fn rules_about_settings_and_variables() {
     // Made up.
     let key = "march=f842934d5db39e743027c948ceb9011303e146bd8b30acad5dad7968e148b4f1";
     let uniform = "march=0101010101010101010101010101010101010101010101010101010101010101";
-    let cases: &[(&[(&'static str, &str)], Rule)] = &[
-        (&[(secret, "ThisIsNoRealKeyButOn12")], Rule::SecretShort),
+    let cases: &[(&[(&'static str, &str)], ReadinessRule)] = &[
+        (
+            &[(secret, "ThisIsNoRealKeyButOn12")],
+            ReadinessRule::SecretShort,
+        ),
         (
             &[(secret, "aB1aB1aB1aB1aB1aB1aB1aB1aB1aB1aB")],
-            Rule::SecretUniform,
+            ReadinessRule::SecretUniform,
         ),
         (
             &[(secret, "test-secret-9s0m2kf7x1q4zt8vbdpw")],
-            Rule::SecretPlaceholder,
+            ReadinessRule::SecretPlaceholder,
         ),
         (
             &[(secret, "your-NoRealKeyButOnlyForReadiness")],
-            Rule::SecretPlaceholder,
+            ReadinessRule::SecretPlaceholder,
         ),
         (
             &[(secret, "CHANGEMENoRealKeyButOnlyForAll12")],
-            Rule::SecretPlaceholder,
+            ReadinessRule::SecretPlaceholder,
         ),
         (
             &[(secret, "ThisIsNoRealKeyButOnlyForTesting!")],
-            Rule::SecretShape,
+            ReadinessRule::SecretShape,
         ),
         (
             &[("IKHOKHA_APP_ID", "IKTESTAPPLICATION")],
-            Rule::SecretPlaceholder,
+            ReadinessRule::SecretPlaceholder,
         ),
-        (&[("IKHOKHA_APP_ID", "IK7QX4")], Rule::AppIdShape),
+        (&[("IKHOKHA_APP_ID", "IK7QX4")], ReadinessRule::AppIdShape),
         (
             &[(
                 "IKHOKHA_WEBHOOK_SECRETS",
                 "old=AnotherMadeUpKeyNobodyEverUsed12",
             )],
-            Rule::SecretsOverlap,
+            ReadinessRule::SecretsOverlap,
         ),
-        (&[("COURSEGATE_RETRIES", "many")], Rule::SettingWrong),
+        (
+            &[("COURSEGATE_RETRIES", "many")],
+            ReadinessRule::SettingWrong,
+        ),
         (
             &[("VITE_PAYMENT_KEY", "ThisIsNoRealKeyButOnlyForTesting")],
-            Rule::SecretExposed,
+            ReadinessRule::SecretExposed,
         ),
         (
             &[("NEXT_PUBLIC_IKHOKHA_SECRET", "whatever")],
-            Rule::SecretExposed,
+            ReadinessRule::SecretExposed,
         ),
         (
             &[("REACT_APP_X", " ThisIsNoRealKeyButOnlyForTesting ")],
-            Rule::SecretExposed,
+            ReadinessRule::SecretExposed,
         ),
         (
             &[("PUBLIC_X", "ThisIsNoRealKeyButOnlyForTesting")],
-            Rule::SecretExposed,
+            ReadinessRule::SecretExposed,
         ),
-        (&[("COURSEGATE_MODE", "test")], Rule::TestMode),
-        (&[("COURSEGATE_RETRIES", " 3")], Rule::ValuePadded),
-        (&[("COURSEGATE_RETRYS", "3")], Rule::VariableUnknown),
+        (&[("COURSEGATE_MODE", "test")], ReadinessRule::TestMode),
+        (&[("COURSEGATE_RETRIES", " 3")], ReadinessRule::ValuePadded),
+        (
+            &[("COURSEGATE_RETRYS", "3")],
+            ReadinessRule::VariableUnknown,
+        ),
         (
             &[("COURSEGATE_CALLBACK_URL", "http://pay.school.co.za/hook")],
-            Rule::PlainHttp,
+            ReadinessRule::PlainHttp,
         ),
         (
             &[("COURSEGATE_CANCEL_URL", "http://school.co.za/cancelled")],
-            Rule::PlainHttp,
+            ReadinessRule::PlainHttp,
         ),
         (
             &[("IKHOKHA_API_URL", "https://api.ikhokha.com.evil.example/v1")],
-            Rule::ApiHostOther,
+            ReadinessRule::ApiHostOther,
         ),
         (
             &[("IKHOKHA_API_URL", "https://evil.example/api.ikhokha.com")],
-            Rule::ApiHostOther,
+            ReadinessRule::ApiHostOther,
         ),
         (
             &[("IKHOKHA_API_URL", "https://xapi.ikhokha.com/v1")],
-            Rule::ApiHostOther,
+            ReadinessRule::ApiHostOther,
         ),
         (
             &[("IKHOKHA_API_URL", "https://api.ikhokha.com")],
-            Rule::ApiPathOther,
+            ReadinessRule::ApiPathOther,
         ),
         (
             &[(
                 "IKHOKHA_API_URL",
                 "https://api.ikhokha.com/public-api/v1/api/payment",
             )],
-            Rule::ApiPathOther,
+            ReadinessRule::ApiPathOther,
         ),
         (
             &[("COURSEGATE_CALLBACK_URL", "https://localhost/hook")],
-            Rule::CallbackNotPublic,
+            ReadinessRule::CallbackNotPublic,
         ),
         (
             &[("COURSEGATE_CALLBACK_URL", "https://10.0.0.7:8443/hook")],
-            Rule::CallbackNotPublic,
+            ReadinessRule::CallbackNotPublic,
         ),
         (
             &[("COURSEGATE_CALLBACK_URL", "https://[fd00::1]/hook")],
-            Rule::CallbackNotPublic,
+            ReadinessRule::CallbackNotPublic,
         ),
         (
             &[("COURSEGATE_CALLBACK_URL", "https://school.internal./hook")],
-            Rule::CallbackNotPublic,
+            ReadinessRule::CallbackNotPublic,
         ),
         (
             &[("COURSEGATE_CALLBACK_URL", "https://school/hook")],
-            Rule::CallbackNotPublic,
+            ReadinessRule::CallbackNotPublic,
         ),
         (
             &[(
                 "COURSEGATE_SUCCESS_URL",
                 "https://evilschool.co.za/{reference}",
             )],
-            Rule::PageElsewhere,
+            ReadinessRule::PageElsewhere,
         ),
         (
             &[("COURSEGATE_FAILURE_URL", "https://school.co.za.evil.org/x")],
-            Rule::PageElsewhere,
+            ReadinessRule::PageElsewhere,
         ),
         (
             &[("COURSEGATE_ON_UNVERIFIED", "ask_provider")],
-            Rule::UnverifiedAsks,
+            ReadinessRule::UnverifiedAsks,
         ),
         (
             &[("COURSEGATE_MINIMUM_EVIDENCE", "signed")],
-            Rule::SignatureAlone,
+            ReadinessRule::SignatureAlone,
         ),
-        (&[("COURSEGATE_TIMEOUT_MS", "5000")], Rule::TimeoutOdd),
-        (&[("COURSEGATE_TIMEOUT_MS", "90000")], Rule::TimeoutOdd),
-        (&[("COURSEGATE_DEADLINE_MS", "20000")], Rule::DeadlineLong),
-        (&[("COURSEGATE_RETRIES", "0")], Rule::RetriesOff),
-        (&[("COURSEGATE_MAX_BODY_BYTES", "1048576")], Rule::BodyLarge),
-        (&[("COURSEGATE_AUDIT_EVERY_HOURS", "0")], Rule::AuditOff),
-        (&[("COURSEGATE_SWEEP_EVERY_HOURS", "0")], Rule::SweepOff),
-        (&[("COURSEGATE_BODY_KEYS", uniform)], Rule::BodyKeyUniform),
+        (
+            &[("COURSEGATE_TIMEOUT_MS", "5000")],
+            ReadinessRule::TimeoutOdd,
+        ),
+        (
+            &[("COURSEGATE_TIMEOUT_MS", "90000")],
+            ReadinessRule::TimeoutOdd,
+        ),
+        (
+            &[("COURSEGATE_DEADLINE_MS", "20000")],
+            ReadinessRule::DeadlineLong,
+        ),
+        (&[("COURSEGATE_RETRIES", "0")], ReadinessRule::RetriesOff),
+        (
+            &[("COURSEGATE_MAX_BODY_BYTES", "1048576")],
+            ReadinessRule::BodyLarge,
+        ),
+        (
+            &[("COURSEGATE_AUDIT_EVERY_HOURS", "0")],
+            ReadinessRule::AuditOff,
+        ),
+        (
+            &[("COURSEGATE_SWEEP_EVERY_HOURS", "0")],
+            ReadinessRule::SweepOff,
+        ),
+        (
+            &[("COURSEGATE_BODY_KEYS", uniform)],
+            ReadinessRule::BodyKeyUniform,
+        ),
         (
             &[("VITE_COURSEGATE_BODY_KEYS", "whatever")],
-            Rule::SecretExposed,
+            ReadinessRule::SecretExposed,
         ),
     ];
     for (changes, rule) in cases {
@@ -412,7 +442,7 @@ fn rules_about_settings_and_variables() {
     // A callback address that the program itself set.
     let mut odd = config();
     odd.site.callback_url.push_str("?course=7");
-    assert!(readiness::check(&odd, &Environment::default()).has(Rule::CallbackWithQuery));
+    assert!(readiness::check(&odd, &Environment::default()).has(ReadinessRule::CallbackWithQuery));
     // Hints that go away.
     let mut variables = good();
     variables.insert("COURSEGATE_BODY_KEYS", key.to_owned());
@@ -420,7 +450,7 @@ fn rules_about_settings_and_variables() {
     let environment = environment(&variables);
     let private = Config::from_environment(&environment).unwrap();
     let report = readiness::check(&private, &environment);
-    assert!(!report.has(Rule::BodiesPlain) && !report.has(Rule::BodiesForever));
+    assert!(!report.has(ReadinessRule::BodiesPlain) && !report.has(ReadinessRule::BodiesForever));
     // Bank details make the hint go away.
     let banked = config().bank(coursegate::BankDetails {
         account_holder: "School".into(),
@@ -428,13 +458,13 @@ fn rules_about_settings_and_variables() {
         account_number: "1".into(),
         branch_code: "1".into(),
     });
-    assert!(!readiness::check(&banked, &Environment::default()).has(Rule::BankMissing));
+    assert!(!readiness::check(&banked, &Environment::default()).has(ReadinessRule::BankMissing));
 }
 
 #[tokio::test]
 async fn a_report_says_how_long_each_answer_took() {
     let report = builder(config()).probe(&environment(&good()), &BOTH).await;
-    let asked: Vec<Probe> = report.probes.iter().map(|it| it.probe).collect();
+    let asked: Vec<LiveCheck> = report.probes.iter().map(|it| it.probe).collect();
     assert_eq!(asked, BOTH);
     assert!(
         report
@@ -484,12 +514,12 @@ fn a_variable_that_was_mistyped_is_named_as_it_should_be() {
         let config = Config::from_environment(&environment).unwrap();
         let report = readiness::check(&config, &environment);
         let mut findings = report.findings.iter();
-        let finding = findings.find(|finding| finding.rule == Rule::VariableUnknown);
+        let finding = findings.find(|finding| finding.rule == ReadinessRule::VariableUnknown);
         assert_eq!(finding.unwrap().remedy, format!("Did you mean {meant}?"));
     }
     // Nobody can tell.
     let unknown = broken(&[("IKHOKHA_COLOUR_OF_BUTTONS", "blue")]);
-    assert_eq!(unknown, BTreeSet::from([Rule::VariableUnknown]));
+    assert_eq!(unknown, BTreeSet::from([ReadinessRule::VariableUnknown]));
     // Those of other programs are none of ours.
     for name in ["APP_KEY", "APP_ID", "BASE_URL", "IK_APP_ID", "ENV"] {
         assert_eq!(broken(&[(name, "3")]), BTreeSet::new(), "{name}");
@@ -517,7 +547,7 @@ fn a_setting_under_another_name_is_found() {
         let error = Config::from_environment(&environment).unwrap_err();
         let report = readiness::unusable(&error, &environment);
         let mut findings = report.findings.iter();
-        let wrong = findings.find(|finding| finding.rule == Rule::SettingWrong);
+        let wrong = findings.find(|finding| finding.rule == ReadinessRule::SettingWrong);
         let said = format!("{name} is set: if that is what you mean, call it {setting}.");
         let remedy = &wrong.unwrap().remedy;
         assert!(remedy.ends_with(&said), "{remedy}");
@@ -594,10 +624,14 @@ fn addresses_are_read_as_the_provider_reads_them() {
         "10.0.0.1.nip.io",
         "lvh.me",
     ] {
-        assert_eq!(of_host(host), one(Rule::CallbackNotPublic), "{host}");
+        assert_eq!(
+            of_host(host),
+            one(ReadinessRule::CallbackNotPublic),
+            "{host}"
+        );
     }
     for host in ["example.com", "pay.example.org", "EXAMPLE.NET."] {
-        assert_eq!(of_host(host), one(Rule::AddressExample), "{host}");
+        assert_eq!(of_host(host), one(ReadinessRule::AddressExample), "{host}");
     }
     for host in [
         "abc.ngrok-free.app",
@@ -606,7 +640,7 @@ fn addresses_are_read_as_the_provider_reads_them() {
         "abc.lhr.life",
         "abc.euw.devtunnels.ms",
     ] {
-        assert_eq!(of_host(host), one(Rule::AddressTunnel), "{host}");
+        assert_eq!(of_host(host), one(ReadinessRule::AddressTunnel), "{host}");
     }
     for host in [
         "school.co.za",
@@ -625,7 +659,7 @@ fn addresses_are_read_as_the_provider_reads_them() {
         "//hook", "/a//b", "/a/..//b", "/h|k/{x}", "/O'Brien", "/h^k", "/[a]", "/100%", "/%zz",
     ] {
         let found = callback(format!("https://school.co.za{path}"));
-        assert_eq!(found, one(Rule::CallbackPathOdd), "{path}");
+        assert_eq!(found, one(ReadinessRule::CallbackPathOdd), "{path}");
     }
     for path in [
         "/a/../b",
@@ -637,7 +671,7 @@ fn addresses_are_read_as_the_provider_reads_them() {
         "/caf\u{e9}/hook",
     ] {
         let found = callback(format!("https://school.co.za{path}"));
-        assert_eq!(found, one(Rule::CallbackPathRewritten), "{path}");
+        assert_eq!(found, one(ReadinessRule::CallbackPathRewritten), "{path}");
     }
     for path in [
         "/hook",
@@ -654,22 +688,26 @@ fn addresses_are_read_as_the_provider_reads_them() {
     }
     // Nobody can go there.
     let nowhere = callback("https://school.co.za:0/hook".to_owned());
-    assert_eq!(nowhere, one(Rule::AddressUnreadable));
+    assert_eq!(nowhere, one(ReadinessRule::AddressUnreadable));
     for url in ["https://school.co.za:99999/hook", "https://1.2.3.999/x"] {
-        assert_eq!(callback(url.to_owned()), one(Rule::SettingWrong), "{url}");
+        assert_eq!(
+            callback(url.to_owned()),
+            one(ReadinessRule::SettingWrong),
+            "{url}"
+        );
         let mut set_by_the_program = config();
         set_by_the_program.site.callback_url = url.to_owned();
         let report = readiness::check(&set_by_the_program, &Environment::default());
-        assert!(report.has(Rule::AddressUnreadable), "{url}");
+        assert!(report.has(ReadinessRule::AddressUnreadable), "{url}");
     }
     let success = |url| broken(&[("COURSEGATE_SUCCESS_URL", url)]);
     assert_eq!(
         success("https://school.co.za/paid"),
-        one(Rule::PageWithoutReference)
+        one(ReadinessRule::PageWithoutReference)
     );
     assert_eq!(
         success("https://other.co.za/{reference}"),
-        one(Rule::PageElsewhere)
+        one(ReadinessRule::PageElsewhere)
     );
     assert_eq!(
         success("https://SCHOOL.co.za:443/{reference}"),
@@ -685,38 +723,48 @@ async fn rules_about_parts() {
         let always = BTreeSet::from(ALWAYS);
         let mut rules = rules(&report);
         // This provider tells no method, and without one there is nobody to tell.
-        rules.remove(&Rule::MethodDeclared);
+        rules.remove(&ReadinessRule::MethodDeclared);
         rules.difference(&always).copied().collect::<BTreeSet<_>>()
     };
-    assert_eq!(found(&builder(config())), BTreeSet::from([Rule::NotProbed]));
+    assert_eq!(
+        found(&builder(config())),
+        BTreeSet::from([ReadinessRule::NotProbed])
+    );
     assert!(
         builder(config())
             .check(&environment)
-            .has(Rule::MethodDeclared)
+            .has(ReadinessRule::MethodDeclared)
     );
     let report = builder(config()).probe(&environment, &BOTH).await;
-    assert!(report.ready && !report.has(Rule::NotProbed), "{report}");
+    assert!(
+        report.ready && !report.has(ReadinessRule::NotProbed),
+        "{report}"
+    );
 
-    let with = |rule| BTreeSet::from([rule, Rule::NotProbed]);
+    let with = |rule| BTreeSet::from([rule, ReadinessRule::NotProbed]);
     let bare = heard(config(), Shelf::new())
         .publisher(Silence)
         .permissions(everything);
-    assert_eq!(found(&bare), with(Rule::GatewayMissing));
+    assert_eq!(found(&bare), with(ReadinessRule::GatewayMissing));
     let silent = heard(config(), Shelf::new())
         .gateway(Bank::new())
         .permissions(everything);
-    assert_eq!(found(&silent), with(Rule::PublisherMissing));
+    assert_eq!(found(&silent), with(ReadinessRule::PublisherMissing));
     let rootless = heard(config(), Shelf::new())
         .gateway(Bank::new())
         .publisher(Silence);
-    assert_eq!(found(&rootless), with(Rule::RolesMissing));
+    assert_eq!(found(&rootless), with(ReadinessRule::RolesMissing));
     let unheard = Registrar::builder(config(), Shelf::new())
         .gateway(Bank::new())
         .publisher(Silence)
         .permissions(everything);
     assert_eq!(
         found(&unheard),
-        BTreeSet::from([Rule::AlertsUnheard, Rule::ChannelMissing, Rule::NotProbed])
+        BTreeSet::from([
+            ReadinessRule::AlertsUnheard,
+            ReadinessRule::ChannelMissing,
+            ReadinessRule::NotProbed
+        ])
     );
     // Whoever is told of floods alone is not told that payments fail.
     for (route, unheard) in [
@@ -738,7 +786,7 @@ async fn rules_about_parts() {
             .alert_sink("pager", route, Silence)
             .check(&environment);
         let mut findings = report.findings.iter();
-        let finding = findings.find(|finding| finding.rule == Rule::AlertsUnheard);
+        let finding = findings.find(|finding| finding.rule == ReadinessRule::AlertsUnheard);
         assert_eq!(finding.is_some(), unheard.is_some(), "{unheard:?}");
         let (said, rule) = (finding.map(ToString::to_string), unheard);
         let names_it = said
@@ -748,7 +796,7 @@ async fn rules_about_parts() {
     }
     #[cfg(feature = "metrics")]
     ::metrics::with_local_recorder(&::metrics::NoopRecorder, || {
-        assert_eq!(found(&builder(config())), with(Rule::MetricsOff));
+        assert_eq!(found(&builder(config())), with(ReadinessRule::MetricsOff));
     });
     for double in [
         heard(config(), MemoryStore::new())
@@ -759,17 +807,17 @@ async fn rules_about_parts() {
         builder(config()).publisher(coursegate::adapter::memory::RecordingPublisher::new()),
         builder(config()).gateway(simulator().gateway()),
     ] {
-        assert_eq!(found(&double), with(Rule::TestDouble));
+        assert_eq!(found(&double), with(ReadinessRule::TestDouble));
     }
 
     let mut rules = RuleSet::standard();
     rules.rules.retain(|rule| rule.field.starts_with('@'));
     rules.fallback = Fallback::AssumeCard;
     let assumes = builder(config()).detector(RuleDetector::new(rules.clone()).unwrap());
-    assert_eq!(found(&assumes), with(Rule::UnknownApproved));
+    assert_eq!(found(&assumes), with(ReadinessRule::UnknownApproved));
     rules.fallback = Fallback::ManualApproval;
     let holds = builder(config()).detector(RuleDetector::new(rules.clone()).unwrap());
-    assert_eq!(found(&holds), BTreeSet::from([Rule::NotProbed]));
+    assert_eq!(found(&holds), BTreeSet::from([ReadinessRule::NotProbed]));
     let reads = |field: &str| {
         let mut rules = rules.clone();
         rules.rules.push(DetectionRule {
@@ -783,10 +831,10 @@ async fn rules_about_parts() {
         });
         builder(config()).detector(RuleDetector::new(rules).unwrap())
     };
-    assert_eq!(found(&reads("cardBrand")), with(Rule::RuleDead));
+    assert_eq!(found(&reads("cardBrand")), with(ReadinessRule::RuleDead));
     assert_eq!(
         found(&reads("responseCode")),
-        BTreeSet::from([Rule::NotProbed])
+        BTreeSet::from([ReadinessRule::NotProbed])
     );
 }
 
@@ -821,30 +869,33 @@ async fn probes_of_the_store_and_the_provider() {
     });
     let stores = [
         (clock(0), None),
-        (clock(30), Some(Rule::ClockSkewed)),
-        (clock(-30), Some(Rule::ClockSkewed)),
-        (clock(-90), Some(Rule::ClockWrong)),
-        (lacking, Some(Rule::StoreDefective)),
-        (locked.clone(), Some(Rule::BodyKeyMissing)),
+        (clock(30), Some(ReadinessRule::ClockSkewed)),
+        (clock(-30), Some(ReadinessRule::ClockSkewed)),
+        (clock(-90), Some(ReadinessRule::ClockWrong)),
+        (lacking, Some(ReadinessRule::StoreDefective)),
+        (locked.clone(), Some(ReadinessRule::BodyKeyMissing)),
         (
             Err(StoreError::Unavailable("down".into())),
-            Some(Rule::StoreUnreachable),
+            Some(ReadinessRule::StoreUnreachable),
         ),
         (
             Err(StoreError::Unusable("no schema".into())),
-            Some(Rule::StoreDefective),
+            Some(ReadinessRule::StoreDefective),
         ),
     ];
-    let always: BTreeSet<Rule> = ALWAYS.into();
-    let answers = BTreeSet::from([Rule::ProviderAnswers, Rule::MethodDeclared]);
+    let always: BTreeSet<ReadinessRule> = ALWAYS.into();
+    let answers = BTreeSet::from([
+        ReadinessRule::ProviderAnswers,
+        ReadinessRule::MethodDeclared,
+    ]);
     for (says, rule) in stores {
         let builder = heard(config(), Shelf::saying(says.clone()))
             .gateway(Bank::new())
             .permissions(everything)
             .publisher(Silence);
         let report = builder.probe(&environment, &BOTH).await;
-        let found: BTreeSet<Rule> = rules(&report).difference(&always).copied().collect();
-        let found: BTreeSet<Rule> = found.difference(&answers).copied().collect();
+        let found: BTreeSet<ReadinessRule> = rules(&report).difference(&always).copied().collect();
+        let found: BTreeSet<ReadinessRule> = found.difference(&answers).copied().collect();
         assert_eq!(found, rule.into_iter().collect(), "{says:?}");
     }
     let mut with_key = config();
@@ -852,25 +903,31 @@ async fn probes_of_the_store_and_the_provider() {
     let keys = coursegate::webhook::BodyKeys::default().and("march", &key);
     with_key.body_keys = keys.unwrap();
     let report = Registrar::builder(with_key, Shelf::saying(locked))
-        .probe(&environment, &[Probe::Store])
+        .probe(&environment, &[LiveCheck::Store])
         .await;
-    assert!(!report.has(Rule::BodyKeyMissing));
+    assert!(!report.has(ReadinessRule::BodyKeyMissing));
     let refused = GatewayError::Refused {
         reason: "HTTP 401".to_owned(),
     };
     for (error, rule) in [
-        (GatewayError::BadCredentials, Rule::ProviderRefuses),
-        (refused, Rule::ProviderAnswersOddly),
-        (GatewayError::Unreachable, Rule::ProviderUnreachable),
-        (GatewayError::TimedOut, Rule::ProviderUnreachable),
-        (GatewayError::Unreadable, Rule::ProviderAnswersOddly),
+        (GatewayError::BadCredentials, ReadinessRule::ProviderRefuses),
+        (refused, ReadinessRule::ProviderAnswersOddly),
+        (
+            GatewayError::Unreachable,
+            ReadinessRule::ProviderUnreachable,
+        ),
+        (GatewayError::TimedOut, ReadinessRule::ProviderUnreachable),
+        (
+            GatewayError::Unreadable,
+            ReadinessRule::ProviderAnswersOddly,
+        ),
         (
             GatewayError::Failed { status: 500 },
-            Rule::ProviderAnswersOddly,
+            ReadinessRule::ProviderAnswersOddly,
         ),
         (
             GatewayError::RateLimited { wait: None },
-            Rule::ProviderUnreachable,
+            ReadinessRule::ProviderUnreachable,
         ),
     ] {
         let builder = heard(config(), Shelf::new())
@@ -878,8 +935,8 @@ async fn probes_of_the_store_and_the_provider() {
             .permissions(everything)
             .publisher(Silence);
         let report = builder.probe(&environment, &BOTH).await;
-        let found: BTreeSet<Rule> = rules(&report).difference(&always).copied().collect();
-        assert_eq!(found, BTreeSet::from([rule, Rule::MethodDeclared]));
+        let found: BTreeSet<ReadinessRule> = rules(&report).difference(&always).copied().collect();
+        assert_eq!(found, BTreeSet::from([rule, ReadinessRule::MethodDeclared]));
     }
 }
 
@@ -990,15 +1047,15 @@ async fn a_probe_of_the_callback_address_changes_nothing() {
     };
     assert_eq!(
         found(internet(None, None)).await,
-        [Rule::CallbackUnreachable]
+        [ReadinessRule::CallbackUnreachable]
     );
     assert_eq!(
         found(internet(None, Some(404))).await,
-        [Rule::CallbackUnreachable]
+        [ReadinessRule::CallbackUnreachable]
     );
     assert_eq!(
         found(internet(None, Some(200))).await,
-        [Rule::CallbackUnchecked]
+        [ReadinessRule::CallbackUnchecked]
     );
     // Only who has the secret can make a probe.
     let body = br#"{"coursegate_probe":"1"}"#;
@@ -1047,11 +1104,11 @@ async fn a_rotation_loses_no_callback() {
     assert_eq!(used(&world)[1], ("old".into(), false, 1));
     let findings = world.registrar.running_findings();
     assert_eq!(findings.len(), 2);
-    assert_eq!(findings[1].rule, Rule::WorkerMissing);
+    assert_eq!(findings[1].rule, ReadinessRule::WorkerMissing);
     world.pass().await;
     assert_eq!(
         (findings[0].rule, findings[0].subject.as_deref()),
-        (Rule::OldSecretUsed, Some("old"))
+        (ReadinessRule::OldSecretUsed, Some("old"))
     );
     let part = async || {
         let health = world.registrar.health().await;
@@ -1104,7 +1161,7 @@ fn the_report_is_a_table_and_json() {
             .iter()
             .all(|finding| keys.iter().all(|key| finding.get(key).is_some()))
     );
-    let levels: Vec<Level> = report
+    let levels: Vec<FindingLevel> = report
         .findings
         .iter()
         .map(|finding| finding.level)
@@ -1119,7 +1176,7 @@ fn rules_words_and_documentation_agree() {
         "# Rules\n| rule | level | category | what it says | what to do |\n|---|---|---|---|---|\n",
     );
     let mut words = BTreeMap::new();
-    for rule in Rule::ALL {
+    for rule in ReadinessRule::ALL {
         let about = rule.about();
         table.push_str(&format!(
             "| `{rule}` | {} | {} | {} | {} |\n",
@@ -1132,7 +1189,7 @@ fn rules_words_and_documentation_agree() {
             "{rule}"
         );
         let checklist = about.category == Category::Deployment;
-        assert!(!checklist || about.level == Level::Info);
+        assert!(!checklist || about.level == FindingLevel::Info);
     }
     table.push_str("\n# Settings\n| variable | key in a file | expected | default | what for |\n|---|---|---|---|---|\n");
     for setting in coursegate::Setting::ALL {

@@ -6,7 +6,7 @@ use chrono::Duration;
 use coursegate::adapter::memory::TestClock;
 use coursegate::adapter::simulator::Settings;
 use coursegate::port::{Certificate, CertificateProbe, WebError};
-use coursegate::readiness::{Report, Rule};
+use coursegate::readiness::{ReadinessRule, Report};
 use coursegate::{Config, Mode};
 
 use crate::configuration::{environment, good};
@@ -15,22 +15,25 @@ use crate::support::{self, start};
 
 const SECRET: &str = "IKHOKHA_APP_SECRET";
 
-fn one(rule: Rule) -> BTreeSet<Rule> {
+fn one(rule: ReadinessRule) -> BTreeSet<ReadinessRule> {
     BTreeSet::from([rule])
 }
 
 #[test]
 fn the_application_id_is_no_secret() {
     let id = "IKMADEUPAPPLICATIONFORREADINESS1";
-    assert_eq!(broken(&[(SECRET, id)]), one(Rule::SecretIsAppId));
+    assert_eq!(broken(&[(SECRET, id)]), one(ReadinessRule::SecretIsAppId));
     let lower = id.to_ascii_lowercase();
-    assert_eq!(broken(&[(SECRET, &lower)]), one(Rule::SecretIsAppId));
+    assert_eq!(
+        broken(&[(SECRET, &lower)]),
+        one(ReadinessRule::SecretIsAppId)
+    );
     let beside = format!("old={id}");
     let found = broken(&[("IKHOKHA_WEBHOOK_SECRETS", &beside)]);
-    assert!(found.contains(&Rule::SecretIsAppId), "{found:?}");
+    assert!(found.contains(&ReadinessRule::SecretIsAppId), "{found:?}");
     // Another id is only an odd secret.
     let other = "IKMADEUPAPPLICATIONFORREADINESS2";
-    assert!(!broken(&[(SECRET, other)]).contains(&Rule::SecretIsAppId));
+    assert!(!broken(&[(SECRET, other)]).contains(&ReadinessRule::SecretIsAppId));
 }
 
 #[test]
@@ -56,10 +59,13 @@ fn what_fingers_type_is_no_secret() {
         "7kGs2Lm9ghijklmnXc4Vb1Nz8Rt3WyTe",
     ] {
         let found = broken(&[(SECRET, text)]);
-        assert!(found.contains(&Rule::SecretWalk), "{text}: {found:?}");
+        assert!(
+            found.contains(&ReadinessRule::SecretWalk),
+            "{text}: {found:?}"
+        );
         // The same keys typed for the application id.
         let id = broken(&[("IKHOKHA_APP_ID", text)]);
-        assert_eq!(id, one(Rule::SecretWalk), "{text}");
+        assert_eq!(id, one(ReadinessRule::SecretWalk), "{text}");
     }
     // As random ones look: a short piece may be in there by chance.
     for text in [
@@ -101,19 +107,22 @@ fn quotes_that_were_kept_are_named() {
         format!("{secret}'"),
     ] {
         let found = broken(&[(SECRET, &text)]);
-        assert!(found.contains(&Rule::CredentialQuoted), "{text}: {found:?}");
+        assert!(
+            found.contains(&ReadinessRule::CredentialQuoted),
+            "{text}: {found:?}"
+        );
     }
     let id = "\"IKMADEUPAPPLICATIONFORREADINESS1\"";
     assert_eq!(
         broken(&[("IKHOKHA_APP_ID", id)]),
-        one(Rule::CredentialQuoted)
+        one(ReadinessRule::CredentialQuoted)
     );
     // Where quotes make the settings unusable, they are named as the cause.
     let address = "\"https://pay.school.co.za/hook\"";
-    let both = BTreeSet::from([Rule::SettingWrong, Rule::ValueQuoted]);
+    let both = BTreeSet::from([ReadinessRule::SettingWrong, ReadinessRule::ValueQuoted]);
     assert_eq!(broken(&[("COURSEGATE_CALLBACK_URL", address)]), both);
     let labelled = format!("\"old={secret}x\"");
-    let both = BTreeSet::from([Rule::SettingWrong, Rule::CredentialQuoted]);
+    let both = BTreeSet::from([ReadinessRule::SettingWrong, ReadinessRule::CredentialQuoted]);
     assert_eq!(broken(&[("IKHOKHA_WEBHOOK_SECRETS", &labelled)]), both);
     // A name may have an apostrophe.
     let bank = [
@@ -157,21 +166,21 @@ fn a_secret_is_found_in_whatever_a_page_is_given() {
             "vite_config",
         ] {
             let found = broken(&[(name, &value)]);
-            assert_eq!(found, one(Rule::SecretExposed), "{name}={value}");
+            assert_eq!(found, one(ReadinessRule::SecretExposed), "{name}={value}");
         }
         assert_eq!(broken(&[("CONFIG", &value)]), BTreeSet::new(), "{value}");
     }
     // Those that are not the current secret, and those of settings that cannot be read.
     let keys = format!("march={key}");
     let found = broken(&[("COURSEGATE_BODY_KEYS", &keys), ("VITE_X", key)]);
-    assert_eq!(found, one(Rule::SecretExposed));
+    assert_eq!(found, one(ReadinessRule::SecretExposed));
     let found = broken(&[("COURSEGATE_RETRIES", "many"), ("VITE_X", secret)]);
     assert_eq!(
         found,
-        BTreeSet::from([Rule::SettingWrong, Rule::SecretExposed])
+        BTreeSet::from([ReadinessRule::SettingWrong, ReadinessRule::SecretExposed])
     );
     let found = broken(&[("NEXT_PUBLIC_IK_APP_SECRET", "whatever")]);
-    assert_eq!(found, one(Rule::SecretExposed));
+    assert_eq!(found, one(ReadinessRule::SecretExposed));
     for (name, value) in [
         ("NEXT_PUBLIC_CONFIG", r#"{"key":"AnotherMadeUpKey"}"#),
         ("VITE_SECRETARY", "Thandi"),
@@ -193,7 +202,7 @@ fn a_body_key_that_can_be_guessed_is_named() {
         "abababababababababababababababababababababababababababababababab",
         "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
     ] {
-        assert_eq!(of(key), one(Rule::BodyKeyUniform), "{key}");
+        assert_eq!(of(key), one(ReadinessRule::BodyKeyUniform), "{key}");
     }
     for key in [
         "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
@@ -206,7 +215,8 @@ fn a_body_key_that_can_be_guessed_is_named() {
         "6162636465666768696a6b6c6d6e6f707172737475767778797a303132333435",
     ] {
         let found = of(key);
-        let named = found.contains(&Rule::BodyKeyCounter) || found.contains(&Rule::BodyKeyUniform);
+        let named = found.contains(&ReadinessRule::BodyKeyCounter)
+            || found.contains(&ReadinessRule::BodyKeyUniform);
         assert!(named && found.len() == 1, "{key}: {found:?}");
     }
     let secret = &good()[SECRET];
@@ -223,7 +233,10 @@ fn a_body_key_that_can_be_guessed_is_named() {
     ];
     for key in made {
         let found = of(&key);
-        assert!(found.contains(&Rule::BodyKeyIsSecret), "{key}: {found:?}");
+        assert!(
+            found.contains(&ReadinessRule::BodyKeyIsSecret),
+            "{key}: {found:?}"
+        );
     }
     // Behind a good key, and made of a secret that was the current one.
     let good_key = "5f1c9e0b7a3d48e2961f0c5b8d27a4e3c96b10f7d8452ae19b3c6d0f7e81a254";
@@ -234,7 +247,10 @@ fn a_body_key_that_can_be_guessed_is_named() {
         ("COURSEGATE_BODY_KEYS", &keys),
         ("IKHOKHA_WEBHOOK_SECRETS", &secrets),
     ]);
-    let both = BTreeSet::from([Rule::BodyKeyIsSecret, Rule::SecretsOverlap]);
+    let both = BTreeSet::from([
+        ReadinessRule::BodyKeyIsSecret,
+        ReadinessRule::SecretsOverlap,
+    ]);
     assert_eq!(found, both);
     assert_eq!(of(good_key), BTreeSet::new());
 }
@@ -248,7 +264,10 @@ fn sha256(text: &str) -> [u8; 32] {
 #[test]
 fn an_old_secret_reminds_of_its_rotation() {
     let since = "IKHOKHA_APP_SECRET_SINCE";
-    assert_eq!(broken(&[(since, "2001-02-03")]), one(Rule::SecretOld));
+    assert_eq!(
+        broken(&[(since, "2001-02-03")]),
+        one(ReadinessRule::SecretOld)
+    );
     for wrong in [
         "yesterday",
         "2026-02-30",
@@ -258,7 +277,7 @@ fn an_old_secret_reminds_of_its_rotation() {
     ] {
         assert_eq!(
             broken(&[(since, wrong)]),
-            one(Rule::SettingWrong),
+            one(ReadinessRule::SettingWrong),
             "{wrong}"
         );
     }
@@ -283,13 +302,15 @@ fn an_old_secret_reminds_of_its_rotation() {
     ] {
         let report = report(days, Mode::Live);
         let found = (
-            report.has(Rule::SecretOld),
-            report.has(Rule::SecretAgeUnknown),
+            report.has(ReadinessRule::SecretOld),
+            report.has(ReadinessRule::SecretAgeUnknown),
         );
         assert_eq!(found, (old, unknown), "{days:?}");
     }
     let staging = report(Some(4000), Mode::Staging);
-    assert!(!staging.has(Rule::SecretOld) && !staging.has(Rule::SecretAgeUnknown));
+    assert!(
+        !staging.has(ReadinessRule::SecretOld) && !staging.has(ReadinessRule::SecretAgeUnknown)
+    );
 }
 
 /// A server that runs for long is reminded too.
@@ -300,7 +321,9 @@ async fn a_secret_grows_old_while_the_server_runs() {
     let world = support::World::with(Settings::new(1), config, |builder| builder);
     let old = || {
         let findings = world.registrar.running_findings();
-        let of_age = findings.into_iter().filter(|it| it.rule == Rule::SecretOld);
+        let of_age = findings
+            .into_iter()
+            .filter(|it| it.rule == ReadinessRule::SecretOld);
         of_age.collect::<Vec<_>>()
     };
     assert_eq!(old(), []);
@@ -340,24 +363,24 @@ async fn a_certificate_that_ends_soon_is_named() {
     for (days, rules) in [
         (90, &[][..]),
         (22, &[]),
-        (21, &[Rule::CertificateEnding]),
-        (1, &[Rule::CertificateEnding]),
-        (0, &[Rule::CertificateOver]),
-        (-5, &[Rule::CertificateOver]),
+        (21, &[ReadinessRule::CertificateEnding]),
+        (1, &[ReadinessRule::CertificateEnding]),
+        (0, &[ReadinessRule::CertificateOver]),
+        (-5, &[ReadinessRule::CertificateOver]),
     ] {
         assert_eq!(found(in_days(days, true)).await, rules, "{days}");
         let over = days <= 0;
         let untrusted = [if over {
-            Rule::CertificateOver
+            ReadinessRule::CertificateOver
         } else {
-            Rule::CallbackUnreachable
+            ReadinessRule::CallbackUnreachable
         }];
         assert_eq!(found(in_days(days, false)).await, untrusted, "{days}");
     }
     // Plain http, which another rule is about.
     assert_eq!(found(Ok(None)).await, []);
     let error = Err(WebError("no connection".to_owned()));
-    assert_eq!(found(error).await, [Rule::CallbackUnreachable]);
+    assert_eq!(found(error).await, [ReadinessRule::CallbackUnreachable]);
     let soon = Shown(in_days(20, true));
     let text = world.registrar.probe_certificate(&soon).await[0].to_string();
     let date = (start() + Duration::days(20))

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use coursegate::port::{GatewayError, StoreError, StoreReport};
-use coursegate::readiness::{self, Finding, Probe, Rule};
+use coursegate::readiness::{self, LiveCheck, ReadinessFinding, ReadinessRule};
 use coursegate::{Config, Environment, Registrar, Setting};
 
 use crate::configuration::{environment, good};
@@ -224,7 +224,7 @@ fn sentences(text: &str) -> Vec<String> {
 }
 
 /// Findings of every kind that the settings, the environment and the probes can lead to.
-async fn found() -> Vec<Finding> {
+async fn found() -> Vec<ReadinessFinding> {
     let mut findings = Vec::new();
     let mut look = |variables: &std::collections::BTreeMap<&'static str, String>| {
         let environment = environment(variables);
@@ -283,7 +283,7 @@ async fn found() -> Vec<Finding> {
         let builder = builder(config()).gateway(Bank::failing(error));
         findings.extend(
             builder
-                .probe(&environment, &[Probe::Provider])
+                .probe(&environment, &[LiveCheck::Provider])
                 .await
                 .findings,
         );
@@ -297,11 +297,16 @@ async fn found() -> Vec<Finding> {
         }),
     ] {
         let builder = Registrar::builder(config(), Shelf::saying(says));
-        findings.extend(builder.probe(&environment, &[Probe::Store]).await.findings);
+        findings.extend(
+            builder
+                .probe(&environment, &[LiveCheck::Store])
+                .await
+                .findings,
+        );
     }
     findings.extend(
         builder(config())
-            .probe(&environment, Probe::ALL)
+            .probe(&environment, LiveCheck::ALL)
             .await
             .findings,
     );
@@ -328,7 +333,7 @@ async fn every_name_exists_and_every_sentence_reads() {
         let found = names.faults(text).into_iter();
         faults.extend(found.map(|fault| format!("{whose}: {fault}: {text}")));
     };
-    for rule in Rule::ALL {
+    for rule in ReadinessRule::ALL {
         check(rule.as_str(), rule.about().explanation);
         check(rule.as_str(), rule.about().remedy);
     }

@@ -471,7 +471,7 @@ async fn a_payment_that_nobody_confirms_ends_up_before_a_person_who_sees_why() {
     );
     let why = desk.explain(enrollment).await.unwrap();
     assert!(why.advice.unwrap().contains("could not confirm"));
-    let told = |record: &coursegate::record::Record| {
+    let told = |record: &coursegate::record::Event| {
         let note = record.note.as_ref().map_or("", |note| note.as_str());
         note.contains("dashboard") && note.contains("replay")
     };

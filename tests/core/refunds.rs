@@ -374,7 +374,7 @@ async fn a_refund_whose_answer_is_lost_is_not_asked_for_again() {
     // Written down, and then the process died, or the answer was lost.
     let permit = |_: &coursegate::enrollment::TransitionRequest<'_>| Ok(());
     let rules = config().rules;
-    let step = coursegate::enrollment::Step {
+    let step = coursegate::enrollment::StepContext {
         now: crate::support::start(),
         who: &coursegate::record::Actor::Admin(admin()),
         source: coursegate::record::Source::AdminApproval,

@@ -12,7 +12,7 @@ use coursegate::reason::Permission;
 use coursegate::record::{Actor, EventKind};
 use coursegate::registrar::{BulkOutcome, ErrorKind, NewGrant, TransferMatch};
 use coursegate::statement::Matcher;
-use coursegate::{AdminId, EnrollmentId, Error, GrantId, Money, PaymentReference, RecordId};
+use coursegate::{AdminId, EnrollmentId, Error, EventId, GrantId, Money, PaymentReference};
 
 use crate::scene::{account, imported};
 use crate::support::{World, admin, config, course, learner};
@@ -79,7 +79,7 @@ async fn try_everything(
         View "preferences" desk.preferences();
         View "choose_channels" desk.choose_channels(BTreeMap::new());
         View "notices" desk.notices(true, PageRequest::first(first));
-        View "read_notices" desk.read_notices(&[RecordId::from_uuid(uuid::Uuid::from_u128(3))]);
+        View "read_notices" desk.read_notices(&[EventId::from_uuid(uuid::Uuid::from_u128(3))]);
         Approve "approve" desk.approve(id, "");
         Approve "reject" desk.reject(id, "no");
         Approve "import_statement" desk.import_statement(&account(), &[]);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use coursegate::adapter::ikhokha::IkhokhaClient;
 use coursegate::adapter::memory::MemoryStore;
-use coursegate::readiness::{self, Level, Report, Rule};
+use coursegate::readiness::{self, FindingLevel, ReadinessRule, Report};
 use coursegate::registrar::{BuildError, NotReady, RegistrarBuilder};
 use coursegate::{Config, Environment, Mode, Registrar};
 
@@ -34,7 +34,7 @@ fn laptop(mode: &str, api: &str) -> Config {
     Config::from_environment(&environment(&variables)).unwrap()
 }
 
-fn criticals(report: &Report) -> BTreeSet<Rule> {
+fn criticals(report: &Report) -> BTreeSet<ReadinessRule> {
     report.criticals().map(|finding| finding.rule).collect()
 }
 
@@ -49,7 +49,7 @@ fn a_laptop_is_ready_for_staging_and_not_for_real_money() {
     let staging = with_client(laptop("staging", HERE));
     let report = staging.check(&environment);
     assert!(report.ready, "{report}");
-    assert!(report.has(Rule::StagingMode));
+    assert!(report.has(ReadinessRule::StagingMode));
     let text = report.to_string();
     assert!(text.contains("READY FOR STAGING, where no real money moves"));
     let registrar = staging.production(&report).unwrap();
@@ -58,9 +58,12 @@ fn a_laptop_is_ready_for_staging_and_not_for_real_money() {
 
     let live = with_client(laptop("live", HERE));
     let report = live.check(&environment);
-    assert!(!report.ready && report.has(Rule::TestDouble), "{report}");
+    assert!(
+        !report.ready && report.has(ReadinessRule::TestDouble),
+        "{report}"
+    );
     let mut api = report.criticals();
-    let api = api.find(|finding| finding.rule == Rule::ApiHostOther);
+    let api = api.find(|finding| finding.rule == ReadinessRule::ApiHostOther);
     let remedy = &api.unwrap().remedy;
     assert!(
         remedy.contains("Unset IKHOKHA_API_URL")
@@ -91,7 +94,10 @@ fn a_provider_that_may_be_real_is_refused() {
     ] {
         let found = |mode| found(mode, &format!("{origin}{path}"));
         assert_eq!(found("staging"), BTreeSet::new(), "{origin}");
-        assert!(found("live").contains(&Rule::ApiHostOther), "{origin}");
+        assert!(
+            found("live").contains(&ReadinessRule::ApiHostOther),
+            "{origin}"
+        );
     }
     for origin in [
         "https://api.ikhokha.com",
@@ -107,10 +113,14 @@ fn a_provider_that_may_be_real_is_refused() {
         "https://abc.ngrok-free.app",
     ] {
         let found = found("staging", &format!("{origin}{path}"));
-        assert_eq!(found, BTreeSet::from([Rule::StagingProvider]), "{origin}");
+        assert_eq!(
+            found,
+            BTreeSet::from([ReadinessRule::StagingProvider]),
+            "{origin}"
+        );
     }
     let no_path = found("staging", "http://127.0.0.1:8081");
-    assert_eq!(no_path, BTreeSet::from([Rule::ApiPathOther]));
+    assert_eq!(no_path, BTreeSet::from([ReadinessRule::ApiPathOther]));
     // Unset, it is the provider itself.
     let real = laptop("staging", Config::API_URL);
     assert_eq!(real.api_url, Config::API_URL);
@@ -123,7 +133,7 @@ fn no_registrar_of_a_staging_machine_has_a_real_provider() {
     let local = || laptop("staging", HERE);
     let real = || IkhokhaClient::from_config(&laptop("live", Config::API_URL)).unwrap();
     let found = |builder: &RegistrarBuilder| criticals(&builder.check(&environment));
-    let one = BTreeSet::from([Rule::StagingProvider]);
+    let one = BTreeSet::from([ReadinessRule::StagingProvider]);
     // A client that does not use the settings.
     assert_eq!(found(&builder(local()).gateway(real())), one);
     // A gateway that does not say where it asks.
@@ -133,7 +143,7 @@ fn no_registrar_of_a_staging_machine_has_a_real_provider() {
     let exchanged = with_client(local()).gateway(real());
     let refused = exchanged.production(&report).unwrap_err();
     assert!(
-        matches!(&refused, NotReady::Critical(found) if found[0].rule == Rule::StagingProvider),
+        matches!(&refused, NotReady::Critical(found) if found[0].rule == ReadinessRule::StagingProvider),
         "{refused}"
     );
     // One beside parts that are for tests only.
@@ -155,11 +165,11 @@ fn all_else_is_judged_as_in_production() {
     let one = |rule| BTreeSet::from([rule]);
     assert_eq!(
         found(&|config| config.site.callback_url = "http://school.co.za/hook".into()),
-        one(Rule::PlainHttp)
+        one(ReadinessRule::PlainHttp)
     );
     assert_eq!(
         found(&|config| config.site.callback_url = "https://example.com/hook".into()),
-        one(Rule::AddressExample)
+        one(ReadinessRule::AddressExample)
     );
     let public = "https://staging.school.co.za/hook";
     assert_eq!(
@@ -170,15 +180,15 @@ fn all_else_is_judged_as_in_production() {
     let client = IkhokhaClient::from_config(&local).unwrap();
     let memory = Registrar::builder(local, MemoryStore::new()).gateway(client);
     let report = memory.check(&Environment::default());
-    assert_eq!(criticals(&report), one(Rule::TestDouble));
+    assert_eq!(criticals(&report), one(ReadinessRule::TestDouble));
     // Its secret is one all the same.
     let exposed = Environment::new([("VITE_KEY", "test-secret-0123456789abcdef")]);
     let report = readiness::check(&laptop("staging", HERE), &exposed);
-    assert_eq!(criticals(&report), one(Rule::SecretExposed));
+    assert_eq!(criticals(&report), one(ReadinessRule::SecretExposed));
     assert!(
         report
             .findings
             .iter()
-            .all(|it| it.rule != Rule::StagingMode || it.level == Level::Warning)
+            .all(|it| it.rule != ReadinessRule::StagingMode || it.level == FindingLevel::Warning)
     );
 }

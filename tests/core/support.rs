@@ -305,8 +305,8 @@ macro_rules! records_by {
             rows_paying(&[PaymentReference]) -> Vec<StatementEntry>;
             cases_of(&[PaymentReference]) -> Vec<enrollment::Case>;
             accounts() -> Vec<coursegate::AccountId>;
-            timeline(EnrollmentId) -> Vec<record::Record>;
-            unassigned(PageRequest<RecordId>) -> Page<record::Record, RecordId>;
+            timeline(EnrollmentId) -> Vec<record::Event>;
+            unassigned(PageRequest<EventId>) -> Page<record::Event, EventId>;
             inbox(port::InboxFilter, PageRequest<DeliveryKey>)
                 -> Page<enrollment::InboxEntry, DeliveryKey>;
             payments(&port::PaymentFilter, PageRequest<port::PaymentKey>)
@@ -315,7 +315,7 @@ macro_rules! records_by {
             courses(port::Period, PageRequest<CourseId>) -> Page<port::CourseFigures, CourseId>;
             chain(PageRequest<u64>) -> Page<record::chain::ChainLink, u64>;
             unsealed(chrono::DateTime<chrono::Utc>) -> u64;
-            record(RecordId) -> Option<record::Record>;
+            record(EventId) -> Option<record::Event>;
             notices(&port::NoticeFilter, PageRequest<port::NoticeKey>)
                 -> Page<port::AdminNotice, port::NoticeKey>;
             preferences() -> Vec<coursegate::notice::Preferences>;
@@ -334,7 +334,7 @@ macro_rules! records_by {
             #[allow(unused_imports)]
             use coursegate::statement::{RowId, RowKey, StatementEntry};
             #[allow(unused_imports)]
-            use coursegate::{CourseId, EnrollmentId, GrantId, LearnerId, RecordId, PaymentReference};
+            use coursegate::{CourseId, EnrollmentId, GrantId, LearnerId, EventId, PaymentReference};
             #[allow(unused_imports)]
             use coursegate::{access::Grant, enrollment, record, webhook::DeliveryKey};
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use coursegate::enrollment::{DueTimer, TimerKind, Version};
 use coursegate::port::{Claim, Settlement, Store, Work, WorkKind};
-use coursegate::{EnrollmentId, RecordId};
+use coursegate::{EnrollmentId, EventId};
 
 use crate::cluster::fresh_store;
 use crate::school::{enroll_many, registrar};
@@ -21,7 +21,7 @@ fn claim(kind: WorkKind, now: DateTime<Utc>, limit: usize) -> Claim {
     }
 }
 
-type Published = Vec<(Option<EnrollmentId>, Version, RecordId)>;
+type Published = Vec<(Option<EnrollmentId>, Version, EventId)>;
 
 /// Eight workers empty the outbox, while new records come into it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -79,7 +79,7 @@ async fn eight_workers_publish_each_record_once_and_in_order() {
     assert_eq!(ids.len(), published.len(), "a record was published twice");
     // At least created, linked, paid and granted for each.
     assert!(published.len() >= 500, "{}", published.len());
-    let mut last: BTreeMap<EnrollmentId, (Version, RecordId)> = BTreeMap::new();
+    let mut last: BTreeMap<EnrollmentId, (Version, EventId)> = BTreeMap::new();
     for (enrollment, version, id) in published.iter() {
         let place = last.entry(enrollment.unwrap()).or_insert((*version, *id));
         assert!(*place <= (*version, *id), "out of order");

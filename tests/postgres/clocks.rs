@@ -9,8 +9,8 @@ use coursegate::adapter::postgres::PgStore;
 use coursegate::adapter::simulator::{Choice, Settings, Simulator};
 use coursegate::payment::PaymentMethod;
 use coursegate::port::{Clock, Sleep, SystemClock};
-use coursegate::record::Record;
-use coursegate::registrar::{Condition, NextStep, Outcome};
+use coursegate::record::Event;
+use coursegate::registrar::{HealthStatus, NextStep, Outcome};
 use coursegate::{AppId, Registrar, Secret};
 
 use crate::cluster::fresh_store;
@@ -65,7 +65,7 @@ async fn an_instance_whose_clock_is_hours_off_hides_and_delays_nothing() {
         let health = wrong.registrar.health().await;
         let clock = health.parts.iter().find(|part| part.part == "clock");
         let clock = clock.expect("nobody says that its clock is off");
-        assert_eq!(clock.condition, Condition::Strained);
+        assert_eq!(clock.condition, HealthStatus::Strained);
         assert!(
             clock.reason.contains("7200 s") || clock.reason.contains("7199 s"),
             "{clock:?}"
@@ -100,7 +100,7 @@ async fn an_instance_whose_clock_is_hours_off_hides_and_delays_nothing() {
         assert!(answer.is_allowed(), "{off}: {answer:?}");
         right.registrar.worker().pass().await.unwrap();
         let published = right.published.published();
-        let opens = |record: &Record| record.fact.event() == "course_access_granted";
+        let opens = |record: &Event| record.fact.event() == "course_access_granted";
         assert!(published.iter().any(opens), "{off}: {published:?}");
         for record in published {
             let apart = (record.at - Utc::now()).abs();

@@ -8,8 +8,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use coursegate::adapter::postgres::{PgStore, pool_options};
 use coursegate::port::{Clock, EventPublisher, PublishError, Sleep, SystemClock};
-use coursegate::record::Record;
-use coursegate::{RecordId, Registrar};
+use coursegate::record::Event;
+use coursegate::{EventId, Registrar};
 use sqlx::AssertSqlSafe;
 
 use crate::cluster::{fresh_schema, url};
@@ -22,7 +22,7 @@ struct Printer;
 
 #[async_trait::async_trait]
 impl EventPublisher for Printer {
-    async fn publish(&self, record: &Record) -> Result<(), PublishError> {
+    async fn publish(&self, record: &Event) -> Result<(), PublishError> {
         // An alert, perhaps: the clock is ahead.
         let Some(enrollment) = record.enrollment else {
             return Ok(());
@@ -143,13 +143,13 @@ async fn a_relay_killed_fifty_times_loses_nothing() {
     said.extend(rest);
     assert!(all);
 
-    let mut first: HashMap<&str, Vec<(u64, RecordId)>> = HashMap::new();
-    let mut seen: HashMap<RecordId, (&str, u64)> = HashMap::new();
+    let mut first: HashMap<&str, Vec<(u64, EventId)>> = HashMap::new();
+    let mut seen: HashMap<EventId, (&str, u64)> = HashMap::new();
     for line in &said {
         let mut words = line.split(' ');
         let mut next = || words.next().unwrap();
         let (enrollment, version, id) = (next(), next(), next());
-        let (version, id): (u64, RecordId) = (version.parse().unwrap(), id.parse().unwrap());
+        let (version, id): (u64, EventId) = (version.parse().unwrap(), id.parse().unwrap());
         match seen.insert(id, (enrollment, version)) {
             None => first.entry(enrollment).or_default().push((version, id)),
             Some(before) => assert_eq!(before, (enrollment, version), "one id, two messages"),
@@ -167,9 +167,9 @@ async fn a_relay_killed_fifty_times_loses_nothing() {
         .fetch_all(&onlooker)
         .await
         .unwrap();
-    let written: HashSet<RecordId> = ids
+    let written: HashSet<EventId> = ids
         .into_iter()
-        .map(|(id,)| RecordId::from_uuid(id))
+        .map(|(id,)| EventId::from_uuid(id))
         .collect();
     assert_eq!(seen.keys().copied().collect::<HashSet<_>>(), written);
     let text = format!("SELECT count(*) FROM {schema}.outbox");

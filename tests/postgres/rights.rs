@@ -3,7 +3,7 @@
 use coursegate::adapter::postgres::{PgStore, pool_options};
 use coursegate::payment::{PaymentMethod, ProofOfPayment};
 use coursegate::port::{PageRequest, Purge, Store};
-use coursegate::registrar::{Condition, NewGrant, NextStep, TransferMatch};
+use coursegate::registrar::{HealthStatus, NewGrant, NextStep, TransferMatch};
 use coursegate::statement::StatementRow;
 use coursegate::{CourseId, Registrar, access::AccessTerms};
 use sqlx::postgres::PgConnectOptions;
@@ -256,7 +256,7 @@ async fn a_database_that_only_reads_is_not_well() {
     };
     let writes = registrar(store.clone());
     enroll(&writes, &store, "thandi").await;
-    assert_eq!(database(&writes).await.condition, Condition::Well);
+    assert_eq!(database(&writes).await.condition, HealthStatus::Well);
 
     let options: PgConnectOptions = cluster.url().parse().unwrap();
     let options = options.options([("default_transaction_read_only", "on")]);
@@ -267,7 +267,7 @@ async fn a_database_that_only_reads_is_not_well() {
         .await;
     assert!(refused.is_err());
     let told = database(&reads).await;
-    assert_eq!(told.condition, Condition::Failing);
+    assert_eq!(told.condition, HealthStatus::Failing);
     assert!(told.reason.contains("read-only"), "{}", told.reason);
     assert_eq!(reads.health().await.http_status(), 503);
 }

@@ -13,10 +13,10 @@ use coursegate::adapter::nats::{NatsBus, NatsError};
 use coursegate::live::Hub;
 use coursegate::payment::PaymentMethod;
 use coursegate::port::{EventPublisher, Records};
-use coursegate::record::Record;
+use coursegate::record::Event;
 use coursegate::registrar::EnrollRequest;
 use coursegate::{
-    AdminId, AppId, BankDetails, Config, CourseId, Email, EnrollmentId, LearnerId, Money, RecordId,
+    AdminId, AppId, BankDetails, Config, CourseId, Email, EnrollmentId, EventId, LearnerId, Money,
     Registrar, Secret, Site, Title,
 };
 use futures_util::StreamExt;
@@ -186,7 +186,7 @@ async fn shows(hub: &Hub, registrar: &Registrar, name: &str, reason: &str) -> Du
 }
 
 /// Everything in the stream, in its order.
-async fn stored(client: async_nats::Client, wanted: usize) -> Vec<(Option<String>, Record)> {
+async fn stored(client: async_nats::Client, wanted: usize) -> Vec<(Option<String>, Event)> {
     let stream = jetstream::new(client).get_stream("school-7").await.unwrap();
     let consumer = stream
         .create_consumer(jetstream::consumer::pull::OrderedConfig::default())
@@ -198,7 +198,7 @@ async fn stored(client: async_nats::Client, wanted: usize) -> Vec<(Option<String
         tokio::time::timeout(Duration::from_secs(1), messages.next()).await
     {
         let message = message.unwrap();
-        let record: Record = serde_json::from_slice(&message.payload).unwrap();
+        let record: Event = serde_json::from_slice(&message.payload).unwrap();
         assert_eq!(
             message.subject.as_str(),
             format!("school-7.{}", record.fact.event())
@@ -297,7 +297,7 @@ async fn a_nats_server_that_is_killed_loses_nothing() {
     }
     // Everybody who hears the bus sees the end of it.
     shows(&here.hub, &here.registrar, "learner-0-0", "access").await;
-    let mut expected: HashMap<EnrollmentId, Vec<RecordId>> = HashMap::new();
+    let mut expected: HashMap<EnrollmentId, Vec<EventId>> = HashMap::new();
     for id in ids {
         let timeline = store.timeline(id).await.unwrap();
         expected.insert(id, timeline.iter().map(|record| record.id).collect());
@@ -306,7 +306,7 @@ async fn a_nats_server_that_is_killed_loses_nothing() {
     let begun = Instant::now();
     loop {
         let found = stored(nats.client().await, total).await;
-        let mut seen: HashMap<EnrollmentId, Vec<RecordId>> = HashMap::new();
+        let mut seen: HashMap<EnrollmentId, Vec<EventId>> = HashMap::new();
         for (_, record) in found {
             seen.entry(record.enrollment.unwrap())
                 .or_default()

@@ -4,7 +4,7 @@ use coursegate::notice::NoticeKind;
 use coursegate::payment::{AttemptStatus, PaymentMethod};
 use coursegate::port::{AdminNotice, PaymentItem};
 use coursegate::reason::{ExceptionAction, Severity};
-use coursegate::registrar::{Condition, PaymentException};
+use coursegate::registrar::{HealthStatus, PaymentException};
 use coursegate::{AdminId, ChannelName};
 
 use super::{Act, Counts, admins, plain, text};
@@ -183,9 +183,9 @@ pub fn problems(person: &AdminId, counts: &Counts, problems: &Problems) -> Strin
         .iter()
         .map(|part| {
             let class = match part.condition {
-                Condition::Well => "good",
-                Condition::Strained => "warn",
-                Condition::Failing => "bad",
+                HealthStatus::Well => "good",
+                HealthStatus::Strained => "warn",
+                HealthStatus::Failing => "bad",
             };
             format!(
                 "<dt>{} <span class=\"pill {class}\">{}</span></dt><dd>{}</dd>",

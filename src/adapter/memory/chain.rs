@@ -7,14 +7,14 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::state::State;
-use crate::ids::RecordId;
-use crate::record::Record;
+use crate::ids::EventId;
+use crate::record::Event;
 use crate::record::chain::LinkHash;
 use crate::record::form::RecordText;
 
 /// A record in the chain.
 pub(super) struct Link {
-    pub(super) record: RecordId,
+    pub(super) record: EventId,
     pub(super) salt: Option<String>,
     pub(super) kept: LinkHash,
     pub(super) personal: LinkHash,
@@ -23,15 +23,15 @@ pub(super) struct Link {
 
 impl State {
     /// Every record there is, in no order.
-    pub(super) fn records(&self) -> impl Iterator<Item = &Arc<Record>> {
+    pub(super) fn records(&self) -> impl Iterator<Item = &Arc<Event>> {
         let of_rows = self.rows.values().flat_map(|row| &row.records);
         of_rows.chain(self.unassigned.values())
     }
 
     /// Adds records to the chain that are not in it yet.
     pub(super) fn seal(&mut self, since: Option<DateTime<Utc>>, most: usize) -> usize {
-        let sealed: HashSet<RecordId> = self.chain.iter().map(|link| link.record).collect();
-        let mut new: Vec<Arc<Record>> = self
+        let sealed: HashSet<EventId> = self.chain.iter().map(|link| link.record).collect();
+        let mut new: Vec<Arc<Event>> = self
             .records()
             .filter(|record| since.is_none_or(|since| record.at >= since))
             .filter(|record| !sealed.contains(&record.id))

@@ -10,7 +10,7 @@ use crate::enrollment::{Enrollment, Status, Version};
 use crate::ids::{CourseId, Email, PaymentReference};
 use crate::payment::{AttemptStatus, PaymentAttempt};
 use crate::port::{Figures, PaymentFilter, PaymentKey, Period, Prefix, Sum};
-use crate::record::{EventKind, Record};
+use crate::record::{Event, EventKind};
 
 pub(super) fn matches(
     filter: &PaymentFilter,
@@ -104,7 +104,7 @@ pub(super) fn gather<K: Ord>(
 }
 
 /// When an enrollment was approved. What was brought over came approved: nobody waited for it here.
-fn approval(record: &Record, made: DateTime<Utc>) -> Option<DateTime<Utc>> {
+fn approval(record: &Event, made: DateTime<Utc>) -> Option<DateTime<Utc>> {
     match &record.fact {
         EventKind::EnrollmentMoved {
             from,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::state::State;
 use crate::access::Grant;
 use crate::enrollment::{Change, Erasure, InboxEntry, InboxOutcome, InboxState};
-use crate::ids::{EnrollmentId, GrantId, LearnerId, PaymentReference, RecordId};
+use crate::ids::{EnrollmentId, EventId, GrantId, LearnerId, PaymentReference};
 use crate::port::{LearnerFile, Received, StoreError};
 use crate::reason::Note;
 use crate::record::EventKind;
@@ -113,7 +113,7 @@ impl State {
             };
         };
         let about = change.records.first().and_then(|record| record.enrollment);
-        let own = |id: &RecordId| match about {
+        let own = |id: &EventId| match about {
             Some(about) => self
                 .rows
                 .get(&about)
@@ -133,7 +133,7 @@ impl State {
     }
 
     /// Takes out of a record what is personal, and the salt of its link.
-    pub(super) fn empty(&mut self, enrollment: Option<EnrollmentId>, id: RecordId) {
+    pub(super) fn empty(&mut self, enrollment: Option<EnrollmentId>, id: EventId) {
         let row = enrollment.and_then(|id| self.rows.get_mut(&id));
         let known = match row {
             Some(row) => row.records.iter_mut().find(|known| known.id == id),

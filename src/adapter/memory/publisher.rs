@@ -4,12 +4,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 
 use crate::port::{EventPublisher, PublishError};
-use crate::record::Record;
+use crate::record::Event;
 
 /// Keeps what is published, for tests to look at. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct RecordingPublisher {
-    records: Arc<Mutex<Vec<Record>>>,
+    records: Arc<Mutex<Vec<Event>>>,
     down: Arc<AtomicBool>,
 }
 
@@ -20,7 +20,7 @@ impl RecordingPublisher {
     }
 
     /// What was published so far, in order.
-    pub fn published(&self) -> Vec<Record> {
+    pub fn published(&self) -> Vec<Event> {
         self.records
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -35,7 +35,7 @@ impl RecordingPublisher {
 
 #[async_trait]
 impl EventPublisher for RecordingPublisher {
-    async fn publish(&self, record: &Record) -> Result<(), PublishError> {
+    async fn publish(&self, record: &Event) -> Result<(), PublishError> {
         if self.down.load(Ordering::Relaxed) {
             return Err(PublishError("switched off".to_owned()));
         }

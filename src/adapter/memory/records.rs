@@ -11,7 +11,7 @@ use crate::access::Grant;
 use crate::audit::{Discrepancy, DiscrepancyKey};
 use crate::enrollment::{Case, InboxEntry, InboxState};
 use crate::ids::{
-    AccountId, CourseId, EnrollmentId, GrantId, LearnerId, PaymentReference, RecordId,
+    AccountId, CourseId, EnrollmentId, EventId, GrantId, LearnerId, PaymentReference,
 };
 use crate::notice::{Notice, NoticeKind, Preferences};
 use crate::port::{
@@ -19,7 +19,7 @@ use crate::port::{
     NoticeKey, Page, PageRequest, PaymentFilter, PaymentItem, PaymentKey, PendingItem, Period,
     Received, Records, RowFilter, RowProbe, StoreError,
 };
-use crate::record::Record;
+use crate::record::Event;
 use crate::record::chain::ChainLink;
 use crate::record::form::RecordText;
 use crate::statement::{RowId, RowKey, StatementEntry};
@@ -187,7 +187,7 @@ impl Records for MemoryStore {
         Ok(self.lock().statement.accounts().cloned().collect())
     }
 
-    async fn timeline(&self, enrollment: EnrollmentId) -> Result<Vec<Record>, StoreError> {
+    async fn timeline(&self, enrollment: EnrollmentId) -> Result<Vec<Event>, StoreError> {
         Ok(self
             .lock()
             .rows
@@ -202,8 +202,8 @@ impl Records for MemoryStore {
 
     async fn unassigned(
         &self,
-        request: PageRequest<RecordId>,
-    ) -> Result<Page<Record, RecordId>, StoreError> {
+        request: PageRequest<EventId>,
+    ) -> Result<Page<Event, EventId>, StoreError> {
         let size = request.size();
         let state = self.lock();
         let records = state.unassigned.range(beyond(request.after));
@@ -330,13 +330,12 @@ impl Records for MemoryStore {
     async fn unsealed(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
         let state = self.lock();
         let old = state.records().filter(|record| record.at < before);
-        let sealed =
-            |record: &&Arc<Record>| state.chain.iter().any(|link| link.record == record.id);
+        let sealed = |record: &&Arc<Event>| state.chain.iter().any(|link| link.record == record.id);
         let missing = old.filter(|record| !sealed(record)).count();
         Ok(u64::try_from(missing).unwrap_or(u64::MAX))
     }
 
-    async fn record(&self, id: RecordId) -> Result<Option<Record>, StoreError> {
+    async fn record(&self, id: EventId) -> Result<Option<Event>, StoreError> {
         let state = self.lock();
         let found = state.records().find(|record| record.id == id);
         Ok(found.map(|record| record.as_ref().clone()))
@@ -349,7 +348,7 @@ impl Records for MemoryStore {
     ) -> Result<Page<AdminNotice, NoticeKey>, StoreError> {
         let size = request.size();
         let state = self.lock();
-        let item = |record: &Arc<Record>| {
+        let item = |record: &Arc<Event>| {
             let kind = NoticeKind::of(&record.fact)?;
             let wanted =
                 filter.kinds.contains(&kind) && filter.since.is_none_or(|since| record.at >= since);

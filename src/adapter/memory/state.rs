@@ -14,14 +14,14 @@ use crate::access::Grant;
 use crate::audit::{Discrepancy, DiscrepancyKey};
 use crate::enrollment::{Case, Change, Enrollment, InboxEntry, InboxState};
 use crate::ids::{
-    AdminId, CourseId, EnrollmentId, ExternalKey, GrantId, LearnerId, PayLinkId, PaymentReference,
-    RecordId,
+    AdminId, CourseId, EnrollmentId, EventId, ExternalKey, GrantId, LearnerId, PayLinkId,
+    PaymentReference,
 };
 use crate::monitor::Alert;
 use crate::notice::Preferences;
 use crate::payment::PaymentAttempt;
 use crate::port::{CommitOutcome, HeldPayment, KnownDelivery, Loaded, Lookup, StoreError};
-use crate::record::Record;
+use crate::record::Event;
 use crate::webhook::DeliveryKey;
 
 pub(super) type Place = Reverse<(DateTime<Utc>, DeliveryKey)>;
@@ -52,7 +52,7 @@ pub(super) struct State {
     /// Alerts that stand, by rule.
     pub(super) alerts: BTreeMap<String, Alert>,
     /// Notices that somebody has read.
-    pub(super) read: HashSet<(AdminId, RecordId)>,
+    pub(super) read: HashSet<(AdminId, EventId)>,
     pub(super) inbox: HashMap<DeliveryKey, Box<Kept>>,
     /// Deliveries that are not settled.
     pub(super) unsettled: BTreeSet<DeliveryKey>,
@@ -60,9 +60,9 @@ pub(super) struct State {
     pub(super) parked: BTreeSet<DeliveryKey>,
     /// When to look at which delivery. What it says may be outdated.
     pub(super) inbox_due: BinaryHeap<Place>,
-    pub(super) unassigned: BTreeMap<RecordId, Arc<Record>>,
+    pub(super) unassigned: BTreeMap<EventId, Arc<Event>>,
     pub(super) outbox: BTreeMap<u64, Queued>,
-    pub(super) queued: IdMap<RecordId, u64>,
+    pub(super) queued: IdMap<EventId, u64>,
     last_queued: u64,
 }
 
@@ -70,7 +70,7 @@ pub(super) struct Row {
     pub(super) enrollment: Enrollment,
     pub(super) attempts: Vec<PaymentAttempt>,
     pub(super) grants: Vec<Grant>,
-    pub(super) records: Vec<Arc<Record>>,
+    pub(super) records: Vec<Arc<Event>>,
     /// Its own timer, and those of its attempts.
     pub(super) timers: Vec<KeptTimer>,
     /// Deliveries for it that wait.
@@ -83,7 +83,7 @@ pub(super) struct Kept {
 }
 
 pub(super) struct Queued {
-    pub(super) record: Arc<Record>,
+    pub(super) record: Arc<Event>,
     pub(super) not_before: Option<DateTime<Utc>>,
 }
 
@@ -347,7 +347,7 @@ impl State {
         }
     }
 
-    fn write_record(&mut self, record: Record, publish: bool) {
+    fn write_record(&mut self, record: Event, publish: bool) {
         let record = Arc::new(record);
         if publish {
             self.last_queued += 1;

@@ -14,7 +14,7 @@ use super::error::CallError;
 use super::rows::RecordRow;
 use super::{PgStore, all, arguments};
 use crate::port::{EventPublisher, PublishError, StoreError};
-use crate::record::Record;
+use crate::record::Event;
 
 /// How long the database may say nothing before it is asked whether it still hears us.
 const QUIET: Duration = Duration::from_secs(15);
@@ -31,7 +31,7 @@ pub struct PgAnnouncer {
 
 #[async_trait]
 impl EventPublisher for PgAnnouncer {
-    async fn publish(&self, record: &Record) -> Result<(), PublishError> {
+    async fn publish(&self, record: &Event) -> Result<(), PublishError> {
         let told = self.store.notify(&record.id.to_string()).await;
         told.map_err(|error| PublishError(error.to_string()))
     }
@@ -105,7 +105,7 @@ impl PgStore {
 
     async fn hand_over(&self, id: Uuid, publisher: &impl EventPublisher) -> Result<(), StoreError> {
         let rows = self.ask(&self.statements.record, arguments![id]).await?;
-        for record in all::<RecordRow, Record>(&rows)? {
+        for record in all::<RecordRow, Event>(&rows)? {
             if let Err(error) = publisher.publish(&record).await {
                 tracing::warn!(%error, "an announced record was not taken");
             }

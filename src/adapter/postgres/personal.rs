@@ -9,7 +9,7 @@ use crate::access::Grant;
 use crate::enrollment::InboxEntry;
 use crate::ids::{EnrollmentId, LearnerId};
 use crate::port::{LearnerFile, Received, StoreError};
-use crate::record::Record;
+use crate::record::Event;
 use crate::statement::StatementEntry;
 
 impl PgStore {
@@ -30,7 +30,7 @@ impl PgStore {
         let rows = self.ask(&statements.learner_grants, arguments()).await?;
         let grants = all::<GrantRow, Grant>(&rows)?;
         let rows = self.ask(&statements.learner_records, arguments()).await?;
-        let records = all::<RecordRow, Record>(&rows)?;
+        let records = all::<RecordRow, Event>(&rows)?;
         Ok(LearnerFile {
             enrollments,
             grants,

@@ -18,7 +18,7 @@ use crate::access::Grant;
 use crate::audit::{Discrepancy, DiscrepancyKey};
 use crate::enrollment::{Case, InboxEntry};
 use crate::ids::{
-    AccountId, CourseId, EnrollmentId, GrantId, LearnerId, PaymentReference, RecordId,
+    AccountId, CourseId, EnrollmentId, EventId, GrantId, LearnerId, PaymentReference,
 };
 use crate::notice::{NoticeKind, Preferences};
 use crate::port::{
@@ -26,7 +26,7 @@ use crate::port::{
     NoticeKey, Page, PageRequest, PaymentFilter, PaymentItem, PaymentKey, PendingItem, Period,
     Prefix, Received, Records, RowFilter, RowProbe, StoreError,
 };
-use crate::record::Record;
+use crate::record::Event;
 use crate::record::chain::{ChainLink, LinkHash};
 use crate::record::form::RecordText;
 use crate::statement::{RowId, RowKey, StatementEntry};
@@ -192,20 +192,20 @@ impl Records for PgStore {
         Ok(rows.iter().map(name).collect::<Result<_, _>>()?)
     }
 
-    async fn timeline(&self, enrollment: EnrollmentId) -> Result<Vec<Record>, StoreError> {
+    async fn timeline(&self, enrollment: EnrollmentId) -> Result<Vec<Event>, StoreError> {
         let arguments = arguments![enrollment.as_uuid()];
         let rows = self.ask(&self.statements.timeline, arguments).await?;
-        Ok(all::<RecordRow, Record>(&rows)?)
+        Ok(all::<RecordRow, Event>(&rows)?)
     }
 
     async fn unassigned(
         &self,
-        page: PageRequest<RecordId>,
-    ) -> Result<Page<Record, RecordId>, StoreError> {
+        page: PageRequest<EventId>,
+    ) -> Result<Page<Event, EventId>, StoreError> {
         let after = page.after.map(|id| id.as_uuid()).unwrap_or_default();
         let arguments = arguments![after, beyond(&page)];
         let rows = self.ask(&self.statements.unassigned, arguments).await?;
-        let items = all::<RecordRow, Record>(&rows)?;
+        let items = all::<RecordRow, Event>(&rows)?;
         Ok(Page::cut(items, page.size(), |record| record.id))
     }
 
@@ -278,7 +278,7 @@ impl Records for PgStore {
             Ok(ChainLink {
                 position: u64::try_from(row.try_get::<i64, _>("position")?)
                     .map_err(|_| BadRow("chain"))?,
-                record: RecordId::from_uuid(row.try_get("record")?),
+                record: EventId::from_uuid(row.try_get("record")?),
                 salt: row.try_get("salt")?,
                 kept: LinkHash::from_hex(row.try_get::<String, _>("kept")?),
                 personal: LinkHash::from_hex(row.try_get::<String, _>("personal")?),
@@ -304,10 +304,10 @@ impl Records for PgStore {
         Ok(u64::try_from(count).unwrap_or_default())
     }
 
-    async fn record(&self, id: RecordId) -> Result<Option<Record>, StoreError> {
+    async fn record(&self, id: EventId) -> Result<Option<Event>, StoreError> {
         let arguments = arguments![id.as_uuid()];
         let rows = self.ask(&self.statements.record, arguments).await?;
-        Ok(all::<RecordRow, Record>(&rows)?.pop())
+        Ok(all::<RecordRow, Event>(&rows)?.pop())
     }
 
     async fn notices(

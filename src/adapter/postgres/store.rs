@@ -12,12 +12,12 @@ use super::rows::{
 use super::{PgStore, all, arguments};
 use crate::access::Grant;
 use crate::enrollment::{Case, Change, DueTimer, InboxEntry, TimerKey};
-use crate::ids::{CourseId, LearnerId, RecordId};
+use crate::ids::{CourseId, EventId, LearnerId};
 use crate::port::{
     Claim, CommitOutcome, Loaded, Lookup, Purge, Purged, Settlement, Share, Shared, Store,
     StoreError, StoreReport, Work, WorkKind,
 };
-use crate::record::Record;
+use crate::record::Event;
 use crate::webhook::DeliveryKey;
 
 #[async_trait]
@@ -88,7 +88,7 @@ impl Store for PgStore {
             }
             WorkKind::Outbox => {
                 let rows = self.ask(&self.statements.claim_outbox, arguments).await?;
-                let mut due = all::<RecordRow, Record>(&rows)?;
+                let mut due = all::<RecordRow, Event>(&rows)?;
                 due.sort_by_key(|record| (record.version, record.id));
                 Ok(due.into_iter().map(Box::new).map(Work::Message).collect())
             }
@@ -127,7 +127,7 @@ impl Store for PgStore {
                     timers.cursors.push(cursor.clone());
                 }
                 Settlement::Read { person, notices } => {
-                    let notices: Vec<Uuid> = notices.iter().map(RecordId::as_uuid).collect();
+                    let notices: Vec<Uuid> = notices.iter().map(EventId::as_uuid).collect();
                     let arguments = arguments![person.as_str(), &notices];
                     self.ask(&self.statements.read, arguments).await?;
                 }
@@ -246,7 +246,7 @@ impl PgStore {
     }
 
     /// Whether there is such a record.
-    async fn has(&self, record: RecordId) -> Result<bool, StoreError> {
+    async fn has(&self, record: EventId) -> Result<bool, StoreError> {
         let rows = self
             .ask(&self.statements.record, arguments![record.as_uuid()])
             .await?;

@@ -13,11 +13,11 @@ use coursegate::access::AccessTerms;
 use coursegate::adapter::ikhokha::IkhokhaClient;
 use coursegate::adapter::postgres::{PgStore, pool_options};
 use coursegate::port::{
-    ChannelError, Clock, EventPublisher, Notification, NotificationChannel, PublishError, Sleep,
+    ChannelError, Clock, EventPublisher, Message, NotificationChannel, PublishError, Sleep,
     SystemClock,
 };
 use coursegate::reason::ExceptionAction;
-use coursegate::record::Record;
+use coursegate::record::Event;
 use coursegate::webhook::Delivery;
 use coursegate::{ChannelName, Config, Registrar};
 use sqlx::{AssertSqlSafe, PgPool};
@@ -105,7 +105,7 @@ struct Listener {
 
 #[async_trait::async_trait]
 impl EventPublisher for Listener {
-    async fn publish(&self, record: &Record) -> Result<(), PublishError> {
+    async fn publish(&self, record: &Event) -> Result<(), PublishError> {
         sqlx::query(AssertSqlSafe(self.insert.clone()))
             .bind(record.id.as_uuid())
             .bind(record.enrollment.map(|id| id.as_uuid()))
@@ -136,7 +136,7 @@ impl NotificationChannel for Mail {
         true
     }
 
-    async fn send(&self, notification: &Notification) -> Result<(), ChannelError> {
+    async fn send(&self, notification: &Message) -> Result<(), ChannelError> {
         let id = notification.notice.id.as_uuid();
         match id.as_bytes()[15].is_multiple_of(10) {
             true => Err(ChannelError::Unavailable("it is full".to_owned())),

@@ -6,7 +6,7 @@ use super::{BadRow, RecordRow};
 use crate::ids::{AdminId, ChannelName};
 use crate::notice::{Notice, NoticeKind, Preferences};
 use crate::port::AdminNotice;
-use crate::record::Record;
+use crate::record::Event;
 
 /// What one admin chose to be told of.
 #[derive(Serialize, Deserialize)]
@@ -46,7 +46,7 @@ impl TryFrom<NoticeRow> for AdminNotice {
     type Error = BadRow;
 
     fn try_from(row: NoticeRow) -> Result<Self, BadRow> {
-        let record = Record::try_from(row.record)?;
+        let record = Event::try_from(row.record)?;
         let notice = Notice::of(&record).ok_or(BadRow("records"))?;
         Ok(Self {
             notice,

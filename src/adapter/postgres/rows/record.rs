@@ -3,16 +3,16 @@ use serde::{Deserialize, Serialize};
 
 use super::BadRow;
 use crate::enrollment::{Erasure, Version};
-use crate::ids::{AdminId, CourseId, EnrollmentId, LearnerId, RecordId};
+use crate::ids::{AdminId, CourseId, EnrollmentId, EventId, LearnerId};
 use crate::notice::NoticeKind;
 use crate::reason::{Note, Severity};
 use crate::record::form::{PartsError, RecordParts};
-use crate::record::{Actor, Record, Source};
+use crate::record::{Actor, Event, Source};
 
 /// What is sealed as JSON is stored as the text that is sealed: see `record::form`.
 #[derive(Serialize, Deserialize)]
 pub(in super::super) struct RecordRow {
-    id: RecordId,
+    id: EventId,
     enrollment: Option<EnrollmentId>,
     version: u64,
     learner: Option<LearnerId>,
@@ -67,8 +67,8 @@ impl TryFrom<ActorRow> for Actor {
     }
 }
 
-impl From<Record> for RecordRow {
-    fn from(from: Record) -> Self {
+impl From<Event> for RecordRow {
+    fn from(from: Event) -> Self {
         let parts = from.parts();
         Self {
             id: from.id,
@@ -111,7 +111,7 @@ impl From<PartsError> for BadRow {
     }
 }
 
-impl TryFrom<RecordRow> for Record {
+impl TryFrom<RecordRow> for Event {
     type Error = BadRow;
 
     fn try_from(row: RecordRow) -> Result<Self, BadRow> {
