@@ -245,8 +245,8 @@ pub fn examine(case: &Case, patience: Duration, now: DateTime<Utc>) -> Vec<Discr
     };
     for paid in case.attempts.iter().filter(|attempt| attempt.holds_money()) {
         let counts = matches!(
-            paid.payment.map(|payment| payment.standing),
-            Some(Allocation::Counted)
+            paid.payment.map(|payment| payment.allocation),
+            Some(Allocation::Applied)
         );
         // Whoever ended the grant on purpose has ended the access that was paid for.
         let has_grant = case

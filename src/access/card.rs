@@ -259,8 +259,8 @@ pub fn learner_card(view: &CardView<'_>) -> LearnerCard {
 
 fn awaiting_payment(attempts: &[PaymentAttempt]) -> LearnerCard {
     let goes_back = |attempt: &PaymentAttempt| {
-        let standing = attempt.payment.map(|payment| payment.standing);
-        match standing {
+        let allocation = attempt.payment.map(|payment| payment.allocation);
+        match allocation {
             Some(Allocation::RefundDue(reason)) if attempt.holds_money() => Some(reason),
             _ => None,
         }

@@ -63,14 +63,14 @@ pub(super) async fn every_field_of_a_case_is_kept<S: Store + Records>(store: &S)
         amount: Some(case.attempts[0].amount),
         method: PaymentMethod::Card,
         grade: EvidenceLevel::Confirmed,
-        standing: Allocation::Returned,
+        allocation: Allocation::Refunded,
     });
     for before in [
-        Allocation::Counted,
+        Allocation::Applied,
         Allocation::Kept,
-        Allocation::Held(reason),
+        Allocation::OnHold(reason),
         Allocation::RefundDue(reason),
-        Allocation::Returned,
+        Allocation::Refunded,
     ] {
         case.attempts[0].before_reversal = Some(before);
         kept(store, &mut case).await?;

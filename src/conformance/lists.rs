@@ -113,9 +113,9 @@ pub(super) async fn money_that_goes_back_is_kept<S: Store + Records>(store: &S) 
     let StepOutcome { change, case, .. } = open("other", "REF-2", PaymentMethod::BankTransfer)?;
     store.commit(change).await?;
     let mut paid = case;
-    for standing in [
-        Allocation::Held(HoldReason::InstantEft),
-        Allocation::Held(HoldReason::ExcessPayment),
+    for allocation in [
+        Allocation::OnHold(HoldReason::InstantEft),
+        Allocation::OnHold(HoldReason::ExcessPayment),
         Allocation::RefundDue(HoldReason::DuplicateMoney),
     ] {
         paid.attempts[0].status = AttemptStatus::Paid;
@@ -124,7 +124,7 @@ pub(super) async fn money_that_goes_back_is_kept<S: Store + Records>(store: &S) 
             amount: None,
             method: PaymentMethod::Card,
             grade: EvidenceLevel::Confirmed,
-            standing,
+            allocation,
         });
         let expected = Some(paid.enrollment.version);
         paid.enrollment.version = paid.enrollment.version.next();
@@ -137,10 +137,10 @@ pub(super) async fn money_that_goes_back_is_kept<S: Store + Records>(store: &S) 
             })
             .await?;
         let listed = store.awkward_money(PageRequest::first(10)).await?.items;
-        let wanted = standing != Allocation::Held(HoldReason::InstantEft);
+        let wanted = allocation != Allocation::OnHold(HoldReason::InstantEft);
         ensure!(
             listed.iter().any(|item| item.attempt == paid.attempts[0]) == wanted,
-            "{standing:?} is listed: {}",
+            "{allocation:?} is listed: {}",
             !wanted
         );
     }

@@ -94,7 +94,7 @@ pub(super) async fn each_attempt_keeps_its_offer<S: Store + Records>(store: &S) 
         why: WithdrawReason::Revoked,
     };
     if let Some(payment) = &mut kept.attempts[0].payment {
-        payment.standing = Allocation::Kept;
+        payment.allocation = Allocation::Kept;
     }
     let change = Change {
         enrollment: Some(kept.enrollment.clone()),

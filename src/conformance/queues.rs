@@ -267,7 +267,7 @@ pub(super) async fn held_money_stays_in_sight<S: Store + Records>(store: &S) -> 
         amount: Some(paid.attempts[0].amount),
         method: PaymentMethod::InstantEft,
         grade: EvidenceLevel::Confirmed,
-        standing: Allocation::Held(HoldReason::InstantEft),
+        allocation: Allocation::OnHold(HoldReason::InstantEft),
     });
     let mut write = |status: Status| {
         let expected = Some(paid.enrollment.version);

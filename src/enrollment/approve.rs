@@ -127,7 +127,7 @@ impl Draft<'_> {
             amount: Some(amount),
             method: PaymentMethod::BankTransfer,
             grade: EvidenceLevel::Unsigned,
-            standing: Allocation::Counted,
+            allocation: Allocation::Applied,
         };
         self.pay(at, payment, None)
     }

@@ -105,7 +105,7 @@ impl Draft<'_> {
         self.case.attempts.iter().rposition(|attempt| {
             let counts = attempt
                 .payment
-                .is_some_and(|payment| payment.standing == Allocation::Counted);
+                .is_some_and(|payment| payment.allocation == Allocation::Applied);
             let rests = |grant: &Grant| grant.source.payment() == Some(&attempt.reference);
             attempt.holds_money()
                 && counts
@@ -138,10 +138,10 @@ impl Draft<'_> {
         let rank = |(at, attempt): (usize, &PaymentAttempt)| {
             let idle = self.case.covering(attempt, self.now).is_some();
             let less = !attempt.terms.is_at_least(asked);
-            match attempt.payment?.standing {
-                Allocation::Held(reason) => Some((false, idle, less, reason, at)),
+            match attempt.payment?.allocation {
+                Allocation::OnHold(reason) => Some((false, idle, less, reason, at)),
                 Allocation::RefundDue(reason) => Some((true, idle, less, reason, at)),
-                Allocation::Counted | Allocation::Kept | Allocation::Returned => None,
+                Allocation::Applied | Allocation::Kept | Allocation::Refunded => None,
             }
         };
         let attempts = self.case.attempts.iter().enumerate();

@@ -234,7 +234,7 @@ impl Case {
         self.attempts.iter().filter(|attempt| {
             let counts = attempt
                 .payment
-                .is_some_and(|payment| payment.standing == Allocation::Counted);
+                .is_some_and(|payment| payment.allocation == Allocation::Applied);
             let rests = |grant: &Grant| {
                 grant.source.payment() == Some(&attempt.reference)
                     && !matches!(grant.state, GrantState::Ended { .. })

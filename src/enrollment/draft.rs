@@ -153,7 +153,7 @@ impl<'s> Draft<'s> {
                         let attempt = &mut self.case.attempts[at];
                         if let Some(payment) = &mut attempt.payment {
                             let before =
-                                std::mem::replace(&mut payment.standing, Allocation::Returned);
+                                std::mem::replace(&mut payment.allocation, Allocation::Refunded);
                             attempt.before_reversal =
                                 (to == AttemptStatus::Reversed).then_some(before);
                         }
@@ -190,7 +190,7 @@ impl<'s> Draft<'s> {
                 } = payment;
                 (known.amount, known.method, known.grade) = (amount, method, grade);
             }
-            if self.restate(at, payment.standing)
+            if self.restate(at, payment.allocation)
                 && let Some(record) = self.records.last_mut()
             {
                 record.basis = basis;
@@ -210,7 +210,7 @@ impl<'s> Draft<'s> {
             reference: self.case.attempts[at].reference.clone(),
             amount: payment.amount,
             method: payment.method,
-            standing: payment.standing,
+            allocation: payment.allocation,
         };
         self.record(fact).basis = basis;
         Ok(())
@@ -229,31 +229,31 @@ impl<'s> Draft<'s> {
 
     /// Changes what money does, and says whether it did. Returned money stays returned,
     /// and counted money is never lowered.
-    pub(super) fn restate(&mut self, at: usize, standing: Allocation) -> bool {
+    pub(super) fn restate(&mut self, at: usize, allocation: Allocation) -> bool {
         let attempt = &mut self.case.attempts[at];
         let Some(payment) = &mut attempt.payment else {
             return false;
         };
-        match (payment.standing, standing) {
-            (Allocation::Returned | Allocation::Counted, _)
+        match (payment.allocation, allocation) {
+            (Allocation::Refunded | Allocation::Applied, _)
             | (Allocation::Kept, Allocation::Kept) => {
                 return false;
             }
-            (Allocation::Held(known), Allocation::Held(found))
+            (Allocation::OnHold(known), Allocation::OnHold(found))
             | (Allocation::RefundDue(known), Allocation::RefundDue(found))
                 if found <= known =>
             {
                 return false;
             }
-            (Allocation::Held(_) | Allocation::RefundDue(_) | Allocation::Kept, _) => {
-                payment.standing = standing;
+            (Allocation::OnHold(_) | Allocation::RefundDue(_) | Allocation::Kept, _) => {
+                payment.allocation = allocation;
             }
         }
         let reference = attempt.reference.clone();
         self.touch_attempt(at);
         self.record(EventKind::PaymentRestated {
             reference,
-            standing,
+            allocation,
         });
         true
     }
@@ -261,17 +261,17 @@ impl<'s> Draft<'s> {
     /// Makes a payment count: access rests on it. Other held money that would give no more than
     /// there is now becomes duplicate money.
     pub(super) fn count(&mut self, at: usize) {
-        self.restate(at, Allocation::Counted);
+        self.restate(at, Allocation::Applied);
         for other in 0..self.case.attempts.len() {
             let attempt = &self.case.attempts[other];
             let open = attempt
                 .payment
-                .and_then(|payment| payment.standing.open_reason());
+                .and_then(|payment| payment.allocation.open_reason());
             if let (true, Some(known)) = (other != at, open)
                 && self.case.covering(attempt, self.now).is_some()
             {
                 let reason = known.max(HoldReason::DuplicateMoney);
-                self.restate(other, self.step.rules.money.standing(reason));
+                self.restate(other, self.step.rules.money.allocation(reason));
             }
         }
     }

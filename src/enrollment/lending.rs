@@ -54,7 +54,7 @@ impl Draft<'_> {
         let earned = |attempt: &PaymentAttempt| {
             let counts = attempt.payment.is_some_and(|payment| {
                 payment.at >= last
-                    && matches!(payment.standing, Allocation::Counted | Allocation::Kept)
+                    && matches!(payment.allocation, Allocation::Applied | Allocation::Kept)
             });
             attempt.holds_money() && counts && attempt.terms.is_at_least(&lent)
         };

@@ -117,13 +117,13 @@ impl Draft<'_> {
             amount: Some(payment.amount),
             method: payment.method,
             grade: EvidenceLevel::Unsigned,
-            standing: Allocation::Counted,
+            allocation: Allocation::Applied,
         });
         self.record(EventKind::PaymentCompleted {
             reference: reference.clone(),
             amount: Some(payment.amount),
             method: payment.method,
-            standing: Allocation::Counted,
+            allocation: Allocation::Applied,
         });
         let source = GrantSource::Migration {
             by,

@@ -122,7 +122,7 @@ impl Draft<'_> {
     ) -> Result<Effect, CaseError> {
         let attempt = &self.case.attempts[at];
         let reference = attempt.reference.clone();
-        if attempt.payment.is_some_and(|it| it.standing.is_settled()) {
+        if attempt.payment.is_some_and(|it| it.allocation.is_settled()) {
             return Ok(Effect::Nothing);
         }
         let (evidence, decision) = (&basis.evidence, basis.decision);
@@ -138,7 +138,7 @@ impl Draft<'_> {
             amount: evidence.stated,
             method: basis.detection.method,
             grade: evidence.grade,
-            standing: Allocation::Counted,
+            allocation: Allocation::Applied,
         };
         let money = &self.step.rules.money;
         // Another sum than was asked is never confirmed to the cent; the host may take it.
@@ -156,11 +156,11 @@ impl Draft<'_> {
                 HoldReason::WrongAttempt
             }
             Decision::Approve(_) if covering == Some(Covering::Paid) && keeps => {
-                let standing = Allocation::Kept;
+                let allocation = Allocation::Kept;
                 self.pay(
                     at,
                     Payment {
-                        standing,
+                        allocation,
                         ..payment
                     },
                     Some(basis),
@@ -227,21 +227,21 @@ impl Draft<'_> {
             self.count(at);
             return Ok(Effect::Approved);
         }
-        let standing = match decision {
+        let allocation = match decision {
             Decision::Return(_) => Allocation::RefundDue(reason),
-            _ => self.step.rules.money.standing(reason),
+            _ => self.step.rules.money.allocation(reason),
         };
         self.pay(
             at,
             Payment {
-                standing,
+                allocation,
                 ..payment
             },
             Some(basis),
         )?;
         // It waits no more for being unproven.
         self.release(doubted.map(|doubt| doubt.reason))?;
-        if matches!(standing, Allocation::RefundDue(_)) {
+        if matches!(allocation, Allocation::RefundDue(_)) {
             return Ok(Effect::Held(reason));
         }
         // A policy says nothing against what a person, or the learner, said.

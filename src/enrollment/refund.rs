@@ -166,22 +166,22 @@ impl Case {
         });
         let before = draft.case.attempts[at].before_reversal.take();
         let keeping = i64::from(draft.rules().refund_keeping_access);
-        if before == Some(Allocation::Returned) || draft.case.attempts[at].is_given_back(keeping) {
+        if before == Some(Allocation::Refunded) || draft.case.attempts[at].is_given_back(keeping) {
             // It was given back too, or so much of it that its access ended.
             draft.move_attempt(at, AttemptEvent::Refunded)?;
             return Ok(draft.finish(Effect::Changed));
         }
-        if let Some(standing @ (Allocation::Held(_) | Allocation::RefundDue(_))) = before {
+        if let Some(allocation @ (Allocation::OnHold(_) | Allocation::RefundDue(_))) = before {
             // It never counted, and that it went and came again makes it no better.
             let useful = draft
                 .case
                 .covering(&draft.case.attempts[at], draft.now)
                 .is_none();
-            return match standing {
+            return match allocation {
                 Allocation::RefundDue(reason) if useful && reason.is_about_cover() => {
-                    draft.reinstate_as(at, Allocation::Held(reason))
+                    draft.reinstate_as(at, Allocation::OnHold(reason))
                 }
-                standing => draft.reinstate_as(at, standing),
+                allocation => draft.reinstate_as(at, allocation),
             };
         }
         let rests = |grant: &Grant| grant.source.payment() == Some(reference);
@@ -198,13 +198,13 @@ impl Case {
                 && bought.is_some_and(|bought| renewals.contains(bought))
         };
         let attempt = &draft.case.attempts[at];
-        let standing = match draft.case.covering_by(attempt, |it| !stands_in(it), now) {
+        let allocation = match draft.case.covering_by(attempt, |it| !stands_in(it), now) {
             Some(covering) => {
                 draft.end_grants(EndReason::Reversed, rests);
                 let money = &draft.rules().money;
                 match money.outcome(covering.reason()) {
                     Some(ExceptionAction::Approve) => Allocation::Kept,
-                    _ => money.standing(covering.reason()),
+                    _ => money.allocation(covering.reason()),
                 }
             }
             None => {
@@ -222,12 +222,12 @@ impl Case {
                     .own_grants()
                     .any(|it| rests(it) && it.is_to_come(now))
                 {
-                    true => Allocation::Counted,
-                    false => Allocation::Held(HoldReason::LateMoney),
+                    true => Allocation::Applied,
+                    false => Allocation::OnHold(HoldReason::LateMoney),
                 }
             }
         };
-        draft.reinstate_as(at, standing)
+        draft.reinstate_as(at, allocation)
     }
 
     /// Keeps what the learner shows for their bank transfer, with the newest one that is open.
@@ -264,16 +264,16 @@ impl Case {
 
 impl Draft<'_> {
     /// Puts down what money does that came again.
-    fn reinstate_as(mut self, at: usize, standing: Allocation) -> Result<StepOutcome, CaseError> {
+    fn reinstate_as(mut self, at: usize, allocation: Allocation) -> Result<StepOutcome, CaseError> {
         if let Some(payment) = &mut self.case.attempts[at].payment {
-            payment.standing = standing;
+            payment.allocation = allocation;
         }
         self.lapse()?;
-        match standing {
-            Allocation::Held(reason) => self.rule_hold(reason)?,
+        match allocation {
+            Allocation::OnHold(reason) => self.rule_hold(reason)?,
             // What came beside it meanwhile buys no more than it gives.
-            Allocation::Counted => self.count(at),
-            Allocation::Kept | Allocation::RefundDue(_) | Allocation::Returned => {}
+            Allocation::Applied => self.count(at),
+            Allocation::Kept | Allocation::RefundDue(_) | Allocation::Refunded => {}
         }
         Ok(self.finish(Effect::Changed))
     }

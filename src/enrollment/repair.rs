@@ -59,7 +59,7 @@ impl Case {
         let subject = (&self.enrollment.learner, &self.enrollment.course);
         let unserved = |paid: &PaymentAttempt| {
             let proven = paid.payment.is_some_and(|payment| {
-                payment.standing == Allocation::Counted && payment.grade >= minimum
+                payment.allocation == Allocation::Applied && payment.grade >= minimum
             });
             let served = self
                 .grants

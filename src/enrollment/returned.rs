@@ -83,19 +83,19 @@ impl Draft<'_> {
             if self.case.covering(attempt, self.now()).is_some() {
                 continue;
             }
-            match payment.standing {
+            match payment.allocation {
                 Allocation::Kept => {
                     let payment = attempt.reference.clone();
                     self.grant(at, GrantSource::Payment { payment });
                     self.count(at);
                 }
                 Allocation::RefundDue(reason) if reason.is_about_cover() => {
-                    self.restate(at, Allocation::Held(reason));
+                    self.restate(at, Allocation::OnHold(reason));
                 }
-                Allocation::Counted
-                | Allocation::Held(_)
+                Allocation::Applied
+                | Allocation::OnHold(_)
                 | Allocation::RefundDue(_)
-                | Allocation::Returned => {}
+                | Allocation::Refunded => {}
             }
         }
         Ok(())

@@ -158,10 +158,10 @@ impl ExceptionPolicy {
     }
 
     /// What money does that is kept back for this reason.
-    pub fn standing(&self, reason: HoldReason) -> Allocation {
+    pub fn allocation(&self, reason: HoldReason) -> Allocation {
         match self.outcome(reason) {
             Some(ExceptionAction::RefundDue) => Allocation::RefundDue(reason),
-            _ => Allocation::Held(reason),
+            _ => Allocation::OnHold(reason),
         }
     }
 }

@@ -203,19 +203,19 @@ impl Draft<'_> {
         let money = &self.step.rules.money;
         let kept =
             reason == HoldReason::DuplicateMoney && money.duplicate == ExceptionAction::Approve;
-        let standing = match kept {
+        let allocation = match kept {
             true => Allocation::Kept,
-            false => money.standing(reason),
+            false => money.allocation(reason),
         };
         let payment = Payment {
             at: self.now(),
             amount: Some(amount),
             method: PaymentMethod::BankTransfer,
             grade: EvidenceLevel::Unsigned,
-            standing,
+            allocation,
         };
         self.pay(at, payment, None)?;
-        if matches!(standing, Allocation::Held(_)) {
+        if matches!(allocation, Allocation::OnHold(_)) {
             self.rule_hold(reason)?;
         }
         Ok(self.finish(Effect::Held(reason)))

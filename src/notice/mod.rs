@@ -68,11 +68,11 @@ impl NoticeKind {
                 Some(Self::ApprovalNeeded)
             }
             EventKind::PaymentCompleted {
-                standing: Allocation::RefundDue(_),
+                allocation: Allocation::RefundDue(_),
                 ..
             }
             | EventKind::PaymentRestated {
-                standing: Allocation::RefundDue(_),
+                allocation: Allocation::RefundDue(_),
                 ..
             } => Some(Self::RefundDue),
             EventKind::PaymentReversed { .. }
@@ -132,12 +132,12 @@ impl Notice {
             } => (None, Some(*reason)),
             EventKind::PaymentCompleted {
                 reference,
-                standing: Allocation::RefundDue(reason),
+                allocation: Allocation::RefundDue(reason),
                 ..
             }
             | EventKind::PaymentRestated {
                 reference,
-                standing: Allocation::RefundDue(reason),
+                allocation: Allocation::RefundDue(reason),
             }
             | EventKind::PaymentDoubted { reference, reason } => (Some(reference), Some(*reason)),
             EventKind::PaymentReversed { reference, .. }

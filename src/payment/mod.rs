@@ -124,24 +124,24 @@ pub struct Payment {
     /// How well it is proven.
     pub grade: EvidenceLevel,
     /// What this money does now.
-    pub standing: Allocation,
+    pub allocation: Allocation,
 }
 
 /// What a payment does for its enrollment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "standing", content = "reason")]
+#[serde(rename_all = "snake_case", tag = "allocation", content = "reason")]
 pub enum Allocation {
     /// Access rests on it.
-    Counted,
+    Applied,
     /// It came beside money that gives the same, and the school keeps it: nothing rests on it
     /// as long as that other money is there.
     Kept,
     /// It waits for a person.
-    Held(HoldReason),
+    OnHold(HoldReason),
     /// It is to be given back.
     RefundDue(HoldReason),
     /// It went back to the payer.
-    Returned,
+    Refunded,
 }
 
 impl Allocation {
@@ -149,16 +149,16 @@ impl Allocation {
     /// is: only a person takes that back, or other money that is gone.
     pub fn is_settled(&self) -> bool {
         match self {
-            Self::Counted | Self::Kept | Self::RefundDue(_) | Self::Returned => true,
-            Self::Held(_) => false,
+            Self::Applied | Self::Kept | Self::RefundDue(_) | Self::Refunded => true,
+            Self::OnHold(_) => false,
         }
     }
 
     /// Why it does not count, as long as that is to be settled.
     pub fn open_reason(&self) -> Option<HoldReason> {
         match self {
-            Self::Held(reason) | Self::RefundDue(reason) => Some(*reason),
-            Self::Counted | Self::Kept | Self::Returned => None,
+            Self::OnHold(reason) | Self::RefundDue(reason) => Some(*reason),
+            Self::Applied | Self::Kept | Self::Refunded => None,
         }
     }
 }
@@ -254,8 +254,8 @@ impl PaymentAttempt {
     pub fn is_held(&self) -> bool {
         self.holds_money()
             && matches!(
-                self.payment.map(|payment| payment.standing),
-                Some(Allocation::Held(_))
+                self.payment.map(|payment| payment.allocation),
+                Some(Allocation::OnHold(_))
             )
     }
 
@@ -333,7 +333,7 @@ impl PaymentAttempt {
     /// Why the money that arrived does not count, as long as that is to be settled.
     pub fn held_back(&self) -> Option<HoldReason> {
         let payment = self.payment.filter(|_| self.holds_money())?;
-        payment.standing.open_reason()
+        payment.allocation.open_reason()
     }
 
     /// What arrived: as far as the provider stated it, else what was asked.

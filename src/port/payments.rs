@@ -100,7 +100,7 @@ pub struct PaymentItem {
 impl PaymentItem {
     /// What the columns of [`csv`](Self::csv) are. Sums are in cents.
     pub const CSV_HEADER: &'static str = "started_at,reference,enrollment,learner,email,course,title,asked_cents,paid_cents,\
-        returned_cents,currency,method,payment,paid_at,standing,enrollment_status";
+        returned_cents,currency,method,payment,paid_at,allocation,enrollment_status";
 
     /// The payment as a line of CSV (RFC 4180), without the line's end. A cell that a
     /// spreadsheet would take for a formula begins with an apostrophe.
@@ -108,12 +108,12 @@ impl PaymentItem {
         let attempt = &self.attempt;
         let payment = attempt.payment.as_ref();
         let time = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
-        let standing = payment.map(|payment| match payment.standing {
-            Allocation::Counted => "counted",
+        let allocation = payment.map(|payment| match payment.allocation {
+            Allocation::Applied => "applied",
             Allocation::Kept => "kept",
-            Allocation::Held(_) => "held",
+            Allocation::OnHold(_) => "on_hold",
             Allocation::RefundDue(_) => "refund_due",
-            Allocation::Returned => "returned",
+            Allocation::Refunded => "refunded",
         });
         let cells = [
             time(attempt.created_at),
@@ -134,7 +134,7 @@ impl PaymentItem {
                 .to_string(),
             attempt.status.to_string(),
             payment.map_or_else(String::new, |payment| time(payment.at)),
-            standing.unwrap_or_default().to_owned(),
+            allocation.unwrap_or_default().to_owned(),
             self.enrollment.kind().to_string(),
         ];
         cells.map(|cell| csv_cell(&cell)).join(",")
@@ -180,18 +180,18 @@ impl HeldPayment {
         let waits = enrollment.waits_for.is_some()
             && enrollment.waits_on.as_ref() == Some(&attempt.reference);
         attempt.held_back().is_some_and(|reason| {
-            let standing = attempt.payment.map(|payment| payment.standing);
+            let allocation = attempt.payment.map(|payment| payment.allocation);
             !waits
-                || matches!(standing, Some(Allocation::RefundDue(_)))
+                || matches!(allocation, Some(Allocation::RefundDue(_)))
                 || Self::REASONS.contains(&reason)
         })
     }
 
     /// What becomes of it: a person decides, or it is to be given back.
     pub fn outcome(&self) -> ExceptionAction {
-        let standing = self.attempt.payment.map(|payment| payment.standing);
+        let allocation = self.attempt.payment.map(|payment| payment.allocation);
         let waits = self.waits_for.is_some();
-        match standing {
+        match allocation {
             Some(Allocation::RefundDue(_)) => ExceptionAction::RefundDue,
             _ if waits => ExceptionAction::Hold,
             _ => ExceptionAction::RefundDue,

@@ -82,14 +82,14 @@ pub enum EventKind {
         /// The method the evidence pointed to.
         method: PaymentMethod,
         /// What the money does.
-        standing: Allocation,
+        allocation: Allocation,
     },
     /// Money that had arrived does something else now.
     PaymentRestated {
         /// The attempt's reference.
         reference: PaymentReference,
         /// What it does now.
-        standing: Allocation,
+        allocation: Allocation,
     },
     /// Money went back.
     PaymentReturned {
@@ -419,11 +419,11 @@ impl EventKind {
                 reason: Some(reason),
             }
             | Self::PaymentCompleted {
-                standing: Allocation::Held(reason) | Allocation::RefundDue(reason),
+                allocation: Allocation::OnHold(reason) | Allocation::RefundDue(reason),
                 ..
             }
             | Self::PaymentRestated {
-                standing: Allocation::Held(reason) | Allocation::RefundDue(reason),
+                allocation: Allocation::OnHold(reason) | Allocation::RefundDue(reason),
                 ..
             } => reason.severity(),
             Self::ConcernRaised { kind, .. } => kind.severity(),

@@ -83,17 +83,17 @@ impl EventKind {
                 reference,
                 amount,
                 method,
-                standing,
+                allocation,
             } => {
                 let sum = amount.map_or_else(|| "Money".to_owned(), |amount| amount.to_string());
                 let method = words(method);
-                let does = standing_words(standing);
+                let does = standing_words(allocation);
                 format!("{sum} arrived for {reference}, by {method}; {does}.")
             }
             Self::PaymentRestated {
                 reference,
-                standing,
-            } => format!("The money for {reference}: {}.", standing_words(standing)),
+                allocation,
+            } => format!("The money for {reference}: {}.", standing_words(allocation)),
             Self::PaymentReturned {
                 reference,
                 amount,
@@ -223,13 +223,13 @@ impl EventKind {
     }
 }
 
-fn standing_words(standing: &Allocation) -> String {
-    match standing {
-        Allocation::Counted => "it counts".to_owned(),
+fn standing_words(allocation: &Allocation) -> String {
+    match allocation {
+        Allocation::Applied => "it counts".to_owned(),
         Allocation::Kept => "it is kept beside other money".to_owned(),
-        Allocation::Held(reason) => format!("it is held: {}", words(reason)),
+        Allocation::OnHold(reason) => format!("it is held: {}", words(reason)),
         Allocation::RefundDue(reason) => format!("it has to go back: {}", words(reason)),
-        Allocation::Returned => "it went back".to_owned(),
+        Allocation::Refunded => "it went back".to_owned(),
     }
 }
 

@@ -331,5 +331,5 @@ impl Registrar {
 pub(super) fn is_decided(attempt: &PaymentAttempt) -> bool {
     attempt
         .payment
-        .is_some_and(|payment| payment.standing.is_settled())
+        .is_some_and(|payment| payment.allocation.is_settled())
 }

@@ -99,7 +99,7 @@ fn essence(case: &Case) -> String {
             attempt.status,
             attempt
                 .payment
-                .map(|paid| (paid.amount, paid.grade, paid.standing)),
+                .map(|paid| (paid.amount, paid.grade, paid.allocation)),
         )
     };
     let attempts: Vec<_> = case.attempts.iter().map(attempt).collect();
@@ -221,13 +221,14 @@ async fn all_orders_of_two_paid_attempts_give_one_access_and_the_same_sums() {
         let money = |wanted: fn(&Allocation) -> bool| {
             case.attempts
                 .iter()
-                .filter(|attempt| attempt.payment.is_some_and(|paid| wanted(&paid.standing)))
+                .filter(|attempt| attempt.payment.is_some_and(|paid| wanted(&paid.allocation)))
                 .count()
         };
         assert_eq!(live(&case).count(), 1, "{order:?}");
-        let counted = money(|standing| matches!(standing, Allocation::Counted | Allocation::Kept));
-        let held = money(|standing| matches!(standing, Allocation::Held(_)));
-        let due = money(|standing| matches!(standing, Allocation::RefundDue(_)));
+        let counted =
+            money(|allocation| matches!(allocation, Allocation::Applied | Allocation::Kept));
+        let held = money(|allocation| matches!(allocation, Allocation::OnHold(_)));
+        let due = money(|allocation| matches!(allocation, Allocation::RefundDue(_)));
         let expected = match outcome {
             ExceptionAction::Approve => (2, 0, 0),
             ExceptionAction::Hold => (1, 1, 0),
@@ -433,10 +434,10 @@ async fn all_orders_of_a_purchase_and_two_renewals_give_the_same_end() {
         let case = world.case(enrollment).await;
         let end = live(&case).filter_map(|grant| grant.expires_at).max();
         let due = |attempt: &&PaymentAttempt| {
-            let standing = attempt.payment.map(|paid| paid.standing);
+            let allocation = attempt.payment.map(|paid| paid.allocation);
             matches!(
-                standing,
-                Some(Allocation::RefundDue(_) | Allocation::Held(_))
+                allocation,
+                Some(Allocation::RefundDue(_) | Allocation::OnHold(_))
             )
         };
         ends.insert((

@@ -17,10 +17,10 @@ use coursegate::{EnrollmentId, Money, PaymentReference};
 
 const WON_AND_LOST: Reversal = Reversal::ChargedBack;
 
-async fn standing(world: &World, id: EnrollmentId, reference: &PaymentReference) -> Allocation {
+async fn allocation(world: &World, id: EnrollmentId, reference: &PaymentReference) -> Allocation {
     let case = world.case(id).await;
     let attempt = case.attempt(Some(reference.as_str()), None).unwrap();
-    attempt.payment.unwrap().standing
+    attempt.payment.unwrap().allocation
 }
 
 async fn status(world: &World, id: EnrollmentId) -> Status {
@@ -207,7 +207,7 @@ async fn a_reload_of_the_return_page_does_not_undo_a_no() {
     let now = status(&world, id).await;
     assert!(matches!(now, Status::Rejected { .. }), "{now:?}");
     assert!(matches!(
-        standing(&world, id, &reference).await,
+        allocation(&world, id, &reference).await,
         Allocation::RefundDue(_)
     ));
 }
@@ -222,7 +222,7 @@ async fn a_reload_does_not_undo_a_no_to_an_upgrade() {
     world.registrar.confirm(&reference).await.unwrap();
     assert!(queue(&world).await.is_empty());
     assert!(matches!(
-        standing(&world, id, &reference).await,
+        allocation(&world, id, &reference).await,
         Allocation::RefundDue(_)
     ));
 }
@@ -250,7 +250,7 @@ async fn money_that_goes_back_by_a_persons_word_does_not_let_anybody_in() {
         "the payment is being given back"
     );
     assert!(matches!(
-        standing(&world, id, &old).await,
+        allocation(&world, id, &old).await,
         Allocation::RefundDue(_)
     ));
 }
@@ -349,15 +349,15 @@ async fn a_dispute_that_is_won_does_not_make_a_part_of_the_price_the_whole() {
     let (id, reference, link) = begin(&world, offer(900, AccessTerms::default())).await;
     desk.approve(id, "pays on Friday").await.unwrap();
     world.pay(&link, Choice::Card).await;
-    let before = standing(&world, id, &reference).await;
-    assert_eq!(before, Allocation::Held(HoldReason::PartialPayment));
+    let before = allocation(&world, id, &reference).await;
+    assert_eq!(before, Allocation::OnHold(HoldReason::PartialPayment));
     desk.record_reversal(&reference, WON_AND_LOST, "1")
         .await
         .unwrap();
     desk.record_reinstatement(&reference, "2").await.unwrap();
-    let after = standing(&world, id, &reference).await;
+    let after = allocation(&world, id, &reference).await;
     assert!(
-        matches!(after, Allocation::Held(_)),
+        matches!(after, Allocation::OnHold(_)),
         "less than the price is {after:?}"
     );
 }
@@ -586,7 +586,7 @@ async fn an_upgrade_paid_in_time_is_not_late_because_the_provider_was_away() {
         world.pass().await;
     }
     let paid = world.case(id).await.attempts[1].payment.unwrap();
-    assert_eq!(paid.standing, Allocation::Counted);
+    assert_eq!(paid.allocation, Allocation::Applied);
 }
 
 /// Half of it went back, so it counts for nothing; a dispute about the other half that is won does

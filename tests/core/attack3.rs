@@ -21,14 +21,14 @@ use crate::scene::{
 };
 use crate::support::{World, admin, body, config, learner};
 
-async fn standing(
+async fn allocation(
     world: &World,
     id: EnrollmentId,
     reference: &PaymentReference,
 ) -> Option<Allocation> {
     let case = world.case(id).await;
     let attempt = case.attempt(Some(reference.as_str()), None).unwrap();
-    attempt.payment.map(|payment| payment.standing)
+    attempt.payment.map(|payment| payment.allocation)
 }
 
 async fn status(world: &World, id: EnrollmentId) -> Status {
@@ -92,8 +92,8 @@ async fn a_no_to_unproven_money_for_more_is_not_forgotten_when_it_is_proven() {
     is_back(&world).await;
     world.registrar.confirm(&reference).await.unwrap();
     assert_ne!(
-        standing(&world, id, &reference).await,
-        Some(Allocation::Counted)
+        allocation(&world, id, &reference).await,
+        Some(Allocation::Applied)
     );
 }
 
@@ -234,7 +234,7 @@ async fn an_upgrade_that_was_approved_unproven_is_not_put_before_a_person_again(
     assert!(
         queue(&world).await.is_empty(),
         "{:?}",
-        standing(&world, id, &reference).await
+        allocation(&world, id, &reference).await
     );
 }
 
@@ -305,7 +305,7 @@ async fn nothing_waits_for_unproven_money_that_turns_out_to_go_back() {
     is_back(&world).await;
     world.registrar.confirm(&reference).await.unwrap();
     assert_eq!(
-        standing(&world, id, &reference).await,
+        allocation(&world, id, &reference).await,
         Some(Allocation::RefundDue(HoldReason::PartialPayment))
     );
     let shown = card(&world).await;
@@ -363,7 +363,7 @@ async fn money_told_of_in_time_counts_whoever_asks_about_it_first() {
             world.advance(600);
             world.pass().await;
         }
-        outcomes.push(standing(&world, id, &reference).await);
+        outcomes.push(allocation(&world, id, &reference).await);
     }
     assert_eq!(outcomes[0], outcomes[1]);
 }
@@ -381,7 +381,7 @@ async fn money_that_a_person_was_asked_about_in_time_is_not_late() {
     world.advance(5 * DAY);
     is_back(&world).await;
     world.registrar.confirm(&reference).await.unwrap();
-    let now = standing(&world, id, &reference).await;
+    let now = allocation(&world, id, &reference).await;
     assert!(!matches!(now, Some(Allocation::RefundDue(_))), "{now:?}");
 }
 
@@ -456,13 +456,13 @@ async fn a_duplicate_goes_back_again_when_the_dispute_about_the_other_payment_is
     pay(&world, &link).await;
     let second = world.case(id).await.attempts[0].reference.clone();
     let due = Some(Allocation::RefundDue(HoldReason::DuplicateMoney));
-    assert_eq!(standing(&world, id, &second).await, due);
+    assert_eq!(allocation(&world, id, &second).await, due);
     desk.record_reversal(&first, Reversal::ChargedBack, "1")
         .await
         .unwrap();
     desk.record_reinstatement(&first, "2").await.unwrap();
     assert!(queue(&world).await.is_empty());
-    assert_eq!(standing(&world, id, &second).await, due);
+    assert_eq!(allocation(&world, id, &second).await, due);
 }
 
 /// README: "`desk.awkward_money(..)` lists all of it." An EFT that waits beside access buys nothing

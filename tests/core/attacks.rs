@@ -67,7 +67,7 @@ async fn approving_a_dear_transfer_gives_what_it_bought_and_not_an_older_refund(
     let case = world.case(id).await;
     assert_eq!(carrying(&case), [reference]);
     assert!(matches!(
-        case.attempts[0].payment.unwrap().standing,
+        case.attempts[0].payment.unwrap().allocation,
         Allocation::RefundDue(_)
     ));
 }

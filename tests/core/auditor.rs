@@ -155,7 +155,7 @@ async fn access_whose_money_went_back_is_ended_or_suspended() {
         tamper(&world, &case, |case| {
             case.attempts[0].status = status;
             if let Some(payment) = &mut case.attempts[0].payment {
-                payment.standing = Allocation::Returned;
+                payment.allocation = Allocation::Refunded;
             }
         })
         .await;

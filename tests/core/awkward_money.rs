@@ -26,7 +26,7 @@ async fn a_second_payment_is_held_for_refund_and_access_is_not_affected() {
     let case = world.case(enrollment).await;
     assert!(matches!(case.enrollment.status, Status::Approved { .. }));
     assert_eq!(
-        case.attempts[1].payment.unwrap().standing,
+        case.attempts[1].payment.unwrap().allocation,
         Allocation::RefundDue(HoldReason::DuplicateMoney)
     );
 

@@ -61,8 +61,8 @@ async fn an_instant_eft_waits_for_a_person_and_then_opens_the_course() {
         }
     );
     assert_eq!(
-        case.attempts[0].payment.unwrap().standing,
-        Allocation::Counted
+        case.attempts[0].payment.unwrap().allocation,
+        Allocation::Applied
     );
     assert!(
         desk.pending(PageRequest::first(10))
@@ -156,7 +156,7 @@ async fn a_rejection_says_why_and_leaves_the_money_in_sight() {
     let held = world.case(enrollment).await.attempts[0]
         .payment
         .unwrap()
-        .standing;
+        .allocation;
     assert_eq!(held, Allocation::RefundDue(HoldReason::InstantEft));
     desk.record_refund(&reference, "dashboard R-1")
         .await

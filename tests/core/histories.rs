@@ -269,11 +269,11 @@ impl Run {
                 if approved && let Some(shown) = case.enrollment.waiting(&case.attempts) {
                     let after = self.case().await.unwrap();
                     let shown = after.attempt(Some(shown.reference.as_str()), None).unwrap();
-                    let standing = shown.payment.map(|payment| payment.standing);
+                    let allocation = shown.payment.map(|payment| payment.allocation);
                     let ahead = |grant: &Grant| is_on(grant, &shown.terms);
                     prop_assert!(
-                        standing == Some(Allocation::Counted)
-                            || (standing.is_none() && after.grants.iter().any(ahead)),
+                        allocation == Some(Allocation::Applied)
+                            || (allocation.is_none() && after.grants.iter().any(ahead)),
                         "another one was shown than was approved: {shown:?}"
                     );
                 }
@@ -472,15 +472,15 @@ impl Run {
         }
         let mut kept_back = self.kept_back.borrow_mut();
         for attempt in &case.attempts {
-            let standing = attempt.payment.map(|payment| payment.standing);
-            let counts = standing == Some(Allocation::Counted);
+            let allocation = attempt.payment.map(|payment| payment.allocation);
+            let counts = allocation == Some(Allocation::Applied);
             let known = before.and_then(|it| it.attempt(Some(attempt.reference.as_str()), None));
-            let known = known.and_then(|it| it.payment).map(|it| it.standing);
+            let known = known.and_then(|it| it.payment).map(|it| it.allocation);
             match (step, known) {
                 (
                     Step::Reject | Step::Reverse { .. },
-                    Some(was @ (Allocation::Held(_) | Allocation::RefundDue(_))),
-                ) if standing != known
+                    Some(was @ (Allocation::OnHold(_) | Allocation::RefundDue(_))),
+                ) if allocation != known
                     && (matches!(step, Step::Reject)
                         || attempt.status == AttemptStatus::Reversed) =>
                 {
@@ -514,8 +514,8 @@ impl Run {
             );
             if grant.state == GrantState::Live {
                 prop_assert!(paid.holds_money(), "live, and its money is gone: {paid:?}");
-                let standing = paid.payment.unwrap().standing;
-                prop_assert_eq!(standing, Allocation::Counted);
+                let allocation = paid.payment.unwrap().allocation;
+                prop_assert_eq!(allocation, Allocation::Applied);
             }
             let of_payment = case
                 .grants
@@ -524,9 +524,9 @@ impl Run {
             prop_assert_eq!(of_payment.count(), 1, "one payment, one grant");
         }
         for paid in case.attempts.iter().filter(|it| it.holds_money()) {
-            let standing = paid.payment.unwrap().standing;
+            let allocation = paid.payment.unwrap().allocation;
             let rests = |grant: &Grant| grant.source.payment() == Some(&paid.reference);
-            if standing == Allocation::Counted {
+            if allocation == Allocation::Applied {
                 prop_assert!(
                     case.grants.iter().any(rests),
                     "it counts for nothing: {paid:?}"
@@ -579,7 +579,9 @@ impl Run {
         prop_assert_eq!(card.action == CardAction::Open, inside, "{:?}", card);
         let waits = case.attempts.iter().any(PaymentAttempt::is_held);
         let shown = queue.first().and_then(|it| it.waiting());
-        prop_assert!(shown.is_none_or(|it| it.payment.is_none_or(|it| !it.standing.is_settled())));
+        prop_assert!(
+            shown.is_none_or(|it| it.payment.is_none_or(|it| !it.allocation.is_settled()))
+        );
         let asks = matches!(card.action, CardAction::Pay | CardAction::Enroll)
             && card.reason != "payment_waits";
         prop_assert!(

@@ -247,10 +247,10 @@ async fn a_payment_that_is_told_of_again_long_after_is_a_replay() {
     }
     world.pass().await;
     let alerts = world.registrar.alerts();
-    let mut standing: Vec<&str> = alerts.iter().map(|alert| alert.rule.as_str()).collect();
-    standing.sort_unstable();
-    standing.retain(|rule| *rule != "sync_delay");
-    assert_eq!(standing, ["flood", "replays"]);
+    let mut allocation: Vec<&str> = alerts.iter().map(|alert| alert.rule.as_str()).collect();
+    allocation.sort_unstable();
+    allocation.retain(|rule| *rule != "sync_delay");
+    assert_eq!(allocation, ["flood", "replays"]);
 
     // A card may be declined twice, days apart.
     let (_, reference, link) = world.attempt("sipho", PaymentMethod::Card).await;

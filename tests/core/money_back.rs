@@ -36,8 +36,11 @@ async fn queue(world: &World) -> Vec<EnrollmentId> {
     page.items.iter().map(|item| item.enrollment.id).collect()
 }
 
-async fn standing(world: &World, id: EnrollmentId, at: usize) -> Allocation {
-    world.case(id).await.attempts[at].payment.unwrap().standing
+async fn allocation(world: &World, id: EnrollmentId, at: usize) -> Allocation {
+    world.case(id).await.attempts[at]
+        .payment
+        .unwrap()
+        .allocation
 }
 
 /// Two attempts, both paid: the first carries the access.
@@ -111,8 +114,8 @@ async fn a_dispute_that_is_won_after_the_time_is_over_waits_too() {
     world.advance(31 * DAY);
     desk.record_reinstatement(&reference, "").await.unwrap();
     assert_eq!(
-        standing(&world, id, 0).await,
-        Allocation::Held(HoldReason::LateMoney)
+        allocation(&world, id, 0).await,
+        Allocation::OnHold(HoldReason::LateMoney)
     );
     world.pass().await;
     assert_eq!(queue(&world).await, [id]);
@@ -148,7 +151,7 @@ async fn of_two_payments_one_goes_back() {
                 continue;
             }
             let reason = HoldReason::DuplicateMoney;
-            assert_eq!(standing(&world, id, 0).await, Allocation::Held(reason));
+            assert_eq!(allocation(&world, id, 0).await, Allocation::OnHold(reason));
             assert_eq!(queue(&world).await, [id], "money is here");
             assert_eq!(shown.action, CardAction::Wait, "{shown:?}");
             assert_ne!(shown.reason, "withdrawn");

@@ -315,7 +315,7 @@ async fn a_renewal_is_asked_for_and_extends_once() {
     let duplicate = case.attempt(Some(second.as_str()), None).unwrap();
     let reason = HoldReason::DuplicateMoney;
     assert_eq!(
-        duplicate.payment.unwrap().standing,
+        duplicate.payment.unwrap().allocation,
         Allocation::RefundDue(reason)
     );
     // Their end is the renewal's now, and they are in until then.
@@ -467,15 +467,15 @@ async fn money_for_what_a_learner_was_given_meanwhile_is_held() {
         desk.grant(bursary, "bursary").await.unwrap();
         let receipt = world.pay(&link, Choice::Card).await.remove(0);
         let case = world.case(id).await;
-        let standing = case.attempts[0].payment.unwrap().standing;
+        let allocation = case.attempts[0].payment.unwrap().allocation;
         if *duplicate == ExceptionAction::Approve {
             assert_eq!(receipt.outcome, Outcome::Applied);
-            assert_eq!(standing, Allocation::Counted);
+            assert_eq!(allocation, Allocation::Applied);
             continue;
         }
         let reason = HoldReason::AccessCovered;
         assert_eq!(receipt.outcome, Outcome::Held(reason));
-        assert_eq!(standing, Allocation::Held(reason), "{duplicate}");
+        assert_eq!(allocation, Allocation::OnHold(reason), "{duplicate}");
         assert_eq!(case.enrollment.waits_for, Some(reason));
         let next = world.ask(offer(900, AccessTerms::default())).await.next;
         assert_eq!(next, NextStep::Open { until: None });

@@ -36,10 +36,10 @@ async fn is_seen(registrar: &Registrar, part: HostPart) {
     let said = host(&health).unwrap_or_else(|| panic!("{health}"));
     assert!(said.contains(&format!("{part} panicked")), "{said}");
     registrar.worker().pass().await.unwrap();
-    let standing = registrar.alerts();
+    let allocation = registrar.alerts();
     assert!(
-        standing.iter().any(|alert| alert.rule == "host_panicked"),
-        "{standing:?}"
+        allocation.iter().any(|alert| alert.rule == "host_panicked"),
+        "{allocation:?}"
     );
 }
 
@@ -348,8 +348,8 @@ async fn a_sink_that_panics_raises_no_alert_of_its_own() {
     for _ in 0..60 {
         world.advance(60);
         world.pass().await;
-        let standing = world.registrar.alerts();
-        let own = standing.iter().any(|alert| alert.rule == "host_panicked");
+        let allocation = world.registrar.alerts();
+        let own = allocation.iter().any(|alert| alert.rule == "host_panicked");
         assert!(!own, "it would be given to that sink, for ever");
     }
 }

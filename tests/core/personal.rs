@@ -522,7 +522,7 @@ async fn payments_as_csv() {
     );
     assert!(paid.starts_with(&expected), "{paid}");
     assert!(
-        paid.contains(",49900,49900,0,ZAR,card,paid,2026-01-31T09:00:00Z,counted,approved"),
+        paid.contains(",49900,49900,0,ZAR,card,paid,2026-01-31T09:00:00Z,applied,approved"),
         "{paid}"
     );
     assert_eq!(paid.split(',').count(), columns);

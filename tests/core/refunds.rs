@@ -138,15 +138,15 @@ async fn each_outcome_for_too_little_too_much_and_twice() {
             let (enrollment, _, link) = world.attempt("thandi", PaymentMethod::Card).await;
             let receipt = world.pay(&link, Choice::Card).await.remove(0);
             let case = world.case(enrollment).await;
-            let standing = case.attempts[0].payment.unwrap().standing;
+            let allocation = case.attempts[0].payment.unwrap().allocation;
             let expected = match outcome {
-                ExceptionAction::Approve => (Outcome::Applied, Allocation::Counted),
-                ExceptionAction::Hold => (Outcome::Held(reason), Allocation::Held(reason)),
+                ExceptionAction::Approve => (Outcome::Applied, Allocation::Applied),
+                ExceptionAction::Hold => (Outcome::Held(reason), Allocation::OnHold(reason)),
                 ExceptionAction::RefundDue => {
                     (Outcome::Held(reason), Allocation::RefundDue(reason))
                 }
             };
-            assert_eq!((receipt.outcome, standing), expected);
+            assert_eq!((receipt.outcome, allocation), expected);
             assert_eq!(
                 world.may_enter("thandi").await,
                 *outcome == ExceptionAction::Approve
@@ -184,10 +184,10 @@ async fn each_outcome_for_too_little_too_much_and_twice() {
         let reason = HoldReason::DuplicateMoney;
         let expected = match outcome {
             ExceptionAction::Approve => Allocation::Kept,
-            ExceptionAction::Hold => Allocation::Held(reason),
+            ExceptionAction::Hold => Allocation::OnHold(reason),
             ExceptionAction::RefundDue => Allocation::RefundDue(reason),
         };
-        assert_eq!(case.attempts[1].payment.unwrap().standing, expected);
+        assert_eq!(case.attempts[1].payment.unwrap().allocation, expected);
         assert_eq!(case.grants.len(), 1);
         let desk = world.registrar.admin(admin());
         let listed = desk
@@ -256,8 +256,8 @@ async fn a_chargeback_suspends_its_grant_until_it_is_won_or_lost() {
         assert!(world.may_enter("thandi").await);
         let case = world.case(enrollment).await;
         assert_eq!(
-            case.attempts[0].payment.unwrap().standing,
-            Allocation::Counted
+            case.attempts[0].payment.unwrap().allocation,
+            Allocation::Applied
         );
         assert!(matches!(
             desk.record_reinstatement(&reference, "").await,

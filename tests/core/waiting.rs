@@ -233,7 +233,7 @@ async fn who_has_nothing_held_any_more_can_pay_again() {
         "{:?} in {:?}; {:?}",
         told.next,
         told.status,
-        case.attempts[0].payment.map(|it| it.standing)
+        case.attempts[0].payment.map(|it| it.allocation)
     );
 }
 
@@ -247,7 +247,7 @@ async fn kept_money_of_a_month_that_is_over_gives_no_access_while_nothing_is_app
     let (id, ..) = bought(&world, offer(100, full(30))).await;
     pay(&world, &one).await;
     assert_eq!(
-        world.case(id).await.attempts[0].payment.unwrap().standing,
+        world.case(id).await.attempts[0].payment.unwrap().allocation,
         Allocation::Kept
     );
     world.advance(31 * DAY);

@@ -120,7 +120,7 @@ async fn essence(store: &PgStore, due: &Due) -> String {
     let attempts: Vec<_> = case
         .attempts
         .iter()
-        .map(|attempt| (attempt.status, attempt.payment.map(|paid| paid.standing)))
+        .map(|attempt| (attempt.status, attempt.payment.map(|paid| paid.allocation)))
         .collect();
     let counted = case.carrying().any(|it| it.reference == due.reference);
     assert!(matches!(case.enrollment.status, Status::Approved { .. }));

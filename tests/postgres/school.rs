@@ -170,7 +170,7 @@ const CHECKS: &[(&str, &str)] = &[
     (
         "a payment without access",
         "SELECT a.reference FROM coursegate.attempts AS a
-         WHERE a.status = 'paid' AND a.standing = 'counted' AND NOT EXISTS (
+         WHERE a.status = 'paid' AND a.allocation = 'applied' AND NOT EXISTS (
              SELECT FROM coursegate.grants AS g
              WHERE g.enrollment = a.enrollment AND g.ended_at IS NULL)",
     ),

@@ -14,7 +14,7 @@ FROM generate_series(1, :rows) AS n, LATERAL (SELECT timestamptz '2025-01-01 00:
 
 INSERT INTO coursegate.attempts
     (reference, enrollment, number, learner, course, amount, currency, title, terms, purpose, declared, link, link_url, status,
-     paid_at, paid_method, grade, standing, created_at, asked_at)
+     paid_at, paid_method, grade, allocation, created_at, asked_at)
 SELECT 'SEED-' || n, ('019c0000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 1, 'learner-' || n,
        'course-' || n % 200, 49900, 'ZAR', 'Course ' || n % 200,
        '{"level":"full","kinds":["full"],"seconds":null,"restrictions":[]}', 'first',
@@ -23,7 +23,7 @@ SELECT 'SEED-' || n, ('019c0000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::u
        CASE WHEN paid THEN 'paid' WHEN n % 1000 = 5 THEN 'failed' ELSE 'link_ready' END,
        CASE WHEN paid THEN begun + interval '40 s' END,
        CASE WHEN paid AND n % 50 = 3 THEN 'instant_eft' WHEN paid THEN 'card' END,
-       CASE WHEN paid THEN 'confirmed' END, CASE WHEN paid THEN 'counted' END, begun, begun
+       CASE WHEN paid THEN 'confirmed' END, CASE WHEN paid THEN 'applied' END, begun, begun
 FROM generate_series(1, :rows) AS n,
      LATERAL (SELECT timestamptz '2025-01-01 00:00Z' + n * interval '30 s' AS begun,
                      n % 100 <> 7 AND n % 5 <> 0 AS paid) AS t;

@@ -252,8 +252,8 @@ impl Statements {
                 &"SELECT json_build_object('attempt', row_to_json(a), 'status', e.status, 'reason', e.reason,
                      'waits_for', e.waits_for)
                  FROM coursegate.attempts AS a JOIN coursegate.enrollments AS e ON e.id = a.enrollment
-                 WHERE a.status = 'paid' AND a.standing IN ('held', 'refund_due')
-                   AND (a.standing = 'refund_due' OR e.waits_for IS NULL
+                 WHERE a.status = 'paid' AND a.allocation IN ('on_hold', 'refund_due')
+                   AND (a.allocation = 'refund_due' OR e.waits_for IS NULL
                         OR e.waits_on IS DISTINCT FROM a.reference
                         OR a.held_reason IN (%s))
                    AND a.reference > $1 ORDER BY a.reference LIMIT $2"

@@ -46,14 +46,14 @@ pub const MONEY: &[(&str, &str)] = &[
     ),
     (
         "a payment that rests in no place, or in two",
-        "SELECT a.reference || ' ' || a.standing FROM school.attempts AS a
+        "SELECT a.reference || ' ' || a.allocation FROM school.attempts AS a
          WHERE a.paid_at IS NOT NULL AND CASE
-             WHEN a.status = 'paid' AND a.standing = 'counted' THEN
+             WHEN a.status = 'paid' AND a.allocation = 'applied' THEN
                  1 <> (SELECT count(*) FROM school.grants AS g
                        WHERE g.payment = a.reference AND g.enrollment = a.enrollment)
-             WHEN a.status = 'paid' THEN a.standing = 'returned' OR EXISTS (
+             WHEN a.status = 'paid' THEN a.allocation = 'refunded' OR EXISTS (
                  SELECT FROM outside.live AS g WHERE g.payment = a.reference)
-             ELSE a.standing <> 'returned' OR EXISTS (
+             ELSE a.allocation <> 'refunded' OR EXISTS (
                  SELECT FROM outside.live AS g WHERE g.payment = a.reference) END",
     ),
     (
@@ -67,7 +67,7 @@ pub const MONEY: &[(&str, &str)] = &[
              SELECT FROM school.attempts AS a
              WHERE a.reference = g.payment AND a.enrollment = g.enrollment
                AND a.learner = g.learner AND a.course = g.course AND a.paid_at IS NOT NULL
-               AND (a.standing = 'counted' OR g.ended_at IS NOT NULL OR g.suspended_at IS NOT NULL))",
+               AND (a.allocation = 'applied' OR g.ended_at IS NOT NULL OR g.suspended_at IS NOT NULL))",
     ),
     (
         "a grant that gives other access than was bought",
@@ -126,7 +126,7 @@ pub const MONEY: &[(&str, &str)] = &[
         "held money out of sight",
         "SELECT a.reference || ' ' || e.status FROM school.attempts AS a
          JOIN school.enrollments AS e ON e.id = a.enrollment
-         WHERE a.status = 'paid' AND a.standing = 'held' AND e.waits_for IS NULL
+         WHERE a.status = 'paid' AND a.allocation = 'on_hold' AND e.waits_for IS NULL
            AND a.held_reason NOT IN ('late_money', 'old_price', 'access_covered', 'duplicate_money')
            AND e.status IN ('awaiting_payment', 'awaiting_approval')",
     ),

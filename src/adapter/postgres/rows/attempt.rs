@@ -34,7 +34,7 @@ pub(in super::super) struct AttemptRow {
     paid_currency: Option<Currency>,
     paid_method: Option<PaymentMethod>,
     grade: Option<EvidenceLevel>,
-    standing: Option<String>,
+    allocation: Option<String>,
     held_reason: Option<String>,
     refunds: Vec<Refund>,
     returned: i64,
@@ -49,13 +49,13 @@ impl From<PaymentAttempt> for AttemptRow {
     fn from(from: PaymentAttempt) -> Self {
         let (payment, returned) = (from.payment, from.returned());
         let paid = payment.and_then(|payment| payment.amount);
-        let (standing, held_reason) = match payment.map(|payment| payment.standing) {
+        let (allocation, held_reason) = match payment.map(|payment| payment.allocation) {
             None => (None, None),
-            Some(Allocation::Counted) => (Some("counted"), None),
+            Some(Allocation::Applied) => (Some("applied"), None),
             Some(Allocation::Kept) => (Some("kept"), None),
-            Some(Allocation::Held(reason)) => (Some("held"), Some(reason.as_str())),
+            Some(Allocation::OnHold(reason)) => (Some("on_hold"), Some(reason.as_str())),
             Some(Allocation::RefundDue(reason)) => (Some("refund_due"), Some(reason.as_str())),
-            Some(Allocation::Returned) => (Some("returned"), None),
+            Some(Allocation::Refunded) => (Some("refunded"), None),
         };
         let (link, link_url) = match from.link {
             Some(link) => (Some(link.id), link.url),
@@ -84,7 +84,7 @@ impl From<PaymentAttempt> for AttemptRow {
             paid_currency: paid.map(|amount| amount.currency()),
             paid_method: payment.map(|payment| payment.method),
             grade: payment.map(|payment| payment.grade),
-            standing: standing.map(str::to_owned),
+            allocation: allocation.map(str::to_owned),
             held_reason: held_reason.map(str::to_owned),
             refunds: from.refunds,
             returned,
@@ -102,17 +102,17 @@ impl TryFrom<AttemptRow> for PaymentAttempt {
 
     fn try_from(row: AttemptRow) -> Result<Self, BadRow> {
         let bad = || BadRow("attempts");
-        let standing = match (row.standing.as_deref(), row.held_reason) {
+        let allocation = match (row.allocation.as_deref(), row.held_reason) {
             (None, None) => None,
-            (Some("counted"), None) => Some(Allocation::Counted),
+            (Some("applied"), None) => Some(Allocation::Applied),
             (Some("kept"), None) => Some(Allocation::Kept),
-            (Some("held"), Some(reason)) => {
-                Some(Allocation::Held(reason.parse().map_err(|_| bad())?))
+            (Some("on_hold"), Some(reason)) => {
+                Some(Allocation::OnHold(reason.parse().map_err(|_| bad())?))
             }
             (Some("refund_due"), Some(reason)) => {
                 Some(Allocation::RefundDue(reason.parse().map_err(|_| bad())?))
             }
-            (Some("returned"), None) => Some(Allocation::Returned),
+            (Some("refunded"), None) => Some(Allocation::Refunded),
             _ => return Err(bad()),
         };
         let amount = row
@@ -121,13 +121,13 @@ impl TryFrom<AttemptRow> for PaymentAttempt {
             .map(|(minor, currency)| Money::new(minor, currency))
             .transpose()
             .map_err(|_| bad())?;
-        let payment = match (row.paid_at, row.paid_method, row.grade, standing) {
-            (Some(at), Some(method), Some(grade), Some(standing)) => Some(Payment {
+        let payment = match (row.paid_at, row.paid_method, row.grade, allocation) {
+            (Some(at), Some(method), Some(grade), Some(allocation)) => Some(Payment {
                 at,
                 amount,
                 method,
                 grade,
-                standing,
+                allocation,
             }),
             (None, None, None, None) => None,
             _ => return Err(bad()),

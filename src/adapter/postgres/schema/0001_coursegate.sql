@@ -57,8 +57,8 @@ CREATE DOMAIN coursegate.attempt_status AS text
         ('started', 'link_ready', 'failed', 'abandoned', 'paid', 'refunded', 'reversed'));
 CREATE DOMAIN coursegate.grade AS text
     CONSTRAINT a_grade_is_known CHECK (VALUE IN ('unsigned', 'signed', 'confirmed'));
-CREATE DOMAIN coursegate.standing AS text
-    CONSTRAINT a_standing_is_known CHECK (VALUE IN ('counted', 'kept', 'held', 'refund_due', 'returned'));
+CREATE DOMAIN coursegate.allocation AS text
+    CONSTRAINT an_allocation_is_known CHECK (VALUE IN ('applied', 'kept', 'on_hold', 'refund_due', 'refunded'));
 CREATE DOMAIN coursegate.purpose AS text
     CONSTRAINT a_purpose_is_known CHECK (VALUE IN ('first', 'upgrade', 'renewal', 'additional'));
 CREATE DOMAIN coursegate.grant_source AS text
@@ -136,7 +136,7 @@ CREATE TABLE coursegate.attempts (
     paid_currency coursegate.currency,
     paid_method   coursegate.method,
     grade         coursegate.grade,               -- how well the payment is proven
-    standing      coursegate.standing,            -- what the money does
+    allocation      coursegate.allocation,            -- what the money does
     held_reason   text,
     refunds       jsonb NOT NULL DEFAULT '[]',    -- what went back of it, and what was asked back
     returned      bigint NOT NULL DEFAULT 0,      -- how much of it went back
@@ -150,10 +150,10 @@ CREATE TABLE coursegate.attempts (
     CONSTRAINT money_that_arrived_has_a_payment
         CHECK (status NOT IN ('paid', 'refunded', 'reversed') OR paid_at IS NOT NULL),
     CONSTRAINT a_payment_is_whole
-        CHECK ((paid_at IS NULL) = (standing IS NULL) AND (paid_at IS NULL) = (grade IS NULL)
+        CHECK ((paid_at IS NULL) = (allocation IS NULL) AND (paid_at IS NULL) = (grade IS NULL)
                AND (paid_at IS NULL) = (paid_method IS NULL)),
     CONSTRAINT held_money_has_a_reason
-        CHECK ((standing IN ('held', 'refund_due')) = (held_reason IS NOT NULL)),
+        CHECK ((allocation IN ('on_hold', 'refund_due')) = (held_reason IS NOT NULL)),
     CONSTRAINT a_renewal_renews_a_grant CHECK ((purpose = 'renewal') = (renews IS NOT NULL)),
     CONSTRAINT no_more_goes_back_than_came
         CHECK (returned >= 0 AND returned <= coalesce(paid_amount, amount))
@@ -166,7 +166,7 @@ CREATE INDEX attempts_by_status ON coursegate.attempts (status, created_at, refe
 CREATE INDEX attempts_by_method ON coursegate.attempts (method, created_at, reference);
 CREATE INDEX attempts_by_payment ON coursegate.attempts (paid_at) WHERE paid_at IS NOT NULL;
 CREATE INDEX attempts_held ON coursegate.attempts (reference)
-    WHERE status = 'paid' AND standing IN ('held', 'refund_due');
+    WHERE status = 'paid' AND allocation IN ('on_hold', 'refund_due');
 
 -- One source of access. Access is the union of live grants.
 CREATE TABLE coursegate.grants (
@@ -679,7 +679,7 @@ BEGIN
         UPDATE coursegate.attempts AS old SET
             link = a.link, link_url = a.link_url, status = a.status, paid_at = a.paid_at, paid_amount = a.paid_amount,
             paid_currency = a.paid_currency, paid_method = a.paid_method, grade = a.grade,
-            standing = a.standing, held_reason = a.held_reason, refunds = a.refunds,
+            allocation = a.allocation, held_reason = a.held_reason, refunds = a.refunds,
             returned = a.returned, proof = a.proof, doubt = a.doubt,
             before_reversal = a.before_reversal, asked_at = a.asked_at
             FROM coursegate.listed(NULL::coursegate.attempts, change -> 'attempts') AS a
@@ -689,7 +689,7 @@ BEGIN
             INSERT INTO coursegate.attempts
                 (reference, enrollment, number, learner, course, amount, currency, title, terms, purpose, renews,
                  declared, link, link_url,
-                 status, paid_at, paid_amount, paid_currency, paid_method, grade, standing, held_reason,
+                 status, paid_at, paid_amount, paid_currency, paid_method, grade, allocation, held_reason,
                  refunds, returned, proof, doubt, before_reversal, created_at, asked_at)
                 SELECT a.reference, a.enrollment,
                        (SELECT count(*) FROM coursegate.attempts AS b WHERE b.enrollment = a.enrollment)
@@ -697,7 +697,7 @@ BEGIN
                        a.learner, a.course, a.amount, a.currency, a.title, a.terms, a.purpose, a.renews,
                        a.declared, a.link, a.link_url,
                        a.status, a.paid_at, a.paid_amount, a.paid_currency, a.paid_method, a.grade,
-                       a.standing, a.held_reason, a.refunds, a.returned, a.proof, a.doubt, a.before_reversal, a.created_at,
+                       a.allocation, a.held_reason, a.refunds, a.returned, a.proof, a.doubt, a.before_reversal, a.created_at,
                        a.asked_at
                 FROM coursegate.listed(NULL::coursegate.attempts, change -> 'attempts') AS a
                 WHERE NOT EXISTS (SELECT FROM coursegate.attempts AS b
