@@ -263,7 +263,7 @@ async fn measured<S: Store + Records + Clone>(
     // What was not asked for waits up to half a minute.
     tokio::time::sleep(Duration::from_secs(30)).await;
     let inbox = drained(&registrar, &done, many).await;
-    let live = received(&registrar, &live, Outcome::Applied).await;
+    let live = received(&registrar, &live, Outcome::Approved).await;
 
     // Bank transfers that nobody saw, and that are over.
     let timers = store().await;

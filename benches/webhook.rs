@@ -355,7 +355,7 @@ fn receive(c: &mut Criterion) {
                 school.runtime.block_on(async {
                     for delivery in deliveries {
                         let receipt = school.registrar.receive(delivery).await;
-                        assert_eq!(receipt.outcome, Outcome::Applied);
+                        assert_eq!(receipt.outcome, Outcome::Approved);
                     }
                 });
                 started.elapsed()

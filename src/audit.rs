@@ -17,7 +17,7 @@ use crate::money::Money;
 use crate::payment::{Allocation, PaymentAttempt};
 use crate::reason::{ExceptionAction, Note, Severity, words};
 
-/// What makes a concern the same as another: what it is about, and in which version.
+/// What makes a discrepancy the same as another: what it is about, and in which version.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct DiscrepancyKey(Arc<str>);
@@ -43,7 +43,7 @@ impl fmt::Display for DiscrepancyKey {
 
 impl fmt::Debug for DiscrepancyKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ConcernKey({})", self.0)
+        write!(f, "DiscrepancyKey({})", self.0)
     }
 }
 
@@ -52,7 +52,7 @@ impl fmt::Debug for DiscrepancyKey {
 #[non_exhaustive]
 pub enum DiscrepancyKind {
     /// The provider has money by a link that nobody here knows.
-    OrphanMoney,
+    UnmatchedPayment,
     /// Money that counts, and no grant rests on it.
     MoneyWithoutAccess,
     /// A live grant that rests on a payment which is not there, or not there any more.
@@ -68,7 +68,7 @@ pub enum DiscrepancyKind {
 }
 
 words!(DiscrepancyKind {
-    OrphanMoney => "orphan_money",
+    UnmatchedPayment => "unmatched_payment",
     MoneyWithoutAccess => "money_without_access",
     AccessWithoutMoney => "access_without_money",
     ApprovedWithoutAccess => "approved_without_access",
@@ -89,7 +89,7 @@ impl DiscrepancyKind {
     /// What to do about it, in one sentence.
     pub fn advice(&self) -> &'static str {
         match self {
-            Self::OrphanMoney => {
+            Self::UnmatchedPayment => {
                 "Find the payer in the provider's dashboard: enroll and approve them, or give the money back."
             }
             Self::MoneyWithoutAccess => {
@@ -141,7 +141,7 @@ pub struct Discrepancy {
     pub closed: Option<Closing>,
 }
 
-/// How a concern was closed.
+/// How a discrepancy was closed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Closing {
     /// When.
@@ -154,15 +154,15 @@ pub struct Closing {
 
 impl Discrepancy {
     /// Money at the provider by a link that nobody here knows.
-    pub fn orphan(
+    pub fn unmatched(
         pay_link: PayLinkId,
         amount: Option<Money>,
         outcome: ExceptionAction,
         now: DateTime<Utc>,
     ) -> Self {
         Self {
-            key: DiscrepancyKey(format!("orphan:{pay_link}").into()),
-            kind: DiscrepancyKind::OrphanMoney,
+            key: DiscrepancyKey(format!("unmatched:{pay_link}").into()),
+            kind: DiscrepancyKind::UnmatchedPayment,
             enrollment: None,
             version: Version::default(),
             payment: None,

@@ -118,7 +118,7 @@ impl DeskQuery {
 pub struct Problems {
     pub alerts: Vec<Alert>,
     pub health: Health,
-    pub concerns: Vec<Discrepancy>,
+    pub discrepancies: Vec<Discrepancy>,
     pub dead: Vec<InboxEntry>,
     pub parked: Vec<InboxEntry>,
 }
@@ -176,14 +176,17 @@ impl App {
                 pages::payments(person, &counts, query, &found.items, more.as_deref())
             }
             "money" => {
-                let items = desk.awkward_money(PageRequest::first(100)).await?.items;
+                let items = desk
+                    .payment_exceptions(PageRequest::first(100))
+                    .await?
+                    .items;
                 pages::money(person, &counts, &items)
             }
             "problems" => {
                 let problems = Problems {
                     alerts: self.registrar.alerts(),
                     health: self.registrar.health().await,
-                    concerns: desk.concerns(PageRequest::first(100)).await?.items,
+                    discrepancies: desk.discrepancies(PageRequest::first(100)).await?.items,
                     dead: desk
                         .inbox(InboxFilter::Dead, PageRequest::first(100))
                         .await?
@@ -363,8 +366,8 @@ async fn perform(app: &App, desk: &Admin<'_>, act: &Act) -> Result<(), Failure> 
             app.registrar.confirm(&reference(&act.subject)?).await?;
         }
         "replay" => desk.replay(&act.subject.as_str().into()).await?,
-        "close_concern" => {
-            desk.close_concern(&act.subject.as_str().into(), note)
+        "close_discrepancy" => {
+            desk.close_discrepancy(&act.subject.as_str().into(), note)
                 .await?;
         }
         "close_row" => desk.close_row(&act.subject.as_str().into(), note).await?,

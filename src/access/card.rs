@@ -310,14 +310,14 @@ fn awaiting_payment(attempts: &[PaymentAttempt]) -> LearnerCard {
 /// What is told of money that is to be given back, while the learner may pay again.
 fn refund_message(reason: HoldReason) -> &'static str {
     match reason {
-        HoldReason::PartialPayment
-        | HoldReason::ExcessPayment
+        HoldReason::Underpayment
+        | HoldReason::Overpayment
         | HoldReason::AmountDiffers
         | HoldReason::CurrencyDiffers
         | HoldReason::OldPrice => {
             "Your payment did not match the price and will be given back. Please pay again."
         }
-        HoldReason::DuplicateMoney | HoldReason::AccessCovered => {
+        HoldReason::DuplicatePayment | HoldReason::AccessCovered => {
             "An earlier payment of yours will be given back. Complete your payment to start this course."
         }
         _ => {

@@ -187,8 +187,8 @@ pub(crate) fn sum_differs(evidence: &Evidence, attempt: &PaymentAttempt) -> Opti
     }
     let (stated, asked) = (evidence.stated?, attempt.amount);
     match stated.minor().cmp(&asked.minor()) {
-        std::cmp::Ordering::Less => Some(HoldReason::PartialPayment),
-        std::cmp::Ordering::Greater => Some(HoldReason::ExcessPayment),
+        std::cmp::Ordering::Less => Some(HoldReason::Underpayment),
+        std::cmp::Ordering::Greater => Some(HoldReason::Overpayment),
         std::cmp::Ordering::Equal => None,
     }
 }
@@ -227,6 +227,6 @@ fn status_allows(
     };
     match in_time {
         true => CheckOutcome::Passed,
-        false => CheckOutcome::Failed(HoldReason::LateMoney),
+        false => CheckOutcome::Failed(HoldReason::LatePayment),
     }
 }

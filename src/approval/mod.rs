@@ -37,7 +37,7 @@ pub struct ApprovalContext<'a> {
     pub checks: &'a CheckReport,
     /// The evidence an approval needs at least.
     pub minimum: EvidenceLevel,
-    /// What becomes of money that does not fit.
+    /// What becomes of payment exceptions.
     pub money: &'a ExceptionPolicy,
     /// The time of the decision.
     pub now: DateTime<Utc>,

@@ -51,7 +51,7 @@ impl ApprovalPolicy for StandardPolicy {
         let late_for_a_person = dossier.enrollment.status != Status::Expired;
         let forgiven = |reason: &HoldReason| {
             money.outcome(*reason) == Some(ExceptionAction::Approve)
-                && !(*reason == HoldReason::LateMoney && late_for_a_person)
+                && !(*reason == HoldReason::LatePayment && late_for_a_person)
         };
         if let Some(gravest) = dossier
             .checks

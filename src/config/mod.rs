@@ -165,7 +165,7 @@ pub struct Config {
     /// Where bank transfers go; without it they cannot be chosen.
     pub bank: Option<BankDetails>,
     /// What holds for every enrollment: when the provider is asked about it, when it
-    /// expires, and what becomes of money that does not fit.
+    /// expires, and what becomes of payment exceptions.
     pub rules: EnrollmentPolicy,
     /// How often the provider is asked, and when it is left alone.
     pub provider: ProviderLimits,

@@ -94,7 +94,7 @@ settings! {
         "when a bank transfer that never came expires";
     REFUND "COURSEGATE_REFUND_KEEPING_ACCESS" "refund_keeping_access" Some("0"), "0 to 99 (percent)",
         "how much of a payment may go back before access ends";
-    FOUR_EYES "COURSEGATE_FOUR_EYES_ABOVE" "four_eyes_above" Some("never"), "0 to 100000000 (cents)",
+    DUAL_APPROVAL "COURSEGATE_DUAL_APPROVAL_ABOVE" "dual_approval_above" Some("never"), "0 to 100000000 (cents)",
         "the price above which two people approve an enrollment";
     PATIENCE "COURSEGATE_PATIENCE_HOURS" "patience_hours" Some("72"), "1 to 720 (hours)",
         "how long an enrollment may wait for a person before the auditor says so";

@@ -12,10 +12,10 @@ use super::problem::ConfigError;
 use super::reader::{Reader, refused};
 use super::setting::{
     API_URL, APP_ID, APP_SECRET, AUDIT, BANK_ACCOUNT, BANK_BRANCH, BANK_HOLDER, BANK_NAME,
-    BODY_KEYS, CALLBACK_URL, CANCEL_URL, DEADLINE, EVIDENCE, FAILURE_URL, FOUR_EYES, KEEP_BODIES,
-    MAX_BODY, MODE, PARKED, PATIENCE, PROVIDER_WAIT, REFUND, RETRIES, RETRY_DELAY, RETRY_LIMIT,
-    SECRET_SINCE, SITE_URL, SUCCESS_URL, SWEEP, SWEEP_DAYS, Setting, TIMEOUT, TRANSFER, UNPAID,
-    UNVERIFIED, WEBHOOK_SECRETS,
+    BODY_KEYS, CALLBACK_URL, CANCEL_URL, DEADLINE, DUAL_APPROVAL, EVIDENCE, FAILURE_URL,
+    KEEP_BODIES, MAX_BODY, MODE, PARKED, PATIENCE, PROVIDER_WAIT, REFUND, RETRIES, RETRY_DELAY,
+    RETRY_LIMIT, SECRET_SINCE, SITE_URL, SUCCESS_URL, SWEEP, SWEEP_DAYS, Setting, TIMEOUT,
+    TRANSFER, UNPAID, UNVERIFIED, WEBHOOK_SECRETS,
 };
 use super::{BankDetails, Config, Mode, OnUnverified, Site, UrlError};
 use crate::evidence::EvidenceLevel;
@@ -155,7 +155,7 @@ fn read<'f>(
     let unpaid = reader.every(&UNPAID, 3650, 7, DAY);
     let transfer = reader.every(&TRANSFER, 3650, 30, DAY);
     let keeping = reader.number(&REFUND, 0..=99, 0);
-    let four_eyes = reader.number(&FOUR_EYES, 0..=100_000_000, NEVER);
+    let dual_approval = reader.number(&DUAL_APPROVAL, 0..=100_000_000, NEVER);
     let patience = reader.number(&PATIENCE, 1..=720, 72);
     let parked = reader.number(&PARKED, 1..=43_200, 60);
     let audit_every = reader.every(&AUDIT, 720, 24, HOUR);
@@ -190,7 +190,7 @@ fn read<'f>(
     config.rules.unpaid_expiry = unpaid;
     config.rules.transfer_expiry = transfer;
     config.rules.refund_keeping_access = u8::try_from(keeping).unwrap_or_default();
-    config.rules.four_eyes_above = i64::try_from(four_eyes).ok();
+    config.rules.dual_approval_above = i64::try_from(dual_approval).ok();
     config.patience = Duration::from_secs(patience * HOUR);
     config.parked_alert = Duration::from_secs(parked * 60);
     config.audit_every = audit_every;

@@ -33,7 +33,7 @@ pub(super) async fn every_field_of_a_case_is_kept<S: Store + Records>(store: &S)
         change, mut case, ..
     } = open("learner", "REF-1", PaymentMethod::InstantEft)?;
     store.commit(change).await?;
-    let reason = HoldReason::LateMoney;
+    let reason = HoldReason::LatePayment;
     case.enrollment.status = Status::AwaitingApproval { reason };
     case.enrollment.waits_for = Some(reason);
     case.enrollment.waits_on = Some(case.attempts[0].reference.clone());

@@ -1,4 +1,4 @@
-//! Lists for people: concerns, bank statements, awkward money, and everything there is.
+//! Lists for people: discrepancies, bank statements, payment exceptions, and everything there is.
 
 use super::{Checked, RULES, delivery, ensure, open, opening, start, with_step};
 use crate::access::{AccessTerms, Grant, GrantSource, GrantState};
@@ -23,7 +23,7 @@ fn with_two<T>(
     apply: impl FnOnce(&crate::enrollment::StepContext<'_>) -> Result<T, crate::enrollment::CaseError>,
 ) -> Result<T, crate::enrollment::CaseError> {
     let mut rules = RULES.clone();
-    rules.four_eyes_above = Some(0);
+    rules.dual_approval_above = Some(0);
     with_step(|step| {
         apply(&crate::enrollment::StepContext {
             rules: &rules,
@@ -115,8 +115,8 @@ pub(super) async fn money_that_goes_back_is_kept<S: Store + Records>(store: &S) 
     let mut paid = case;
     for allocation in [
         Allocation::OnHold(HoldReason::InstantEft),
-        Allocation::OnHold(HoldReason::ExcessPayment),
-        Allocation::RefundDue(HoldReason::DuplicateMoney),
+        Allocation::OnHold(HoldReason::Overpayment),
+        Allocation::RefundDue(HoldReason::DuplicatePayment),
     ] {
         paid.attempts[0].status = AttemptStatus::Paid;
         paid.attempts[0].payment = Some(Payment {
@@ -136,7 +136,10 @@ pub(super) async fn money_that_goes_back_is_kept<S: Store + Records>(store: &S) 
                 ..Change::default()
             })
             .await?;
-        let listed = store.awkward_money(PageRequest::first(10)).await?.items;
+        let listed = store
+            .payment_exceptions(PageRequest::first(10))
+            .await?
+            .items;
         let wanted = allocation != Allocation::OnHold(HoldReason::InstantEft);
         ensure!(
             listed.iter().any(|item| item.attempt == paid.attempts[0]) == wanted,
@@ -157,37 +160,37 @@ pub(super) async fn a_concern_stands_until_its_enrollment_changes<S: Store + Rec
     let about = examine(&broken, std::time::Duration::ZERO, later);
     ensure!(about.len() == 1, "the auditor finds {about:?}");
     let sum = Some(Money::zar(100)?);
-    let orphan = Discrepancy::orphan(
+    let orphan = Discrepancy::unmatched(
         PayLinkId::new("strangerslink00")?,
         sum,
         ExceptionAction::RefundDue,
         later,
     );
-    let raise = |concern: &Discrepancy| {
+    let raise = |discrepancy: &Discrepancy| {
         store.commit(Change {
-            concerns: vec![concern.clone()],
+            discrepancies: vec![discrepancy.clone()],
             ..Change::default()
         })
     };
-    for concern in [&about[0], &orphan] {
+    for discrepancy in [&about[0], &orphan] {
         ensure!(
-            raise(concern).await? == CommitOutcome::Done,
-            "a concern is refused"
+            raise(discrepancy).await? == CommitOutcome::Done,
+            "a discrepancy is refused"
         );
         ensure!(
-            raise(concern).await? == CommitOutcome::Conflict,
-            "a concern is raised twice"
+            raise(discrepancy).await? == CommitOutcome::Conflict,
+            "a discrepancy is raised twice"
         );
         ensure!(
-            store.concern(&concern.key).await?.as_ref() == Some(concern),
-            "a concern does not come back as it was written"
+            store.discrepancy(&discrepancy.key).await?.as_ref() == Some(discrepancy),
+            "a discrepancy does not come back as it was written"
         );
     }
-    let listed = || store.concerns(PageRequest::first(1));
+    let listed = || store.discrepancies(PageRequest::first(1));
     let first = listed().await?;
     ensure!(
         first.items == [about[0].clone()] && first.next.is_some(),
-        "concerns are not listed by key"
+        "discrepancies are not listed by key"
     );
 
     let mut closed = orphan.clone();
@@ -202,17 +205,17 @@ pub(super) async fn a_concern_stands_until_its_enrollment_changes<S: Store + Rec
     );
     ensure!(
         raise(&closed).await? == CommitOutcome::Conflict,
-        "a concern is closed twice"
+        "a discrepancy is closed twice"
     );
     ensure!(
-        store.concern(&orphan.key).await? == Some(closed),
-        "who closed a concern is lost"
+        store.discrepancy(&orphan.key).await? == Some(closed),
+        "who closed a discrepancy is lost"
     );
     let withdrawn = with_step(|step| case.withdraw(step))?;
     store.commit(withdrawn.change).await?;
     ensure!(
         listed().await?.items.is_empty(),
-        "a concern stands though its enrollment changed"
+        "a discrepancy stands though its enrollment changed"
     );
     Ok(())
 }

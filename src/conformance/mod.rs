@@ -241,5 +241,5 @@ fn delivery(key: &str, state: InboxState) -> InboxEntry {
 }
 
 const SETTLED: InboxState = InboxState::Settled {
-    outcome: InboxOutcome::Applied,
+    outcome: InboxOutcome::Approved,
 };

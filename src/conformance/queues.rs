@@ -255,7 +255,7 @@ pub(super) async fn the_outbox_keeps_order<S: Store + Records>(store: &S) -> Che
 pub(super) async fn held_money_stays_in_sight<S: Store + Records>(store: &S) -> Checked {
     let StepOutcome { change, case, .. } = open("learner", "REF-1", PaymentMethod::InstantEft)?;
     store.commit(change).await?;
-    let due = || store.awkward_money(PageRequest::first(10));
+    let due = || store.payment_exceptions(PageRequest::first(10));
     ensure!(
         due().await?.items.is_empty(),
         "an unpaid attempt is due back"

@@ -186,7 +186,7 @@ impl Draft<'_> {
         cause: ApprovalCause,
         of: Approvable,
     ) -> Result<bool, CaseError> {
-        let limit = self.rules().four_eyes_above;
+        let limit = self.rules().dual_approval_above;
         if cause.is_past_everybody() || limit.is_none_or(|limit| of.highest() <= limit) {
             return Ok(false);
         }

@@ -35,8 +35,8 @@ pub struct Change {
     pub grants: Vec<Grant>,
     /// Timers that are set or stopped.
     pub timers: Vec<Timer>,
-    /// Concerns: new ones, and known ones that are closed now.
-    pub concerns: Vec<Discrepancy>,
+    /// Discrepancys: new ones, and known ones that are closed now.
+    pub discrepancies: Vec<Discrepancy>,
     /// Rows of bank statements: new ones, and known ones that are settled now.
     pub statement: Vec<StatementEntry>,
     /// What an admin chose to be told of.
@@ -96,7 +96,7 @@ impl Change {
             && self.attempts.is_empty()
             && self.grants.is_empty()
             && self.timers.is_empty()
-            && self.concerns.is_empty()
+            && self.discrepancies.is_empty()
             && self.statement.is_empty()
             && self.preferences.is_none()
             && self.alert.is_none()
@@ -235,7 +235,7 @@ impl InboxState {
 #[non_exhaustive]
 pub enum InboxOutcome {
     /// It approved the enrollment.
-    Applied,
+    Approved,
     /// Its money waits for a person.
     Held,
     /// It told of a failed try.
@@ -247,7 +247,7 @@ pub enum InboxOutcome {
 }
 
 words!(InboxOutcome {
-    Applied => "applied",
+    Approved => "approved",
     Held => "held",
     Failed => "failed",
     NoEffect => "no_effect",

@@ -23,7 +23,7 @@ impl Covering {
     /// Why such money is kept back.
     pub fn reason(self) -> HoldReason {
         match self {
-            Self::Paid => HoldReason::DuplicateMoney,
+            Self::Paid => HoldReason::DuplicatePayment,
             Self::Given => HoldReason::AccessCovered,
         }
     }

@@ -270,7 +270,7 @@ impl<'s> Draft<'s> {
             if let (true, Some(known)) = (other != at, open)
                 && self.case.covering(attempt, self.now).is_some()
             {
-                let reason = known.max(HoldReason::DuplicateMoney);
+                let reason = known.max(HoldReason::DuplicatePayment);
                 self.restate(other, self.step.rules.money.allocation(reason));
             }
         }

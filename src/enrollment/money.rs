@@ -167,14 +167,16 @@ impl Draft<'_> {
                 )?;
                 return Ok(Effect::Approved);
             }
-            Decision::Approve(_) if covering == Some(Covering::Paid) => HoldReason::DuplicateMoney,
+            Decision::Approve(_) if covering == Some(Covering::Paid) => {
+                HoldReason::DuplicatePayment
+            }
             Decision::Approve(_) if covering == Some(Covering::Given) && !keeps => {
                 HoldReason::AccessCovered
             }
             // Money that came after somebody closed it, or turned this very money down.
-            Decision::Approve(_) if self.case.is_shut_for(attempt) => HoldReason::LateMoney,
+            Decision::Approve(_) if self.case.is_shut_for(attempt) => HoldReason::LatePayment,
             Decision::Approve(cause) => match self.rule(&Command::PaymentConfirmed(cause)) {
-                Ok(TransitionResult::Move(Transition::LateMoneyHeld, _)) => HoldReason::LateMoney,
+                Ok(TransitionResult::Move(Transition::LateMoneyHeld, _)) => HoldReason::LatePayment,
                 Ok(_) => {
                     self.pay(at, payment, Some(basis))?;
                     self.grant(at, GrantSource::Payment { payment: reference });
@@ -191,7 +193,7 @@ impl Draft<'_> {
             Decision::Refuse(_) => HoldReason::HostPolicy,
         };
         reason = match covering {
-            Some(Covering::Paid) => reason.max(HoldReason::DuplicateMoney),
+            Some(Covering::Paid) => reason.max(HoldReason::DuplicatePayment),
             Some(Covering::Given) => reason.max(HoldReason::AccessCovered),
             None => reason,
         };

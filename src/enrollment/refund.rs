@@ -223,7 +223,7 @@ impl Case {
                     .any(|it| rests(it) && it.is_to_come(now))
                 {
                     true => Allocation::Applied,
-                    false => Allocation::OnHold(HoldReason::LateMoney),
+                    false => Allocation::OnHold(HoldReason::LatePayment),
                 }
             }
         };

@@ -1,4 +1,4 @@
-//! What the host decided for all enrollments: times, and money that does not fit.
+//! What the host decided for all enrollments: times, and payment exceptions.
 
 use std::time::Duration;
 
@@ -28,14 +28,14 @@ pub struct EnrollmentPolicy {
     /// The same for a bank transfer that nobody has seen (default 30 days). One with a proof
     /// of payment does not expire.
     pub transfer_expiry: Option<Duration>,
-    /// What becomes of money that does not fit.
+    /// What becomes of payment exceptions.
     pub money: ExceptionPolicy,
     /// How much of a payment may go back, in percent, before the access it gave ends
     /// (default 0: any refund ends it). What is left above the price never counts.
     pub refund_keeping_access: u8,
     /// Enrollments that cost more than this, in minor units (cents), are approved by two
     /// different people (default: by one). What is approved by itself is not touched by this.
-    pub four_eyes_above: Option<i64>,
+    pub dual_approval_above: Option<i64>,
 }
 
 impl Default for EnrollmentPolicy {
@@ -47,7 +47,7 @@ impl Default for EnrollmentPolicy {
             transfer_expiry: Some(DAY * 30),
             money: ExceptionPolicy::default(),
             refund_keeping_access: 0,
-            four_eyes_above: None,
+            dual_approval_above: None,
         }
     }
 }
@@ -103,7 +103,7 @@ impl SyncSchedule {
     }
 }
 
-/// What becomes of money that does not fit. Everything else about it still has to be right:
+/// What becomes of payment exceptions. Everything else about it still has to be right:
 /// it is proven, belongs to this attempt, and its method is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -119,12 +119,12 @@ pub struct ExceptionPolicy {
     /// is held in any case but that.
     pub duplicate: ExceptionAction,
     /// Less than was asked (default: hold).
-    pub partial: ExceptionAction,
+    pub underpayment: ExceptionAction,
     /// More than was asked (default: hold).
-    pub excess: ExceptionAction,
+    pub overpayment: ExceptionAction,
     /// Paid at the provider by a link that nobody here knows (default: hold). There is
     /// nothing it could approve, so `approve` holds it too.
-    pub orphan: ExceptionAction,
+    pub unmatched: ExceptionAction,
 }
 
 impl Default for ExceptionPolicy {
@@ -133,9 +133,9 @@ impl Default for ExceptionPolicy {
             late: ExceptionAction::Hold,
             old_price: ExceptionAction::Hold,
             duplicate: ExceptionAction::RefundDue,
-            partial: ExceptionAction::Hold,
-            excess: ExceptionAction::Hold,
-            orphan: ExceptionAction::Hold,
+            underpayment: ExceptionAction::Hold,
+            overpayment: ExceptionAction::Hold,
+            unmatched: ExceptionAction::Hold,
         }
     }
 }
@@ -144,15 +144,15 @@ impl ExceptionPolicy {
     /// The outcome for a reason that is about the money itself.
     pub fn outcome(&self, reason: HoldReason) -> Option<ExceptionAction> {
         match reason {
-            HoldReason::LateMoney => Some(self.late),
+            HoldReason::LatePayment => Some(self.late),
             HoldReason::OldPrice => Some(self.old_price),
             HoldReason::AccessCovered if self.duplicate == ExceptionAction::RefundDue => {
                 Some(ExceptionAction::Hold)
             }
             HoldReason::AccessCovered => Some(self.duplicate),
-            HoldReason::DuplicateMoney => Some(self.duplicate),
-            HoldReason::PartialPayment => Some(self.partial),
-            HoldReason::ExcessPayment => Some(self.excess),
+            HoldReason::DuplicatePayment => Some(self.duplicate),
+            HoldReason::Underpayment => Some(self.underpayment),
+            HoldReason::Overpayment => Some(self.overpayment),
             _ => None,
         }
     }

@@ -81,7 +81,7 @@ pub enum Stay {
     AlreadyClosed,
     /// It is open already.
     AlreadyOpen,
-    /// A failure concerns the attempt, never the enrollment.
+    /// A failure discrepancies the attempt, never the enrollment.
     FailureNoted,
     /// The money went back; the status does not depend on it.
     RefundNoted,
@@ -268,7 +268,7 @@ impl Status {
             (S::Rejected { .. }, C::PaymentConfirmed(_)) => Move(
                 T::LateMoneyHeld,
                 S::AwaitingApproval {
-                    reason: HoldReason::LateMoney,
+                    reason: HoldReason::LatePayment,
                 },
             ),
             (S::Rejected { .. }, C::PaymentFailed) => Keep(Stay::FailureNoted),
@@ -304,7 +304,7 @@ impl Status {
             (S::Withdrawn { .. }, C::PaymentConfirmed(_)) => Move(
                 T::LateMoneyHeld,
                 S::AwaitingApproval {
-                    reason: HoldReason::LateMoney,
+                    reason: HoldReason::LatePayment,
                 },
             ),
             (S::Withdrawn { .. }, C::PaymentFailed) => Keep(Stay::FailureNoted),

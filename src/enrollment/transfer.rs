@@ -153,7 +153,7 @@ impl Case {
         };
         let covering = self.covering(attempt, now).map(Covering::reason);
         let late = closed || self.is_shut_for(attempt);
-        covering.or(late.then_some(HoldReason::LateMoney))
+        covering.or(late.then_some(HoldReason::LatePayment))
     }
 
     /// An attempt for the money of a transfer that has the reference of one which cannot take it.
@@ -202,7 +202,7 @@ impl Draft<'_> {
     ) -> Result<StepOutcome, CaseError> {
         let money = &self.step.rules.money;
         let kept =
-            reason == HoldReason::DuplicateMoney && money.duplicate == ExceptionAction::Approve;
+            reason == HoldReason::DuplicatePayment && money.duplicate == ExceptionAction::Approve;
         let allocation = match kept {
             true => Allocation::Kept,
             false => money.allocation(reason),

@@ -55,7 +55,7 @@ pub use learner::{LearnerStream, LearnerToken, LearnerUpdate};
 use admins::Admins;
 use learner::Listener;
 
-/// Hands what was committed to the streams of those whom it concerns. Clones are the same hub.
+/// Hands what was committed to the streams of those whom it discrepancies. Clones are the same hub.
 #[derive(Clone)]
 pub struct Hub {
     inner: Arc<Inner>,
@@ -119,7 +119,7 @@ impl Hub {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wakes the streams of the learner whom a record concerns.
+    /// Wakes the streams of the learner whom a record discrepancies.
     fn wake(&self, record: &Event) {
         let (Some(learner), Some(course)) = (&record.learner, &record.course) else {
             return;

@@ -106,11 +106,11 @@ impl Signal {
                 to: Status::Approved { .. },
                 ..
             } => Self::Approved,
-            EventKind::ConcernRaised {
+            EventKind::DiscrepancyFound {
                 kind: DiscrepancyKind::PendingTooLong,
                 ..
             } => Self::PendingLong,
-            EventKind::ConcernRaised { .. } => Self::AuditFinding,
+            EventKind::DiscrepancyFound { .. } => Self::AuditFinding,
             EventKind::DeliveryDead { .. } => Self::DeadLetter,
             EventKind::FloodBegan { .. } => Self::Flooded,
             _ => return None,

@@ -78,7 +78,7 @@ impl NoticeKind {
             EventKind::PaymentReversed { .. }
             | EventKind::RefundFailed { .. }
             | EventKind::PaymentDoubted { .. }
-            | EventKind::ConcernRaised { .. }
+            | EventKind::DiscrepancyFound { .. }
             | EventKind::DeliveryDead { .. }
             | EventKind::DeliveryOverdue { .. }
             | EventKind::AlertChanged { .. }
@@ -145,7 +145,7 @@ impl Notice {
             _ => (None, None),
         };
         let about = match &record.fact {
-            EventKind::ConcernRaised { about, .. } => *about,
+            EventKind::DiscrepancyFound { about, .. } => *about,
             _ => None,
         };
         Some(Self {
@@ -183,7 +183,7 @@ impl Notice {
             (NoticeKind::Alert, "payment_reversed") => "A bank took a payment back.",
             (NoticeKind::Alert, "refund_failed") => "The provider did not give money back.",
             (NoticeKind::Alert, "payment_doubted") => "A payment does not fit its enrollment.",
-            (NoticeKind::Alert, "concern_raised") => "Money and access do not agree.",
+            (NoticeKind::Alert, "discrepancy_found") => "Money and access do not agree.",
             (NoticeKind::Alert, "delivery_dead") => "A callback was given up on.",
             (NoticeKind::Alert, "delivery_overdue") => "A callback has matched nothing for long.",
             (NoticeKind::Alert, "alert_raised") => "An alert began.",

@@ -150,7 +150,7 @@ fn csv_cell(text: &str) -> String {
     }
 }
 
-/// Money that arrived and does not fit.
+/// Payments that arrived and need a decision: payment exceptions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HeldPayment {
     /// The attempt it arrived for.
@@ -165,18 +165,18 @@ impl HeldPayment {
     /// Reasons for which money is listed while its enrollment waits for a person.
     pub const REASONS: [HoldReason; 8] = [
         HoldReason::OldPrice,
-        HoldReason::LateMoney,
+        HoldReason::LatePayment,
         HoldReason::AccessCovered,
-        HoldReason::DuplicateMoney,
-        HoldReason::PartialPayment,
-        HoldReason::ExcessPayment,
+        HoldReason::DuplicatePayment,
+        HoldReason::Underpayment,
+        HoldReason::Overpayment,
         HoldReason::AmountDiffers,
         HoldReason::CurrencyDiffers,
     ];
 
     /// Whether this money belongs in the list: it is to be given back, or is held for one of
     /// [`REASONS`](Self::REASONS), or is held and not what a person is shown in the queue.
-    pub(crate) fn is_awkward(attempt: &PaymentAttempt, enrollment: &Enrollment) -> bool {
+    pub(crate) fn is_exception(attempt: &PaymentAttempt, enrollment: &Enrollment) -> bool {
         let waits = enrollment.waits_for.is_some()
             && enrollment.waits_on.as_ref() == Some(&attempt.reference);
         attempt.held_back().is_some_and(|reason| {

@@ -157,31 +157,31 @@ pub trait Records: Debug + Send + Sync + 'static {
         page: PageRequest<EnrollmentId>,
     ) -> Result<Page<PendingItem, EnrollmentId>, StoreError>;
 
-    /// Payments that arrived and do not fit: late, paid twice, another sum than was asked, or
+    /// Payment exceptions, payments that arrived and are late, paid twice, another sum than was asked, or
     /// left behind by a rejection or a withdrawal. By reference.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn awkward_money(
+    async fn payment_exceptions(
         &self,
         page: PageRequest<PaymentReference>,
     ) -> Result<Page<HeldPayment, PaymentReference>, StoreError>;
 
-    /// Concerns that stand, by key. One about an enrollment stands as long as that does not
+    /// Discrepancys that stand, by key. One about an enrollment stands as long as that does not
     /// change.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn concerns(
+    async fn discrepancies(
         &self,
         page: PageRequest<DiscrepancyKey>,
     ) -> Result<Page<Discrepancy, DiscrepancyKey>, StoreError>;
 
-    /// One concern, whether it stands or not.
+    /// One discrepancy, whether it stands or not.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn concern(&self, key: &DiscrepancyKey) -> Result<Option<Discrepancy>, StoreError>;
+    async fn discrepancy(&self, key: &DiscrepancyKey) -> Result<Option<Discrepancy>, StoreError>;
 
     /// Every enrollment with its attempts and grants, oldest first: what an audit walks
     /// through.

@@ -259,7 +259,7 @@ pub enum Settlement {
 ///   left of the enrollment, its records, deliveries and rows of statements, and the chain holds.
 /// - An alert that begins must not stand, and one that escalates or ends must stand since the same
 ///   time, not escalated yet; else [`CommitOutcome::Conflict`].
-/// - A concern or a row of a statement that is open must be new, and one that is closed or
+/// - A discrepancy or a row of a statement that is open must be new, and one that is closed or
 ///   settled must be open in the store; else [`CommitOutcome::Conflict`].
 ///
 /// The suite in `conformance` (feature of that name) checks all of it.

@@ -111,7 +111,7 @@ pub enum Permission {
     Refund,
     /// Give and take access apart from any payment.
     Override,
-    /// Have things handled again: callbacks, questions to the provider, audits, concerns.
+    /// Have things handled again: callbacks, questions to the provider, audits, discrepancies.
     Replay,
     /// Change how the installation works, and erase learners. Ask for it on pages of your own
     /// that do such things, too.
@@ -156,15 +156,15 @@ pub enum HoldReason {
     /// Paid by a link from when the same access cost less.
     OldPrice,
     /// Paid after the enrollment was closed; links never expire at the provider.
-    LateMoney,
+    LatePayment,
     /// The learner has what was paid for already, by a grant that rests on no payment here.
     AccessCovered,
     /// A second payment for the same enrollment: a refund is due.
-    DuplicateMoney,
+    DuplicatePayment,
     /// Less arrived than was asked.
-    PartialPayment,
+    Underpayment,
     /// More arrived than was asked.
-    ExcessPayment,
+    Overpayment,
     /// What the provider states is no sum that could be compared.
     AmountDiffers,
     /// The currency differs from the attempt's.
@@ -190,11 +190,11 @@ words!(HoldReason {
     HostPolicy => "host_policy",
     Vetoed => "vetoed",
     OldPrice => "old_price",
-    LateMoney => "late_money",
+    LatePayment => "late_payment",
     AccessCovered => "access_covered",
-    DuplicateMoney => "duplicate_money",
-    PartialPayment => "partial_payment",
-    ExcessPayment => "excess_payment",
+    DuplicatePayment => "duplicate_payment",
+    Underpayment => "underpayment",
+    Overpayment => "overpayment",
     AmountDiffers => "amount_differs",
     CurrencyDiffers => "currency_differs",
     UnknownCourse => "unknown_course",
@@ -206,7 +206,7 @@ words!(HoldReason {
 impl HoldReason {
     /// Whether the money is kept back only because the learner has what it buys already.
     pub fn is_about_cover(&self) -> bool {
-        matches!(self, Self::DuplicateMoney | Self::AccessCovered)
+        matches!(self, Self::DuplicatePayment | Self::AccessCovered)
     }
 
     /// How urgently a person should look.
@@ -220,12 +220,12 @@ impl HoldReason {
             | Self::HostPolicy
             | Self::Vetoed
             | Self::OldPrice
-            | Self::LateMoney
+            | Self::LatePayment
             | Self::AccessCovered
-            | Self::DuplicateMoney => Severity::Warning,
+            | Self::DuplicatePayment => Severity::Warning,
             Self::Investigate
-            | Self::PartialPayment
-            | Self::ExcessPayment
+            | Self::Underpayment
+            | Self::Overpayment
             | Self::AmountDiffers
             | Self::CurrencyDiffers
             | Self::UnknownCourse
@@ -259,14 +259,14 @@ impl HoldReason {
             Self::AccessCovered => {
                 "The learner has this access already, by a grant: refund the money, or approve it knowingly."
             }
-            Self::LateMoney => {
+            Self::LatePayment => {
                 "Paid after the enrollment was closed: approve it or refund the money."
             }
-            Self::DuplicateMoney => "Paid twice: refund this payment; access is not affected.",
-            Self::PartialPayment => {
+            Self::DuplicatePayment => "Paid twice: refund this payment; access is not affected.",
+            Self::Underpayment => {
                 "Less arrived than the course costs: approve it knowingly, or refund it."
             }
-            Self::ExcessPayment => {
+            Self::Overpayment => {
                 "More arrived than the course costs: approve it and refund the rest, or refund it all."
             }
             Self::AmountDiffers | Self::CurrencyDiffers => {
@@ -282,7 +282,7 @@ impl HoldReason {
     }
 }
 
-/// What becomes of money that does not fit.
+/// What becomes of payment exceptions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ExceptionAction {
     /// It is taken as if it fitted, as far as everything else about it does.

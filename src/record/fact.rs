@@ -188,17 +188,17 @@ pub enum EventKind {
         grant: GrantId,
     },
     /// Something needs a person: money that nobody knows, or money and access that disagree.
-    ConcernRaised {
-        /// Which concern.
+    DiscrepancyFound {
+        /// Which discrepancy.
         key: DiscrepancyKey,
         /// What is wrong.
         kind: DiscrepancyKind,
         /// The enrollment it is about.
         about: Option<EnrollmentId>,
     },
-    /// A person closed a concern.
-    ConcernClosed {
-        /// Which concern.
+    /// A person closed a discrepancy.
+    DiscrepancyClosed {
+        /// Which discrepancy.
         key: DiscrepancyKey,
     },
     /// The money of a bank transfer that a person approved by hand is on a statement.
@@ -371,8 +371,8 @@ impl EventKind {
             Self::ProofAttached { .. } => "payment_proof_attached",
             Self::AccessSuspended { .. } => "course_access_suspended",
             Self::AccessResumed { .. } => "course_access_resumed",
-            Self::ConcernRaised { .. } => "concern_raised",
-            Self::ConcernClosed { .. } => "concern_closed",
+            Self::DiscrepancyFound { .. } => "discrepancy_found",
+            Self::DiscrepancyClosed { .. } => "discrepancy_closed",
             Self::TransferFound { .. } => "transfer_found",
             Self::StatementImported { .. } => "statement_imported",
             Self::StatementRowClosed { .. } => "statement_row_closed",
@@ -426,7 +426,7 @@ impl EventKind {
                 allocation: Allocation::OnHold(reason) | Allocation::RefundDue(reason),
                 ..
             } => reason.severity(),
-            Self::ConcernRaised { kind, .. } => kind.severity(),
+            Self::DiscrepancyFound { kind, .. } => kind.severity(),
             Self::AlertChanged {
                 stage: AlertStage::Raised | AlertStage::Escalated,
                 severity,

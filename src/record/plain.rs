@@ -139,10 +139,10 @@ impl EventKind {
                 format!("Access is suspended: {}.", words(why))
             }
             Self::AccessResumed { .. } => "Access counts again.".to_owned(),
-            Self::ConcernRaised { kind, .. } => {
+            Self::DiscrepancyFound { kind, .. } => {
                 format!("Somebody has to look: {}.", words(kind))
             }
-            Self::ConcernClosed { .. } => "A concern was closed.".to_owned(),
+            Self::DiscrepancyClosed { .. } => "A discrepancy was closed.".to_owned(),
             Self::TransferFound { amount, .. } => {
                 format!("The transfer that was approved is on the bank statement: {amount}.")
             }

@@ -25,7 +25,7 @@ pub struct AuditReport {
     /// Enrollments that were mended.
     pub repaired: Vec<EnrollmentId>,
     /// What somebody has to look into, whether it was known before or not.
-    pub concerns: Vec<Discrepancy>,
+    pub discrepancies: Vec<Discrepancy>,
     /// Where to go on; `None` when everything was looked at.
     pub next: Option<AuditCursor>,
 }
@@ -46,7 +46,7 @@ impl Admin<'_> {
     /// Compares money and access in both directions: money without access, access without
     /// money, grants that differ from their payment, and what has waited for too long. What is
     /// safe to mend is mended, by the same rules as everything else; the rest is put on the
-    /// list of [`concerns`](Self::concerns). Give back [`AuditReport::next`] to go on.
+    /// list of [`discrepancies`](Self::discrepancies). Give back [`AuditReport::next`] to go on.
     ///
     /// The worker does all of it every day.
     ///
@@ -65,22 +65,22 @@ impl Admin<'_> {
     ///
     /// # Errors
     /// The store's errors.
-    pub async fn concerns(
+    pub async fn discrepancies(
         &self,
         page: PageRequest<DiscrepancyKey>,
     ) -> Result<Page<Discrepancy, DiscrepancyKey>, Error> {
         self.allow(Permission::View, None).await?;
         let records = &self.registrar.inner.records;
         self.registrar
-            .within(async { Ok(records.concerns(page).await?) })
+            .within(async { Ok(records.discrepancies(page).await?) })
             .await
     }
 
-    /// Closes a concern: it was looked into, and this is what came of it.
+    /// Closes a discrepancy: it was looked into, and this is what came of it.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when there is no such open concern, or the store's errors.
-    pub async fn close_concern(
+    /// [`Error::NotFound`] when there is no such open discrepancy, or the store's errors.
+    pub async fn close_discrepancy(
         &self,
         key: &DiscrepancyKey,
         note: impl Into<Note>,
@@ -88,23 +88,24 @@ impl Admin<'_> {
         self.allow(Permission::Replay, None).await?;
         let note = note.into();
         let registrar = self.registrar;
-        let missing = || Error::NotFound("open concern");
+        let missing = || Error::NotFound("open discrepancy");
         registrar
             .within(async {
-                let found = registrar.inner.records.concern(key).await?;
-                let mut concern = found
+                let found = registrar.inner.records.discrepancy(key).await?;
+                let mut discrepancy = found
                     .filter(|known| known.closed.is_none())
                     .ok_or_else(missing)?;
                 let now = registrar.now();
-                concern.closed = Some(Closing {
+                discrepancy.closed = Some(Closing {
                     at: now,
                     by: self.person().clone(),
                     note: note.clone(),
                 });
-                let mut record = self.record(EventKind::ConcernClosed { key: key.clone() }, now);
+                let mut record =
+                    self.record(EventKind::DiscrepancyClosed { key: key.clone() }, now);
                 record.note = Some(note);
                 let mut change = Change::records_only(vec![record]);
-                change.concerns.push(concern);
+                change.discrepancies.push(discrepancy);
                 match registrar.commit(publishing(change)).await? {
                     CommitOutcome::Done => Ok(()),
                     CommitOutcome::Conflict | CommitOutcome::Duplicate => Err(missing()),
@@ -215,9 +216,9 @@ impl Registrar {
                 Err(error) => return Err(error),
             }
         }
-        for concern in examine(&case, patience, now) {
-            if self.raise(concern.clone()).await? != Raised::Closed {
-                report.concerns.push(concern);
+        for discrepancy in examine(&case, patience, now) {
+            if self.raise(discrepancy.clone()).await? != Raised::Closed {
+                report.discrepancies.push(discrepancy);
             }
         }
         Ok(())
@@ -237,10 +238,10 @@ impl Registrar {
         let mut timers = Vec::new();
         for grant in page.items {
             report.looked_at += 1;
-            if let Some(concern) = Discrepancy::loose(&grant, self.now())
-                && self.within(self.raise(concern.clone())).await? != Raised::Closed
+            if let Some(discrepancy) = Discrepancy::loose(&grant, self.now())
+                && self.within(self.raise(discrepancy.clone())).await? != Raised::Closed
             {
-                report.concerns.push(concern);
+                report.discrepancies.push(discrepancy);
             }
             if let (crate::access::GrantState::Live, Some(due_at)) = (grant.state, grant.expires_at)
             {

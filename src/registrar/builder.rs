@@ -479,8 +479,8 @@ fn check_rules(config: &Config) -> Result<(), BuildError> {
             "rules.refund_keeping_access must be below 100: a payment that went back whole gives no access",
         ),
         (
-            rules.four_eyes_above.is_none_or(|limit| limit >= 0),
-            "rules.four_eyes_above must not be negative; `None` is never",
+            rules.dual_approval_above.is_none_or(|limit| limit >= 0),
+            "rules.dual_approval_above must not be negative; `None` is never",
         ),
         (
             limits.failures > 0

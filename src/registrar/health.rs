@@ -42,17 +42,17 @@ const WAITING: usize = 100;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum HealthStatus {
     /// As it should.
-    Well,
+    Ok,
     /// It works, and somebody should look.
-    Strained,
+    Degraded,
     /// It does not work.
-    Failing,
+    Down,
 }
 
 words!(HealthStatus {
-    Well => "ok",
-    Strained => "degraded",
-    Failing => "down",
+    Ok => "ok",
+    Degraded => "degraded",
+    Down => "down",
 });
 
 /// How one part does, and why.
@@ -84,8 +84,8 @@ impl Health {
     /// What a probe answers: 200, or 503 when a part does not work.
     pub fn http_status(&self) -> u16 {
         match self.condition {
-            HealthStatus::Well | HealthStatus::Strained => 200,
-            HealthStatus::Failing => 503,
+            HealthStatus::Ok | HealthStatus::Degraded => 200,
+            HealthStatus::Down => 503,
         }
     }
 }
@@ -226,7 +226,7 @@ impl Registrar {
         parts.extend(self.clock_part());
         let worst = parts.iter().map(|part| part.condition).max();
         Health {
-            condition: worst.unwrap_or(HealthStatus::Well),
+            condition: worst.unwrap_or(HealthStatus::Ok),
             parts,
             at: now,
         }
@@ -241,8 +241,8 @@ impl Registrar {
         let failed = time(&self.inner.pulse.failure_at).map(|at| now - at);
         let lately = failed.filter(|ago| *ago < LATELY);
         match asked {
-            None => part(PART, HealthStatus::Failing, "It does not answer in time."),
-            Some(Err(error)) => part(PART, HealthStatus::Failing, format!("{error}.")),
+            None => part(PART, HealthStatus::Down, "It does not answer in time."),
+            Some(Err(error)) => part(PART, HealthStatus::Down, format!("{error}.")),
             Some(Ok(_)) if time(&self.inner.pulse.write_failed_at).is_some() => {
                 let pulse = &self.inner.pulse;
                 let ago = |at: &AtomicI64| time(at).map(|at| (self.now() - at).num_seconds());
@@ -257,8 +257,8 @@ impl Registrar {
                 // What failed long ago, and was not tried since, may work by now.
                 let recent = time(&pulse.write_failed_at).is_some_and(|at| now - at < RECENT);
                 let condition = match recent {
-                    true => HealthStatus::Failing,
-                    false => HealthStatus::Strained,
+                    true => HealthStatus::Down,
+                    false => HealthStatus::Degraded,
                 };
                 part(PART, condition, reason)
             }
@@ -267,14 +267,14 @@ impl Registrar {
                 let reason = format!(
                     "A write failed {seconds} s ago, though others work since. Look whether its disk is full."
                 );
-                part(PART, HealthStatus::Strained, reason)
+                part(PART, HealthStatus::Degraded, reason)
             }
             Some(Ok(_)) if taken > DATABASE_SLOW => part(
                 PART,
-                HealthStatus::Strained,
+                HealthStatus::Degraded,
                 format!("It takes {} ms to answer.", taken.num_milliseconds()),
             ),
-            Some(Ok(_)) => part(PART, HealthStatus::Well, "It answers."),
+            Some(Ok(_)) => part(PART, HealthStatus::Ok, "It answers."),
         }
     }
 
@@ -293,42 +293,42 @@ impl Registrar {
         let parked = count(InboxFilter::Parked).await?;
         Some(if dead > 0 {
             let reason = format!("{dead} callbacks were given up on: look at the desk's problems.");
-            part(PART, HealthStatus::Strained, reason)
+            part(PART, HealthStatus::Degraded, reason)
         } else if waiting >= WAITING || parked >= WAITING {
             let reason = format!("{waiting} callbacks wait, {parked} match nothing.");
-            part(PART, HealthStatus::Strained, reason)
+            part(PART, HealthStatus::Degraded, reason)
         } else {
             let reason = format!("{waiting} callbacks wait, {parked} match nothing.");
-            part(PART, HealthStatus::Well, reason)
+            part(PART, HealthStatus::Ok, reason)
         })
     }
 
     fn provider_part(&self, now: DateTime<Utc>) -> PartHealth {
         const PART: &str = "provider";
         let Some(health) = self.provider_health() else {
-            return part(PART, HealthStatus::Well, "There is no gateway.");
+            return part(PART, HealthStatus::Ok, "There is no gateway.");
         };
         let failures = health.failures_in_a_row;
         match health.circuit {
             Circuit::Open { until } if until > now && failures == 0 => {
                 let until = until.format("%H:%M:%S UTC");
                 let reason = format!("It asked for fewer calls, and is left alone until {until}.");
-                part(PART, HealthStatus::Strained, reason)
+                part(PART, HealthStatus::Degraded, reason)
             }
             Circuit::Open { until } if until > now => {
                 let reason = format!(
                     "It failed {failures} times in a row and is left alone until {}.",
                     until.format("%H:%M:%S UTC")
                 );
-                part(PART, HealthStatus::Strained, reason)
+                part(PART, HealthStatus::Degraded, reason)
             }
             _ if failures > 0 => {
                 let reason = format!("It failed {failures} times in a row.");
-                part(PART, HealthStatus::Strained, reason)
+                part(PART, HealthStatus::Degraded, reason)
             }
             _ => part(
                 PART,
-                HealthStatus::Well,
+                HealthStatus::Ok,
                 "It answers, as far as it was asked.",
             ),
         }
@@ -345,13 +345,13 @@ impl Registrar {
                  address, and look for refused callbacks.",
                 (now - since).num_minutes()
             );
-            return part(PART, HealthStatus::Strained, reason);
+            return part(PART, HealthStatus::Degraded, reason);
         }
         let reason = match time(&pulse.callback_at) {
             Some(last) => format!("The last one came {} s ago.", (now - last).num_seconds()),
             None => "None came to this process yet.".to_owned(),
         };
-        part(PART, HealthStatus::Well, reason)
+        part(PART, HealthStatus::Ok, reason)
     }
 
     fn outbox_part(&self, now: DateTime<Utc>) -> PartHealth {
@@ -360,14 +360,14 @@ impl Registrar {
             Some(since) if now - since >= STUCK => {
                 let seconds = (now - since).num_seconds();
                 let reason = format!("A publisher has not taken everything for {seconds} s.");
-                part(PART, HealthStatus::Strained, reason)
+                part(PART, HealthStatus::Degraded, reason)
             }
             Some(since) => {
                 let seconds = (now - since).num_seconds();
                 let reason = format!("Some of it has been on its way for {seconds} s.");
-                part(PART, HealthStatus::Well, reason)
+                part(PART, HealthStatus::Ok, reason)
             }
-            None => part(PART, HealthStatus::Well, "What was committed is published."),
+            None => part(PART, HealthStatus::Ok, "What was committed is published."),
         }
     }
 
@@ -378,7 +378,7 @@ impl Registrar {
         if !recent {
             return part(
                 PART,
-                HealthStatus::Well,
+                HealthStatus::Ok,
                 "Nothing was published in the last five minutes.",
             );
         }
@@ -386,9 +386,9 @@ impl Registrar {
         let reason = format!("The last records took {millis} ms from commit to publication.");
         let slow = millis > LAG.num_milliseconds();
         let condition = if slow {
-            HealthStatus::Strained
+            HealthStatus::Degraded
         } else {
-            HealthStatus::Well
+            HealthStatus::Ok
         };
         part(PART, condition, reason)
     }
@@ -407,7 +407,7 @@ impl Registrar {
             "{}: look for the message in the error output of this process.",
             each.join("; ")
         );
-        (!each.is_empty()).then(|| part("host", HealthStatus::Strained, reason))
+        (!each.is_empty()).then(|| part("host", HealthStatus::Degraded, reason))
     }
 
     /// Nothing as long as the clocks agree.
@@ -422,7 +422,7 @@ impl Registrar {
             "This machine's clock is {seconds} s {direction} the database's, which is gone by: set it, by NTP \
              for example."
         );
-        Some(part("clock", HealthStatus::Strained, reason))
+        Some(part("clock", HealthStatus::Degraded, reason))
     }
 
     /// What the settings in use come to. What readiness says of them is repeated by the names of its
@@ -436,7 +436,7 @@ impl Registrar {
             let reason = format!(
                 "A setting is wrong: {seconds} s ago the provider refused our credentials, or the database lacked something. The log names it."
             );
-            return part(PART, HealthStatus::Failing, reason);
+            return part(PART, HealthStatus::Down, reason);
         }
         let secrets = config.keys.texts().count();
         let accepted = match secrets {
@@ -457,7 +457,7 @@ impl Registrar {
             rules => format!(" Readiness names {rules}."),
         };
         let reason = format!("The mode is {}; {accepted}{used}.{stands}", config.mode);
-        part(PART, HealthStatus::Well, reason)
+        part(PART, HealthStatus::Ok, reason)
     }
 
     /// Whether a worker of this process looks at its work.
@@ -479,23 +479,23 @@ impl Registrar {
     fn worker_part(&self, now: DateTime<Utc>) -> PartHealth {
         const PART: &str = "worker";
         if self.works_here(now) {
-            return part(PART, HealthStatus::Well, "It looks at its work.");
+            return part(PART, HealthStatus::Ok, "It looks at its work.");
         }
         if let Some(last) = time(&self.inner.pulse.worked_at) {
             let seconds = (now - last).num_seconds();
             let reason = format!("It has not looked at its work for {seconds} s.");
-            return part(PART, HealthStatus::Failing, reason);
+            return part(PART, HealthStatus::Down, reason);
         }
         match self.works_elsewhere(now) {
             Some(seen) => {
                 let seconds = (now - seen).num_seconds();
                 let reason =
                     format!("None runs in this process; one of another was seen {seconds} s ago.");
-                part(PART, HealthStatus::Well, reason)
+                part(PART, HealthStatus::Ok, reason)
             }
             None => part(
                 PART,
-                HealthStatus::Strained,
+                HealthStatus::Degraded,
                 "None runs in this process, and none of another was seen for three minutes: run \
                  `registrar.worker()` in one at least.",
             ),

@@ -1,4 +1,4 @@
-//! Money that does not fit, and money that goes back.
+//! Payment exceptions, and money that goes back.
 
 use serde::Serialize;
 
@@ -16,7 +16,7 @@ use crate::port::{
 use crate::reason::{ExceptionAction, Note, Permission};
 use crate::record::{Actor, Source};
 
-/// Money that arrived and does not fit.
+/// Payments that arrived and need a decision: payment exceptions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "money")]
 #[non_exhaustive]
@@ -24,7 +24,7 @@ pub enum PaymentException {
     /// It arrived for an attempt of ours: late, again, or another sum than was asked.
     Payment(Box<HeldPayment>),
     /// The provider has it, by a link that nobody here knows.
-    Orphan(Box<Discrepancy>),
+    Unmatched(Box<Discrepancy>),
 }
 
 impl PaymentException {
@@ -32,19 +32,19 @@ impl PaymentException {
     pub fn outcome(&self) -> ExceptionAction {
         match self {
             Self::Payment(payment) => payment.outcome(),
-            Self::Orphan(orphan) => orphan.outcome.unwrap_or(ExceptionAction::Hold),
+            Self::Unmatched(found) => found.outcome.unwrap_or(ExceptionAction::Hold),
         }
     }
 }
 
-/// Where a page of awkward money ended.
+/// Where a page of payment exceptions ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PaymentExceptionKey {
     /// At this payment.
     Payment(PaymentReference),
-    /// At this concern.
-    Orphan(DiscrepancyKey),
+    /// At this discrepancy.
+    Unmatched(DiscrepancyKey),
 }
 
 impl Registrar {
@@ -70,12 +70,12 @@ impl Registrar {
 }
 
 impl Admin<'_> {
-    /// All money that does not fit, in one list: first what arrived for an attempt of ours,
+    /// All payment exceptions, in one list: first what arrived for an attempt of ours,
     /// by reference, then what the provider has by links that nobody here knows.
     ///
     /// # Errors
     /// The store's errors.
-    pub async fn awkward_money(
+    pub async fn payment_exceptions(
         &self,
         page: PageRequest<PaymentExceptionKey>,
     ) -> Result<Page<PaymentException, PaymentExceptionKey>, Error> {
@@ -84,7 +84,7 @@ impl Admin<'_> {
         let (mut items, mut keys) = (Vec::new(), Vec::new());
         let mut orphans_after = None;
         let payments_after = match page.after {
-            Some(PaymentExceptionKey::Orphan(key)) => {
+            Some(PaymentExceptionKey::Unmatched(key)) => {
                 orphans_after = Some(key);
                 None
             }
@@ -96,7 +96,7 @@ impl Admin<'_> {
             let request = PageRequest { after, limit: size };
             let found = self
                 .registrar
-                .within(async { Ok(records.awkward_money(request).await?) })
+                .within(async { Ok(records.payment_exceptions(request).await?) })
                 .await?;
             for item in found.items {
                 keys.push(PaymentExceptionKey::Payment(item.attempt.reference.clone()));
@@ -109,7 +109,7 @@ impl Admin<'_> {
                 });
             }
         }
-        // Concerns of other kinds lie between; one item too many says that there is more.
+        // Discrepancys of other kinds lie between; one item too many says that there is more.
         while items.len() <= size {
             let request = PageRequest {
                 after: orphans_after,
@@ -117,12 +117,12 @@ impl Admin<'_> {
             };
             let found = self
                 .registrar
-                .within(async { Ok(records.concerns(request).await?) })
+                .within(async { Ok(records.discrepancies(request).await?) })
                 .await?;
-            for concern in found.items {
-                if concern.kind == DiscrepancyKind::OrphanMoney {
-                    keys.push(PaymentExceptionKey::Orphan(concern.key.clone()));
-                    items.push(PaymentException::Orphan(Box::new(concern)));
+            for discrepancy in found.items {
+                if discrepancy.kind == DiscrepancyKind::UnmatchedPayment {
+                    keys.push(PaymentExceptionKey::Unmatched(discrepancy.key.clone()));
+                    items.push(PaymentException::Unmatched(Box::new(discrepancy)));
                 }
             }
             orphans_after = found.next;

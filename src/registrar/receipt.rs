@@ -14,7 +14,7 @@ use crate::webhook::{DeliveryKey, SignedForm, VerifyError};
 #[non_exhaustive]
 pub enum Outcome {
     /// The enrollment is approved.
-    Applied,
+    Approved,
     /// The money waits for a person.
     Held(HoldReason),
     /// A try to pay failed; the learner may retry.
@@ -45,7 +45,7 @@ impl Outcome {
     /// The word for programs.
     pub fn as_str(&self) -> &'static str {
         match self {
-            Self::Applied => "applied",
+            Self::Approved => "approved",
             Self::Held(_) => "held",
             Self::Failed => "failed",
             Self::Duplicate(_) => "duplicate",
@@ -75,7 +75,7 @@ pub struct Receipt {
     pub key: Option<Arc<str>>,
     /// The form that was signed.
     pub form: Option<SignedForm>,
-    /// The enrollment it concerns.
+    /// The enrollment it discrepancies.
     pub enrollment: Option<EnrollmentId>,
     /// Where that enrollment stands now.
     pub status: Option<Status>,

@@ -19,7 +19,7 @@ use crate::record::EventKind;
 /// A link as young as this may be one whose making is still under way here.
 const TOO_YOUNG: Duration = Duration::hours(2);
 
-/// What became of a concern.
+/// What became of a discrepancy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Raised {
     /// Nobody knew of it.
@@ -143,31 +143,31 @@ impl Registrar {
             Stated::Is(sum) => Some(sum),
             Stated::Nothing | Stated::Unusable => None,
         };
-        let outcome = self.inner.config.rules.money.orphan;
-        let concern = Discrepancy::orphan(link.clone(), amount, outcome, now);
-        if self.raise(concern).await? == Raised::New {
+        let outcome = self.inner.config.rules.money.unmatched;
+        let discrepancy = Discrepancy::unmatched(link.clone(), amount, outcome, now);
+        if self.raise(discrepancy).await? == Raised::New {
             report.orphans.push(link.clone());
         }
         Ok(())
     }
 
-    /// Puts a concern on the list, unless it was there before.
-    pub(super) async fn raise(&self, concern: Discrepancy) -> Result<Raised, Error> {
-        if let Some(known) = self.inner.records.concern(&concern.key).await? {
+    /// Puts a discrepancy on the list, unless it was there before.
+    pub(super) async fn raise(&self, discrepancy: Discrepancy) -> Result<Raised, Error> {
+        if let Some(known) = self.inner.records.discrepancy(&discrepancy.key).await? {
             return Ok(match known.closed {
                 None => Raised::Standing,
                 Some(_) => Raised::Closed,
             });
         }
-        let fact = EventKind::ConcernRaised {
-            key: concern.key.clone(),
-            kind: concern.kind,
-            about: concern.enrollment,
+        let fact = EventKind::DiscrepancyFound {
+            key: discrepancy.key.clone(),
+            kind: discrepancy.kind,
+            about: discrepancy.enrollment,
         };
-        tracing::error!(kind = %concern.kind, enrollment = concern.enrollment.map(tracing::field::display), "somebody has to look into this");
-        let record = system_record(fact, concern.since);
+        tracing::error!(kind = %discrepancy.kind, enrollment = discrepancy.enrollment.map(tracing::field::display), "somebody has to look into this");
+        let record = system_record(fact, discrepancy.since);
         let mut change = Change::records_only(vec![record]);
-        change.concerns.push(concern);
+        change.discrepancies.push(discrepancy);
         // A conflict: another instance was faster.
         Ok(match self.commit(publishing(change)).await? {
             CommitOutcome::Done => Raised::New,

@@ -106,7 +106,7 @@ pub enum RowOutcome {
     Approved,
     /// It is the money of a payment that a person had approved by hand.
     Found,
-    /// The money is put down, and stands among the payments that do not fit.
+    /// The money is put down, and stands among the payment exceptions.
     Kept {
         /// Why.
         reason: HoldReason,
@@ -121,8 +121,8 @@ impl Admin<'_> {
     /// What is waited for is approved, and gives the learner what that attempt offered. Where the sum
     /// is not the one that was asked, nothing is done until the person
     /// [takes it](TransferMatch::whatever_the_sum); then the sum of the rows counts as paid. Money
-    /// that nobody waits for is put down and stands among the [payments that do not
-    /// fit](Self::awkward_money); where a person had approved the transfer by hand, it is settled
+    /// that nobody waits for is put down and stands among the [payment exceptions
+    /// fit](Self::payment_exceptions); where a person had approved the transfer by hand, it is settled
     /// with that.
     pub async fn approve_rows(
         &self,

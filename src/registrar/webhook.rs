@@ -300,7 +300,7 @@ impl Registrar {
             access_granted,
         } = self.decide(case, known, incoming.now, watch)?;
         let (settled, outcome) = match effect {
-            Effect::Approved => (InboxOutcome::Applied, Outcome::Applied),
+            Effect::Approved => (InboxOutcome::Approved, Outcome::Approved),
             Effect::Held(reason) => (InboxOutcome::Held, Outcome::Held(reason)),
             Effect::Failed => (InboxOutcome::Failed, Outcome::Failed),
             Effect::Changed | Effect::Nothing => (InboxOutcome::NoEffect, Outcome::NoEffect),

@@ -60,7 +60,7 @@ pub struct Suggestion {
     /// What is offered to the learner today, if that is something else: approved, the row gives
     /// what its attempt offered, and not this.
     pub other_offer: Option<Offer>,
-    /// Whether the money is waited for. What is not stands among the payments that do not fit when
+    /// Whether the money is waited for. What is not stands among the payment exceptions when
     /// it is approved, or is settled with what a person approved by hand.
     pub expected: Expected,
 }

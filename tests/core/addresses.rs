@@ -109,7 +109,7 @@ async fn agreed(written: &str) -> String {
     let callback = world.simulator.take_callbacks().remove(0);
     assert_eq!((&callback.url, &callback.path), (&given, &signed));
     let receipt = world.registrar.receive(delivery(&callback)).await;
-    assert_eq!(receipt.outcome, Outcome::Applied, "{written:?}");
+    assert_eq!(receipt.outcome, Outcome::Approved, "{written:?}");
     // So it is by a verifier of one's own, for the path in either form.
     let path = written.split_once("://").unwrap().1;
     let path = path.find('/').map_or("/", |start| &path[start..]);

@@ -48,7 +48,7 @@ async fn who_was_thrown_out_does_not_get_in_by_a_reload_of_the_return_page() {
     let (id, reference, link) = thrown_out(&world).await;
     assert_eq!(
         pay(&world, &link).await,
-        Outcome::Held(HoldReason::LateMoney)
+        Outcome::Held(HoldReason::LatePayment)
     );
     world.registrar.confirm(&reference).await.unwrap();
     assert!(
@@ -87,7 +87,7 @@ async fn a_second_look_at_money_does_not_go_against_a_persons_no() {
     desk.reject(id, "not a student of ours").await.unwrap();
     assert_eq!(
         pay(&world, &link).await,
-        Outcome::Held(HoldReason::LateMoney)
+        Outcome::Held(HoldReason::LatePayment)
     );
     world.registrar.confirm(&reference).await.unwrap();
     assert!(
@@ -121,7 +121,7 @@ async fn a_second_look_at_money_for_who_left_does_not_decide_instead_of_a_person
     leave(&world).await;
     assert_eq!(
         pay(&world, &link).await,
-        Outcome::Held(HoldReason::LateMoney)
+        Outcome::Held(HoldReason::LatePayment)
     );
     world.registrar.confirm(&reference).await.unwrap();
     assert_eq!(queue(&world).await, [id], "{:?}", status(&world, id).await);
@@ -140,7 +140,7 @@ async fn a_refund_of_late_money_does_not_take_a_no_back() {
     desk.record_refund(&first, "R-1").await.unwrap();
     assert_eq!(
         pay(&world, &other).await,
-        Outcome::Held(HoldReason::LateMoney)
+        Outcome::Held(HoldReason::LatePayment)
     );
 }
 
@@ -286,7 +286,7 @@ async fn an_approval_ahead_of_little_does_not_keep_an_old_link_for_more_good_for
     world.pass().await;
     assert_eq!(
         pay(&world, &sale).await,
-        Outcome::Held(HoldReason::LateMoney)
+        Outcome::Held(HoldReason::LatePayment)
     );
 }
 
@@ -335,8 +335,8 @@ async fn what_is_bought_again_is_not_what_was_approved_ahead() {
     let (id, _, first) = begin(&world, offer(100, full(30))).await;
     desk.approve(id, "pays on Friday").await.unwrap();
     let (_, _, again) = begin(&world, offer(100, full(30)).buy_again()).await;
-    assert_eq!(pay(&world, &again).await, Outcome::Applied);
-    assert_eq!(pay(&world, &first).await, Outcome::Applied);
+    assert_eq!(pay(&world, &again).await, Outcome::Approved);
+    assert_eq!(pay(&world, &first).await, Outcome::Approved);
     assert_eq!(live(&world.case(id).await).len(), 2);
 }
 
@@ -350,7 +350,7 @@ async fn a_dispute_that_is_won_does_not_make_a_part_of_the_price_the_whole() {
     desk.approve(id, "pays on Friday").await.unwrap();
     world.pay(&link, Choice::Card).await;
     let before = allocation(&world, id, &reference).await;
-    assert_eq!(before, Allocation::OnHold(HoldReason::PartialPayment));
+    assert_eq!(before, Allocation::OnHold(HoldReason::Underpayment));
     desk.record_reversal(&reference, WON_AND_LOST, "1")
         .await
         .unwrap();
@@ -372,7 +372,7 @@ async fn a_limited_month_that_was_renewed_does_not_keep_the_learner_from_renewin
     bought(&world, offer(100, full(30))).await;
     bought(&world, offer(10, limited(30)).renew()).await;
     let (id, _, link) = begin(&world, offer(100, full(30)).renew()).await;
-    assert_eq!(pay(&world, &link).await, Outcome::Applied);
+    assert_eq!(pay(&world, &link).await, Outcome::Approved);
     let case = world.case(id).await;
     let is_full = |it: &&coursegate::access::Grant| it.level == AccessLevel::Full;
     let ends = live(&case).into_iter().filter(is_full);
@@ -387,7 +387,7 @@ async fn two_offers_that_are_bought_again_are_two_wishes() {
     bought(&world, offer(900, AccessTerms::default())).await;
     let (_, _, dear) = begin(&world, offer(900, full(365)).buy_again()).await;
     bought(&world, offer(10, limited(1)).buy_again()).await;
-    assert_eq!(pay(&world, &dear).await, Outcome::Applied);
+    assert_eq!(pay(&world, &dear).await, Outcome::Approved);
 }
 
 /// README: a renewal follows what there is of the same access, and no month that stays paid is lost.
@@ -424,7 +424,7 @@ async fn a_renewal_that_the_learner_left_is_no_payment_for_the_same() {
     leave(&world).await;
     begin(&world, offer(100, full(30))).await;
     let outcome = pay(&world, &other).await;
-    assert_ne!(outcome, Outcome::Held(HoldReason::DuplicateMoney));
+    assert_ne!(outcome, Outcome::Held(HoldReason::DuplicatePayment));
 }
 
 /// Invariant 15: the held R 100 are theirs, and for just this.

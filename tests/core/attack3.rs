@@ -113,7 +113,7 @@ async fn who_was_thrown_out_does_not_take_their_money_out_of_sight_by_leaving() 
     leave(&world).await;
     let (shown, waiting) = (card(&world).await, queue(&world).await);
     assert!(
-        shown.reason != "late_money" || waiting == [id],
+        shown.reason != "late_payment" || waiting == [id],
         "told {:?}, and nobody is asked; a no is {:?}",
         shown.message,
         desk.reject(id, "no").await
@@ -167,7 +167,7 @@ async fn who_goes_on_with_a_transfer_has_asked_anew() {
     };
     assert_eq!(reference, asked);
     assert_eq!(world.case(id).await.enrollment.closed, None);
-    assert_eq!(pay(&world, &other).await, Outcome::Applied);
+    assert_eq!(pay(&world, &other).await, Outcome::Approved);
 }
 
 // 3. Unproven money that a person approves.
@@ -268,7 +268,7 @@ async fn what_was_approved_unproven_is_not_put_before_a_person_again_by_a_replay
 #[tokio::test]
 async fn a_signature_for_unproven_money_is_for_what_was_known_of_it() {
     let mut settings = config();
-    settings.rules.four_eyes_above = Some(50_000);
+    settings.rules.dual_approval_above = Some(50_000);
     let world = World::with(Settings::new(1), settings, |builder| builder);
     bought(&world, offer(100, limited(365))).await;
     let (id, _, link) = begin(&world, offer(900, AccessTerms::default())).await;
@@ -291,7 +291,7 @@ async fn a_signature_for_unproven_money_is_for_what_was_known_of_it() {
 #[tokio::test]
 async fn nothing_waits_for_unproven_money_that_turns_out_to_go_back() {
     let mut settings = config();
-    settings.rules.money.partial = ExceptionAction::RefundDue;
+    settings.rules.money.underpayment = ExceptionAction::RefundDue;
     let short = Settings::new(1).fault(Fault::ShortAmount, 1.0);
     let world = World::with(short, settings, |builder| builder);
     let (id, reference, link) = begin(&world, offer(900, AccessTerms::default())).await;
@@ -306,7 +306,7 @@ async fn nothing_waits_for_unproven_money_that_turns_out_to_go_back() {
     world.registrar.confirm(&reference).await.unwrap();
     assert_eq!(
         allocation(&world, id, &reference).await,
-        Some(Allocation::RefundDue(HoldReason::PartialPayment))
+        Some(Allocation::RefundDue(HoldReason::Underpayment))
     );
     let shown = card(&world).await;
     assert!(
@@ -428,7 +428,7 @@ async fn a_transfer_that_is_gone_on_with_is_what_was_asked_last() {
 #[tokio::test]
 async fn a_refund_of_other_money_does_not_take_what_is_lent_for_a_transfer() {
     let mut settings = config();
-    settings.rules.money.partial = ExceptionAction::RefundDue;
+    settings.rules.money.underpayment = ExceptionAction::RefundDue;
     settings.rules.provisional = Some(AccessTerms::lasting(Duration::from_secs(3 * DAY)));
     let short = Settings::new(1).fault(Fault::ShortAmount, 1.0);
     let world = World::with(short, settings, |builder| builder);
@@ -455,7 +455,7 @@ async fn a_duplicate_goes_back_again_when_the_dispute_about_the_other_payment_is
     let (id, first, _) = bought(&world, offer(700, AccessTerms::default())).await;
     pay(&world, &link).await;
     let second = world.case(id).await.attempts[0].reference.clone();
-    let due = Some(Allocation::RefundDue(HoldReason::DuplicateMoney));
+    let due = Some(Allocation::RefundDue(HoldReason::DuplicatePayment));
     assert_eq!(allocation(&world, id, &second).await, due);
     desk.record_reversal(&first, Reversal::ChargedBack, "1")
         .await
@@ -465,7 +465,7 @@ async fn a_duplicate_goes_back_again_when_the_dispute_about_the_other_payment_is
     assert_eq!(allocation(&world, id, &second).await, due);
 }
 
-/// README: "`desk.awkward_money(..)` lists all of it." An EFT that waits beside access buys nothing
+/// README: "`desk.payment_exceptions(..)` lists all of it." An EFT that waits beside access buys nothing
 /// any more when a bursary comes, and is listed to be given back: until something else waits, whose
 /// approval is what the queue shows. From then on it is in no list at all.
 #[tokio::test]
@@ -477,7 +477,10 @@ async fn held_money_that_buys_nothing_now_stays_in_sight_while_something_else_wa
     world.pay(&link, Choice::InstantEft).await;
     desk.grant(bursary(full(400)), "a bursary").await.unwrap();
     let listed = async || {
-        let page = desk.awkward_money(PageRequest::first(10)).await.unwrap();
+        let page = desk
+            .payment_exceptions(PageRequest::first(10))
+            .await
+            .unwrap();
         page.items.iter().any(|it| match it {
             PaymentException::Payment(it) => it.attempt.reference == eft,
             _ => false,

@@ -116,7 +116,7 @@ async fn a_small_purchase_does_not_keep_a_first_link_for_more_good_for_ever() {
     world.pass().await;
     assert_eq!(
         pay(&world, &sale).await,
-        Outcome::Held(HoldReason::LateMoney)
+        Outcome::Held(HoldReason::LatePayment)
     );
     assert_eq!(live(&world.case(id).await)[0].level, AccessLevel::Limited);
 }
@@ -131,7 +131,7 @@ async fn a_transfer_that_waits_does_not_keep_an_old_link_good_for_ever() {
     world.pass().await;
     assert_eq!(
         pay(&world, &sale).await,
-        Outcome::Held(HoldReason::LateMoney)
+        Outcome::Held(HoldReason::LatePayment)
     );
 }
 
@@ -317,7 +317,7 @@ async fn bringing_over_access_that_is_over_does_not_close_a_purchase_under_way()
         world.advance(1);
         world.pass().await;
         let receipt = world.pay(&link, Choice::Card).await.remove(0);
-        assert_eq!(receipt.outcome, Outcome::Applied);
+        assert_eq!(receipt.outcome, Outcome::Approved);
     }
 }
 

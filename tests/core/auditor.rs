@@ -20,7 +20,7 @@ async fn audit(world: &World) -> AuditReport {
         let part = desk.audit(from, 2).await.unwrap();
         all.looked_at += part.looked_at;
         all.repaired.extend(part.repaired);
-        all.concerns.extend(part.concerns);
+        all.discrepancies.extend(part.discrepancies);
         from = part.next;
         if from.is_none() {
             return all;
@@ -55,7 +55,11 @@ async fn tamper(world: &World, case: &Case, change: impl FnOnce(&mut Case)) {
 }
 
 fn kinds(report: &AuditReport) -> Vec<DiscrepancyKind> {
-    report.concerns.iter().map(|concern| concern.kind).collect()
+    report
+        .discrepancies
+        .iter()
+        .map(|discrepancy| discrepancy.kind)
+        .collect()
 }
 
 #[tokio::test]
@@ -227,15 +231,19 @@ async fn what_cannot_be_mended_safely_is_put_before_a_person() {
     // A second audit raises nothing new, and the list shows each once.
     audit(&world).await;
     let desk = world.registrar.admin(admin());
-    let listed = desk.concerns(PageRequest::first(10)).await.unwrap().items;
+    let listed = desk
+        .discrepancies(PageRequest::first(10))
+        .await
+        .unwrap()
+        .items;
     assert_eq!(listed.len(), 3);
     assert!(
         listed
             .iter()
-            .all(|concern| !concern.kind.advice().is_empty())
+            .all(|discrepancy| !discrepancy.kind.advice().is_empty())
     );
     world.pass().await;
-    let raised = |fact: &EventKind| matches!(fact, EventKind::ConcernRaised { .. });
+    let raised = |fact: &EventKind| matches!(fact, EventKind::DiscrepancyFound { .. });
     let published = world.publisher.published();
     assert_eq!(
         published
@@ -248,13 +256,13 @@ async fn what_cannot_be_mended_safely_is_put_before_a_person() {
     // Whoever is behind it says so, and it is not raised again as long as nothing changes.
     let about = listed
         .iter()
-        .find(|concern| concern.enrollment == Some(unpaid.enrollment.id));
-    desk.close_concern(&about.unwrap().key, "a scholarship")
+        .find(|discrepancy| discrepancy.enrollment == Some(unpaid.enrollment.id));
+    desk.close_discrepancy(&about.unwrap().key, "a scholarship")
         .await
         .unwrap();
-    assert_eq!(audit(&world).await.concerns.len(), 2);
+    assert_eq!(audit(&world).await.discrepancies.len(), 2);
     assert_eq!(
-        desk.concerns(PageRequest::first(10))
+        desk.discrepancies(PageRequest::first(10))
             .await
             .unwrap()
             .items
@@ -288,7 +296,7 @@ async fn who_waits_too_long_is_shown_until_somebody_decides() {
     );
     let desk = world.registrar.admin(admin());
     assert_eq!(
-        desk.concerns(PageRequest::first(10))
+        desk.discrepancies(PageRequest::first(10))
             .await
             .unwrap()
             .items
@@ -297,7 +305,7 @@ async fn who_waits_too_long_is_shown_until_somebody_decides() {
     );
     desk.approve(enrollment, "").await.unwrap();
     assert!(
-        desk.concerns(PageRequest::first(10))
+        desk.discrepancies(PageRequest::first(10))
             .await
             .unwrap()
             .items

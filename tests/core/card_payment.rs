@@ -21,7 +21,7 @@ async fn a_paid_card_gives_access_at_once() {
     let receipt = &receipts[0];
     assert_eq!(
         (receipt.outcome.clone(), receipt.http_status()),
-        (Outcome::Applied, 200)
+        (Outcome::Approved, 200)
     );
     assert_eq!(receipt.enrollment, Some(enrollment));
     assert_eq!(receipt.key.as_deref(), Some("primary"));
@@ -111,7 +111,7 @@ async fn a_declined_card_can_be_tried_again_on_the_same_link_or_a_new_one() {
 
     // The learner goes back to the old tab: the old link still counts.
     let receipts = world.pay(&old_link, Choice::Card).await;
-    assert_eq!(receipts[0].outcome, Outcome::Applied);
+    assert_eq!(receipts[0].outcome, Outcome::Approved);
     assert_eq!(carrying(&world.case(enrollment).await), [first]);
     assert!(world.may_enter("thandi").await);
     assert_eq!(

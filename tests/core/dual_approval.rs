@@ -14,7 +14,7 @@ use crate::support::{World, config, course, learner, request};
 
 fn world(limit: i64) -> World {
     let mut settings = config();
-    settings.rules.four_eyes_above = Some(limit);
+    settings.rules.dual_approval_above = Some(limit);
     World::with(Settings::new(1), settings, |builder| builder)
 }
 

@@ -134,7 +134,7 @@ async fn a_learner_may_turn_from_a_bank_transfer_to_a_card() {
     assert_eq!(enrollment, transfer.enrollment);
     assert_eq!(
         world.pay(&link, Choice::Card).await[0].outcome,
-        Outcome::Applied
+        Outcome::Approved
     );
     assert!(world.may_enter("sipho").await);
 }

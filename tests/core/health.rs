@@ -19,14 +19,14 @@ async fn a_quiet_installation_is_well() {
     let before = world.registrar.health().await;
     assert_eq!(
         part(&before, "worker").0,
-        HealthStatus::Strained,
+        HealthStatus::Degraded,
         "none has run yet"
     );
     world.pass().await;
     let health = world.registrar.health().await;
     assert_eq!(
         (health.condition, health.http_status()),
-        (HealthStatus::Well, 200),
+        (HealthStatus::Ok, 200),
         "{health}"
     );
     let names: Vec<&str> = health.parts.iter().map(|part| part.part).collect();
@@ -63,25 +63,25 @@ async fn a_worker_that_stands_still_is_down() {
     world.advance(59);
     assert_eq!(
         part(&world.registrar.health().await, "worker").0,
-        HealthStatus::Well
+        HealthStatus::Ok
     );
     world.advance(1);
     let health = world.registrar.health().await;
     assert_eq!(
         part(&health, "worker"),
         (
-            HealthStatus::Failing,
+            HealthStatus::Down,
             "It has not looked at its work for 60 s."
         )
     );
     assert_eq!(
         (health.condition, health.http_status()),
-        (HealthStatus::Failing, 503)
+        (HealthStatus::Down, 503)
     );
     world.pass().await;
     assert_eq!(
         part(&world.registrar.health().await, "worker").0,
-        HealthStatus::Well
+        HealthStatus::Ok
     );
 }
 
@@ -101,7 +101,7 @@ async fn a_worker_of_another_process_counts() {
     };
     let nobody = pages.health().await;
     let (condition, reason) = part(&nobody, "worker");
-    assert_eq!(condition, HealthStatus::Strained);
+    assert_eq!(condition, HealthStatus::Degraded);
     assert!(
         reason.contains("none of another was seen for three minutes"),
         "{reason}"
@@ -113,7 +113,7 @@ async fn a_worker_of_another_process_counts() {
     assert_eq!(
         part(&seen, "worker"),
         (
-            HealthStatus::Well,
+            HealthStatus::Ok,
             "None runs in this process; one of another was seen 6 s ago."
         )
     );
@@ -123,20 +123,20 @@ async fn a_worker_of_another_process_counts() {
         worker.advance(50);
         worker.pass().await;
         let health = pages.health().await;
-        assert_eq!(part(&health, "worker").0, HealthStatus::Well, "{health}");
+        assert_eq!(part(&health, "worker").0, HealthStatus::Ok, "{health}");
     }
     // One that started later knows it too.
     let late = Registrar::builder(config(), worker.store.clone())
         .clock(worker.clock.clone())
         .build()
         .unwrap();
-    assert_eq!(part(&late.health().await, "worker").0, HealthStatus::Well);
+    assert_eq!(part(&late.health().await, "worker").0, HealthStatus::Ok);
     worker.advance(240);
     for registrar in [&pages, &late] {
         let health = registrar.health().await;
         assert_eq!(
             part(&health, "worker").0,
-            HealthStatus::Strained,
+            HealthStatus::Degraded,
             "{health}"
         );
         assert!(missing(registrar));
@@ -154,13 +154,13 @@ async fn payments_without_callbacks_are_remarkable() {
     let health = world.registrar.health().await;
     assert_eq!(
         part(&health, "callbacks").0,
-        HealthStatus::Well,
+        HealthStatus::Ok,
         "two are few"
     );
     let (_, _, link) = world.attempt("zola", PaymentMethod::Card).await;
     let health = world.registrar.health().await;
     let (condition, reason) = part(&health, "callbacks");
-    assert_eq!(condition, HealthStatus::Strained);
+    assert_eq!(condition, HealthStatus::Degraded);
     assert!(
         reason.starts_with("3 payments were started in 60 minutes, and no callback came"),
         "{reason}"
@@ -169,12 +169,12 @@ async fn payments_without_callbacks_are_remarkable() {
     let probe = signed(r#"{"coursegate_probe":"1"}"#);
     world.registrar.receive(probe).await;
     let health = world.registrar.health().await;
-    assert_eq!(part(&health, "callbacks").0, HealthStatus::Strained);
+    assert_eq!(part(&health, "callbacks").0, HealthStatus::Degraded);
     world.pay(&link, Choice::Card).await;
     let health = world.registrar.health().await;
     assert_eq!(
         part(&health, "callbacks"),
-        (HealthStatus::Well, "The last one came 0 s ago.")
+        (HealthStatus::Ok, "The last one came 0 s ago.")
     );
     // A forged one is no callback.
     world.advance(60);
@@ -194,13 +194,13 @@ async fn a_publisher_that_is_down_and_what_is_given_up_on_show() {
     world.pass().await;
     let health = world.registrar.health().await;
     let moment = "Some of it has been on its way for 0 s.";
-    assert_eq!(part(&health, "outbox"), (HealthStatus::Well, moment));
+    assert_eq!(part(&health, "outbox"), (HealthStatus::Ok, moment));
     world.advance(61);
     world.pass().await;
     let health = world.registrar.health().await;
     assert_eq!(
         part(&health, "outbox").0,
-        HealthStatus::Strained,
+        HealthStatus::Degraded,
         "{health}"
     );
     world.publisher.set_down(false);
@@ -208,12 +208,12 @@ async fn a_publisher_that_is_down_and_what_is_given_up_on_show() {
     world.pass().await;
     let health = world.registrar.health().await;
     let all = "What was committed is published.";
-    assert_eq!(part(&health, "outbox"), (HealthStatus::Well, all));
+    assert_eq!(part(&health, "outbox"), (HealthStatus::Ok, all));
     let (condition, reason) = part(&health, "live");
-    assert_eq!(condition, HealthStatus::Strained, "it took long: {reason}");
+    assert_eq!(condition, HealthStatus::Degraded, "it took long: {reason}");
     world.registrar.receive(signed("no json")).await;
     let health = world.registrar.health().await;
-    assert_eq!(part(&health, "inbox").0, HealthStatus::Strained);
+    assert_eq!(part(&health, "inbox").0, HealthStatus::Degraded);
     assert!(
         part(&health, "inbox")
             .1
@@ -232,7 +232,7 @@ async fn a_provider_that_fails_shows() {
     }
     let health = world.registrar.health().await;
     let (condition, reason) = part(&health, "provider");
-    assert_eq!(condition, HealthStatus::Strained);
+    assert_eq!(condition, HealthStatus::Degraded);
     assert!(
         reason.starts_with("It failed 5 times in a row and is left alone until"),
         "{reason}"
@@ -247,6 +247,6 @@ async fn a_provider_that_fails_shows() {
     world.registrar.confirm(&reference).await.unwrap();
     assert_eq!(
         part(&world.registrar.health().await, "provider").0,
-        HealthStatus::Well
+        HealthStatus::Ok
     );
 }

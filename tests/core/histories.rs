@@ -541,7 +541,7 @@ impl Run {
         prop_assert_eq!(waits, case.waits_for(now), "what is stored is not so");
         // Held money is in sight: in the queue, or among the exceptions.
         let listed = desk
-            .awkward_money(PageRequest::first(100))
+            .payment_exceptions(PageRequest::first(100))
             .await
             .unwrap()
             .items
@@ -565,7 +565,7 @@ impl Run {
         let report = desk.audit(None, 100).await.unwrap();
         let serious = |kind: DiscrepancyKind| kind != DiscrepancyKind::PendingTooLong;
         let found: Vec<_> = report
-            .concerns
+            .discrepancies
             .iter()
             .filter(|it| serious(it.kind))
             .collect();

@@ -134,7 +134,7 @@ async fn signatures_that_are_not_right_are_refused_and_nothing_is_kept() {
             .all(|record| matches!(record.fact, EventKind::DeliveryRefused { .. }))
     );
     // The genuine one still works.
-    assert_eq!(world.receive(&genuine).await.outcome, Outcome::Applied);
+    assert_eq!(world.receive(&genuine).await.outcome, Outcome::Approved);
 }
 
 #[tokio::test]
@@ -200,7 +200,7 @@ async fn what_anybody_outside_can_have_written_in_a_day_is_a_handful() {
 #[tokio::test]
 async fn a_payment_that_is_told_of_again_long_after_is_a_replay() {
     let Target { world, genuine } = target().await;
-    assert_eq!(world.receive(&genuine).await.outcome, Outcome::Applied);
+    assert_eq!(world.receive(&genuine).await.outcome, Outcome::Approved);
     let events = async || {
         let page = world.store.unassigned(PageRequest::first(500)).await;
         let records = page.unwrap().items.into_iter();
@@ -289,7 +289,7 @@ async fn hex_case_does_not_matter() {
             &signature.to_uppercase(),
         ))
         .await;
-    assert_eq!(receipt.outcome, Outcome::Applied);
+    assert_eq!(receipt.outcome, Outcome::Approved);
 }
 
 #[tokio::test]
@@ -373,7 +373,7 @@ async fn an_unknown_status_word_means_nothing_final() {
     assert!(!world.may_enter("thandi").await);
     assert_eq!(
         world.receive(&genuine).await.outcome,
-        Outcome::Applied,
+        Outcome::Approved,
         "and does not stand in the way"
     );
 }
@@ -430,11 +430,11 @@ async fn a_payment_cannot_be_turned_to_another_enrollment() {
     // A signed callback that names one's reference and the other's pay link.
     let crossed = body(cheap_link.as_str(), "SUCCESS", reference.as_str());
     let receipt = world.receive(&crossed).await;
-    assert_ne!(receipt.outcome, Outcome::Applied);
+    assert_ne!(receipt.outcome, Outcome::Approved);
     assert!(!world.may_enter("thandi").await);
     assert!(!world.case(victim).await.attempts[0].holds_money());
     let own = body(cheap_link.as_str(), "SUCCESS", cheap_reference.as_str());
-    assert_eq!(world.receive(&own).await.outcome, Outcome::Applied);
+    assert_eq!(world.receive(&own).await.outcome, Outcome::Approved);
 }
 
 #[tokio::test]
@@ -464,7 +464,7 @@ async fn amounts_in_a_callback_can_only_raise_doubts() {
     }
     let Target { world, genuine } = target().await;
     let exact = genuine.replace('}', r#","amount":49900}"#);
-    assert_eq!(world.receive(&exact).await.outcome, Outcome::Applied);
+    assert_eq!(world.receive(&exact).await.outcome, Outcome::Approved);
 }
 
 #[tokio::test]
@@ -490,7 +490,7 @@ async fn keys_rotate_with_an_overlap_and_the_receipt_names_the_one() {
             .receive(with_signature(&bytes, &signature))
             .await;
         assert_eq!(receipt.key, Some(format!("key-{number}").into()));
-        assert_eq!(receipt.outcome, Outcome::Applied);
+        assert_eq!(receipt.outcome, Outcome::Approved);
     }
     let nine =
         rotating(config()).also_accept("key-9", Secret::new("test-secret-number-9").unwrap());

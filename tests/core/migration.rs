@@ -105,7 +105,7 @@ async fn a_payment_that_is_brought_over_is_a_payment() {
     assert!(desk.days(period(days(0)), None).await.unwrap().is_empty());
     // The comparison of money and access has nothing to say.
     let report = desk.audit(None, 100).await.unwrap();
-    assert!(report.concerns.is_empty() && report.repaired.is_empty());
+    assert!(report.discrepancies.is_empty() && report.repaired.is_empty());
     // It can be renewed, and given back.
     let year = AccessTerms::lasting(std::time::Duration::from_secs(365 * 86_400));
     let renewal = world

@@ -109,7 +109,7 @@ impl<S: Store + Records + Clone> School<S> {
         let desk = self.registrar.admin(admin());
         let mut queued: BTreeMap<PaymentReference, String> = BTreeMap::new();
         for item in desk
-            .awkward_money(PageRequest::first(500))
+            .payment_exceptions(PageRequest::first(500))
             .await
             .unwrap()
             .items
@@ -164,10 +164,10 @@ impl<S: Store + Records + Clone> School<S> {
             let real = |kind| kind != DiscrepancyKind::PendingTooLong;
             wrong.extend(
                 report
-                    .concerns
+                    .discrepancies
                     .iter()
-                    .filter(|concern| real(concern.kind))
-                    .map(|concern| format!("the auditor says {}", concern.key)),
+                    .filter(|discrepancy| real(discrepancy.kind))
+                    .map(|discrepancy| format!("the auditor says {}", discrepancy.key)),
             );
             wrong.extend(
                 report

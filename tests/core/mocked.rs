@@ -222,15 +222,15 @@ async fn a_store_that_takes_some_writes_only_is_not_well() {
             .await
     };
     enroll("thandi").await.unwrap();
-    assert_eq!(database().await.condition, HealthStatus::Well);
+    assert_eq!(database().await.condition, HealthStatus::Ok);
     let error = enroll("sipho").await.unwrap_err();
     assert!(error.in_full().contains("disk is full"));
-    assert_eq!(database().await.condition, HealthStatus::Failing);
+    assert_eq!(database().await.condition, HealthStatus::Down);
     clock.advance(std::time::Duration::from_secs(10));
     enroll("lerato").await.unwrap();
     let told = database().await;
-    assert_eq!(told.condition, HealthStatus::Strained, "{told:?}");
+    assert_eq!(told.condition, HealthStatus::Degraded, "{told:?}");
     assert!(told.reason.contains("10 s ago") && told.reason.contains("disk"));
     clock.advance(std::time::Duration::from_secs(60));
-    assert_eq!(database().await.condition, HealthStatus::Well);
+    assert_eq!(database().await.condition, HealthStatus::Ok);
 }

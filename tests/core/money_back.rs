@@ -72,7 +72,7 @@ async fn a_dispute_that_is_won_after_the_grant_ended_waits_and_can_be_approved()
             .record_reinstatement(&reference, "letter 2")
             .await
             .unwrap();
-        let reason = HoldReason::LateMoney;
+        let reason = HoldReason::LatePayment;
         assert_eq!(status, Status::AwaitingApproval { reason });
         assert_eq!(queue(&world).await, [id]);
         let shown = card(&world).await;
@@ -115,7 +115,7 @@ async fn a_dispute_that_is_won_after_the_time_is_over_waits_too() {
     desk.record_reinstatement(&reference, "").await.unwrap();
     assert_eq!(
         allocation(&world, id, 0).await,
-        Allocation::OnHold(HoldReason::LateMoney)
+        Allocation::OnHold(HoldReason::LatePayment)
     );
     world.pass().await;
     assert_eq!(queue(&world).await, [id]);
@@ -150,7 +150,7 @@ async fn of_two_payments_one_goes_back() {
                 assert_eq!(next, NextStep::Open { until: None });
                 continue;
             }
-            let reason = HoldReason::DuplicateMoney;
+            let reason = HoldReason::DuplicatePayment;
             assert_eq!(allocation(&world, id, 0).await, Allocation::OnHold(reason));
             assert_eq!(queue(&world).await, [id], "money is here");
             assert_eq!(shown.action, CardAction::Wait, "{shown:?}");
@@ -419,7 +419,7 @@ async fn money_that_is_held_for_a_closed_enrollment_is_never_asked_for_again() {
         .unwrap();
     world.pay(&link, Choice::Card).await;
     assert_eq!(queue(&world).await, [id]);
-    let reason = HoldReason::LateMoney;
+    let reason = HoldReason::LatePayment;
     assert_eq!(
         world.enroll("thandi", PaymentMethod::Card).await.next,
         NextStep::Wait(reason)
@@ -449,7 +449,10 @@ async fn money_that_is_held_for_a_closed_enrollment_is_never_asked_for_again() {
         .unwrap();
     assert!(!world.may_enter("thandi").await);
     let desk = world.registrar.admin(admin());
-    let listed = desk.awkward_money(PageRequest::first(10)).await.unwrap();
+    let listed = desk
+        .payment_exceptions(PageRequest::first(10))
+        .await
+        .unwrap();
     assert_eq!(listed.items.len(), 1, "and the school sees it");
 
     // They come back to it: a person is asked again, and it can be approved.

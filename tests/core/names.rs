@@ -187,7 +187,7 @@ fn look_alikes_are_refused_or_the_same_person() {
 #[tokio::test]
 async fn nobody_is_the_second_person_by_writing_their_name_another_way() {
     let mut config = config();
-    config.rules.four_eyes_above = Some(0);
+    config.rules.dual_approval_above = Some(0);
     let world = World::with(
         coursegate::adapter::simulator::Settings::new(1),
         config,

@@ -29,7 +29,7 @@ async fn a_cheap_link_gives_the_cheap_offer_whatever_is_asked_later() {
         assert_ne!(other, reference, "other terms are another attempt");
         assert_eq!(
             world.pay(&link, Choice::Card).await[0].outcome,
-            Outcome::Applied
+            Outcome::Approved
         );
         let case = world.case(id).await;
         let grants = live(&case);
@@ -101,7 +101,7 @@ async fn an_old_price_is_held_and_shown_with_both_sums() {
         begin(&world, offer(900, AccessTerms::default())).await;
         let receipt = world.pay(&link, Choice::Card).await.remove(0);
         if outcome == ExceptionAction::Approve {
-            assert_eq!(receipt.outcome, Outcome::Applied);
+            assert_eq!(receipt.outcome, Outcome::Approved);
             assert!(world.may_enter("thandi").await);
             continue;
         }
@@ -118,7 +118,10 @@ async fn an_old_price_is_held_and_shown_with_both_sums() {
             .iter()
             .find(|it| it.name == CheckName::Offer);
         assert_eq!(check.unwrap().sums.as_deref(), Some(&sums));
-        let listed = desk.awkward_money(PageRequest::first(10)).await.unwrap();
+        let listed = desk
+            .payment_exceptions(PageRequest::first(10))
+            .await
+            .unwrap();
         assert_eq!(listed.items.len(), 1, "it is an exception too");
         // Nobody is asked to pay again while it waits.
         let again = world.ask(offer(900, AccessTerms::default())).await;
@@ -136,7 +139,7 @@ async fn a_lesser_or_dearer_offer_is_no_exception() {
     begin(&world, offer(5_000, full(365))).await;
     assert_eq!(
         world.pay(&link, Choice::Card).await[0].outcome,
-        Outcome::Applied
+        Outcome::Approved
     );
     assert_eq!(live(&world.case(id).await)[0].level, AccessLevel::Limited);
     // The same as today, at a higher price of then.
@@ -145,7 +148,7 @@ async fn a_lesser_or_dearer_offer_is_no_exception() {
     begin(&world, offer(100, AccessTerms::default())).await;
     assert_eq!(
         world.pay(&link, Choice::Card).await[0].outcome,
-        Outcome::Applied
+        Outcome::Approved
     );
 }
 
@@ -261,7 +264,10 @@ async fn an_upgrade_that_waits_for_a_person_is_in_the_queue_and_takes_nothing_aw
             let desk = world.registrar.admin(admin());
             let waiting = desk.pending(PageRequest::first(10)).await.unwrap().items;
             assert_eq!(waiting.len(), 1, "{method}");
-            let listed = desk.awkward_money(PageRequest::first(10)).await.unwrap();
+            let listed = desk
+                .payment_exceptions(PageRequest::first(10))
+                .await
+                .unwrap();
             assert!(listed.items.is_empty(), "nothing about it is an exception");
             match approve {
                 true => {
@@ -313,7 +319,7 @@ async fn a_renewal_is_asked_for_and_extends_once() {
     assert_eq!(Some(grants[1].starts_at), first.expires_at, "from the end");
     assert_eq!(grants[1].source.payment(), Some(&renewal));
     let duplicate = case.attempt(Some(second.as_str()), None).unwrap();
-    let reason = HoldReason::DuplicateMoney;
+    let reason = HoldReason::DuplicatePayment;
     assert_eq!(
         duplicate.payment.unwrap().allocation,
         Allocation::RefundDue(reason)
@@ -469,7 +475,7 @@ async fn money_for_what_a_learner_was_given_meanwhile_is_held() {
         let case = world.case(id).await;
         let allocation = case.attempts[0].payment.unwrap().allocation;
         if *duplicate == ExceptionAction::Approve {
-            assert_eq!(receipt.outcome, Outcome::Applied);
+            assert_eq!(receipt.outcome, Outcome::Approved);
             assert_eq!(allocation, Allocation::Applied);
             continue;
         }
@@ -503,7 +509,11 @@ async fn a_grant_that_gives_more_than_its_payment_bought_is_a_discrepancy() {
         let (id, ..) = bought(&world, offer(100, terms.clone())).await;
         let desk = world.registrar.admin(admin());
         let report = desk.audit(None, 100).await.unwrap();
-        assert!(report.concerns.is_empty(), "{:?}", report.concerns);
+        assert!(
+            report.discrepancies.is_empty(),
+            "{:?}",
+            report.discrepancies
+        );
         let mut grant = world.case(id).await.grants.remove(0);
         assert!(matches!(grant.source, GrantSource::Payment { .. }));
         tamper(&mut grant);
@@ -511,7 +521,7 @@ async fn a_grant_that_gives_more_than_its_payment_bought_is_a_discrepancy() {
         change.grants.push(grant);
         world.store.commit(change).await.unwrap();
         let report = desk.audit(None, 100).await.unwrap();
-        let kinds: Vec<_> = report.concerns.iter().map(|it| it.kind).collect();
+        let kinds: Vec<_> = report.discrepancies.iter().map(|it| it.kind).collect();
         assert_eq!(kinds, [DiscrepancyKind::GrantExceedsOffer]);
     }
 }
@@ -544,6 +554,6 @@ async fn an_offer_of_nothing_is_refused_and_one_for_a_lifetime_is_for_ever() {
         let told = world.ask(offer(100, terms)).await.next;
         assert_eq!(told, NextStep::Open { until: None });
         let desk = world.registrar.admin(admin());
-        assert!(desk.audit(None, 10).await.unwrap().concerns.is_empty());
+        assert!(desk.audit(None, 10).await.unwrap().discrepancies.is_empty());
     }
 }

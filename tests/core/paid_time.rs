@@ -145,9 +145,9 @@ async fn two_attempts_to_buy_the_same_again_are_one_wish() {
     let (id, _, one) = begin(&world, again(PaymentMethod::Card)).await;
     let (_, _, other) = begin(&world, again(PaymentMethod::InstantEft)).await;
     let first = world.pay(&one, Choice::Card).await.remove(0);
-    assert_eq!(first.outcome, Outcome::Applied);
+    assert_eq!(first.outcome, Outcome::Approved);
     let second = world.pay(&other, Choice::Card).await.remove(0);
-    assert_eq!(second.outcome, Outcome::Held(HoldReason::DuplicateMoney));
+    assert_eq!(second.outcome, Outcome::Held(HoldReason::DuplicatePayment));
     assert_eq!(live(&world.case(id).await).len(), 2);
 }
 
@@ -158,7 +158,7 @@ async fn a_link_for_more_is_as_old_as_any_other() {
     let (_, _, link) = begin(&world, offer(900, AccessTerms::default())).await;
     world.advance(60 * DAY);
     let receipt = world.pay(&link, Choice::Card).await.remove(0);
-    assert_eq!(receipt.outcome, Outcome::Held(HoldReason::LateMoney));
+    assert_eq!(receipt.outcome, Outcome::Held(HoldReason::LatePayment));
     assert_eq!(queue(&world).await, [id]);
     // Who asks again is given a link of today, and not that one.
     let world = World::new();
@@ -168,7 +168,7 @@ async fn a_link_for_more_is_as_old_as_any_other() {
     let (_, new, link) = begin(&world, offer(900, AccessTerms::default())).await;
     assert_ne!(old, new);
     let receipt = world.pay(&link, Choice::Card).await.remove(0);
-    assert_eq!(receipt.outcome, Outcome::Applied);
+    assert_eq!(receipt.outcome, Outcome::Approved);
 }
 
 #[tokio::test]
@@ -197,7 +197,7 @@ async fn a_month_and_a_year_last_as_long_in_either_order() {
             false => [&month, &year],
         };
         for link in order {
-            assert_eq!(pay(&world, link).await, Outcome::Applied);
+            assert_eq!(pay(&world, link).await, Outcome::Approved);
         }
         ends.push(last_day(&world.case(id).await));
     }

@@ -27,7 +27,7 @@ use crate::support::{World, admin, body, config};
 fn host(health: &Health) -> Option<&str> {
     let mut parts = health.parts.iter();
     let found = parts.find(|part| part.part == "host")?;
-    assert_eq!(found.condition, HealthStatus::Strained);
+    assert_eq!(found.condition, HealthStatus::Degraded);
     Some(&found.reason)
 }
 
@@ -294,7 +294,7 @@ async fn a_publisher_that_panics_over_everything_loses_nothing() {
     is_seen(&world.registrar, HostPart::Publisher).await;
     let health = world.registrar.health().await;
     let outbox = health.parts.iter().find(|part| part.part == "outbox");
-    assert_eq!(outbox.unwrap().condition, HealthStatus::Strained);
+    assert_eq!(outbox.unwrap().condition, HealthStatus::Degraded);
 }
 
 #[tokio::test]
@@ -407,7 +407,7 @@ async fn a_worker_goes_on_after_a_panic() {
         health
             .parts
             .iter()
-            .all(|part| part.condition != HealthStatus::Failing),
+            .all(|part| part.condition != HealthStatus::Down),
         "{health}"
     );
     stop.add_permits(1);

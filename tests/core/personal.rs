@@ -442,8 +442,11 @@ async fn late_money_for_an_erased_learner_waits_for_a_person() {
         matches!(receipts[0].outcome, Outcome::Held(_)),
         "{receipts:?}"
     );
-    let awkward = desk.awkward_money(PageRequest::first(5)).await.unwrap();
-    assert_eq!(awkward.items.len(), 1);
+    let exceptions = desk
+        .payment_exceptions(PageRequest::first(5))
+        .await
+        .unwrap();
+    assert_eq!(exceptions.items.len(), 1);
     // And the learner may come again, as somebody new.
     let again = world.ask(request("thandi", PaymentMethod::Card)).await;
     assert_ne!(again.enrollment, id);

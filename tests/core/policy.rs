@@ -39,7 +39,7 @@ async fn every_setting_of_the_standard_policy_counts() {
     let eft = (PaymentMethod::InstantEft, Choice::InstantEft);
     assert_eq!(
         outcome(card.0, card.1, standard(|_| ())).await,
-        Outcome::Applied
+        Outcome::Approved
     );
     assert_eq!(
         outcome(
@@ -65,7 +65,7 @@ async fn every_setting_of_the_standard_policy_counts() {
             standard(|policy| policy.approve_confirmed_instant_eft = true)
         )
         .await,
-        Outcome::Applied
+        Outcome::Approved
     );
 }
 
@@ -92,7 +92,7 @@ async fn an_unknown_method_approves_only_when_the_operator_said_so() {
             Outcome::Held(HoldReason::Investigate),
         ),
         (Fallback::AssumeEft, Outcome::Held(HoldReason::InstantEft)),
-        (Fallback::AssumeCard, Outcome::Applied),
+        (Fallback::AssumeCard, Outcome::Approved),
     ] {
         assert_eq!(
             outcome(PaymentMethod::Unknown, Choice::Card, with(fallback)).await,
@@ -174,7 +174,7 @@ async fn every_check_is_reported_not_the_first_that_failed() {
     );
     assert_eq!(
         found(CheckName::Amount),
-        CheckOutcome::Failed(HoldReason::ExcessPayment)
+        CheckOutcome::Failed(HoldReason::Overpayment)
     );
     assert_eq!(found(CheckName::Currency), CheckOutcome::NotStated);
     assert_eq!(found(CheckName::Attempt), CheckOutcome::Passed);
@@ -222,7 +222,7 @@ async fn without_a_gateway_a_signature_is_enough_and_readiness_can_see_it() {
             reference.as_str(),
         )))
         .await;
-    assert_eq!(receipt.outcome, Outcome::Applied);
+    assert_eq!(receipt.outcome, Outcome::Approved);
     assert_eq!(registrar.test_doubles(), ["store"]);
     assert_eq!(
         world.registrar.test_doubles(),

@@ -225,7 +225,7 @@ async fn visitors_of_many_pages_leave_calls_for_everybody_else() {
     let receipt = world
         .receive(&body(link.as_str(), "SUCCESS", reference.as_str()))
         .await;
-    assert_eq!(receipt.outcome, Outcome::Applied);
+    assert_eq!(receipt.outcome, Outcome::Approved);
     world.attempt("late", PaymentMethod::Card).await;
     let desk = world.registrar.admin(admin());
     let filter = PaymentFilter::default();
@@ -270,7 +270,7 @@ async fn a_callback_is_answered_by_a_look_that_began_after_it_came() {
         2,
         "and one for all who came since: {outcomes:?}"
     );
-    assert_eq!(outcomes.get("applied"), Some(&1), "{outcomes:?}");
+    assert_eq!(outcomes.get("approved"), Some(&1), "{outcomes:?}");
     assert!(scene.world.may_enter("thandi").await);
 }
 

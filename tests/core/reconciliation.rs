@@ -605,24 +605,32 @@ async fn money_by_links_that_nobody_knows_is_found_listed_and_closed() {
         desk.sweep(day, day).await.unwrap().orphans.is_empty(),
         "it is known"
     );
-    let concerns = desk.concerns(PageRequest::first(10)).await.unwrap().items;
-    assert_eq!(
-        (concerns.len(), concerns[0].kind),
-        (1, DiscrepancyKind::OrphanMoney)
-    );
-    assert_eq!(concerns[0].amount, Some(crate::support::price()));
-    let awkward = desk
-        .awkward_money(PageRequest::first(10))
+    let discrepancies = desk
+        .discrepancies(PageRequest::first(10))
         .await
         .unwrap()
         .items;
-    assert_eq!(awkward.len(), 1);
-    desk.close_concern(&concerns[0].key, "sipho's, of the other school")
+    assert_eq!(
+        (discrepancies.len(), discrepancies[0].kind),
+        (1, DiscrepancyKind::UnmatchedPayment)
+    );
+    assert_eq!(discrepancies[0].amount, Some(crate::support::price()));
+    let exceptions = desk
+        .payment_exceptions(PageRequest::first(10))
+        .await
+        .unwrap()
+        .items;
+    assert_eq!(exceptions.len(), 1);
+    desk.close_discrepancy(&discrepancies[0].key, "sipho's, of the other school")
         .await
         .unwrap();
-    assert!(desk.close_concern(&concerns[0].key, "").await.is_err());
     assert!(
-        desk.concerns(PageRequest::first(10))
+        desk.close_discrepancy(&discrepancies[0].key, "")
+            .await
+            .is_err()
+    );
+    assert!(
+        desk.discrepancies(PageRequest::first(10))
             .await
             .unwrap()
             .items
@@ -645,7 +653,7 @@ async fn money_by_links_that_nobody_knows_is_found_listed_and_closed() {
     registrar.worker().pass().await.unwrap();
     let found = registrar
         .admin(admin())
-        .concerns(PageRequest::first(10))
+        .discrepancies(PageRequest::first(10))
         .await
         .unwrap();
     assert_eq!(found.items.len(), 2);

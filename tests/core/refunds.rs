@@ -105,7 +105,7 @@ async fn too_much_money_is_approved_once_the_rest_went_back() {
     );
     let (enrollment, reference, link) = world.attempt("thandi", PaymentMethod::Card).await;
     let receipt = world.pay(&link, Choice::Card).await.remove(0);
-    assert_eq!(receipt.outcome, Outcome::Held(HoldReason::ExcessPayment));
+    assert_eq!(receipt.outcome, Outcome::Held(HoldReason::Overpayment));
     let desk = world.registrar.admin(admin());
     desk.record_partial_refund(&reference, cents(1), "R-1")
         .await
@@ -127,20 +127,20 @@ async fn too_much_money_is_approved_once_the_rest_went_back() {
 #[tokio::test]
 async fn each_outcome_for_too_little_too_much_and_twice() {
     for (fault, reason) in [
-        (Fault::ShortAmount, HoldReason::PartialPayment),
-        (Fault::WrongAmount, HoldReason::ExcessPayment),
+        (Fault::ShortAmount, HoldReason::Underpayment),
+        (Fault::WrongAmount, HoldReason::Overpayment),
     ] {
         for outcome in ExceptionAction::ALL {
             let mut settings = config();
-            settings.rules.money.partial = *outcome;
-            settings.rules.money.excess = *outcome;
+            settings.rules.money.underpayment = *outcome;
+            settings.rules.money.overpayment = *outcome;
             let world = World::with(Settings::new(1).fault(fault, 1.0), settings, |b| b);
             let (enrollment, _, link) = world.attempt("thandi", PaymentMethod::Card).await;
             let receipt = world.pay(&link, Choice::Card).await.remove(0);
             let case = world.case(enrollment).await;
             let allocation = case.attempts[0].payment.unwrap().allocation;
             let expected = match outcome {
-                ExceptionAction::Approve => (Outcome::Applied, Allocation::Applied),
+                ExceptionAction::Approve => (Outcome::Approved, Allocation::Applied),
                 ExceptionAction::Hold => (Outcome::Held(reason), Allocation::OnHold(reason)),
                 ExceptionAction::RefundDue => {
                     (Outcome::Held(reason), Allocation::RefundDue(reason))
@@ -181,7 +181,7 @@ async fn each_outcome_for_too_little_too_much_and_twice() {
             world.pay(link, Choice::Card).await;
         }
         let case = world.case(enrollment).await;
-        let reason = HoldReason::DuplicateMoney;
+        let reason = HoldReason::DuplicatePayment;
         let expected = match outcome {
             ExceptionAction::Approve => Allocation::Kept,
             ExceptionAction::Hold => Allocation::OnHold(reason),
@@ -191,7 +191,7 @@ async fn each_outcome_for_too_little_too_much_and_twice() {
         assert_eq!(case.grants.len(), 1);
         let desk = world.registrar.admin(admin());
         let listed = desk
-            .awkward_money(PageRequest::first(10))
+            .payment_exceptions(PageRequest::first(10))
             .await
             .unwrap()
             .items;
@@ -207,8 +207,8 @@ async fn each_outcome_for_too_little_too_much_and_twice() {
 #[tokio::test]
 async fn another_currency_or_an_unproven_sum_is_never_taken_by_a_setting() {
     let mut settings = config();
-    settings.rules.money.partial = ExceptionAction::Approve;
-    settings.rules.money.excess = ExceptionAction::Approve;
+    settings.rules.money.underpayment = ExceptionAction::Approve;
+    settings.rules.money.overpayment = ExceptionAction::Approve;
     let world = World::with(Settings::new(1), settings, |builder| builder);
     let (_, reference, link) = world.attempt("thandi", PaymentMethod::Card).await;
     world.simulator.pay(&link, Choice::Card).unwrap();
@@ -410,7 +410,7 @@ async fn a_refund_whose_answer_is_lost_is_not_asked_for_again() {
 }
 
 #[tokio::test]
-async fn awkward_money_is_one_list_in_pages() {
+async fn payment_exceptions_are_one_list_in_pages() {
     let world = World::with(
         Settings::new(1).fault(Fault::WrongAmount, 1.0),
         config(),
@@ -450,7 +450,7 @@ async fn awkward_money_is_one_list_in_pages() {
         let (mut payments, mut orphans, mut next) = (Vec::new(), 0, None);
         loop {
             let request = PageRequest { after: next, limit };
-            let page = desk.awkward_money(request).await.unwrap();
+            let page = desk.payment_exceptions(request).await.unwrap();
             assert!(page.items.len() <= limit);
             for item in page.items {
                 assert_eq!(item.outcome(), ExceptionAction::Hold);
@@ -473,7 +473,7 @@ async fn giving_money_back_does_not_end_the_wait_for_something_else() {
     // A card payment of another sum, to be given back, while a bank transfer is waited for.
     for outcome in [ExceptionAction::RefundDue, ExceptionAction::Hold] {
         let mut settings = config();
-        settings.rules.money.excess = outcome;
+        settings.rules.money.overpayment = outcome;
         let world = World::with(
             Settings::new(1).fault(Fault::WrongAmount, 1.0),
             settings,

@@ -66,14 +66,14 @@ async fn try_everything(
         View "courses" desk.courses(period, PageRequest::first(first));
         View "inbox" desk.inbox(InboxFilter::Dead, PageRequest::first(first));
         View "unassigned" desk.unassigned(PageRequest::first(first));
-        View "awkward_money" desk.awkward_money(PageRequest::first(first));
+        View "payment_exceptions" desk.payment_exceptions(PageRequest::first(first));
         View "statement" desk.statement(RowFilter::Open, PageRequest::first(first));
         View "matcher" desk.matcher();
         View "suggestions" desk.suggestions(&Matcher::new(Vec::new()), PageRequest::first(1));
         View "accounts" desk.accounts();
         View "statement_rows" desk.statement_rows(&[]);
         View "rehearse_import" desk.rehearse_import(&account(), &[]);
-        View "concerns" desk.concerns(PageRequest::first(first));
+        View "discrepancies" desk.discrepancies(PageRequest::first(first));
         View "verify_records" desk.verify_records(None);
         View "export_records" desk.export_records(PageRequest::first(first));
         View "preferences" desk.preferences();
@@ -106,7 +106,7 @@ async fn try_everything(
         Replay "reconcile" desk.reconcile(&PaymentFilter::default(), PageRequest::first(first));
         Replay "audit" desk.audit(None, first);
         Replay "sweep" desk.sweep(day, day);
-        Replay "close_concern" desk.close_concern(&"x".into(), "");
+        Replay "close_discrepancy" desk.close_discrepancy(&"x".into(), "");
     }
     #[cfg(feature = "statements")]
     attempt! {
@@ -225,7 +225,7 @@ async fn refusals_do_not_fill_the_store() {
 
 fn careful(above: i64) -> World {
     let mut config = config();
-    config.rules.four_eyes_above = Some(above);
+    config.rules.dual_approval_above = Some(above);
     World::with(Settings::new(1), config, |builder| builder)
 }
 

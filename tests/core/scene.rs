@@ -62,7 +62,7 @@ pub async fn pay(world: &World, link: &PayLinkId) -> Outcome {
 
 pub async fn bought(world: &World, request: EnrollRequest) -> Started {
     let started = begin(world, request).await;
-    assert_eq!(pay(world, &started.2).await, Outcome::Applied);
+    assert_eq!(pay(world, &started.2).await, Outcome::Approved);
     started
 }
 

@@ -142,7 +142,7 @@ async fn callbacks_that_come_again_change_nothing() {
     let (_, _, link) = world.attempt("thandi", PaymentMethod::Card).await;
     assert_eq!(
         world.pay(&link, Choice::Card).await[0].outcome,
-        Outcome::Applied
+        Outcome::Approved
     );
     world.simulator.send_again(&link, 5);
     let again = world.deliver().await;
@@ -188,7 +188,7 @@ async fn another_word_for_a_failed_payment_closes_nothing() {
         assert!(!world.registrar.confirm(&reference).await.unwrap().paid);
         // The same link is paid after all.
         let receipt = world.pay(&link, Choice::Card).await.remove(0);
-        assert_eq!(receipt.outcome, Outcome::Applied, "{callback_word}");
+        assert_eq!(receipt.outcome, Outcome::Approved, "{callback_word}");
         assert!(world.may_enter("thandi").await);
     }
 }

@@ -29,12 +29,12 @@ fn outcomes(receipts: &[Receipt]) -> Vec<&'static str> {
 async fn each_fault_does_what_it_says_and_money_and_access_agree_in_the_end() {
     let cases = [
         (Fault::Lost, vec![], false),
-        (Fault::Duplicate, vec!["applied", "duplicate"], true),
+        (Fault::Duplicate, vec!["approved", "duplicate"], true),
         (Fault::Delayed, vec![], false),
-        (Fault::Reordered, vec!["applied"], true),
-        (Fault::Forged, vec!["refused", "applied"], true),
-        (Fault::ExtraText, vec!["applied"], true),
-        (Fault::ExtraField, vec!["applied"], true),
+        (Fault::Reordered, vec!["approved"], true),
+        (Fault::Forged, vec!["refused", "approved"], true),
+        (Fault::ExtraText, vec!["approved"], true),
+        (Fault::ExtraField, vec!["approved"], true),
         (Fault::UnknownStatus, vec!["not_final"], false),
         (Fault::WrongReference, vec!["held"], false),
         (Fault::NotJson, vec!["unreadable"], false),
@@ -112,7 +112,7 @@ async fn a_rich_payload_tells_the_method() {
     let (_, _, link) = world.attempt("thandi", PaymentMethod::Unknown).await;
     assert_eq!(
         world.pay(&link, Choice::Card).await[0].outcome,
-        Outcome::Applied
+        Outcome::Approved
     );
     let (_, _, link) = world.attempt("sipho", PaymentMethod::Unknown).await;
     assert_eq!(

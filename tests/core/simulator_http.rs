@@ -173,7 +173,7 @@ async fn a_link_whose_answer_is_lost_on_the_wire_costs_nobody_their_money() {
             .registrar
             .receive(crate::support::delivery(&callback))
             .await;
-        assert_eq!(receipt.outcome, Outcome::Applied, "{fault}");
+        assert_eq!(receipt.outcome, Outcome::Approved, "{fault}");
         assert!(world.may_enter("thandi").await, "{fault}");
     }
 }

@@ -61,7 +61,7 @@ impl Model {
         match command {
             Command::PaymentFailed => {}
             Command::PaymentConfirmed(_) if closed_by_somebody => {
-                *self = Self::holding(HoldReason::LateMoney);
+                *self = Self::holding(HoldReason::LatePayment);
             }
             Command::PaymentConfirmed(cause) => {
                 *self = Self::approving(self.approved.unwrap_or(*cause).max(*cause));

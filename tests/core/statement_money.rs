@@ -23,10 +23,13 @@ fn zar(rand: i64) -> Money {
     Money::zar(rand * 100).unwrap()
 }
 
-/// The money that does not fit.
-async fn awkward(world: &World) -> Vec<(HoldReason, Money)> {
+/// The payment exceptions.
+async fn exceptions(world: &World) -> Vec<(HoldReason, Money)> {
     let desk = world.registrar.admin(admin());
-    let found = desk.awkward_money(PageRequest::first(100)).await.unwrap();
+    let found = desk
+        .payment_exceptions(PageRequest::first(100))
+        .await
+        .unwrap();
     let payments = found.items.into_iter().filter_map(|item| match item {
         PaymentException::Payment(item) => item.attempt.held_back().zip(item.attempt.paid()),
         _ => None,
@@ -134,7 +137,7 @@ async fn money_that_nobody_waits_for_is_seen_as_what_it_is() {
         (
             It::Expires,
             Expected::Late,
-            kept(HoldReason::LateMoney),
+            kept(HoldReason::LatePayment),
             (false, false),
         ),
         (
@@ -146,32 +149,32 @@ async fn money_that_nobody_waits_for_is_seen_as_what_it_is() {
         (
             It::IsRejected,
             Expected::Late,
-            kept(HoldReason::LateMoney),
+            kept(HoldReason::LatePayment),
             (false, false),
         ),
         (
             It::Leaves,
             Expected::Late,
-            kept(HoldReason::LateMoney),
+            kept(HoldReason::LatePayment),
             (false, false),
         ),
         (
             It::PaysByCard,
             Expected::Duplicate,
-            kept(HoldReason::DuplicateMoney),
+            kept(HoldReason::DuplicatePayment),
             (true, true),
         ),
         (
             It::WasSeen,
             Expected::Duplicate,
-            kept(HoldReason::DuplicateMoney),
+            kept(HoldReason::DuplicatePayment),
             (true, true),
         ),
         (It::IsApprovedByHand, Expected::Vouched, None, (true, true)),
         (
             It::IsApprovedAndCame,
             Expected::Duplicate,
-            kept(HoldReason::DuplicateMoney),
+            kept(HoldReason::DuplicatePayment),
             (true, true),
         ),
         (It::IsOverridden, Expected::Vouched, None, (true, true)),
@@ -190,20 +193,20 @@ async fn money_that_nobody_waits_for_is_seen_as_what_it_is() {
         (
             It::WasPaidByCard,
             Expected::Duplicate,
-            kept(HoldReason::DuplicateMoney),
+            kept(HoldReason::DuplicatePayment),
             (true, true),
         ),
         (
             It::IsRefunded,
             Expected::Late,
-            kept(HoldReason::LateMoney),
+            kept(HoldReason::LatePayment),
             (false, false),
         ),
     ] {
         let world = World::new();
         let reference = happens(&world, before).await;
         assert_eq!(world.may_enter("thandi").await, enters.0, "{before:?}");
-        let before_it = awkward(&world).await;
+        let before_it = exceptions(&world).await;
         let row = statement_row(&world, 499, &format!("now {reference}")).await;
         let found = suggested(&world.registrar).await;
         let [it] = &found[..] else {
@@ -220,7 +223,7 @@ async fn money_that_nobody_waits_for_is_seen_as_what_it_is() {
         match (done.done.unwrap(), reason) {
             (RowOutcome::Kept { reason, .. }, Some(expected)) => {
                 assert_eq!(reason, expected, "{before:?}");
-                let mut now = awkward(&world).await;
+                let mut now = exceptions(&world).await;
                 now.retain(|it| !before_it.contains(it));
                 // What may be approved as it is stands in the queue for that.
                 match expected {
@@ -465,8 +468,8 @@ async fn a_vouched_transfer_is_found_once() {
         }
         assert_eq!((found, kept), (1, 1));
         assert_eq!(
-            awkward(&world).await,
-            [(HoldReason::DuplicateMoney, zar(499))]
+            exceptions(&world).await,
+            [(HoldReason::DuplicatePayment, zar(499))]
         );
     }
 }
@@ -475,7 +478,7 @@ async fn a_vouched_transfer_is_found_once() {
 #[tokio::test]
 async fn a_row_waits_for_the_second_signature() {
     let mut settings = config();
-    settings.rules.four_eyes_above = Some(10_000);
+    settings.rules.dual_approval_above = Some(10_000);
     let world = World::with(Settings::new(1), settings, |builder| builder);
     let (_, payment) = transfer(&world, 499, full(30)).await;
     let (one, two) = (

@@ -294,9 +294,9 @@ macro_rules! records_by {
     ($store:ty, $this:ident => $answer:expr) => {
         records_by!($store, $this => $answer;
             pending(PageRequest<EnrollmentId>) -> Page<port::PendingItem, EnrollmentId>;
-            awkward_money(PageRequest<PaymentReference>) -> Page<port::HeldPayment, PaymentReference>;
-            concerns(PageRequest<DiscrepancyKey>) -> Page<Discrepancy, DiscrepancyKey>;
-            concern(&DiscrepancyKey) -> Option<Discrepancy>;
+            payment_exceptions(PageRequest<PaymentReference>) -> Page<port::HeldPayment, PaymentReference>;
+            discrepancies(PageRequest<DiscrepancyKey>) -> Page<Discrepancy, DiscrepancyKey>;
+            discrepancy(&DiscrepancyKey) -> Option<Discrepancy>;
             cases(PageRequest<EnrollmentId>) -> Page<enrollment::Case, EnrollmentId>;
             loose_grants(PageRequest<GrantId>) -> Page<Grant, GrantId>;
             statement(port::RowFilter, PageRequest<RowKey>) -> Page<StatementEntry, RowKey>;

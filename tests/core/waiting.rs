@@ -194,7 +194,7 @@ async fn who_is_told_to_wait_is_in_the_queue_after_a_look_at_a_bursary() {
     let (_, _, one) = begin(&world, by(PaymentMethod::InstantEft, 100, full(30))).await;
     let (id, ..) = bought(&world, offer(100, full(30))).await;
     let second = pay(&world, &one).await;
-    assert_eq!(second, Outcome::Held(HoldReason::DuplicateMoney));
+    assert_eq!(second, Outcome::Held(HoldReason::DuplicatePayment));
     world.advance(31 * DAY);
     world.pass().await;
     // The learner is about to pay for another month.

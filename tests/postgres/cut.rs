@@ -149,7 +149,7 @@ async fn cut_everywhere(kind: Kind, stays_down: bool) {
             let again = direct.receive(due.callback("SUCCESS")).await;
             assert_eq!(again.http_status(), 200, "{cut:?}: {again:?}");
             if !was_cut {
-                assert_eq!(receipt.outcome, Outcome::Applied);
+                assert_eq!(receipt.outcome, Outcome::Approved);
                 break 'points;
             }
         }

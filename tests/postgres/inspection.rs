@@ -88,7 +88,7 @@ async fn keys_that_bodies_wait_for_are_named() {
 
     let store = fresh_store().await;
     let settled = InboxState::Settled {
-        outcome: InboxOutcome::Applied,
+        outcome: InboxOutcome::Approved,
     };
     let parked = InboxState::Parked {
         next_at: crate::support::start(),

@@ -28,7 +28,7 @@ const TABLES: [&str; 17] = [
     "alerts",
     "attempts",
     "chain",
-    "concerns",
+    "discrepancies",
     "enrollments",
     "grants",
     "inbox",

@@ -98,7 +98,7 @@ async fn also_of_a_learner_who_is_enrolled() {
 /// One of everything that people decide, and what callbacks bring.
 async fn a_day<S: Store + Records>(store: S, looker: &PgStore) {
     let mut config = config().minimum_evidence(EvidenceLevel::Signed);
-    config.rules.four_eyes_above = Some(1);
+    config.rules.dual_approval_above = Some(1);
     let (app_id, secret) = (AppId::new(APP_ID).unwrap(), Secret::new(SECRET).unwrap());
     let simulator = Simulator::new(app_id, secret, Settings::new(1));
     let registrar = Registrar::builder(config, store)
@@ -248,7 +248,7 @@ async fn a_callback_that_was_given_up_on_is_not_given_up_on_again() {
         // A copy that comes once it is paid is applied all the same.
         simulator.pay(&due.link, Choice::Card).unwrap();
         let receipt = registrar.receive(due.callback("SUCCESS")).await;
-        assert_eq!(receipt.outcome, Outcome::Applied);
+        assert_eq!(receipt.outcome, Outcome::Approved);
         assert_eq!(recorded(&schema, "delivery_dead").await, 1);
     }
 }

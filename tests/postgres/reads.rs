@@ -167,8 +167,11 @@ async fn everything(store: &PgStore, rows: usize, number: usize) {
     };
     assert_eq!(store.claim(due).await.unwrap().len(), 8);
     // An audit reads everything there is, page by page: `loose_grants` is not among these.
-    store.awkward_money(PageRequest::first(50)).await.unwrap();
-    store.concerns(PageRequest::first(50)).await.unwrap();
+    store
+        .payment_exceptions(PageRequest::first(50))
+        .await
+        .unwrap();
+    store.discrepancies(PageRequest::first(50)).await.unwrap();
     store.cases(PageRequest::first(50)).await.unwrap();
     store
         .statement(RowFilter::Open, PageRequest::first(50))

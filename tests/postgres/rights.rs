@@ -256,7 +256,7 @@ async fn a_database_that_only_reads_is_not_well() {
     };
     let writes = registrar(store.clone());
     enroll(&writes, &store, "thandi").await;
-    assert_eq!(database(&writes).await.condition, HealthStatus::Well);
+    assert_eq!(database(&writes).await.condition, HealthStatus::Ok);
 
     let options: PgConnectOptions = cluster.url().parse().unwrap();
     let options = options.options([("default_transaction_read_only", "on")]);
@@ -267,7 +267,7 @@ async fn a_database_that_only_reads_is_not_well() {
         .await;
     assert!(refused.is_err());
     let told = database(&reads).await;
-    assert_eq!(told.condition, HealthStatus::Failing);
+    assert_eq!(told.condition, HealthStatus::Down);
     assert!(told.reason.contains("read-only"), "{}", told.reason);
     assert_eq!(reads.health().await.http_status(), 503);
 }

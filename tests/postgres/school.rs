@@ -108,7 +108,7 @@ pub async fn duplicates(registrar: &Registrar, dues: &[Due], copies: usize) -> u
         for task in tasks {
             let receipt = task.await.unwrap();
             assert_eq!(receipt.http_status(), 200, "{receipt:?}");
-            applied += usize::from(receipt.outcome == Outcome::Applied);
+            applied += usize::from(receipt.outcome == Outcome::Approved);
         }
     }
     applied

@@ -84,7 +84,7 @@ async fn nothing_comes_out(name: &str, cards: &[String]) {
             ("refund", reference, card.as_str()),
             ("refund", card.as_str(), "once more"),
             ("replay", card.as_str(), ""),
-            ("close_concern", card.as_str(), card.as_str()),
+            ("close_discrepancy", card.as_str(), card.as_str()),
             ("erase", card.as_str(), card.as_str()),
         ];
         for (action, subject, text) in forms {

@@ -104,22 +104,16 @@ pub fn payments(
     admins("Payments", person, counts, "/admin/payments", &body)
 }
 
-/// Money that does not fit: what it is, and a way to record that it went back.
+/// Payment exceptions: what it is, and a way to record that it went back.
 pub fn money(person: &AdminId, counts: &Counts, items: &[PaymentException]) -> String {
-    let mut body: String = items.iter().map(awkward).collect();
+    let mut body: String = items.iter().map(exception).collect();
     if items.is_empty() {
-        body.push_str("<p>All money fits.</p>");
+        body.push_str("<p>There are no payment exceptions.</p>");
     }
-    admins(
-        "Money that does not fit",
-        person,
-        counts,
-        "/admin/money",
-        &body,
-    )
+    admins("Payment exceptions", person, counts, "/admin/money", &body)
 }
 
-fn awkward(item: &PaymentException) -> String {
+fn exception(item: &PaymentException) -> String {
     let head = match item.outcome() {
         ExceptionAction::RefundDue => "Refund due",
         _ => "Money to decide about",
@@ -140,18 +134,21 @@ fn awkward(item: &PaymentException) -> String {
                     .html()
             )
         }
-        PaymentException::Orphan(concern) => {
-            let sum = concern
+        PaymentException::Unmatched(discrepancy) => {
+            let sum = discrepancy
                 .amount
                 .map_or_else(String::new, |sum| sum.to_string());
-            let link = concern.pay_link.as_ref().map_or("", |link| link.as_str());
+            let link = discrepancy
+                .pay_link
+                .as_ref()
+                .map_or("", |link| link.as_str());
             format!(
                 "<article class=\"error\" tabindex=\"0\"><h2>{head}: {sum}</h2><p>Pay link {}</p><p>{}</p>{}</article>",
                 text(link),
-                concern.kind.advice(),
+                discrepancy.kind.advice(),
                 Act::new(
-                    "close_concern",
-                    concern.key.as_str(),
+                    "close_discrepancy",
+                    discrepancy.key.as_str(),
                     "Close",
                     "/admin/money"
                 )
@@ -183,9 +180,9 @@ pub fn problems(person: &AdminId, counts: &Counts, problems: &Problems) -> Strin
         .iter()
         .map(|part| {
             let class = match part.condition {
-                HealthStatus::Well => "good",
-                HealthStatus::Strained => "warn",
-                HealthStatus::Failing => "bad",
+                HealthStatus::Ok => "good",
+                HealthStatus::Degraded => "warn",
+                HealthStatus::Down => "bad",
             };
             format!(
                 "<dt>{} <span class=\"pill {class}\">{}</span></dt><dd>{}</dd>",
@@ -199,18 +196,18 @@ pub fn problems(person: &AdminId, counts: &Counts, problems: &Problems) -> Strin
     body.push_str(&Act::new("audit", "", "Compare money and access now", HERE).html());
     #[cfg(feature = "live")]
     body.push_str(&Act::new("probe", "", "Try whether live updates arrive", HERE).html());
-    for concern in &problems.concerns {
-        if concern.kind == DiscrepancyKind::OrphanMoney {
+    for discrepancy in &problems.discrepancies {
+        if discrepancy.kind == DiscrepancyKind::UnmatchedPayment {
             continue;
         }
-        let about = concern.enrollment.map_or_else(String::new, |id| {
+        let about = discrepancy.enrollment.map_or_else(String::new, |id| {
             format!("<p><a href=\"/admin/enrollment/{id}\">The enrollment</a></p>")
         });
         body.push_str(&format!(
             "<article class=\"error\" tabindex=\"0\"><h2>{}</h2><p>{}</p>{about}{}</article>",
-            plain(&concern.kind),
-            concern.kind.advice(),
-            Act::new("close_concern", concern.key.as_str(), "Close", HERE)
+            plain(&discrepancy.kind),
+            discrepancy.kind.advice(),
+            Act::new("close_discrepancy", discrepancy.key.as_str(), "Close", HERE)
                 .ask("What it was")
                 .html()
         ));
@@ -231,7 +228,7 @@ pub fn problems(person: &AdminId, counts: &Counts, problems: &Problems) -> Strin
             entry.tries
         ));
     }
-    if problems.concerns.is_empty() && problems.dead.is_empty() && problems.parked.is_empty() {
+    if problems.discrepancies.is_empty() && problems.dead.is_empty() && problems.parked.is_empty() {
         body.push_str("<p>Nothing is wrong.</p>");
     }
     admins("Problems", person, counts, HERE, &body)

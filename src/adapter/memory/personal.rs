@@ -76,9 +76,9 @@ impl State {
             let payments: Vec<PaymentReference> =
                 self.payments_of(id).into_iter().cloned().collect();
             self.statement.erase(&payments);
-            for concern in self.concerns.values_mut() {
-                if concern.enrollment == Some(id)
-                    && let Some(closed) = &mut concern.closed
+            for discrepancy in self.discrepancies.values_mut() {
+                if discrepancy.enrollment == Some(id)
+                    && let Some(closed) = &mut discrepancy.closed
                 {
                     closed.note = Note::new("");
                 }

@@ -54,13 +54,13 @@ impl Records for MemoryStore {
         Ok(Page::cut(items, size, |item| item.enrollment.id))
     }
 
-    async fn awkward_money(
+    async fn payment_exceptions(
         &self,
         request: PageRequest<PaymentReference>,
     ) -> Result<Page<HeldPayment, PaymentReference>, StoreError> {
         let size = request.size();
         let state = self.lock();
-        let listed = state.awkward.range(beyond(request.after));
+        let listed = state.exceptions.range(beyond(request.after));
         let items = listed
             .filter_map(|(reference, id)| {
                 let row = state.rows.get(id)?;
@@ -79,32 +79,34 @@ impl Records for MemoryStore {
         }))
     }
 
-    async fn concerns(
+    async fn discrepancies(
         &self,
         request: PageRequest<DiscrepancyKey>,
     ) -> Result<Page<Discrepancy, DiscrepancyKey>, StoreError> {
         let size = request.size();
         let state = self.lock();
-        let unchanged = |concern: &&Discrepancy| {
-            concern.enrollment.is_none_or(|id| {
+        let unchanged = |discrepancy: &&Discrepancy| {
+            discrepancy.enrollment.is_none_or(|id| {
                 let row = state.rows.get(&id);
-                row.is_some_and(|row| row.enrollment.version == concern.version)
+                row.is_some_and(|row| row.enrollment.version == discrepancy.version)
             })
         };
         let items = state
-            .concerns
+            .discrepancies
             .range(beyond(request.after))
-            .map(|(_, concern)| concern)
-            .filter(|concern| concern.closed.is_none())
+            .map(|(_, discrepancy)| discrepancy)
+            .filter(|discrepancy| discrepancy.closed.is_none())
             .filter(unchanged)
             .take(size + 1)
             .cloned()
             .collect();
-        Ok(Page::cut(items, size, |concern| concern.key.clone()))
+        Ok(Page::cut(items, size, |discrepancy| {
+            discrepancy.key.clone()
+        }))
     }
 
-    async fn concern(&self, key: &DiscrepancyKey) -> Result<Option<Discrepancy>, StoreError> {
-        Ok(self.lock().concerns.get(key).cloned())
+    async fn discrepancy(&self, key: &DiscrepancyKey) -> Result<Option<Discrepancy>, StoreError> {
+        Ok(self.lock().discrepancies.get(key).cloned())
     }
 
     async fn cases(

@@ -41,9 +41,9 @@ pub(super) struct State {
     /// Payments whose grant lies elsewhere than in the payment's own row.
     pub(super) stray_payments: HashMap<PaymentReference, GrantId>,
     pub(super) pending: BTreeSet<EnrollmentId>,
-    /// Payments that do not fit.
-    pub(super) awkward: BTreeMap<PaymentReference, EnrollmentId>,
-    pub(super) concerns: BTreeMap<DiscrepancyKey, Discrepancy>,
+    /// Payment exceptions.
+    pub(super) exceptions: BTreeMap<PaymentReference, EnrollmentId>,
+    pub(super) discrepancies: BTreeMap<DiscrepancyKey, Discrepancy>,
     pub(super) statement: BankRows,
     pub(super) timers: Timers,
     pub(super) chain: Vec<Link>,
@@ -177,7 +177,7 @@ impl State {
             self.write_attempt(attempt);
         }
         if let Some(id) = touched {
-            self.list_awkward(id);
+            self.list_exceptions(id);
         }
         for grant in change.grants {
             self.write_grant(grant);
@@ -185,8 +185,9 @@ impl State {
         for timer in change.timers {
             self.set_timer(timer, touched);
         }
-        for concern in change.concerns {
-            self.concerns.insert(concern.key.clone(), concern);
+        for discrepancy in change.discrepancies {
+            self.discrepancies
+                .insert(discrepancy.key.clone(), discrepancy);
         }
         for entry in change.statement {
             self.statement.put(entry);
@@ -245,30 +246,30 @@ impl State {
         })
     }
 
-    fn list_awkward(&mut self, id: EnrollmentId) {
+    fn list_exceptions(&mut self, id: EnrollmentId) {
         let Some(row) = self.rows.get(&id) else {
             return;
         };
         for attempt in &row.attempts {
-            if HeldPayment::is_awkward(attempt, &row.enrollment) {
-                self.awkward.insert(attempt.reference.clone(), id);
-            } else if !self.awkward.is_empty() {
-                self.awkward.remove(&attempt.reference);
+            if HeldPayment::is_exception(attempt, &row.enrollment) {
+                self.exceptions.insert(attempt.reference.clone(), id);
+            } else if !self.exceptions.is_empty() {
+                self.exceptions.remove(&attempt.reference);
             }
         }
     }
 
-    /// Whether concerns and rows of statements that are new are new, and those that are
+    /// Whether discrepancies and rows of statements that are new are new, and those that are
     /// decided now are still open.
     fn are_open(&self, change: &Change) -> bool {
-        let concerns = change.concerns.iter().all(|concern| {
-            let known = self.concerns.get(&concern.key);
-            match concern.closed {
+        let discrepancies = change.discrepancies.iter().all(|discrepancy| {
+            let known = self.discrepancies.get(&discrepancy.key);
+            match discrepancy.closed {
                 None => known.is_none(),
                 Some(_) => known.is_some_and(|known| known.closed.is_none()),
             }
         });
-        concerns && self.statement.takes(&change.statement)
+        discrepancies && self.statement.takes(&change.statement)
     }
 
     /// Whether the change was decided on what is stored now.

@@ -40,7 +40,7 @@
 //! |---|---|
 //! | the schema | `USAGE` |
 //! | every table | `SELECT` |
-//! | `enrollments`, `attempts`, `grants`, `inbox`, `preferences`, `concerns`, `statement_rows` | `INSERT`, `UPDATE` |
+//! | `enrollments`, `attempts`, `grants`, `inbox`, `preferences`, `discrepancies`, `statement_rows` | `INSERT`, `UPDATE` |
 //! | `outbox`, `timers` | `INSERT`, `UPDATE`, `DELETE` |
 //! | `pending` | `INSERT`, `DELETE` |
 //! | `records`, `read_notices`, `statement_parts` | `INSERT` |

@@ -10,8 +10,8 @@ use sqlx::{Arguments, Row};
 
 use super::error::CallError;
 use super::rows::{
-    AwkwardRow, BadRow, CaseRow, ConcernRow, FiguresRow, GrantRow, InboxRow, NoticeRow, PaymentRow,
-    PendingRow, PreferencesRow, RecordRow, StatementRowRow,
+    BadRow, CaseRow, DiscrepancyRow, FiguresRow, GrantRow, HeldPaymentRow, InboxRow, NoticeRow,
+    PaymentRow, PendingRow, PreferencesRow, RecordRow, StatementRowRow,
 };
 use super::{PgStore, all, arguments};
 use crate::access::Grant;
@@ -48,34 +48,38 @@ impl Records for PgStore {
         Ok(Page::cut(items, page.size(), |item| item.enrollment.id))
     }
 
-    async fn awkward_money(
+    async fn payment_exceptions(
         &self,
         page: PageRequest<PaymentReference>,
     ) -> Result<Page<HeldPayment, PaymentReference>, StoreError> {
         let after = page.after.as_ref().map_or("", PaymentReference::as_str);
         let arguments = arguments![after, beyond(&page)];
-        let rows = self.ask(&self.statements.awkward_money, arguments).await?;
-        let items = all::<AwkwardRow, HeldPayment>(&rows)?;
+        let rows = self
+            .ask(&self.statements.payment_exceptions, arguments)
+            .await?;
+        let items = all::<HeldPaymentRow, HeldPayment>(&rows)?;
         Ok(Page::cut(items, page.size(), |item| {
             item.attempt.reference.clone()
         }))
     }
 
-    async fn concerns(
+    async fn discrepancies(
         &self,
         page: PageRequest<DiscrepancyKey>,
     ) -> Result<Page<Discrepancy, DiscrepancyKey>, StoreError> {
         let after = page.after.as_ref().map_or("", DiscrepancyKey::as_str);
         let arguments = arguments![after, beyond(&page)];
-        let rows = self.ask(&self.statements.concerns, arguments).await?;
-        let items = all::<ConcernRow, Discrepancy>(&rows)?;
-        Ok(Page::cut(items, page.size(), |concern| concern.key.clone()))
+        let rows = self.ask(&self.statements.discrepancies, arguments).await?;
+        let items = all::<DiscrepancyRow, Discrepancy>(&rows)?;
+        Ok(Page::cut(items, page.size(), |discrepancy| {
+            discrepancy.key.clone()
+        }))
     }
 
-    async fn concern(&self, key: &DiscrepancyKey) -> Result<Option<Discrepancy>, StoreError> {
+    async fn discrepancy(&self, key: &DiscrepancyKey) -> Result<Option<Discrepancy>, StoreError> {
         let arguments = arguments![key.as_str()];
-        let rows = self.ask(&self.statements.concern, arguments).await?;
-        Ok(all::<ConcernRow, Discrepancy>(&rows)?.pop())
+        let rows = self.ask(&self.statements.discrepancy, arguments).await?;
+        Ok(all::<DiscrepancyRow, Discrepancy>(&rows)?.pop())
     }
 
     async fn cases(

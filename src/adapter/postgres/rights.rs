@@ -6,7 +6,7 @@ pub(super) const TABLES: [(&str, &[&str]); 17] = [
     ("attempts", &["SELECT", "INSERT", "UPDATE"]),
     // Written by `seal` and `empty_records`, which run as the owner.
     ("chain", &["SELECT"]),
-    ("concerns", &["SELECT", "INSERT", "UPDATE"]),
+    ("discrepancies", &["SELECT", "INSERT", "UPDATE"]),
     ("enrollments", &["SELECT", "INSERT", "UPDATE"]),
     ("grants", &["SELECT", "INSERT", "UPDATE"]),
     ("inbox", &["SELECT", "INSERT", "UPDATE"]),

@@ -41,9 +41,9 @@ pub(super) struct Statements {
     pub(super) preferences: Arc<str>,
     pub(super) read: Arc<str>,
     pub(super) pending: Arc<str>,
-    pub(super) awkward_money: Arc<str>,
-    pub(super) concerns: Arc<str>,
-    pub(super) concern: Arc<str>,
+    pub(super) payment_exceptions: Arc<str>,
+    pub(super) discrepancies: Arc<str>,
+    pub(super) discrepancy: Arc<str>,
     pub(super) cases: Arc<str>,
     pub(super) loose_grants: Arc<str>,
     pub(super) statement: Arc<str>,
@@ -248,7 +248,7 @@ impl Statements {
                        ORDER BY enrollment LIMIT $2) AS p
                  JOIN coursegate.enrollments AS e ON e.id = p.enrollment ORDER BY e.id",
             ),
-            awkward_money: own(
+            payment_exceptions: own(
                 &"SELECT json_build_object('attempt', row_to_json(a), 'status', e.status, 'reason', e.reason,
                      'waits_for', e.waits_for)
                  FROM coursegate.attempts AS a JOIN coursegate.enrollments AS e ON e.id = a.enrollment
@@ -257,13 +257,13 @@ impl Statements {
                         OR e.waits_on IS DISTINCT FROM a.reference
                         OR a.held_reason IN (%s))
                    AND a.reference > $1 ORDER BY a.reference LIMIT $2"
-                    .replace("%s", &awkward_reasons()),
+                    .replace("%s", &exception_reasons()),
             ),
-            concerns: own("SELECT row_to_json(c) FROM coursegate.concerns AS c
+            discrepancies: own("SELECT row_to_json(c) FROM coursegate.discrepancies AS c
                  LEFT JOIN coursegate.enrollments AS e ON e.id = c.enrollment
                  WHERE c.closed_at IS NULL AND (c.enrollment IS NULL OR e.version = c.version)
                    AND c.key > $1 ORDER BY c.key LIMIT $2"),
-            concern: own("SELECT row_to_json(c) FROM coursegate.concerns AS c WHERE key = $1"),
+            discrepancy: own("SELECT row_to_json(c) FROM coursegate.discrepancies AS c WHERE key = $1"),
             cases: own(&format!("{CASE} WHERE e.id > $1 ORDER BY e.id LIMIT $2")),
             cases_of: own(&format!("{CASE} WHERE e.id IN (
                      SELECT enrollment FROM coursegate.attempts WHERE reference = ANY ($1))
@@ -338,7 +338,7 @@ const ROW: &str = "to_jsonb(s) || jsonb_build_object('parts', (
     FROM coursegate.statement_parts AS p WHERE p.row_id = s.id))";
 
 /// The reasons for which money is listed while its enrollment waits.
-fn awkward_reasons() -> String {
+fn exception_reasons() -> String {
     let words = HeldPayment::REASONS.map(|reason| format!("'{reason}'"));
     words.join(", ")
 }

@@ -90,7 +90,7 @@ impl Orders {
         config.rules.provisional = (self.seed / 3)
             .is_multiple_of(2)
             .then(|| AccessTerms::lasting(seconds(3 * 24 * 3600)));
-        config.rules.four_eyes_above = (self.seed / 6).is_multiple_of(2).then_some(80_000);
+        config.rules.dual_approval_above = (self.seed / 6).is_multiple_of(2).then_some(80_000);
         config
     }
 }

@@ -127,7 +127,7 @@ pub const MONEY: &[(&str, &str)] = &[
         "SELECT a.reference || ' ' || e.status FROM school.attempts AS a
          JOIN school.enrollments AS e ON e.id = a.enrollment
          WHERE a.status = 'paid' AND a.allocation = 'on_hold' AND e.waits_for IS NULL
-           AND a.held_reason NOT IN ('late_money', 'old_price', 'access_covered', 'duplicate_money')
+           AND a.held_reason NOT IN ('late_payment', 'old_price', 'access_covered', 'duplicate_payment')
            AND e.status IN ('awaiting_payment', 'awaiting_approval')",
     ),
     (

@@ -2,7 +2,7 @@
 //! fields have the same names: rows travel as JSON in both directions.
 
 mod attempt;
-mod concern;
+mod discrepancy;
 mod enrollment;
 mod grant;
 mod inbox;
@@ -21,12 +21,12 @@ use crate::monitor::Alert;
 use crate::payment::{AttemptStatus, PaymentAttempt};
 
 pub(super) use attempt::AttemptRow;
-pub(super) use concern::ConcernRow;
+pub(super) use discrepancy::DiscrepancyRow;
 pub(super) use enrollment::EnrollmentRow;
 pub(super) use grant::GrantRow;
 pub(super) use inbox::{InboxRow, KnownRow, StateRow};
 pub(super) use notice::{NoticeRow, PreferencesRow};
-pub(super) use reads::{AwkwardRow, CaseRow, FiguresRow, PaymentRow, PendingRow};
+pub(super) use reads::{CaseRow, FiguresRow, HeldPaymentRow, PaymentRow, PendingRow};
 pub(super) use record::{ErasureRow, RecordRow};
 pub(super) use statement::StatementRowRow;
 pub(super) use timer::{TimerKeyRow, TimerRow};
@@ -67,7 +67,7 @@ pub(super) struct ChangeRow {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     timers: Vec<TimerRow>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    concerns: Vec<ConcernRow>,
+    discrepancies: Vec<DiscrepancyRow>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     statement: Vec<StatementRowRow>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -112,7 +112,11 @@ impl From<Change> for ChangeRow {
             grants: from.grants.into_iter().map(GrantRow::from).collect(),
             stops,
             timers,
-            concerns: from.concerns.into_iter().map(ConcernRow::from).collect(),
+            discrepancies: from
+                .discrepancies
+                .into_iter()
+                .map(DiscrepancyRow::from)
+                .collect(),
             statement: from
                 .statement
                 .into_iter()

@@ -59,19 +59,19 @@ impl TryFrom<PendingRow> for PendingItem {
     }
 }
 
-/// Money that does not fit.
+/// Payment exceptions.
 #[derive(Deserialize)]
-pub(in super::super) struct AwkwardRow {
+pub(in super::super) struct HeldPaymentRow {
     attempt: AttemptRow,
     status: StatusKind,
     reason: Option<String>,
     waits_for: Option<HoldReason>,
 }
 
-impl TryFrom<AwkwardRow> for HeldPayment {
+impl TryFrom<HeldPaymentRow> for HeldPayment {
     type Error = BadRow;
 
-    fn try_from(row: AwkwardRow) -> Result<Self, BadRow> {
+    fn try_from(row: HeldPaymentRow) -> Result<Self, BadRow> {
         Ok(Self {
             attempt: row.attempt.try_into()?,
             enrollment: status(row.status, row.reason.as_deref())?,

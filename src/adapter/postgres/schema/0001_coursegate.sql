@@ -9,7 +9,7 @@
 -- webhook is one row of `inbox`; and each thing that happened is one row of `records`, which
 -- only grows, and is sealed into `chain` soon after. A record that somebody has to hear of is also in `outbox` until they have. What
 -- falls due by itself, a notice to send among them, is a row of `timers`; what an admin chose to
--- be told of is one of `preferences`, what they have read one of `read_notices`; what a person has to look into is one of `concerns`;
+-- be told of is one of `preferences`, what they have read one of `read_notices`; what a person has to look into is one of `discrepancies`;
 -- each line of an imported bank statement is one of `statement_rows`, and what it paid of
 -- `statement_parts`. What the processes see
 -- is counted in `tallies`, and what operators are woken for stands in `alerts`.
@@ -28,11 +28,11 @@
 --   GRANT INSERT ON coursegate.enrollments, coursegate.pending, coursegate.attempts,
 --       coursegate.grants, coursegate.inbox, coursegate.records, coursegate.outbox,
 --       coursegate.timers, coursegate.preferences, coursegate.read_notices,
---       coursegate.concerns, coursegate.statement_rows, coursegate.statement_parts,
+--       coursegate.discrepancies, coursegate.statement_rows, coursegate.statement_parts,
 --       coursegate.tallies, coursegate.alerts TO app;
 --   GRANT UPDATE ON coursegate.enrollments, coursegate.attempts, coursegate.grants,
 --       coursegate.inbox, coursegate.outbox, coursegate.timers, coursegate.preferences,
---       coursegate.concerns, coursegate.statement_rows, coursegate.alerts TO app;
+--       coursegate.discrepancies, coursegate.statement_rows, coursegate.alerts TO app;
 --   GRANT DELETE ON coursegate.pending, coursegate.outbox, coursegate.timers, coursegate.tallies,
 --       coursegate.alerts TO app;
 --   GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA coursegate TO app;
@@ -475,7 +475,7 @@ CREATE TABLE coursegate.alerts (
 
 -- What a person has to look into. One about an enrollment stands as long as that keeps the
 -- version it was seen in.
-CREATE TABLE coursegate.concerns (
+CREATE TABLE coursegate.discrepancies (
     key        text COLLATE "C" PRIMARY KEY,
     kind       text NOT NULL,
     enrollment uuid,
@@ -492,9 +492,9 @@ CREATE TABLE coursegate.concerns (
     note       text,
     CONSTRAINT a_closing_is_whole CHECK ((closed_at IS NULL) = (closed_by IS NULL))
 );
-CREATE INDEX concerns_open ON coursegate.concerns (key) WHERE closed_at IS NULL;
+CREATE INDEX discrepancies_open ON coursegate.discrepancies (key) WHERE closed_at IS NULL;
 -- An erasure empties those about an enrollment.
-CREATE INDEX concerns_by_enrollment ON coursegate.concerns (enrollment) WHERE enrollment IS NOT NULL;
+CREATE INDEX discrepancies_by_enrollment ON coursegate.discrepancies (enrollment) WHERE enrollment IS NOT NULL;
 
 -- One line of an imported bank statement: money that arrived. `id` is a checksum over what the bank
 -- says of it: its own id, or the day, sum and balance, or its place in a file. Imported again, it
@@ -600,7 +600,7 @@ BEGIN
         WHERE s.id = ANY (paid.ids) OR s.state <> 'open' AND (s.resembles = ANY (paid.ids)
             OR EXISTS (SELECT FROM coursegate.attempts AS a WHERE a.enrollment = about
                 AND strpos(upper(s.reference || ' ' || s.description), upper(a.reference)) > 0));
-    UPDATE coursegate.concerns SET note = NULL WHERE enrollment = about;
+    UPDATE coursegate.discrepancies SET note = NULL WHERE enrollment = about;
 END $$;
 
 -- Writes one decision. Says 'done', 'conflict' (the enrollment, the delivery or the grant moved on
@@ -750,15 +750,15 @@ BEGIN
                 due_at = excluded.due_at, cursor = NULL, leased_until = NULL;
     END IF;
 
-    IF change ? 'concerns' THEN
-        INSERT INTO coursegate.concerns AS known
-            SELECT * FROM jsonb_populate_recordset(NULL::coursegate.concerns, change -> 'concerns')
+    IF change ? 'discrepancies' THEN
+        INSERT INTO coursegate.discrepancies AS known
+            SELECT * FROM jsonb_populate_recordset(NULL::coursegate.discrepancies, change -> 'discrepancies')
             ON CONFLICT (key) DO UPDATE SET
                 closed_at = excluded.closed_at, closed_by = excluded.closed_by, note = excluded.note
             WHERE known.closed_at IS NULL AND excluded.closed_at IS NOT NULL;
         GET DIAGNOSTICS changed = ROW_COUNT;
-        IF changed < jsonb_array_length(change -> 'concerns') THEN
-            RAISE EXCEPTION 'a concern is known, or closed, already' USING ERRCODE = 'CG002';
+        IF changed < jsonb_array_length(change -> 'discrepancies') THEN
+            RAISE EXCEPTION 'a discrepancy is known, or closed, already' USING ERRCODE = 'CG002';
         END IF;
     END IF;
 

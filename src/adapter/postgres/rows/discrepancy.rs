@@ -9,7 +9,7 @@ use crate::money::{Currency, Money};
 use crate::reason::{ExceptionAction, Note};
 
 #[derive(Serialize, Deserialize)]
-pub(in super::super) struct ConcernRow {
+pub(in super::super) struct DiscrepancyRow {
     key: DiscrepancyKey,
     kind: DiscrepancyKind,
     enrollment: Option<EnrollmentId>,
@@ -26,7 +26,7 @@ pub(in super::super) struct ConcernRow {
     note: Option<Note>,
 }
 
-impl From<Discrepancy> for ConcernRow {
+impl From<Discrepancy> for DiscrepancyRow {
     fn from(from: Discrepancy) -> Self {
         let (closed_at, closed_by, note) = match from.closed {
             Some(Closing { at, by, note }) => (Some(at), Some(by), Some(note)),
@@ -51,11 +51,11 @@ impl From<Discrepancy> for ConcernRow {
     }
 }
 
-impl TryFrom<ConcernRow> for Discrepancy {
+impl TryFrom<DiscrepancyRow> for Discrepancy {
     type Error = BadRow;
 
-    fn try_from(row: ConcernRow) -> Result<Self, BadRow> {
-        let bad = || BadRow("concerns");
+    fn try_from(row: DiscrepancyRow) -> Result<Self, BadRow> {
+        let bad = || BadRow("discrepancies");
         let amount = row
             .amount
             .zip(row.currency)

@@ -21,18 +21,18 @@ async fn a_second_payment_is_held_for_refund_and_access_is_not_affected() {
         .pay(&second.link.unwrap().id, Choice::Card)
         .await
         .remove(0);
-    assert_eq!(receipt.outcome, Outcome::Held(HoldReason::DuplicateMoney));
+    assert_eq!(receipt.outcome, Outcome::Held(HoldReason::DuplicatePayment));
     assert!(world.may_enter("thandi").await);
     let case = world.case(enrollment).await;
     assert!(matches!(case.enrollment.status, Status::Approved { .. }));
     assert_eq!(
         case.attempts[1].payment.unwrap().allocation,
-        Allocation::RefundDue(HoldReason::DuplicateMoney)
+        Allocation::RefundDue(HoldReason::DuplicatePayment)
     );
 
     let desk = world.registrar.admin(admin());
     assert_eq!(
-        awkward(&world).await,
+        exceptions(&world).await,
         [(second.reference.clone(), ExceptionAction::RefundDue)],
         "it is in sight"
     );
@@ -41,7 +41,7 @@ async fn a_second_payment_is_held_for_refund_and_access_is_not_affected() {
     desk.record_refund(&second.reference, "dashboard R-2")
         .await
         .unwrap();
-    assert!(awkward(&world).await.is_empty());
+    assert!(exceptions(&world).await.is_empty());
     assert!(world.may_enter("thandi").await);
     assert_eq!(
         world.case(enrollment).await.attempts[1].status,
@@ -56,11 +56,11 @@ async fn money_after_the_enrollment_was_closed_is_late_money() {
     let desk = world.registrar.admin(admin());
     desk.reject(enrollment, "class is full").await.unwrap();
     let receipt = world.pay(&link, Choice::Card).await.remove(0);
-    assert_eq!(receipt.outcome, Outcome::Held(HoldReason::LateMoney));
+    assert_eq!(receipt.outcome, Outcome::Held(HoldReason::LatePayment));
     assert_eq!(
         receipt.status,
         Some(Status::AwaitingApproval {
-            reason: HoldReason::LateMoney
+            reason: HoldReason::LatePayment
         })
     );
     assert!(!world.may_enter("thandi").await);
@@ -81,7 +81,7 @@ async fn a_setting_lets_late_money_in_but_never_against_a_persons_word() {
         .await
         .unwrap();
     let receipt = world.pay(&link, Choice::Card).await.remove(0);
-    assert_eq!(receipt.outcome, Outcome::Held(HoldReason::LateMoney));
+    assert_eq!(receipt.outcome, Outcome::Held(HoldReason::LatePayment));
 }
 
 #[tokio::test]
@@ -93,7 +93,7 @@ async fn another_amount_is_held_and_can_be_approved_knowingly() {
     );
     let (enrollment, _, link) = world.attempt("thandi", PaymentMethod::Card).await;
     let receipt = world.pay(&link, Choice::Card).await.remove(0);
-    assert_eq!(receipt.outcome, Outcome::Held(HoldReason::ExcessPayment));
+    assert_eq!(receipt.outcome, Outcome::Held(HoldReason::Overpayment));
     assert!(!world.may_enter("thandi").await);
     let paid = world.case(enrollment).await.attempts[0].payment.unwrap();
     assert_eq!(paid.amount.unwrap().minor(), 49_901);
@@ -125,7 +125,7 @@ async fn refunding_held_money_lets_the_learner_pay_again() {
     assert_eq!(again, enrollment);
     assert_eq!(
         world.pay(&link, Choice::Card).await[0].outcome,
-        Outcome::Applied
+        Outcome::Approved
     );
 }
 
@@ -173,9 +173,9 @@ async fn money_after_expiry_waits_unless_a_setting_lets_it_in() {
         expire(&world, enrollment).await;
         let receipt = world.pay(&link, Choice::Card).await.remove(0);
         let expected = match late {
-            ExceptionAction::Approve => Outcome::Applied,
+            ExceptionAction::Approve => Outcome::Approved,
             ExceptionAction::Hold | ExceptionAction::RefundDue => {
-                Outcome::Held(HoldReason::LateMoney)
+                Outcome::Held(HoldReason::LatePayment)
             }
         };
         assert_eq!(receipt.outcome, expected);
@@ -183,7 +183,7 @@ async fn money_after_expiry_waits_unless_a_setting_lets_it_in() {
             ExceptionAction::Approve => vec![],
             held => vec![(reference, *held)],
         };
-        assert_eq!(awkward(&world).await, listed);
+        assert_eq!(exceptions(&world).await, listed);
         let let_in = *late == ExceptionAction::Approve;
         assert_eq!(world.may_enter("thandi").await, let_in);
         let waits = matches!(
@@ -194,8 +194,8 @@ async fn money_after_expiry_waits_unless_a_setting_lets_it_in() {
     }
 }
 
-/// All awkward payments and what becomes of them, read one by one.
-async fn awkward(world: &World) -> Vec<(coursegate::PaymentReference, ExceptionAction)> {
+/// All payment exceptions and what becomes of them, read one by one.
+async fn exceptions(world: &World) -> Vec<(coursegate::PaymentReference, ExceptionAction)> {
     let desk = world.registrar.admin(admin());
     let (mut found, mut next) = (Vec::new(), None);
     loop {
@@ -203,7 +203,7 @@ async fn awkward(world: &World) -> Vec<(coursegate::PaymentReference, ExceptionA
             after: next,
             limit: 1,
         };
-        let page = desk.awkward_money(request).await.unwrap();
+        let page = desk.payment_exceptions(request).await.unwrap();
         for item in page.items {
             let outcome = item.outcome();
             if let PaymentException::Payment(payment) = item {
@@ -225,7 +225,10 @@ async fn money_left_behind_by_a_rejection_or_a_withdrawal_is_due_back() {
     world.pay(&link, Choice::InstantEft).await;
     let (_, second, link) = world.attempt("sipho", PaymentMethod::InstantEft).await;
     world.pay(&link, Choice::InstantEft).await;
-    assert!(awkward(&world).await.is_empty(), "they wait in the queue");
+    assert!(
+        exceptions(&world).await.is_empty(),
+        "they wait in the queue"
+    );
 
     desk.reject(rejected, "no").await.unwrap();
     let course = crate::support::course();
@@ -237,7 +240,7 @@ async fn money_left_behind_by_a_rejection_or_a_withdrawal_is_due_back() {
     let mut expected = [first, second];
     expected.sort();
     let due = expected.map(|reference| (reference, ExceptionAction::RefundDue));
-    assert_eq!(awkward(&world).await, due);
+    assert_eq!(exceptions(&world).await, due);
     desk.approve(rejected, "after all").await.unwrap();
-    assert_eq!(awkward(&world).await.len(), 1);
+    assert_eq!(exceptions(&world).await.len(), 1);
 }
