@@ -20,7 +20,7 @@ paid AS (
 given AS (
     INSERT INTO bare.grants VALUES ($4, $5, $6, $1, 'payment', $2, 'full', now())),
 seen AS (
-    INSERT INTO bare.inbox VALUES ($7, now(), '/payments/ikhokha', $8, 'primary', $9, $2, $1, 'settled', 'applied')),
+    INSERT INTO bare.inbox VALUES ($7, now(), '/payments/ikhokha', $8, 'primary', $9, $2, $1, 'settled', 'approved')),
 stopped AS (
     DELETE FROM bare.timers WHERE kind = 'attempt' AND name = $2),
 kept AS (
@@ -108,7 +108,7 @@ impl Payment {
         let statements = [
             sqlx::query(
                 "INSERT INTO bare.inbox VALUES
-                 ($1, now(), '/payments/ikhokha', $2, 'primary', $3, $4, $5, 'settled', 'applied')",
+                 ($1, now(), '/payments/ikhokha', $2, 'primary', $3, $4, $5, 'settled', 'approved')",
             )
             .bind(&self.key)
             .bind(self.body.as_bytes())

@@ -165,7 +165,7 @@ const CHECKS: &[(&str, &str)] = &[
         "an acknowledged payment has no settled delivery",
         "SELECT p::text FROM unnest($1::text[]) AS p
          WHERE NOT EXISTS (SELECT FROM coursegate.inbox
-                           WHERE reference = p AND state = 'settled' AND outcome = 'applied')",
+                           WHERE reference = p AND state = 'settled' AND outcome = 'approved')",
     ),
     (
         "a payment without access",

@@ -38,7 +38,7 @@ INSERT INTO coursegate.inbox
     (key, received_at, path, body, signed_key, signed_form, pay_link, reference, enrollment, state,
      outcome, tries)
 SELECT link || '/SUCCESS/' || reference, paid_at, '/payments/ikhokha', '{}', 'primary', 'raw', link,
-       reference, enrollment, 'settled', 'applied', 0
+       reference, enrollment, 'settled', 'approved', 0
 FROM coursegate.attempts WHERE status = 'paid' AND reference LIKE 'SEED-%';
 
 INSERT INTO coursegate.records (id, enrollment, version, learner, course, event, notice, severity, fact, actor, source, at)
