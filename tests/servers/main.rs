@@ -1200,7 +1200,7 @@ async fn the_desk_works_through_a_queue() {
         .await;
         let too_much = "const sum = document.querySelector('input[name=other]:not([type=hidden])');
             sum.value = '900.00'; document.querySelector('input[id^=refund]').value = 'R-10';
-            [...document.querySelectorAll('main button')].find((button) => button.textContent === 'Event a refund').click()";
+            [...document.querySelectorAll('main button')].find((button) => button.textContent === 'Record a refund').click()";
         window.execute(too_much, vec![]).await.unwrap();
         browser::until_true(
             &window,

@@ -114,7 +114,7 @@ async fn an_accountant_believes_it(server: &Server) {
         .find(|line| line.contains(",thandi,"))
         .unwrap();
     assert!(
-        row.contains(",49900,") && row.ends_with(",counted,approved"),
+        row.contains(",49900,") && row.ends_with(",applied,approved"),
         "{row}"
     );
 
