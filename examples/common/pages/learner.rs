@@ -105,7 +105,7 @@ pub fn transfer(
 ) -> String {
     let body = format!(
         "<p>Transfer the money with this reference; the school opens the course when it has arrived.</p><dl>\
-         <dt>PaymentReference</dt><dd><strong>{reference}</strong></dd><dt>Amount</dt><dd>{amount}</dd>\
+         <dt>Reference</dt><dd><strong>{reference}</strong></dd><dt>Amount</dt><dd>{amount}</dd>\
          <dt>Account</dt><dd>{}, {}, {}, branch {}</dd></dl>\
          <form method=\"post\" action=\"/proof\"><input type=\"hidden\" name=\"course\" value=\"{}\">\
          <input name=\"proof\" required maxlength=\"500\" placeholder=\"Link to your proof of payment\" \

@@ -94,7 +94,7 @@ pub fn payments(
             .to_owned(),
         false => format!(
             "<table><thead><tr><th>Started</th><th>Reference</th><th>Course</th><th>Learner</th><th class=\"sum\">Sum</th>\
-             <th>PaymentMethod</th><th>Payment</th><th>Enrollment</th></tr></thead><tbody>{rows}</tbody></table>"
+             <th>Method</th><th>Payment</th><th>Enrollment</th></tr></thead><tbody>{rows}</tbody></table>"
         ),
     };
     let more = more.map_or_else(String::new, |more| {
