@@ -156,8 +156,8 @@ impl RunningBalance {
 /// use chrono::NaiveDate;
 /// use coursegate::statement::{Mapping, parse_csv};
 ///
-/// let mapping = Mapping::new("Date", "Amount").reference("PaymentReference");
-/// let text = "Date,Amount,PaymentReference\n2026-01-31,499.00,CG-7K3M9QXDT4WZ\n2026-02-30,1.00,x\n";
+/// let mapping = Mapping::new("Date", "Amount").reference("Reference");
+/// let text = "Date,Amount,Reference\n2026-01-31,499.00,CG-7K3M9QXDT4WZ\n2026-02-30,1.00,x\n";
 /// let today = NaiveDate::from_ymd_opt(2026, 2, 28).unwrap_or_default();
 /// let statement = parse_csv(text.as_bytes(), &mapping, today)?;
 /// assert_eq!(statement.rows[0].amount.minor(), 49_900);
