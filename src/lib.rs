@@ -58,7 +58,6 @@
 pub mod access;
 pub mod adapter;
 pub mod approval;
-pub mod audit;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod detect;
@@ -72,6 +71,7 @@ pub mod payment;
 pub mod port;
 pub mod readiness;
 pub mod reason;
+pub mod reconciliation;
 pub mod record;
 pub mod registrar;
 pub mod statement;

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Days, FixedOffset, NaiveDate, Offset, TimeZone, Utc};
-use coursegate::audit::Discrepancy;
 use coursegate::enrollment::InboxEntry;
 use coursegate::monitor::Alert;
 use coursegate::notice::NoticeKind;
@@ -11,6 +10,7 @@ use coursegate::payment::Reversal;
 use coursegate::port::{
     Figures, InboxFilter, PageRequest, PaymentFilter, PaymentKey, Period, Prefix, RowFilter,
 };
+use coursegate::reconciliation::Discrepancy;
 use coursegate::registrar::{Admin, Health};
 use coursegate::{
     AdminId, ChannelName, CourseId, EnrollmentId, Error, EventId, LearnerId, Money,
@@ -372,7 +372,7 @@ async fn perform(app: &App, desk: &Admin<'_>, act: &Act) -> Result<(), Failure> 
         }
         "close_row" => desk.close_row(&act.subject.as_str().into(), note).await?,
         "tell_apart" => desk.tell_apart(&act.subject.as_str().into(), note).await?,
-        "audit" => audit(desk).await?,
+        "reconcile" => reconcile(desk).await?,
         #[cfg(feature = "live")]
         "probe" => {
             let found = app.hub.probe(&app.registrar).await;
@@ -465,10 +465,10 @@ fn every_day(
 }
 
 /// Compares money and access in everything there is.
-async fn audit(desk: &Admin<'_>) -> Result<(), Error> {
+async fn reconcile(desk: &Admin<'_>) -> Result<(), Error> {
     let mut from = None;
     loop {
-        from = desk.audit(from, 100).await?.next;
+        from = desk.reconcile(from, 100).await?.next;
         if from.is_none() {
             return Ok(());
         }

@@ -31,7 +31,7 @@ pub async fn records(desk: &Admin<'_>, noted: &str, name: &str) -> Result<Record
         Err(_) => Vec::new(),
     };
     Ok(Records {
-        report: desk.verify_records(noted.parse().ok()).await?,
+        report: desk.verify_audit_log(noted.parse().ok()).await?,
         noted: noted.to_owned(),
         learner: name.trim().to_owned(),
         history,
@@ -75,7 +75,7 @@ impl App {
 async fn all_records(desk: &Admin<'_>) -> Result<String, Error> {
     let (mut body, mut request) = (String::new(), PageRequest::first(PAGE));
     loop {
-        let page = desk.export_records(request).await?;
+        let page = desk.export_audit_log(request).await?;
         add_lines(&mut body, &page.items);
         match page.next {
             Some(after) => request = PageRequest::after(after, PAGE),

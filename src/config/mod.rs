@@ -98,7 +98,7 @@ pub struct ProviderLimits {
     pub links_per_second: u32,
     /// Look-ups a second for callbacks and admins (default 20; as above).
     pub callbacks_per_second: u32,
-    /// Calls a second that nobody waits for: reconciliation and the history sweep (default 5; as
+    /// Calls a second that nobody waits for: reconciliation and the history sync (default 5; as
     /// above).
     pub background_per_second: u32,
     /// How often a look-up that failed is tried again (default 3); give it to the client.
@@ -176,10 +176,10 @@ pub struct Config {
     /// How long an enrollment may wait for a person before the auditor says so (default 3 days).
     pub patience: Duration,
     /// How often the worker compares money and access (default once a day; `None` never).
-    pub audit_every: Option<Duration>,
+    pub reconcile_every: Option<Duration>,
     /// How often the worker looks through the provider's history for money that nobody here
     /// knows of (default once a day; `None` never).
-    pub sweep_every: Option<Duration>,
+    pub sync_history_every: Option<Duration>,
     /// How often new records are added to the chain (default every 5 s; `None` never).
     pub seal_every: Option<Duration>,
     /// What stored bodies of callbacks are encrypted with (default: they are kept as they came).
@@ -191,7 +191,7 @@ pub struct Config {
     /// after a year.
     pub secret_since: Option<NaiveDate>,
     /// How many days back it looks (default 3).
-    pub sweep_days: u32,
+    pub sync_history_days: u32,
     /// Wait before an undecided delivery is tried again; doubles each time (default 2 s).
     pub retry_delay: Duration,
     /// Longest such wait (default 1 h).
@@ -235,13 +235,13 @@ impl Config {
             on_unverified: OnUnverified::Refuse,
             parked_alert: Duration::from_secs(3600),
             patience: Duration::from_secs(3 * 24 * 3600),
-            audit_every: Some(Duration::from_secs(24 * 3600)),
-            sweep_every: Some(Duration::from_secs(24 * 3600)),
+            reconcile_every: Some(Duration::from_secs(24 * 3600)),
+            sync_history_every: Some(Duration::from_secs(24 * 3600)),
             seal_every: Some(Duration::from_secs(5)),
             body_keys: BodyKeys::default(),
             keep_bodies: None,
             secret_since: None,
-            sweep_days: 3,
+            sync_history_days: 3,
             retry_delay: Duration::from_secs(2),
             retry_delay_max: Duration::from_secs(3600),
             retry_limit: 12,

@@ -158,12 +158,12 @@ fn read<'f>(
     let dual_approval = reader.number(&DUAL_APPROVAL, 0..=100_000_000, NEVER);
     let patience = reader.number(&PATIENCE, 1..=720, 72);
     let parked = reader.number(&PARKED, 1..=43_200, 60);
-    let audit_every = reader.every(&AUDIT, 720, 24, HOUR);
-    let sweep_every = reader.every(&SWEEP, 720, 24, HOUR);
+    let reconcile_every = reader.every(&AUDIT, 720, 24, HOUR);
+    let sync_history_every = reader.every(&SWEEP, 720, 24, HOUR);
     let body_keys = body_keys(&mut reader);
     let keep_bodies = reader.every(&KEEP_BODIES, 3650, 0, DAY);
     let secret_since = reader.day(&SECRET_SINCE);
-    let sweep_days = reader.number(&SWEEP_DAYS, 1..=30, 3);
+    let sync_history_days = reader.number(&SWEEP_DAYS, 1..=30, 3);
 
     let problems = reader.problems;
     let (Some(app_id), Some(keys), Some(site), true) = (app_id, keys, site, problems.is_empty())
@@ -193,12 +193,12 @@ fn read<'f>(
     config.rules.dual_approval_above = i64::try_from(dual_approval).ok();
     config.patience = Duration::from_secs(patience * HOUR);
     config.parked_alert = Duration::from_secs(parked * 60);
-    config.audit_every = audit_every;
-    config.sweep_every = sweep_every;
+    config.reconcile_every = reconcile_every;
+    config.sync_history_every = sync_history_every;
     config.body_keys = body_keys;
     config.keep_bodies = keep_bodies;
     config.secret_since = secret_since;
-    config.sweep_days = small(sweep_days);
+    config.sync_history_days = small(sync_history_days);
     Ok(config)
 }
 

@@ -2,7 +2,6 @@
 
 use super::{Checked, RULES, delivery, ensure, open, opening, start, with_step};
 use crate::access::{AccessTerms, Grant, GrantSource, GrantState};
-use crate::audit::{Closing, Discrepancy, examine};
 use crate::enrollment::{Case, Change, InboxState, Repayment, StepOutcome};
 use crate::evidence::EvidenceLevel;
 use crate::ids::{AdminId, IdGenerator, PayLinkId, PaymentReference};
@@ -10,6 +9,7 @@ use crate::money::Money;
 use crate::payment::{Allocation, AttemptStatus, Payment, PaymentMethod, ProofOfPayment, Reversal};
 use crate::port::{CommitOutcome, Lookup, PageRequest, Records, Store};
 use crate::reason::{ApprovalCause, ExceptionAction, HoldReason, Note};
+use crate::reconciliation::{Closing, Discrepancy, reconcile};
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
@@ -157,7 +157,7 @@ pub(super) async fn a_concern_stands_until_its_enrollment_changes<S: Store + Rec
     let later = start() + chrono::Duration::days(30);
     let mut broken = case.clone();
     broken.grants.clear();
-    let about = examine(&broken, std::time::Duration::ZERO, later);
+    let about = reconcile(&broken, std::time::Duration::ZERO, later);
     ensure!(about.len() == 1, "the auditor finds {about:?}");
     let sum = Some(Money::zar(100)?);
     let orphan = Discrepancy::unmatched(

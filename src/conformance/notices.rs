@@ -134,7 +134,7 @@ pub(super) async fn notices_are_listed_and_read<S: Store + Records>(store: &S) -
 
 pub(super) async fn notices_are_claimed_by_themselves<S: Store + Records>(store: &S) -> Checked {
     let notice = TimerKey::Notice(EventId::from_uuid(uuid::Uuid::from_u128(7)));
-    let job = TimerKey::Job(Job::Audit);
+    let job = TimerKey::Job(Job::Reconcile);
     let timers = [&notice, &job].map(|key| Timer {
         key: key.clone(),
         due_at: Some(start()),

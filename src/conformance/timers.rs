@@ -74,11 +74,11 @@ pub(super) async fn timers_fall_due_and_are_leased<S: Store + Records>(store: &S
         "a lease that is over is not given again"
     );
 
-    let jobs = [Job::Sweep, Job::Seal, Job::Audit].map(TimerKey::Job);
+    let jobs = [Job::SyncHistory, Job::Seal, Job::Reconcile].map(TimerKey::Job);
     for (job, after) in jobs.iter().zip([5, 4, 3]) {
         set(store, job, Some(minutes(after))).await?;
     }
-    let [sweep, seal, audit] = jobs;
+    let [sync, seal, reconcile] = jobs;
     let week = minutes(8 * 24 * 60);
     let mut first = due(store, week, 2).await?;
     let of_jobs = |key: &TimerKey| key.kind() == TimerKind::Job;
@@ -87,7 +87,7 @@ pub(super) async fn timers_fall_due_and_are_leased<S: Store + Records>(store: &S
         claimed
             .iter()
             .filter(|key| of_jobs(key))
-            .eq([&audit, &seal]),
+            .eq([&reconcile, &seal]),
         "what fell due first does not come first, or the limit is not kept"
     );
     first.retain(|timer| !of_jobs(&timer.key));
@@ -96,10 +96,10 @@ pub(super) async fn timers_fall_due_and_are_leased<S: Store + Records>(store: &S
         "timers of one kind keep others from being claimed, or an enrollment does not expire after a week"
     );
     ensure!(
-        keys(&due(store, week, 2).await?) == [sweep.clone()],
+        keys(&due(store, week, 2).await?) == [sync.clone()],
         "what is left over is not claimed next"
     );
-    for job in [seal, audit] {
+    for job in [seal, reconcile] {
         set(store, &job, None).await?;
     }
 
@@ -110,7 +110,7 @@ pub(super) async fn timers_fall_due_and_are_leased<S: Store + Records>(store: &S
             .approve(&person, ApprovalCause::ManualAdminApproval, step)
     })?;
     store.commit(approved.change).await?;
-    set(store, &sweep, None).await?;
+    set(store, &sync, None).await?;
     let year = minutes(365 * 24 * 60);
     ensure!(
         keys(&due(store, year, 10).await?) == [look],
@@ -120,9 +120,9 @@ pub(super) async fn timers_fall_due_and_are_leased<S: Store + Records>(store: &S
 }
 
 pub(super) async fn a_timer_is_settled_as_it_was_claimed<S: Store + Records>(store: &S) -> Checked {
-    let key = TimerKey::Job(Job::Audit);
+    let key = TimerKey::Job(Job::Reconcile);
     let ensured = |due_at| Settlement::Ensure {
-        key: TimerKey::Job(Job::Audit),
+        key: TimerKey::Job(Job::Reconcile),
         due_at,
     };
     store.settle(&[ensured(minutes(1))]).await?;

@@ -5,13 +5,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{Enrollment, Timer, Version};
 use crate::access::Grant;
-use crate::audit::Discrepancy;
 use crate::evidence::SignedBy;
 use crate::ids::{EnrollmentId, EventId, GrantId, LearnerId, PayLinkId, PaymentReference};
 use crate::monitor::Alert;
 use crate::notice::Preferences;
 use crate::payment::PaymentAttempt;
 use crate::reason::{Note, words};
+use crate::reconciliation::Discrepancy;
 use crate::record::{Event, EventKind};
 use crate::statement::StatementEntry;
 use crate::webhook::{DeliveryKey, StoredBody};

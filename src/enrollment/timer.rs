@@ -61,9 +61,9 @@ impl TimerKey {
 #[non_exhaustive]
 pub enum Job {
     /// Looking through the provider's history for money that nobody here knows of.
-    Sweep,
+    SyncHistory,
     /// Comparing money and access.
-    Audit,
+    Reconcile,
     /// Adding new records to the chain.
     Seal,
     /// Dropping the bodies of old deliveries.
@@ -71,8 +71,8 @@ pub enum Job {
 }
 
 words!(Job {
-    Sweep => "sweep",
-    Audit => "audit",
+    SyncHistory => "sync_history",
+    Reconcile => "reconcile",
     Seal => "seal",
     Purge => "purge",
 });

@@ -18,10 +18,10 @@ mod watch;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::audit::DiscrepancyKind;
 use crate::enrollment::Status;
 use crate::payment::AttemptStatus;
 use crate::reason::words;
+use crate::reconciliation::DiscrepancyKind;
 use crate::record::{Event, EventKind};
 
 pub use metrics::Metric;
@@ -65,7 +65,7 @@ pub enum Signal {
     /// A callback was given up on.
     DeadLetter,
     /// Money and access do not agree.
-    AuditFinding,
+    ReconciliationFinding,
 }
 
 words!(Signal {
@@ -84,7 +84,7 @@ words!(Signal {
     Approved => "approved",
     PendingLong => "pending_long",
     DeadLetter => "dead_letter",
-    AuditFinding => "audit_finding",
+    ReconciliationFinding => "reconciliation_finding",
 });
 
 impl Signal {
@@ -110,7 +110,7 @@ impl Signal {
                 kind: DiscrepancyKind::PendingTooLong,
                 ..
             } => Self::PendingLong,
-            EventKind::DiscrepancyFound { .. } => Self::AuditFinding,
+            EventKind::DiscrepancyFound { .. } => Self::ReconciliationFinding,
             EventKind::DeliveryDead { .. } => Self::DeadLetter,
             EventKind::FloodBegan { .. } => Self::Flooded,
             _ => return None,

@@ -215,8 +215,8 @@ impl AlertRule {
                 30,
             ),
             rule(
-                "audit_findings",
-                Signal::AuditFinding,
+                "reconciliation_finding",
+                Signal::ReconciliationFinding,
                 count(1, HOUR),
                 Warning,
                 30,

@@ -10,7 +10,6 @@ use super::payments::{HeldPayment, PaymentFilter, PaymentItem, PaymentKey};
 use super::store::StoreError;
 use crate::access::Grant;
 use crate::approval::Sums;
-use crate::audit::{Discrepancy, DiscrepancyKey};
 use crate::enrollment::{Case, Enrollment, InboxEntry};
 use crate::ids::{
     AccountId, CourseId, EnrollmentId, EventId, GrantId, LearnerId, PaymentReference,
@@ -18,6 +17,7 @@ use crate::ids::{
 use crate::money::Money;
 use crate::notice::Preferences;
 use crate::payment::PaymentAttempt;
+use crate::reconciliation::{Discrepancy, DiscrepancyKey};
 use crate::record::Event;
 use crate::record::chain::ChainLink;
 use crate::statement::{
@@ -183,7 +183,7 @@ pub trait Records: Debug + Send + Sync + 'static {
     /// [`StoreError`].
     async fn discrepancy(&self, key: &DiscrepancyKey) -> Result<Option<Discrepancy>, StoreError>;
 
-    /// Every enrollment with its attempts and grants, oldest first: what an audit walks
+    /// Every enrollment with its attempts and grants, oldest first: what a reconciliation walks
     /// through.
     ///
     /// # Errors

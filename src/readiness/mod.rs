@@ -265,14 +265,14 @@ fn settings(config: &Config) -> Vec<ReadinessFinding> {
             "COURSEGATE_MAX_BODY_BYTES",
         ),
         (
-            config.audit_every.is_none(),
-            ReadinessRule::AuditOff,
-            "COURSEGATE_AUDIT_EVERY_HOURS",
+            config.reconcile_every.is_none(),
+            ReadinessRule::ReconciliationOff,
+            "COURSEGATE_RECONCILE_EVERY_HOURS",
         ),
         (
-            config.sweep_every.is_none(),
-            ReadinessRule::SweepOff,
-            "COURSEGATE_SWEEP_EVERY_HOURS",
+            config.sync_history_every.is_none(),
+            ReadinessRule::HistorySyncOff,
+            "COURSEGATE_SYNC_HISTORY_EVERY_HOURS",
         ),
         (
             config.body_keys.is_empty(),

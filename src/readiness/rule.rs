@@ -237,12 +237,12 @@ rules! {
     BodyLarge "body_large" Warning Configuration
         "Strangers may make this server read large bodies: the provider's callbacks have less than 1 KiB."
         "Unset COURSEGATE_MAX_BODY_BYTES for the usual 64 KiB.";
-    AuditOff "audit_off" Warning Configuration
+    ReconciliationOff "reconciliation_off" Warning Configuration
         "Money and access are never compared: a learner who paid and has no access is not found."
-        "Unset COURSEGATE_AUDIT_EVERY_HOURS for once a day.";
-    SweepOff "sweep_off" Warning Configuration
+        "Unset COURSEGATE_RECONCILE_EVERY_HOURS for once a day.";
+    HistorySyncOff "history_sync_off" Warning Configuration
         "The provider's history is never looked through: money by lost links is not found."
-        "Unset COURSEGATE_SWEEP_EVERY_HOURS for once a day.";
+        "Unset COURSEGATE_SYNC_HISTORY_EVERY_HOURS for once a day.";
     BankMissing "bank_missing" Info Configuration
         "Bank transfers are not offered."
         "Set the four COURSEGATE_BANK_ settings to offer them.";

@@ -2,13 +2,13 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::access::{EndReason, TermsOutline};
-use crate::audit::{DiscrepancyKey, DiscrepancyKind};
 use crate::enrollment::{Status, Transition};
 use crate::ids::{AccountId, ChannelName, EnrollmentId, EventId, GrantId, PaymentReference};
 use crate::money::Money;
 use crate::monitor::{AlertSeverity, AlertStage};
 use crate::payment::{Allocation, AttemptStatus, PaymentMethod, Purpose, Reversal};
 use crate::reason::{HoldReason, Note, Permission, SecurityEvent, Severity};
+use crate::reconciliation::{DiscrepancyKey, DiscrepancyKind};
 use crate::webhook::{DeliveryKey, VerifyError};
 
 /// What happened. Whose it is stands in the record.

@@ -358,8 +358,14 @@ impl RegistrarBuilder {
             ("provider.pause", config.provider.pause),
             ("parked_alert", config.parked_alert),
             ("patience", config.patience),
-            ("audit_every", config.audit_every.unwrap_or(LONGEST_WAIT)),
-            ("sweep_every", config.sweep_every.unwrap_or(LONGEST_WAIT)),
+            (
+                "reconcile_every",
+                config.reconcile_every.unwrap_or(LONGEST_WAIT),
+            ),
+            (
+                "sync_history_every",
+                config.sync_history_every.unwrap_or(LONGEST_WAIT),
+            ),
             ("seal_every", config.seal_every.unwrap_or(LONGEST_WAIT)),
             (
                 "rules.reconciliation.every",

@@ -50,7 +50,10 @@ impl Admin<'_> {
     ///
     /// # Errors
     /// [`Error::Forbidden`], or the store's errors.
-    pub async fn verify_records(&self, noted: Option<Checkpoint>) -> Result<AuditLogReport, Error> {
+    pub async fn verify_audit_log(
+        &self,
+        noted: Option<Checkpoint>,
+    ) -> Result<AuditLogReport, Error> {
         self.allow(Permission::View, None).await?;
         let registrar = self.registrar;
         let mut walked = registrar.walk(noted.clone()).await?;
@@ -82,7 +85,10 @@ impl Admin<'_> {
     ///
     /// # Errors
     /// [`Error::Forbidden`], or the store's errors.
-    pub async fn export_records(&self, page: PageRequest<u64>) -> Result<Page<String, u64>, Error> {
+    pub async fn export_audit_log(
+        &self,
+        page: PageRequest<u64>,
+    ) -> Result<Page<String, u64>, Error> {
         self.allow(Permission::View, None).await?;
         let records = &self.registrar.inner.records;
         let page = self

@@ -5,7 +5,6 @@ use serde::Serialize;
 use super::admin::Admin;
 use super::provider::Caller;
 use super::{Error, PaymentUpdate, Registrar};
-use crate::audit::{Discrepancy, DiscrepancyKey, DiscrepancyKind};
 use crate::enrollment::{Repayment, Status};
 use crate::ids::{CourseId, LearnerId, PaymentReference};
 use crate::money::Money;
@@ -14,6 +13,7 @@ use crate::port::{
     GatewayError, HeldPayment, Lookup, Page, PageRequest, PaymentFilter, PaymentKey, RefundRequest,
 };
 use crate::reason::{ExceptionAction, Note, Permission};
+use crate::reconciliation::{Discrepancy, DiscrepancyKey, DiscrepancyKind};
 use crate::record::{Actor, Source};
 
 /// Payments that arrived and need a decision: payment exceptions.
@@ -326,7 +326,7 @@ impl Admin<'_> {
     /// # Errors
     /// [`Error::NoGateway`], or the store's errors. What the provider could not be asked
     /// about is left out of the answer: the worker asks again.
-    pub async fn reconcile(
+    pub async fn sync_payments(
         &self,
         filter: &PaymentFilter,
         page: PageRequest<PaymentKey>,

@@ -269,8 +269,8 @@ impl Worker {
         let registrar = &self.registrar;
         let config = &registrar.inner.config;
         let every = match job {
-            Job::Sweep => config.sweep_every,
-            Job::Audit => config.audit_every,
+            Job::SyncHistory => config.sync_history_every,
+            Job::Reconcile => config.reconcile_every,
             Job::Seal => config.seal_every,
             Job::Purge => config.keep_bodies.map(|_| DAILY),
         };
@@ -279,7 +279,7 @@ impl Worker {
         };
         pass.jobs += 1;
         let left_off = match job {
-            Job::Sweep => match registrar.sweep_recent().await {
+            Job::SyncHistory => match registrar.sync_recent_history().await {
                 Ok(_) => None,
                 Err(Error::Gateway(GatewayError::NotSupported) | Error::NoGateway) => {
                     return Ok(Next::Never);
@@ -295,7 +295,7 @@ impl Worker {
                 }
                 Err(error) => return Err(error),
             },
-            Job::Audit => registrar.audit_on(cursor).await?,
+            Job::Reconcile => registrar.reconciliation_on(cursor).await?,
             Job::Purge => registrar.purge_on(cursor).await?,
             Job::Seal => {
                 let sealed = registrar.seal_on(cursor).await?;
@@ -320,10 +320,12 @@ impl Worker {
         let config = &inner.config;
         let jobs = [
             (
-                Job::Sweep,
-                config.sweep_every.filter(|_| inner.provider.is_some()),
+                Job::SyncHistory,
+                config
+                    .sync_history_every
+                    .filter(|_| inner.provider.is_some()),
             ),
-            (Job::Audit, config.audit_every),
+            (Job::Reconcile, config.reconcile_every),
             (Job::Seal, config.seal_every),
             (Job::Purge, config.keep_bodies.map(|_| DAILY)),
         ];

@@ -11,7 +11,7 @@ const DECISIONS: &[&str] = &[
     "evidence",
     "detect",
     "approval",
-    "audit",
+    "reconciliation",
     "enrollment",
     "access",
     "record",

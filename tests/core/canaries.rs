@@ -255,7 +255,7 @@ async fn no_secret_and_no_card_number_comes_out() {
 
     let (mut lines, mut request) = (Vec::new(), first_link());
     loop {
-        let page = desk.export_records(request).await.unwrap();
+        let page = desk.export_audit_log(request).await.unwrap();
         lines.extend(page.items);
         match page.next {
             Some(after) => request = PageRequest::after(after, 500),

@@ -32,10 +32,16 @@ fn lines() -> &'static [String] {
                     .unwrap();
             }
             while world.store.seal(None, 100).await.unwrap() > 0 {}
-            let whole = desk.export_records(PageRequest::first(500)).await.unwrap();
+            let whole = desk
+                .export_audit_log(PageRequest::first(500))
+                .await
+                .unwrap();
             desk.erase_learner(&learner("thandi")).await.unwrap();
             while world.store.seal(None, 100).await.unwrap() > 0 {}
-            let erased = desk.export_records(PageRequest::first(500)).await.unwrap();
+            let erased = desk
+                .export_audit_log(PageRequest::first(500))
+                .await
+                .unwrap();
             // Nothing of what is kept changed: only what is personal went.
             for (before, after) in whole.items.iter().zip(&erased.items) {
                 assert_eq!(kept(before), kept(after));
@@ -177,7 +183,7 @@ async fn sealing_is_done_in_turns_that_end() {
     let sealed = async || {
         let (mut sealed, mut page) = (0, PageRequest::first(500));
         loop {
-            let lines = desk.export_records(page).await.unwrap();
+            let lines = desk.export_audit_log(page).await.unwrap();
             sealed += lines.items.len();
             match lines.next {
                 Some(after) => page = PageRequest::after(after, 500),

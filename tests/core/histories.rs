@@ -10,13 +10,13 @@ use coursegate::access::{
     ResourceKinds,
 };
 use coursegate::adapter::simulator::{Choice, Settings};
-use coursegate::audit::DiscrepancyKind;
 use coursegate::enrollment::{Case, MigratedPayment, Status};
 use coursegate::payment::{
     Allocation, AttemptStatus, PaymentAttempt, PaymentMethod, ProofOfPayment, Purpose, Reversal,
 };
 use coursegate::port::{Lookup, PageRequest, Store};
 use coursegate::reason::ExceptionAction;
+use coursegate::reconciliation::DiscrepancyKind;
 use coursegate::registrar::{
     BulkOutcome, ExistingAccess, ExistingPayment, NewGrant, NextStep, TransferMatch,
 };
@@ -562,7 +562,7 @@ impl Run {
             "a proof out of sight"
         );
         // The comparison of money and access agrees.
-        let report = desk.audit(None, 100).await.unwrap();
+        let report = desk.reconcile(None, 100).await.unwrap();
         let serious = |kind: DiscrepancyKind| kind != DiscrepancyKind::PendingTooLong;
         let found: Vec<_> = report
             .discrepancies
@@ -570,7 +570,10 @@ impl Run {
             .filter(|it| serious(it.kind))
             .collect();
         prop_assert!(found.is_empty(), "{found:?}");
-        prop_assert!(report.repaired.is_empty(), "an audit had to mend it");
+        prop_assert!(
+            report.repaired.is_empty(),
+            "a reconciliation had to mend it"
+        );
         // The card agrees with the question of access, and asks nobody to pay whose money waits.
         let (visitor, course) = (visitor("thandi"), course());
         let card = self.world.registrar.learner_card(Some(&visitor), &course);

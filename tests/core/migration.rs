@@ -104,7 +104,7 @@ async fn a_payment_that_is_brought_over_is_a_payment() {
     assert_eq!(figures[0].figures.sums[0].minor, 90_000);
     assert!(desk.days(period(days(0)), None).await.unwrap().is_empty());
     // The comparison of money and access has nothing to say.
-    let report = desk.audit(None, 100).await.unwrap();
+    let report = desk.reconcile(None, 100).await.unwrap();
     assert!(report.discrepancies.is_empty() && report.repaired.is_empty());
     // It can be renewed, and given back.
     let year = AccessTerms::lasting(std::time::Duration::from_secs(365 * 86_400));
@@ -237,7 +237,10 @@ async fn a_key_is_never_that_of_somebody_else() {
     status.await.unwrap();
     desk.erase_learner(&learner("sipho")).await.unwrap();
     while world.store.seal(None, 100).await.unwrap() > 0 {}
-    let lines = desk.export_records(PageRequest::first(500)).await.unwrap();
+    let lines = desk
+        .export_audit_log(PageRequest::first(500))
+        .await
+        .unwrap();
     // The payment's own reference stays, whatever the old system put in it.
     let lines = lines.items.concat().replace("OLD-sipho", "");
     assert!(!lines.contains("sipho") && !lines.contains("Sipho"));

@@ -7,10 +7,10 @@ use std::time::Duration;
 use coursegate::access::GrantState;
 use coursegate::adapter::memory::TestClock;
 use coursegate::adapter::simulator::{Choice, Fault, Settings, Simulator};
-use coursegate::audit::DiscrepancyKind;
 use coursegate::enrollment::{Case, Status};
 use coursegate::payment::PaymentMethod;
 use coursegate::port::{Clock, PageRequest, Records, Store};
+use coursegate::reconciliation::DiscrepancyKind;
 use coursegate::registrar::{NextStep, PaymentException};
 use coursegate::{AppId, Config, PayLinkId, PaymentReference, Registrar, Secret};
 
@@ -160,7 +160,7 @@ impl<S: Store + Records + Clone> School<S> {
         }
         let mut from = None;
         loop {
-            let report = desk.audit(from, 500).await.unwrap();
+            let report = desk.reconcile(from, 500).await.unwrap();
             let real = |kind| kind != DiscrepancyKind::PendingTooLong;
             wrong.extend(
                 report

@@ -23,7 +23,7 @@ async fn two_hundred_random_mixes_in_memory() {
 async fn the_check_sees_what_nobody_reconciles() {
     let mut lonely = config();
     lonely.rules.reconciliation = SyncSchedule::never();
-    lonely.sweep_every = None;
+    lonely.sync_history_every = None;
     let settings = Settings::new(0).fault(Fault::Lost, 1.0);
     let wrong = fortnight(MemoryStore::new(), settings, lonely).await;
     assert!(!wrong.is_empty(), "lost payments are not seen");

@@ -490,9 +490,9 @@ async fn money_for_what_a_learner_was_given_meanwhile_is_held() {
 
 #[tokio::test]
 async fn a_grant_that_gives_more_than_its_payment_bought_is_a_discrepancy() {
-    use coursegate::audit::DiscrepancyKind;
     use coursegate::enrollment::Change;
     use coursegate::port::Store;
+    use coursegate::reconciliation::DiscrepancyKind;
     let more: [fn(&mut Grant); 4] = [
         |grant| grant.level = AccessLevel::Full,
         |grant| grant.kinds = ResourceKinds::all(),
@@ -508,7 +508,7 @@ async fn a_grant_that_gives_more_than_its_payment_bought_is_a_discrepancy() {
         let world = World::new();
         let (id, ..) = bought(&world, offer(100, terms.clone())).await;
         let desk = world.registrar.admin(admin());
-        let report = desk.audit(None, 100).await.unwrap();
+        let report = desk.reconcile(None, 100).await.unwrap();
         assert!(
             report.discrepancies.is_empty(),
             "{:?}",
@@ -520,7 +520,7 @@ async fn a_grant_that_gives_more_than_its_payment_bought_is_a_discrepancy() {
         let mut change = Change::default();
         change.grants.push(grant);
         world.store.commit(change).await.unwrap();
-        let report = desk.audit(None, 100).await.unwrap();
+        let report = desk.reconcile(None, 100).await.unwrap();
         let kinds: Vec<_> = report.discrepancies.iter().map(|it| it.kind).collect();
         assert_eq!(kinds, [DiscrepancyKind::GrantExceedsOffer]);
     }
@@ -554,6 +554,12 @@ async fn an_offer_of_nothing_is_refused_and_one_for_a_lifetime_is_for_ever() {
         let told = world.ask(offer(100, terms)).await.next;
         assert_eq!(told, NextStep::Open { until: None });
         let desk = world.registrar.admin(admin());
-        assert!(desk.audit(None, 10).await.unwrap().discrepancies.is_empty());
+        assert!(
+            desk.reconcile(None, 10)
+                .await
+                .unwrap()
+                .discrepancies
+                .is_empty()
+        );
     }
 }

@@ -315,8 +315,11 @@ async fn a_learner_is_erased_once_nothing_is_to_come() {
     world.pass().await;
     world.advance(10);
     world.pass().await;
-    let exported = desk.export_records(PageRequest::first(500)).await.unwrap();
-    let noted = desk.verify_records(None).await.unwrap().newest.unwrap();
+    let exported = desk
+        .export_audit_log(PageRequest::first(500))
+        .await
+        .unwrap();
+    let noted = desk.verify_audit_log(None).await.unwrap().newest.unwrap();
 
     // Not while the learner has access, and nothing is half done.
     let before = world.case(paid).await;
@@ -373,11 +376,11 @@ async fn a_learner_is_erased_once_nothing_is_to_come() {
     );
 
     // The chain holds, and still has the link that was noted before.
-    let report = desk.verify_records(Some(noted.clone())).await.unwrap();
+    let report = desk.verify_audit_log(Some(noted.clone())).await.unwrap();
     assert!(report.holds(), "{report:?}");
     assert!(report.erased >= 3, "{report:?}");
     let lines = desk
-        .export_records(PageRequest::first(500))
+        .export_audit_log(PageRequest::first(500))
         .await
         .unwrap()
         .items;

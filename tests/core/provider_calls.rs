@@ -229,7 +229,7 @@ async fn visitors_of_many_pages_leave_calls_for_everybody_else() {
     world.attempt("late", PaymentMethod::Card).await;
     let desk = world.registrar.admin(admin());
     let filter = PaymentFilter::default();
-    let asked = desk.reconcile(&filter, PageRequest::first(50)).await;
+    let asked = desk.sync_payments(&filter, PageRequest::first(50)).await;
     assert!(!asked.unwrap().items.is_empty());
     // A busy page is no fault of the provider's, and is told as one that will pass.
     let error = Error::Gateway(GatewayError::Throttled);

@@ -397,12 +397,12 @@ fn rules_about_settings_and_variables() {
             ReadinessRule::BodyLarge,
         ),
         (
-            &[("COURSEGATE_AUDIT_EVERY_HOURS", "0")],
-            ReadinessRule::AuditOff,
+            &[("COURSEGATE_RECONCILE_EVERY_HOURS", "0")],
+            ReadinessRule::ReconciliationOff,
         ),
         (
-            &[("COURSEGATE_SWEEP_EVERY_HOURS", "0")],
-            ReadinessRule::SweepOff,
+            &[("COURSEGATE_SYNC_HISTORY_EVERY_HOURS", "0")],
+            ReadinessRule::HistorySyncOff,
         ),
         (
             &[("COURSEGATE_BODY_KEYS", uniform)],

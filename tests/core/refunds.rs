@@ -445,7 +445,7 @@ async fn payment_exceptions_are_one_list_in_pages() {
     world.advance(3 * 3600);
     let desk = world.registrar.admin(admin());
     let day = crate::support::start().date_naive();
-    assert_eq!(desk.sweep(day, day).await.unwrap().orphans.len(), 3);
+    assert_eq!(desk.sync_history(day, day).await.unwrap().orphans.len(), 3);
     for limit in 1..=9 {
         let (mut payments, mut orphans, mut next) = (Vec::new(), 0, None);
         loop {

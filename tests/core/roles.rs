@@ -74,8 +74,8 @@ async fn try_everything(
         View "statement_rows" desk.statement_rows(&[]);
         View "rehearse_import" desk.rehearse_import(&account(), &[]);
         View "discrepancies" desk.discrepancies(PageRequest::first(first));
-        View "verify_records" desk.verify_records(None);
-        View "export_records" desk.export_records(PageRequest::first(first));
+        View "verify_records" desk.verify_audit_log(None);
+        View "export_records" desk.export_audit_log(PageRequest::first(first));
         View "preferences" desk.preferences();
         View "choose_channels" desk.choose_channels(BTreeMap::new());
         View "notices" desk.notices(true, PageRequest::first(first));
@@ -103,9 +103,9 @@ async fn try_everything(
         View "export_learner" desk.export_learner(&learner("thandi"));
         Configure "erase_learner" desk.erase_learner(&learner("thandi"));
         Replay "replay" desk.replay(&"x".into());
-        Replay "reconcile" desk.reconcile(&PaymentFilter::default(), PageRequest::first(first));
-        Replay "audit" desk.audit(None, first);
-        Replay "sweep" desk.sweep(day, day);
+        Replay "sync_payments" desk.sync_payments(&PaymentFilter::default(), PageRequest::first(first));
+        Replay "reconcile" desk.reconcile(None, first);
+        Replay "sync_history" desk.sync_history(day, day);
         Replay "close_discrepancy" desk.close_discrepancy(&"x".into(), "");
     }
     #[cfg(feature = "statements")]
@@ -158,13 +158,13 @@ async fn nobody_does_more_than_they_may() {
         "statement",
         "suggestions",
         "transfers",
-        "audit",
+        "reconciliation",
         "notices",
         "chain",
         "personal",
         "migration",
         "grants",
-        "sweep",
+        "history_sync",
     ]
     .iter()
     .chain(cfg!(feature = "statements").then_some(&"preview"))

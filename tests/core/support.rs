@@ -330,7 +330,7 @@ macro_rules! records_by {
             #[allow(unused_imports)]
             use coursegate::port::{self, Page, PageRequest, StoreError};
             #[allow(unused_imports)]
-            use coursegate::audit::{Discrepancy, DiscrepancyKey};
+            use coursegate::reconciliation::{Discrepancy, DiscrepancyKey};
             #[allow(unused_imports)]
             use coursegate::statement::{RowId, RowKey, StatementEntry};
             #[allow(unused_imports)]

@@ -54,8 +54,11 @@ pub async fn numbers(onlooker: &PgPool, schema: &str, which: &str) -> Vec<i64> {
 
 /// A check finds it, and so does who has the export alone.
 pub async fn broken_at(desk: &Admin<'_>) -> Option<u64> {
-    let report = desk.verify_records(None).await.unwrap();
-    let page = desk.export_records(PageRequest::first(500)).await.unwrap();
+    let report = desk.verify_audit_log(None).await.unwrap();
+    let page = desk
+        .export_audit_log(PageRequest::first(500))
+        .await
+        .unwrap();
     let lines = verify_lines(&page.items, None);
     let position = report.broken.map(|broken| broken.position);
     assert_eq!(lines.err().map(|broken| broken.position), position);
@@ -112,12 +115,12 @@ async fn tampering_with_any_field_of_any_record_is_found() {
     let (schema, store) = school().await;
     let registrar = registrar(store.clone());
     let desk = registrar.admin(admin());
-    let report = desk.verify_records(None).await.unwrap();
+    let report = desk.verify_audit_log(None).await.unwrap();
     assert!(report.holds(), "{report:?}");
     let newest = report.newest.unwrap();
     assert!(newest.position >= 8);
     assert!(
-        desk.verify_records(Some(newest.clone()))
+        desk.verify_audit_log(Some(newest.clone()))
             .await
             .unwrap()
             .holds()
@@ -133,7 +136,7 @@ async fn tampering_with_any_field_of_any_record_is_found() {
         .unwrap();
     desk.erase_learner(&learner("thandi")).await.unwrap();
     while store.seal(None, 100).await.unwrap() > 0 {}
-    let report = desk.verify_records(Some(newest)).await.unwrap();
+    let report = desk.verify_audit_log(Some(newest)).await.unwrap();
     assert!(report.holds() && report.erased > 3, "{report:?}");
     let emptied: Vec<i64> = numbers(&onlooker, &schema, "salt IS NULL").await;
     let whole: Vec<i64> = numbers(&onlooker, &schema, "salt IS NOT NULL").await;
@@ -175,7 +178,7 @@ async fn tampering_with_any_field_of_any_record_is_found() {
         )
         .await;
         run(&onlooker, &schema, &format!("{OFF} {spoil}")).await;
-        let report = desk.verify_records(None).await.unwrap();
+        let report = desk.verify_audit_log(None).await.unwrap();
         assert!(!report.holds(), "{spoil}");
         assert_eq!(report.broken.map(|broken| broken.position), at, "{spoil}");
     }
@@ -183,13 +186,13 @@ async fn tampering_with_any_field_of_any_record_is_found() {
     let (schema, store) = school().await;
     let registrar = crate::school::registrar(store.clone());
     let desk = registrar.admin(admin());
-    let noted = desk.verify_records(None).await.unwrap().newest.unwrap();
+    let noted = desk.verify_audit_log(None).await.unwrap().newest.unwrap();
     let rewrite =
         "UPDATE records SET note = 'never seen' WHERE note IS NOT NULL; DELETE FROM chain;";
     run(&onlooker, &schema, &format!("{OFF} {rewrite}")).await;
     while store.seal(None, 100).await.unwrap() > 0 {}
-    assert!(desk.verify_records(None).await.unwrap().holds());
-    let report = desk.verify_records(Some(noted)).await.unwrap();
+    assert!(desk.verify_audit_log(None).await.unwrap().holds());
+    let report = desk.verify_audit_log(Some(noted)).await.unwrap();
     assert_eq!(
         report.broken.unwrap().what,
         "it is not the link that was noted"
@@ -219,7 +222,11 @@ async fn several_seal_one_chain() {
         sealer.await.unwrap();
     }
     while store.seal(None, 100).await.unwrap() > 0 {}
-    let report = registrar.admin(admin()).verify_records(None).await.unwrap();
+    let report = registrar
+        .admin(admin())
+        .verify_audit_log(None)
+        .await
+        .unwrap();
     assert!(report.holds(), "{report:?}");
     assert!(report.newest.unwrap().position > 90);
 }
@@ -242,7 +249,7 @@ async fn the_chain_does_not_depend_on_the_session() {
     assert!(
         registrar
             .admin(admin())
-            .verify_records(None)
+            .verify_audit_log(None)
             .await
             .unwrap()
             .holds()

@@ -139,7 +139,7 @@ async fn an_erasure_can_take_nothing_but_what_is_personal() {
     assert_eq!(school.after(&forged).await, None);
     let registrar = registrar(school.store.clone());
     let desk = registrar.admin(admin());
-    let report = desk.verify_records(None).await.unwrap();
+    let report = desk.verify_audit_log(None).await.unwrap();
     assert_eq!(report.erased, school.emptied.len() as u64 + 1);
 
     let takes_more = [

@@ -128,7 +128,7 @@ async fn no_trace_of_an_erased_learner_is_left_in_any_table() {
     let other = enroll(&registrar, &store, "sipho").await;
     registrar.receive(other.callback("SUCCESS")).await;
     while store.seal(None, 100).await.unwrap() > 0 {}
-    let noted = desk.verify_records(None).await.unwrap().newest.unwrap();
+    let noted = desk.verify_audit_log(None).await.unwrap().newest.unwrap();
 
     let onlooker = pool().await;
     let before = traces(&onlooker, &schema).await;
@@ -172,7 +172,7 @@ async fn no_trace_of_an_erased_learner_is_left_in_any_table() {
         Money::zar(payments).unwrap(),
         Money::zar(3 * 49_900).unwrap()
     );
-    let report = desk.verify_records(Some(noted)).await.unwrap();
+    let report = desk.verify_audit_log(Some(noted)).await.unwrap();
     assert!(report.holds(), "{report:?}");
     assert!(report.erased > 6, "{report:?}");
     // What only looks like an erasure is found.
@@ -187,6 +187,6 @@ async fn no_trace_of_an_erased_learner_is_left_in_any_table() {
         .execute(&onlooker)
         .await
         .unwrap();
-    let report = desk.verify_records(None).await.unwrap();
+    let report = desk.verify_audit_log(None).await.unwrap();
     assert_eq!(report.broken.unwrap().position, 2);
 }

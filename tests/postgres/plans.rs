@@ -213,7 +213,7 @@ impl School {
             if kind == WorkKind::Timers(TimerKind::Attempt) {
                 assert_eq!(settlements.len(), 8, "round {round}");
                 settlements.push(Settlement::Ensure {
-                    key: TimerKey::Job(Job::Audit),
+                    key: TimerKey::Job(Job::Reconcile),
                     due_at: now,
                 });
             }

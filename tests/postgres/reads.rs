@@ -166,7 +166,7 @@ async fn everything(store: &PgStore, rows: usize, number: usize) {
         lease: std::time::Duration::from_secs(1),
     };
     assert_eq!(store.claim(due).await.unwrap().len(), 8);
-    // An audit reads everything there is, page by page: `loose_grants` is not among these.
+    // A reconciliation reads everything there is, page by page: `loose_grants` is not among these.
     store
         .payment_exceptions(PageRequest::first(50))
         .await

@@ -134,7 +134,7 @@ async fn everything(registrar: &Registrar, store: &PgStore) {
     }
     let erased = desk.erase_learner(&learner("thandi")).await.unwrap();
     assert_eq!((erased.enrollments, erased.grants), (2, 1));
-    let report = desk.verify_records(None).await.unwrap();
+    let report = desk.verify_audit_log(None).await.unwrap();
     assert!(report.holds() && report.erased > 6, "{report:?}");
 }
 
@@ -177,7 +177,11 @@ async fn the_documented_rights_change_no_record_and_no_link() {
     run(&owner, "GRANT TEMPORARY ON DATABASE postgres TO app").await;
     enroll(&registrar, &store, "sipho").await;
     run(&app, &seal).await;
-    let report = registrar.admin(admin()).verify_records(None).await.unwrap();
+    let report = registrar
+        .admin(admin())
+        .verify_audit_log(None)
+        .await
+        .unwrap();
     assert!(report.holds(), "{report:?}");
     assert!(report.newest.unwrap().position > 4);
 }

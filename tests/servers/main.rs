@@ -1422,7 +1422,7 @@ async fn a_bank_statement_on_the_admin_page() {
         }
         assert_eq!(
             nomsa
-                .submit(act.clone(), &[("action", "audit")])
+                .submit(act.clone(), &[("action", "reconcile")])
                 .await
                 .status(),
             StatusCode::SEE_OTHER

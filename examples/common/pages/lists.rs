@@ -1,9 +1,9 @@
-use coursegate::audit::DiscrepancyKind;
 use coursegate::enrollment::InboxState;
 use coursegate::notice::NoticeKind;
 use coursegate::payment::{AttemptStatus, PaymentMethod};
 use coursegate::port::{AdminNotice, PaymentItem};
 use coursegate::reason::{ExceptionAction, Severity};
+use coursegate::reconciliation::DiscrepancyKind;
 use coursegate::registrar::{HealthStatus, PaymentException};
 use coursegate::{AdminId, ChannelName};
 
@@ -193,7 +193,7 @@ pub fn problems(person: &AdminId, counts: &Counts, problems: &Problems) -> Strin
         })
         .collect();
     body.push_str(&format!("<details id=\"health\" open><summary>How this server does</summary><dl>{parts}</dl></details>"));
-    body.push_str(&Act::new("audit", "", "Compare money and access now", HERE).html());
+    body.push_str(&Act::new("reconcile", "", "Compare money and access now", HERE).html());
     #[cfg(feature = "live")]
     body.push_str(&Act::new("probe", "", "Try whether live updates arrive", HERE).html());
     for discrepancy in &problems.discrepancies {

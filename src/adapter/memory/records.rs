@@ -8,7 +8,6 @@ use chrono::{DateTime, Utc};
 
 use super::{MemoryStore, figures};
 use crate::access::Grant;
-use crate::audit::{Discrepancy, DiscrepancyKey};
 use crate::enrollment::{Case, InboxEntry, InboxState};
 use crate::ids::{
     AccountId, CourseId, EnrollmentId, EventId, GrantId, LearnerId, PaymentReference,
@@ -19,6 +18,7 @@ use crate::port::{
     NoticeKey, Page, PageRequest, PaymentFilter, PaymentItem, PaymentKey, PendingItem, Period,
     Received, Records, RowFilter, RowProbe, StoreError,
 };
+use crate::reconciliation::{Discrepancy, DiscrepancyKey};
 use crate::record::Event;
 use crate::record::chain::ChainLink;
 use crate::record::form::RecordText;

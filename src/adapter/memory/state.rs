@@ -11,7 +11,6 @@ use super::id_map::IdMap;
 use super::sharing::Kept as Told;
 use super::timers::{Kept as KeptTimer, Timers};
 use crate::access::Grant;
-use crate::audit::{Discrepancy, DiscrepancyKey};
 use crate::enrollment::{Case, Change, Enrollment, InboxEntry, InboxState};
 use crate::ids::{
     AdminId, CourseId, EnrollmentId, EventId, ExternalKey, GrantId, LearnerId, PayLinkId,
@@ -21,6 +20,7 @@ use crate::monitor::Alert;
 use crate::notice::Preferences;
 use crate::payment::PaymentAttempt;
 use crate::port::{CommitOutcome, HeldPayment, KnownDelivery, Loaded, Lookup, StoreError};
+use crate::reconciliation::{Discrepancy, DiscrepancyKey};
 use crate::record::Event;
 use crate::webhook::DeliveryKey;
 

@@ -15,7 +15,6 @@ use super::rows::{
 };
 use super::{PgStore, all, arguments};
 use crate::access::Grant;
-use crate::audit::{Discrepancy, DiscrepancyKey};
 use crate::enrollment::{Case, InboxEntry};
 use crate::ids::{
     AccountId, CourseId, EnrollmentId, EventId, GrantId, LearnerId, PaymentReference,
@@ -26,6 +25,7 @@ use crate::port::{
     NoticeKey, Page, PageRequest, PaymentFilter, PaymentItem, PaymentKey, PendingItem, Period,
     Prefix, Received, Records, RowFilter, RowProbe, StoreError,
 };
+use crate::reconciliation::{Discrepancy, DiscrepancyKey};
 use crate::record::Event;
 use crate::record::chain::{ChainLink, LinkHash};
 use crate::record::form::RecordText;

@@ -80,7 +80,8 @@ impl Orders {
         (config.deadline, config.provider_wait) = (seconds(80), seconds(40));
         config.link_wait = seconds(60);
         (config.retry_delay_max, config.retry_limit) = (seconds(16), 8);
-        (config.audit_every, config.sweep_every) = (Some(seconds(60)), Some(seconds(120)));
+        (config.reconcile_every, config.sync_history_every) =
+            (Some(seconds(60)), Some(seconds(120)));
         config.provider.visits_per_second = 1_000_000;
         config.provider.background_per_second = 1_000_000;
         config.rules.unpaid_expiry = Some(seconds(200));

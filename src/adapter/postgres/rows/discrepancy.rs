@@ -2,11 +2,11 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::BadRow;
-use crate::audit::{Closing, Discrepancy, DiscrepancyKey, DiscrepancyKind};
 use crate::enrollment::Version;
 use crate::ids::{AdminId, EnrollmentId, GrantId, PayLinkId, PaymentReference};
 use crate::money::{Currency, Money};
 use crate::reason::{ExceptionAction, Note};
+use crate::reconciliation::{Closing, Discrepancy, DiscrepancyKey, DiscrepancyKind};
 
 #[derive(Serialize, Deserialize)]
 pub(in super::super) struct DiscrepancyRow {

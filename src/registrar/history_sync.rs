@@ -7,13 +7,13 @@ use super::admin::Admin;
 use super::inbox::{publishing, system_record};
 use super::provider::Caller;
 use super::{Error, Registrar};
-use crate::audit::Discrepancy;
 use crate::enrollment::Change;
 use crate::evidence::{Confirmation, Stated};
 use crate::ids::{PayLinkId, PaymentReference};
 use crate::payment::ProviderStatus;
 use crate::port::{CommitOutcome, Lookup};
 use crate::reason::Permission;
+use crate::reconciliation::Discrepancy;
 use crate::record::EventKind;
 
 /// A link as young as this may be one whose making is still under way here.
@@ -33,7 +33,7 @@ pub(super) enum Raised {
 /// What a look through the history found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct SweepReport {
+pub struct HistorySyncReport {
     /// Payments the provider lists.
     pub listed: usize,
     /// How many of them are paid.
@@ -55,29 +55,37 @@ impl Admin<'_> {
     /// # Errors
     /// [`Error::Forbidden`] without the permission to replay; [`Error::NoGateway`];
     /// [`Error::Gateway`]; or the store's errors.
-    pub async fn sweep(&self, from: NaiveDate, to: NaiveDate) -> Result<SweepReport, Error> {
+    pub async fn sync_history(
+        &self,
+        from: NaiveDate,
+        to: NaiveDate,
+    ) -> Result<HistorySyncReport, Error> {
         self.allow(Permission::Replay, None).await?;
-        self.registrar.sweep(from, to).await
+        self.registrar.sync_history(from, to).await
     }
 }
 
 impl Registrar {
-    pub(super) async fn sweep_recent(&self) -> Result<SweepReport, Error> {
+    pub(super) async fn sync_recent_history(&self) -> Result<HistorySyncReport, Error> {
         let today = self.now().date_naive();
         // A day more on both sides: the zone of the provider's days is not published.
-        let back = Days::new(u64::from(self.inner.config.sweep_days) + 1);
+        let back = Days::new(u64::from(self.inner.config.sync_history_days) + 1);
         let from = today.checked_sub_days(back).unwrap_or(today);
         let to = today.checked_add_days(Days::new(1)).unwrap_or(today);
-        self.sweep(from, to).await
+        self.sync_history(from, to).await
     }
 
-    async fn sweep(&self, from: NaiveDate, to: NaiveDate) -> Result<SweepReport, Error> {
+    async fn sync_history(
+        &self,
+        from: NaiveDate,
+        to: NaiveDate,
+    ) -> Result<HistorySyncReport, Error> {
         let provider = self.inner.provider.as_ref().ok_or(Error::NoGateway)?;
         let history = provider.history(from, to).await?;
-        let mut report = SweepReport {
+        let mut report = HistorySyncReport {
             listed: history.payments.len(),
             unreadable: history.unreadable,
-            ..SweepReport::default()
+            ..HistorySyncReport::default()
         };
         for payment in history.payments {
             if payment.status == ProviderStatus::Paid {
@@ -99,7 +107,11 @@ impl Registrar {
     }
 
     /// Looks up whose money this is.
-    async fn trace(&self, payment: &Confirmation, report: &mut SweepReport) -> Result<(), Error> {
+    async fn trace(
+        &self,
+        payment: &Confirmation,
+        report: &mut HistorySyncReport,
+    ) -> Result<(), Error> {
         let Some(link) = &payment.pay_link else {
             report.unreadable += 1;
             return Ok(());
@@ -130,7 +142,7 @@ impl Registrar {
         &self,
         link: &PayLinkId,
         payment: &Confirmation,
-        report: &mut SweepReport,
+        report: &mut HistorySyncReport,
     ) -> Result<(), Error> {
         let now = self.now();
         let young = payment

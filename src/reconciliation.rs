@@ -1,6 +1,6 @@
 //! Money and access, compared in both directions.
 //!
-//! [`examine`] looks at one case and names what does not agree. It is pure; walking through
+//! [`reconcile`] looks at one case and names what does not agree. It is pure; walking through
 //! all cases, repairing what is safe and queueing the rest is the registrar's.
 
 use std::fmt;
@@ -235,7 +235,7 @@ impl Discrepancy {
 
 /// Names what does not agree in one case. `patience` is how long an enrollment may wait for
 /// a person.
-pub fn examine(case: &Case, patience: Duration, now: DateTime<Utc>) -> Vec<Discrepancy> {
+pub fn reconcile(case: &Case, patience: Duration, now: DateTime<Utc>) -> Vec<Discrepancy> {
     let mut found = Vec::new();
     let enrollment = &case.enrollment;
     let attempt = |reference: &PaymentReference| {

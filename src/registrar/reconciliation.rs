@@ -3,23 +3,23 @@
 use serde::Serialize;
 
 use super::admin::Admin;
+use super::history_sync::Raised;
 use super::inbox::publishing;
-use super::sweep::Raised;
 use super::{Error, Registrar};
-use crate::audit::{Closing, Discrepancy, DiscrepancyKey, examine};
 use crate::enrollment::{Case, Change, Effect, TimerKey};
 use crate::ids::{EnrollmentId, GrantId};
 use crate::port::{CommitOutcome, Lookup, Page, PageRequest, Settlement};
 use crate::reason::{Note, Permission};
+use crate::reconciliation::{Closing, Discrepancy, DiscrepancyKey, reconcile};
 use crate::record::{Actor, EventKind, Source};
 
 /// Enrollments looked at in one turn of the job.
 const TURN: usize = 500;
 
-/// What an audit found.
+/// What a reconciliation found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct AuditReport {
+pub struct ReconciliationReport {
     /// Enrollments and grants looked at.
     pub looked_at: usize,
     /// Enrollments that were mended.
@@ -27,13 +27,13 @@ pub struct AuditReport {
     /// What somebody has to look into, whether it was known before or not.
     pub discrepancies: Vec<Discrepancy>,
     /// Where to go on; `None` when everything was looked at.
-    pub next: Option<AuditCursor>,
+    pub next: Option<ReconciliationCursor>,
 }
 
-/// Where an audit goes on.
+/// Where a reconciliation goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum AuditCursor {
+pub enum ReconciliationCursor {
     /// After this enrollment.
     Enrollment(EnrollmentId),
     /// After all enrollments, at the first grant that belongs to none.
@@ -46,19 +46,19 @@ impl Admin<'_> {
     /// Compares money and access in both directions: money without access, access without
     /// money, grants that differ from their payment, and what has waited for too long. What is
     /// safe to mend is mended, by the same rules as everything else; the rest is put on the
-    /// list of [`discrepancies`](Self::discrepancies). Give back [`AuditReport::next`] to go on.
+    /// list of [`discrepancies`](Self::discrepancies). Give back [`ReconciliationReport::next`] to go on.
     ///
     /// The worker does all of it every day.
     ///
     /// # Errors
     /// The store's errors.
-    pub async fn audit(
+    pub async fn reconcile(
         &self,
-        from: Option<AuditCursor>,
+        from: Option<ReconciliationCursor>,
         limit: usize,
-    ) -> Result<AuditReport, Error> {
+    ) -> Result<ReconciliationReport, Error> {
         self.allow(Permission::Replay, None).await?;
-        self.registrar.audit(from, limit).await
+        self.registrar.reconcile(from, limit).await
     }
 
     /// What somebody has to look into, by key.
@@ -117,34 +117,45 @@ impl Admin<'_> {
 
 impl Registrar {
     /// One turn of the worker's job. Gives the place to go on at.
-    pub(super) async fn audit_on(&self, cursor: Option<&str>) -> Result<Option<String>, Error> {
+    pub(super) async fn reconciliation_on(
+        &self,
+        cursor: Option<&str>,
+    ) -> Result<Option<String>, Error> {
         let from = cursor.and_then(|text| serde_json::from_str(text).ok());
-        let report = self.audit(from, TURN).await?;
+        let report = self.reconcile(from, TURN).await?;
         Ok(report
             .next
             .and_then(|next| serde_json::to_string(&next).ok()))
     }
 
-    async fn audit(&self, from: Option<AuditCursor>, limit: usize) -> Result<AuditReport, Error> {
-        let mut report = AuditReport::default();
+    async fn reconcile(
+        &self,
+        from: Option<ReconciliationCursor>,
+        limit: usize,
+    ) -> Result<ReconciliationReport, Error> {
+        let mut report = ReconciliationReport::default();
         match from {
-            None => self.audit_cases(None, limit, &mut report).await?,
-            Some(AuditCursor::Enrollment(after)) => {
-                self.audit_cases(Some(after), limit, &mut report).await?;
+            None => self.reconcile_cases(None, limit, &mut report).await?,
+            Some(ReconciliationCursor::Enrollment(after)) => {
+                self.reconcile_cases(Some(after), limit, &mut report)
+                    .await?;
             }
-            Some(AuditCursor::Grants) => self.audit_grants(None, limit, &mut report).await?,
-            Some(AuditCursor::Grant(after)) => {
-                self.audit_grants(Some(after), limit, &mut report).await?;
+            Some(ReconciliationCursor::Grants) => {
+                self.reconcile_grants(None, limit, &mut report).await?;
+            }
+            Some(ReconciliationCursor::Grant(after)) => {
+                self.reconcile_grants(Some(after), limit, &mut report)
+                    .await?;
             }
         }
         Ok(report)
     }
 
-    async fn audit_cases(
+    async fn reconcile_cases(
         &self,
         after: Option<EnrollmentId>,
         limit: usize,
-        report: &mut AuditReport,
+        report: &mut ReconciliationReport,
     ) -> Result<(), Error> {
         let records = &self.inner.records;
         let request = PageRequest { after, limit };
@@ -155,12 +166,12 @@ impl Registrar {
         for case in page.items {
             report.looked_at += 1;
             self.ensure_timers(&case, &mut timers);
-            self.within(self.audit_case(case, report)).await?;
+            self.within(self.reconcile_case(case, report)).await?;
         }
         self.ensure(&timers).await?;
         report.next = Some(match page.next {
-            Some(last) => AuditCursor::Enrollment(last),
-            None => AuditCursor::Grants,
+            Some(last) => ReconciliationCursor::Enrollment(last),
+            None => ReconciliationCursor::Grants,
         });
         Ok(())
     }
@@ -189,12 +200,16 @@ impl Registrar {
         timers.extend(ensured);
     }
 
-    async fn audit_case(&self, case: Case, report: &mut AuditReport) -> Result<(), Error> {
+    async fn reconcile_case(
+        &self,
+        case: Case,
+        report: &mut ReconciliationReport,
+    ) -> Result<(), Error> {
         let now = self.now();
         let patience = self.inner.config.patience;
         let id = case.enrollment.id;
         let mut case = case;
-        let found = examine(&case, patience, now);
+        let found = reconcile(&case, patience, now);
         if !found.is_empty() {
             let repaired = self
                 .update(Lookup::Enrollment(id), |case| {
@@ -216,7 +231,7 @@ impl Registrar {
                 Err(error) => return Err(error),
             }
         }
-        for discrepancy in examine(&case, patience, now) {
+        for discrepancy in reconcile(&case, patience, now) {
             if self.raise(discrepancy.clone()).await? != Raised::Closed {
                 report.discrepancies.push(discrepancy);
             }
@@ -224,11 +239,11 @@ impl Registrar {
         Ok(())
     }
 
-    async fn audit_grants(
+    async fn reconcile_grants(
         &self,
         after: Option<GrantId>,
         limit: usize,
-        report: &mut AuditReport,
+        report: &mut ReconciliationReport,
     ) -> Result<(), Error> {
         let records = &self.inner.records;
         let request = PageRequest { after, limit };
@@ -250,7 +265,7 @@ impl Registrar {
             }
         }
         self.ensure(&timers).await?;
-        report.next = page.next.map(AuditCursor::Grant);
+        report.next = page.next.map(ReconciliationCursor::Grant);
         Ok(())
     }
 }
