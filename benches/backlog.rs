@@ -41,13 +41,13 @@ use coursegate::adapter::memory::MemoryStore;
 use coursegate::adapter::postgres::{PgStore, pool_options};
 use coursegate::adapter::simulator::{Callback, Choice, Settings, Simulator};
 use coursegate::enrollment::{Status, TransitionRequest};
+use coursegate::event::Event;
 use coursegate::evidence::{Confirmation, EvidenceLevel};
 use coursegate::payment::{PayLink, PaymentMethod};
 use coursegate::port::{
     Capabilities, EventPublisher, GatewayError, History, LinkRequest, PaymentGateway, PublishError,
     Records, RefundRequest, StatusQuery, Store,
 };
-use coursegate::record::Event;
 use coursegate::registrar::{EnrollRequest, NextStep, Outcome, RegistrarBuilder};
 use coursegate::webhook::Delivery;
 use coursegate::{

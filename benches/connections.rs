@@ -27,9 +27,9 @@ use chrono::Utc;
 use coursegate::access::Visitor;
 use coursegate::adapter::memory::MemoryStore;
 use coursegate::adapter::simulator::{Settings, Simulator};
+use coursegate::event::{Actor, Event, EventKind, Source};
 use coursegate::live::Hub;
 use coursegate::port::EventPublisher;
-use coursegate::record::{Actor, Event, EventKind, Source};
 use coursegate::{
     AdminId, AppId, Config, CourseId, IdGenerator, LearnerId, Registrar, Secret, Site,
 };

@@ -9,10 +9,10 @@ use std::time::Duration;
 use coursegate::access::Visitor;
 use coursegate::adapter::memory::MemoryStore;
 use coursegate::adapter::simulator::{Settings, Simulator};
+use coursegate::event::Event;
 use coursegate::live::Hub;
 use coursegate::payment::PaymentMethod;
 use coursegate::port::{EventPublisher, Records};
-use coursegate::record::Event;
 use coursegate::registrar::EnrollRequest;
 use coursegate::{
     AdminId, AppId, Config, CourseId, Email, LearnerId, Money, Registrar, Secret, Site, Title,

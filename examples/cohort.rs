@@ -19,10 +19,10 @@ use async_trait::async_trait;
 use coursegate::adapter::memory::MemoryStore;
 use coursegate::adapter::simulator::{Choice, Settings, Simulator};
 use coursegate::enrollment::{Status, TransitionGuard, TransitionRequest, Version};
+use coursegate::event::{Event, EventKind};
 use coursegate::payment::PaymentMethod;
 use coursegate::port::{EventPublisher, PageRequest, PaymentFilter, PublishError};
 use coursegate::reason::Note;
-use coursegate::record::{Event, EventKind};
 use coursegate::registrar::{EnrollRequest, Error, NextStep};
 use coursegate::webhook::Delivery;
 use coursegate::{

@@ -233,7 +233,7 @@ async fn webhook(State(app): State<App>, uri: Uri, headers: HeaderMap, body: Byt
 async fn paid(State(app): State<App>, Path(reference): Path<String>) -> Redirect {
     if let Ok(reference) = PaymentReference::new(reference) {
         // An error only means that the answer comes later, from the callback.
-        let _ = app.registrar.confirm(&reference).await;
+        let _ = app.registrar.refresh_payment(&reference).await;
     }
     Redirect::to(&app.home)
 }

@@ -6,7 +6,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::ExitCode;
 
-use coursegate::record::chain::{Checkpoint, verify_lines};
+use coursegate::event::chain::{Checkpoint, verify_lines};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

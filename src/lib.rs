@@ -62,6 +62,7 @@ pub mod approval;
 pub mod conformance;
 pub mod detect;
 pub mod enrollment;
+pub mod event;
 pub mod evidence;
 #[cfg(feature = "live")]
 pub mod live;
@@ -72,7 +73,6 @@ pub mod port;
 pub mod readiness;
 pub mod reason;
 pub mod reconciliation;
-pub mod record;
 pub mod registrar;
 pub mod statement;
 pub mod webhook;

@@ -417,7 +417,7 @@ impl App {
     pub async fn returned(&self, reference: &str, paid: bool) -> Reply {
         if let Ok(reference) = PaymentReference::new(reference) {
             // An error only means that the answer comes later, from the callback.
-            let _ = self.registrar.confirm(&reference).await;
+            let _ = self.registrar.refresh_payment(&reference).await;
         }
         // The page's script shows that the payment is being confirmed, until it is.
         Reply::To(if paid { "/?paid" } else { "/" }.to_owned())

@@ -363,7 +363,9 @@ async fn perform(app: &App, desk: &Admin<'_>, act: &Act) -> Result<(), Failure> 
             desk.approve_override(id, note).await?;
         }
         "ask" => {
-            app.registrar.confirm(&reference(&act.subject)?).await?;
+            app.registrar
+                .refresh_payment(&reference(&act.subject)?)
+                .await?;
         }
         "replay" => desk.replay(&act.subject.as_str().into()).await?,
         "close_discrepancy" => {

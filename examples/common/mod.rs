@@ -214,7 +214,9 @@ impl Demo {
                 let registrar = {
                     let announcer = store.announcer();
                     let (heard, missed) = (hub.clone(), hub.clone());
-                    tokio::spawn(async move { store.hear(heard, move || missed.resync()).await });
+                    tokio::spawn(
+                        async move { store.subscribe(heard, move || missed.resync()).await },
+                    );
                     registrar.publisher(announcer)
                 };
                 registrar

@@ -1,7 +1,7 @@
 //! What an accountant, and a learner, may ask for: the records, whether they hold, and files.
 
+use coursegate::event::Event;
 use coursegate::port::{PageRequest, PaymentFilter};
-use coursegate::record::Event;
 use coursegate::registrar::{Admin, AuditLogReport};
 use coursegate::{Error, LearnerId};
 

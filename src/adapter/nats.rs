@@ -10,7 +10,7 @@
 //! let bus = NatsBus::open(client, "coursegate").await?;
 //! let registrar = Registrar::builder(config, store).publisher(bus.clone()).build()?;
 //! // With the feature `live`, each instance hears of all of them:
-//! // tokio::spawn(async move { bus.hear(hub.clone(), move || hub.resync()).await });
+//! // tokio::spawn(async move { bus.subscribe(hub.clone(), move || hub.resync()).await });
 //! # Ok(()) }
 //! ```
 //!
@@ -36,8 +36,8 @@ use async_trait::async_trait;
 use futures_timer::Delay;
 use futures_util::StreamExt;
 
+use crate::event::Event;
 use crate::port::{EventPublisher, PublishError};
-use crate::record::Event;
 
 /// How long the server remembers the ids of messages.
 const DUPLICATES: Duration = Duration::from_secs(600);
@@ -102,7 +102,7 @@ impl NatsBus {
     /// dropped. What was published while the server could not be reached is read afterwards;
     /// where some may be missing all the same, and at the beginning, `missed` is called:
     /// everybody has to look for themselves then.
-    pub async fn hear(&self, publisher: impl EventPublisher, missed: impl Fn()) {
+    pub async fn subscribe(&self, publisher: impl EventPublisher, missed: impl Fn()) {
         loop {
             if let Err(error) = self.listen(&publisher, &missed).await {
                 tracing::warn!(%error, "records may be missed");

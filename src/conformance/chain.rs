@@ -2,10 +2,10 @@
 
 use super::{Checked, ensure, open, samples, start};
 use crate::enrollment::{Change, StepOutcome};
+use crate::event::chain::{ChainCheck, ChainLink, Checkpoint, verify_lines};
+use crate::event::form::RecordText;
 use crate::payment::PaymentMethod;
 use crate::port::{PageRequest, Records, Store};
-use crate::record::chain::{ChainCheck, ChainLink, Checkpoint, verify_lines};
-use crate::record::form::RecordText;
 
 async fn links<S: Store + Records>(
     store: &S,

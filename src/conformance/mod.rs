@@ -35,13 +35,13 @@ use crate::enrollment::{
     Case, CaseError, EnrollmentPolicy, InboxEntry, InboxOutcome, InboxState, NewEnrollment,
     StepContext, StepOutcome, TransitionRequest,
 };
+use crate::event::{Actor, Source};
 use crate::evidence::SignedBy;
 use crate::ids::{CourseId, Email, LearnerId, PaymentReference, Title};
 use crate::money::Money;
 use crate::payment::{Offer, PaymentMethod, Purpose};
 use crate::port::{Records, Store};
 use crate::reason::Note;
-use crate::record::{Actor, Source};
 use crate::webhook::{DeliveryKey, SignedForm, StoredBody};
 
 use chain::{every_record_is_sealed_in_the_same_form, the_chain_holds_every_record_once};

@@ -9,12 +9,12 @@ use crate::enrollment::Status;
 use crate::enrollment::{
     Case, Change, MigratedPayment, Migration, NewEnrollment, StepContext, StepOutcome,
 };
+use crate::event::{Actor, Source};
 use crate::ids::{AdminId, ExternalKey, GrantId, IdGenerator, PaymentReference, Title};
 use crate::money::Money;
 use crate::payment::{Allocation, PaymentMethod, Purpose};
 use crate::port::{CommitOutcome, Lookup, PageRequest, Records, Store};
 use crate::reason::{ApprovalCause, HoldReason, WithdrawReason};
-use crate::record::{Actor, Source};
 
 fn step(hours: i64) -> StepContext<'static> {
     StepContext {

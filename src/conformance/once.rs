@@ -3,11 +3,11 @@
 use super::{Checked, SETTLED, delivery, ensure, open, start, with_step};
 use crate::access::{AccessTerms, EndReason, Grant, GrantSource};
 use crate::enrollment::{Change, InboxState, StepOutcome, TimerKey, TimerKind};
+use crate::event::{Actor, Event, EventKind, Source};
 use crate::ids::{AdminId, CourseId, IdGenerator, LearnerId};
 use crate::payment::PaymentMethod;
 use crate::port::{Claim, CommitOutcome, Lookup, Records, Store, Work, WorkKind};
 use crate::reason::{ApprovalCause, Note};
-use crate::record::{Actor, Event, EventKind, Source};
 
 fn record(fact: EventKind) -> Event {
     let id = IdGenerator::new(start()).record();

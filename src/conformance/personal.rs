@@ -2,13 +2,13 @@
 
 use super::{Checked, SETTLED, delivery, ensure, open, start, with_step};
 use crate::enrollment::{Change, Erasure, InboxState, StepOutcome};
+use crate::event::chain::{ChainCheck, ChainLink};
+use crate::event::form::{EMPTIED, RecordText};
+use crate::event::{Actor, Event, EventKind, Source};
 use crate::ids::{CourseId, EnrollmentId, EventId, GrantId, IdGenerator, LearnerId};
 use crate::payment::PaymentMethod;
 use crate::port::{Lookup, PageRequest, Purge, Records, Store};
 use crate::reason::Note;
-use crate::record::chain::{ChainCheck, ChainLink};
-use crate::record::form::{EMPTIED, RecordText};
-use crate::record::{Actor, Event, EventKind, Source};
 use crate::webhook::StoredBody;
 
 pub(super) async fn bodies_go_once_they_are_settled<S: Store + Records>(store: &S) -> Checked {

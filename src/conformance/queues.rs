@@ -6,12 +6,12 @@ use chrono::{DateTime, Utc};
 
 use super::{Checked, SETTLED, delivery, ensure, open, start, with_step};
 use crate::enrollment::{Change, InboxState, Status, StepOutcome};
+use crate::event::{Actor, Event, EventKind, Source};
 use crate::evidence::EvidenceLevel;
 use crate::ids::{AdminId, IdGenerator, PaymentReference};
 use crate::payment::{Allocation, AttemptStatus, Payment, PaymentMethod};
 use crate::port::{Claim, InboxFilter, PageRequest, Records, Settlement, Store, Work, WorkKind};
 use crate::reason::{ApprovalCause, HoldReason, Note};
-use crate::record::{Actor, Event, EventKind, Source};
 use crate::webhook::DeliveryKey;
 
 pub(super) async fn the_queue_is_paged<S: Store + Records>(store: &S) -> Checked {

@@ -6,6 +6,7 @@ use chrono::{DateTime, Duration, FixedOffset, NaiveDate, Utc};
 
 use super::{Checked, RULES, ensure, first, opening, permit, start};
 use crate::enrollment::{Case, StepContext, StepOutcome};
+use crate::event::{Actor, Source};
 use crate::ids::{AdminId, CourseId, Email, LearnerId, PaymentReference};
 use crate::money::Currency;
 use crate::payment::{AttemptStatus, PaymentMethod};
@@ -14,7 +15,6 @@ use crate::port::{
     Sum,
 };
 use crate::reason::ApprovalCause;
-use crate::record::{Actor, Source};
 
 fn at(now: DateTime<Utc>) -> StepContext<'static> {
     StepContext {

@@ -3,10 +3,10 @@
 use chrono::Duration;
 
 use super::start;
+use crate::event::form::RecordParts;
+use crate::event::{Actor, Event, EventKind, Source};
 use crate::ids::{AdminId, CourseId, EnrollmentId, IdGenerator, LearnerId};
 use crate::reason::Note;
-use crate::record::form::RecordParts;
-use crate::record::{Actor, Event, EventKind, Source};
 
 type Made<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -185,7 +185,7 @@ mod tests {
 
     /// The names of a fact's kinds, as the source has them.
     fn kinds() -> BTreeSet<String> {
-        let source = include_str!("../record/fact.rs");
+        let source = include_str!("../event/kind.rs");
         let body = source.split("pub enum EventKind {").nth(1).unwrap();
         let body = body.split("\n}").next().unwrap();
         let named = body.lines().filter_map(|line| {
@@ -223,7 +223,7 @@ mod tests {
     /// A new text in a fact needs a thought: `EventKind::written` says which of them are personal.
     #[test]
     fn texts_that_people_write_are_known() {
-        let source = include_str!("../record/fact.rs");
+        let source = include_str!("../event/kind.rs");
         let typed = |name: &str| source.matches(&format!(": {name},")).count();
         assert_eq!((typed("Note"), typed("Status"), typed("String")), (1, 2, 2));
         assert_eq!(

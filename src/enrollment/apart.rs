@@ -8,8 +8,8 @@ use super::draft::Draft;
 use super::step::{CaseError, StepContext, StepOutcome};
 use super::timer::{Timer, TimerKey};
 use crate::access::{Grant, GrantState};
+use crate::event::{Event, EventKind};
 use crate::ids::IdGenerator;
-use crate::record::{Event, EventKind};
 
 impl Case {
     /// Puts down what became of a grant apart from the enrollment, and looks again at the money and

@@ -6,9 +6,10 @@ use super::case::Case;
 use super::choice::Choice;
 use super::command::Command;
 use super::draft::Draft;
-use super::ruling::{Refusal, TransitionResult};
 use super::step::{CaseError, Effect, StepContext, StepOutcome};
+use super::transition::{Refusal, TransitionResult};
 use crate::access::{AccessTerms, GrantSource};
+use crate::event::EventKind;
 use crate::evidence::EvidenceLevel;
 use crate::ids::{AdminId, PaymentReference};
 use crate::money::Money;
@@ -16,7 +17,6 @@ use crate::payment::{
     Allocation, Doubt, Payment, PaymentAttempt, PaymentMethod, ProofOfPayment, Verdict,
 };
 use crate::reason::{ApprovalCause, HoldReason};
-use crate::record::EventKind;
 
 /// One of two signatures that are needed, and what it is for. When anything of that changes,
 /// the signature is worth nothing any more.
@@ -100,7 +100,7 @@ impl Draft<'_> {
         if self.case.enrollment.is_erased() {
             return Err(CaseError::Refused(Refusal::Erased));
         }
-        if let TransitionResult::Refuse(refusal) =
+        if let TransitionResult::Rejected(refusal) =
             self.case.enrollment.status.after(&Command::Approve(cause))
         {
             return Err(CaseError::Refused(refusal));

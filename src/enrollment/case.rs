@@ -2,12 +2,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::command::Command;
 use super::draft::Draft;
-use super::ruling::TransitionResult;
 use super::status::Status;
 use super::step::{CaseError, Effect, NewEnrollment, StepContext, StepOutcome};
+use super::transition::TransitionResult;
 use super::{Enrollment, Version};
 use crate::access::{EndReason, Grant, GrantState};
 use crate::approval::{Decision, RefuseReason};
+use crate::event::{DecisionRecord, EventKind};
 use crate::evidence::EvidenceLevel;
 use crate::ids::{GrantId, IdGenerator, PaymentReference};
 use crate::payment::{
@@ -15,7 +16,6 @@ use crate::payment::{
     Purpose,
 };
 use crate::reason::{HoldReason, Note};
-use crate::record::{DecisionRecord, EventKind};
 
 /// How often it is noted that a learner goes on with the same attempt.
 const A_DAY: TimeDelta = TimeDelta::days(1);
@@ -115,7 +115,7 @@ impl Case {
         draft.lapse()?;
         // What is approved stays so: this is about more, or instead of what is suspended.
         if !matches!(draft.case.enrollment.status, Status::Approved { .. })
-            && let TransitionResult::Move(..) = draft.rule(&Command::Reopen)?
+            && let TransitionResult::Moved(..) = draft.rule(&Command::Reopen)?
         {
             draft.hold_what_waits()?;
         }
@@ -291,7 +291,7 @@ impl Case {
         if draft.case.enrollment.is_ended_by_school() {
             return Ok(draft.finish(Effect::Nothing));
         }
-        if let TransitionResult::Move(..) = draft.rule(&Command::Withdraw)? {
+        if let TransitionResult::Moved(..) = draft.rule(&Command::Withdraw)? {
             let id = draft.case.enrollment.id;
             draft.end_grants(EndReason::Withdrawn, |grant| grant.enrollment == Some(id));
         }

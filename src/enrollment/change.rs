@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Enrollment, Timer, Version};
 use crate::access::Grant;
+use crate::event::{Event, EventKind};
 use crate::evidence::SignedBy;
 use crate::ids::{EnrollmentId, EventId, GrantId, LearnerId, PayLinkId, PaymentReference};
 use crate::monitor::Alert;
@@ -12,7 +13,6 @@ use crate::notice::Preferences;
 use crate::payment::PaymentAttempt;
 use crate::reason::{Note, words};
 use crate::reconciliation::Discrepancy;
-use crate::record::{Event, EventKind};
 use crate::statement::StatementEntry;
 use crate::webhook::{DeliveryKey, StoredBody};
 
@@ -111,7 +111,7 @@ impl Change {
 /// still waited are settled. Records are emptied of what is personal ([`form`]), and lose the
 /// salt that their link of the chain has; nothing else of them may change.
 ///
-/// [`form`]: crate::record::form
+/// [`form`]: crate::event::form
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Erasure {

@@ -1,9 +1,9 @@
 //! Which money a person would approve.
 
 use super::draft::Draft;
-use super::ruling::Refusal;
 use super::status::Status;
 use super::step::CaseError;
+use super::transition::Refusal;
 use crate::access::{EndReason, Grant, GrantSource, GrantState};
 use crate::ids::PaymentReference;
 use crate::payment::{Allocation, PaymentAttempt};

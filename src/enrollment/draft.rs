@@ -6,16 +6,16 @@ use super::case::Case;
 use super::change::Change;
 use super::command::Command;
 use super::rules::EnrollmentPolicy;
-use super::ruling::TransitionResult;
 use super::status::{Closed, Status};
 use super::step::{CaseError, Effect, StepContext, StepOutcome, TransitionRequest};
 use super::timer::{Timer, TimerKey};
+use super::transition::TransitionResult;
+use crate::event::{DecisionRecord, Event, EventKind};
 use crate::ids::{IdGenerator, PaymentReference};
 use crate::payment::{
     Allocation, AttemptEvent, AttemptStatus, AttemptStep, PayLink, Payment, Verdict,
 };
 use crate::reason::{HoldReason, Note};
-use crate::record::{DecisionRecord, Event, EventKind};
 
 pub(super) struct Draft<'s> {
     pub(super) case: Case,
@@ -91,9 +91,9 @@ impl<'s> Draft<'s> {
     pub(super) fn rule(&mut self, command: &Command) -> Result<TransitionResult, CaseError> {
         let ruling = self.case.enrollment.status.after(command);
         match &ruling {
-            TransitionResult::Stay(_) => {}
-            TransitionResult::Refuse(refusal) => return Err(CaseError::Refused(*refusal)),
-            TransitionResult::Move(transition, to) => {
+            TransitionResult::Unchanged(_) => {}
+            TransitionResult::Rejected(refusal) => return Err(CaseError::Refused(*refusal)),
+            TransitionResult::Moved(transition, to) => {
                 let proposal = TransitionRequest {
                     enrollment: &self.case.enrollment,
                     transition: *transition,

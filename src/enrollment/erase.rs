@@ -5,10 +5,10 @@ use super::change::Erasure;
 use super::status::Status;
 use super::step::{CaseError, Effect, StepContext, StepOutcome};
 use crate::access::{Grant, GrantState};
+use crate::event::{Event, EventKind};
 use crate::ids::{Email, LearnerId};
 use crate::payment::PaymentAttempt;
 use crate::reason::Note;
-use crate::record::{Event, EventKind};
 
 /// What stands where an address was. Nothing can be sent there (RFC 2606).
 pub(super) const NOWHERE: &str = "erased@erased.invalid";

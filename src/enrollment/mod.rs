@@ -25,20 +25,20 @@ mod command;
 mod cover;
 mod draft;
 mod erase;
-mod lending;
 mod migrate;
 mod money;
 mod offers;
+mod provisional;
 mod refund;
 mod repair;
 mod returned;
 mod rules;
-mod ruling;
 mod status;
 mod step;
 mod table;
 mod timer;
 mod transfer;
+mod transition;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -58,7 +58,6 @@ pub use cover::Covering;
 pub use migrate::{MigratedPayment, Migration};
 pub use refund::Repayment;
 pub use rules::{EnrollmentPolicy, ExceptionPolicy, SyncSchedule};
-pub use ruling::{Refusal, Stay, Transition, TransitionResult};
 pub use status::{Closed, Status, StatusKind};
 pub use step::{
     CaseError, Effect, NewEnrollment, StepContext, StepOutcome, TransitionGuard, TransitionRequest,
@@ -66,6 +65,7 @@ pub use step::{
 pub use table::render_table;
 pub use timer::{DueTimer, Job, Timer, TimerKey, TimerKind};
 pub use transfer::{Expected, SeenTransfer};
+pub use transition::{Refusal, Stay, Transition, TransitionResult};
 
 /// Counts the changes of one enrollment, from 1. Every commit names the version it
 /// was decided on, so that of two racing decisions one is made again.

@@ -5,11 +5,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::command::Command;
 use super::cover::Covering;
 use super::draft::Draft;
-use super::ruling::{Transition, TransitionResult};
 use super::status::Status;
 use super::step::{CaseError, Effect, NewEnrollment};
+use super::transition::{Transition, TransitionResult};
 use crate::access::{Grant, GrantSource, cover};
 use crate::approval::{Decision, sum_differs};
+use crate::event::{DecisionRecord, EventKind};
 use crate::evidence::{Comparison, EvidenceLevel};
 use crate::ids::{AdminId, Email, PaymentReference, Title};
 use crate::payment::{
@@ -17,7 +18,6 @@ use crate::payment::{
     Verdict,
 };
 use crate::reason::{ExceptionAction, HoldReason, Note, Severity};
-use crate::record::{DecisionRecord, EventKind};
 
 /// Attempts one enrollment may have.
 const MAX_ATTEMPTS: usize = 100;
@@ -176,7 +176,9 @@ impl Draft<'_> {
             // Money that came after somebody closed it, or turned this very money down.
             Decision::Approve(_) if self.case.is_shut_for(attempt) => HoldReason::LatePayment,
             Decision::Approve(cause) => match self.rule(&Command::PaymentConfirmed(cause)) {
-                Ok(TransitionResult::Move(Transition::LateMoneyHeld, _)) => HoldReason::LatePayment,
+                Ok(TransitionResult::Moved(Transition::LateMoneyHeld, _)) => {
+                    HoldReason::LatePayment
+                }
                 Ok(_) => {
                     self.pay(at, payment, Some(basis))?;
                     self.grant(at, GrantSource::Payment { payment: reference });

@@ -2,10 +2,11 @@
 
 use super::case::Case;
 use super::draft::Draft;
-use super::ruling::Refusal;
 use super::status::Status;
 use super::step::{CaseError, Effect, StepContext, StepOutcome};
+use super::transition::Refusal;
 use crate::access::{EndReason, Grant, GrantState};
+use crate::event::EventKind;
 use crate::ids::{AdminId, PaymentReference};
 use crate::money::Money;
 use crate::payment::{
@@ -13,7 +14,6 @@ use crate::payment::{
     Reversal,
 };
 use crate::reason::{ExceptionAction, HoldReason, Note};
-use crate::record::EventKind;
 
 /// Money to give back.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,14 +3,14 @@
 use super::command::Command;
 use super::draft::Draft;
 use super::refund::Repayment;
-use super::ruling::{Refusal, TransitionResult};
 use super::status::{Closed, Status};
 use super::step::CaseError;
+use super::transition::{Refusal, TransitionResult};
 use crate::access::{EndReason, Grant, GrantSource, GrantState};
+use crate::event::EventKind;
 use crate::money::Money;
 use crate::payment::{Allocation, AttemptEvent, Refund, RefundState, Reversal};
 use crate::reason::{HoldReason, WithdrawReason};
-use crate::record::EventKind;
 
 impl Draft<'_> {
     pub(super) fn give_back(
@@ -165,7 +165,7 @@ impl Draft<'_> {
             return Ok(false);
         };
         let ruling = self.rule(&Command::CloseAgain(closed))?;
-        Ok(matches!(ruling, TransitionResult::Move(..)))
+        Ok(matches!(ruling, TransitionResult::Moved(..)))
     }
 
     /// The learner asks for the course anew: what closed the enrollment before is over, unless the

@@ -6,13 +6,13 @@ use super::Enrollment;
 use super::case::Case;
 use super::change::Change;
 use super::rules::EnrollmentPolicy;
-use super::ruling::{Refusal, Transition};
 use super::status::Status;
+use super::transition::{Refusal, Transition};
+use crate::event::{Actor, Source};
 use crate::ids::{CourseId, Email, LearnerId};
 use crate::money::Money;
 use crate::payment::{Offer, PaymentMethod};
 use crate::reason::{HoldReason, Note};
-use crate::record::{Actor, Source};
 
 /// Who does something, by which way, when, and who may veto it.
 #[derive(Clone, Copy)]

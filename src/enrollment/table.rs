@@ -1,6 +1,6 @@
 use super::command::{Command, CommandKind};
-use super::ruling::TransitionResult;
 use super::status::{Closed, Status, StatusKind};
+use super::transition::TransitionResult;
 use crate::reason::{ApprovalCause, HoldReason, Note, WithdrawReason};
 
 /// Renders the law as a Markdown table, one row per status. Cells that depend on
@@ -19,9 +19,9 @@ pub fn render_table() -> String {
             let mut cells: Vec<String> = Vec::new();
             for (status, command) in samples(*kind, *command) {
                 let cell = match status.after(&command) {
-                    TransitionResult::Move(name, to) => format!("**{name}** &rarr; {}", to.kind()),
-                    TransitionResult::Stay(name) => format!("*{name}*"),
-                    TransitionResult::Refuse(name) => name.to_string(),
+                    TransitionResult::Moved(name, to) => format!("**{name}** &rarr; {}", to.kind()),
+                    TransitionResult::Unchanged(name) => format!("*{name}*"),
+                    TransitionResult::Rejected(name) => name.to_string(),
                 };
                 if !cells.contains(&cell) {
                     cells.push(cell);

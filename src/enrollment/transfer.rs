@@ -7,15 +7,15 @@ use super::choice::Choice;
 use super::cover::Covering;
 use super::draft::Draft;
 use super::rules::EnrollmentPolicy;
-use super::ruling::Refusal;
 use super::status::Status;
 use super::step::{CaseError, Effect, StepContext, StepOutcome};
+use super::transition::Refusal;
+use crate::event::EventKind;
 use crate::evidence::EvidenceLevel;
 use crate::ids::{AdminId, PaymentReference};
 use crate::money::Money;
 use crate::payment::{Allocation, Offer, Payment, PaymentAttempt, PaymentMethod};
 use crate::reason::{ApprovalCause, ExceptionAction, HoldReason, words};
-use crate::record::EventKind;
 
 /// Whether the money of a bank transfer is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

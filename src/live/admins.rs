@@ -13,13 +13,13 @@ use uuid::Uuid;
 
 use super::Hub;
 use crate::enrollment::{Status, Version};
+use crate::event::{Event, EventKind};
 use crate::ids::{AdminId, CourseId, EnrollmentId, EventId};
 use crate::money::Money;
 use crate::notice::NoticeKind;
 use crate::payment::AttemptStatus;
 use crate::port::{PageRequest, Sleep};
 use crate::reason::{HoldReason, Permission, Severity};
-use crate::record::{Event, EventKind};
 use crate::registrar::{Error, Registrar};
 
 /// Events kept for readers who fall behind or come back.

@@ -33,7 +33,7 @@
 //! # Several instances
 //! The hub hears what the worker of its own process publishes. Where several processes share a
 //! Postgres store, each gives its registrar the store's `announcer()` as publisher, and spawns
-//! `store.hear(hub.clone(), move || hub.resync())`: then every hub hears of everything.
+//! `store.subscribe(hub.clone(), move || hub.resync())`: then every hub hears of everything.
 
 mod admins;
 mod learner;
@@ -45,9 +45,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
+use crate::event::Event;
 use crate::ids::LearnerId;
 use crate::port::{EventPublisher, PublishError};
-use crate::record::Event;
 
 pub use admins::{AdminEvent, AdminStream, AdminUpdate, ImportProgress, PendingView};
 pub use learner::{LearnerStream, LearnerToken, LearnerUpdate};

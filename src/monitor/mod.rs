@@ -19,10 +19,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::enrollment::Status;
+use crate::event::{Event, EventKind};
 use crate::payment::AttemptStatus;
 use crate::reason::words;
 use crate::reconciliation::DiscrepancyKind;
-use crate::record::{Event, EventKind};
 
 pub use metrics::Metric;
 pub use route::AlertRoute;

@@ -10,10 +10,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::enrollment::{Status, Transition};
+use crate::event::{Event, EventKind};
 use crate::ids::{EnrollmentId, EventId, PaymentReference};
 use crate::payment::Allocation;
 use crate::reason::{ApprovalCause, HoldReason, Note, Severity, words};
-use crate::record::{Event, EventKind};
 
 pub use preferences::Preferences;
 

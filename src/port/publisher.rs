@@ -2,7 +2,7 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 
-use crate::record::Event;
+use crate::event::Event;
 
 /// Why a record could not be published. It stays in the outbox and is tried again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -11,6 +11,8 @@ use super::store::StoreError;
 use crate::access::Grant;
 use crate::approval::Sums;
 use crate::enrollment::{Case, Enrollment, InboxEntry};
+use crate::event::Event;
+use crate::event::chain::ChainLink;
 use crate::ids::{
     AccountId, CourseId, EnrollmentId, EventId, GrantId, LearnerId, PaymentReference,
 };
@@ -18,8 +20,6 @@ use crate::money::Money;
 use crate::notice::Preferences;
 use crate::payment::PaymentAttempt;
 use crate::reconciliation::{Discrepancy, DiscrepancyKey};
-use crate::record::Event;
-use crate::record::chain::ChainLink;
 use crate::statement::{
     FileLine, RowId, RowKey, RowState, StatementEntry, StatementRow, strong_id,
 };

@@ -6,12 +6,12 @@ use chrono::{DateTime, Utc};
 
 use crate::access::Grant;
 use crate::enrollment::{Case, Change, DueTimer, InboxEntry, InboxState, TimerKey, TimerKind};
+use crate::event::Event;
 use crate::ids::{
     AdminId, CourseId, EnrollmentId, EventId, ExternalKey, GrantId, LearnerId, PayLinkId,
     PaymentReference,
 };
 use crate::monitor::{Alert, Tallied, Tally};
-use crate::record::Event;
 use crate::webhook::DeliveryKey;
 
 /// Why a store did not do what was asked.

@@ -179,7 +179,7 @@ rules! {
         "Route the path that `Site::callback_path` gives, or use plain segments of letters, digits and `-`, such as `/payments/ikhokha`.";
     PageWithoutReference "page_without_reference" Warning Configuration
         "The page that learners come back to does not learn which payment it is about: it cannot ask whether that payment arrived."
-        "Put `{reference}` into COURSEGATE_SUCCESS_URL, and call `Registrar::confirm` with it on that page.";
+        "Put `{reference}` into COURSEGATE_SUCCESS_URL, and call `Registrar::refresh_payment` with it on that page.";
     ApiPathOther "api_path_other" Critical Configuration
         "The API address does not have the provider's path: the provider would not know any call."
         "Unset IKHOKHA_API_URL, or set it to `https://api.ikhokha.com/public-api/v1/api`.";

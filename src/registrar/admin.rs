@@ -9,10 +9,10 @@ use super::{Error, Registrar};
 use crate::enrollment::{
     Case, CaseError, Change, Effect, InboxState, Status, StepContext, StepOutcome, Version,
 };
+use crate::event::{Actor, Event, EventKind, Source};
 use crate::ids::{AdminId, EnrollmentId, IdGenerator};
 use crate::port::{CommitOutcome, Lookup};
 use crate::reason::{ApprovalCause, Note, Permission};
-use crate::record::{Actor, Event, EventKind, Source};
 use crate::webhook::DeliveryKey;
 
 /// A registrar in the hands of one person.

@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use super::admin::Admin;
 use super::{Error, Registrar};
+use crate::event::chain::{Broken, ChainCheck, ChainLink, Checked, Checkpoint};
 use crate::port::{Page, PageRequest};
 use crate::reason::Permission;
-use crate::record::chain::{Broken, ChainCheck, ChainLink, Checked, Checkpoint};
 
 /// Records added in one call.
 const BATCH: usize = 1000;

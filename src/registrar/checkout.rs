@@ -8,11 +8,11 @@ use super::request::{EnrollRequest, Enrolled, NextStep};
 use super::{Error, Registrar};
 use crate::access::Cover;
 use crate::enrollment::{Ask, Asked, Case, Effect, Status, StepOutcome};
+use crate::event::{Actor, Source};
 use crate::ids::{CourseId, LearnerId, PaymentReference};
 use crate::payment::PaymentMethod;
 use crate::port::{CommitOutcome, Lookup};
 use crate::reason::HoldReason;
-use crate::record::{Actor, Source};
 
 /// How far a request is in the store.
 enum Placed {

@@ -4,13 +4,13 @@ use super::Error;
 use super::admin::Admin;
 use crate::detect::Counterfactual;
 use crate::enrollment::{Case, InboxEntry};
+use crate::event::{DecisionRecord, Event};
 use crate::ids::{CourseId, EnrollmentId, EventId, LearnerId};
 use crate::port::{
     CourseFigures, DayFigures, InboxFilter, Lookup, Page, PageRequest, PaymentFilter, PaymentItem,
     PaymentKey, PendingItem, Period,
 };
 use crate::reason::Permission;
-use crate::record::{DecisionRecord, Event};
 use crate::webhook::DeliveryKey;
 
 /// Everything about one enrollment that a person needs to decide.
@@ -118,7 +118,7 @@ impl Admin<'_> {
     }
 
     /// Everything that happened to one learner, in all their courses, oldest first.
-    /// [`EventKind::sentence`](crate::record::EventKind::sentence) says each in plain words.
+    /// [`EventKind::sentence`](crate::event::EventKind::sentence) says each in plain words.
     ///
     /// # Errors
     /// [`Error::Forbidden`]; [`Error::NotFound`] when nothing is kept of this learner; or the

@@ -5,10 +5,10 @@ use super::payment::ROUNDS;
 use super::{Error, Registrar};
 use crate::access::{AccessTerms, EndReason, Grant, GrantSource};
 use crate::enrollment::{CaseError, Change, StepContext};
+use crate::event::{EventKind, Source};
 use crate::ids::{CourseId, GrantId, IdGenerator, LearnerId};
 use crate::port::{CommitOutcome, Lookup};
 use crate::reason::{Note, Permission};
-use crate::record::{EventKind, Source};
 
 /// Access that a person gives, apart from any enrollment.
 #[derive(Debug, Clone)]

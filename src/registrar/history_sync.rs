@@ -8,13 +8,13 @@ use super::inbox::{publishing, system_record};
 use super::provider::Caller;
 use super::{Error, Registrar};
 use crate::enrollment::Change;
+use crate::event::EventKind;
 use crate::evidence::{Confirmation, Stated};
 use crate::ids::{PayLinkId, PaymentReference};
 use crate::payment::ProviderStatus;
 use crate::port::{CommitOutcome, Lookup};
 use crate::reason::Permission;
 use crate::reconciliation::Discrepancy;
-use crate::record::EventKind;
 
 /// A link as young as this may be one whose making is still under way here.
 const TOO_YOUNG: Duration = Duration::hours(2);

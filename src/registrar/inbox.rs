@@ -9,10 +9,10 @@ use super::incoming::{Incoming, Row};
 use super::receipt::{Outcome, Receipt, StageTimer};
 use super::{Error, Registrar};
 use crate::enrollment::{Case, Change, InboxEntry, InboxOutcome, InboxState};
+use crate::event::{Actor, Event, EventKind, Source};
 use crate::ids::IdGenerator;
 use crate::port::{CommitOutcome, GatewayError};
 use crate::reason::Note;
-use crate::record::{Actor, Event, EventKind, Source};
 use crate::webhook::BodyError;
 
 /// For how long a delivery waits for a provider that is not asked, before that counts as tries.

@@ -8,9 +8,9 @@ use super::provider::Caller;
 use super::request::{Enrolled, NextStep};
 use super::{Error, Registrar};
 use crate::enrollment::{Case, StepOutcome};
+use crate::event::{Actor, Source};
 use crate::payment::{PayLink, PaymentAttempt, PaymentMethod, ProviderStatus};
 use crate::port::{Clock, CommitOutcome, GatewayError, LinkRequest, Lookup};
-use crate::record::{Actor, Source};
 
 /// How often the wait for a lost link doubles at most.
 const MOST_DOUBLED: usize = 5;

@@ -14,11 +14,11 @@ use crate::access::{AccessTerms, Grant, GrantSource};
 use crate::enrollment::{
     Case, CaseError, Change, Effect, MigratedPayment, Migration, NewEnrollment, Timer, TimerKey,
 };
+use crate::event::{Event, EventKind, Source};
 use crate::ids::{CourseId, Email, ExternalKey, GrantId, IdGenerator, LearnerId, Title};
 use crate::payment::Offer;
 use crate::port::{CommitOutcome, Lookup, StoreError};
 use crate::reason::Permission;
-use crate::record::{Event, EventKind, Source};
 
 /// Grants without a payment that are written in one commit.
 const BATCH: usize = 250;

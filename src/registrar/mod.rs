@@ -18,6 +18,7 @@
 //! | `coursegate.timer` | debug | `key` |
 //! | `coursegate.worker` | debug | `lane` |
 
+mod access;
 mod admin;
 mod builder;
 mod caught;
@@ -25,7 +26,6 @@ mod chain;
 mod checkout;
 mod deadline;
 mod denials;
-mod entrance;
 mod error;
 mod explanation;
 mod grants;
@@ -80,11 +80,11 @@ use crate::port::{Clock, NotificationChannel, Permissions, Records, Store};
 use crate::readiness::ReadinessRule;
 use crate::webhook::Verifier;
 
+pub use access::CourseCard;
 pub use admin::{Admin, BulkItem, BulkOutcome};
 pub use builder::{BuildError, RegistrarBuilder};
 pub use caught::HostPart;
 pub use chain::AuditLogReport;
-pub use entrance::CourseCard;
 pub use error::{Error, ErrorKind};
 pub use explanation::Explanation;
 pub use grants::NewGrant;

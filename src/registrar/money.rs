@@ -6,6 +6,7 @@ use super::admin::Admin;
 use super::provider::Caller;
 use super::{Error, PaymentUpdate, Registrar};
 use crate::enrollment::{Repayment, Status};
+use crate::event::{Actor, Source};
 use crate::ids::{CourseId, LearnerId, PaymentReference};
 use crate::money::Money;
 use crate::payment::{ProofOfPayment, Reversal};
@@ -14,7 +15,6 @@ use crate::port::{
 };
 use crate::reason::{ExceptionAction, Note, Permission};
 use crate::reconciliation::{Discrepancy, DiscrepancyKey, DiscrepancyKind};
-use crate::record::{Actor, Source};
 
 /// Payments that arrived and need a decision: payment exceptions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

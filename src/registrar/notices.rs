@@ -13,6 +13,7 @@ use super::timers::Next;
 use super::worker::{Pass, Worker};
 use super::{Error, Registrar, deadline};
 use crate::enrollment::{Change, Enrollment, Status, Timer, TimerKey, TimerKind};
+use crate::event::{Actor, Event, EventKind, Source};
 use crate::ids::{AdminId, ChannelName, EventId, IdGenerator};
 use crate::monitor::Alert;
 use crate::notice::{Notice, NoticeKind, Preferences};
@@ -21,7 +22,6 @@ use crate::port::{
     PageRequest, Recipient, Settlement,
 };
 use crate::reason::Permission;
-use crate::record::{Actor, Event, EventKind, Source};
 
 /// How long one notification may take to send.
 const SEND_WAIT: Duration = Duration::from_secs(10);

@@ -17,7 +17,7 @@ use crate::monitor::Signal;
 use crate::payment::{PaymentAttempt, PaymentMethod, ProviderStatus};
 use crate::port::{CommitOutcome, GatewayError, Lookup, Settlement, StoreError};
 
-use crate::record::{Actor, DecisionRecord, EventKind, Source};
+use crate::event::{Actor, DecisionRecord, EventKind, Source};
 use crate::webhook::{ProviderEvent, Verified};
 
 /// Times a lost race is decided again.
@@ -57,7 +57,10 @@ impl Registrar {
     /// # Errors
     /// [`Error::NotFound`] for an unknown reference, [`Error::NoGateway`],
     /// [`Error::Gateway`] when the provider cannot be asked, or the store's errors.
-    pub async fn confirm(&self, reference: &PaymentReference) -> Result<PaymentUpdate, Error> {
+    pub async fn refresh_payment(
+        &self,
+        reference: &PaymentReference,
+    ) -> Result<PaymentUpdate, Error> {
         let span = tracing::info_span!("coursegate.confirm", ?reference);
         self.within(self.confirm_now(reference, Caller::Visitor))
             .instrument(span)

@@ -11,11 +11,11 @@ use super::payment::ROUNDS;
 use super::{Error, Registrar};
 use crate::access::{Grant, GrantState};
 use crate::enrollment::{Case, Change, Enrollment, Erasure, InboxEntry};
+use crate::event::{Event, EventKind, Source};
 use crate::ids::{EnrollmentId, LearnerId};
 use crate::payment::PaymentAttempt;
 use crate::port::{CommitOutcome, LearnerFile, Lookup};
 use crate::reason::Permission;
-use crate::record::{Event, EventKind, Source};
 use crate::statement::StatementEntry;
 use crate::webhook::{BodyError, DeliveryKey};
 

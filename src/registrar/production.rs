@@ -13,6 +13,8 @@ use crate::config::{Environment, Mode};
 #[cfg(feature = "live")]
 use crate::enrollment::Change;
 #[cfg(feature = "live")]
+use crate::event::EventKind;
+#[cfg(feature = "live")]
 use crate::ids::EventId;
 use crate::ids::PaymentReference;
 use crate::port::{CertificateProbe, GatewayError, StatusQuery, StoreError, WebProbe};
@@ -20,8 +22,6 @@ use crate::readiness::{
     FindingLevel, LiveCheck, Probed, ReadinessFinding, ReadinessRule, Report, address, findings,
     fingerprint,
 };
-#[cfg(feature = "live")]
-use crate::record::EventKind;
 use crate::webhook::Signer;
 
 /// How long each probe may take.

@@ -7,11 +7,11 @@ use super::history_sync::Raised;
 use super::inbox::publishing;
 use super::{Error, Registrar};
 use crate::enrollment::{Case, Change, Effect, TimerKey};
+use crate::event::{Actor, EventKind, Source};
 use crate::ids::{EnrollmentId, GrantId};
 use crate::port::{CommitOutcome, Lookup, Page, PageRequest, Settlement};
 use crate::reason::{Note, Permission};
 use crate::reconciliation::{Closing, Discrepancy, DiscrepancyKey, reconcile};
-use crate::record::{Actor, EventKind, Source};
 
 /// Enrollments looked at in one turn of the job.
 const TURN: usize = 500;

@@ -13,10 +13,10 @@ use super::inbox::{LEASE, publishing, system_record};
 use super::worker::{Pass, Running, Worker, together};
 use super::{Error, deadline, meter};
 use crate::enrollment::Change;
+use crate::event::{Event, EventKind};
 use crate::ids::{EnrollmentId, EventId};
 use crate::monitor::Signal;
 use crate::port::{EventPublisher, Settlement, Work, WorkKind};
-use crate::record::{Event, EventKind};
 
 /// Records taken in one pass.
 const BATCH: usize = 256;

@@ -3,8 +3,8 @@
 use super::inbox::system_record;
 use super::{Error, Registrar};
 use crate::enrollment::Change;
+use crate::event::EventKind;
 use crate::port::Purge;
-use crate::record::EventKind;
 use crate::webhook::DeliveryKey;
 
 /// Deliveries looked at in one turn.

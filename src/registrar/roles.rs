@@ -2,9 +2,9 @@
 
 use super::Error;
 use super::admin::Admin;
+use crate::event::EventKind;
 use crate::ids::EnrollmentId;
 use crate::reason::{Note, Permission, SecurityEvent};
-use crate::record::EventKind;
 
 impl Admin<'_> {
     /// Whether this person may do that.

@@ -9,10 +9,10 @@ use super::Error;
 use super::admin::Admin;
 use super::inbox::publishing;
 use crate::enrollment::Change;
+use crate::event::{Event, EventKind};
 use crate::ids::AccountId;
 use crate::port::{CommitOutcome, Page, PageRequest, RowFilter, RowProbe};
 use crate::reason::{Note, Permission};
-use crate::record::{Event, EventKind};
 use crate::statement::{
     Incoming, NewRow, RowId, RowKey, RowState, StatementEntry, StatementRow, grouped, names,
     sort_out,

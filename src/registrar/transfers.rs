@@ -9,12 +9,12 @@ use super::Error;
 use super::admin::Admin;
 use crate::approval::Sums;
 use crate::enrollment::{CaseError, Effect, SeenTransfer, StepContext};
+use crate::event::Source;
 use crate::ids::{AdminId, PaymentReference};
 use crate::money::Money;
 use crate::payment::{Offer, PaymentAttempt};
 use crate::port::{CommitOutcome, Lookup};
 use crate::reason::{ApprovalCause, HoldReason, Note, Permission};
-use crate::record::Source;
 use crate::statement::{RowId, RowPart, RowState, StatementEntry};
 
 /// What a person says that rows of a statement paid.

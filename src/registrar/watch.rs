@@ -11,10 +11,10 @@ use super::inbox::{publishing, system_record};
 use super::worker::Worker;
 use super::{Error, Registrar, meter};
 use crate::enrollment::Change;
+use crate::event::EventKind;
 use crate::monitor::{Alert, AlertEngine, Signal};
 use crate::port::{CommitOutcome, InboxFilter, PageRequest};
 use crate::reason::Note;
-use crate::record::EventKind;
 
 /// Most of a queue that is counted.
 const MOST: usize = 500;

@@ -16,12 +16,12 @@ use super::receipt::{Outcome, Receipt, StageTimer};
 use super::{Error, Registrar, meter};
 use crate::config::OnUnverified;
 use crate::enrollment::{Case, Change, Effect, InboxEntry, InboxOutcome, InboxState, StepOutcome};
+use crate::event::EventKind;
 use crate::evidence::{Confirmation, EvidenceLevel};
 use crate::monitor::Signal;
 use crate::payment::{PaymentAttempt, ProviderStatus};
 use crate::port::{CommitOutcome, KnownDelivery, Lookup, StoreError};
 use crate::reason::{Note, Severity};
-use crate::record::EventKind;
 use crate::webhook::{
     Delivery, DeliveryKey, NotificationError, ProviderEvent, Verified, VerifyError,
 };

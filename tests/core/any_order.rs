@@ -80,7 +80,7 @@ impl Scene {
             Event::ReturnPage(index) => drop(
                 self.world
                     .registrar
-                    .confirm(&self.attempts[index].0)
+                    .refresh_payment(&self.attempts[index].0)
                     .await
                     .unwrap(),
             ),

@@ -14,7 +14,7 @@ const DECISIONS: &[&str] = &[
     "reconciliation",
     "enrollment",
     "access",
-    "record",
+    "event",
     "notice",
     "monitor",
     "statement",

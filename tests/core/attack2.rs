@@ -50,7 +50,7 @@ async fn who_was_thrown_out_does_not_get_in_by_a_reload_of_the_return_page() {
         pay(&world, &link).await,
         Outcome::Held(HoldReason::LatePayment)
     );
-    world.registrar.confirm(&reference).await.unwrap();
+    world.registrar.refresh_payment(&reference).await.unwrap();
     assert!(
         !world.may_enter("thandi").await,
         "{:?}",
@@ -89,7 +89,7 @@ async fn a_second_look_at_money_does_not_go_against_a_persons_no() {
         pay(&world, &link).await,
         Outcome::Held(HoldReason::LatePayment)
     );
-    world.registrar.confirm(&reference).await.unwrap();
+    world.registrar.refresh_payment(&reference).await.unwrap();
     assert!(
         !world.may_enter("thandi").await,
         "{:?}",
@@ -123,7 +123,7 @@ async fn a_second_look_at_money_for_who_left_does_not_decide_instead_of_a_person
         pay(&world, &link).await,
         Outcome::Held(HoldReason::LatePayment)
     );
-    world.registrar.confirm(&reference).await.unwrap();
+    world.registrar.refresh_payment(&reference).await.unwrap();
     assert_eq!(queue(&world).await, [id], "{:?}", status(&world, id).await);
 }
 
@@ -203,7 +203,7 @@ async fn a_reload_of_the_return_page_does_not_undo_a_no() {
     let desk = world.registrar.admin(admin());
     let (id, reference, _) = held(&world, 900, AccessTerms::default()).await;
     desk.reject(id, "from a stranger's account").await.unwrap();
-    world.registrar.confirm(&reference).await.unwrap();
+    world.registrar.refresh_payment(&reference).await.unwrap();
     let now = status(&world, id).await;
     assert!(matches!(now, Status::Rejected { .. }), "{now:?}");
     assert!(matches!(
@@ -219,7 +219,7 @@ async fn a_reload_does_not_undo_a_no_to_an_upgrade() {
     let (id, ..) = bought(&world, offer(100, limited(365))).await;
     let (_, reference, _) = held(&world, 900, AccessTerms::default()).await;
     desk.reject(id, "from a stranger's account").await.unwrap();
-    world.registrar.confirm(&reference).await.unwrap();
+    world.registrar.refresh_payment(&reference).await.unwrap();
     assert!(queue(&world).await.is_empty());
     assert!(matches!(
         allocation(&world, id, &reference).await,
@@ -244,7 +244,7 @@ async fn money_that_goes_back_by_a_persons_word_does_not_let_anybody_in() {
         .unwrap();
     // A sale: the learner is asked to pay again, as the old money goes back.
     begin(&world, offer(100, AccessTerms::default())).await;
-    world.registrar.confirm(&old).await.unwrap();
+    world.registrar.refresh_payment(&old).await.unwrap();
     assert!(
         !world.may_enter("thandi").await,
         "the payment is being given back"

@@ -7,11 +7,11 @@ use coursegate::access::{AccessTerms, CardAction, ResourceKind, ResourceKinds};
 use coursegate::adapter::simulator::{Choice, Fault, Settings};
 use coursegate::approval::{ApprovalContext, Decision, RefuseReason};
 use coursegate::enrollment::{CaseError, Status};
+use coursegate::event::EventKind;
 use coursegate::notice::NoticeKind;
 use coursegate::payment::{Allocation, PaymentMethod, Reversal};
 use coursegate::port::{PageRequest, Records};
 use coursegate::reason::{ExceptionAction, HoldReason};
-use coursegate::record::EventKind;
 use coursegate::registrar::{Error, NextStep, Outcome, PaymentException};
 use coursegate::{EnrollmentId, PayLinkId, PaymentReference};
 
@@ -70,7 +70,7 @@ async fn a_policy_that_turns_late_money_down_does_not_take_back_that_the_school_
     let grant = world.case(id).await.grants[0].id;
     desk.revoke(grant, "cheated").await.unwrap();
     pay(&world, &link).await;
-    world.registrar.confirm(&reference).await.unwrap();
+    world.registrar.refresh_payment(&reference).await.unwrap();
     let shut = status(&world, id).await;
     desk.record_refund(&reference, "R-1").await.unwrap();
     let again = world.ask(offer(100, limited(365))).await;
@@ -90,7 +90,7 @@ async fn a_no_to_unproven_money_for_more_is_not_forgotten_when_it_is_proven() {
     assert_eq!(queue(&world).await, [id]);
     desk.reject(id, "paid with a stolen card").await.unwrap();
     is_back(&world).await;
-    world.registrar.confirm(&reference).await.unwrap();
+    world.registrar.refresh_payment(&reference).await.unwrap();
     assert_ne!(
         allocation(&world, id, &reference).await,
         Some(Allocation::Applied)
@@ -196,7 +196,7 @@ async fn a_renewal_that_was_approved_unproven_is_not_given_again_when_it_is_prov
     given_up(&world, &link).await;
     desk.approve(id, "seen in the dashboard").await.unwrap();
     is_back(&world).await;
-    world.registrar.confirm(&reference).await.unwrap();
+    world.registrar.refresh_payment(&reference).await.unwrap();
     let case = world.case(id).await;
     assert_eq!((last_day(&case), live(&case).len()), (60, 2));
 }
@@ -211,7 +211,7 @@ async fn what_was_bought_again_and_approved_unproven_is_given_once() {
     given_up(&world, &link).await;
     desk.approve(id, "seen in the dashboard").await.unwrap();
     is_back(&world).await;
-    world.registrar.confirm(&reference).await.unwrap();
+    world.registrar.refresh_payment(&reference).await.unwrap();
     assert_eq!(live(&world.case(id).await).len(), 2, "two were paid");
 }
 
@@ -230,7 +230,7 @@ async fn an_upgrade_that_was_approved_unproven_is_not_put_before_a_person_again(
     given_up(&world, &link).await;
     desk.approve(id, "seen in the dashboard").await.unwrap();
     is_back(&world).await;
-    world.registrar.confirm(&reference).await.unwrap();
+    world.registrar.refresh_payment(&reference).await.unwrap();
     assert!(
         queue(&world).await.is_empty(),
         "{:?}",
@@ -303,7 +303,7 @@ async fn nothing_waits_for_unproven_money_that_turns_out_to_go_back() {
         }
     );
     is_back(&world).await;
-    world.registrar.confirm(&reference).await.unwrap();
+    world.registrar.refresh_payment(&reference).await.unwrap();
     assert_eq!(
         allocation(&world, id, &reference).await,
         Some(Allocation::RefundDue(HoldReason::Underpayment))
@@ -357,7 +357,7 @@ async fn money_told_of_in_time_counts_whoever_asks_about_it_first() {
         world.advance(2 * 3_600);
         world.simulator.set_down(false);
         if page_first {
-            world.registrar.confirm(&reference).await.unwrap();
+            world.registrar.refresh_payment(&reference).await.unwrap();
         }
         for _ in 0..5 {
             world.advance(600);
@@ -380,7 +380,7 @@ async fn money_that_a_person_was_asked_about_in_time_is_not_late() {
     given_up(&world, &link).await;
     world.advance(5 * DAY);
     is_back(&world).await;
-    world.registrar.confirm(&reference).await.unwrap();
+    world.registrar.refresh_payment(&reference).await.unwrap();
     let now = allocation(&world, id, &reference).await;
     assert!(!matches!(now, Some(Allocation::RefundDue(_))), "{now:?}");
 }

@@ -6,10 +6,10 @@ use std::fmt::Write as _;
 
 use coursegate::access::AccessTerms;
 use coursegate::adapter::simulator::{Choice, Settings};
+use coursegate::event::chain::verify_lines;
 use coursegate::payment::PaymentMethod;
 use coursegate::port::{InboxFilter, PageRequest, PaymentFilter, Period, RowFilter};
 use coursegate::readiness;
-use coursegate::record::chain::verify_lines;
 use coursegate::registrar::{NewGrant, NextStep};
 use coursegate::statement::StatementRow;
 use coursegate::webhook::BodyKeys;
@@ -162,7 +162,7 @@ async fn no_secret_and_no_card_number_comes_out() {
         };
         done.unwrap();
         let asked = PaymentReference::new(card.replace(' ', "")).unwrap();
-        out.error(&world.registrar.confirm(&asked).await.unwrap_err());
+        out.error(&world.registrar.refresh_payment(&asked).await.unwrap_err());
         out.error(&desk.record_refund(&asked, card.as_str()).await.unwrap_err());
         out.error(&desk.replay(&card.as_str().into()).await.unwrap_err());
         out.debug(

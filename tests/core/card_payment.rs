@@ -1,10 +1,10 @@
 use coursegate::adapter::simulator::Choice;
 use coursegate::enrollment::Status;
+use coursegate::event::{Actor, Source};
 use coursegate::evidence::EvidenceLevel;
 use coursegate::payment::{AttemptStatus, PaymentMethod};
 use coursegate::port::Records;
 use coursegate::reason::ApprovalCause;
-use coursegate::record::{Actor, Source};
 use coursegate::registrar::{NextStep, Outcome};
 
 use crate::support::{World, carrying, visitor};
@@ -140,7 +140,7 @@ async fn the_return_page_confirms_when_the_callback_is_lost() {
     let world = World::new();
     let (enrollment, reference, link) = world.attempt("thandi", PaymentMethod::Card).await;
 
-    let visited = world.registrar.confirm(&reference).await.unwrap();
+    let visited = world.registrar.refresh_payment(&reference).await.unwrap();
     assert!(!visited.paid, "visiting the page proves nothing");
     assert!(!world.may_enter("thandi").await);
 
@@ -148,12 +148,12 @@ async fn the_return_page_confirms_when_the_callback_is_lost() {
     drop(world.simulator.take_callbacks());
     // An answer to a visitor may be two seconds old.
     world.advance(3);
-    let confirmed = world.registrar.confirm(&reference).await.unwrap();
+    let confirmed = world.registrar.refresh_payment(&reference).await.unwrap();
     assert!(confirmed.paid && confirmed.access_granted);
     assert_eq!(confirmed.enrollment, enrollment);
     assert!(world.may_enter("thandi").await);
 
-    let again = world.registrar.confirm(&reference).await.unwrap();
+    let again = world.registrar.refresh_payment(&reference).await.unwrap();
     assert!(again.paid && !again.access_granted);
     assert_eq!(world.case(enrollment).await.grants.len(), 1);
 }

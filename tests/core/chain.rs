@@ -7,10 +7,10 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use coursegate::adapter::memory::MemoryStore;
 use coursegate::adapter::simulator::{Settings, Simulator};
+use coursegate::event::chain::{Checkpoint, verify_lines};
+use coursegate::event::form::{EMPTIED, FORM};
 use coursegate::payment::PaymentMethod;
 use coursegate::port::{Clock, PageRequest, Sleep, Store};
-use coursegate::record::chain::{Checkpoint, verify_lines};
-use coursegate::record::form::{EMPTIED, FORM};
 use coursegate::{AppId, Registrar, Secret};
 use proptest::prelude::*;
 

@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 
 use coursegate::access::{AccessRequest, RequestContext, ResourceKind};
+use coursegate::event::{Event, EventKind};
 use coursegate::payment::PaymentMethod;
 use coursegate::port::{PageRequest, Records};
 use coursegate::reason::{SecurityEvent, Severity};
-use coursegate::record::{Event, EventKind};
 
 use crate::support::{World, course, learner};
 

@@ -341,7 +341,7 @@ async fn a_store_that_is_down_asks_the_sender_to_come_again() {
         (Outcome::Unavailable, 503)
     );
     let error = registrar
-        .confirm(&PaymentReference::new("CG-1").unwrap())
+        .refresh_payment(&PaymentReference::new("CG-1").unwrap())
         .await
         .unwrap_err();
     assert_eq!(error.kind().http_status(), 503);
@@ -397,7 +397,7 @@ async fn a_provider_with_internal_errors_leaves_the_learner_confirming() {
         .await;
     assert_eq!(receipt.outcome, Outcome::Waiting);
     assert!(matches!(
-        registrar.confirm(&reference).await,
+        registrar.refresh_payment(&reference).await,
         Err(Error::Gateway(GatewayError::Failed { status: 500 }))
     ));
     // The provider recovers.

@@ -244,7 +244,7 @@ async fn a_provider_that_fails_shows() {
     );
     world.simulator.set_down(false);
     world.advance(31);
-    world.registrar.confirm(&reference).await.unwrap();
+    world.registrar.refresh_payment(&reference).await.unwrap();
     assert_eq!(
         part(&world.registrar.health().await, "provider").0,
         HealthStatus::Ok

@@ -221,7 +221,11 @@ impl Run {
             }
             Step::Return { attempt } => {
                 if let Some(attempt) = self.attempt(*attempt).await {
-                    world.registrar.confirm(&attempt.reference).await.unwrap();
+                    world
+                        .registrar
+                        .refresh_payment(&attempt.reference)
+                        .await
+                        .unwrap();
                 }
             }
             Step::PayUnheard { attempt } => {

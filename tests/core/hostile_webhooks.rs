@@ -1,9 +1,9 @@
 use coursegate::adapter::simulator::Choice;
 use coursegate::enrollment::InboxState;
+use coursegate::event::EventKind;
 use coursegate::payment::PaymentMethod;
 use coursegate::port::{InboxFilter, PageRequest, Records};
 use coursegate::reason::{HoldReason, SecurityEvent};
-use coursegate::record::EventKind;
 use coursegate::registrar::{Outcome, Receipt};
 use coursegate::webhook::KeyRing;
 use coursegate::webhook::{Delivery, SignedForm, SignedTime, Signer, Verifier, VerifyError};

@@ -137,7 +137,7 @@ async fn the_main_job_over_http() {
     );
     simulator.pay(&links[1].1, Choice::Card).unwrap();
     simulator.take_callbacks();
-    let confirmed = registrar.confirm(&links[1].0).await.unwrap();
+    let confirmed = registrar.refresh_payment(&links[1].0).await.unwrap();
     assert!(
         format!("{confirmed:?}").contains("pproved"),
         "{confirmed:?}"

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use coursegate::access::{AccessTerms, CardText};
 use coursegate::adapter::simulator::{Choice, Settings};
+use coursegate::event::{Event, EventKind};
 use coursegate::live::{AdminStream, AdminUpdate, Hub, LearnerStream, LearnerToken, LearnerUpdate};
 use coursegate::payment::PaymentMethod;
 use coursegate::port::{EventPublisher, PageRequest, PublishError, Records, SystemClock};
 use coursegate::reason::{HoldReason, Permission};
-use coursegate::record::{Event, EventKind};
 use coursegate::registrar::{CourseCard, NewGrant};
 use coursegate::statement::StatementRow;
 use coursegate::{AdminId, CourseId, Error, Money, PayLinkId};

@@ -217,7 +217,7 @@ pub async fn fortnight<S: Store + Records + Clone>(
                 0 => {
                     for case in school.cases().await {
                         for attempt in &case.attempts {
-                            drop(school.registrar.confirm(&attempt.reference).await);
+                            drop(school.registrar.refresh_payment(&attempt.reference).await);
                         }
                     }
                 }

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::approval::{ApprovalContext, ApprovalPolicy, Decision, StandardPolicy};
 use coursegate::enrollment::{Status, TransitionRequest};
+use coursegate::event::{Event, EventKind};
 use coursegate::evidence::Confirmation;
 use coursegate::monitor::Alert;
 use coursegate::notice::NoticeKind;
@@ -17,7 +18,6 @@ use coursegate::port::{
     RefundRequest, StatusQuery,
 };
 use coursegate::reason::Note;
-use coursegate::record::{Event, EventKind};
 use coursegate::registrar::{Health, HealthStatus, HostPart, Outcome};
 use coursegate::{ChannelName, CourseId, Error, Registrar};
 
@@ -83,7 +83,7 @@ async fn a_policy_that_panics_keeps_the_callback_and_is_heard_of() {
     );
     assert!(!world.may_enter("thandi").await);
     // The return page says so too.
-    let asked = world.registrar.confirm(&reference).await;
+    let asked = world.registrar.refresh_payment(&reference).await;
     assert_eq!(asked, Err(Error::Panicked(HostPart::Decision)));
 }
 

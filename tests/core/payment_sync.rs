@@ -10,6 +10,7 @@ use coursegate::access::{AccessTerms, EndReason, GrantState};
 use coursegate::adapter::memory::{MemoryStore, TestClock};
 use coursegate::adapter::simulator::{Choice, Fault, Settings, SimulatorGateway};
 use coursegate::enrollment::{Job, Status, TimerKey, TimerKind};
+use coursegate::event::EventKind;
 use coursegate::evidence::Confirmation;
 use coursegate::payment::{PayLink, PaymentMethod, ProofOfPayment};
 use coursegate::port::{
@@ -18,7 +19,6 @@ use coursegate::port::{
 };
 use coursegate::reason::HoldReason;
 use coursegate::reconciliation::DiscrepancyKind;
-use coursegate::record::EventKind;
 use coursegate::registrar::{Circuit, NewGrant, NextStep, Outcome, Pass};
 use coursegate::{Error, OnUnverified, PaymentReference, Registrar};
 
@@ -207,7 +207,7 @@ async fn a_circuit_opens_tries_once_and_closes_again() {
     let world = World::new();
     let (_, reference, link) = world.attempt("thandi", PaymentMethod::Card).await;
     world.simulator.set_down(true);
-    let ask = || world.registrar.confirm(&reference);
+    let ask = || world.registrar.refresh_payment(&reference);
     for _ in 0..5 {
         world.advance(3);
         assert_eq!(ask().await, Err(Error::Gateway(GatewayError::Unreachable)));
@@ -279,7 +279,11 @@ async fn background_calls_keep_to_their_limit_and_people_do_not_wait_for_them() 
     assert_eq!(asked, 10, "no more are taken than may be asked about");
     assert_eq!(health().calls - before, 10, "ten seconds' worth at once");
     // Somebody who waits is served.
-    world.registrar.confirm(&references[0]).await.unwrap();
+    world
+        .registrar
+        .refresh_payment(&references[0])
+        .await
+        .unwrap();
     // The others come as time passes, and none is forgotten.
     for _ in 0..60 {
         world.advance(1);
@@ -471,7 +475,7 @@ async fn a_payment_that_nobody_confirms_ends_up_before_a_person_who_sees_why() {
     );
     let why = desk.explain(enrollment).await.unwrap();
     assert!(why.advice.unwrap().contains("could not confirm"));
-    let told = |record: &coursegate::record::Event| {
+    let told = |record: &coursegate::event::Event| {
         let note = record.note.as_ref().map_or("", |note| note.as_str());
         note.contains("dashboard") && note.contains("replay")
     };
@@ -914,7 +918,7 @@ async fn without_a_gateway_nothing_is_asked_and_the_rest_goes_on() {
     assert_eq!(registrar.provider_health(), None);
     let reference = PaymentReference::new("CG-1").unwrap();
     assert_eq!(
-        registrar.confirm(&reference).await,
+        registrar.refresh_payment(&reference).await,
         Err(Error::NotFound("payment"))
     );
     let mut left = Vec::new();
@@ -950,7 +954,7 @@ async fn calls_that_fail_at_once_open_the_circuit_once() {
         .iter()
         .map(|reference| {
             let (registrar, reference) = (registrar.clone(), reference.clone());
-            tokio::spawn(async move { registrar.confirm(&reference).await })
+            tokio::spawn(async move { registrar.refresh_payment(&reference).await })
         })
         .collect();
     for call in calls {
@@ -962,7 +966,7 @@ async fn calls_that_fail_at_once_open_the_circuit_once() {
     assert_eq!(health.circuit, Circuit::Open { until });
     // And the next time it is left alone for twice as long, not for ever longer.
     world.advance(30);
-    registrar.confirm(&references[0]).await.unwrap_err();
+    registrar.refresh_payment(&references[0]).await.unwrap_err();
     let until = world.clock.now() + chrono::Duration::seconds(60);
     assert_eq!(
         registrar.provider_health().unwrap().circuit,

@@ -109,7 +109,12 @@ impl Scene {
     /// Visits the return page, as a task that can be broken off.
     fn visit(&self, reference: &PaymentReference) -> tokio::task::JoinHandle<bool> {
         let (registrar, reference) = (self.world.registrar.clone(), reference.clone());
-        tokio::spawn(async move { registrar.confirm(&reference).await.is_ok_and(|it| it.paid) })
+        tokio::spawn(async move {
+            registrar
+                .refresh_payment(&reference)
+                .await
+                .is_ok_and(|it| it.paid)
+        })
     }
 
     async fn until_looks(&self, number: usize) {
@@ -141,7 +146,14 @@ async fn tabs_that_are_closed_say_nothing_about_the_provider() {
     scene.open();
     scene.world.simulator.set_down(true);
     for reference in &references[..5] {
-        assert!(scene.world.registrar.confirm(reference).await.is_err());
+        assert!(
+            scene
+                .world
+                .registrar
+                .refresh_payment(reference)
+                .await
+                .is_err()
+        );
     }
     scene.world.simulator.set_down(false);
     let circuit = || scene.world.registrar.provider_health().unwrap().circuit;
@@ -157,7 +169,14 @@ async fn tabs_that_are_closed_say_nothing_about_the_provider() {
     assert!(matches!(circuit(), Circuit::Open { .. }));
     // The next one may try at once.
     scene.open();
-    assert!(scene.world.registrar.confirm(&references[7]).await.is_ok());
+    assert!(
+        scene
+            .world
+            .registrar
+            .refresh_payment(&references[7])
+            .await
+            .is_ok()
+    );
     assert_eq!(circuit(), Circuit::Closed);
 }
 
@@ -173,7 +192,12 @@ async fn five_thousand_visits_of_one_page_are_a_look_every_two_seconds() {
         assert!(!visit.await.unwrap());
     }
     for _ in 0..2_500 {
-        scene.world.registrar.confirm(&reference).await.unwrap();
+        scene
+            .world
+            .registrar
+            .refresh_payment(&reference)
+            .await
+            .unwrap();
     }
     assert_eq!(scene.looks(), 1);
     scene.world.simulator.pay(&link, Choice::Card).unwrap();
@@ -182,7 +206,7 @@ async fn five_thousand_visits_of_one_page_are_a_look_every_two_seconds() {
         scene
             .world
             .registrar
-            .confirm(&reference)
+            .refresh_payment(&reference)
             .await
             .unwrap()
             .paid
@@ -211,7 +235,7 @@ async fn visitors_of_many_pages_leave_calls_for_everybody_else() {
     let before = scene.looks();
     let mut throttled = 0;
     for (_, reference, _) in &attempts {
-        match world.registrar.confirm(reference).await {
+        match world.registrar.refresh_payment(reference).await {
             Ok(confirmed) => assert!(!confirmed.paid),
             Err(Error::Gateway(GatewayError::Throttled)) => throttled += 1,
             Err(error) => panic!("{error}"),
@@ -326,7 +350,7 @@ async fn a_provider_that_asks_for_fewer_calls_is_left_alone_for_as_long_as_it_sa
         (Some(Duration::from_secs(3600)), 300),
     ] {
         *scene.says.lock().unwrap() = Some(busy(wait));
-        let told = scene.world.registrar.confirm(&reference).await;
+        let told = scene.world.registrar.refresh_payment(&reference).await;
         assert_eq!(told, Err(Error::Gateway(busy(wait))));
         *scene.says.lock().unwrap() = None;
         let until = scene.world.clock_now() + chrono::Duration::seconds(expected);
@@ -337,7 +361,14 @@ async fn a_provider_that_asks_for_fewer_calls_is_left_alone_for_as_long_as_it_sa
         let told = told.parts.iter().find(|part| part.part == "provider");
         assert!(told.unwrap().reason.starts_with("It asked for fewer calls"));
         scene.world.advance(u64::try_from(expected).unwrap() + 3);
-        assert!(scene.world.registrar.confirm(&reference).await.is_ok());
+        assert!(
+            scene
+                .world
+                .registrar
+                .refresh_payment(&reference)
+                .await
+                .is_ok()
+        );
         scene.world.advance(3);
     }
 }
@@ -529,7 +560,7 @@ async fn a_pause_that_the_provider_asked_for_is_kept_to_its_end() {
     scene.until_looks(1).await;
     let wait = Some(Duration::from_secs(300));
     *scene.says.lock().unwrap() = Some(GatewayError::RateLimited { wait });
-    let told = scene.world.registrar.confirm(&references[1]).await;
+    let told = scene.world.registrar.refresh_payment(&references[1]).await;
     assert!(told.is_err());
     *scene.says.lock().unwrap() = None;
     let until = scene.world.clock_now() + chrono::Duration::seconds(300);
@@ -538,7 +569,14 @@ async fn a_pause_that_the_provider_asked_for_is_kept_to_its_end() {
     slow.await.unwrap();
     assert_eq!(circuit(), Circuit::Open { until }, "that one was answered");
     scene.world.advance(301);
-    assert!(scene.world.registrar.confirm(&references[2]).await.is_ok());
+    assert!(
+        scene
+            .world
+            .registrar
+            .refresh_payment(&references[2])
+            .await
+            .is_ok()
+    );
     assert_eq!(circuit(), Circuit::Closed);
 }
 

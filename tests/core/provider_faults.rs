@@ -215,7 +215,11 @@ async fn too_many_requests_at_a_status_leaves_the_payment_waiting() {
         (Circuit::Open { until }, 0)
     );
     world.advance(30);
-    let error = world.registrar.confirm(&reference).await.unwrap_err();
+    let error = world
+        .registrar
+        .refresh_payment(&reference)
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Provider);
     assert!(
         error.for_learner().contains("do not pay again"),
@@ -255,7 +259,11 @@ async fn a_page_instead_of_json_is_told_as_one_that_will_pass() {
         ("waiting", 200)
     );
     world.advance(3);
-    let error = world.registrar.confirm(&reference).await.unwrap_err();
+    let error = world
+        .registrar
+        .refresh_payment(&reference)
+        .await
+        .unwrap_err();
     assert_eq!(error, Error::Gateway(GatewayError::Unreadable));
     assert_eq!(error.kind(), ErrorKind::Provider);
     assert!(
@@ -401,7 +409,7 @@ async fn a_look_by_reference_counts_neither_for_nor_against_the_provider() {
             .inject(Injection::new(fault).on(Call::Status));
         // A look serves all who ask for two seconds.
         world.advance(3);
-        let _ = world.registrar.confirm(reference).await;
+        let _ = world.registrar.refresh_payment(reference).await;
         world.simulator.clear_faults();
         health().calls - calls
     };

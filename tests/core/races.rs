@@ -1,14 +1,14 @@
 use coursegate::adapter::simulator::Choice;
 use coursegate::enrollment::{Status, Transition};
+use coursegate::event::EventKind;
 use coursegate::payment::PaymentMethod;
 use coursegate::port::Records;
-use coursegate::record::EventKind;
 use coursegate::registrar::Outcome;
 
 use crate::support::{World, admin, body, signed};
 
 /// Approvals and grants in the history of one enrollment.
-fn count(history: &[coursegate::record::Event]) -> (usize, usize) {
+fn count(history: &[coursegate::event::Event]) -> (usize, usize) {
     let approvals = history
         .iter()
         .filter(|record| {
@@ -82,7 +82,7 @@ async fn callback_failure_admin_and_return_page_at_once() {
             }));
             let (registrar, reference) = (world.registrar.clone(), reference.clone());
             tasks.push(tokio::spawn(async move {
-                drop(registrar.confirm(&reference).await);
+                drop(registrar.refresh_payment(&reference).await);
             }));
         }
         for task in tasks {

@@ -199,7 +199,7 @@ struct Silence;
 impl coursegate::port::EventPublisher for Silence {
     async fn publish(
         &self,
-        _: &coursegate::record::Event,
+        _: &coursegate::event::Event,
     ) -> Result<(), coursegate::port::PublishError> {
         Ok(())
     }

@@ -393,7 +393,7 @@ fn what_was_wrong_before_is_found() {
     for text in [
         "Set the fallback of the rules to `Fallback::ManualApproval`.",
         "Set the four COURSEGATE_BANK_ settings, or COURSEGATE_MODE to live.",
-        "Call `Registrar::confirm`, and set `StandardPolicy::approve_cards`.",
+        "Call `Registrar::refresh_payment`, and set `StandardPolicy::approve_cards`.",
         "Build with `encryption`. `PgStore` has a table.",
     ] {
         assert_eq!(names.faults(text), [] as [String; 0], "{text}");

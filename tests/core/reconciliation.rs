@@ -3,10 +3,10 @@
 use coursegate::access::{AccessTerms, Grant, GrantSource, GrantState};
 use coursegate::adapter::simulator::Choice;
 use coursegate::enrollment::{Case, Change, Status};
+use coursegate::event::EventKind;
 use coursegate::payment::{Allocation, AttemptStatus, PaymentMethod, Reversal};
 use coursegate::port::{CommitOutcome, PageRequest, Store};
 use coursegate::reconciliation::DiscrepancyKind;
-use coursegate::record::EventKind;
 use coursegate::registrar::{NewGrant, ReconciliationReport};
 use coursegate::{CourseId, IdGenerator, LearnerId, PaymentReference};
 

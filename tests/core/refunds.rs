@@ -3,10 +3,10 @@
 use coursegate::access::{AccessDecision, AccessTerms, DenyReason, EndReason, GrantState};
 use coursegate::adapter::simulator::{Choice, Fault, Settings};
 use coursegate::enrollment::{CaseError, Status};
+use coursegate::event::EventKind;
 use coursegate::payment::{Allocation, AttemptStatus, PaymentMethod, RefundState, Reversal};
 use coursegate::port::{GatewayError, PageRequest};
 use coursegate::reason::{ExceptionAction, HoldReason};
-use coursegate::record::EventKind;
 use coursegate::registrar::{NewGrant, Outcome, PaymentException};
 use coursegate::{EnrollmentId, Error, Money, PaymentReference};
 
@@ -376,8 +376,8 @@ async fn a_refund_whose_answer_is_lost_is_not_asked_for_again() {
     let rules = config().rules;
     let step = coursegate::enrollment::StepContext {
         now: crate::support::start(),
-        who: &coursegate::record::Actor::Admin(admin()),
-        source: coursegate::record::Source::AdminApproval,
+        who: &coursegate::event::Actor::Admin(admin()),
+        source: coursegate::event::Source::AdminApproval,
         note: &None,
         guard: &permit,
         rules: &rules,

@@ -185,7 +185,14 @@ async fn another_word_for_a_failed_payment_closes_nothing() {
         assert_eq!(receipt.http_status(), 200, "{callback_word}");
         assert!(!world.may_enter("thandi").await);
         world.advance(3);
-        assert!(!world.registrar.confirm(&reference).await.unwrap().paid);
+        assert!(
+            !world
+                .registrar
+                .refresh_payment(&reference)
+                .await
+                .unwrap()
+                .paid
+        );
         // The same link is paid after all.
         let receipt = world.pay(&link, Choice::Card).await.remove(0);
         assert_eq!(receipt.outcome, Outcome::Approved, "{callback_word}");

@@ -52,7 +52,7 @@ async fn each_fault_does_what_it_says_and_money_and_access_agree_in_the_end() {
         world.pass().await;
         let enrollment = world.enroll("thandi", PaymentMethod::Card).await.enrollment;
         let reference = world.case(enrollment).await.attempts[0].reference.clone();
-        world.registrar.confirm(&reference).await.unwrap();
+        world.registrar.refresh_payment(&reference).await.unwrap();
         let held = matches!(fault, Fault::WrongAmount);
         assert_eq!(world.may_enter("thandi").await, !held, "{fault}");
     }

@@ -151,16 +151,16 @@ proptest! {
         for command in sequence {
             let accepted = model.take(&command);
             match status.after(&command) {
-                TransitionResult::Move(_, to) => {
+                TransitionResult::Moved(_, to) => {
                     prop_assert!(accepted && to != status, "{command:?} moves {status} to {to}");
                     status = to;
                     prop_assert!(
-                        matches!(status.after(&command), TransitionResult::Stay(_) | TransitionResult::Move(..)) || matches!(command, Command::Refund | Command::Release),
+                        matches!(status.after(&command), TransitionResult::Unchanged(_) | TransitionResult::Moved(..)) || matches!(command, Command::Refund | Command::Release),
                         "{command:?} cannot be repeated in {status}"
                     );
                 }
-                TransitionResult::Stay(_) => prop_assert!(accepted, "{command:?} stays in {status}"),
-                TransitionResult::Refuse(refusal) => prop_assert!(!accepted, "{refusal} to {command:?} in {status}"),
+                TransitionResult::Unchanged(_) => prop_assert!(accepted, "{command:?} stays in {status}"),
+                TransitionResult::Rejected(refusal) => prop_assert!(!accepted, "{refusal} to {command:?} in {status}"),
             }
             prop_assert!(model.agrees(&status), "{model:?} against {status}");
         }
@@ -173,8 +173,8 @@ proptest! {
         let mut approved = false;
         facts.retain(|fact| !matches!(fact, Command::Approve(_)) || !std::mem::replace(&mut approved, true));
         let run = |facts: &[Command]| facts.iter().fold(Status::AwaitingPayment, |status, fact| match status.after(fact) {
-            TransitionResult::Move(_, to) => to,
-            TransitionResult::Stay(_) | TransitionResult::Refuse(_) => status,
+            TransitionResult::Moved(_, to) => to,
+            TransitionResult::Unchanged(_) | TransitionResult::Rejected(_) => status,
         });
         let expected = run(&facts);
         let turns = usize::try_from(seed % 7).unwrap();

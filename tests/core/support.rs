@@ -305,17 +305,17 @@ macro_rules! records_by {
             rows_paying(&[PaymentReference]) -> Vec<StatementEntry>;
             cases_of(&[PaymentReference]) -> Vec<enrollment::Case>;
             accounts() -> Vec<coursegate::AccountId>;
-            timeline(EnrollmentId) -> Vec<record::Event>;
-            unassigned(PageRequest<EventId>) -> Page<record::Event, EventId>;
+            timeline(EnrollmentId) -> Vec<event::Event>;
+            unassigned(PageRequest<EventId>) -> Page<event::Event, EventId>;
             inbox(port::InboxFilter, PageRequest<DeliveryKey>)
                 -> Page<enrollment::InboxEntry, DeliveryKey>;
             payments(&port::PaymentFilter, PageRequest<port::PaymentKey>)
                 -> Page<port::PaymentItem, port::PaymentKey>;
             days(port::Period, Option<&CourseId>) -> Vec<port::DayFigures>;
             courses(port::Period, PageRequest<CourseId>) -> Page<port::CourseFigures, CourseId>;
-            chain(PageRequest<u64>) -> Page<record::chain::ChainLink, u64>;
+            chain(PageRequest<u64>) -> Page<event::chain::ChainLink, u64>;
             unsealed(chrono::DateTime<chrono::Utc>) -> u64;
-            record(EventId) -> Option<record::Event>;
+            record(EventId) -> Option<event::Event>;
             notices(&port::NoticeFilter, PageRequest<port::NoticeKey>)
                 -> Page<port::AdminNotice, port::NoticeKey>;
             preferences() -> Vec<coursegate::notice::Preferences>;
@@ -336,7 +336,7 @@ macro_rules! records_by {
             #[allow(unused_imports)]
             use coursegate::{CourseId, EnrollmentId, GrantId, LearnerId, EventId, PaymentReference};
             #[allow(unused_imports)]
-            use coursegate::{access::Grant, enrollment, record, webhook::DeliveryKey};
+            use coursegate::{access::Grant, enrollment, event, webhook::DeliveryKey};
 
             #[async_trait::async_trait]
             impl port::Records for $store {

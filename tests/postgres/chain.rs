@@ -1,9 +1,9 @@
 //! Tampering with any field of any record is found.
 
 use coursegate::adapter::postgres::{PgStore, pool_options};
+use coursegate::event::chain::verify_lines;
 use coursegate::payment::PaymentMethod;
 use coursegate::port::{PageRequest, Store};
-use coursegate::record::chain::verify_lines;
 use coursegate::registrar::Admin;
 use sqlx::{AssertSqlSafe, PgPool};
 

@@ -7,9 +7,9 @@ use coursegate::access::{AccessRequest, ResourceKind};
 use coursegate::adapter::memory::RecordingPublisher;
 use coursegate::adapter::postgres::PgStore;
 use coursegate::adapter::simulator::{Choice, Settings, Simulator};
+use coursegate::event::Event;
 use coursegate::payment::PaymentMethod;
 use coursegate::port::{Clock, Sleep, SystemClock};
-use coursegate::record::Event;
 use coursegate::registrar::{HealthStatus, NextStep, Outcome};
 use coursegate::{AppId, Registrar, Secret};
 

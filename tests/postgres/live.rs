@@ -35,7 +35,7 @@ impl Instance {
             tokio::spawn(async move { worker.run(std::future::pending()).await }),
             tokio::spawn(async move {
                 let missed = heard.clone();
-                store.hear(heard, move || missed.resync()).await;
+                store.subscribe(heard, move || missed.resync()).await;
             }),
         ];
         Self {

@@ -55,7 +55,7 @@ async fn different_events(kind: Kind, options: PgConnectOptions, payments: usize
                     match number % 4 {
                         0 => drop(registrar.receive(due.callback("SUCCESS")).await),
                         1 => drop(registrar.receive(due.callback("FAILURE")).await),
-                        2 => drop(registrar.confirm(&due.reference).await),
+                        2 => drop(registrar.refresh_payment(&due.reference).await),
                         _ => drop(registrar.admin(admin()).approve(due.enrollment, "").await),
                     }
                 })

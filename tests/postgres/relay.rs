@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use coursegate::adapter::postgres::{PgStore, pool_options};
+use coursegate::event::Event;
 use coursegate::port::{Clock, EventPublisher, PublishError, Sleep, SystemClock};
-use coursegate::record::Event;
 use coursegate::{EventId, Registrar};
 use sqlx::AssertSqlSafe;
 

@@ -10,10 +10,10 @@ use async_nats::jetstream;
 use coursegate::access::Visitor;
 use coursegate::adapter::memory::MemoryStore;
 use coursegate::adapter::nats::{NatsBus, NatsError};
+use coursegate::event::Event;
 use coursegate::live::Hub;
 use coursegate::payment::PaymentMethod;
 use coursegate::port::{EventPublisher, Records};
-use coursegate::record::Event;
 use coursegate::registrar::EnrollRequest;
 use coursegate::{
     AdminId, AppId, BankDetails, Config, CourseId, Email, EnrollmentId, EventId, LearnerId, Money,
@@ -121,7 +121,7 @@ impl Instance {
             tokio::spawn(async move { worker.run(std::future::pending()).await }),
             tokio::spawn(async move {
                 let missed = heard.clone();
-                bus.hear(heard, move || missed.resync()).await;
+                bus.subscribe(heard, move || missed.resync()).await;
             }),
         ];
         Self {

@@ -1,7 +1,7 @@
 use coursegate::AdminId;
 use coursegate::access::{Grant, GrantState};
+use coursegate::event::Actor;
 use coursegate::payment::{AttemptStatus, PaymentAttempt};
-use coursegate::record::Actor;
 use coursegate::registrar::Explanation;
 
 use super::admin::{bought, explanation};

@@ -1,5 +1,5 @@
 use coursegate::AdminId;
-use coursegate::record::chain::{AnchorError, Checkpoint};
+use coursegate::event::chain::{AnchorError, Checkpoint};
 
 use super::{Act, Counts, admins, text};
 use crate::common::desk::when;

@@ -7,10 +7,10 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::state::State;
+use crate::event::Event;
+use crate::event::chain::LinkHash;
+use crate::event::form::RecordText;
 use crate::ids::EventId;
-use crate::record::Event;
-use crate::record::chain::LinkHash;
-use crate::record::form::RecordText;
 
 /// A record in the chain.
 pub(super) struct Link {

@@ -7,10 +7,10 @@ use chrono::{DateTime, Utc};
 
 use super::state::State;
 use crate::enrollment::{Enrollment, Status, Version};
+use crate::event::{Event, EventKind};
 use crate::ids::{CourseId, Email, PaymentReference};
 use crate::payment::{AttemptStatus, PaymentAttempt};
 use crate::port::{Figures, PaymentFilter, PaymentKey, Period, Prefix, Sum};
-use crate::record::{Event, EventKind};
 
 pub(super) fn matches(
     filter: &PaymentFilter,

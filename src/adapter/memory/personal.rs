@@ -5,10 +5,10 @@ use std::sync::Arc;
 use super::state::State;
 use crate::access::Grant;
 use crate::enrollment::{Change, Erasure, InboxEntry, InboxOutcome, InboxState};
+use crate::event::EventKind;
 use crate::ids::{EnrollmentId, EventId, GrantId, LearnerId, PaymentReference};
 use crate::port::{LearnerFile, Received, StoreError};
 use crate::reason::Note;
-use crate::record::EventKind;
 use crate::statement::StatementEntry;
 use crate::webhook::StoredBody;
 

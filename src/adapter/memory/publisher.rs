@@ -3,8 +3,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
+use crate::event::Event;
 use crate::port::{EventPublisher, PublishError};
-use crate::record::Event;
 
 /// Keeps what is published, for tests to look at. Clones share it.
 #[derive(Clone, Debug, Default)]

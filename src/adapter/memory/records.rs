@@ -9,6 +9,9 @@ use chrono::{DateTime, Utc};
 use super::{MemoryStore, figures};
 use crate::access::Grant;
 use crate::enrollment::{Case, InboxEntry, InboxState};
+use crate::event::Event;
+use crate::event::chain::ChainLink;
+use crate::event::form::RecordText;
 use crate::ids::{
     AccountId, CourseId, EnrollmentId, EventId, GrantId, LearnerId, PaymentReference,
 };
@@ -19,9 +22,6 @@ use crate::port::{
     Received, Records, RowFilter, RowProbe, StoreError,
 };
 use crate::reconciliation::{Discrepancy, DiscrepancyKey};
-use crate::record::Event;
-use crate::record::chain::ChainLink;
-use crate::record::form::RecordText;
 use crate::statement::{RowId, RowKey, StatementEntry};
 use crate::webhook::DeliveryKey;
 

@@ -12,6 +12,7 @@ use super::sharing::Kept as Told;
 use super::timers::{Kept as KeptTimer, Timers};
 use crate::access::Grant;
 use crate::enrollment::{Case, Change, Enrollment, InboxEntry, InboxState};
+use crate::event::Event;
 use crate::ids::{
     AdminId, CourseId, EnrollmentId, EventId, ExternalKey, GrantId, LearnerId, PayLinkId,
     PaymentReference,
@@ -21,7 +22,6 @@ use crate::notice::Preferences;
 use crate::payment::PaymentAttempt;
 use crate::port::{CommitOutcome, HeldPayment, KnownDelivery, Loaded, Lookup, StoreError};
 use crate::reconciliation::{Discrepancy, DiscrepancyKey};
-use crate::record::Event;
 use crate::webhook::DeliveryKey;
 
 pub(super) type Place = Reverse<(DateTime<Utc>, DeliveryKey)>;

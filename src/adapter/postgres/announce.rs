@@ -13,8 +13,8 @@ use sqlx::types::Uuid;
 use super::error::CallError;
 use super::rows::RecordRow;
 use super::{PgStore, all, arguments};
+use crate::event::Event;
 use crate::port::{EventPublisher, PublishError, StoreError};
-use crate::record::Event;
 
 /// How long the database may say nothing before it is asked whether it still hears us.
 const QUIET: Duration = Duration::from_secs(15);
@@ -57,7 +57,7 @@ impl PgStore {
     /// An announcement is a hint, the record is read from its table. Announcements that may
     /// have been missed, while the database could not be reached, are not repeated: `missed`
     /// is called then, and everybody has to look for themselves.
-    pub async fn hear(&self, publisher: impl EventPublisher, missed: impl Fn()) {
+    pub async fn subscribe(&self, publisher: impl EventPublisher, missed: impl Fn()) {
         loop {
             match self.listen(&publisher, &missed).await {
                 Ok(()) => {

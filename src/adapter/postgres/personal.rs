@@ -7,9 +7,9 @@ use super::rows::{GrantRow, InboxRow, RecordRow, StatementRowRow};
 use super::{PgStore, all, arguments};
 use crate::access::Grant;
 use crate::enrollment::InboxEntry;
+use crate::event::Event;
 use crate::ids::{EnrollmentId, LearnerId};
 use crate::port::{LearnerFile, Received, StoreError};
-use crate::record::Event;
 use crate::statement::StatementEntry;
 
 impl PgStore {

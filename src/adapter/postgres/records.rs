@@ -16,6 +16,9 @@ use super::rows::{
 use super::{PgStore, all, arguments};
 use crate::access::Grant;
 use crate::enrollment::{Case, InboxEntry};
+use crate::event::Event;
+use crate::event::chain::{ChainLink, LinkHash};
+use crate::event::form::RecordText;
 use crate::ids::{
     AccountId, CourseId, EnrollmentId, EventId, GrantId, LearnerId, PaymentReference,
 };
@@ -26,9 +29,6 @@ use crate::port::{
     Prefix, Received, Records, RowFilter, RowProbe, StoreError,
 };
 use crate::reconciliation::{Discrepancy, DiscrepancyKey};
-use crate::record::Event;
-use crate::record::chain::{ChainLink, LinkHash};
-use crate::record::form::RecordText;
 use crate::statement::{RowId, RowKey, StatementEntry};
 use crate::webhook::DeliveryKey;
 

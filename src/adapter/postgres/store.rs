@@ -12,12 +12,12 @@ use super::rows::{
 use super::{PgStore, all, arguments};
 use crate::access::Grant;
 use crate::enrollment::{Case, Change, DueTimer, InboxEntry, TimerKey};
+use crate::event::Event;
 use crate::ids::{CourseId, EventId, LearnerId};
 use crate::port::{
     Claim, CommitOutcome, Loaded, Lookup, Purge, Purged, Settlement, Share, Shared, Store,
     StoreError, StoreReport, Work, WorkKind,
 };
-use crate::record::Event;
 use crate::webhook::DeliveryKey;
 
 #[async_trait]

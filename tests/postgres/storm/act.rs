@@ -187,7 +187,9 @@ impl Act {
                 let course = CourseId::new(course).unwrap();
                 registrar.withdraw(&learner(&name), &course).await?;
             }
-            Self::Return { reference } => drop(registrar.confirm(&named(&reference)).await?),
+            Self::Return { reference } => {
+                drop(registrar.refresh_payment(&named(&reference)).await?);
+            }
             Self::Approve {
                 enrollment,
                 by,

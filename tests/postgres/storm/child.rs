@@ -12,12 +12,12 @@ use chrono::{DateTime, Utc};
 use coursegate::access::AccessTerms;
 use coursegate::adapter::ikhokha::IkhokhaClient;
 use coursegate::adapter::postgres::{PgStore, pool_options};
+use coursegate::event::Event;
 use coursegate::port::{
     ChannelError, Clock, EventPublisher, Message, NotificationChannel, PublishError, Sleep,
     SystemClock,
 };
 use coursegate::reason::ExceptionAction;
-use coursegate::record::Event;
 use coursegate::webhook::Delivery;
 use coursegate::{ChannelName, Config, Registrar};
 use sqlx::{AssertSqlSafe, PgPool};

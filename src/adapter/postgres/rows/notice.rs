@@ -3,10 +3,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{BadRow, RecordRow};
+use crate::event::Event;
 use crate::ids::{AdminId, ChannelName};
 use crate::notice::{Notice, NoticeKind, Preferences};
 use crate::port::AdminNotice;
-use crate::record::Event;
 
 /// What one admin chose to be told of.
 #[derive(Serialize, Deserialize)]

@@ -3,11 +3,11 @@ use serde::{Deserialize, Serialize};
 
 use super::BadRow;
 use crate::enrollment::{Erasure, Version};
+use crate::event::form::{PartsError, RecordParts};
+use crate::event::{Actor, Event, Source};
 use crate::ids::{AdminId, CourseId, EnrollmentId, EventId, LearnerId};
 use crate::notice::NoticeKind;
 use crate::reason::{Note, Severity};
-use crate::record::form::{PartsError, RecordParts};
-use crate::record::{Actor, Event, Source};
 
 /// What is sealed as JSON is stored as the text that is sealed: see `record::form`.
 #[derive(Serialize, Deserialize)]

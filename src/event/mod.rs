@@ -4,8 +4,8 @@
 mod actor;
 pub mod chain;
 mod erasures;
-mod fact;
 pub mod form;
+mod kind;
 mod plain;
 
 use chrono::{DateTime, SubsecRound, Utc};
@@ -19,7 +19,7 @@ use crate::ids::{CourseId, EnrollmentId, EventId, LearnerId};
 use crate::reason::Note;
 
 pub use actor::{Actor, Source};
-pub use fact::EventKind;
+pub use kind::EventKind;
 
 /// What a decision about a payment rested on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -8,10 +8,10 @@ use super::offers::for_any_time;
 use super::status::Status;
 use super::step::CaseError;
 use crate::access::{AccessTerms, Cover, EndReason, Grant, GrantSource, GrantState, cover};
+use crate::event::EventKind;
 use crate::ids::{AdminId, GrantId, PaymentReference};
 use crate::payment::{Allocation, PaymentAttempt, Purpose, Verdict};
 use crate::reason::HoldReason;
-use crate::record::EventKind;
 
 impl Draft<'_> {
     /// A provisional grant lives exactly as long as the bank transfer waits, and is given once

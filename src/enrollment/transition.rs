@@ -6,11 +6,11 @@ use crate::reason::{HoldReason, WithdrawReason, words};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TransitionResult {
     /// The status moves.
-    Move(Transition, Status),
+    Moved(Transition, Status),
     /// Accepted, and the status stays.
-    Stay(Stay),
+    Unchanged(Stay),
     /// It cannot be.
-    Refuse(Refusal),
+    Rejected(Refusal),
 }
 
 /// Names of the moves.
@@ -179,7 +179,7 @@ impl Status {
         use Command as C;
         use Status as S;
         use Transition as T;
-        use TransitionResult::{Move, Refuse, Stay as Keep};
+        use TransitionResult::{Moved as Move, Rejected as Refuse, Unchanged as Keep};
         match (self, command) {
             (S::AwaitingPayment, C::PaymentConfirmed(cause)) => {
                 Move(T::PaymentApproved, S::Approved { cause: *cause })
