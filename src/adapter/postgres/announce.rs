@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Wait before it is connected to again.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Tells every instance that listens (see [`PgStore::hear`]) what was published.
+/// Tells every instance that listens (see [`PgStore::subscribe`]) what was published.
 #[derive(Debug, Clone)]
 pub struct PgAnnouncer {
     store: PgStore,
@@ -43,7 +43,7 @@ impl EventPublisher for PgAnnouncer {
 
 impl PgStore {
     /// A publisher that tells every instance: give it to the registrar in place of a hub, and
-    /// let each instance [`hear`](Self::hear) for its own.
+    /// let each instance [`subscribe`](Self::subscribe) for its own.
     pub fn announcer(&self) -> PgAnnouncer {
         PgAnnouncer {
             store: self.clone(),

@@ -23,7 +23,7 @@
 //! SERIALIZABLE, where the database answers some races with SQLSTATE 40001: the whole call is
 //! then made again, twelve times at most, with pauses of random length. There are no advisory
 //! locks, nothing depends on LISTEN (it only makes live updates come at once, see
-//! [`PgStore::hear`]), and no order is read off serial numbers.
+//! [`PgStore::subscribe`]), and no order is read off serial numbers.
 //!
 //! # What was tested, and what was not
 //! Tested: PostgreSQL 15 with default durability, alone and behind PgBouncer 1.18 in
