@@ -100,15 +100,15 @@ settings! {
         "how long an enrollment may wait for a person before the auditor says so";
     PARKED "COURSEGATE_PARKED_ALERT_MINUTES" "parked_alert_minutes" Some("60"), "1 to 43200 (minutes)",
         "how old a callback that matches nothing is when an alert says so";
-    AUDIT "COURSEGATE_RECONCILE_EVERY_HOURS" "reconcile_every_hours" Some("24"), "0 to 720 (hours; 0 is never)",
+    RECONCILE "COURSEGATE_RECONCILE_EVERY_HOURS" "reconcile_every_hours" Some("24"), "0 to 720 (hours; 0 is never)",
         "how often money and access are compared";
-    SWEEP "COURSEGATE_SYNC_HISTORY_EVERY_HOURS" "sync_history_every_hours" Some("24"), "0 to 720 (hours; 0 is never)",
+    SYNC_HISTORY "COURSEGATE_SYNC_HISTORY_EVERY_HOURS" "sync_history_every_hours" Some("24"), "0 to 720 (hours; 0 is never)",
         "how often the provider's history is looked through";
     BODY_KEYS "COURSEGATE_BODY_KEYS" "body_keys" Some("none"),
         "label=key, or several with commas between them; a key is 64 hexadecimal digits",
         "what stored bodies of callbacks are encrypted with: the first key encrypts, all of them decrypt";
     KEEP_BODIES "COURSEGATE_KEEP_BODIES_DAYS" "keep_bodies_days" Some("0"), "0 to 3650 (days; 0 is for ever)",
         "how long the bodies of settled callbacks are kept";
-    SWEEP_DAYS "COURSEGATE_SWEEP_DAYS" "sync_history_days" Some("3"), "1 to 30 (days)",
+    SYNC_HISTORY_DAYS "COURSEGATE_SYNC_HISTORY_DAYS" "sync_history_days" Some("3"), "1 to 30 (days)",
         "how many days of the provider's history are looked through";
 }

@@ -11,11 +11,11 @@ use super::hint::meant;
 use super::problem::ConfigError;
 use super::reader::{Reader, refused};
 use super::setting::{
-    API_URL, APP_ID, APP_SECRET, AUDIT, BANK_ACCOUNT, BANK_BRANCH, BANK_HOLDER, BANK_NAME,
-    BODY_KEYS, CALLBACK_URL, CANCEL_URL, DEADLINE, DUAL_APPROVAL, EVIDENCE, FAILURE_URL,
-    KEEP_BODIES, MAX_BODY, MODE, PARKED, PATIENCE, PROVIDER_WAIT, REFUND, RETRIES, RETRY_DELAY,
-    RETRY_LIMIT, SECRET_SINCE, SITE_URL, SUCCESS_URL, SWEEP, SWEEP_DAYS, Setting, TIMEOUT,
-    TRANSFER, UNPAID, UNVERIFIED, WEBHOOK_SECRETS,
+    API_URL, APP_ID, APP_SECRET, BANK_ACCOUNT, BANK_BRANCH, BANK_HOLDER, BANK_NAME, BODY_KEYS,
+    CALLBACK_URL, CANCEL_URL, DEADLINE, DUAL_APPROVAL, EVIDENCE, FAILURE_URL, KEEP_BODIES,
+    MAX_BODY, MODE, PARKED, PATIENCE, PROVIDER_WAIT, RECONCILE, REFUND, RETRIES, RETRY_DELAY,
+    RETRY_LIMIT, SECRET_SINCE, SITE_URL, SUCCESS_URL, SYNC_HISTORY, SYNC_HISTORY_DAYS, Setting,
+    TIMEOUT, TRANSFER, UNPAID, UNVERIFIED, WEBHOOK_SECRETS,
 };
 use super::{BankDetails, Config, Mode, OnUnverified, Site, UrlError};
 use crate::evidence::EvidenceLevel;
@@ -158,12 +158,12 @@ fn read<'f>(
     let dual_approval = reader.number(&DUAL_APPROVAL, 0..=100_000_000, NEVER);
     let patience = reader.number(&PATIENCE, 1..=720, 72);
     let parked = reader.number(&PARKED, 1..=43_200, 60);
-    let reconcile_every = reader.every(&AUDIT, 720, 24, HOUR);
-    let sync_history_every = reader.every(&SWEEP, 720, 24, HOUR);
+    let reconcile_every = reader.every(&RECONCILE, 720, 24, HOUR);
+    let sync_history_every = reader.every(&SYNC_HISTORY, 720, 24, HOUR);
     let body_keys = body_keys(&mut reader);
     let keep_bodies = reader.every(&KEEP_BODIES, 3650, 0, DAY);
     let secret_since = reader.day(&SECRET_SINCE);
-    let sync_history_days = reader.number(&SWEEP_DAYS, 1..=30, 3);
+    let sync_history_days = reader.number(&SYNC_HISTORY_DAYS, 1..=30, 3);
 
     let problems = reader.problems;
     let (Some(app_id), Some(keys), Some(site), true) = (app_id, keys, site, problems.is_empty())

@@ -115,7 +115,7 @@ fn every_setting_does_something() {
         ("COURSEGATE_PARKED_ALERT_MINUTES", "5"),
         ("COURSEGATE_RECONCILE_EVERY_HOURS", "0"),
         ("COURSEGATE_SYNC_HISTORY_EVERY_HOURS", "12"),
-        ("COURSEGATE_SWEEP_DAYS", "7"),
+        ("COURSEGATE_SYNC_HISTORY_DAYS", "7"),
         ("IKHOKHA_API_URL", "https://api.ikhokha.example/v1"),
         ("COURSEGATE_KEEP_BODIES_DAYS", "400"),
         ("IKHOKHA_APP_SECRET_SINCE", "2026-01-31"),
