@@ -1,5 +1,5 @@
 //! How fast a backlog drains, beside the live rate of the same store: callbacks whose provider
-//! could not be asked, timers that are due, and records that were not published. Each is made by
+//! could not be asked, timers that are due, and events that were not published. Each is made by
 //! the same calls that a host makes, and drained by one running [`Worker`]; then as many callbacks
 //! come live, from eight callers at once.
 //!
@@ -10,7 +10,7 @@
 //! Measured with 100,000 of each on two cores that others used too (ratios of one run), a second and
 //! beside the live rate:
 //!
-//! | store | live callbacks | callbacks that wait | timers | records |
+//! | store | live callbacks | callbacks that wait | timers | events |
 //! |---|---|---|---|---|
 //! | memory | 26,082 | 14,831 (0.57) | 134,007 (5.14) | 653,837 (25) |
 //! | Postgres | 676 | 286 (0.42) | 539 (0.80) | 15,752 (23) |
@@ -46,7 +46,7 @@ use coursegate::evidence::{Confirmation, EvidenceLevel};
 use coursegate::payment::{PayLink, PaymentMethod};
 use coursegate::port::{
     Capabilities, EventPublisher, GatewayError, History, LinkRequest, PaymentGateway, PublishError,
-    Records, RefundRequest, StatusQuery, Store,
+    Queries, RefundRequest, StatusQuery, Store,
 };
 use coursegate::registrar::{EnrollRequest, NextStep, Outcome, RegistrarBuilder};
 use coursegate::webhook::Delivery;
@@ -235,7 +235,7 @@ async fn drained(registrar: &Registrar, done: &Done, many: usize) -> f64 {
 }
 
 /// One store's rates: live, and each backlog.
-async fn measured<S: Store + Records + Clone>(
+async fn measured<S: Store + Queries + Clone>(
     store: impl AsyncFn() -> S,
     many: usize,
 ) -> (f64, [f64; 3]) {
@@ -284,10 +284,10 @@ async fn measured<S: Store + Records + Clone>(
     enrolled(&registrar, "over", many, PaymentMethod::BankTransfer).await;
     let expired = drained(&registrar, &done, many).await;
 
-    // Records that nobody was told of.
-    let records = store().await;
+    // Events that nobody was told of.
+    let events = store().await;
     let done = Done::default();
-    let registrar = builder(config().minimum_evidence(EvidenceLevel::Signed), &records)
+    let registrar = builder(config().minimum_evidence(EvidenceLevel::Signed), &events)
         .publisher(done.clone())
         .build()
         .unwrap();
@@ -318,7 +318,7 @@ fn main() {
         .unwrap();
     runtime.block_on(async {
         println!("\n{many} of each; a second, and beside live\n");
-        println!("| store | live callbacks | callbacks that wait | timers | records |");
+        println!("| store | live callbacks | callbacks that wait | timers | events |");
         println!("|---|---|---|---|---|");
         print("memory", measured(async || MemoryStore::new(), many).await);
         let pool = pool_options().connect(cluster::url()).await.unwrap();

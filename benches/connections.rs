@@ -93,9 +93,9 @@ fn school() -> School {
     }
 }
 
-fn record() -> Event {
+fn event() -> Event {
     let now = Utc::now();
-    let id = IdGenerator::new(now).record();
+    let id = IdGenerator::new(now).event();
     Event::new(
         id,
         EventKind::PreferencesChosen,
@@ -140,7 +140,7 @@ async fn bare_events(State(school): State<School>) -> Response {
 }
 
 async fn bare_fire(State(school): State<School>) {
-    let data = serde_json::to_string(&record()).unwrap();
+    let data = serde_json::to_string(&event()).unwrap();
     let event = Bytes::from(format!("event: admin\ndata: {data}\n\n"));
     school.bare.send(event).unwrap();
 }
@@ -159,7 +159,7 @@ async fn admin_events(State(school): State<School>) -> Response {
 }
 
 async fn admin_fire(State(school): State<School>) {
-    school.hub.publish(&record()).await.unwrap();
+    school.hub.publish(&event()).await.unwrap();
 }
 
 /// A learner with a page of three courses.

@@ -1,4 +1,4 @@
-//! What a published record costs, with few and with many streams open.
+//! What a published event costs, with few and with many streams open.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::hint::black_box;
@@ -12,7 +12,7 @@ use coursegate::adapter::simulator::{Settings, Simulator};
 use coursegate::event::Event;
 use coursegate::live::Hub;
 use coursegate::payment::PaymentMethod;
-use coursegate::port::{EventPublisher, Records};
+use coursegate::port::{EventPublisher, Queries};
 use coursegate::registrar::EnrollRequest;
 use coursegate::{
     AdminId, AppId, Config, CourseId, Email, LearnerId, Money, Registrar, Secret, Site, Title,
@@ -55,15 +55,15 @@ fn wish(name: &str) -> EnrollRequest {
     )
 }
 
-/// One learner's record, while others' streams are open.
+/// One learner's event, while others' streams are open.
 fn learners(c: &mut Criterion) {
     let runtime = Runtime::new().unwrap();
     let store = MemoryStore::new();
     let registrar = registrar(&store);
-    let mut group = c.benchmark_group("hub/one learner's record");
+    let mut group = c.benchmark_group("hub/one learner's event");
     for size in [10, 10_000] {
         let hub = Hub::new();
-        let record = runtime.block_on(async {
+        let event = runtime.block_on(async {
             let enrolled = registrar.enroll(wish("learner-3")).await.unwrap();
             let timeline = store.timeline(enrolled.enrollment.unwrap()).await.unwrap();
             timeline.last().unwrap().clone()
@@ -77,7 +77,7 @@ fn learners(c: &mut Criterion) {
             })
             .collect();
         group.bench_function(format!("{size} streams"), |b| {
-            b.iter(|| runtime.block_on(hub.publish(black_box(&record))).unwrap());
+            b.iter(|| runtime.block_on(hub.publish(black_box(&event))).unwrap());
         });
         drop(streams);
     }
@@ -111,12 +111,12 @@ impl Readers {
     }
 }
 
-/// A record for a thousand admins, until the last has read it; beside a bare channel.
+/// An event for a thousand admins, until the last has read it; beside a bare channel.
 fn admins(c: &mut Criterion) {
     let runtime = Runtime::new().unwrap();
     let store = MemoryStore::new();
     let registrar = registrar(&store);
-    let record = runtime.block_on(async {
+    let event = runtime.block_on(async {
         let enrolled = registrar.enroll(wish("thandi")).await.unwrap();
         let timeline = store.timeline(enrolled.enrollment.unwrap()).await.unwrap();
         timeline.last().unwrap().clone()
@@ -144,7 +144,7 @@ fn admins(c: &mut Criterion) {
     group.bench_function("coursegate", |b| {
         b.iter(|| {
             runtime.block_on(async {
-                hub.publish(&record).await.unwrap();
+                hub.publish(&event).await.unwrap();
                 readers.all.notified().await;
             });
         });
@@ -157,16 +157,16 @@ fn admins(c: &mut Criterion) {
         let mut receiver = sender.subscribe();
         let count = readers.count();
         runtime.spawn(async move {
-            while let Ok(record) = receiver.recv().await {
-                black_box::<Arc<Event>>(record);
+            while let Ok(event) = receiver.recv().await {
+                black_box::<Arc<Event>>(event);
                 count();
             }
         });
     }
-    group.bench_function("tokio broadcast of the record", |b| {
+    group.bench_function("tokio broadcast of the event", |b| {
         b.iter(|| {
             runtime.block_on(async {
-                sender.send(Arc::new(record.clone())).unwrap();
+                sender.send(Arc::new(event.clone())).unwrap();
                 readers.all.notified().await;
             });
         });

@@ -42,7 +42,7 @@ use std::time::Duration;
 use coursegate::adapter::memory::RecordingPublisher;
 use coursegate::adapter::postgres::{PgStore, pool_options};
 use coursegate::evidence::EvidenceLevel;
-use coursegate::port::{PageRequest, PaymentFilter, Records};
+use coursegate::port::{PageRequest, PaymentFilter, Queries};
 use coursegate::webhook::{Delivery, Signer};
 use coursegate::{AppId, Config, CourseId, EnrollmentId, Registrar, Secret, Site};
 use sqlx::postgres::PgConnectOptions;

@@ -34,7 +34,7 @@ use coursegate::adapter::memory::MemoryStore;
 use coursegate::adapter::postgres::{PgStore, pool_options};
 use coursegate::adapter::simulator::{Settings, Simulator};
 use coursegate::payment::PaymentMethod;
-use coursegate::port::{PageRequest, Records, Store};
+use coursegate::port::{PageRequest, Queries, Store};
 use coursegate::registrar::{EnrollRequest, NextStep};
 use coursegate::statement::RowKey;
 use coursegate::{
@@ -127,7 +127,7 @@ fn file(references: &[PaymentReference], rows: usize) -> String {
     file
 }
 
-async fn measured<S: Store + Records>(name: &str, store: S, many: usize, rows: usize) {
+async fn measured<S: Store + Queries>(name: &str, store: S, many: usize, rows: usize) {
     let registrar = Registrar::builder(config(), store)
         .gateway(simulator().gateway())
         .build()

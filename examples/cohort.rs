@@ -110,18 +110,18 @@ impl TransitionGuard for Seats {
 
 #[async_trait]
 impl EventPublisher for Seats {
-    async fn publish(&self, record: &Event) -> Result<(), PublishError> {
+    async fn publish(&self, event: &Event) -> Result<(), PublishError> {
         let (Some(id), EventKind::EnrollmentMoved { from, to, .. }) =
-            (record.enrollment, &record.fact)
+            (event.enrollment, &event.kind)
         else {
             return Ok(());
         };
         let sits = |status: &Status| matches!(status, Status::Approved { .. });
         let mut seats = self.seats();
-        let is_news = seats.get(&id).is_none_or(|known| *known < record.version);
-        if is_news && record.course.as_ref() == Some(&self.course) {
+        let is_news = seats.get(&id).is_none_or(|known| *known < event.version);
+        if is_news && event.course.as_ref() == Some(&self.course) {
             if sits(to) {
-                seats.insert(id, record.version);
+                seats.insert(id, event.version);
             } else if sits(from) {
                 seats.remove(&id);
             }

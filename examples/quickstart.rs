@@ -149,12 +149,12 @@ impl School {
         for (rule, share) in why.contributions {
             println!("     {share:+.3} {rule}");
         }
-        for record in why.history {
+        for event in why.history {
             println!(
                 "   {} {:?} by {}",
-                record.fact.event(),
-                record.who,
-                record.source
+                event.kind.name(),
+                event.who,
+                event.source
             );
         }
         Ok(())

@@ -325,7 +325,7 @@ uuid_id!(
     GrantId
 );
 uuid_id!(
-    /// Names one record; also the id that subscribers de-duplicate by.
+    /// Names one event; also the id that subscribers de-duplicate by.
     EventId
 );
 
@@ -363,8 +363,8 @@ impl IdGenerator {
         GrantId(self.draw())
     }
 
-    /// The next id, as a record's.
-    pub fn record(&mut self) -> EventId {
+    /// The next id, as an event's.
+    pub fn event(&mut self) -> EventId {
         EventId(self.draw())
     }
 }

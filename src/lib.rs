@@ -44,7 +44,7 @@
 //! | `postgres` | the store in Postgres, `adapter::postgres` |
 //! | `conformance` | the suite every [`Store`](port::Store) must pass |
 //! | `live` | streams of what changed, for learners and admins, in `live` |
-//! | `nats` | records on NATS JetStream, `adapter::nats` |
+//! | `nats` | events on NATS JetStream, `adapter::nats` |
 //! | `metrics` | numbers for operators, through the `metrics` facade: [`monitor::Metric`] |
 //! | `encryption` | stored bodies of callbacks are encrypted, by [`webhook::BodyKeys`] |
 //! | `statements` | bank statements from CSV files, in [`statement`] |

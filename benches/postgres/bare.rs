@@ -26,11 +26,11 @@ stopped AS (
 kept AS (
     DELETE FROM bare.timers WHERE kind = 'enrollment' AND name = $1::text),
 told AS (
-    INSERT INTO bare.records SELECT r.id, $1, $3 + 1, r.event, 'code', 'system', 'system_automatic', now()
+    INSERT INTO bare.events SELECT r.id, $1, $3 + 1, r.event, 'code', 'system', 'system_automatic', now()
     FROM unnest($10::uuid[], $11::text[]) AS r (id, event))
 INSERT INTO bare.outbox SELECT r.id, $1, $3 + 1, now() FROM unnest($10::uuid[]) AS r (id)";
 
-/// What a webhook of ours records.
+/// What a webhook of ours events.
 pub const EVENTS: [&str; 3] = [
     "payment_completed",
     "enrollment_approved",
@@ -86,7 +86,7 @@ impl Payment {
             .bind(&self.key)
             .bind(self.body.as_bytes())
             .bind(&self.link)
-            .bind(records())
+            .bind(events())
             .bind(&EVENTS[..])
             .execute(pool)
             .await
@@ -104,7 +104,7 @@ impl Payment {
                 .fetch_one(&mut *transaction)
                 .await
                 .unwrap();
-        let records = records();
+        let events = events();
         let statements = [
             sqlx::query(
                 "INSERT INTO bare.inbox VALUES
@@ -142,20 +142,20 @@ impl Payment {
             .bind(&self.reference)
             .bind(id),
             sqlx::query(
-                "INSERT INTO bare.records
+                "INSERT INTO bare.events
                  SELECT r.id, $1, $2, r.event, 'code', 'system', 'system_automatic', now()
                  FROM unnest($3::uuid[], $4::text[]) AS r (id, event)",
             )
             .bind(id)
             .bind(version + 1)
-            .bind(&records)
+            .bind(&events)
             .bind(&EVENTS[..]),
             sqlx::query(
                 "INSERT INTO bare.outbox SELECT r.id, $1, $2, now() FROM unnest($3::uuid[]) AS r (id)",
             )
             .bind(id)
             .bind(version + 1)
-            .bind(&records),
+            .bind(&events),
         ];
         for statement in statements {
             statement.execute(&mut *transaction).await.unwrap();
@@ -164,6 +164,6 @@ impl Payment {
     }
 }
 
-fn records() -> Vec<Uuid> {
+fn events() -> Vec<Uuid> {
     EVENTS.iter().map(|_| Uuid::new_v4()).collect()
 }

@@ -17,10 +17,10 @@ CREATE INDEX ON bare.grants (learner, course);
 CREATE TABLE bare.inbox (
     key text PRIMARY KEY, received_at timestamptz, path text, body bytea, signed_key text, pay_link text,
     reference text, enrollment uuid, state text, outcome text);
-CREATE TABLE bare.records (
-    id uuid PRIMARY KEY, enrollment uuid, version bigint, event text, fact text, actor text, source text,
+CREATE TABLE bare.events (
+    id uuid PRIMARY KEY, enrollment uuid, version bigint, name text, data text, actor text, source text,
     at timestamptz);
-CREATE TABLE bare.outbox (record uuid PRIMARY KEY, enrollment uuid, version bigint, due_at timestamptz);
+CREATE TABLE bare.outbox (event uuid PRIMARY KEY, enrollment uuid, version bigint, due_at timestamptz);
 CREATE TABLE bare.timers (kind text, name text, due_at timestamptz, PRIMARY KEY (kind, name));
 
 INSERT INTO bare.enrollments
@@ -34,6 +34,6 @@ SELECT id, learner, course, enrollment, source, payment, level, starts_at FROM c
 INSERT INTO bare.inbox
 SELECT key, received_at, path, body, signed_key, pay_link, reference, enrollment, state, outcome
 FROM coursegate.inbox;
-INSERT INTO bare.records
-SELECT id, enrollment, version, event, 'code', actor, source, at FROM coursegate.records;
+INSERT INTO bare.events
+SELECT id, enrollment, version, event, 'code', actor, source, at FROM coursegate.events;
 INSERT INTO bare.timers SELECT kind, name, due_at FROM coursegate.timers;

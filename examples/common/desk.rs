@@ -20,8 +20,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::app::{App, Reply, User, Verdict, failed_page};
+use super::audit_log;
 use super::pages::{self, Counts};
-use super::records;
 
 /// Enrollments on one page of the queue.
 const QUEUE: usize = 25;
@@ -52,7 +52,7 @@ pub struct DeskQuery {
     pub method: String,
     pub from: String,
     pub until: String,
-    /// A link of the chain that was noted before.
+    /// A link of the audit log that was noted before.
     pub noted: String,
     pub learner: String,
     /// Where the page before ended.
@@ -213,9 +213,9 @@ impl App {
                 let courses = desk.courses(period, PageRequest::first(100)).await?;
                 pages::day(person, &counts, &days, &courses.items)
             }
-            "records" => {
-                let shown = records::records(desk, &query.noted, &query.learner).await?;
-                pages::records(person, &counts, &shown)
+            "audit-log" => {
+                let shown = audit_log::audit_log(desk, &query.noted, &query.learner).await?;
+                pages::audit_log(person, &counts, &shown)
             }
             "notices" => {
                 let found = desk.notices(false, query.page(ROWS)).await?;

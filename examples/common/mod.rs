@@ -8,6 +8,7 @@
 )]
 
 mod app;
+mod audit_log;
 mod bank;
 pub mod browsers;
 mod callbacks;
@@ -16,7 +17,6 @@ mod desk;
 #[cfg(feature = "live")]
 pub mod live;
 mod pages;
-mod records;
 #[allow(dead_code, reason = "actix brings its own server")]
 mod serve;
 mod shelf;

@@ -92,7 +92,7 @@ impl AccessTerms {
     }
 }
 
-/// What terms give, without the devices and addresses that they may name: as records keep it.
+/// What terms give, without the devices and addresses that they may name: as events keep it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TermsOutline {
     /// How much of the course.

@@ -1,4 +1,4 @@
-//! Records on NATS JetStream: events across instances, and to other programs, where one
+//! Events on NATS JetStream: events across instances, and to other programs, where one
 //! database's fan-out is not enough.
 //!
 //! ```no_run
@@ -16,10 +16,10 @@
 //!
 //! # What is in the stream
 //! Each message is one [`Event`] as JSON, on the subject `<stream>.<event>`, such as
-//! `coursegate.payment_completed`, in order within one enrollment. A record names learners and
+//! `coursegate.payment_completed`, in order within one enrollment. An event names learners and
 //! holds what admins wrote: let only those read the stream who may.
 //!
-//! It is published at least once. The header `Nats-Msg-Id` is the record's id, so that the
+//! It is published at least once. The header `Nats-Msg-Id` is the event's id, so that the
 //! server drops what comes again within the stream's duplicate window (ten minutes, unless the
 //! stream was there already with another one); after that, readers de-duplicate by it.
 //!
@@ -62,7 +62,7 @@ pub enum NatsError {
     Unavailable(String),
 }
 
-/// A JetStream stream that records are published to and heard from. Clones share the
+/// A JetStream stream that events are published to and heard from. Clones share the
 /// connection.
 #[derive(Clone)]
 pub struct NatsBus {
@@ -105,7 +105,7 @@ impl NatsBus {
     pub async fn subscribe(&self, publisher: impl EventPublisher, missed: impl Fn()) {
         loop {
             if let Err(error) = self.listen(&publisher, &missed).await {
-                tracing::warn!(%error, "records may be missed");
+                tracing::warn!(%error, "events may be missed");
             }
             Delay::new(PAUSE).await;
         }
@@ -132,12 +132,12 @@ impl NatsBus {
         while let Some(message) = messages.next().await {
             let message = message.map_err(|error| lost(&error))?;
             match serde_json::from_slice::<Event>(&message.payload) {
-                Ok(record) => {
-                    if let Err(error) = publisher.publish(&record).await {
-                        tracing::warn!(%error, "a record that was heard of was not taken");
+                Ok(event) => {
+                    if let Err(error) = publisher.publish(&event).await {
+                        tracing::warn!(%error, "an event that was heard of was not taken");
                     }
                 }
-                Err(_) => tracing::warn!(subject = %message.subject, "this is no record of ours"),
+                Err(_) => tracing::warn!(subject = %message.subject, "this is no event of ours"),
             }
         }
         Ok(())
@@ -146,19 +146,19 @@ impl NatsBus {
 
 #[async_trait]
 impl EventPublisher for NatsBus {
-    async fn publish(&self, record: &Event) -> Result<(), PublishError> {
+    async fn publish(&self, event: &Event) -> Result<(), PublishError> {
         let failed = |error: &dyn fmt::Display| PublishError(error.to_string());
-        let payload = serde_json::to_vec(record).map_err(|error| failed(&error))?;
+        let payload = serde_json::to_vec(event).map_err(|error| failed(&error))?;
         let mut headers = HeaderMap::new();
-        if let Some(enrollment) = record.enrollment {
+        if let Some(enrollment) = event.enrollment {
             headers.insert("Coursegate-Enrollment", enrollment.to_string());
-            headers.insert("Coursegate-Version", record.version.0.to_string());
+            headers.insert("Coursegate-Version", event.version.0.to_string());
         }
         let message = PublishMessage::build()
             .headers(headers)
-            .message_id(record.id.to_string())
+            .message_id(event.id.to_string())
             .payload(payload.into());
-        let subject = format!("{}.{}", self.stream, record.fact.event());
+        let subject = format!("{}.{}", self.stream, event.kind.name());
         let sent = self.context.send_publish(subject, message).await;
         // Only what the server says is stored has been published.
         let stored = sent.map_err(|error| failed(&error))?.await;

@@ -49,7 +49,7 @@ impl fmt::Debug for BankDetails {
 /// nothing it says is believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnUnverified {
-    /// A record, and nothing else.
+    /// An event, and nothing else.
     Refuse,
     /// If it names an attempt that we know and that is open, the provider is asked about that
     /// soon; at most 30 times a minute in all. For an installation whose signatures break on
@@ -180,8 +180,8 @@ pub struct Config {
     /// How often the worker looks through the provider's history for money that nobody here
     /// knows of (default once a day; `None` never).
     pub sync_history_every: Option<Duration>,
-    /// How often new records are added to the chain (default every 5 s; `None` never).
-    pub seal_every: Option<Duration>,
+    /// How often new events are added to the audit log (default every 5 s; `None` never).
+    pub audit_log_every: Option<Duration>,
     /// What stored bodies of callbacks are encrypted with (default: they are kept as they came).
     pub body_keys: BodyKeys,
     /// How long the bodies of settled callbacks are kept (default: for ever). Everything else
@@ -237,7 +237,7 @@ impl Config {
             patience: Duration::from_secs(3 * 24 * 3600),
             reconcile_every: Some(Duration::from_secs(24 * 3600)),
             sync_history_every: Some(Duration::from_secs(24 * 3600)),
-            seal_every: Some(Duration::from_secs(5)),
+            audit_log_every: Some(Duration::from_secs(5)),
             body_keys: BodyKeys::default(),
             keep_bodies: None,
             secret_since: None,

@@ -5,11 +5,11 @@ use crate::access::{AccessTerms, EndReason, Grant, GrantSource};
 use crate::enrollment::{Case, Change, InboxState, StepOutcome, Version};
 use crate::ids::{AdminId, CourseId, IdGenerator, LearnerId, PayLinkId, PaymentReference};
 use crate::payment::{PayLink, PaymentMethod};
-use crate::port::{CommitOutcome, Lookup, Records, Store};
+use crate::port::{CommitOutcome, Lookup, Queries, Store};
 use crate::reason::ApprovalCause;
 use crate::webhook::DeliveryKey;
 
-pub(super) async fn finds_what_was_written<S: Store + Records>(store: &S) -> Checked {
+pub(super) async fn finds_what_was_written<S: Store + Queries>(store: &S) -> Checked {
     let StepOutcome { change, case, .. } = open("learner", "REF-1", PaymentMethod::Card)?;
     ensure!(
         store.commit(change).await? == CommitOutcome::Done,
@@ -67,7 +67,7 @@ pub(super) async fn finds_what_was_written<S: Store + Records>(store: &S) -> Che
     Ok(())
 }
 
-pub(super) async fn one_enrollment_per_learner_and_course<S: Store + Records>(
+pub(super) async fn one_enrollment_per_learner_and_course<S: Store + Queries>(
     store: &S,
 ) -> Checked {
     store
@@ -87,7 +87,7 @@ pub(super) async fn one_enrollment_per_learner_and_course<S: Store + Records>(
     Ok(())
 }
 
-pub(super) async fn a_stale_version_writes_nothing<S: Store + Records>(store: &S) -> Checked {
+pub(super) async fn a_stale_version_writes_nothing<S: Store + Queries>(store: &S) -> Checked {
     let StepOutcome { change, case, .. } = open("learner", "REF-1", PaymentMethod::Card)?;
     store.commit(change).await?;
     let person = AdminId::new("admin")?;
@@ -125,7 +125,7 @@ pub(super) async fn a_stale_version_writes_nothing<S: Store + Records>(store: &S
     Ok(())
 }
 
-pub(super) async fn a_settled_delivery_is_a_duplicate<S: Store + Records>(store: &S) -> Checked {
+pub(super) async fn a_settled_delivery_is_a_duplicate<S: Store + Queries>(store: &S) -> Checked {
     let waits = InboxState::Waiting { next_at: start() };
     let waiting = delivery("key", waits.clone());
     ensure!(
@@ -164,7 +164,7 @@ pub(super) async fn a_settled_delivery_is_a_duplicate<S: Store + Records>(store:
     Ok(())
 }
 
-pub(super) async fn a_reference_belongs_to_one_enrollment<S: Store + Records>(
+pub(super) async fn a_reference_belongs_to_one_enrollment<S: Store + Queries>(
     store: &S,
 ) -> Checked {
     store
@@ -180,7 +180,7 @@ pub(super) async fn a_reference_belongs_to_one_enrollment<S: Store + Records>(
     Ok(())
 }
 
-pub(super) async fn one_grant_per_payment<S: Store + Records>(store: &S) -> Checked {
+pub(super) async fn one_grant_per_payment<S: Store + Queries>(store: &S) -> Checked {
     let mut ids = IdGenerator::new(start());
     let subject = (LearnerId::new("learner")?, CourseId::new("course")?);
     let source = GrantSource::Payment {
@@ -219,7 +219,7 @@ pub(super) async fn one_grant_per_payment<S: Store + Records>(store: &S) -> Chec
     Ok(())
 }
 
-pub(super) async fn grants_apart_from_enrollments<S: Store + Records>(store: &S) -> Checked {
+pub(super) async fn grants_apart_from_enrollments<S: Store + Queries>(store: &S) -> Checked {
     let StepOutcome { change, case, .. } = open("learner", "REF-1", PaymentMethod::Card)?;
     store.commit(change).await?;
     let subject = (
@@ -265,14 +265,14 @@ pub(super) async fn grants_apart_from_enrollments<S: Store + Records>(store: &S)
     Ok(())
 }
 
-pub(super) async fn the_timeline_only_grows<S: Store + Records>(store: &S) -> Checked {
+pub(super) async fn the_timeline_only_grows<S: Store + Queries>(store: &S) -> Checked {
     let StepOutcome { change, case, .. } = open("learner", "REF-1", PaymentMethod::BankTransfer)?;
-    let mut expected = change.records.clone();
+    let mut expected = change.events.clone();
     store.commit(change).await?;
     let person = AdminId::new("admin")?;
     let approved =
         with_step(|step| case.approve(&person, ApprovalCause::ManualAdminApproval, step))?;
-    expected.extend(approved.change.records.clone());
+    expected.extend(approved.change.events.clone());
     store.commit(approved.change).await?;
     let found = store.timeline(approved.case.enrollment.id).await?;
     ensure!(found == expected, "the timeline is not what was written");

@@ -5,11 +5,11 @@ use crate::enrollment::{Case, Change, Closed, Status, StepOutcome};
 use crate::evidence::EvidenceLevel;
 use crate::ids::IdGenerator;
 use crate::payment::{Allocation, AttemptStatus, Doubt, Payment, PaymentMethod, Verdict};
-use crate::port::{Lookup, Records, Store};
+use crate::port::{Lookup, Queries, Store};
 use crate::reason::{HoldReason, Note, WithdrawReason};
 
 /// Writes a case as it is, and reads it again.
-async fn kept<S: Store + Records>(store: &S, case: &mut Case) -> Checked {
+async fn kept<S: Store + Queries>(store: &S, case: &mut Case) -> Checked {
     let expected = Some(case.enrollment.version);
     case.enrollment.version = case.enrollment.version.next();
     store
@@ -28,7 +28,7 @@ async fn kept<S: Store + Records>(store: &S, case: &mut Case) -> Checked {
     Ok(())
 }
 
-pub(super) async fn every_field_of_a_case_is_kept<S: Store + Records>(store: &S) -> Checked {
+pub(super) async fn every_field_of_a_case_is_kept<S: Store + Queries>(store: &S) -> Checked {
     let StepOutcome {
         change, mut case, ..
     } = open("learner", "REF-1", PaymentMethod::InstantEft)?;

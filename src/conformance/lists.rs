@@ -7,7 +7,7 @@ use crate::evidence::EvidenceLevel;
 use crate::ids::{AdminId, IdGenerator, PayLinkId, PaymentReference};
 use crate::money::Money;
 use crate::payment::{Allocation, AttemptStatus, Payment, PaymentMethod, ProofOfPayment, Reversal};
-use crate::port::{CommitOutcome, Lookup, PageRequest, Records, Store};
+use crate::port::{CommitOutcome, Lookup, PageRequest, Queries, Store};
 use crate::reason::{ApprovalCause, ExceptionAction, HoldReason, Note};
 use crate::reconciliation::{Closing, Discrepancy, reconcile};
 
@@ -32,7 +32,7 @@ fn with_two<T>(
     })
 }
 
-pub(super) async fn one_approval_of_two_is_kept<S: Store + Records>(store: &S) -> Checked {
+pub(super) async fn one_approval_of_two_is_kept<S: Store + Queries>(store: &S) -> Checked {
     let StepOutcome { change, case, .. } = open("learner", "REF-1", PaymentMethod::BankTransfer)?;
     store.commit(change).await?;
     let (first, second) = (AdminId::new("nomsa")?, AdminId::new("sipho")?);
@@ -78,7 +78,7 @@ pub(super) async fn ensure_same<S: Store>(store: &S, case: &Case) -> Checked {
     Ok(())
 }
 
-pub(super) async fn money_that_goes_back_is_kept<S: Store + Records>(store: &S) -> Checked {
+pub(super) async fn money_that_goes_back_is_kept<S: Store + Queries>(store: &S) -> Checked {
     let case = approved(store).await?;
     let reference = PaymentReference::new("REF-1")?;
     let repayment = |cents, proof: &str| -> Result<Repayment, Failed> {
@@ -150,7 +150,7 @@ pub(super) async fn money_that_goes_back_is_kept<S: Store + Records>(store: &S) 
     Ok(())
 }
 
-pub(super) async fn a_concern_stands_until_its_enrollment_changes<S: Store + Records>(
+pub(super) async fn a_concern_stands_until_its_enrollment_changes<S: Store + Queries>(
     store: &S,
 ) -> Checked {
     let case = approved(store).await?;
@@ -220,7 +220,7 @@ pub(super) async fn a_concern_stands_until_its_enrollment_changes<S: Store + Rec
     Ok(())
 }
 
-pub(super) async fn everything_can_be_walked_through<S: Store + Records>(store: &S) -> Checked {
+pub(super) async fn everything_can_be_walked_through<S: Store + Queries>(store: &S) -> Checked {
     let first = approved(store).await?;
     let mut expected = vec![reload(store, &first).await?];
     for name in ["ann", "ben", "cat"] {

@@ -1,4 +1,4 @@
-//! The suite every [`Store`] must pass, with its [`Records`].
+//! The suite every [`Store`] must pass, with its [`Queries`].
 //!
 //! An author of a store calls [`store`] from a test of their own:
 //!
@@ -11,7 +11,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod chain;
+mod audit_log;
 mod commits;
 mod fields;
 mod lists;
@@ -40,11 +40,11 @@ use crate::evidence::SignedBy;
 use crate::ids::{CourseId, Email, LearnerId, PaymentReference, Title};
 use crate::money::Money;
 use crate::payment::{Offer, PaymentMethod, Purpose};
-use crate::port::{Records, Store};
+use crate::port::{Queries, Store};
 use crate::reason::Note;
 use crate::webhook::{DeliveryKey, SignedForm, StoredBody};
 
-use chain::{every_record_is_sealed_in_the_same_form, the_chain_holds_every_record_once};
+use audit_log::{every_event_is_sealed_in_the_same_form, the_chain_holds_every_event_once};
 use commits::{
     a_reference_belongs_to_one_enrollment, a_settled_delivery_is_a_duplicate,
     a_stale_version_writes_nothing, finds_what_was_written, grants_apart_from_enrollments,
@@ -65,7 +65,7 @@ use once::{
     a_grant_apart_is_given_once_and_ends_once,
 };
 use personal::{
-    a_learner_is_erased_and_the_chain_holds, an_erasure_empties_its_own_records_only,
+    a_learner_is_erased_and_the_chain_holds, an_erasure_empties_its_own_events_only,
     bodies_go_once_they_are_settled,
 };
 use queues::{
@@ -107,7 +107,7 @@ use ensure;
 /// [`Failure`] names the first promise that is not kept.
 pub async fn store<S, F, M>(make: M) -> Result<(), Failure>
 where
-    S: Store + Records,
+    S: Store + Queries,
     F: Future<Output = S>,
     M: Fn() -> F,
 {
@@ -153,11 +153,11 @@ where
         everything_can_be_walked_through,
         notices_are_listed_and_read,
         notices_are_claimed_by_themselves,
-        the_chain_holds_every_record_once,
-        every_record_is_sealed_in_the_same_form,
+        the_chain_holds_every_event_once,
+        every_event_is_sealed_in_the_same_form,
         bodies_go_once_they_are_settled,
         a_learner_is_erased_and_the_chain_holds,
-        an_erasure_empties_its_own_records_only,
+        an_erasure_empties_its_own_events_only,
         processes_tell_one_another,
         an_alert_is_raised_once_and_ends_once,
         payments_are_found,

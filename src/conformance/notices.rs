@@ -5,10 +5,10 @@ use crate::enrollment::{Change, Job, StepOutcome, Timer, TimerKey};
 use crate::ids::{AdminId, ChannelName, EventId};
 use crate::notice::{NoticeKind, Preferences};
 use crate::payment::PaymentMethod;
-use crate::port::{Claim, NoticeFilter, PageRequest, Records, Settlement, Store, Work, WorkKind};
+use crate::port::{Claim, NoticeFilter, PageRequest, Queries, Settlement, Store, Work, WorkKind};
 use crate::reason::{ApprovalCause, Note};
 
-pub(super) async fn notices_are_listed_and_read<S: Store + Records>(store: &S) -> Checked {
+pub(super) async fn notices_are_listed_and_read<S: Store + Queries>(store: &S) -> Checked {
     let (nomsa, sipho) = (AdminId::new("nomsa")?, AdminId::new("sipho")?);
     let StepOutcome { change, case, .. } = open("first", "REF-1", PaymentMethod::BankTransfer)?;
     store.commit(change).await?;
@@ -53,10 +53,10 @@ pub(super) async fn notices_are_listed_and_read<S: Store + Records>(store: &S) -
         rejected.notice.note.as_ref() == Some(&why),
         "the reason of the rejection is gone"
     );
-    let found = store.record(rejected.notice.id).await?;
+    let found = store.event(rejected.notice.id).await?;
     ensure!(
-        found.is_some_and(|record| record.id == rejected.notice.id),
-        "the record of a notice cannot be found"
+        found.is_some_and(|event| event.id == rejected.notice.id),
+        "the event of a notice cannot be found"
     );
 
     // Page by page, it is the same list.
@@ -132,7 +132,7 @@ pub(super) async fn notices_are_listed_and_read<S: Store + Records>(store: &S) -
     Ok(())
 }
 
-pub(super) async fn notices_are_claimed_by_themselves<S: Store + Records>(store: &S) -> Checked {
+pub(super) async fn notices_are_claimed_by_themselves<S: Store + Queries>(store: &S) -> Checked {
     let notice = TimerKey::Notice(EventId::from_uuid(uuid::Uuid::from_u128(7)));
     let job = TimerKey::Job(Job::Reconcile);
     let timers = [&notice, &job].map(|key| Timer {

@@ -13,7 +13,7 @@ use crate::event::{Actor, Source};
 use crate::ids::{AdminId, ExternalKey, GrantId, IdGenerator, PaymentReference, Title};
 use crate::money::Money;
 use crate::payment::{Allocation, PaymentMethod, Purpose};
-use crate::port::{CommitOutcome, Lookup, PageRequest, Records, Store};
+use crate::port::{CommitOutcome, Lookup, PageRequest, Queries, Store};
 use crate::reason::{ApprovalCause, HoldReason, WithdrawReason};
 
 fn step(hours: i64) -> StepContext<'static> {
@@ -39,7 +39,7 @@ fn narrow() -> AccessTerms {
 }
 
 /// Each attempt keeps its own offer and purpose, and a later one changes nothing about it.
-pub(super) async fn each_attempt_keeps_its_offer<S: Store + Records>(store: &S) -> Checked {
+pub(super) async fn each_attempt_keeps_its_offer<S: Store + Queries>(store: &S) -> Checked {
     let mut narrowly = opening("learner", "course", PaymentMethod::BankTransfer)?;
     narrowly.offer.terms = narrow();
     let reference = PaymentReference::new("REF-1")?;
@@ -110,7 +110,7 @@ pub(super) async fn each_attempt_keeps_its_offer<S: Store + Records>(store: &S) 
 }
 
 /// Grants of every source read back as they were, with another system's name for them.
-pub(super) async fn grants_of_every_source<S: Store + Records>(store: &S) -> Checked {
+pub(super) async fn grants_of_every_source<S: Store + Queries>(store: &S) -> Checked {
     let by = AdminId::new("admin")?;
     let payment = |number: u32| PaymentReference::new(format!("PAID-{number}"));
     let sources = [
@@ -170,7 +170,7 @@ pub(super) async fn grants_of_every_source<S: Store + Records>(store: &S) -> Che
 }
 
 /// A payment that is brought over is an enrollment, an attempt and a grant, in one commit.
-pub(super) async fn a_payment_is_brought_over<S: Store + Records>(store: &S) -> Checked {
+pub(super) async fn a_payment_is_brought_over<S: Store + Queries>(store: &S) -> Checked {
     let mut opening = opening("learner", "course", PaymentMethod::BankTransfer)?;
     opening.offer.terms = narrow();
     let migration = Migration {
@@ -198,7 +198,7 @@ pub(super) async fn a_payment_is_brought_over<S: Store + Records>(store: &S) -> 
 }
 
 /// Neither a grant nor its key becomes that of another learner.
-pub(super) async fn a_grant_stays_its_learners<S: Store + Records>(store: &S) -> Checked {
+pub(super) async fn a_grant_stays_its_learners<S: Store + Queries>(store: &S) -> Checked {
     let (own, other) = (
         opening("learner", "course", PaymentMethod::Card)?,
         opening("other", "course", PaymentMethod::Card)?,

@@ -6,19 +6,19 @@ use crate::enrollment::{Change, InboxState, StepOutcome, TimerKey, TimerKind};
 use crate::event::{Actor, Event, EventKind, Source};
 use crate::ids::{AdminId, CourseId, IdGenerator, LearnerId};
 use crate::payment::PaymentMethod;
-use crate::port::{Claim, CommitOutcome, Lookup, Records, Store, Work, WorkKind};
+use crate::port::{Claim, CommitOutcome, Lookup, Queries, Store, Work, WorkKind};
 use crate::reason::{ApprovalCause, Note};
 
-fn record(fact: EventKind) -> Event {
-    let id = IdGenerator::new(start()).record();
-    Event::new(id, fact, Actor::System, Source::SystemAutomatic, start())
+fn event(kind: EventKind) -> Event {
+    let id = IdGenerator::new(start()).event();
+    Event::new(id, kind, Actor::System, Source::SystemAutomatic, start())
 }
 
 fn parked(key: &str) -> Event {
-    record(EventKind::DeliveryParked { key: key.into() })
+    event(EventKind::DeliveryParked { key: key.into() })
 }
 
-/// The records that wait to be published.
+/// The events that wait to be published.
 async fn queued<S: Store>(store: &S, kind: WorkKind) -> Result<Vec<Work>, crate::port::StoreError> {
     let claim = Claim {
         kind,
@@ -30,7 +30,7 @@ async fn queued<S: Store>(store: &S, kind: WorkKind) -> Result<Vec<Work>, crate:
 }
 
 /// Of several who found the same, one writes what came of a delivery.
-pub(super) async fn a_delivery_is_decided_as_it_was_found<S: Store + Records>(
+pub(super) async fn a_delivery_is_decided_as_it_was_found<S: Store + Queries>(
     store: &S,
 ) -> Checked {
     let far = |days| start() + chrono::Duration::days(days);
@@ -64,10 +64,10 @@ pub(super) async fn a_delivery_is_decided_as_it_was_found<S: Store + Records>(
             };
             ensure!(late == right, "what was decided on {old:?} is {late:?}");
         }
-        let records = queued(store, WorkKind::Outbox).await?.len();
+        let events = queued(store, WorkKind::Outbox).await?.len();
         ensure!(
-            records == number + 1,
-            "{records} records of {} changes",
+            events == number + 1,
+            "{events} events of {} changes",
             number + 1
         );
     }
@@ -85,14 +85,14 @@ pub(super) async fn a_delivery_is_decided_as_it_was_found<S: Store + Records>(
 }
 
 /// Whoever lost the answer may commit the same change again.
-pub(super) async fn a_change_is_committed_once<S: Store + Records>(store: &S) -> Checked {
+pub(super) async fn a_change_is_committed_once<S: Store + Queries>(store: &S) -> Checked {
     let StepOutcome { change, case, .. } = open("learner", "REF-1", PaymentMethod::BankTransfer)?;
     let person = AdminId::new("admin")?;
     let approve = ApprovalCause::ManualAdminApproval;
     let mut approved = with_step(|step| case.clone().approve(&person, approve, step))?.change;
     approved.inbox = Some(delivery("with it", SETTLED));
-    let moved = change.records.len() + approved.records.len();
-    let mut alone = Change::records_only(vec![parked("nothing")]);
+    let moved = change.events.len() + approved.events.len();
+    let mut alone = Change::events_only(vec![parked("nothing")]);
     alone.publish = true;
     let waits = InboxState::Waiting { next_at: start() };
     let mut kept = Change::inbox_only(delivery("waits", waits), Some(parked("waits")));
@@ -103,7 +103,7 @@ pub(super) async fn a_change_is_committed_once<S: Store + Records>(store: &S) ->
     for (what, change) in [
         ("a new enrollment", change),
         ("an approval", approved),
-        ("a record", alone),
+        ("an event", alone),
         ("a delivery", kept),
         ("a grant", given),
         ("the end of a grant", ended),
@@ -117,23 +117,23 @@ pub(super) async fn a_change_is_committed_once<S: Store + Records>(store: &S) ->
         }
     }
     let found = store.timeline(case.enrollment.id).await?;
-    ensure!(found.len() == moved, "{} records, not {moved}", found.len());
-    let mut records = 0;
+    ensure!(found.len() == moved, "{} events, not {moved}", found.len());
+    let mut events = 0;
     let mut work = queued(store, WorkKind::Outbox).await?;
     while !work.is_empty() {
         for work in work {
-            let Work::Message(record) = work else {
-                return Err("a claim of records gives something else".into());
+            let Work::Message(event) = work else {
+                return Err("a claim of events gives something else".into());
             };
-            records += 1;
-            let published = crate::port::Settlement::Published(record.id);
+            events += 1;
+            let published = crate::port::Settlement::Published(event.id);
             store.settle(&[published]).await?;
         }
         work = queued(store, WorkKind::Outbox).await?;
     }
     ensure!(
-        records == moved + 4,
-        "{records} records to publish, not {}",
+        events == moved + 4,
+        "{events} events to publish, not {}",
         moved + 4
     );
     Ok(())
@@ -166,15 +166,15 @@ fn given(grant: &Grant) -> EventKind {
 fn taken(grant: &Grant, step: &crate::enrollment::StepContext<'_>) -> Change {
     let mut grant = grant.clone();
     grant.end(step.now, EndReason::Revoked);
-    let fact = EventKind::GrantTaken {
+    let kind = EventKind::GrantTaken {
         grant: grant.id,
         why: EndReason::Revoked,
     };
-    Change::apart(grant, fact, step)
+    Change::apart(grant, kind, step)
 }
 
 /// No version says that a grant apart from any enrollment moved on.
-pub(super) async fn a_grant_apart_is_given_once_and_ends_once<S: Store + Records>(
+pub(super) async fn a_grant_apart_is_given_once_and_ends_once<S: Store + Queries>(
     store: &S,
 ) -> Checked {
     let grant = grant("learner")?;
@@ -203,8 +203,8 @@ pub(super) async fn a_grant_apart_is_given_once_and_ends_once<S: Store + Records
     }
     let kept = store.grants(&grant.learner, &grant.course).await?;
     ensure!(kept == end, "a conflict wrote a grant");
-    let records = queued(store, WorkKind::Outbox).await?.len();
-    ensure!(records == 2, "{records} records of a grant");
+    let events = queued(store, WorkKind::Outbox).await?.len();
+    ensure!(events == 2, "{events} events of a grant");
     let due = queued(store, WorkKind::Timers(TimerKind::Grant)).await?;
     let timer =
         |work: &Work| matches!(work, Work::Timer(timer) if timer.key == TimerKey::Grant(grant.id));

@@ -2,16 +2,16 @@
 
 use super::{Checked, SETTLED, delivery, ensure, open, start, with_step};
 use crate::enrollment::{Change, Erasure, InboxState, StepOutcome};
-use crate::event::chain::{ChainCheck, ChainLink};
-use crate::event::form::{EMPTIED, RecordText};
+use crate::event::audit_log::{AuditLogEntry, AuditLogVerifier};
+use crate::event::form::{EMPTIED, EventText};
 use crate::event::{Actor, Event, EventKind, Source};
 use crate::ids::{CourseId, EnrollmentId, EventId, GrantId, IdGenerator, LearnerId};
 use crate::payment::PaymentMethod;
-use crate::port::{Lookup, PageRequest, Purge, Records, Store};
+use crate::port::{Lookup, PageRequest, Purge, Queries, Store};
 use crate::reason::Note;
 use crate::webhook::StoredBody;
 
-pub(super) async fn bodies_go_once_they_are_settled<S: Store + Records>(store: &S) -> Checked {
+pub(super) async fn bodies_go_once_they_are_settled<S: Store + Queries>(store: &S) -> Checked {
     let hour = chrono::Duration::hours(1);
     let states = [
         ("a/SUCCESS/1", SETTLED, 0),
@@ -82,7 +82,7 @@ pub(super) async fn bodies_go_once_they_are_settled<S: Store + Records>(store: &
     Ok(())
 }
 
-pub(super) async fn a_learner_is_erased_and_the_chain_holds<S: Store + Records>(
+pub(super) async fn a_learner_is_erased_and_the_chain_holds<S: Store + Queries>(
     store: &S,
 ) -> Checked {
     let learner = LearnerId::new("thandi")?;
@@ -106,7 +106,7 @@ pub(super) async fn a_learner_is_erased_and_the_chain_holds<S: Store + Records>(
         with_step(|step| case.reject(Note::new("told me her number"), step))?;
     store.commit(change).await?;
     ensure!(version.0 == 1, "it begins with version 1");
-    while store.seal(None, 100).await? > 0 {}
+    while store.append_audit_log(None, 100).await? > 0 {}
 
     let file = store.learner(&learner).await?;
     ensure!(file.enrollments == [id], "the learner has another file");
@@ -114,11 +114,11 @@ pub(super) async fn a_learner_is_erased_and_the_chain_holds<S: Store + Records>(
         store.received(id).await?.deliveries == [dead.clone()],
         "the enrollment has other deliveries"
     );
-    let records = store.timeline(id).await?;
+    let events = store.timeline(id).await?;
     let pseudonym = LearnerId::new("erased-1")?;
     let loaded = store.load(Lookup::Enrollment(id)).await?;
     let case = loaded.case.ok_or("the enrollment is gone")?;
-    let StepOutcome { change, .. } = with_step(|step| case.erase(&pseudonym, &records, step))?;
+    let StepOutcome { change, .. } = with_step(|step| case.erase(&pseudonym, &events, step))?;
     let stale = change.clone();
     store.commit(change).await?;
     ensure!(
@@ -138,35 +138,35 @@ pub(super) async fn a_learner_is_erased_and_the_chain_holds<S: Store + Records>(
         "a body is kept"
     );
     check_chain(store, id).await?;
-    // What comes later is sealed as before.
-    while store.seal(None, 100).await? > 0 {}
+    // What comes later is in the audit log as before.
+    while store.append_audit_log(None, 100).await? > 0 {}
     let erased = check_chain(store, id).await?;
-    ensure!(erased >= 2, "{erased} records were erased");
+    ensure!(erased >= 2, "{erased} events were erased");
 
-    // The same for grants apart from any enrollment: there are none, but a record may be.
+    // The same for grants apart from any enrollment: there are none, but an event may be.
     let mut ids = IdGenerator::new(start());
-    let fact = EventKind::PersonalErased {
-        records: Vec::new(),
+    let kind = EventKind::PersonalErased {
+        events: Vec::new(),
         grants: Vec::new(),
     };
-    let record = Event::new(
-        ids.record(),
-        fact,
+    let event = Event::new(
+        ids.event(),
+        kind,
         Actor::System,
         Source::SystemAutomatic,
         start(),
     );
-    let mut change = Change::records_only(vec![record.clone()]);
+    let mut change = Change::events_only(vec![event.clone()]);
     change.erasure = Some(Erasure::under(pseudonym));
     store.commit(change).await?;
-    let kept = store.record(record.id).await?;
-    ensure!(kept == Some(record), "an empty erasure is kept otherwise");
+    let kept = store.event(event.id).await?;
+    ensure!(kept == Some(event), "an empty erasure is kept otherwise");
     Ok(())
 }
 
-/// An erasure takes from the records of its own enrollment, or about its own grants, and from
+/// An erasure takes from the events of its own enrollment, or about its own grants, and from
 /// no others; and only what is personal.
-pub(super) async fn an_erasure_empties_its_own_records_only<S: Store + Records>(
+pub(super) async fn an_erasure_empties_its_own_events_only<S: Store + Queries>(
     store: &S,
 ) -> Checked {
     let own = open("thandi", "REF-T", PaymentMethod::BankTransfer)?;
@@ -176,22 +176,22 @@ pub(super) async fn an_erasure_empties_its_own_records_only<S: Store + Records>(
     let mut ids = IdGenerator::new(start());
     let (given, apart) = (ids.grant(), ids.grant());
     for (grant, name) in [(given, "thandi"), (apart, "sipho")] {
-        let fact = EventKind::GrantGiven { grant, until: None };
-        let record = system(ids.record(), fact);
-        let record = record.about(LearnerId::new(name)?, CourseId::new("course")?);
-        store.commit(Change::records_only(vec![record])).await?;
+        let kind = EventKind::GrantGiven { grant, until: None };
+        let event = system(ids.event(), kind);
+        let event = event.about(LearnerId::new(name)?, CourseId::new("course")?);
+        store.commit(Change::events_only(vec![event])).await?;
     }
-    while store.seal(None, 100).await? > 0 {}
-    let ids_of = |records: &[Event]| records.iter().map(|it| it.id).collect::<Vec<_>>();
+    while store.append_audit_log(None, 100).await? > 0 {}
+    let ids_of = |events: &[Event]| events.iter().map(|it| it.id).collect::<Vec<_>>();
     let mine = ids_of(&store.timeline(own.case.enrollment.id).await?);
     let theirs = ids_of(&store.timeline(other.case.enrollment.id).await?);
-    let loose = ids_of(&store.learner(&LearnerId::new("thandi")?).await?.records);
-    ensure!(loose.len() == 1, "{} records name the learner", loose.len());
-    let loose_of_others = ids_of(&store.learner(&LearnerId::new("sipho")?).await?.records);
+    let loose = ids_of(&store.learner(&LearnerId::new("thandi")?).await?.events);
+    ensure!(loose.len() == 1, "{} events name the learner", loose.len());
+    let loose_of_others = ids_of(&store.learner(&LearnerId::new("sipho")?).await?.events);
 
     let about = Some(own.case.enrollment.id);
-    let erased = |records: &[EventId], grants: &[GrantId]| EventKind::PersonalErased {
-        records: records.to_vec(),
+    let erased = |events: &[EventId], grants: &[GrantId]| EventKind::PersonalErased {
+        events: events.to_vec(),
         grants: grants.to_vec(),
     };
     let wrong = [
@@ -203,25 +203,25 @@ pub(super) async fn an_erasure_empties_its_own_records_only<S: Store + Records>(
         (None, erased(&loose_of_others, &[given])),
     ];
     let before = all_texts(store).await?;
-    for (enrollment, fact) in wrong {
-        let refused = erase(store, system(ids.record(), fact.clone()), enrollment).await;
-        ensure!(refused.is_err(), "{fact:?} was done");
-        ensure!(all_texts(store).await? == before, "{fact:?} left something");
+    for (enrollment, kind) in wrong {
+        let refused = erase(store, system(ids.event(), kind.clone()), enrollment).await;
+        ensure!(refused.is_err(), "{kind:?} was done");
+        ensure!(all_texts(store).await? == before, "{kind:?} left something");
     }
-    for (enrollment, fact, ids_emptied) in [
+    for (enrollment, kind, ids_emptied) in [
         (about, erased(&mine, &[]), &mine),
         (None, erased(&loose, &[given]), &loose),
     ] {
-        erase(store, system(ids.record(), fact), enrollment).await?;
+        erase(store, system(ids.event(), kind), enrollment).await?;
         for id in ids_emptied {
-            let text = RecordText::of(&store.record(*id).await?.ok_or("a record is gone")?);
+            let text = EventText::of(&store.event(*id).await?.ok_or("an event is gone")?);
             let was = before.iter().find(|(known, _)| known == id);
-            let (_, was) = was.ok_or("a record was not sealed")?;
+            let (_, was) = was.ok_or("an event was not added to the audit log")?;
             ensure!(text.kept == was.kept, "what is kept was changed");
             ensure!(text.personal == EMPTIED, "{} is left", text.personal);
         }
     }
-    while store.seal(None, 100).await? > 0 {}
+    while store.append_audit_log(None, 100).await? > 0 {}
     let after = all_texts(store).await?;
     let emptied = after.iter().filter(|(_, text)| text.personal == EMPTIED);
     // The erasures themselves name nobody.
@@ -232,50 +232,50 @@ pub(super) async fn an_erasure_empties_its_own_records_only<S: Store + Records>(
     Ok(())
 }
 
-fn system(id: EventId, fact: EventKind) -> Event {
-    Event::new(id, fact, Actor::System, Source::SystemAutomatic, start())
+fn system(id: EventId, kind: EventKind) -> Event {
+    Event::new(id, kind, Actor::System, Source::SystemAutomatic, start())
 }
 
-/// Commits an erasure of nothing but records.
-async fn erase<S: Store + Records>(
+/// Commits an erasure of nothing but events.
+async fn erase<S: Store + Queries>(
     store: &S,
-    mut record: Event,
+    mut event: Event,
     enrollment: Option<EnrollmentId>,
 ) -> Checked {
-    record.enrollment = enrollment;
-    let mut change = Change::records_only(vec![record]);
+    event.enrollment = enrollment;
+    let mut change = Change::events_only(vec![event]);
     change.erasure = Some(Erasure::under(LearnerId::new("erased-1")?));
     store.commit(change).await?;
     Ok(())
 }
 
-type Texts = Vec<(EventId, RecordText)>;
+type Texts = Vec<(EventId, EventText)>;
 
-/// What is sealed, as it is now.
-async fn all_texts<S: Store + Records>(
+/// What is in the audit log, as it is now.
+async fn all_texts<S: Store + Queries>(
     store: &S,
 ) -> Result<Texts, Box<dyn std::error::Error + Send + Sync>> {
-    let links = store.chain(PageRequest::first(500)).await?.items;
-    let text = |link: ChainLink| Ok((link.record, link.text.ok_or("a record is gone")?));
+    let links = store.audit_log(PageRequest::first(500)).await?.items;
+    let text = |link: AuditLogEntry| Ok((link.event, link.text.ok_or("an event is gone")?));
     links.into_iter().map(text).collect()
 }
 
 /// No name of the learner is left, and every link holds; gives how many were erased.
-async fn check_chain<S: Store + Records>(
+async fn check_chain<S: Store + Queries>(
     store: &S,
     id: EnrollmentId,
 ) -> Result<u64, Box<dyn std::error::Error + Send + Sync>> {
-    let mut check = ChainCheck::new(None);
+    let mut check = AuditLogVerifier::new(None);
     let mut request = PageRequest::first(3);
     loop {
-        let page = store.chain(request).await?;
+        let page = store.audit_log(request).await?;
         for link in &page.items {
             check.next(link)?;
-            let text = link.text.as_ref().ok_or("a record is gone")?;
+            let text = link.text.as_ref().ok_or("an event is gone")?;
             let text = format!("{}{}", text.kept, text.personal);
             ensure!(
                 !text.contains("thandi") && !text.contains("told me"),
-                "the learner is still in the records"
+                "the learner is still in the events"
             );
         }
         match page.next {
@@ -283,9 +283,9 @@ async fn check_chain<S: Store + Records>(
             None => break,
         }
     }
-    let records = store.timeline(id).await?;
-    let named = records.iter().any(|record| record.learner.is_some());
+    let events = store.timeline(id).await?;
+    let named = events.iter().any(|event| event.learner.is_some());
     ensure!(!named, "the timeline names the learner");
-    // Until the erasure itself is sealed, nothing vouches for what it emptied.
+    // Until the erasure itself is in the audit log, nothing vouches for what it emptied.
     Ok(check.end().map_or(0, |checked| checked.erased))
 }

@@ -10,11 +10,11 @@ use crate::event::{Actor, Event, EventKind, Source};
 use crate::evidence::EvidenceLevel;
 use crate::ids::{AdminId, IdGenerator, PaymentReference};
 use crate::payment::{Allocation, AttemptStatus, Payment, PaymentMethod};
-use crate::port::{Claim, InboxFilter, PageRequest, Records, Settlement, Store, Work, WorkKind};
+use crate::port::{Claim, InboxFilter, PageRequest, Queries, Settlement, Store, Work, WorkKind};
 use crate::reason::{ApprovalCause, HoldReason, Note};
 use crate::webhook::DeliveryKey;
 
-pub(super) async fn the_queue_is_paged<S: Store + Records>(store: &S) -> Checked {
+pub(super) async fn the_queue_is_paged<S: Store + Queries>(store: &S) -> Checked {
     let mut expected = Vec::new();
     for number in 0..7 {
         let opened = open(
@@ -51,7 +51,7 @@ pub(super) async fn the_queue_is_paged<S: Store + Records>(store: &S) -> Checked
 pub(super) fn keys(work: &[Work]) -> Vec<String> {
     let key = |work: &Work| match work {
         Work::Delivery(entry) => entry.key.to_string(),
-        Work::Message(record) => record.id.to_string(),
+        Work::Message(event) => event.id.to_string(),
         Work::Timer(timer) => format!("{:?}", timer.key),
     };
     work.iter().map(key).collect()
@@ -66,7 +66,7 @@ pub(super) fn claim(kind: WorkKind, now: DateTime<Utc>) -> Claim {
     }
 }
 
-pub(super) async fn the_inbox_is_leased<S: Store + Records>(store: &S) -> Checked {
+pub(super) async fn the_inbox_is_leased<S: Store + Queries>(store: &S) -> Checked {
     let second = chrono::Duration::seconds(1);
     let rows = [
         ("due", InboxState::Waiting { next_at: start() }),
@@ -132,7 +132,7 @@ pub(super) async fn the_inbox_is_leased<S: Store + Records>(store: &S) -> Checke
     Ok(())
 }
 
-pub(super) async fn parked_deliveries_wake<S: Store + Records>(store: &S) -> Checked {
+pub(super) async fn parked_deliveries_wake<S: Store + Queries>(store: &S) -> Checked {
     let far = start() + chrono::Duration::days(1);
     let mut parked = delivery("early", InboxState::Parked { next_at: far });
     parked.reference = Some(PaymentReference::new("REF-1")?);
@@ -152,15 +152,15 @@ pub(super) async fn parked_deliveries_wake<S: Store + Records>(store: &S) -> Che
     Ok(())
 }
 
-pub(super) async fn a_claim_is_no_larger_than_asked<S: Store + Records>(store: &S) -> Checked {
+pub(super) async fn a_claim_is_no_larger_than_asked<S: Store + Queries>(store: &S) -> Checked {
     let mut expected = 0;
     for number in 0..3 {
         let (learner, reference) = (format!("learner-{number}"), format!("REF-{number}"));
         let opened = open(&learner, &reference, PaymentMethod::BankTransfer)?;
-        expected += opened.change.records.len();
+        expected += opened.change.events.len();
         store.commit(opened.change).await?;
     }
-    ensure!(expected > 6, "{expected} records are too few to tell");
+    ensure!(expected > 6, "{expected} events are too few to tell");
     let mut found = 0;
     while found < expected {
         let two = Claim {
@@ -177,7 +177,7 @@ pub(super) async fn a_claim_is_no_larger_than_asked<S: Store + Records>(store: &
         let published: Vec<_> = work
             .iter()
             .filter_map(|work| match work {
-                Work::Message(record) => Some(Settlement::Published(record.id)),
+                Work::Message(event) => Some(Settlement::Published(event.id)),
                 Work::Delivery(_) | Work::Timer(_) => None,
             })
             .collect();
@@ -186,12 +186,12 @@ pub(super) async fn a_claim_is_no_larger_than_asked<S: Store + Records>(store: &
     Ok(())
 }
 
-pub(super) async fn the_outbox_keeps_order<S: Store + Records>(store: &S) -> Checked {
+pub(super) async fn the_outbox_keeps_order<S: Store + Queries>(store: &S) -> Checked {
     let StepOutcome { change, case, .. } = open("learner", "REF-1", PaymentMethod::Card)?;
     let mut expected: Vec<String> = change
-        .records
+        .events
         .iter()
-        .map(|record| record.id.to_string())
+        .map(|event| event.id.to_string())
         .collect();
     store.commit(change).await?;
     let person = AdminId::new("admin")?;
@@ -200,22 +200,22 @@ pub(super) async fn the_outbox_keeps_order<S: Store + Records>(store: &S) -> Che
     expected.extend(
         approved
             .change
-            .records
+            .events
             .iter()
-            .map(|record| record.id.to_string()),
+            .map(|event| event.id.to_string()),
     );
     store.commit(approved.change).await?;
     let quiet = EventKind::DeliveryParked {
         key: DeliveryKey::from("quiet"),
     };
-    let record = Event::new(
-        IdGenerator::new(start()).record(),
+    let event = Event::new(
+        IdGenerator::new(start()).event(),
         quiet,
         Actor::System,
         Source::SystemAutomatic,
         start(),
     );
-    store.commit(Change::records_only(vec![record])).await?;
+    store.commit(Change::events_only(vec![event])).await?;
 
     let second = chrono::Duration::seconds(1);
     let outbox = |now| store.claim(claim(WorkKind::Outbox, now));
@@ -226,24 +226,24 @@ pub(super) async fn the_outbox_keeps_order<S: Store + Records>(store: &S) -> Che
     );
     ensure!(
         outbox(start() + second).await?.is_empty(),
-        "a record is given twice"
+        "an event is given twice"
     );
     let ids: Vec<_> = first
         .iter()
         .filter_map(|work| match work {
-            Work::Message(record) => Some(record.id),
+            Work::Message(event) => Some(event.id),
             Work::Delivery(_) | Work::Timer(_) => None,
         })
         .collect();
     let mut settlements = vec![Settlement::Published(ids[0])];
-    settlements.extend(ids[1..].iter().map(|record| Settlement::Later {
-        record: *record,
+    settlements.extend(ids[1..].iter().map(|event| Settlement::Later {
+        event: *event,
         next_at: start() + second * 5,
     }));
     store.settle(&settlements).await?;
     ensure!(
         outbox(start() + second * 4).await?.is_empty(),
-        "a record is given before its time"
+        "an event is given before its time"
     );
     ensure!(
         keys(&outbox(start() + second * 5).await?) == expected[1..],
@@ -252,7 +252,7 @@ pub(super) async fn the_outbox_keeps_order<S: Store + Records>(store: &S) -> Che
     Ok(())
 }
 
-pub(super) async fn held_money_stays_in_sight<S: Store + Records>(store: &S) -> Checked {
+pub(super) async fn held_money_stays_in_sight<S: Store + Queries>(store: &S) -> Checked {
     let StepOutcome { change, case, .. } = open("learner", "REF-1", PaymentMethod::InstantEft)?;
     store.commit(change).await?;
     let due = || store.payment_exceptions(PageRequest::first(10));

@@ -11,7 +11,7 @@ use crate::ids::{AdminId, CourseId, Email, LearnerId, PaymentReference};
 use crate::money::Currency;
 use crate::payment::{AttemptStatus, PaymentMethod};
 use crate::port::{
-    Figures, PageRequest, PaymentFilter, PaymentKey, Period, Prefix, Records, Store, StoreError,
+    Figures, PageRequest, PaymentFilter, PaymentKey, Period, Prefix, Queries, Store, StoreError,
     Sum,
 };
 use crate::reason::ApprovalCause;
@@ -34,7 +34,7 @@ fn hours(hours: i64) -> DateTime<Utc> {
 
 /// Six learners in two courses, one every ten hours: the even ones by card, the others by
 /// bank transfer, of whom an admin approves two.
-async fn school<S: Store + Records>(store: &S) -> Checked {
+async fn school<S: Store + Queries>(store: &S) -> Checked {
     for number in 0..6 {
         let course = ["go", "rust"][number % 2];
         let method = [PaymentMethod::Card, PaymentMethod::BankTransfer][number % 2];
@@ -56,7 +56,7 @@ async fn school<S: Store + Records>(store: &S) -> Checked {
     Ok(())
 }
 
-async fn found<S: Records>(
+async fn found<S: Queries>(
     store: &S,
     filter: &PaymentFilter,
 ) -> Result<Vec<String>, Box<dyn std::error::Error + Send + Sync>> {
@@ -84,7 +84,7 @@ async fn found<S: Records>(
     }
 }
 
-pub(super) async fn payments_are_found<S: Store + Records>(store: &S) -> Checked {
+pub(super) async fn payments_are_found<S: Store + Queries>(store: &S) -> Checked {
     school(store).await?;
     let by = PaymentFilter::default;
     let cases: Vec<(PaymentFilter, &[&str])> = vec![
@@ -177,7 +177,7 @@ pub(super) async fn payments_are_found<S: Store + Records>(store: &S) -> Checked
     Ok(())
 }
 
-pub(super) async fn figures_add_up<S: Store + Records>(store: &S) -> Checked {
+pub(super) async fn figures_add_up<S: Store + Queries>(store: &S) -> Checked {
     school(store).await?;
     // 2026-01-01 00:00 UTC is two in the morning in South Africa.
     let offset = FixedOffset::east_opt(2 * 3600).ok_or("no such offset")?;

@@ -1,9 +1,9 @@
-//! Records of every kind, with texts and numbers that are easily written in two ways.
+//! Events of every kind, with texts and numbers that are easily written in two ways.
 
 use chrono::Duration;
 
 use super::start;
-use crate::event::form::RecordParts;
+use crate::event::form::EventParts;
 use crate::event::{Actor, Event, EventKind, Source};
 use crate::ids::{AdminId, CourseId, EnrollmentId, IdGenerator, LearnerId};
 use crate::reason::Note;
@@ -14,63 +14,63 @@ const GRANT: &str = "01936d9c-0000-7000-8000-000000000001";
 
 /// Every kind of fact, as JSON: those that hold what people wrote more than once.
 const FACTS: &[&str] = &[
-    r#"{"fact":"enrollment_created","price":{"minor":99999999999,"currency":"ZAR"},"declared":"card"}"#,
-    r#"{"fact":"enrollment_moved","from":{"state":"awaiting_payment"},"to":{"state":"approved","cause":"automatic_card_payment"},"transition":"payment_approved"}"#,
-    r#"{"fact":"enrollment_moved","from":{"state":"awaiting_payment"},"to":{"state":"rejected","reason":"told me \"no\" \\ 😀"},"transition":"person_rejected"}"#,
-    r#"{"fact":"enrollment_moved","from":{"state":"rejected","reason":""},"to":{"state":"rejected","reason":"écrit"},"transition":"person_rejected"}"#,
-    r#"{"fact":"enrollment_moved","from":{"state":"rejected","reason":""},"to":{"state":"expired"},"transition":"unpaid"}"#,
-    r#"{"fact":"enrollment_revised","price":{"minor":1,"currency":"ZAR"},"declared":"bank_transfer","terms":{"level":"limited","kinds":["lesson","quiz"],"seconds":86400,"restricted":true}}"#,
-    r#"{"fact":"details_changed"}"#,
-    r#"{"fact":"asked_again","reference":"REF-1"}"#,
-    r#"{"fact":"asked_again","reference":null}"#,
-    r#"{"fact":"review_changed","reason":"instant_eft"}"#,
-    r#"{"fact":"review_changed","reason":null}"#,
-    r#"{"fact":"enrollment_moved","from":{"state":"approved","cause":"migration"},"to":{"state":"withdrawn","why":"revoked"},"transition":"access_revoked"}"#,
-    r#"{"fact":"attempt_started","reference":"CG-1","amount":{"minor":100000000000,"currency":"ZAR"},"terms":{"level":"full","kinds":["full"],"seconds":null,"restricted":false},"purpose":{"type":"first"}}"#,
-    r#"{"fact":"attempt_started","reference":"CG-2","amount":{"minor":1,"currency":"ZAR"},"terms":{"level":"full","kinds":["full"],"seconds":18446744073709551615,"restricted":false},"purpose":{"type":"renewal","of":"GRANT"}}"#,
-    r#"{"fact":"attempt_moved","reference":"CG-1","from":"started","to":"failed"}"#,
-    r#"{"fact":"payment_completed","reference":"CG-1","amount":null,"method":"unknown","allocation":{"allocation":"applied"}}"#,
-    r#"{"fact":"payment_restated","reference":"CG-1","allocation":{"allocation":"refunded"}}"#,
-    r#"{"fact":"payment_returned","reference":"CG-1","amount":{"minor":1,"currency":"ZAR"},"ends_access":true}"#,
-    r#"{"fact":"refund_requested","reference":"CG-1","amount":{"minor":1,"currency":"ZAR"}}"#,
-    r#"{"fact":"refund_failed","reference":"CG-1","amount":{"minor":1,"currency":"ZAR"}}"#,
-    r#"{"fact":"payment_reversed","reference":"CG-1","how":"charged_back"}"#,
-    r#"{"fact":"payment_reinstated","reference":"CG-1"}"#,
-    r#"{"fact":"proof_attached","reference":"CG-1"}"#,
-    r#"{"fact":"payment_doubted","reference":"CG-1","reason":"late_payment"}"#,
-    r#"{"fact":"access_granted","grant":"GRANT","until":"2026-01-31T09:00:00.000000001Z","more":true}"#,
-    r#"{"fact":"grant_given","grant":"GRANT","until":null}"#,
-    r#"{"fact":"grant_taken","grant":"GRANT","why":"revoked"}"#,
-    r#"{"fact":"access_rebased","grant":"GRANT","payment":"CG-1"}"#,
-    r#"{"fact":"access_rebased","grant":"GRANT","payment":null}"#,
-    r#"{"fact":"access_ended","grant":"GRANT","why":"refunded"}"#,
-    r#"{"fact":"access_suspended","grant":"GRANT","why":"reversed"}"#,
-    r#"{"fact":"access_resumed","grant":"GRANT"}"#,
-    r#"{"fact":"discrepancy_found","key":"unmatched: a\u2028b","kind":"unmatched_payment","about":null}"#,
-    r#"{"fact":"discrepancy_closed","key":"orphan"}"#,
-    r#"{"fact":"statement_imported","account":"fnb","rows":18446744073709551615,"doubtful":0,"done":500,"of":900}"#,
-    r#"{"fact":"transfer_found","reference":"CG-1","amount":{"minor":1,"currency":"ZAR"}}"#,
-    r#"{"fact":"statement_row_apart","row":"a","resembles":"b"}"#,
-    r#"{"fact":"statement_rows_repeated","rows":2}"#,
-    r#"{"fact":"statement_row_closed","row":"\u0001\u001f\u007f\u0085 </script> \\u0041"}"#,
-    r#"{"fact":"delivery_parked","key":"link\u0009/SUCCESS/\ud83d\ude00"}"#,
-    r#"{"fact":"delivery_dead","key":"link/SUCCESS/1","cause":"unknown field `thandi`"}"#,
-    r#"{"fact":"delivery_overdue","key":"link/SUCCESS/1"}"#,
-    r#"{"fact":"delivery_replayed","key":"\uffff\ue000"}"#,
-    r#"{"fact":"first_approval"}"#,
-    r#"{"fact":"action_refused","permission":"approve","unrecorded":0}"#,
-    r#"{"fact":"alert_changed","rule":"bad_signatures","stage":"raised","severity":"critical","since":"2026-01-05T08:00:00Z","escalated":false}"#,
-    r#"{"fact":"personal_erased","records":[],"grants":[]}"#,
-    r#"{"fact":"live_probed"}"#,
-    r#"{"fact":"personal_exported"}"#,
-    r#"{"fact":"bodies_purged","bodies":7,"before":"2026-01-31T09:00:00Z"}"#,
-    r#"{"fact":"preferences_chosen"}"#,
-    r#"{"fact":"notice_undelivered","notice":"GRANT","channel":"mail"}"#,
-    r#"{"fact":"publishing_given_up","record":"GRANT"}"#,
-    r#"{"fact":"delivery_repeated","key":"link/SUCCESS/1","unrecorded":3}"#,
-    r#"{"fact":"access_probed","unrecorded":2}"#,
-    r#"{"fact":"flood_began","of":"bad_signature"}"#,
-    r#"{"fact":"delivery_refused","error":"missing_app_id","unrecorded":1}"#,
+    r#"{"type":"enrollment_created","price":{"minor":99999999999,"currency":"ZAR"},"declared":"card"}"#,
+    r#"{"type":"enrollment_moved","from":{"state":"awaiting_payment"},"to":{"state":"approved","cause":"automatic_card_payment"},"transition":"payment_approved"}"#,
+    r#"{"type":"enrollment_moved","from":{"state":"awaiting_payment"},"to":{"state":"rejected","reason":"told me \"no\" \\ 😀"},"transition":"person_rejected"}"#,
+    r#"{"type":"enrollment_moved","from":{"state":"rejected","reason":""},"to":{"state":"rejected","reason":"écrit"},"transition":"person_rejected"}"#,
+    r#"{"type":"enrollment_moved","from":{"state":"rejected","reason":""},"to":{"state":"expired"},"transition":"unpaid"}"#,
+    r#"{"type":"enrollment_revised","price":{"minor":1,"currency":"ZAR"},"declared":"bank_transfer","terms":{"level":"limited","kinds":["lesson","quiz"],"seconds":86400,"restricted":true}}"#,
+    r#"{"type":"details_changed"}"#,
+    r#"{"type":"asked_again","reference":"REF-1"}"#,
+    r#"{"type":"asked_again","reference":null}"#,
+    r#"{"type":"review_changed","reason":"instant_eft"}"#,
+    r#"{"type":"review_changed","reason":null}"#,
+    r#"{"type":"enrollment_moved","from":{"state":"approved","cause":"migration"},"to":{"state":"withdrawn","why":"revoked"},"transition":"access_revoked"}"#,
+    r#"{"type":"attempt_started","reference":"CG-1","amount":{"minor":100000000000,"currency":"ZAR"},"terms":{"level":"full","kinds":["full"],"seconds":null,"restricted":false},"purpose":{"type":"first"}}"#,
+    r#"{"type":"attempt_started","reference":"CG-2","amount":{"minor":1,"currency":"ZAR"},"terms":{"level":"full","kinds":["full"],"seconds":18446744073709551615,"restricted":false},"purpose":{"type":"renewal","of":"GRANT"}}"#,
+    r#"{"type":"attempt_moved","reference":"CG-1","from":"started","to":"failed"}"#,
+    r#"{"type":"payment_completed","reference":"CG-1","amount":null,"method":"unknown","allocation":{"allocation":"applied"}}"#,
+    r#"{"type":"payment_restated","reference":"CG-1","allocation":{"allocation":"refunded"}}"#,
+    r#"{"type":"payment_returned","reference":"CG-1","amount":{"minor":1,"currency":"ZAR"},"ends_access":true}"#,
+    r#"{"type":"refund_requested","reference":"CG-1","amount":{"minor":1,"currency":"ZAR"}}"#,
+    r#"{"type":"refund_failed","reference":"CG-1","amount":{"minor":1,"currency":"ZAR"}}"#,
+    r#"{"type":"payment_reversed","reference":"CG-1","how":"charged_back"}"#,
+    r#"{"type":"payment_reinstated","reference":"CG-1"}"#,
+    r#"{"type":"proof_attached","reference":"CG-1"}"#,
+    r#"{"type":"payment_doubted","reference":"CG-1","reason":"late_payment"}"#,
+    r#"{"type":"access_granted","grant":"GRANT","until":"2026-01-31T09:00:00.000000001Z","more":true}"#,
+    r#"{"type":"grant_given","grant":"GRANT","until":null}"#,
+    r#"{"type":"grant_taken","grant":"GRANT","why":"revoked"}"#,
+    r#"{"type":"access_rebased","grant":"GRANT","payment":"CG-1"}"#,
+    r#"{"type":"access_rebased","grant":"GRANT","payment":null}"#,
+    r#"{"type":"access_ended","grant":"GRANT","why":"refunded"}"#,
+    r#"{"type":"access_suspended","grant":"GRANT","why":"reversed"}"#,
+    r#"{"type":"access_resumed","grant":"GRANT"}"#,
+    r#"{"type":"discrepancy_found","key":"unmatched: a\u2028b","kind":"unmatched_payment","about":null}"#,
+    r#"{"type":"discrepancy_closed","key":"orphan"}"#,
+    r#"{"type":"statement_imported","account":"fnb","rows":18446744073709551615,"doubtful":0,"done":500,"of":900}"#,
+    r#"{"type":"transfer_found","reference":"CG-1","amount":{"minor":1,"currency":"ZAR"}}"#,
+    r#"{"type":"statement_row_apart","row":"a","resembles":"b"}"#,
+    r#"{"type":"statement_rows_repeated","rows":2}"#,
+    r#"{"type":"statement_row_closed","row":"\u0001\u001f\u007f\u0085 </script> \\u0041"}"#,
+    r#"{"type":"delivery_parked","key":"link\u0009/SUCCESS/\ud83d\ude00"}"#,
+    r#"{"type":"delivery_dead","key":"link/SUCCESS/1","cause":"unknown field `thandi`"}"#,
+    r#"{"type":"delivery_overdue","key":"link/SUCCESS/1"}"#,
+    r#"{"type":"delivery_replayed","key":"\uffff\ue000"}"#,
+    r#"{"type":"first_approval"}"#,
+    r#"{"type":"action_refused","permission":"approve","unrecorded":0}"#,
+    r#"{"type":"alert_changed","rule":"bad_signatures","stage":"raised","severity":"critical","since":"2026-01-05T08:00:00Z","escalated":false}"#,
+    r#"{"type":"personal_erased","events":[],"grants":[]}"#,
+    r#"{"type":"live_probed"}"#,
+    r#"{"type":"personal_exported"}"#,
+    r#"{"type":"bodies_purged","bodies":7,"before":"2026-01-31T09:00:00Z"}"#,
+    r#"{"type":"preferences_chosen"}"#,
+    r#"{"type":"notice_undelivered","notice":"GRANT","channel":"mail"}"#,
+    r#"{"type":"publishing_given_up","event":"GRANT"}"#,
+    r#"{"type":"delivery_repeated","key":"link/SUCCESS/1","unrecorded":3}"#,
+    r#"{"type":"access_probed","unrecorded":2}"#,
+    r#"{"type":"flood_began","of":"bad_signature"}"#,
+    r#"{"type":"delivery_refused","error":"missing_app_id","unrecorded":1}"#,
 ];
 
 /// A basis; `WEIGHTS` stands for indicators, and `CARD` for what was told of the card.
@@ -123,23 +123,23 @@ fn some_weights() -> impl Iterator<Item = String> {
 
 pub(super) fn facts() -> Made<Vec<EventKind>> {
     let read = |text: &&str| {
-        let fact = serde_json::from_str(&text.replace("GRANT", GRANT));
-        fact.map_err(|error| format!("{text}: {error}").into())
+        let kind = serde_json::from_str(&text.replace("GRANT", GRANT));
+        kind.map_err(|error| format!("{text}: {error}").into())
     };
     FACTS.iter().map(read).collect()
 }
 
-/// Records of every kind: with and without all that a record may have.
-pub(super) fn records() -> Made<Vec<Event>> {
+/// Events of every kind: with and without all that an event may have.
+pub(super) fn events() -> Made<Vec<Event>> {
     let mut ids = IdGenerator::new(start());
     let enrollment = EnrollmentId::from_uuid(uuid::Uuid::from_u128(7));
     let weights = WEIGHTS.iter().map(|weight| (*weight).to_owned());
     let weights: Vec<String> = weights.chain(some_weights()).collect();
-    let mut records = Vec::new();
-    for (number, fact) in (0..).zip(facts()?) {
+    let mut events = Vec::new();
+    for (number, kind) in (0..).zip(facts()?) {
         let plain = Event::new(
-            ids.record(),
-            fact.clone(),
+            ids.event(),
+            kind.clone(),
             Actor::System,
             Source::SystemAutomatic,
             start() + Duration::nanoseconds(1_234_567_891 * number),
@@ -148,7 +148,7 @@ pub(super) fn records() -> Made<Vec<Event>> {
             LearnerId::new("thandi \"😀\" \\ é\u{10348}")?,
             CourseId::new("rust-101")?,
         );
-        full.id = ids.record();
+        full.id = ids.event();
         full.enrollment = Some(enrollment);
         full.version.0 = u64::try_from(i64::MAX)?;
         full.who = Actor::Admin(AdminId::new("amahle \"boss\" \\ ~")?);
@@ -164,24 +164,24 @@ pub(super) fn records() -> Made<Vec<Event>> {
         let basis = BASIS
             .replace("WEIGHTS", &indicators.join(","))
             .replace("CARD", card);
-        let parts = RecordParts {
-            fact: serde_json::to_string(&fact)?,
+        let parts = EventParts {
+            data: serde_json::to_string(&kind)?,
             basis: Some(basis),
             written: None,
             card: None,
         };
         full.basis = parts.join()?.1;
-        records.push(plain);
-        records.push(full);
+        events.push(plain);
+        events.push(full);
     }
-    Ok(records)
+    Ok(events)
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::{facts, records};
+    use super::{events, facts};
 
     /// The names of a fact's kinds, as the source has them.
     fn kinds() -> BTreeSet<String> {
@@ -212,12 +212,12 @@ mod tests {
         };
         let expected: BTreeSet<String> = kinds().iter().map(|kind| words(kind)).collect();
         assert!(expected.len() > 40);
-        let found = facts().unwrap().into_iter().map(|fact| {
-            let json = serde_json::to_value(&fact).unwrap();
-            json["fact"].as_str().unwrap().to_owned()
+        let found = facts().unwrap().into_iter().map(|kind| {
+            let json = serde_json::to_value(&kind).unwrap();
+            json["type"].as_str().unwrap().to_owned()
         });
         assert_eq!(found.collect::<BTreeSet<_>>(), expected);
-        assert_eq!(records().unwrap().len(), 2 * facts().unwrap().len());
+        assert_eq!(events().unwrap().len(), 2 * facts().unwrap().len());
     }
 
     /// A new text in a fact needs a thought: `EventKind::written` says which of them are personal.

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{Checked, ensure, start};
 use crate::enrollment::Change;
 use crate::monitor::{Alert, AlertSeverity, AlertStage, Counted, Signal, Tally};
-use crate::port::{CommitOutcome, Records, Share, Shared, Store, StoreError};
+use crate::port::{CommitOutcome, Queries, Share, Shared, Store, StoreError};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -22,7 +22,7 @@ async fn share<S: Store>(store: &S, tallies: &[Tally]) -> Result<Shared, StoreEr
     store.share(share).await
 }
 
-pub(super) async fn processes_tell_one_another<S: Store + Records>(store: &S) -> Checked {
+pub(super) async fn processes_tell_one_another<S: Store + Queries>(store: &S) -> Checked {
     let tally = |process, number, of, times, most| Tally {
         process: Uuid::from_u128(process),
         number,
@@ -57,7 +57,7 @@ pub(super) async fn processes_tell_one_another<S: Store + Records>(store: &S) ->
     Ok(())
 }
 
-pub(super) async fn an_alert_is_raised_once_and_ends_once<S: Store + Records>(
+pub(super) async fn an_alert_is_raised_once_and_ends_once<S: Store + Queries>(
     store: &S,
 ) -> Checked {
     let alert = |stage, since: DateTime<Utc>, escalated| Alert {

@@ -7,7 +7,7 @@ use crate::enrollment::{Change, StepOutcome};
 use crate::ids::{AccountId, AdminId, LearnerId, PaymentReference};
 use crate::money::{Currency, Money};
 use crate::payment::PaymentMethod;
-use crate::port::{CommitOutcome, Lookup, PageRequest, Records, RowFilter, RowProbe, Store};
+use crate::port::{CommitOutcome, Lookup, PageRequest, Queries, RowFilter, RowProbe, Store};
 use crate::reason::Note;
 use crate::statement::{FileLine, RowId, RowPart, RowState, StatementEntry, StatementRow};
 
@@ -49,7 +49,7 @@ async fn write<S: Store>(store: &S, entries: Vec<StatementEntry>) -> Result<Comm
     Ok(store.commit(change).await?)
 }
 
-async fn listed<S: Records>(store: &S, filter: RowFilter) -> Result<Vec<StatementEntry>, Failed> {
+async fn listed<S: Queries>(store: &S, filter: RowFilter) -> Result<Vec<StatementEntry>, Failed> {
     let (mut found, mut next) = (Vec::new(), None);
     loop {
         let request = PageRequest {
@@ -85,7 +85,7 @@ fn decided(
     Ok(entry)
 }
 
-pub(super) async fn a_row_is_imported_once_and_decided_once<S: Store + Records>(
+pub(super) async fn a_row_is_imported_once_and_decided_once<S: Store + Queries>(
     store: &S,
 ) -> Checked {
     let mut rows = entries()?;
@@ -178,7 +178,7 @@ pub(super) async fn a_row_is_imported_once_and_decided_once<S: Store + Records>(
     Ok(())
 }
 
-pub(super) async fn a_doubtful_row_waits_beside_the_one_it_resembles<S: Store + Records>(
+pub(super) async fn a_doubtful_row_waits_beside_the_one_it_resembles<S: Store + Queries>(
     store: &S,
 ) -> Checked {
     let row = StatementRow::new(day(1), Money::zar(100)?, "a", "");
@@ -212,7 +212,7 @@ pub(super) async fn a_doubtful_row_waits_beside_the_one_it_resembles<S: Store + 
     Ok(())
 }
 
-pub(super) async fn rows_are_found_by_what_they_say<S: Store + Records>(store: &S) -> Checked {
+pub(super) async fn rows_are_found_by_what_they_say<S: Store + Queries>(store: &S) -> Checked {
     let place = |file: &str, line| FileLine {
         file: file.into(),
         line,
@@ -279,7 +279,7 @@ pub(super) async fn rows_are_found_by_what_they_say<S: Store + Records>(store: &
 
 /// An erasure takes the texts out of rows that paid for the enrollment, and, unless they are open, of
 /// those that look like them or name it.
-pub(super) async fn an_erasure_reaches_rows_like_the_learners<S: Store + Records>(
+pub(super) async fn an_erasure_reaches_rows_like_the_learners<S: Store + Queries>(
     store: &S,
 ) -> Checked {
     let StepOutcome { change, case, .. } = open("thandi", "REF-T", PaymentMethod::BankTransfer)?;
@@ -316,11 +316,11 @@ pub(super) async fn an_erasure_reaches_rows_like_the_learners<S: Store + Records
     ];
     write(store, [&[paid], &settled[..]].concat()).await?;
 
-    let records = store.timeline(case.enrollment.id).await?;
+    let events = store.timeline(case.enrollment.id).await?;
     let loaded = store.load(Lookup::Enrollment(case.enrollment.id)).await?;
     let case = loaded.case.ok_or("the enrollment is gone")?;
     let pseudonym = LearnerId::new("erased-1")?;
-    let StepOutcome { change, .. } = with_step(|step| case.erase(&pseudonym, &records, step))?;
+    let StepOutcome { change, .. } = with_step(|step| case.erase(&pseudonym, &events, step))?;
     ensure!(
         store.commit(change).await? == CommitOutcome::Done,
         "an erasure is refused"

@@ -7,7 +7,7 @@ use super::{Checked, ensure, open, start, with_step};
 use crate::enrollment::{Change, DueTimer, Job, Timer, TimerKey, TimerKind};
 use crate::ids::{AdminId, PaymentReference};
 use crate::payment::PaymentMethod;
-use crate::port::{Claim, Records, Settlement, Store, Work, WorkKind};
+use crate::port::{Claim, Queries, Settlement, Store, Work, WorkKind};
 use crate::reason::ApprovalCause;
 
 fn minutes(minutes: i64) -> DateTime<Utc> {
@@ -52,7 +52,7 @@ async fn set<S: Store>(store: &S, key: &TimerKey, due_at: Option<DateTime<Utc>>)
     Ok(())
 }
 
-pub(super) async fn timers_fall_due_and_are_leased<S: Store + Records>(store: &S) -> Checked {
+pub(super) async fn timers_fall_due_and_are_leased<S: Store + Queries>(store: &S) -> Checked {
     let opened = open("learner", "REF-1", PaymentMethod::Card)?;
     let look = TimerKey::Attempt(PaymentReference::new("REF-1")?);
     let expiry = TimerKey::Enrollment(opened.case.enrollment.id);
@@ -74,7 +74,7 @@ pub(super) async fn timers_fall_due_and_are_leased<S: Store + Records>(store: &S
         "a lease that is over is not given again"
     );
 
-    let jobs = [Job::SyncHistory, Job::Seal, Job::Reconcile].map(TimerKey::Job);
+    let jobs = [Job::SyncHistory, Job::AppendAuditLog, Job::Reconcile].map(TimerKey::Job);
     for (job, after) in jobs.iter().zip([5, 4, 3]) {
         set(store, job, Some(minutes(after))).await?;
     }
@@ -119,7 +119,7 @@ pub(super) async fn timers_fall_due_and_are_leased<S: Store + Records>(store: &S
     Ok(())
 }
 
-pub(super) async fn a_timer_is_settled_as_it_was_claimed<S: Store + Records>(store: &S) -> Checked {
+pub(super) async fn a_timer_is_settled_as_it_was_claimed<S: Store + Queries>(store: &S) -> Checked {
     let key = TimerKey::Job(Job::Reconcile);
     let ensured = |due_at| Settlement::Ensure {
         key: TimerKey::Job(Job::Reconcile),

@@ -78,13 +78,13 @@ impl Field {
     pub(super) fn is_seen(&self) -> bool {
         match self {
             Self::Payload(_) => true,
-            Self::Fact(fact) => *fact == Fact::ProviderMethod,
+            Self::Fact(kind) => *kind == Fact::ProviderMethod,
         }
     }
 
     pub(super) fn read<'a>(&self, clues: &DetectionInput<'a>) -> Option<Value<'a>> {
         match self {
-            Self::Fact(fact) => fact.read(clues),
+            Self::Fact(kind) => kind.read(clues),
             Self::Payload(name) => clues.notification?.field(name),
         }
     }

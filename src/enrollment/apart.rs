@@ -20,13 +20,13 @@ impl Case {
     pub fn set_apart(
         self,
         grant: Grant,
-        fact: EventKind,
+        kind: EventKind,
         step: &StepContext<'_>,
     ) -> Result<StepOutcome, CaseError> {
         let step = &step.not_before(&grant);
         let mut draft = self.draft(step);
-        // It is none of the enrollment's own: an erasure finds its records by the grant.
-        draft.record(fact).enrollment = None;
+        // It is none of the enrollment's own: an erasure finds its events by the grant.
+        draft.record(kind).enrollment = None;
         draft.set_grant(grant);
         draft.reconsider()?;
         Ok(draft.finish_if_any())
@@ -54,14 +54,14 @@ impl Draft<'_> {
 
 impl Change {
     /// What became of a grant apart from any enrollment, of a learner who has none in the course.
-    pub fn apart(grant: Grant, fact: EventKind, step: &StepContext<'_>) -> Self {
+    pub fn apart(grant: Grant, kind: EventKind, step: &StepContext<'_>) -> Self {
         let now = step.not_before(&grant).now;
         let grant = changed_at(grant, now);
-        let id = IdGenerator::new(now).record();
-        let record = Event::new(id, fact, step.who.clone(), step.source, now);
-        let mut record = record.about(grant.learner.clone(), grant.course.clone());
-        record.note.clone_from(step.note);
-        let mut change = Self::records_only(vec![record]);
+        let id = IdGenerator::new(now).event();
+        let event = Event::new(id, kind, step.who.clone(), step.source, now);
+        let mut event = event.about(grant.learner.clone(), grant.course.clone());
+        event.note.clone_from(step.note);
+        let mut change = Self::events_only(vec![event]);
         change.timers.push(timer(&grant));
         change.grants.push(grant);
         change.publish = true;

@@ -45,21 +45,21 @@ pub struct Change {
     /// another process has said so already.
     pub alert: Option<Alert>,
     /// What takes personal data out of the enrollment, or of grants apart from any. The first
-    /// of the records tells of it ([`EventKind::PersonalErased`]), and names the records that are
+    /// of the events tells of it ([`EventKind::PersonalErased`]), and names the events that are
     /// emptied.
     pub erasure: Option<Erasure>,
     /// What happened, in order.
-    pub records: Vec<Event>,
-    /// Whether the records are queued for the publisher.
+    pub events: Vec<Event>,
+    /// Whether the events are queued for the publisher.
     pub publish: bool,
 }
 
 impl Change {
-    /// A change that writes one inbox row, a new one, and perhaps a record about it.
-    pub fn inbox_only(entry: InboxEntry, record: Option<Event>) -> Self {
+    /// A change that writes one inbox row, a new one, and perhaps an event about it.
+    pub fn inbox_only(entry: InboxEntry, event: Option<Event>) -> Self {
         Self {
             inbox: Some(entry),
-            records: record.into_iter().collect(),
+            events: event.into_iter().collect(),
             ..Self::default()
         }
     }
@@ -71,20 +71,20 @@ impl Change {
         self
     }
 
-    /// A change that writes records only.
-    pub fn records_only(records: Vec<Event>) -> Self {
+    /// A change that writes events only.
+    pub fn events_only(events: Vec<Event>) -> Self {
         Self {
-            records,
+            events,
             ..Self::default()
         }
     }
 
-    /// Which records an erasure empties, and of which grants they may be apart from the
+    /// Which events an erasure empties, and of which grants they may be apart from the
     /// enrollment of the change; `None` when it erases nothing.
     pub fn emptied(&self) -> Option<(&[EventId], &[GrantId])> {
         self.erasure.as_ref()?;
-        match &self.records.first()?.fact {
-            EventKind::PersonalErased { records, grants } => Some((records, grants)),
+        match &self.events.first()?.kind {
+            EventKind::PersonalErased { events, grants } => Some((events, grants)),
             _ => None,
         }
     }
@@ -101,15 +101,15 @@ impl Change {
             && self.preferences.is_none()
             && self.alert.is_none()
             && self.erasure.is_none()
-            && self.records.is_empty()
+            && self.events.is_empty()
     }
 }
 
 /// Takes a learner out of what is stored. The enrollment, its attempts and the grants of the
 /// same change name the pseudonym; bodies of deliveries for the enrollment go, as does what
 /// rows of bank statements that paid it say, and what people wrote about it. Deliveries that
-/// still waited are settled. Records are emptied of what is personal ([`form`]), and lose the
-/// salt that their link of the chain has; nothing else of them may change.
+/// still waited are settled. Events are emptied of what is personal ([`form`]), and lose the
+/// salt that their link of the audit log has; nothing else of them may change.
 ///
 /// [`form`]: crate::event::form
 #[derive(Debug, Clone, PartialEq)]

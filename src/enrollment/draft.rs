@@ -1,4 +1,4 @@
-//! One change being written: every state that moves leaves exactly one record.
+//! One change being written: every state that moves leaves exactly one event.
 
 use chrono::{DateTime, Utc};
 
@@ -24,7 +24,7 @@ pub(super) struct Draft<'s> {
     pub(super) now: DateTime<Utc>,
     pub(super) ids: IdGenerator,
     pub(super) is_new: bool,
-    pub(super) records: Vec<Event>,
+    pub(super) events: Vec<Event>,
     touched_attempts: Vec<usize>,
     pub(super) touched_grants: Vec<usize>,
     pub(super) timers: Vec<Timer>,
@@ -52,7 +52,7 @@ impl<'s> Draft<'s> {
             step,
             ids,
             is_new,
-            records: Vec::new(),
+            events: Vec::new(),
             touched_attempts: Vec::new(),
             touched_grants: Vec::new(),
             timers: Vec::new(),
@@ -70,21 +70,21 @@ impl<'s> Draft<'s> {
         self.now
     }
 
-    pub(super) fn record(&mut self, fact: EventKind) -> &mut Event {
-        let mut record = Event::new(
-            self.ids.record(),
-            fact,
+    pub(super) fn record(&mut self, kind: EventKind) -> &mut Event {
+        let mut event = Event::new(
+            self.ids.event(),
+            kind,
             self.step.who.clone(),
             self.step.source,
             self.now,
         );
-        record.enrollment = Some(self.case.enrollment.id);
-        record.learner = Some(self.case.enrollment.learner.clone());
-        record.course = Some(self.case.enrollment.course.clone());
-        record.note.clone_from(self.step.note);
-        self.records.push(record);
-        let last = self.records.len() - 1;
-        &mut self.records[last]
+        event.enrollment = Some(self.case.enrollment.id);
+        event.learner = Some(self.case.enrollment.learner.clone());
+        event.course = Some(self.case.enrollment.course.clone());
+        event.note.clone_from(self.step.note);
+        self.events.push(event);
+        let last = self.events.len() - 1;
+        &mut self.events[last]
     }
 
     /// Puts a command to the enrollment. A guard may veto a move, never allow one.
@@ -191,9 +191,9 @@ impl<'s> Draft<'s> {
                 (known.amount, known.method, known.grade) = (amount, method, grade);
             }
             if self.restate(at, payment.allocation)
-                && let Some(record) = self.records.last_mut()
+                && let Some(event) = self.events.last_mut()
             {
-                record.basis = basis;
+                event.basis = basis;
             }
             return Ok(());
         }
@@ -206,13 +206,13 @@ impl<'s> Draft<'s> {
             key: TimerKey::Attempt(self.case.attempts[at].reference.clone()),
             due_at: None,
         });
-        let fact = EventKind::PaymentCompleted {
+        let kind = EventKind::PaymentCompleted {
             reference: self.case.attempts[at].reference.clone(),
             amount: payment.amount,
             method: payment.method,
             allocation: payment.allocation,
         };
-        self.record(fact).basis = basis;
+        self.record(kind).basis = basis;
         Ok(())
     }
 
@@ -304,7 +304,7 @@ impl<'s> Draft<'s> {
     /// Closes a change that may have come to nothing.
     pub(super) fn finish_if_any(mut self) -> StepOutcome {
         self.note_review();
-        let effect = if self.records.is_empty() {
+        let effect = if self.events.is_empty() {
             Effect::Nothing
         } else {
             Effect::Changed
@@ -312,19 +312,19 @@ impl<'s> Draft<'s> {
         self.finish(effect)
     }
 
-    /// Closes the change. Without a record there is nothing to write.
+    /// Closes the change. Without an event there is nothing to write.
     pub(super) fn finish(mut self, effect: Effect) -> StepOutcome {
         let mut change = Change::default();
-        if !self.records.is_empty() {
+        if !self.events.is_empty() {
             self.drop_stale_signature();
             self.note_review();
             let enrollment = &mut self.case.enrollment;
             change.expected = (!self.is_new).then_some(enrollment.version);
             enrollment.version = enrollment.version.next();
             enrollment.updated_at = self.now;
-            let about = |record: &&mut Event| record.enrollment.is_some();
-            for record in self.records.iter_mut().filter(about) {
-                record.version = enrollment.version;
+            let about = |event: &&mut Event| event.enrollment.is_some();
+            for event in self.events.iter_mut().filter(about) {
+                event.version = enrollment.version;
             }
             change.enrollment = Some(enrollment.clone());
             change.attempts = self
@@ -345,7 +345,7 @@ impl<'s> Draft<'s> {
                 });
             }
             change.timers = self.timers;
-            change.records = self.records;
+            change.events = self.events;
             change.publish = true;
         }
         StepOutcome {
@@ -363,7 +363,7 @@ impl<'s> Draft<'s> {
         self.case.enrollment.waits_on = waits.and_then(|_| self.would_approve());
         let before = std::mem::replace(&mut self.case.enrollment.waits_for, waits);
         let queued = |status: &Status| matches!(status, Status::AwaitingApproval { .. });
-        let moves = self.records.iter().filter_map(|record| match &record.fact {
+        let moves = self.events.iter().filter_map(|event| match &event.kind {
             EventKind::EnrollmentMoved { from, to, .. } => Some((queued(from), queued(to))),
             _ => None,
         });
@@ -376,8 +376,8 @@ impl<'s> Draft<'s> {
     }
 
     pub(super) fn set_note(&mut self, note: Note) {
-        if let Some(record) = self.records.last_mut() {
-            record.note = Some(note);
+        if let Some(event) = self.events.last_mut() {
+            event.note = Some(note);
         }
     }
 }

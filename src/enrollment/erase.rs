@@ -30,7 +30,7 @@ impl Case {
         !waits && !held && !self.grants.iter().filter(own).any(live)
     }
 
-    /// Takes out what tells of the learner, here and in those of these records of it that hold
+    /// Takes out what tells of the learner, here and in those of these events of it that hold
     /// anything of the kind. Sums, methods, dates, decisions and who made them stay.
     ///
     /// # Errors
@@ -38,19 +38,19 @@ impl Case {
     pub fn erase(
         self,
         pseudonym: &LearnerId,
-        records: &[Event],
+        events: &[Event],
         step: &StepContext<'_>,
     ) -> Result<StepOutcome, CaseError> {
         if !self.is_over() {
             return Err(CaseError::NotOver);
         }
         let mut draft = self.draft(step);
-        let personal = records.iter().filter(|record| record.is_personal());
-        let fact = EventKind::PersonalErased {
-            records: personal.map(|record| record.id).collect(),
+        let personal = events.iter().filter(|event| event.is_personal());
+        let kind = EventKind::PersonalErased {
+            events: personal.map(|event| event.id).collect(),
             grants: Vec::new(),
         };
-        draft.record(fact).learner = None;
+        draft.record(kind).learner = None;
         let enrollment = &mut draft.case.enrollment;
         enrollment.learner = pseudonym.clone();
         if let Ok(nowhere) = Email::new(NOWHERE) {

@@ -97,7 +97,7 @@ impl Draft<'_> {
             declared,
             self.now(),
         );
-        let fact = EventKind::AttemptStarted {
+        let kind = EventKind::AttemptStarted {
             reference,
             amount: attempt.amount,
             terms: attempt.terms.outline(),
@@ -106,7 +106,7 @@ impl Draft<'_> {
         self.case.attempts.push(attempt);
         self.touch_attempt(self.case.attempts.len() - 1);
         self.watch(self.case.attempts.len() - 1);
-        self.record(fact);
+        self.record(kind);
         if declared == PaymentMethod::BankTransfer {
             self.rule(&Command::Hold(HoldReason::BankTransfer))?;
         }
@@ -270,8 +270,8 @@ impl Draft<'_> {
         if !self.note_doubt(reference, reason, self.now)? {
             return Ok(Effect::Nothing);
         }
-        if let Some(record) = self.records.last_mut() {
-            record.basis = Some(basis);
+        if let Some(event) = self.events.last_mut() {
+            event.basis = Some(basis);
         }
         self.rule_hold(reason)?;
         Ok(Effect::Held(reason))

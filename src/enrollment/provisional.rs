@@ -94,7 +94,7 @@ impl Draft<'_> {
     /// Whether a grant that is made now comes to an enrollment that was approved before.
     fn is_more(&self) -> bool {
         let approved = |status: &Status| matches!(status, Status::Approved { .. });
-        let moved = self.records.iter().any(|record| match &record.fact {
+        let moved = self.events.iter().any(|event| match &event.kind {
             EventKind::EnrollmentMoved { to, .. } => approved(to),
             _ => false,
         });
@@ -270,7 +270,7 @@ impl Draft<'_> {
 
     /// Adds a grant that is made.
     pub(super) fn put_grant(&mut self, grant: Grant) {
-        let fact = EventKind::AccessGranted {
+        let kind = EventKind::AccessGranted {
             grant: grant.id,
             until: grant.expires_at,
             // Nobody is told of what they had in another system.
@@ -279,7 +279,7 @@ impl Draft<'_> {
         self.case.grants.push(grant);
         self.touch_grant(self.case.grants.len() - 1);
         self.granted = true;
-        self.record(fact);
+        self.record(kind);
         self.follow();
     }
 
@@ -288,12 +288,12 @@ impl Draft<'_> {
         for at in 0..self.case.grants.len() {
             let grant = &mut self.case.grants[at];
             if fits(grant) && grant.end(self.now, why) {
-                let fact = EventKind::AccessEnded {
+                let kind = EventKind::AccessEnded {
                     grant: grant.id,
                     why,
                 };
                 self.touch_grant(at);
-                self.record(fact);
+                self.record(kind);
             }
         }
     }

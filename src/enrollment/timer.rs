@@ -13,7 +13,7 @@ pub enum TimerKey {
     Enrollment(EnrollmentId),
     /// This grant, apart from any enrollment, has expired.
     Grant(GrantId),
-    /// This record has to be told to people.
+    /// This event has to be told to people.
     Notice(EventId),
     /// A job for the whole installation.
     Job(Job),
@@ -29,7 +29,7 @@ pub enum TimerKind {
     Enrollment,
     /// Grants, apart from any enrollment, that expire.
     Grant,
-    /// Records to tell people of.
+    /// Events to tell people of.
     Notice,
     /// Jobs for the whole installation.
     Job,
@@ -64,8 +64,8 @@ pub enum Job {
     SyncHistory,
     /// Comparing money and access.
     Reconcile,
-    /// Adding new records to the chain.
-    Seal,
+    /// Adding new events to the audit log.
+    AppendAuditLog,
     /// Dropping the bodies of old deliveries.
     Purge,
 }
@@ -73,7 +73,7 @@ pub enum Job {
 words!(Job {
     SyncHistory => "sync_history",
     Reconcile => "reconcile",
-    Seal => "seal",
+    AppendAuditLog => "seal",
     Purge => "purge",
 });
 

@@ -180,7 +180,7 @@ impl Case {
 impl Draft<'_> {
     fn add_beside(&mut self, attempt: PaymentAttempt) -> Result<usize, CaseError> {
         self.check_room()?;
-        let fact = EventKind::AttemptStarted {
+        let kind = EventKind::AttemptStarted {
             reference: attempt.reference.clone(),
             amount: attempt.amount,
             terms: attempt.terms.outline(),
@@ -189,7 +189,7 @@ impl Draft<'_> {
         self.case.attempts.push(attempt);
         let at = self.case.attempts.len() - 1;
         self.touch_attempt(at);
-        self.record(fact);
+        self.record(kind);
         Ok(at)
     }
 

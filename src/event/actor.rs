@@ -14,7 +14,7 @@ pub enum Actor {
     SystemEftPayment,
     /// Anything else the system does by itself.
     System,
-    /// The learner whom the record names.
+    /// The learner whom the event names.
     Learner,
     /// A person with the right to decide.
     Admin(AdminId),

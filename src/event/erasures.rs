@@ -1,4 +1,4 @@
-//! Which erasures of a chain speak for which emptied records.
+//! Which erasures of an audit log speak for which emptied events.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,12 +6,12 @@ use serde::Deserialize;
 
 use crate::ids::{EnrollmentId, EventId, GrantId};
 
-/// What of a record's kept text says which erasures may speak for it.
+/// What of an event's kept text says which erasures may speak for it.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Emptied {
     id: EventId,
     enrollment: Option<EnrollmentId>,
-    fact: OfGrant,
+    data: OfGrant,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -19,21 +19,22 @@ struct OfGrant {
     grant: Option<GrantId>,
 }
 
-/// What of an erasure's kept text says which records it speaks for.
+/// What of an erasure's kept text says which events it speaks for.
 #[derive(Deserialize)]
 struct Erasure {
     enrollment: Option<EnrollmentId>,
-    fact: ErasureFact,
+    data: ErasureData,
 }
 
 #[derive(Deserialize)]
-struct ErasureFact {
-    fact: String,
-    records: Vec<EventId>,
+struct ErasureData {
+    #[serde(rename = "type")]
+    kind: String,
+    events: Vec<EventId>,
     grants: Vec<GrantId>,
 }
 
-/// The erasures of a chain, by the records that they name.
+/// The erasures of an audit log, by the events that they name.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Erasures {
     of_enrollments: HashMap<EventId, HashSet<EnrollmentId>>,
@@ -41,7 +42,7 @@ pub(super) struct Erasures {
 }
 
 impl Erasures {
-    /// What a record whose kept text fits says about others.
+    /// What an event whose kept text fits says about others.
     pub(super) fn note(&mut self, kept: &str) {
         if !kept.contains("\"personal_erased\"") {
             return;
@@ -49,25 +50,25 @@ impl Erasures {
         let Ok(erasure) = serde_json::from_str::<Erasure>(kept) else {
             return;
         };
-        if erasure.fact.fact != "personal_erased" {
+        if erasure.data.kind != "personal_erased" {
             return;
         }
-        for record in erasure.fact.records {
+        for event in erasure.data.events {
             match erasure.enrollment {
                 Some(enrollment) => {
-                    let of = self.of_enrollments.entry(record).or_default();
+                    let of = self.of_enrollments.entry(event).or_default();
                     of.insert(enrollment);
                 }
                 None => {
-                    let of = self.of_grants.entry(record).or_default();
-                    of.extend(&erasure.fact.grants);
+                    let of = self.of_grants.entry(event).or_default();
+                    of.extend(&erasure.data.grants);
                 }
             }
         }
     }
 
     pub(super) fn speak_for(&self, emptied: &Emptied) -> bool {
-        match (emptied.enrollment, emptied.fact.grant) {
+        match (emptied.enrollment, emptied.data.grant) {
             (Some(enrollment), _) => {
                 let of = self.of_enrollments.get(&emptied.id);
                 of.is_some_and(|of| of.contains(&enrollment))

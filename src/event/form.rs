@@ -1,4 +1,4 @@
-//! The form in which a record is sealed: two texts, the same byte by byte in every store.
+//! The form in which an event is in the audit log: two texts, the same byte by byte in every store.
 //!
 //! The *kept* text covers what no erasure takes: what happened, who decided, when and why, and
 //! the sums. The *personal* text covers what tells of a person: an erasure may empty it, and do
@@ -10,14 +10,14 @@
 //! |---|---|
 //! | `form` | `1` |
 //! | `part` | `"kept"` |
-//! | `id` | the record's id: a UUID in lower case, with hyphens |
+//! | `id` | the event's id: a UUID in lower case, with hyphens |
 //! | `enrollment` | the enrollment's id, or `null`. It stands for the learner: it was made of nothing |
 //! | `version` | the enrollment's version after the change; `0` without an enrollment |
 //! | `course` | the course, or `null` |
-//! | `event` | the event's name, as [`EventKind::event`] gave it when the record was written |
+//! | `name` | the event's name, as [`EventKind::name`] gave it when the event was written |
 //! | `notice` | which kind of notice it was when it was written, or `null` |
 //! | `severity` | how grave it was when it was written |
-//! | `fact` | the fact as serde writes it, with `""` for each text that a person wrote |
+//! | `data` | the fact as serde writes it, with `""` for each text that a person wrote |
 //! | `actor` | `"system_card_payment"`, `"system_eft_payment"`, `"system"`, `"learner"` or `"admin"` |
 //! | `admin` | the admin's id, or `null` |
 //! | `source` | by which way it came |
@@ -35,7 +35,7 @@
 //! | `written` | an array of the texts that people wrote in the fact, in its order; `null` when all are empty |
 //! | `card` | brand, masked number and authorisation code of the card as the basis has them; `null` without any |
 //!
-//! Emptied, it is [`EMPTIED`]. In `fact`, `basis`, `written` and `card`:
+//! Emptied, it is [`EMPTIED`]. In `data`, `basis`, `written` and `card`:
 //!
 //! - the members of an object are sorted by the bytes of their names;
 //! - a string escapes `"` and `\` with a backslash, and what lies below U+0020 as `\b`, `\t`,
@@ -62,25 +62,25 @@ use crate::reason::Note;
 /// The number of the form.
 pub const FORM: u16 = 1;
 
-/// The personal text of a record that holds nothing of a person, or nothing any more.
+/// The personal text of an event that holds nothing of a person, or nothing any more.
 pub const EMPTIED: &str =
     r#"{"form":1,"part":"personal","learner":null,"note":null,"written":null,"card":null}"#;
 
-/// The two texts of one record.
+/// The two texts of one event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RecordText {
+pub struct EventText {
     /// Over what is never taken.
     pub kept: String,
     /// Over what an erasure may empty.
     pub personal: String,
 }
 
-/// Those parts of a record that a store keeps as text, so that the form is written by this
+/// Those parts of an event that a store keeps as text, so that the form is written by this
 /// module alone. All are JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RecordParts {
+pub struct EventParts {
     /// What happened, without what people wrote.
-    pub fact: String,
+    pub data: String,
     /// What the decision rested on, without what was told of the card.
     pub basis: Option<String>,
     /// What people wrote in the fact.
@@ -91,41 +91,41 @@ pub struct RecordParts {
 
 /// Parts that do not belong together: somebody changed them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("these are no parts of a record")]
+#[error("these are no parts of an event")]
 pub struct PartsError;
 
-impl RecordText {
-    /// The texts of a record.
-    pub fn of(record: &Event) -> Self {
-        let parts = record.parts();
+impl EventText {
+    /// The texts of an event.
+    pub fn of(event: &Event) -> Self {
+        let parts = event.parts();
         let null = || "null".to_owned();
         let text = |text: Option<&str>| text.map_or_else(null, |text| json(&text));
-        let admin = match &record.who {
+        let admin = match &event.who {
             Actor::Admin(id) => Some(id.as_str()),
             _ => None,
         };
-        let enrollment = record.enrollment.map(|id| id.to_string());
-        let notice = NoticeKind::of(&record.fact).map(|kind| kind.to_string());
+        let enrollment = event.enrollment.map(|id| id.to_string());
+        let notice = NoticeKind::of(&event.kind).map(|kind| kind.to_string());
         let kept = format!(
-            r#"{{"form":{FORM},"part":"kept","id":"{}","enrollment":{},"version":{},"course":{},"event":"{}","notice":{},"severity":{},"fact":{},"actor":"{}","admin":{},"source":"{}","basis":{},"at":"{}"}}"#,
-            record.id,
+            r#"{{"form":{FORM},"part":"kept","id":"{}","enrollment":{},"version":{},"course":{},"name":"{}","notice":{},"severity":{},"data":{},"actor":"{}","admin":{},"source":"{}","basis":{},"at":"{}"}}"#,
+            event.id,
             text(enrollment.as_deref()),
-            record.version.0,
-            text(record.course.as_ref().map(CourseId::as_str)),
-            record.fact.event(),
+            event.version.0,
+            text(event.course.as_ref().map(CourseId::as_str)),
+            event.kind.name(),
             text(notice.as_deref()),
-            json(&record.fact.severity()),
-            parts.fact,
-            record.who.kind(),
+            json(&event.kind.severity()),
+            parts.data,
+            event.who.kind(),
             text(admin),
-            record.source,
+            event.source,
             parts.basis.unwrap_or_else(null),
-            record.at.format("%Y-%m-%dT%H:%M:%S%.6fZ"),
+            event.at.format("%Y-%m-%dT%H:%M:%S%.6fZ"),
         );
         let personal = format!(
             r#"{{"form":{FORM},"part":"personal","learner":{},"note":{},"written":{},"card":{}}}"#,
-            text(record.learner.as_ref().map(LearnerId::as_str)),
-            text(record.note.as_ref().map(Note::as_str)),
+            text(event.learner.as_ref().map(LearnerId::as_str)),
+            text(event.note.as_ref().map(Note::as_str)),
             parts.written.unwrap_or_else(null),
             parts.card.unwrap_or_else(null),
         );
@@ -135,16 +135,16 @@ impl RecordText {
 
 impl Event {
     /// Takes apart what a store keeps as text.
-    pub fn parts(&self) -> RecordParts {
-        let mut fact = self.fact.clone();
-        let written: Vec<Note> = fact.written().into_iter().map(std::mem::take).collect();
+    pub fn parts(&self) -> EventParts {
+        let mut kind = self.kind.clone();
+        let written: Vec<Note> = kind.written().into_iter().map(std::mem::take).collect();
         let mut basis = self.basis.clone();
         let card = basis
             .as_mut()
             .map(|basis| take_card(&mut basis.detection.metadata))
             .filter(|card| *card != Metadata::default());
-        RecordParts {
-            fact: json(&fact),
+        EventParts {
+            data: json(&kind),
             basis: basis.map(|basis| json(&basis)),
             written: written
                 .iter()
@@ -156,14 +156,14 @@ impl Event {
 
     /// Whether it holds anything that an erasure takes.
     pub(crate) fn is_personal(&self) -> bool {
-        RecordText::of(self).personal != EMPTIED
+        EventText::of(self).personal != EMPTIED
     }
 
     /// Takes out everything that an erasure takes.
     pub(crate) fn empty(&mut self) {
         self.learner = None;
         self.note = None;
-        for text in self.fact.written() {
+        for text in self.kind.written() {
             *text = Note::default();
         }
         if let Some(basis) = &mut self.basis {
@@ -172,17 +172,17 @@ impl Event {
     }
 }
 
-impl RecordParts {
+impl EventParts {
     /// Puts them together again.
     ///
     /// # Errors
-    /// [`PartsError`] when they are no parts of one record.
+    /// [`PartsError`] when they are no parts of one event.
     pub fn join(&self) -> Result<(EventKind, Option<Box<DecisionRecord>>), PartsError> {
-        let mut fact: EventKind = read(&self.fact)?;
+        let mut kind: EventKind = read(&self.data)?;
         let mut basis: Option<Box<DecisionRecord>> = self.basis.as_deref().map(read).transpose()?;
         if let Some(written) = &self.written {
             let written: Vec<Note> = read(written)?;
-            let places = fact.written();
+            let places = kind.written();
             if places.len() != written.len() {
                 return Err(PartsError);
             }
@@ -196,7 +196,7 @@ impl RecordParts {
             *metadata = read(card)?;
             metadata.response_code = response_code;
         }
-        Ok((fact, basis))
+        Ok((kind, basis))
     }
 }
 
@@ -232,7 +232,7 @@ fn take_card(metadata: &mut Metadata) -> Metadata {
 /// A value in the form that is the same everywhere.
 fn json(value: &impl Serialize) -> String {
     let mut text = String::new();
-    // The types of a record all have a form as JSON.
+    // The types of an event all have a form as JSON.
     write_value(&serde_json::to_value(value).unwrap_or_default(), &mut text);
     text
 }

@@ -11,9 +11,9 @@ use crate::reason::{HoldReason, Note, Permission, SecurityEvent, Severity};
 use crate::reconciliation::{DiscrepancyKey, DiscrepancyKind};
 use crate::webhook::{DeliveryKey, VerifyError};
 
-/// What happened. Whose it is stands in the record.
+/// What happened. Whose it is stands in the event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "fact")]
+#[serde(rename_all = "snake_case", tag = "type")]
 #[non_exhaustive]
 pub enum EventKind {
     /// An enrollment was made.
@@ -282,11 +282,11 @@ pub enum EventKind {
         /// Whether it stood for too long.
         escalated: bool,
     },
-    /// A learner's personal data was erased: from the enrollment of this record, or from grants
+    /// A learner's personal data was erased: from the enrollment of this event, or from grants
     /// apart from any.
     PersonalErased {
-        /// The records that were emptied. All are of that enrollment, or about those grants.
-        records: Vec<EventId>,
+        /// The events that were emptied. All are of that enrollment, or about those grants.
+        events: Vec<EventId>,
         /// The grants, when it is about no enrollment.
         grants: Vec<GrantId>,
     },
@@ -305,27 +305,27 @@ pub enum EventKind {
     PreferencesChosen,
     /// A channel did not take a notice for too long; it stays in the app.
     NoticeUndelivered {
-        /// The record that the notice is.
+        /// The event that the notice is.
         notice: EventId,
         /// The channel.
         channel: ChannelName,
     },
-    /// A publisher panicked over a record again and again, while it took others: it is not told of
+    /// A publisher panicked over an event again and again, while it took others: it is not told of
     /// that one any more.
     PublishingGivenUp {
-        /// The record.
-        record: EventId,
+        /// The event.
+        event: EventId,
     },
     /// A delivery that was settled long ago came again: it changed nothing.
     DeliveryRepeated {
         /// The delivery.
         key: DeliveryKey,
-        /// How many more came since the last such record.
+        /// How many more came since the last such event.
         unrecorded: u64,
     },
     /// A learner was refused often, from many addresses: somebody may try what was passed on.
     AccessProbed {
-        /// How many more there were since the last such record.
+        /// How many more there were since the last such event.
         unrecorded: u64,
     },
     /// So much of it came within a minute that the rest of it is only counted.
@@ -337,14 +337,14 @@ pub enum EventKind {
     DeliveryRefused {
         /// Why.
         error: VerifyError,
-        /// How many more were refused since the last such record.
+        /// How many more were refused since the last such event.
         unrecorded: u64,
     },
 }
 
 impl EventKind {
     /// The event name that front ends of this kind use.
-    pub fn event(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Self::EnrollmentCreated { .. } => "enrollment_created",
             Self::EnrollmentMoved {

@@ -1,8 +1,8 @@
 //! One fact that happened: who, what, why, when. History, audit and notification
-//! are the same records.
+//! are the same events.
 
 mod actor;
-pub mod chain;
+pub mod audit_log;
 mod erasures;
 pub mod form;
 mod kind;
@@ -55,7 +55,7 @@ pub struct Event {
     pub version: Version,
     /// What happened.
     #[serde(flatten)]
-    pub fact: EventKind,
+    pub kind: EventKind,
     /// Who did it.
     pub who: Actor,
     /// By which way it came.
@@ -69,10 +69,10 @@ pub struct Event {
 }
 
 impl Event {
-    /// A record of a fact.
+    /// An event of a fact.
     pub fn new(
         id: EventId,
-        fact: EventKind,
+        kind: EventKind,
         who: Actor,
         source: Source,
         at: DateTime<Utc>,
@@ -83,12 +83,12 @@ impl Event {
             learner: None,
             course: None,
             version: Version::default(),
-            fact,
+            kind,
             who,
             source,
             note: None,
             basis: None,
-            // What stores keep of a time, and what is sealed.
+            // What stores keep of a time, and what is in the audit log.
             at: at.trunc_subsecs(6),
         }
     }

@@ -8,8 +8,8 @@ use crate::reason::WithdrawReason;
 impl Event {
     /// What happened, in one sentence for a person, with the course where that is news.
     pub fn sentence(&self) -> String {
-        let sentence = self.fact.sentence();
-        match (&self.fact, &self.course) {
+        let sentence = self.kind.sentence();
+        match (&self.kind, &self.course) {
             (EventKind::EnrollmentCreated { .. }, Some(course)) => {
                 sentence.replacen("Enrolled", &format!("Enrolled in {course}"), 1)
             }
@@ -20,7 +20,7 @@ impl Event {
 
 impl EventKind {
     /// What happened, in one sentence for a person. It names no learner; who did it stands
-    /// beside it in the record.
+    /// beside it in the event.
     pub fn sentence(&self) -> String {
         match self {
             Self::EnrollmentCreated { price, declared } => {
@@ -193,15 +193,15 @@ impl EventKind {
             ),
             Self::LiveProbed => "Live updates were tried.".to_owned(),
             Self::PersonalExported => "What is kept of the learner was given out.".to_owned(),
-            Self::PersonalErased { records, .. } => {
+            Self::PersonalErased { events, .. } => {
                 format!(
-                    "Personal data was erased; {} records lost theirs.",
-                    records.len()
+                    "Personal data was erased; {} events lost theirs.",
+                    events.len()
                 )
             }
             Self::PreferencesChosen => "Chose what to be told of.".to_owned(),
-            Self::PublishingGivenUp { record } => format!(
-                "A publisher panicked over the record {record} again and again, and is not told of it any more."
+            Self::PublishingGivenUp { event } => format!(
+                "A publisher panicked over the event {event} again and again, and is not told of it any more."
             ),
             Self::NoticeUndelivered { channel, .. } => {
                 format!("A notice could not be delivered by {channel}.")

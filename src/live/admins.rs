@@ -29,13 +29,13 @@ const SHOWN: usize = 100;
 /// How often a stream on which nothing happens asks whether its reader still may read it.
 const ASK_EVERY: Duration = Duration::from_secs(60);
 
-/// What a record means to the people who approve. It names an enrollment, and nobody.
+/// What an event means to the people who approve. It names an enrollment, and nobody.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct AdminEvent {
-    /// The record it tells of.
+    /// The event it tells of.
     pub id: EventId,
-    /// The record's event name, such as `payment_completed`.
+    /// The event's event name, such as `payment_completed`.
     pub event: &'static str,
     /// The enrollment it is about.
     pub enrollment: Option<EnrollmentId>,
@@ -134,8 +134,8 @@ impl Admins {
         }
     }
 
-    pub(super) fn tell(&self, record: &Event) {
-        let event = event(record);
+    pub(super) fn tell(&self, event: &Event) {
+        let event = admin_event(event);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.last += 1;
         let placed = Placed {
@@ -185,9 +185,9 @@ impl Admins {
     }
 }
 
-fn event(record: &Event) -> AdminEvent {
+fn admin_event(event: &Event) -> AdminEvent {
     let (mut pending, mut decided, mut payment) = (None, false, None);
-    match &record.fact {
+    match &event.kind {
         EventKind::EnrollmentMoved { from, to, .. } => {
             let waits = |status: &Status| matches!(status, Status::AwaitingApproval { .. });
             if let Status::AwaitingApproval { reason } = to {
@@ -206,22 +206,22 @@ fn event(record: &Event) -> AdminEvent {
         EventKind::PaymentReversed { .. } => payment = Some(AttemptStatus::Reversed),
         _ => {}
     }
-    let import = match record.fact {
+    let import = match event.kind {
         EventKind::StatementImported { done, of, .. } => Some(ImportProgress { done, of }),
         _ => None,
     };
     AdminEvent {
-        id: record.id,
-        event: record.fact.event(),
-        enrollment: record.enrollment,
-        version: record.version,
+        id: event.id,
+        event: event.kind.name(),
+        enrollment: event.enrollment,
+        version: event.version,
         pending,
         decided,
         payment,
         import,
-        notice: NoticeKind::of(&record.fact),
-        severity: record.fact.severity(),
-        at: record.at,
+        notice: NoticeKind::of(&event.kind),
+        severity: event.kind.severity(),
+        at: event.at,
     }
 }
 

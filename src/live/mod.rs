@@ -24,8 +24,8 @@
 //! A learner's stream is about cards: what a course's button shows, and why. The first
 //! update holds all of them, later ones those that changed; each was read from the store
 //! when it was sent, so a slow reader gets the newest state and never a backlog, and no
-//! update is older than one before it. What wakes a stream is a record of this learner:
-//! records of others cost it nothing.
+//! update is older than one before it. What wakes a stream is an event of this learner:
+//! events of others cost it nothing.
 //!
 //! The admins' stream is about the queue. It holds no more than the queue itself shows. Who
 //! falls behind is shown the queue anew.
@@ -55,7 +55,7 @@ pub use learner::{LearnerStream, LearnerToken, LearnerUpdate};
 use admins::Admins;
 use learner::Listener;
 
-/// Hands what was committed to the streams of those whom it discrepancies. Clones are the same hub.
+/// Hands what was committed to the streams of those whom it concerns. Clones are the same hub.
 #[derive(Clone)]
 pub struct Hub {
     inner: Arc<Inner>,
@@ -95,7 +95,7 @@ impl Hub {
         }
     }
 
-    /// Makes every stream look for itself: some records may not have been heard of.
+    /// Makes every stream look for itself: some events may not have been heard of.
     pub fn resync(&self) {
         for topic in self.topics().learners.values() {
             for listener in topic.listeners.values() {
@@ -119,9 +119,9 @@ impl Hub {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wakes the streams of the learner whom a record discrepancies.
-    fn wake(&self, record: &Event) {
-        let (Some(learner), Some(course)) = (&record.learner, &record.course) else {
+    /// Wakes the streams of the learner whom an event concerns.
+    fn wake(&self, event: &Event) {
+        let (Some(learner), Some(course)) = (&event.learner, &event.course) else {
             return;
         };
         if let Some(topic) = self.topics().learners.get(learner) {
@@ -154,9 +154,9 @@ impl Topics {
 
 #[async_trait]
 impl EventPublisher for Hub {
-    async fn publish(&self, record: &Event) -> Result<(), PublishError> {
-        self.wake(record);
-        self.inner.admins.tell(record);
+    async fn publish(&self, event: &Event) -> Result<(), PublishError> {
+        self.wake(event);
+        self.inner.admins.tell(event);
         Ok(())
     }
 

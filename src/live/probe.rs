@@ -5,7 +5,7 @@ use crate::readiness::ReadinessFinding;
 use crate::registrar::Registrar;
 
 impl Hub {
-    /// Looks whether what is committed arrives here: writes one record that means nothing, and
+    /// Looks whether what is committed arrives here: writes one event that means nothing, and
     /// waits for it up to ten seconds. A worker has to run. Empty when all is well.
     pub async fn probe(&self, registrar: &Registrar) -> Vec<ReadinessFinding> {
         let mut receiver = self.inner.admins.subscribe();

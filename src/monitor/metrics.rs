@@ -48,11 +48,11 @@ metrics! {
     "coursegate_provider_seconds" "histogram" ["outcome"]
         "calls to the provider, answered or failed";
     "coursegate_published_total" "counter" []
-        "records that every publisher took";
+        "events that every publisher took";
     "coursegate_outbox_left" "gauge" []
-        "records of the last batch that a publisher did not take";
+        "events of the last batch that a publisher did not take";
     "coursegate_publish_lag_seconds" "histogram" []
-        "from commit to publication, of the newest record of a batch";
+        "from commit to publication, of the newest event of a batch";
     "coursegate_pending" "gauge" []
         "enrollments that wait for a person; 500 is 500 or more";
     "coursegate_pending_oldest_seconds" "gauge" []

@@ -3,7 +3,7 @@
 //! [`AlertEngine`] is pure: it is told what happened and what time it is, and says which alerts begin,
 //! escalate and end. The registrar tells it everything that this process commits or refuses, and,
 //! through the store, what the others do: a threshold holds for the whole installation, and an
-//! alert of it is raised once. Each leaves a record, which shows in the app and goes out by the
+//! alert of it is raised once. Each leaves an event, which shows in the app and goes out by the
 //! channels that admins chose; sinks of the host's own get it too, those whose
 //! [`AlertRoute`] it is on.
 //!
@@ -54,7 +54,7 @@ pub enum Signal {
     HostPanicked,
     /// How long the provider took to answer, in milliseconds.
     PaymentLatency,
-    /// How long a record took from commit to publication, in milliseconds.
+    /// How long an event took from commit to publication, in milliseconds.
     SyncDelay,
     /// Somebody enrolled.
     Enrolled,
@@ -94,8 +94,8 @@ impl Signal {
     }
 
     /// What a fact counts as, if as anything.
-    pub fn of(fact: &EventKind) -> Option<Self> {
-        Some(match fact {
+    pub fn of(kind: &EventKind) -> Option<Self> {
+        Some(match kind {
             EventKind::AttemptMoved {
                 to: AttemptStatus::Failed,
                 ..
@@ -156,26 +156,26 @@ pub struct Alert {
 }
 
 impl Alert {
-    /// The alert that a record tells of, if it tells of one.
-    pub(crate) fn of(record: &Event) -> Option<Self> {
+    /// The alert that an event tells of, if it tells of one.
+    pub(crate) fn of(event: &Event) -> Option<Self> {
         let EventKind::AlertChanged {
             rule,
             stage,
             severity,
             since,
             escalated,
-        } = &record.fact
+        } = &event.kind
         else {
             return None;
         };
-        let message = record.note.as_ref().map(|note| note.as_str().to_owned());
+        let message = event.note.as_ref().map(|note| note.as_str().to_owned());
         Some(Self {
             rule: rule.clone(),
             stage: *stage,
             severity: *severity,
             message: message.unwrap_or_default(),
             since: *since,
-            at: record.at,
+            at: event.at,
             escalated: *escalated,
         })
     }

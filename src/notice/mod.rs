@@ -1,7 +1,7 @@
-//! What people are told of: which records are worth telling, to whom, and by which channel.
+//! What people are told of: which events are worth telling, to whom, and by which channel.
 //!
-//! A [`Notice`] is a record seen from the side of somebody who should hear of it. It is
-//! read off the record and never stored beside it, so that neither can be there without the
+//! A [`Notice`] is an event seen from the side of somebody who should hear of it. It is
+//! read off the event and never stored beside it, so that neither can be there without the
 //! other. Admins choose by [`Preferences`] what reaches them, and how.
 
 mod preferences;
@@ -44,8 +44,8 @@ words!(NoticeKind {
 
 impl NoticeKind {
     /// What kind of notice this fact is, if it is one.
-    pub fn of(fact: &EventKind) -> Option<Self> {
-        match fact {
+    pub fn of(kind: &EventKind) -> Option<Self> {
+        match kind {
             EventKind::EnrollmentMoved {
                 from,
                 to,
@@ -98,11 +98,11 @@ impl NoticeKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Notice {
-    /// The record it was read off: the same notice always has the same id.
+    /// The event it was read off: the same notice always has the same id.
     pub id: EventId,
     /// What it is about.
     pub kind: NoticeKind,
-    /// The record's event name, such as `enrollment_updated`.
+    /// The event's event name, such as `enrollment_updated`.
     pub event: String,
     /// How urgently somebody should look.
     pub severity: Severity,
@@ -119,10 +119,10 @@ pub struct Notice {
 }
 
 impl Notice {
-    /// The notice that a record is, if it is one.
-    pub fn of(record: &Event) -> Option<Self> {
-        let kind = NoticeKind::of(&record.fact)?;
-        let (payment, reason) = match &record.fact {
+    /// The notice that an event is, if it is one.
+    pub fn of(event: &Event) -> Option<Self> {
+        let kind = NoticeKind::of(&event.kind)?;
+        let (payment, reason) = match &event.kind {
             EventKind::EnrollmentMoved {
                 to: Status::AwaitingApproval { reason },
                 ..
@@ -144,26 +144,26 @@ impl Notice {
             | EventKind::RefundFailed { reference, .. } => (Some(reference), None),
             _ => (None, None),
         };
-        let about = match &record.fact {
+        let about = match &event.kind {
             EventKind::DiscrepancyFound { about, .. } => *about,
             _ => None,
         };
         Some(Self {
-            id: record.id,
+            id: event.id,
             kind,
-            event: record.fact.event().to_owned(),
-            severity: record.fact.severity(),
-            enrollment: record.enrollment.or(about),
+            event: event.kind.name().to_owned(),
+            severity: event.kind.severity(),
+            enrollment: event.enrollment.or(about),
             payment: payment.cloned(),
             reason,
-            note: match &record.fact {
+            note: match &event.kind {
                 EventKind::EnrollmentMoved {
                     to: Status::Rejected { reason },
                     ..
                 } => Some(reason.clone()),
-                _ => record.note.clone(),
+                _ => event.note.clone(),
             },
-            at: record.at,
+            at: event.at,
         })
     }
 
@@ -190,7 +190,7 @@ impl Notice {
             (NoticeKind::Alert, "alert_escalated") => "An alert stands for long.",
             (NoticeKind::Alert, "alert_recovered") => "An alert is over.",
             (NoticeKind::Alert, "notice_undelivered") => "A notice could not be delivered.",
-            (NoticeKind::Alert, "publishing_given_up") => "A publisher panics over a record.",
+            (NoticeKind::Alert, "publishing_given_up") => "A publisher panics over an event.",
             (NoticeKind::Alert, _) => "Something needs a person.",
         }
     }

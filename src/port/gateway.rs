@@ -15,7 +15,7 @@ use crate::webhook::SignedTime;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Capabilities {
-    /// The provider's name, for records and logs.
+    /// The provider's name, for events and logs.
     pub provider: &'static str,
     /// Whether its answers reveal card or EFT. iKhokha's do not.
     pub reveals_method: bool,

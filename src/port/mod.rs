@@ -48,7 +48,7 @@ mod page;
 mod payments;
 mod permissions;
 mod publisher;
-mod records;
+mod queries;
 mod sink;
 mod store;
 mod web;
@@ -65,7 +65,7 @@ pub use page::{Page, PageRequest};
 pub use payments::{HeldPayment, PaymentFilter, PaymentItem, PaymentKey, Prefix};
 pub use permissions::Permissions;
 pub use publisher::{EventPublisher, PublishError};
-pub use records::{InboxFilter, LearnerFile, PendingItem, Received, Records, RowFilter, RowProbe};
+pub use queries::{InboxFilter, LearnerFile, PendingItem, Queries, Received, RowFilter, RowProbe};
 pub use sink::{AlertSink, LogSink};
 pub use store::{
     Claim, CommitOutcome, KnownDelivery, Loaded, Lookup, Purge, Purged, Settlement, Share, Shared,

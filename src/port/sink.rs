@@ -12,7 +12,7 @@ pub trait AlertSink: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`ChannelError`]; when it is [`Unavailable`](ChannelError::Unavailable) the alert comes again
-    /// later, for about a day and a half. It stays in the records and in the app all the same.
+    /// later, for about a day and a half. It stays in the events and in the app all the same.
     async fn alert(&self, alert: &Alert) -> Result<(), ChannelError>;
 }
 

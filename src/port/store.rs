@@ -161,7 +161,7 @@ pub enum CommitOutcome {
 pub enum WorkKind {
     /// Deliveries that wait or are parked, and are due.
     Inbox,
-    /// Records to publish: for each enrollment the oldest unpublished ones.
+    /// Events to publish: for each enrollment the oldest unpublished ones.
     Outbox,
     /// Timers of a kind that fell due.
     Timers(TimerKind),
@@ -185,7 +185,7 @@ pub struct Claim {
 pub enum Work {
     /// A delivery to decide about.
     Delivery(Box<InboxEntry>),
-    /// A record to publish.
+    /// An event to publish.
     Message(Box<Event>),
     /// A timer that fell due.
     Timer(DueTimer),
@@ -198,8 +198,8 @@ pub enum Settlement {
     Published(EventId),
     /// It was not; it and what follows it in its enrollment waits.
     Later {
-        /// The record.
-        record: EventId,
+        /// The event.
+        event: EventId,
         /// Not before.
         next_at: DateTime<Utc>,
     },
@@ -239,24 +239,24 @@ pub enum Settlement {
 ///   [`Change::expected`] (or, without one, the learner has no enrollment in the
 ///   course), and as a [`CommitOutcome::Duplicate`] when the inbox row is settled
 ///   already. One reference belongs to one enrollment; one payment to one grant;
-///   records are only ever added. A grant whose key another grant has, or that would become
+///   events are only ever added. A grant whose key another grant has, or that would become
 ///   another learner's or course's, is a [`CommitOutcome::Conflict`].
 /// - An inbox row that is not as far as [`Change::inbox_was`] says (without it: that is there), is
 ///   a [`CommitOutcome::Conflict`]; of those who found the same one writes.
 /// - A grant apart from any enrollment is given once and ends once: one that lives must be new, and
 ///   one that has ended must not have ended in the store; else [`CommitOutcome::Conflict`]. An erasure
 ///   may name it anew.
-/// - A change that is committed already, by the id of its first record, is [`CommitOutcome::Done`], and
+/// - A change that is committed already, by the id of its first event, is [`CommitOutcome::Done`], and
 ///   written no second time: whoever lost the answer may commit it again.
 /// - Committing an attempt makes the parked deliveries that name its reference or
 ///   its pay link due at once.
 /// - [`claim`](Self::claim) hands each piece of work to one caller at a time, until its
-///   lease is over; an outbox record never before the older ones of its enrollment, and
+///   lease is over; an outbox event never before the older ones of its enrollment, and
 ///   what fell due earlier before what did later.
 /// - A commit of an inbox row ends the lease on it, and one of a timer that on the timer.
 /// - [`purge`](Self::purge) drops bodies of settled deliveries only; their keys stay known.
 /// - An erasure ([`Change::erasure`]) is part of its commit: after it nothing of the learner is
-///   left of the enrollment, its records, deliveries and rows of statements, and the chain holds.
+///   left of the enrollment, its events, deliveries and rows of statements, and the audit log holds.
 /// - An alert that begins must not stand, and one that escalates or ends must stand since the same
 ///   time, not escalated yet; else [`CommitOutcome::Conflict`].
 /// - A discrepancy or a row of a statement that is open must be new, and one that is closed or
@@ -293,7 +293,7 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// [`StoreError`].
     async fn claim(&self, claim: Claim) -> Result<Vec<Work>, StoreError>;
 
-    /// Says what became of claimed records and timers.
+    /// Says what became of claimed events and timers.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -305,13 +305,17 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// [`StoreError`].
     async fn share(&self, share: Share<'_>) -> Result<Shared, StoreError>;
 
-    /// Adds records to the chain that are not in it yet, those of `since` and later, or all of
+    /// Adds events to the audit log that are not in it yet, those of `since` and later, or all of
     /// them; in the order of their ids, so many at most. One caller at a time. Gives how many.
     /// A store without a chain adds none.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn seal(&self, since: Option<DateTime<Utc>>, most: usize) -> Result<usize, StoreError> {
+    async fn append_audit_log(
+        &self,
+        since: Option<DateTime<Utc>>,
+        most: usize,
+    ) -> Result<usize, StoreError> {
         let _ = (since, most);
         Ok(0)
     }

@@ -107,7 +107,7 @@ pub enum Permission {
     View,
     /// Approve and reject, one by one, in bulk or by rows of a bank statement.
     Approve,
-    /// Record and request refunds, reversals and their end.
+    /// Event and request refunds, reversals and their end.
     Refund,
     /// Give and take access apart from any payment.
     Override,

@@ -94,11 +94,11 @@ impl Admin<'_> {
         &self.who
     }
 
-    /// A record of something this person did.
-    pub(super) fn record(&self, fact: EventKind, now: DateTime<Utc>) -> Event {
+    /// An event of something this person did.
+    pub(super) fn event(&self, kind: EventKind, now: DateTime<Utc>) -> Event {
         Event::new(
-            IdGenerator::new(now).record(),
-            fact,
+            IdGenerator::new(now).event(),
+            kind,
             self.who.clone(),
             Source::AdminApproval,
             now,
@@ -299,7 +299,7 @@ impl Admin<'_> {
         self.registrar
             .within(async {
                 for _ in 0..ROUNDS {
-                    let found = self.registrar.inner.records.delivery(delivery).await?;
+                    let found = self.registrar.inner.events.delivery(delivery).await?;
                     let mut entry = found
                         .filter(|entry| !entry.state.is_settled())
                         .ok_or(Error::NotFound("unsettled delivery"))?;
@@ -307,11 +307,11 @@ impl Admin<'_> {
                     let due = InboxState::Waiting { next_at: now };
                     let was = std::mem::replace(&mut entry.state, due);
                     entry.tries = 0;
-                    let fact = EventKind::DeliveryReplayed {
+                    let kind = EventKind::DeliveryReplayed {
                         key: delivery.clone(),
                     };
-                    let record = self.record(fact, now);
-                    let change = Change::inbox_only(entry, Some(record)).inbox_was(Some(was));
+                    let event = self.event(kind, now);
+                    let change = Change::inbox_only(entry, Some(event)).inbox_was(Some(was));
                     if self.registrar.commit(change).await? == CommitOutcome::Done {
                         return Ok(());
                     }

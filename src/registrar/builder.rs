@@ -24,7 +24,7 @@ use crate::ids::{ChannelName, CourseId};
 use crate::monitor::{Alert, AlertEngine, AlertRoute, AlertRule, AlertRuleProblem, AlertSeverity};
 use crate::port::{
     AlertSink, Clock, EventPublisher, LogSink, NotificationChannel, PaymentGateway, Permissions,
-    Records, Store, SystemClock,
+    Queries, Store, SystemClock,
 };
 use crate::readiness::address;
 use crate::reason::Note;
@@ -100,7 +100,7 @@ pub enum BuildError {
 pub struct RegistrarBuilder {
     pub(super) config: Config,
     pub(super) store: Arc<dyn Store>,
-    records: Arc<dyn Records>,
+    events: Arc<dyn Queries>,
     pub(super) gateway: Option<Arc<dyn PaymentGateway>>,
     pub(super) publishers: Vec<Arc<dyn EventPublisher>>,
     pub(super) channels: Vec<Arc<dyn NotificationChannel>>,
@@ -148,11 +148,11 @@ impl Route {
 
 impl Registrar {
     /// Starts with the settings and the store; everything else has a default.
-    pub fn builder<S: Store + Records>(config: Config, store: S) -> RegistrarBuilder {
+    pub fn builder<S: Store + Queries>(config: Config, store: S) -> RegistrarBuilder {
         let store = Arc::new(store);
         RegistrarBuilder {
             config,
-            records: store.clone(),
+            events: store.clone(),
             store,
             gateway: None,
             publishers: Vec::new(),
@@ -366,7 +366,10 @@ impl RegistrarBuilder {
                 "sync_history_every",
                 config.sync_history_every.unwrap_or(LONGEST_WAIT),
             ),
-            ("seal_every", config.seal_every.unwrap_or(LONGEST_WAIT)),
+            (
+                "audit_log_every",
+                config.audit_log_every.unwrap_or(LONGEST_WAIT),
+            ),
             (
                 "rules.reconciliation.every",
                 config.rules.reconciliation.every,
@@ -417,7 +420,7 @@ impl RegistrarBuilder {
                 verifier,
                 minimum,
                 store: self.store,
-                records: self.records,
+                events: self.events,
                 provider,
                 subscribers: self.publishers.into_iter().map(Subscriber::new).collect(),
                 channels: self.channels,

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 
-use super::inbox::system_record;
+use super::inbox::system_event;
 use super::security::Admission;
 use super::{Registrar, meter};
 use crate::access::{AccessRequest, DenyReason};
@@ -123,7 +123,7 @@ impl Registrar {
         inner.tower.count(Signal::AccessProbed, now);
         let admitted = inner.probed.admit(now);
         let enrollment = match admitted {
-            Admission::Record { .. } => self.enrollment_of(question).await,
+            Admission::Event { .. } => self.enrollment_of(question).await,
             Admission::Flood | Admission::Counted => None,
         };
         tracing::warn!(
@@ -131,12 +131,12 @@ impl Registrar {
             "a learner is refused often, from many addresses"
         );
         let noted = self.note_event(SecurityEvent::AccessProbing, admitted, now, |unrecorded| {
-            let mut record = system_record(EventKind::AccessProbed { unrecorded }, now);
+            let mut event = system_event(EventKind::AccessProbed { unrecorded }, now);
             // It changes nothing about the enrollment, and does not belong to its history; so an
             // erasure would not find the learner in it.
-            record.course = Some(question.course.clone());
-            record.note = enrollment.map(|id| Note::new(format!("enrollment {id}")));
-            record
+            event.course = Some(question.course.clone());
+            event.note = enrollment.map(|id| Note::new(format!("enrollment {id}")));
+            event
         });
         noted.await;
     }

@@ -42,7 +42,7 @@ impl Admin<'_> {
     ) -> Result<Page<PendingItem, EnrollmentId>, Error> {
         self.allow(Permission::View, None).await?;
         self.registrar
-            .within(async { Ok(self.registrar.inner.records.pending(page).await?) })
+            .within(async { Ok(self.registrar.inner.events.pending(page).await?) })
             .await
     }
 
@@ -57,11 +57,11 @@ impl Admin<'_> {
             .within(async {
                 let found = inner.store.load(Lookup::Enrollment(enrollment)).await?;
                 let case = found.case.ok_or(Error::NotFound("enrollment"))?;
-                let history = inner.records.timeline(enrollment).await?;
+                let history = inner.events.timeline(enrollment).await?;
                 let basis = history
                     .iter()
                     .rev()
-                    .find_map(|record| record.basis.as_deref().cloned());
+                    .find_map(|event| event.basis.as_deref().cloned());
                 let detection = basis.as_ref().map(|basis| &basis.detection);
                 Ok(Explanation {
                     contributions: detection.map_or_else(Vec::new, |detection| {
@@ -92,7 +92,7 @@ impl Admin<'_> {
     ) -> Result<Page<PaymentItem, PaymentKey>, Error> {
         self.allow(Permission::View, None).await?;
         self.registrar
-            .within(async { Ok(self.registrar.inner.records.payments(filter, page).await?) })
+            .within(async { Ok(self.registrar.inner.events.payments(filter, page).await?) })
             .await
     }
 
@@ -126,15 +126,13 @@ impl Admin<'_> {
     pub async fn learner_timeline(&self, learner: &LearnerId) -> Result<Vec<Event>, Error> {
         self.allow(Permission::View, None).await?;
         let file = self.learner_file(learner).await?;
-        let records = &self.registrar.inner.records;
-        let mut history = file.records;
+        let events = &self.registrar.inner.events;
+        let mut history = file.events;
         for id in file.enrollments {
-            let timeline = async { Ok(records.timeline(id).await?) };
+            let timeline = async { Ok(events.timeline(id).await?) };
             history.extend(self.registrar.within(timeline).await?);
         }
-        history.sort_unstable_by_key(|record| {
-            (record.at, record.enrollment, record.version, record.id)
-        });
+        history.sort_unstable_by_key(|event| (event.at, event.enrollment, event.version, event.id));
         Ok(history)
     }
 
@@ -149,7 +147,7 @@ impl Admin<'_> {
     ) -> Result<Vec<DayFigures>, Error> {
         self.allow(Permission::View, None).await?;
         self.registrar
-            .within(async { Ok(self.registrar.inner.records.days(period, course).await?) })
+            .within(async { Ok(self.registrar.inner.events.days(period, course).await?) })
             .await
     }
 
@@ -164,7 +162,7 @@ impl Admin<'_> {
     ) -> Result<Page<CourseFigures, CourseId>, Error> {
         self.allow(Permission::View, None).await?;
         self.registrar
-            .within(async { Ok(self.registrar.inner.records.courses(period, page).await?) })
+            .within(async { Ok(self.registrar.inner.events.courses(period, page).await?) })
             .await
     }
 
@@ -179,11 +177,11 @@ impl Admin<'_> {
     ) -> Result<Page<InboxEntry, DeliveryKey>, Error> {
         self.allow(Permission::View, None).await?;
         self.registrar
-            .within(async { Ok(self.registrar.inner.records.inbox(filter, page).await?) })
+            .within(async { Ok(self.registrar.inner.events.inbox(filter, page).await?) })
             .await
     }
 
-    /// Records that belong to no enrollment: refused, parked and dead deliveries.
+    /// Events that belong to no enrollment: refused, parked and dead deliveries.
     ///
     /// # Errors
     /// The store's errors.
@@ -193,7 +191,7 @@ impl Admin<'_> {
     ) -> Result<Page<Event, EventId>, Error> {
         self.allow(Permission::View, None).await?;
         self.registrar
-            .within(async { Ok(self.registrar.inner.records.unassigned(page).await?) })
+            .within(async { Ok(self.registrar.inner.events.unassigned(page).await?) })
             .await
     }
 }

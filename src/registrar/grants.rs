@@ -43,7 +43,7 @@ impl Admin<'_> {
         };
         let subject = (new.learner, new.course);
         let grant = Grant::new(ids.grant(), subject, None, source, &new.terms, now);
-        let fact = EventKind::GrantGiven {
+        let kind = EventKind::GrantGiven {
             grant: grant.id,
             until: grant.expires_at,
         };
@@ -54,7 +54,7 @@ impl Admin<'_> {
                 // It begins when it is given, however many races are lost.
                 let step = registrar.step(self.who(), Source::AdminApproval, &note, now);
                 for _ in 0..ROUNDS {
-                    let set = registrar.set_apart(grant.clone(), fact.clone(), &step);
+                    let set = registrar.set_apart(grant.clone(), kind.clone(), &step);
                     if set.await? == CommitOutcome::Done {
                         return Ok(grant);
                     }
@@ -115,11 +115,11 @@ impl Registrar {
         if !grant.end(step.now, why) {
             return Ok(None);
         }
-        let fact = EventKind::GrantTaken {
+        let kind = EventKind::GrantTaken {
             grant: grant.id,
             why,
         };
-        self.set_apart(grant, fact, step).await.map(Some)
+        self.set_apart(grant, kind, step).await.map(Some)
     }
 
     /// Writes what became of a grant apart from any enrollment, and with it what that means for
@@ -127,13 +127,13 @@ impl Registrar {
     pub(super) async fn set_apart(
         &self,
         grant: Grant,
-        fact: EventKind,
+        kind: EventKind,
         step: &StepContext<'_>,
     ) -> Result<CommitOutcome, Error> {
         let find = Lookup::Learner(&grant.learner, &grant.course);
         let change = match self.inner.store.load(find).await?.case {
-            Some(case) => case.set_apart(grant, fact, step)?.change,
-            None => Change::apart(grant, fact, step),
+            Some(case) => case.set_apart(grant, kind, step)?.change,
+            None => Change::apart(grant, kind, step),
         };
         self.commit(change).await
     }

@@ -28,7 +28,7 @@ const SILENCE: chrono::Duration = chrono::Duration::minutes(30);
 const HEARTBEAT: chrono::Duration = chrono::Duration::seconds(60);
 /// Each process that runs one says so once a minute.
 const WORKER_SEEN: chrono::Duration = chrono::Duration::minutes(3);
-/// Records that a publisher does not take, and time from a record to its publication.
+/// Events that a publisher does not take, and time from an event to its publication.
 const STUCK: chrono::Duration = chrono::Duration::seconds(60);
 const LAG: chrono::Duration = chrono::Duration::seconds(5);
 /// How long a write that failed is told of, when others work since.
@@ -179,7 +179,7 @@ impl Heartbeat {
         }
     }
 
-    /// After a batch: whether records are left, and how old the last one was that was taken.
+    /// After a batch: whether events are left, and how old the last one was that was taken.
     pub(super) fn published(&self, left: bool, newest: Option<DateTime<Utc>>, now: DateTime<Utc>) {
         let millis = now.timestamp_millis();
         if left {
@@ -281,10 +281,10 @@ impl Registrar {
     /// Nothing when the database does not answer: that is said already.
     async fn inbox_health(&self) -> Option<PartHealth> {
         const PART: &str = "inbox";
-        let records = &self.inner.records;
+        let events = &self.inner.events;
         let clock = self.inner.clock.as_ref();
         let count = async |filter| {
-            let page = records.inbox(filter, PageRequest::first(WAITING));
+            let page = events.inbox(filter, PageRequest::first(WAITING));
             let page = deadline::within(clock, DATABASE_WAIT, page).await?.ok()?;
             Some(page.items.len())
         };
@@ -383,7 +383,7 @@ impl Registrar {
             );
         }
         let millis = pulse.lag.load(Ordering::Relaxed);
-        let reason = format!("The last records took {millis} ms from commit to publication.");
+        let reason = format!("The last events took {millis} ms from commit to publication.");
         let slow = millis > LAG.num_milliseconds();
         let condition = if slow {
             HealthStatus::Degraded

@@ -4,7 +4,7 @@ use chrono::{Days, Duration, NaiveDate};
 use serde::Serialize;
 
 use super::admin::Admin;
-use super::inbox::{publishing, system_record};
+use super::inbox::{publishing, system_event};
 use super::provider::Caller;
 use super::{Error, Registrar};
 use crate::enrollment::Change;
@@ -165,20 +165,20 @@ impl Registrar {
 
     /// Puts a discrepancy on the list, unless it was there before.
     pub(super) async fn raise(&self, discrepancy: Discrepancy) -> Result<Raised, Error> {
-        if let Some(known) = self.inner.records.discrepancy(&discrepancy.key).await? {
+        if let Some(known) = self.inner.events.discrepancy(&discrepancy.key).await? {
             return Ok(match known.closed {
                 None => Raised::Standing,
                 Some(_) => Raised::Closed,
             });
         }
-        let fact = EventKind::DiscrepancyFound {
+        let kind = EventKind::DiscrepancyFound {
             key: discrepancy.key.clone(),
             kind: discrepancy.kind,
             about: discrepancy.enrollment,
         };
         tracing::error!(kind = %discrepancy.kind, enrollment = discrepancy.enrollment.map(tracing::field::display), "somebody has to look into this");
-        let record = system_record(fact, discrepancy.since);
-        let mut change = Change::records_only(vec![record]);
+        let event = system_event(kind, discrepancy.since);
+        let mut change = Change::events_only(vec![event]);
         change.discrepancies.push(discrepancy);
         // A conflict: another instance was faster.
         Ok(match self.commit(publishing(change)).await? {

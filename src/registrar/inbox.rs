@@ -96,7 +96,7 @@ impl Registrar {
         let was_due = row.was.as_ref().and_then(|was| was.state.due_at());
         let is_overdue = was_due.is_some_and(|due| due <= alert_at) && alert_at <= now;
         // It stays parked for as long as it takes: money nobody can match is never dropped.
-        let fact = if is_overdue && incoming.kept.is_some() {
+        let kind = if is_overdue && incoming.kept.is_some() {
             tracing::error!("a webhook still names no payment that is known; somebody has to look");
             Some(EventKind::DeliveryOverdue { key })
         } else {
@@ -107,8 +107,8 @@ impl Registrar {
                     tracing::warn!("a webhook names no payment that is known; it is parked");
                 })
         };
-        let record = fact.map(|fact| system_record(fact, now));
-        let kept = self.keep(row, record, watch).await?;
+        let event = kind.map(|kind| system_event(kind, now));
+        let kept = self.keep(row, event, watch).await?;
         Ok(incoming.kept(kept, Outcome::Parked, None))
     }
 
@@ -155,8 +155,8 @@ impl Registrar {
             None => Change::default(),
         };
         let key = incoming.key.clone();
-        let fact = EventKind::DeliveryDead { key, cause };
-        change.records.push(system_record(fact, incoming.now));
+        let kind = EventKind::DeliveryDead { key, cause };
+        change.events.push(system_event(kind, incoming.now));
         let committed = self.commit_timed(publishing(row.in_change(change)), watch);
         let committed = committed.await?;
         if committed == CommitOutcome::Done {
@@ -210,11 +210,11 @@ impl Registrar {
     async fn keep(
         &self,
         row: Row,
-        record: Option<Event>,
+        event: Option<Event>,
         watch: &mut StageTimer,
     ) -> Result<CommitOutcome, Error> {
-        let records = record.into_iter().collect();
-        let change = row.in_change(Change::records_only(records));
+        let events = event.into_iter().collect();
+        let change = row.in_change(Change::events_only(events));
         self.commit_timed(publishing(change), watch).await
     }
 
@@ -237,14 +237,14 @@ impl Registrar {
         let now = self.now();
         let was = Some(entry.state.clone());
         entry.tries += 1;
-        let mut record = None;
+        let mut event = None;
         if entry.tries >= self.inner.config.retry_limit {
             let cause = Note::new(format!("It cannot be read: {why}. Then replay this."));
-            let fact = EventKind::DeliveryDead {
+            let kind = EventKind::DeliveryDead {
                 key: entry.key.clone(),
                 cause: cause.clone(),
             };
-            record = Some(system_record(fact, now));
+            event = Some(system_event(kind, now));
             entry.state = InboxState::Dead { cause };
         } else {
             entry.state = InboxState::Waiting {
@@ -252,7 +252,7 @@ impl Registrar {
             };
         }
         tracing::error!(error = %why, "the body of a delivery cannot be read");
-        let change = publishing(Change::inbox_only(entry, record).inbox_was(was));
+        let change = publishing(Change::inbox_only(entry, event).inbox_was(was));
         self.commit(change).await.map(drop)
     }
 
@@ -275,10 +275,10 @@ pub(super) fn spread() -> Duration {
     Duration::from_millis(1000 + u64::from(spread) * 100)
 }
 
-pub(super) fn system_record(fact: EventKind, now: DateTime<Utc>) -> Event {
+pub(super) fn system_event(kind: EventKind, now: DateTime<Utc>) -> Event {
     Event::new(
-        IdGenerator::new(now).record(),
-        fact,
+        IdGenerator::new(now).event(),
+        kind,
         Actor::System,
         Source::SystemAutomatic,
         now,

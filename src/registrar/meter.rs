@@ -133,7 +133,7 @@ pub(super) fn provider(taken: chrono::Duration, failed: bool) {
     seconds!("coursegate_provider_seconds", taken, "outcome" => outcome);
 }
 
-/// Records were published, or not taken.
+/// Events were published, or not taken.
 pub(super) fn published(taken: usize, left: usize, lag: Option<chrono::Duration>) {
     counter!("coursegate_published_total", taken as u64);
     gauge!("coursegate_outbox_left", count(left));

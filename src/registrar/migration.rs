@@ -212,8 +212,8 @@ impl Admin<'_> {
             let now = registrar.now();
             let grant = self.free_grant(row, IdGenerator::new(now).grant())?;
             let step = registrar.step(self.who(), Source::AdminApproval, &None, now);
-            let fact = given(&grant);
-            if registrar.set_apart(grant, fact, &step).await? == CommitOutcome::Done {
+            let kind = given(&grant);
+            if registrar.set_apart(grant, kind, &step).await? == CommitOutcome::Done {
                 return Ok(One::Added);
             }
         }
@@ -275,16 +275,16 @@ impl Admin<'_> {
                     continue;
                 }
             };
-            let fact = given(&grant);
+            let kind = given(&grant);
             let subject = (grant.learner.clone(), grant.course.clone());
-            let record = Event::new(
-                ids.record(),
-                fact,
+            let event = Event::new(
+                ids.event(),
+                kind,
                 self.who().clone(),
                 Source::AdminApproval,
                 now,
             );
-            change.records.push(record.about(subject.0, subject.1));
+            change.events.push(event.about(subject.0, subject.1));
             change.timers.push(Timer {
                 key: TimerKey::Grant(grant.id),
                 due_at: grant.expires_at,

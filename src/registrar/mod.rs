@@ -14,15 +14,15 @@
 //! | `coursegate.desk` | info | `enrollment`: something a person decides |
 //! | `coursegate.retry` | info | `enrollment`: a callback that waited |
 //! | `coursegate.provider` | info | `call`: `create_link`, `status`, `status_by_reference`, `history` or `refund` |
-//! | `coursegate.commit` | debug | `enrollment`, `records` |
+//! | `coursegate.commit` | debug | `enrollment`, `events` |
 //! | `coursegate.timer` | debug | `key` |
 //! | `coursegate.worker` | debug | `lane` |
 
 mod access;
 mod admin;
+mod audit_log;
 mod builder;
 mod caught;
-mod chain;
 mod checkout;
 mod deadline;
 mod denials;
@@ -76,15 +76,15 @@ use crate::detect::MethodDetector;
 use crate::enrollment::TransitionGuard;
 use crate::evidence::EvidenceLevel;
 use crate::ids::CourseId;
-use crate::port::{Clock, NotificationChannel, Permissions, Records, Store};
+use crate::port::{Clock, NotificationChannel, Permissions, Queries, Store};
 use crate::readiness::ReadinessRule;
 use crate::webhook::Verifier;
 
 pub use access::CourseCard;
 pub use admin::{Admin, BulkItem, BulkOutcome};
+pub use audit_log::AuditLogReport;
 pub use builder::{BuildError, RegistrarBuilder};
 pub use caught::HostPart;
-pub use chain::AuditLogReport;
 pub use error::{Error, ErrorKind};
 pub use explanation::Explanation;
 pub use grants::NewGrant;
@@ -119,7 +119,7 @@ struct Inner {
     verifier: Verifier,
     minimum: EvidenceLevel,
     store: Arc<dyn Store>,
-    records: Arc<dyn Records>,
+    events: Arc<dyn Queries>,
     provider: Option<Arc<provider::Provider>>,
     subscribers: Vec<relay::Subscriber>,
     channels: Vec<Arc<dyn NotificationChannel>>,

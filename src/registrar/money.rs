@@ -91,12 +91,12 @@ impl Admin<'_> {
             Some(PaymentExceptionKey::Payment(reference)) => Some(Some(reference)),
             None => Some(None),
         };
-        let records = &self.registrar.inner.records;
+        let events = &self.registrar.inner.events;
         if let Some(after) = payments_after {
             let request = PageRequest { after, limit: size };
             let found = self
                 .registrar
-                .within(async { Ok(records.payment_exceptions(request).await?) })
+                .within(async { Ok(events.payment_exceptions(request).await?) })
                 .await?;
             for item in found.items {
                 keys.push(PaymentExceptionKey::Payment(item.attempt.reference.clone()));
@@ -117,7 +117,7 @@ impl Admin<'_> {
             };
             let found = self
                 .registrar
-                .within(async { Ok(records.discrepancies(request).await?) })
+                .within(async { Ok(events.discrepancies(request).await?) })
                 .await?;
             for discrepancy in found.items {
                 if discrepancy.kind == DiscrepancyKind::UnmatchedPayment {
@@ -139,7 +139,7 @@ impl Admin<'_> {
         })
     }
 
-    /// Records that all that is left of a payment went back, with the proof: the dashboard's
+    /// Events that all that is left of a payment went back, with the proof: the dashboard's
     /// reference, for example. The grant that rests on it ends; others are left alone.
     ///
     /// # Errors
@@ -153,7 +153,7 @@ impl Admin<'_> {
         self.give_back(payment, None, proof.into()).await
     }
 
-    /// Records that a part of a payment went back. Access stays when the part is small (see
+    /// Events that a part of a payment went back. Access stays when the part is small (see
     /// [`EnrollmentPolicy::refund_keeping_access`](crate::enrollment::EnrollmentPolicy)) or when what is
     /// left is still the price.
     ///
@@ -280,7 +280,7 @@ impl Admin<'_> {
         self.registrar.within(failed).await.map(drop)
     }
 
-    /// Records that the payer's bank took the money back, or that the card's holder disputes
+    /// Events that the payer's bank took the money back, or that the card's holder disputes
     /// it. The grant that rests on it is suspended; others are left alone. When the dispute is
     /// lost, [`revoke`](Self::revoke) ends it.
     ///
@@ -301,7 +301,7 @@ impl Admin<'_> {
         Ok(applied.case.enrollment.status)
     }
 
-    /// Records that money which was taken back came again: a dispute was won. The grant that
+    /// Events that money which was taken back came again: a dispute was won. The grant that
     /// was suspended for it counts again.
     ///
     /// # Errors
@@ -336,9 +336,9 @@ impl Admin<'_> {
         if registrar.inner.provider.is_none() {
             return Err(Error::NoGateway);
         }
-        let records = &registrar.inner.records;
+        let events = &registrar.inner.events;
         let found = registrar
-            .within(async { Ok(records.payments(filter, page).await?) })
+            .within(async { Ok(events.payments(filter, page).await?) })
             .await?;
         let mut items = Vec::new();
         for item in found.items {

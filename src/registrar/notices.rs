@@ -68,18 +68,18 @@ impl Registrar {
             .collect()
     }
 
-    /// Sets a timer for each record that somebody may have to be told of.
+    /// Sets a timer for each event that somebody may have to be told of.
     pub(super) fn queue_notices(&self, change: &mut Change) {
         let has_channels = !self.inner.channels.is_empty();
-        let told = |record: &&Event| match record.fact {
+        let told = |event: &&Event| match event.kind {
             EventKind::AlertChanged { .. } => true,
             // Through the channel that does not work? It is in the app.
             EventKind::NoticeUndelivered { .. } => false,
-            _ => has_channels && NoticeKind::of(&record.fact).is_some(),
+            _ => has_channels && NoticeKind::of(&event.kind).is_some(),
         };
-        let timers = change.records.iter().filter(told).map(|record| Timer {
-            key: TimerKey::Notice(record.id),
-            due_at: Some(record.at),
+        let timers = change.events.iter().filter(told).map(|event| Timer {
+            key: TimerKey::Notice(event.id),
+            due_at: Some(event.at),
         });
         change.timers.extend(timers);
     }
@@ -124,7 +124,7 @@ impl Admin<'_> {
         self.allow(Permission::View, None).await?;
         let everybody = self
             .registrar
-            .within(async { Ok(self.registrar.inner.records.preferences().await?) })
+            .within(async { Ok(self.registrar.inner.events.preferences().await?) })
             .await?;
         let own = everybody
             .into_iter()
@@ -153,8 +153,8 @@ impl Admin<'_> {
             person: self.person().clone(),
             channels,
         };
-        let record = self.record(EventKind::PreferencesChosen, self.registrar.now());
-        let mut change = Change::records_only(vec![record]);
+        let event = self.event(EventKind::PreferencesChosen, self.registrar.now());
+        let mut change = Change::events_only(vec![event]);
         change.preferences = Some(preferences.clone());
         self.registrar.within(self.registrar.commit(change)).await?;
         Ok(preferences)
@@ -179,7 +179,7 @@ impl Admin<'_> {
             since: unread.then(|| self.registrar.now() - FRESH),
         };
         self.registrar
-            .within(async { Ok(self.registrar.inner.records.notices(&filter, page).await?) })
+            .within(async { Ok(self.registrar.inner.events.notices(&filter, page).await?) })
             .await
     }
 
@@ -212,13 +212,13 @@ impl Worker {
     ) -> Result<Next, Error> {
         let registrar = &self.registrar;
         let inner = &registrar.inner;
-        let record = registrar
-            .within(async { Ok(inner.records.record(id).await?) })
+        let event = registrar
+            .within(async { Ok(inner.events.event(id).await?) })
             .await?;
-        let Some(notice) = record.as_ref().and_then(Notice::of) else {
+        let Some(notice) = event.as_ref().and_then(Notice::of) else {
             return Ok(Next::Never);
         };
-        let alert = record.as_ref().and_then(Alert::of);
+        let alert = event.as_ref().and_then(Alert::of);
         let enrollment = match notice.enrollment {
             None => None,
             Some(id) => {
@@ -302,7 +302,7 @@ impl Worker {
     async fn addresses(&self, kind: NoticeKind) -> Result<Vec<Address>, Error> {
         let registrar = &self.registrar;
         let everybody = registrar
-            .within(async { Ok(registrar.inner.records.preferences().await?) })
+            .within(async { Ok(registrar.inner.events.preferences().await?) })
             .await?;
         let mut addresses = Vec::new();
         for channel in &registrar.inner.channels {
@@ -363,22 +363,22 @@ impl Worker {
         }
     }
 
-    /// Leaves a record, which shows in the app, that a notice did not reach somebody.
+    /// Leaves an event, which shows in the app, that a notice did not reach somebody.
     async fn give_up(&self, notice: &Notice, address: &Address) -> Result<(), Error> {
         let registrar = &self.registrar;
         let now = registrar.now();
-        let fact = EventKind::NoticeUndelivered {
+        let kind = EventKind::NoticeUndelivered {
             notice: notice.id,
             channel: address.channel.clone(),
         };
-        let record = Event::new(
-            IdGenerator::new(now).record(),
-            fact,
+        let event = Event::new(
+            IdGenerator::new(now).event(),
+            kind,
             Actor::System,
             Source::SystemAutomatic,
             now,
         );
-        let mut change = Change::records_only(vec![record]);
+        let mut change = Change::events_only(vec![event]);
         change.publish = true;
         registrar.within(registrar.commit(change)).await?;
         Ok(())

@@ -278,11 +278,11 @@ impl Registrar {
         self.queue_notices(&mut change);
         // Which signals, before the change is handed over: a bit for each, since one change has
         // each of them once at most.
-        let facts = change.records.iter().map(|record| &record.fact);
+        let facts = change.events.iter().map(|event| &event.kind);
         let signals = facts
             .filter_map(Signal::of)
             .fold(0, |bits, signal| bits | signal.bit());
-        let approved = change.records.iter().find_map(|record| match &record.fact {
+        let approved = change.events.iter().find_map(|event| match &event.kind {
             EventKind::EnrollmentMoved {
                 to: Status::Approved { cause },
                 ..
@@ -291,7 +291,7 @@ impl Registrar {
         });
         let span = tracing::debug_span!(
             "coursegate.commit",
-            records = change.records.len(),
+            events = change.events.len(),
             enrollment = change
                 .enrollment
                 .as_ref()

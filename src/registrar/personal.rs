@@ -30,8 +30,8 @@ pub struct LearnerExport {
     pub enrollments: Vec<EnrollmentExport>,
     /// Grants apart from any enrollment.
     pub grants: Vec<Grant>,
-    /// Records about those grants.
-    pub records: Vec<Event>,
+    /// Events about those grants.
+    pub events: Vec<Event>,
 }
 
 /// Everything that is kept of one enrollment.
@@ -45,7 +45,7 @@ pub struct EnrollmentExport {
     /// Its grants.
     pub grants: Vec<Grant>,
     /// Its history.
-    pub records: Vec<Event>,
+    pub events: Vec<Event>,
     /// Callbacks for it.
     pub deliveries: Vec<DeliveryExport>,
     /// Rows of bank statements that paid it.
@@ -77,7 +77,7 @@ impl fmt::Debug for EnrollmentExport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EnrollmentExport")
             .field("enrollment", &self.enrollment.id)
-            .field("records", &self.records.len())
+            .field("events", &self.events.len())
             .field("deliveries", &self.deliveries.len())
             .finish_non_exhaustive()
     }
@@ -121,26 +121,26 @@ impl Admin<'_> {
             learner: learner.clone(),
             enrollments,
             grants: file.grants,
-            records: file.records,
+            events: file.events,
         })
     }
 
     async fn export(&self, id: EnrollmentId) -> Result<EnrollmentExport, Error> {
         let inner = &self.registrar.inner;
         let case = self.registrar.case_of(id).await?;
-        let records = inner.records.timeline(id).await?;
-        let received = inner.records.received(id).await?;
+        let events = inner.events.timeline(id).await?;
+        let received = inner.events.received(id).await?;
         let deliveries = received.deliveries.iter();
         let deliveries = deliveries
             .map(|entry| self.registrar.delivery_export(entry))
             .collect::<Result<_, Error>>()?;
         let subject = &case.enrollment;
-        let mut record = self
-            .record(EventKind::PersonalExported, self.registrar.now())
+        let mut event = self
+            .event(EventKind::PersonalExported, self.registrar.now())
             .about(subject.learner.clone(), subject.course.clone());
-        record.enrollment = Some(id);
-        record.version = case.enrollment.version;
-        let change = Change::records_only(vec![record]);
+        event.enrollment = Some(id);
+        event.version = case.enrollment.version;
+        let change = Change::events_only(vec![event]);
         self.registrar.commit(change).await?;
         let Case {
             enrollment,
@@ -153,7 +153,7 @@ impl Admin<'_> {
             enrollment,
             attempts,
             grants,
-            records,
+            events,
             deliveries,
             statement: received.rows,
         })
@@ -161,10 +161,10 @@ impl Admin<'_> {
 
     /// Takes a learner out of what is stored: their id, address, what they showed and what
     /// people wrote about them, what was told of their cards, and the bodies of callbacks. Sums,
-    /// dates, decisions and who made them stay, under a pseudonym, and so does the chain: records
+    /// dates, decisions and who made them stay, under a pseudonym, and so does the audit log: events
     /// are emptied of what is personal, and nothing else of them changes.
     ///
-    /// It goes enrollment by enrollment, each in one commit with a record of it; call it again
+    /// It goes enrollment by enrollment, each in one commit with an event of it; call it again
     /// when it fails halfway. Rows of bank statements that are still open keep their texts, since
     /// their money is not settled: settle them first. What left the store before (publishers, channels, exports,
     /// backups) is out of its reach.
@@ -202,7 +202,7 @@ impl Admin<'_> {
             let change = self.without(&pseudonym, &file);
             registrar.within(registrar.commit(change)).await?;
         }
-        // Until it is in the chain, nothing vouches for what was emptied.
+        // Until it is in the audit log, nothing vouches for what was emptied.
         registrar.seal_recent().await?;
         Ok(LearnerErased {
             pseudonym,
@@ -215,10 +215,10 @@ impl Admin<'_> {
         let registrar = self.registrar;
         for _ in 0..ROUNDS {
             let case = registrar.case_of(id).await?;
-            let records = registrar.inner.records.timeline(id).await?;
+            let events = registrar.inner.events.timeline(id).await?;
             let who = self.who();
             let step = registrar.step(who, Source::AdminApproval, &None, registrar.now());
-            let change = case.erase(pseudonym, &records, &step)?.change;
+            let change = case.erase(pseudonym, &events, &step)?.change;
             if registrar.commit(change).await? == CommitOutcome::Done {
                 return Ok(());
             }
@@ -229,13 +229,13 @@ impl Admin<'_> {
     /// Grants apart from any enrollment, without their learner.
     fn without(&self, pseudonym: &LearnerId, file: &LearnerFile) -> Change {
         let now = self.registrar.now();
-        let personal = file.records.iter().filter(|record| record.is_personal());
-        let fact = EventKind::PersonalErased {
-            records: personal.map(|record| record.id).collect(),
+        let personal = file.events.iter().filter(|event| event.is_personal());
+        let kind = EventKind::PersonalErased {
+            events: personal.map(|event| event.id).collect(),
             grants: file.grants.iter().map(|grant| grant.id).collect(),
         };
-        let record = self.record(fact, now);
-        let mut change = Change::records_only(vec![record]);
+        let event = self.event(kind, now);
+        let mut change = Change::events_only(vec![event]);
         change.publish = true;
         change.grants.clone_from(&file.grants);
         for grant in &mut change.grants {
@@ -247,10 +247,10 @@ impl Admin<'_> {
     }
 
     pub(super) async fn learner_file(&self, learner: &LearnerId) -> Result<LearnerFile, Error> {
-        let records = &self.registrar.inner.records;
+        let events = &self.registrar.inner.events;
         let file = self
             .registrar
-            .within(async { Ok(records.learner(learner).await?) })
+            .within(async { Ok(events.learner(learner).await?) })
             .await?;
         if file.enrollments.is_empty() && file.grants.is_empty() {
             return Err(Error::NotFound("learner"));

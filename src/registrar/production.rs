@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::builder::{BuildError, RegistrarBuilder};
 #[cfg(feature = "live")]
-use super::inbox::{publishing, system_record};
+use super::inbox::{publishing, system_event};
 use super::{Registrar, deadline, meter};
 use crate::config::{Environment, Mode};
 #[cfg(feature = "live")]
@@ -360,16 +360,16 @@ impl Registrar {
         vec![ReadinessFinding::new(rule).saying(format_args!("It ends at {ends}."))]
     }
 
-    /// Commits a record that means nothing, and waits until `hear` has heard of it.
+    /// Commits an event that means nothing, and waits until `hear` has heard of it.
     #[cfg(feature = "live")]
     pub(crate) async fn probe_live(
         &self,
         hear: impl AsyncFnOnce(EventId),
     ) -> Vec<ReadinessFinding> {
         let silent = ReadinessFinding::new(ReadinessRule::LiveSilent);
-        let record = system_record(EventKind::LiveProbed, self.now());
-        let id = record.id;
-        let change = publishing(Change::records_only(vec![record]));
+        let event = system_event(EventKind::LiveProbed, self.now());
+        let id = event.id;
+        let change = publishing(Change::events_only(vec![event]));
         if let Err(error) = self.within(self.commit(change)).await {
             return vec![silent.saying(format_args!("In detail: {error}."))];
         }

@@ -160,7 +160,7 @@ pub struct Timings {
     pub routing: Duration,
     /// Writing to the store.
     pub update: Duration,
-    /// Handing the committed records to the publisher's queue.
+    /// Handing the committed events to the publisher's queue.
     pub notification: Duration,
     /// From arrival to answer.
     pub total: Duration,

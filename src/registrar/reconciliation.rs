@@ -70,9 +70,9 @@ impl Admin<'_> {
         page: PageRequest<DiscrepancyKey>,
     ) -> Result<Page<Discrepancy, DiscrepancyKey>, Error> {
         self.allow(Permission::View, None).await?;
-        let records = &self.registrar.inner.records;
+        let events = &self.registrar.inner.events;
         self.registrar
-            .within(async { Ok(records.discrepancies(page).await?) })
+            .within(async { Ok(events.discrepancies(page).await?) })
             .await
     }
 
@@ -91,7 +91,7 @@ impl Admin<'_> {
         let missing = || Error::NotFound("open discrepancy");
         registrar
             .within(async {
-                let found = registrar.inner.records.discrepancy(key).await?;
+                let found = registrar.inner.events.discrepancy(key).await?;
                 let mut discrepancy = found
                     .filter(|known| known.closed.is_none())
                     .ok_or_else(missing)?;
@@ -101,10 +101,9 @@ impl Admin<'_> {
                     by: self.person().clone(),
                     note: note.clone(),
                 });
-                let mut record =
-                    self.record(EventKind::DiscrepancyClosed { key: key.clone() }, now);
-                record.note = Some(note);
-                let mut change = Change::records_only(vec![record]);
+                let mut event = self.event(EventKind::DiscrepancyClosed { key: key.clone() }, now);
+                event.note = Some(note);
+                let mut change = Change::events_only(vec![event]);
                 change.discrepancies.push(discrepancy);
                 match registrar.commit(publishing(change)).await? {
                     CommitOutcome::Done => Ok(()),
@@ -157,10 +156,10 @@ impl Registrar {
         limit: usize,
         report: &mut ReconciliationReport,
     ) -> Result<(), Error> {
-        let records = &self.inner.records;
+        let events = &self.inner.events;
         let request = PageRequest { after, limit };
         let page = self
-            .within(async { Ok(records.cases(request).await?) })
+            .within(async { Ok(events.cases(request).await?) })
             .await?;
         let mut timers = Vec::new();
         for case in page.items {
@@ -245,10 +244,10 @@ impl Registrar {
         limit: usize,
         report: &mut ReconciliationReport,
     ) -> Result<(), Error> {
-        let records = &self.inner.records;
+        let events = &self.inner.events;
         let request = PageRequest { after, limit };
         let page = self
-            .within(async { Ok(records.loose_grants(request).await?) })
+            .within(async { Ok(events.loose_grants(request).await?) })
             .await?;
         let mut timers = Vec::new();
         for grant in page.items {

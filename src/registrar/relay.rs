@@ -9,7 +9,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::caught::{HostPart, Panicked, caught};
-use super::inbox::{LEASE, publishing, system_record};
+use super::inbox::{LEASE, publishing, system_event};
 use super::worker::{Pass, Running, Worker, together};
 use super::{Error, deadline, meter};
 use crate::enrollment::Change;
@@ -18,22 +18,22 @@ use crate::ids::{EnrollmentId, EventId};
 use crate::monitor::Signal;
 use crate::port::{EventPublisher, Settlement, Work, WorkKind};
 
-/// Records taken in one pass.
+/// Events taken in one pass.
 const BATCH: usize = 256;
-/// Wait before a record is published again.
+/// Wait before an event is published again.
 const DELAY: Duration = Duration::from_secs(1);
-/// How long one record may take to publish: a publisher that does not answer delays the others
+/// How long one event may take to publish: a publisher that does not answer delays the others
 /// by this once, and then each time that it is asked again.
 const WAIT: Duration = Duration::from_secs(2);
 /// A failure that took so long holds the others up.
 const SLOW: Duration = Duration::from_millis(500);
-/// Records in a row that a publisher may fail before it is left alone for a while.
+/// Events in a row that a publisher may fail before it is left alone for a while.
 const FAILURES: u32 = 3;
 /// The longest such while; the first is a second.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// Panics of a publisher over one record before it is not told of that any more.
+/// Panics of a publisher over one event before it is not told of that any more.
 const MOST_PANICS: u32 = 5;
-/// Records that a publisher has taken while others have not, as far as is remembered.
+/// Events that a publisher has taken while others have not, as far as is remembered.
 const REMEMBERED: usize = 65_536;
 
 /// A publisher, and how it does.
@@ -44,15 +44,15 @@ pub(super) struct Subscriber {
 
 #[derive(Default)]
 struct State {
-    /// Records that it has taken and others have not yet.
+    /// Events that it has taken and others have not yet.
     taken: HashSet<EventId>,
     /// Failures in a row.
     failures: u32,
     /// Not asked before.
     paused_until: Option<DateTime<Utc>>,
-    /// Records that it has taken in all.
+    /// Events that it has taken in all.
     successes: u64,
-    /// How often a record made it panic, and how many it had taken before.
+    /// How often an event made it panic, and how many it had taken before.
     panics: HashMap<EventId, (u32, u64)>,
 }
 
@@ -80,20 +80,20 @@ impl Subscriber {
         self.state().paused_until
     }
 
-    fn has_taken(&self, record: EventId) -> bool {
-        self.state().taken.contains(&record)
+    fn has_taken(&self, event: EventId) -> bool {
+        self.state().taken.contains(&event)
     }
 
-    fn took(&self, record: EventId) {
+    fn took(&self, event: EventId) {
         let mut state = self.state();
         (state.failures, state.paused_until) = (0, None);
-        state.panics.remove(&record);
+        state.panics.remove(&event);
         state.successes += 1;
         if state.taken.len() >= REMEMBERED {
             // Told again what it knows: it is by id that it tells.
             state.taken.clear();
         }
-        state.taken.insert(record);
+        state.taken.insert(event);
     }
 
     /// One that takes long to fail is left alone at once.
@@ -109,20 +109,20 @@ impl Subscriber {
         }
     }
 
-    /// Whether a record has made it panic so often, while it took others, that it is not told of
+    /// Whether an event has made it panic so often, while it took others, that it is not told of
     /// it any more. One that panics over everything is to be mended, and told again then.
-    fn gives_up(&self, record: EventId) -> bool {
+    fn gives_up(&self, event: EventId) -> bool {
         let mut state = self.state();
         let successes = state.successes;
-        let (panics, before) = state.panics.entry(record).or_insert((0, successes));
+        let (panics, before) = state.panics.entry(event).or_insert((0, successes));
         *panics += 1;
         *panics >= MOST_PANICS && successes > *before
     }
 
-    fn forget(&self, records: &HashSet<EventId>) {
+    fn forget(&self, events: &HashSet<EventId>) {
         let mut state = self.state();
-        state.taken.retain(|id| !records.contains(id));
-        state.panics.retain(|id, _| !records.contains(id));
+        state.taken.retain(|id| !events.contains(id));
+        state.panics.retain(|id, _| !events.contains(id));
     }
 }
 
@@ -146,18 +146,18 @@ impl Worker {
         }
         let full = claimed.len() == BATCH;
         let held_until = self.held_until(LEASE);
-        let records: Vec<Event> = claimed
+        let events: Vec<Event> = claimed
             .into_iter()
             .filter_map(|work| match work {
-                Work::Message(record) => Some(*record),
+                Work::Message(event) => Some(*event),
                 Work::Delivery(_) | Work::Timer(_) => None,
             })
             .collect();
         let left = Mutex::new(HashSet::new());
         let handing = inner.subscribers.iter().map(|subscriber| {
-            let (records, left) = (&records, &left);
+            let (events, left) = (&events, &left);
             let done = async move {
-                let not_taken = self.hand_over(subscriber, records, held_until).await;
+                let not_taken = self.hand_over(subscriber, events, held_until).await;
                 let mut left = left.lock().unwrap_or_else(PoisonError::into_inner);
                 left.extend(not_taken);
             };
@@ -176,29 +176,29 @@ impl Worker {
             true => paused.fold(soon, DateTime::max),
             false => soon,
         };
-        let settle = |record: &Event| match left.contains(&record.id) {
-            false => Settlement::Published(record.id),
+        let settle = |event: &Event| match left.contains(&event.id) {
+            false => Settlement::Published(event.id),
             true => Settlement::Later {
-                record: record.id,
+                event: event.id,
                 next_at,
             },
         };
-        let settlements: Vec<Settlement> = records.iter().map(settle).collect();
-        let taken = records.iter().filter(|record| !left.contains(&record.id));
-        let newest = taken.map(|record| record.at).max();
+        let settlements: Vec<Settlement> = events.iter().map(settle).collect();
+        let taken = events.iter().filter(|event| !left.contains(&event.id));
+        let newest = taken.map(|event| event.at).max();
         let now = self.registrar.now();
         inner.pulse.published(!left.is_empty(), newest, now);
         let lag = newest.map(|newest| now - newest);
-        meter::published(records.len() - left.len(), left.len(), lag);
+        meter::published(events.len() - left.len(), left.len(), lag);
         if let Some(newest) = newest {
             inner.tower.measure(Signal::SyncDelay, now - newest, now);
         }
-        pass.published += records.len() - left.len();
+        pass.published += events.len() - left.len();
         pass.unpublished += left.len();
         if !settlements.is_empty() {
             self.registrar.settle(&settlements).await?;
         }
-        let published = records.iter().map(|record| record.id);
+        let published = events.iter().map(|event| event.id);
         let published: HashSet<EventId> = published.filter(|id| !left.contains(id)).collect();
         for subscriber in &inner.subscribers {
             subscriber.forget(&published);
@@ -206,55 +206,55 @@ impl Worker {
         Ok(full)
     }
 
-    /// Says of a record that a publisher cannot take it.
-    async fn give_up_on(&self, record: &Event) -> Result<(), Error> {
-        if matches!(record.fact, EventKind::PublishingGivenUp { .. }) {
+    /// Says of an event that a publisher cannot take it.
+    async fn give_up_on(&self, event: &Event) -> Result<(), Error> {
+        if matches!(event.kind, EventKind::PublishingGivenUp { .. }) {
             tracing::error!("a publisher cannot be told what it was not told");
             return Ok(());
         }
         let registrar = &self.registrar;
-        let fact = EventKind::PublishingGivenUp { record: record.id };
-        let mut told = system_record(fact, registrar.now());
-        told.course.clone_from(&record.course);
-        let change = publishing(Change::records_only(vec![told]));
+        let kind = EventKind::PublishingGivenUp { event: event.id };
+        let mut told = system_event(kind, registrar.now());
+        told.course.clone_from(&event.course);
+        let change = publishing(Change::events_only(vec![told]));
         registrar.within(registrar.commit(change)).await.map(drop)
     }
 
-    /// Hands records to one publisher, and gives those that it has not taken.
+    /// Hands events to one publisher, and gives those that it has not taken.
     async fn hand_over(
         &self,
         subscriber: &Subscriber,
-        records: &[Event],
+        events: &[Event],
         held_until: DateTime<Utc>,
     ) -> Vec<EventId> {
         let clock = self.registrar.inner.clock.as_ref();
         let mut stuck: HashSet<EnrollmentId> = HashSet::new();
         let mut left = Vec::new();
-        for record in records {
-            if subscriber.has_taken(record.id) {
+        for event in events {
+            if subscriber.has_taken(event.id) {
                 continue;
             }
             let now = self.registrar.now();
-            // What follows a record that is stuck waits for it.
-            let blocked = record.enrollment.is_some_and(|id| stuck.contains(&id));
+            // What follows an event that is stuck waits for it.
+            let blocked = event.enrollment.is_some_and(|id| stuck.contains(&id));
             if blocked || now > held_until || subscriber.is_paused(now) {
-                stuck.extend(record.enrollment);
-                left.push(record.id);
+                stuck.extend(event.enrollment);
+                left.push(event.id);
                 continue;
             }
-            let publishing = async { subscriber.publisher.publish(record).await };
+            let publishing = async { subscriber.publisher.publish(event).await };
             let watched = self.registrar.watched();
             let publishing = caught(watched, HostPart::Publisher, publishing);
             let error = match deadline::within(clock, WAIT, publishing).await {
                 Some(Ok(Ok(()))) => {
-                    subscriber.took(record.id);
+                    subscriber.took(event.id);
                     continue;
                 }
                 // Others are not held up by one that it cannot take.
                 Some(Err(Panicked(_)))
-                    if subscriber.gives_up(record.id) && self.give_up_on(record).await.is_ok() =>
+                    if subscriber.gives_up(event.id) && self.give_up_on(event).await.is_ok() =>
                 {
-                    subscriber.took(record.id);
+                    subscriber.took(event.id);
                     continue;
                 }
                 Some(Err(Panicked(_))) => "it panicked".to_owned(),
@@ -265,8 +265,8 @@ impl Worker {
             let failed_at = self.registrar.now();
             let slow = (failed_at - now).to_std().is_ok_and(|taken| taken >= SLOW);
             subscriber.failed(slow, failed_at);
-            stuck.extend(record.enrollment);
-            left.push(record.id);
+            stuck.extend(event.enrollment);
+            left.push(event.id);
         }
         left
     }

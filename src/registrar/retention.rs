@@ -1,6 +1,6 @@
 //! What is not to be kept for ever: the bodies of deliveries.
 
-use super::inbox::system_record;
+use super::inbox::system_event;
 use super::{Error, Registrar};
 use crate::enrollment::Change;
 use crate::event::EventKind;
@@ -40,8 +40,8 @@ impl Registrar {
         }
         if bodies > 0 {
             tracing::info!(bodies, "old bodies of webhooks are dropped");
-            let record = system_record(EventKind::BodiesPurged { bodies, before }, now);
-            let written = self.commit(Change::records_only(vec![record]));
+            let event = system_event(EventKind::BodiesPurged { bodies, before }, now);
+            let written = self.commit(Change::events_only(vec![event]));
             self.within(written).await?;
         }
         Ok(None)

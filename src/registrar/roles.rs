@@ -25,14 +25,14 @@ impl Admin<'_> {
         let now = self.registrar.now();
         tracing::warn!(%permission, "an admin tried what they may not do");
         let refused = |unrecorded| {
-            let fact = EventKind::ActionRefused {
+            let kind = EventKind::ActionRefused {
                 permission,
                 unrecorded,
             };
-            let mut record = self.record(fact, now);
+            let mut event = self.event(kind, now);
             // It changes nothing about the enrollment, and does not belong to its history.
-            record.note = about.map(|id| Note::new(format!("enrollment {id}")));
-            record
+            event.note = about.map(|id| Note::new(format!("enrollment {id}")));
+            event
         };
         let admitted = self.registrar.inner.forbidden.admit(now);
         self.registrar

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::inbox::{publishing, system_record};
+use super::inbox::{publishing, system_event};
 use super::{Registrar, meter};
 use crate::enrollment::{Change, InboxState};
 use crate::event::{Event, EventKind};
@@ -17,7 +17,7 @@ use crate::webhook::{Delivery, DeliveryKey, VerifyError, hinted_reference};
 
 /// Events of one kind in a minute that are a flood.
 const FLOOD: u32 = 60;
-/// Records an hour of what anybody outside can cause; what comes on top is only counted.
+/// Events an hour of what anybody outside can cause; what comes on top is only counted.
 pub(super) const OUTSIDE: u32 = 6;
 /// The same for what needs an account of the host's.
 pub(super) const INSIDE: u32 = 60;
@@ -28,7 +28,7 @@ const REPLAY: Duration = Duration::from_secs(3600);
 /// How much of one kind came lately, and how much of it may be written.
 #[derive(Debug)]
 pub(super) struct EventLog {
-    /// Records an hour.
+    /// Events an hour.
     most: u32,
     window: Mutex<Window>,
 }
@@ -36,7 +36,7 @@ pub(super) struct EventLog {
 #[derive(Debug, Default)]
 struct Window {
     hour: i64,
-    /// Records of this hour.
+    /// Events of this hour.
     written: u32,
     /// Whether it was said in this hour that a flood began.
     flooded: bool,
@@ -49,8 +49,8 @@ struct Window {
 /// What is to be written about one event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Admission {
-    /// A record of it; so many before it were only counted.
-    Record { unrecorded: u64 },
+    /// An event of it; so many before it were only counted.
+    Event { unrecorded: u64 },
     /// That a flood begins.
     Flood,
     /// Nothing.
@@ -58,7 +58,7 @@ pub(super) enum Admission {
 }
 
 impl EventLog {
-    /// Writes so many records an hour, and that a flood began.
+    /// Writes so many events an hour, and that a flood began.
     pub(super) fn hourly(most: u32) -> Self {
         Self {
             most,
@@ -82,7 +82,7 @@ impl EventLog {
         if window.written < self.most {
             window.written += 1;
             let unrecorded = std::mem::take(&mut window.unrecorded);
-            return Admission::Record { unrecorded };
+            return Admission::Event { unrecorded };
         }
         window.unrecorded = window.unrecorded.saturating_add(1);
         if window.events > FLOOD && !window.flooded {
@@ -161,7 +161,7 @@ impl Registrar {
         tracing::warn!(reason = %error, "webhook refused");
         let admitted = self.inner.refused.admit(now);
         let noted = self.note_event(event, admitted, now, |unrecorded| {
-            system_record(EventKind::DeliveryRefused { error, unrecorded }, now)
+            system_event(EventKind::DeliveryRefused { error, unrecorded }, now)
         });
         Box::pin(noted).await;
     }
@@ -182,7 +182,7 @@ impl Registrar {
         // Rare, and on the heap: the way of every webhook is not to be larger for it.
         let noted = self.note_event(SecurityEvent::Replay, admitted, now, |unrecorded| {
             let key = key.clone();
-            system_record(EventKind::DeliveryRepeated { key, unrecorded }, now)
+            system_event(EventKind::DeliveryRepeated { key, unrecorded }, now)
         });
         Box::pin(noted).await;
     }
@@ -206,7 +206,7 @@ impl Registrar {
         }
         match self.inner.doubled.admit(now) {
             Admission::Flood => Some(Admission::Flood),
-            Admission::Record { .. } | Admission::Counted => None,
+            Admission::Event { .. } | Admission::Counted => None,
         }
     }
 
@@ -214,24 +214,24 @@ impl Registrar {
     /// whoever caused it.
     pub(super) async fn note_event(
         &self,
-        event: SecurityEvent,
+        of: SecurityEvent,
         admitted: Admission,
         now: DateTime<Utc>,
-        record: impl FnOnce(u64) -> Event,
+        event: impl FnOnce(u64) -> Event,
     ) {
-        meter::security(event);
+        meter::security(of);
         let change = match admitted {
-            Admission::Record { unrecorded } => Change::records_only(vec![record(unrecorded)]),
+            Admission::Event { unrecorded } => Change::events_only(vec![event(unrecorded)]),
             // Those who listen hear of the flood, and not of each drop.
             Admission::Flood => {
-                let record = system_record(EventKind::FloodBegan { of: event }, now);
-                publishing(Change::records_only(vec![record]))
+                let event = system_event(EventKind::FloodBegan { of }, now);
+                publishing(Change::events_only(vec![event]))
             }
             Admission::Counted => return,
         };
         let written = self.commit(change);
         if let Err(error) = self.within(written).await {
-            tracing::error!(error = %error.in_full(), %event, "a security event could not be recorded");
+            tracing::error!(error = %error.in_full(), event = %of, "a security event could not be recorded");
         }
     }
 }

@@ -52,7 +52,7 @@ impl Admin<'_> {
     /// by its line in the same file. `parse_csv` gives rows what their file has of these; rows made
     /// otherwise should have one of them.
     ///
-    /// Large imports are stored in parts. Each part leaves a [record](EventKind::StatementImported) that
+    /// Large imports are stored in parts. Each part leaves a [event](EventKind::StatementImported) that
     /// says how far the import is: live updates show it to the admin.
     ///
     /// # Errors
@@ -103,9 +103,9 @@ impl Admin<'_> {
     /// The store's errors.
     pub async fn accounts(&self) -> Result<Vec<AccountId>, Error> {
         self.allow(Permission::View, None).await?;
-        let records = &self.registrar.inner.records;
+        let events = &self.registrar.inner.events;
         self.registrar
-            .within(async { Ok(records.accounts().await?) })
+            .within(async { Ok(events.accounts().await?) })
             .await
     }
 
@@ -121,7 +121,7 @@ impl Admin<'_> {
                 return Ok(imported);
             }
             let count = |rows: usize| u64::try_from(rows).unwrap_or(u64::MAX);
-            let fact = EventKind::StatementImported {
+            let kind = EventKind::StatementImported {
                 account: import.0.clone(),
                 rows: count(new.len()),
                 doubtful: count(imported.doubtful),
@@ -129,7 +129,7 @@ impl Admin<'_> {
                 of: count(of),
             };
             let now = self.registrar.now();
-            let mut change = Change::records_only(vec![self.record(fact, now)]);
+            let mut change = Change::events_only(vec![self.event(kind, now)]);
             change.statement = new;
             if self.registrar.commit(publishing(change)).await? == CommitOutcome::Done {
                 return Ok(imported);
@@ -147,7 +147,7 @@ impl Admin<'_> {
         let (account, names) = (import.0, &import.1);
         let rows = groups.iter().flatten().map(|incoming| incoming.row);
         let probes: Vec<RowProbe> = rows.map(|row| RowProbe::of(account, row)).collect();
-        let stored = self.registrar.inner.records.rows_like(&probes).await?;
+        let stored = self.registrar.inner.events.rows_like(&probes).await?;
         let now = self.registrar.now();
         let (mut imported, mut new) = (Imported::default(), Vec::new());
         for (group, stored) in groups.iter().zip(apart(groups, &probes, stored)) {
@@ -185,9 +185,9 @@ impl Admin<'_> {
         page: PageRequest<RowKey>,
     ) -> Result<Page<StatementEntry, RowKey>, Error> {
         self.allow(Permission::View, None).await?;
-        let records = &self.registrar.inner.records;
+        let events = &self.registrar.inner.events;
         self.registrar
-            .within(async { Ok(records.statement(filter, page).await?) })
+            .within(async { Ok(events.statement(filter, page).await?) })
             .await
     }
 
@@ -197,9 +197,9 @@ impl Admin<'_> {
     /// The store's errors.
     pub async fn statement_rows(&self, rows: &[RowId]) -> Result<Vec<StatementEntry>, Error> {
         self.allow(Permission::View, None).await?;
-        let records = &self.registrar.inner.records;
+        let events = &self.registrar.inner.events;
         self.registrar
-            .within(async { Ok(records.statement_rows(rows).await?) })
+            .within(async { Ok(events.statement_rows(rows).await?) })
             .await
     }
 
@@ -219,9 +219,9 @@ impl Admin<'_> {
                 };
             }
             let row = row.as_str().to_owned();
-            let mut record = self.record(EventKind::StatementRowClosed { row }, now);
-            record.note = Some(note.clone());
-            Ok(record)
+            let mut event = self.event(EventKind::StatementRowClosed { row }, now);
+            event.note = Some(note.clone());
+            Ok(event)
         });
         self.registrar.within(closed).await
     }
@@ -244,9 +244,9 @@ impl Admin<'_> {
                 resembles = known.to_owned();
             }
             let row = row.as_str().to_owned();
-            let mut record = self.record(EventKind::StatementRowApart { row, resembles }, now);
-            record.note = Some(note.clone()).filter(|note| !note.is_empty());
-            Ok(record)
+            let mut event = self.event(EventKind::StatementRowApart { row, resembles }, now);
+            event.note = Some(note.clone()).filter(|note| !note.is_empty());
+            Ok(event)
         });
         self.registrar.within(told).await
     }
@@ -267,7 +267,7 @@ impl Admin<'_> {
                     entry.state = RowState::Repeated { by, at: now };
                 }
                 let rows = u64::try_from(entries.len()).unwrap_or(u64::MAX);
-                Ok(self.record(EventKind::StatementRowsRepeated { rows }, now))
+                Ok(self.event(EventKind::StatementRowsRepeated { rows }, now))
             });
             self.registrar.within(closed).await?;
         }
@@ -288,11 +288,11 @@ impl Admin<'_> {
         }
         for _ in 0..super::payment::ROUNDS {
             let mut entries = self.waiting_rows(&rows).await?;
-            let record = change(&mut entries, self.registrar.now())?;
+            let event = change(&mut entries, self.registrar.now())?;
             for entry in &mut entries {
                 entry.revision = entry.revision.saturating_add(1);
             }
-            let mut change = Change::records_only(vec![record]);
+            let mut change = Change::events_only(vec![event]);
             change.statement = entries;
             if self.registrar.commit(publishing(change)).await? == CommitOutcome::Done {
                 return Ok(());
@@ -303,7 +303,7 @@ impl Admin<'_> {
 
     /// Rows that a person still has to decide about: all of these, or an error.
     pub(super) async fn waiting_rows(&self, rows: &[RowId]) -> Result<Vec<StatementEntry>, Error> {
-        let found = self.registrar.inner.records.statement_rows(rows).await?;
+        let found = self.registrar.inner.events.statement_rows(rows).await?;
         match found.len() == rows.len() && found.iter().all(|entry| entry.state.waits()) {
             true => Ok(found),
             false => Err(Error::NotFound("open row")),

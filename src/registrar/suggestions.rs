@@ -139,10 +139,10 @@ impl Admin<'_> {
             return Ok(HashMap::new());
         }
         let registrar = self.registrar;
-        let (records, now) = (&registrar.inner.records, registrar.now());
+        let (events, now) = (&registrar.inner.events, registrar.now());
         registrar
             .within(async {
-                let cases = records.cases_of(&references).await?;
+                let cases = events.cases_of(&references).await?;
                 let named = |attempt: &&PaymentAttempt| {
                     references.binary_search(&attempt.reference).is_ok()
                 };
@@ -185,8 +185,8 @@ impl Admin<'_> {
         if payments.is_empty() {
             return Ok(found);
         }
-        let records = &self.registrar.inner.records;
-        for entry in records.rows_paying(payments).await? {
+        let events = &self.registrar.inner.events;
+        for entry in events.rows_paying(payments).await? {
             for part in entry.parts {
                 let sum = found.entry(part.payment).or_default();
                 *sum = sum.saturating_add(part.amount.minor());

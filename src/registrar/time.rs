@@ -16,7 +16,7 @@ const SLOW: TimeDelta = TimeDelta::seconds(2);
 const UNKNOWN: i64 = i64::MIN;
 
 /// The host's clock, less what it is ahead of the store's. What is written by an instance whose
-/// clock is wrong is then true for the others: access begins, and records are published, at once.
+/// clock is wrong is then true for the others: access begins, and events are published, at once.
 #[derive(Debug)]
 pub(super) struct CommonClock {
     clock: Arc<dyn Clock>,

@@ -5,8 +5,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tracing::Instrument;
 
+use super::audit_log::Appended;
 use super::caught::{HostPart, caught};
-use super::chain::Sealed;
 use super::deadline::side_by_side;
 use super::inbox::spread;
 use super::provider::Caller;
@@ -271,7 +271,7 @@ impl Worker {
         let every = match job {
             Job::SyncHistory => config.sync_history_every,
             Job::Reconcile => config.reconcile_every,
-            Job::Seal => config.seal_every,
+            Job::AppendAuditLog => config.audit_log_every,
             Job::Purge => config.keep_bodies.map(|_| DAILY),
         };
         let Some(every) = every else {
@@ -297,12 +297,12 @@ impl Worker {
             },
             Job::Reconcile => registrar.reconciliation_on(cursor).await?,
             Job::Purge => registrar.purge_on(cursor).await?,
-            Job::Seal => {
-                let sealed = registrar.seal_on(cursor).await?;
+            Job::AppendAuditLog => {
+                let sealed = registrar.append_on(cursor).await?;
                 let now = registrar.now();
                 return Ok(match sealed {
-                    Sealed::Wholly(cursor) => Next::At(now + every, Some(cursor)),
-                    Sealed::Partly(cursor) => Next::At(now, cursor),
+                    Appended::Wholly(cursor) => Next::At(now + every, Some(cursor)),
+                    Appended::Partly(cursor) => Next::At(now, cursor),
                 });
             }
         };
@@ -326,7 +326,7 @@ impl Worker {
                     .filter(|_| inner.provider.is_some()),
             ),
             (Job::Reconcile, config.reconcile_every),
-            (Job::Seal, config.seal_every),
+            (Job::AppendAuditLog, config.audit_log_every),
             (Job::Purge, config.keep_bodies.map(|_| DAILY)),
         ];
         let now = registrar.now();

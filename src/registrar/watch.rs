@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::caught::Panics;
-use super::inbox::{publishing, system_record};
+use super::inbox::{publishing, system_event};
 use super::worker::Worker;
 use super::{Error, Registrar, meter};
 use crate::enrollment::Change;
@@ -105,7 +105,7 @@ impl Registrar {
 }
 
 impl Worker {
-    /// Says which alerts begin, escalate and end: in the log, in the records, and to the sinks.
+    /// Says which alerts begin, escalate and end: in the log, in the events, and to the sinks.
     pub(super) async fn watch(&self) -> Result<(), Error> {
         let registrar = &self.registrar;
         let inner = &registrar.inner;
@@ -161,19 +161,19 @@ impl Worker {
         }
     }
 
-    /// Leaves a record of it, by which the sinks and the admins are told.
+    /// Leaves an event of it, by which the sinks and the admins are told.
     async fn save(&self, alert: &Alert) -> Result<CommitOutcome, Error> {
         let registrar = &self.registrar;
-        let fact = EventKind::AlertChanged {
+        let kind = EventKind::AlertChanged {
             rule: alert.rule.clone(),
             stage: alert.stage,
             severity: alert.severity,
             since: alert.since,
             escalated: alert.escalated,
         };
-        let mut record = system_record(fact, registrar.now());
-        record.note = Some(Note::new(alert.message.clone()));
-        let mut change = publishing(Change::records_only(vec![record]));
+        let mut event = system_event(kind, registrar.now());
+        event.note = Some(Note::new(alert.message.clone()));
+        let mut change = publishing(Change::events_only(vec![event]));
         change.alert = Some(alert.clone());
         registrar.within(registrar.commit(change)).await
     }
@@ -181,9 +181,9 @@ impl Worker {
     /// Counts what waits, for the metrics; what cannot be read now is left for the next time.
     async fn count_queues(&self, now: DateTime<Utc>) {
         let registrar = &self.registrar;
-        let records = &registrar.inner.records;
+        let events = &registrar.inner.events;
         let counted = registrar.within(async {
-            let pending = records.pending(PageRequest::first(MOST)).await?.items;
+            let pending = events.pending(PageRequest::first(MOST)).await?.items;
             let filters = [
                 ("waiting", InboxFilter::Waiting),
                 ("parked", InboxFilter::Parked),
@@ -191,7 +191,7 @@ impl Worker {
             ];
             let mut inbox = Vec::with_capacity(filters.len());
             for (state, filter) in filters {
-                let page = records.inbox(filter, PageRequest::first(MOST)).await?;
+                let page = events.inbox(filter, PageRequest::first(MOST)).await?;
                 let oldest = page.items.iter().map(|entry| entry.received_at).min();
                 inbox.push((state, page.items.len(), age(oldest, now)));
             }

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use tracing::Instrument;
 use tracing::field::Empty;
 
-use super::inbox::{Unsettled, publishing, system_record};
+use super::inbox::{Unsettled, publishing, system_event};
 use super::incoming::{Incoming, Row, signed_by, stored_body};
 use super::payment::{Known, ROUNDS, is_decided};
 use super::production::PROBE;
@@ -162,8 +162,8 @@ impl Registrar {
                 cause: cause.clone(),
             };
             let key = key.clone();
-            let record = system_record(EventKind::DeliveryDead { key, cause }, now);
-            let change = Change::inbox_only(entry, Some(record));
+            let event = system_event(EventKind::DeliveryDead { key, cause }, now);
+            let change = Change::inbox_only(entry, Some(event));
             let change = change.inbox_was(known.map(|known| known.state));
             if self.commit(publishing(change)).await? != CommitOutcome::Conflict {
                 tracing::error!(%error, "a signed webhook cannot be read; it is kept in the inbox");

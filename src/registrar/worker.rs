@@ -1,4 +1,4 @@
-//! Work that is due: deliveries that wait, records to publish. Any number of workers
+//! Work that is due: deliveries that wait, events to publish. Any number of workers
 //! may run, in any number of processes.
 
 use std::future::poll_fn;
@@ -41,9 +41,9 @@ pub struct Pass {
     pub settled: usize,
     /// Deliveries that wait on.
     pub waiting: usize,
-    /// Records that were published.
+    /// Events that were published.
     pub published: usize,
-    /// Records that wait on.
+    /// Events that wait on.
     pub unpublished: usize,
     /// Attempts that the provider was asked about.
     pub asked: usize,
@@ -81,7 +81,7 @@ enum Lane {
     Watch,
 }
 
-/// All of them. No lane waits for another: not the chain for the provider, nor what expires for
+/// All of them. No lane waits for another: not the audit log for the provider, nor what expires for
 /// who is told.
 const LANES: [Lane; 9] = [
     Lane::Inbox,

@@ -18,7 +18,7 @@ pub enum Preset {
     FnbEffectiveDate,
     /// FNB Online Banking Enterprise, "CSV Date Number": no header.
     FnbEnterprise,
-    /// FNB, by e-mail: the first column is the kind of record.
+    /// FNB, by e-mail: the first column is the kind of event.
     FnbEmail,
     /// Standard Bank, without a header: rows are marked `HIST`.
     StandardBankOld,

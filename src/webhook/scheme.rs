@@ -33,7 +33,7 @@ pub enum VerifierError {
 }
 
 /// The secrets accepted on callbacks: the current one first, then those that are
-/// being rotated out, each with a label that receipts and records may show.
+/// being rotated out, each with a label that receipts and events may show.
 #[derive(Debug, Clone, Default)]
 pub struct KeyRing(Vec<(Arc<str>, Secret)>);
 

@@ -267,7 +267,7 @@ impl AlertSink for Pager {
 }
 
 #[tokio::test]
-async fn alerts_go_to_sinks_records_and_admins() {
+async fn alerts_go_to_sinks_events_and_admins() {
     let (pager, broken) = (
         Pager::default(),
         Pager {

@@ -245,7 +245,7 @@ async fn all_orders_of_two_paid_attempts_give_one_access_and_the_same_sums() {
     }
 }
 
-/// What a bookkeeper records, beside what the provider says.
+/// What a bookkeeper events, beside what the provider says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Entry {
     Paid(usize),
@@ -256,7 +256,7 @@ enum Entry {
 }
 
 impl Scene {
-    /// Records it; `false` when it is refused, as what goes back before it came.
+    /// Events it; `false` when it is refused, as what goes back before it came.
     async fn enter(&self, entry: Entry) -> bool {
         let desk = self.world.registrar.admin(admin());
         let reference = |index: usize| &self.attempts[index].0;
@@ -288,7 +288,7 @@ impl Scene {
         }
     }
 
-    /// Records all of it in this order; what is refused is tried again after the others, as
+    /// Events all of it in this order; what is refused is tried again after the others, as
     /// people do.
     async fn enter_all(&self, entries: &[Entry]) {
         let mut left = entries.to_vec();

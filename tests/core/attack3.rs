@@ -10,7 +10,7 @@ use coursegate::enrollment::{CaseError, Status};
 use coursegate::event::EventKind;
 use coursegate::notice::NoticeKind;
 use coursegate::payment::{Allocation, PaymentMethod, Reversal};
-use coursegate::port::{PageRequest, Records};
+use coursegate::port::{PageRequest, Queries};
 use coursegate::reason::{ExceptionAction, HoldReason};
 use coursegate::registrar::{Error, NextStep, Outcome, PaymentException};
 use coursegate::{EnrollmentId, PayLinkId, PaymentReference};
@@ -554,8 +554,8 @@ async fn what_waits_on_after_an_approval_is_told() {
     }
     desk.approve(id, "").await.unwrap();
     assert_eq!(queue(&world).await, [id]);
-    let records = world.store.timeline(id).await.unwrap();
-    let told = records.iter().rev().find_map(|it| match &it.fact {
+    let events = world.store.timeline(id).await.unwrap();
+    let told = events.iter().rev().find_map(|it| match &it.kind {
         EventKind::EnrollmentMoved { to, .. } => {
             Some(matches!(to, Status::AwaitingApproval { .. }))
         }
@@ -577,8 +577,8 @@ async fn who_was_rejected_is_told_so_once() {
     desk.reject(id, "not a student of ours").await.unwrap();
     pay(&world, &one).await;
     desk.record_refund(&first, "R-1").await.unwrap();
-    let records = world.store.timeline(id).await.unwrap();
-    let kinds = records.iter().filter_map(|it| NoticeKind::of(&it.fact));
+    let events = world.store.timeline(id).await.unwrap();
+    let kinds = events.iter().filter_map(|it| NoticeKind::of(&it.kind));
     assert_eq!(kinds.filter(|it| *it == NoticeKind::Rejected).count(), 1);
 }
 

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use coursegate::access::AccessTerms;
 use coursegate::adapter::simulator::{Choice, Settings};
-use coursegate::event::chain::verify_lines;
+use coursegate::event::audit_log::verify_lines;
 use coursegate::payment::PaymentMethod;
 use coursegate::port::{InboxFilter, PageRequest, PaymentFilter, Period, RowFilter};
 use coursegate::readiness;
@@ -240,7 +240,7 @@ async fn no_secret_and_no_card_number_comes_out() {
         );
     }
     out.debug(
-        "records",
+        "events",
         &desk.unassigned(PageRequest::first(500)).await.unwrap(),
     );
     net.clean(
@@ -265,12 +265,9 @@ async fn no_secret_and_no_card_number_comes_out() {
     assert!(lines.len() > 300, "{}", lines.len());
     verify_lines(&lines, None).unwrap();
     net.clean(&lines.join("\n"), "the export of the audit");
-    for record in world.publisher.published() {
-        net.clean(
-            &serde_json::to_string(&record).unwrap(),
-            "a published record",
-        );
-        net.clean(&record.sentence(), "a sentence");
+    for event in world.publisher.published() {
+        net.clean(&serde_json::to_string(&event).unwrap(), "a published event");
+        net.clean(&event.sentence(), "a sentence");
     }
 
     #[cfg(feature = "live")]

@@ -3,7 +3,7 @@ use coursegate::enrollment::Status;
 use coursegate::event::{Actor, Source};
 use coursegate::evidence::EvidenceLevel;
 use coursegate::payment::{AttemptStatus, PaymentMethod};
-use coursegate::port::Records;
+use coursegate::port::Queries;
 use coursegate::reason::ApprovalCause;
 use coursegate::registrar::{NextStep, Outcome};
 
@@ -52,7 +52,7 @@ async fn the_history_says_who_what_why_and_by_which_way() {
     world.pay(&link, Choice::Card).await;
 
     let history = world.store.timeline(enrollment).await.unwrap();
-    let events: Vec<&str> = history.iter().map(|record| record.fact.event()).collect();
+    let events: Vec<&str> = history.iter().map(|event| event.kind.name()).collect();
     assert_eq!(
         events,
         [
@@ -71,7 +71,7 @@ async fn the_history_says_who_what_why_and_by_which_way() {
     assert_eq!(basis.evidence.grade, EvidenceLevel::Confirmed);
     assert!(basis.detection.confidence.value() >= 0.80);
     assert_eq!(basis.checks.checks().len(), 8);
-    assert!(history.is_sorted_by_key(|record| (record.version, record.id)));
+    assert!(history.is_sorted_by_key(|event| (event.version, event.id)));
 }
 
 #[tokio::test]

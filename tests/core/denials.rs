@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use coursegate::access::{AccessRequest, RequestContext, ResourceKind};
 use coursegate::event::{Event, EventKind};
 use coursegate::payment::PaymentMethod;
-use coursegate::port::{PageRequest, Records};
+use coursegate::port::{PageRequest, Queries};
 use coursegate::reason::{SecurityEvent, Severity};
 
 use crate::support::{World, course, learner};
@@ -31,13 +31,13 @@ async fn refused(world: &World, name: &str, times: usize, addresses: usize, paus
 
 async fn told(world: &World) -> Vec<Event> {
     let page = PageRequest::first(500);
-    let mut records = world.store.unassigned(page).await.unwrap().items;
-    records.retain(|record| {
+    let mut events = world.store.unassigned(page).await.unwrap().items;
+    events.retain(|event| {
         let of = SecurityEvent::AccessProbing;
-        matches!(record.fact, EventKind::AccessProbed { .. })
-            || record.fact == EventKind::FloodBegan { of }
+        matches!(event.kind, EventKind::AccessProbed { .. })
+            || event.kind == EventKind::FloodBegan { of }
     });
-    records
+    events
 }
 
 #[tokio::test]
@@ -50,22 +50,22 @@ async fn a_learner_refused_often_from_many_addresses_is_an_event() {
     refused(&world, "thandi@canary.example", 19, 5, 1).await;
     assert_eq!(told(&world).await, []);
     refused(&world, "thandi@canary.example", 1, 1, 1).await;
-    let records = told(&world).await;
-    assert_eq!(records.len(), 1);
-    let fact = &records[0].fact;
+    let events = told(&world).await;
+    assert_eq!(events.len(), 1);
+    let kind = &events[0].kind;
     assert_eq!(
-        (fact.event(), fact.severity()),
+        (kind.name(), kind.severity()),
         ("security_event", Severity::Warning)
     );
     // It names the enrollment, and neither learner nor addresses.
-    let note = records[0].note.as_ref().unwrap().as_str();
+    let note = events[0].note.as_ref().unwrap().as_str();
     assert_eq!(note, format!("enrollment {id}"));
-    let text = serde_json::to_string(&records[0]).unwrap();
+    let text = serde_json::to_string(&events[0]).unwrap();
     assert!(
         !text.contains("canary") && !text.contains("203.0"),
         "{text}"
     );
-    assert!(!fact.sentence().contains("canary"));
+    assert!(!kind.sentence().contains("canary"));
     // Once in ten minutes, however often they are refused.
     refused(&world, "thandi@canary.example", 400, 9, 1).await;
     assert_eq!(told(&world).await.len(), 1);
@@ -107,13 +107,13 @@ async fn many_such_learners_do_not_fill_the_store() {
     for number in 0..200 {
         refused(&world, &format!("learner-{number}"), 20, 5, 0).await;
     }
-    let records = told(&world).await;
-    assert_eq!(records.len(), 7, "so many an hour, and that a flood began");
+    let events = told(&world).await;
+    assert_eq!(events.len(), 7, "so many an hour, and that a flood began");
     // Nobody is enrolled, so there is nothing to name.
-    assert!(records.iter().all(|record| record.note.is_none()));
+    assert!(events.iter().all(|event| event.note.is_none()));
     world.advance(3600);
     refused(&world, "one-more", 20, 5, 0).await;
-    let last = told(&world).await.pop().unwrap().fact;
+    let last = told(&world).await.pop().unwrap().kind;
     assert!(matches!(
         last,
         EventKind::AccessProbed {

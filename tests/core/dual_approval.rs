@@ -208,7 +208,7 @@ async fn a_signature_for_a_row_is_none_for_another_sum() {
 }
 
 #[tokio::test]
-async fn an_operator_goes_past_it_and_the_record_says_so() {
+async fn an_operator_goes_past_it_and_the_event_says_so() {
     let world = world(10_000);
     let transfer = world.ask(asked(PaymentMethod::BankTransfer, 60_000)).await;
     let desk = world.registrar.admin(person("operator"));
@@ -219,8 +219,8 @@ async fn an_operator_goes_past_it_and_the_record_says_so() {
     assert_eq!(status.to_string(), "approved(system_override)");
     assert!(world.may_enter("thandi").await);
     let explained = desk.explain(transfer.enrollment).await.unwrap();
-    let told = explained.history.iter().any(|record| {
-        let text = serde_json::to_string(&record.fact).unwrap();
+    let told = explained.history.iter().any(|event| {
+        let text = serde_json::to_string(&event.kind).unwrap();
         text.contains(ApprovalCause::SystemOverride.as_str())
     });
     assert!(told);

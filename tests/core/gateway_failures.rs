@@ -12,13 +12,13 @@ use coursegate::evidence::Confirmation;
 use coursegate::payment::{AttemptStatus, PayLink, PaymentMethod};
 use coursegate::port::{
     Capabilities, Claim, CommitOutcome, GatewayError, History, InboxFilter, LinkRequest, Loaded,
-    Lookup, PageRequest, PaymentGateway, Records, RefundRequest, Settlement, StatusQuery, Store,
+    Lookup, PageRequest, PaymentGateway, Queries, RefundRequest, Settlement, StatusQuery, Store,
     StoreError, Work,
 };
 use coursegate::registrar::{NextStep, Outcome};
 use coursegate::{CourseId, Error, ErrorKind, LearnerId, PaymentReference, Registrar};
 
-use crate::support::{World, body, config, records_by, request, signed, start};
+use crate::support::{World, body, config, events_by, request, signed, start};
 
 type Answer<T> = Result<T, GatewayError>;
 
@@ -328,7 +328,7 @@ impl Store for Broken {
     }
 }
 
-records_by!(Broken, this => this.fail().await);
+events_by!(Broken, this => this.fail().await);
 
 #[tokio::test]
 async fn a_store_that_is_down_asks_the_sender_to_come_again() {
@@ -406,7 +406,7 @@ async fn a_provider_with_internal_errors_leaves_the_learner_confirming() {
     assert!(world.may_enter("thandi").await);
 }
 
-records_by!(Stubborn, this => Broken::Down.fail().await);
+events_by!(Stubborn, this => Broken::Down.fail().await);
 
 #[tokio::test]
 async fn a_change_the_store_will_never_take_is_kept_and_given_up_on_in_sight() {

@@ -388,7 +388,7 @@ impl Run {
         let day = chrono::NaiveDate::from_ymd_opt(2026, 2, 1).unwrap();
         let text = reference.as_str();
         let row = coursegate::statement::StatementRow::new(day, amount, text, "")
-            .with_bank_id(&IdGenerator::new(start()).record().to_string());
+            .with_bank_id(&IdGenerator::new(start()).event().to_string());
         let row = imported(&self.world.registrar, row).await;
         let pair = TransferMatch::new(row, reference.clone()).whatever_the_sum();
         desk.approve_rows(&[pair], "").await;

@@ -2,7 +2,7 @@ use coursegate::adapter::simulator::Choice;
 use coursegate::enrollment::InboxState;
 use coursegate::event::EventKind;
 use coursegate::payment::PaymentMethod;
-use coursegate::port::{InboxFilter, PageRequest, Records};
+use coursegate::port::{InboxFilter, PageRequest, Queries};
 use coursegate::reason::{HoldReason, SecurityEvent};
 use coursegate::registrar::{Outcome, Receipt};
 use coursegate::webhook::KeyRing;
@@ -121,17 +121,17 @@ async fn signatures_that_are_not_right_are_refused_and_nothing_is_kept() {
                 .is_empty()
         );
     }
-    let records = world
+    let events = world
         .store
         .unassigned(PageRequest::first(100))
         .await
         .unwrap()
         .items;
-    assert_eq!(records.len(), count);
+    assert_eq!(events.len(), count);
     assert!(
-        records
+        events
             .iter()
-            .all(|record| matches!(record.fact, EventKind::DeliveryRefused { .. }))
+            .all(|event| matches!(event.kind, EventKind::DeliveryRefused { .. }))
     );
     // The genuine one still works.
     assert_eq!(world.receive(&genuine).await.outcome, Outcome::Approved);
@@ -151,22 +151,22 @@ async fn a_flood_of_forgeries_does_not_fill_the_store() {
         .registrar
         .receive(with_signature(genuine.as_bytes(), &"00".repeat(32)))
         .await;
-    let records = world
+    let events = world
         .store
         .unassigned(PageRequest::first(500))
         .await
         .unwrap()
         .items;
     // Six in one hour, one that a flood began, and one in the next.
-    assert_eq!(records.len(), 8);
-    let floods = records.iter().filter(|record| {
+    assert_eq!(events.len(), 8);
+    let floods = events.iter().filter(|event| {
         let of = SecurityEvent::BadSignature;
-        record.fact == EventKind::FloodBegan { of }
+        event.kind == EventKind::FloodBegan { of }
     });
     assert_eq!(floods.count(), 1);
-    let last = records.iter().max_by_key(|record| record.at).unwrap();
+    let last = events.iter().max_by_key(|event| event.at).unwrap();
     assert!(matches!(
-        last.fact,
+        last.kind,
         EventKind::DeliveryRefused {
             unrecorded: 994,
             ..
@@ -184,11 +184,11 @@ async fn what_anybody_outside_can_have_written_in_a_day_is_a_handful() {
         }
         world.advance(60);
     }
-    let records = world.store.unassigned(PageRequest::first(500)).await;
-    let records = records.unwrap().items;
-    assert!(records.len() <= 24 * 7 + 7, "{}", records.len());
+    let events = world.store.unassigned(PageRequest::first(500)).await;
+    let events = events.unwrap().items;
+    assert!(events.len() <= 24 * 7 + 7, "{}", events.len());
     // None of them is out of the count.
-    let counted = records.iter().map(|record| match record.fact {
+    let counted = events.iter().map(|event| match event.kind {
         EventKind::DeliveryRefused { unrecorded, .. } => 1 + unrecorded,
         _ => 0,
     });
@@ -203,14 +203,14 @@ async fn a_payment_that_is_told_of_again_long_after_is_a_replay() {
     assert_eq!(world.receive(&genuine).await.outcome, Outcome::Approved);
     let events = async || {
         let page = world.store.unassigned(PageRequest::first(500)).await;
-        let records = page.unwrap().items.into_iter();
-        let told = records.filter(|record| {
+        let events = page.unwrap().items.into_iter();
+        let told = events.filter(|event| {
             matches!(
-                record.fact,
+                event.kind,
                 EventKind::DeliveryRepeated { .. } | EventKind::FloodBegan { .. }
             )
         });
-        told.map(|record| record.fact).collect::<Vec<_>>()
+        told.map(|event| event.kind).collect::<Vec<_>>()
     };
     // Soon after it may be the sender's second try.
     world.advance(3600 - 61 - 60);
@@ -614,7 +614,7 @@ async fn a_callback_nobody_can_match_is_parked_and_matched_when_its_attempt_appe
         .unwrap()
         .items;
     assert!(matches!(parked[0].state, InboxState::Parked { .. }));
-    // The same again is the same row, and one record.
+    // The same again is the same row, and one event.
     world.receive(&stranger).await;
     world.registrar.receive(signed(&stranger)).await;
     assert_eq!(

@@ -9,7 +9,7 @@ use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::event::{Event, EventKind};
 use coursegate::live::{AdminStream, AdminUpdate, Hub, LearnerStream, LearnerToken, LearnerUpdate};
 use coursegate::payment::PaymentMethod;
-use coursegate::port::{EventPublisher, PageRequest, PublishError, Records, SystemClock};
+use coursegate::port::{EventPublisher, PageRequest, PublishError, Queries, SystemClock};
 use coursegate::reason::{HoldReason, Permission};
 use coursegate::registrar::{CourseCard, NewGrant};
 use coursegate::statement::StatementRow;
@@ -322,9 +322,9 @@ fn guarded() -> (World, Hub, Arc<AtomicBool>) {
 
 async fn refusals(world: &World) -> usize {
     let page = PageRequest::first(100);
-    let records = world.store.unassigned(page).await.unwrap().items;
-    let refused = |record: &&Event| matches!(record.fact, EventKind::ActionRefused { .. });
-    records.iter().filter(refused).count()
+    let events = world.store.unassigned(page).await.unwrap().items;
+    let refused = |event: &&Event| matches!(event.kind, EventKind::ActionRefused { .. });
+    events.iter().filter(refused).count()
 }
 
 const FORBIDDEN: Error = Error::Forbidden(Permission::View);
@@ -573,14 +573,14 @@ async fn a_backlog_does_not_crowd_out_what_is_new() {
             passes += 1;
         }
     }
-    // Eighteen hundred records are seven batches: most of the time they are not in the way.
+    // Eighteen hundred events are seven batches: most of the time they are not in the way.
     assert!(passes <= 25, "{passes} batches until five were told");
     // Nothing is lost by it.
     world.publisher.set_down(false);
     world.advance(60);
     while world.pass().await.published > 0 {}
     let told = world.publisher.published();
-    let of_enrollments = told.iter().filter(|record| record.enrollment.is_some());
+    let of_enrollments = told.iter().filter(|event| event.enrollment.is_some());
     assert_eq!(of_enrollments.count(), 605 * 3);
 }
 

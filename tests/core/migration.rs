@@ -236,7 +236,7 @@ async fn a_key_is_never_that_of_somebody_else() {
     let status = desk.record_refund(&old, "EFT for Sipho N");
     status.await.unwrap();
     desk.erase_learner(&learner("sipho")).await.unwrap();
-    while world.store.seal(None, 100).await.unwrap() > 0 {}
+    while world.store.append_audit_log(None, 100).await.unwrap() > 0 {}
     let lines = desk
         .export_audit_log(PageRequest::first(500))
         .await

@@ -9,7 +9,7 @@ use coursegate::adapter::memory::TestClock;
 use coursegate::adapter::simulator::{Choice, Fault, Settings, Simulator};
 use coursegate::enrollment::{Case, Status};
 use coursegate::payment::PaymentMethod;
-use coursegate::port::{Clock, PageRequest, Records, Store};
+use coursegate::port::{Clock, PageRequest, Queries, Store};
 use coursegate::reconciliation::DiscrepancyKind;
 use coursegate::registrar::{NextStep, PaymentException};
 use coursegate::{AppId, Config, PayLinkId, PaymentReference, Registrar, Secret};
@@ -36,7 +36,7 @@ struct School<S> {
     clock: TestClock,
 }
 
-impl<S: Store + Records + Clone> School<S> {
+impl<S: Store + Queries + Clone> School<S> {
     fn new(store: S, settings: Settings, config: Config) -> Self {
         let clock = TestClock::at(start());
         let (app_id, secret) = (AppId::new(APP_ID).unwrap(), Secret::new(SECRET).unwrap());
@@ -184,7 +184,7 @@ impl<S: Store + Records + Clone> School<S> {
 }
 
 /// Some learners, whose payments go wrong in these ways, and a fortnight afterwards.
-pub async fn fortnight<S: Store + Records + Clone>(
+pub async fn fortnight<S: Store + Queries + Clone>(
     store: S,
     settings: Settings,
     config: Config,
@@ -258,7 +258,7 @@ fn faults() -> impl Iterator<Item = Fault> {
 
 pub async fn each_fault_alone<S, F, M>(seeds: std::ops::Range<u64>, make: M)
 where
-    S: Store + Records + Clone,
+    S: Store + Queries + Clone,
     F: Future<Output = S>,
     M: Fn() -> F,
 {
@@ -275,7 +275,7 @@ where
 
 pub async fn random_mixes<S, F, M>(seeds: std::ops::Range<u64>, make: M)
 where
-    S: Store + Records + Clone,
+    S: Store + Queries + Clone,
     F: Future<Output = S>,
     M: Fn() -> F,
 {
@@ -297,7 +297,7 @@ where
     }
 }
 
-impl<S: Store + Records + Clone> School<S> {
+impl<S: Store + Queries + Clone> School<S> {
     /// So many paid by card, whose callbacks came as far as they come.
     async fn paid(&self, learners: usize) -> Vec<PayLinkId> {
         let mut paid = Vec::new();
@@ -320,7 +320,7 @@ impl<S: Store + Records + Clone> School<S> {
 }
 
 /// Three in ten callbacks are lost: three rounds of asking make up for them.
-pub async fn converges<S: Store + Records + Clone>(store: S) {
+pub async fn converges<S: Store + Queries + Clone>(store: S) {
     let mut settings = config();
     settings.provider.background_per_second = 1000;
     let school = School::new(store, Settings::new(11).fault(Fault::Lost, 0.3), settings);
@@ -337,7 +337,7 @@ pub async fn converges<S: Store + Records + Clone>(store: S) {
 }
 
 /// For an hour nobody can be asked: nobody gets in, and all are caught up with.
-pub async fn down_for_an_hour<S: Store + Records + Clone>(store: S) {
+pub async fn down_for_an_hour<S: Store + Queries + Clone>(store: S) {
     let school = School::new(store, Settings::new(12).fault(Fault::Lost, 0.3), config());
     let mut links = Vec::new();
     for number in 0..15 {
@@ -366,7 +366,7 @@ pub async fn down_for_an_hour<S: Store + Records + Clone>(store: S) {
 }
 
 /// Several workers at once ask about each payment once.
-pub async fn several_workers<S: Store + Records + Clone>(store: S) {
+pub async fn several_workers<S: Store + Queries + Clone>(store: S) {
     let lost = Settings::new(13).fault(Fault::Lost, 1.0);
     let school = School::new(store.clone(), lost, config());
     let paid = school.paid(30).await;

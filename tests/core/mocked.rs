@@ -9,7 +9,7 @@ use coursegate::adapter::simulator::{Choice, Settings, Simulator};
 use coursegate::enrollment::Change;
 use coursegate::payment::PaymentMethod;
 use coursegate::port::{
-    Claim, Clock, CommitOutcome, Loaded, Lookup, Purge, Purged, Records, Settlement, Sleep, Store,
+    Claim, Clock, CommitOutcome, Loaded, Lookup, Purge, Purged, Queries, Settlement, Sleep, Store,
     StoreError, Work,
 };
 use coursegate::registrar::{BulkOutcome, HealthStatus, NextStep, Outcome};
@@ -17,7 +17,7 @@ use coursegate::{AppId, CourseId, LearnerId, Registrar, Secret};
 use mockall::mock;
 
 use crate::support::{
-    APP_ID, SECRET, admin, config, course, delivery, learner, records_by, request, start,
+    APP_ID, SECRET, admin, config, course, delivery, events_by, learner, request, start,
 };
 
 /// What a ledger says before it writes.
@@ -71,7 +71,7 @@ impl Store for Ledger {
     }
 }
 
-records_by!(Ledger, this => Err(StoreError::Refused("nobody reads here".to_owned())));
+events_by!(Ledger, this => Err(StoreError::Refused("nobody reads here".to_owned())));
 
 mock! {
     #[derive(Debug)]
@@ -184,7 +184,7 @@ async fn a_clock_that_jumps_back_never_turns_the_order_of_things_around() {
     assert_eq!(case.carrying().count(), 1);
     let history = store.timeline(id).await.unwrap();
     assert!(
-        history.is_sorted_by_key(|record| (record.version, record.at)),
+        history.is_sorted_by_key(|event| (event.version, event.at)),
         "time runs on"
     );
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::payment::PaymentMethod;
-use coursegate::port::{InboxFilter, PageRequest, Records};
+use coursegate::port::{InboxFilter, PageRequest, Queries};
 use coursegate::registrar::NextStep;
 use coursegate::webhook::{KeyRing, ProviderEvent, Signer, Verifier};
 use coursegate::{AppId, BankDetails, Email, Secret};
@@ -190,13 +190,13 @@ async fn nothing_secret_or_personal_is_shown_anywhere() {
     assert_clean(&errors.join(" "), "an error");
 
     // What is stored about cards and notes is masked as well.
-    let records =
+    let events =
         serde_json::to_string(&desk.explain(enrolled.enrollment).await.unwrap().history).unwrap();
     assert!(
-        !records.contains(CARD)
-            && !records.contains(SPACED_CARD)
-            && records.contains("411111******1111"),
-        "{records}"
+        !events.contains(CARD)
+            && !events.contains(SPACED_CARD)
+            && events.contains("411111******1111"),
+        "{events}"
     );
     let rejected =
         serde_json::to_string(&desk.explain(transfer.enrollment).await.unwrap().history).unwrap();

@@ -14,7 +14,7 @@ use coursegate::notice::NoticeKind;
 use coursegate::payment::{PayLink, PaymentMethod};
 use coursegate::port::{
     AlertSink, Capabilities, ChannelError, EventPublisher, GatewayError, History, InboxFilter,
-    LinkRequest, Message, NotificationChannel, PageRequest, PaymentGateway, PublishError, Records,
+    LinkRequest, Message, NotificationChannel, PageRequest, PaymentGateway, PublishError, Queries,
     RefundRequest, StatusQuery,
 };
 use coursegate::reason::Note;
@@ -118,20 +118,20 @@ struct Picky {
 
 #[async_trait]
 impl EventPublisher for Picky {
-    async fn publish(&self, record: &Event) -> Result<(), PublishError> {
-        if let EventKind::EnrollmentCreated { .. } = &record.fact
-            && record.course.as_ref() == Some(&CourseId::new("poison").unwrap())
+    async fn publish(&self, event: &Event) -> Result<(), PublishError> {
+        if let EventKind::EnrollmentCreated { .. } = &event.kind
+            && event.course.as_ref() == Some(&CourseId::new("poison").unwrap())
         {
             self.panics.fetch_add(1, Ordering::SeqCst);
             panic!("test panic");
         }
         if self.hears_of_nothing_missing
-            && matches!(record.fact, EventKind::PublishingGivenUp { .. })
+            && matches!(event.kind, EventKind::PublishingGivenUp { .. })
         {
             self.panics.fetch_add(1, Ordering::SeqCst);
             panic!("test panic");
         }
-        self.seen.lock().unwrap().push(record.clone());
+        self.seen.lock().unwrap().push(event.clone());
         Ok(())
     }
     fn is_test_double(&self) -> bool {
@@ -140,7 +140,7 @@ impl EventPublisher for Picky {
 }
 
 #[tokio::test]
-async fn a_publisher_that_panics_over_one_record_is_told_the_others() {
+async fn a_publisher_that_panics_over_one_event_is_told_the_others() {
     let picky = Picky::default();
     let given = picky.clone();
     let world = World::with(Settings::new(1), config(), |builder| {
@@ -160,15 +160,15 @@ async fn a_publisher_that_panics_over_one_record_is_told_the_others() {
     let seen = picky.seen.lock().unwrap().clone();
     let of = |id| {
         seen.iter()
-            .filter(move |record| record.enrollment == Some(id))
+            .filter(move |event| event.enrollment == Some(id))
     };
     // What followed it for the same enrollment came, and that one is told to be missing.
     assert!(of(poisoned).count() >= 2);
-    let told = |record: &&Event| matches!(record.fact, EventKind::PublishingGivenUp { .. });
+    let told = |event: &&Event| matches!(event.kind, EventKind::PublishingGivenUp { .. });
     assert_eq!(seen.iter().filter(told).count(), 1);
     // The other publisher missed nothing.
     let whole = world.publisher.published();
-    let made = |record: &&Event| matches!(record.fact, EventKind::EnrollmentCreated { .. });
+    let made = |event: &&Event| matches!(event.kind, EventKind::EnrollmentCreated { .. });
     assert_eq!(whole.iter().filter(made).count(), 101);
 }
 
@@ -195,11 +195,11 @@ async fn giving_up_on_what_was_given_up_on_ends() {
     }
     assert_eq!(picky.panics.load(Ordering::SeqCst), 10, "five tries each");
     let page = PageRequest::first(500);
-    let records = world.store.unassigned(page).await.unwrap().items;
-    let told = |record: &&Event| matches!(record.fact, EventKind::PublishingGivenUp { .. });
-    assert_eq!(records.iter().filter(told).count(), 1);
-    // Everybody else's records came, to the other publisher too.
-    let made = |record: &&Event| matches!(record.fact, EventKind::EnrollmentCreated { .. });
+    let events = world.store.unassigned(page).await.unwrap().items;
+    let told = |event: &&Event| matches!(event.kind, EventKind::PublishingGivenUp { .. });
+    assert_eq!(events.iter().filter(told).count(), 1);
+    // Everybody else's events came, to the other publisher too.
+    let made = |event: &&Event| matches!(event.kind, EventKind::EnrollmentCreated { .. });
     let seen = picky.seen.lock().unwrap().clone();
     assert_eq!(seen.iter().filter(made).count(), 200);
     let whole = world.publisher.published();
@@ -288,9 +288,9 @@ async fn a_publisher_that_panics_over_everything_loses_nothing() {
     assert!(broken.calls.load(Ordering::SeqCst) > 5);
     // Nothing is given up on: it is to be mended, and told again then.
     let page = PageRequest::first(500);
-    let records = world.store.unassigned(page).await.unwrap().items;
-    let told = |record: &&Event| matches!(record.fact, EventKind::PublishingGivenUp { .. });
-    assert_eq!(records.iter().filter(told).count(), 0);
+    let events = world.store.unassigned(page).await.unwrap().items;
+    let told = |event: &&Event| matches!(event.kind, EventKind::PublishingGivenUp { .. });
+    assert_eq!(events.iter().filter(told).count(), 0);
     is_seen(&world.registrar, HostPart::Publisher).await;
     let health = world.registrar.health().await;
     let outbox = health.parts.iter().find(|part| part.part == "outbox");

@@ -15,7 +15,7 @@ use coursegate::evidence::Confirmation;
 use coursegate::payment::{PayLink, PaymentMethod, ProofOfPayment};
 use coursegate::port::{
     Capabilities, Claim, Clock, GatewayError, History, InboxFilter, LinkRequest, PageRequest,
-    PaymentFilter, PaymentGateway, Records, RefundRequest, StatusQuery, Store, Work, WorkKind,
+    PaymentFilter, PaymentGateway, Queries, RefundRequest, StatusQuery, Store, Work, WorkKind,
 };
 use coursegate::reason::HoldReason;
 use coursegate::reconciliation::DiscrepancyKind;
@@ -384,11 +384,11 @@ async fn a_bank_transfer_expires_later_and_not_at_all_with_a_proof() {
         .await
         .unwrap()
         .history;
-    let attached = |fact: &EventKind| matches!(fact, EventKind::ProofAttached { .. });
+    let attached = |kind: &EventKind| matches!(kind, EventKind::ProofAttached { .. });
     assert_eq!(
         timeline
             .iter()
-            .filter(|record| attached(&record.fact))
+            .filter(|event| attached(&event.kind))
             .count(),
         1
     );
@@ -402,7 +402,7 @@ async fn a_bank_transfer_expires_later_and_not_at_all_with_a_proof() {
 }
 
 #[tokio::test]
-async fn access_that_was_bought_for_a_time_ends_with_a_record() {
+async fn access_that_was_bought_for_a_time_ends_with_an_event() {
     let world = World::new();
     let mut wish = request("thandi", PaymentMethod::Card);
     wish.terms = AccessTerms::lasting(Duration::from_secs(30 * DAY));
@@ -475,8 +475,8 @@ async fn a_payment_that_nobody_confirms_ends_up_before_a_person_who_sees_why() {
     );
     let why = desk.explain(enrollment).await.unwrap();
     assert!(why.advice.unwrap().contains("could not confirm"));
-    let told = |record: &coursegate::event::Event| {
-        let note = record.note.as_ref().map_or("", |note| note.as_str());
+    let told = |event: &coursegate::event::Event| {
+        let note = event.note.as_ref().map_or("", |note| note.as_str());
         note.contains("dashboard") && note.contains("replay")
     };
     assert!(why.history.iter().any(told), "what to do");
@@ -500,11 +500,11 @@ async fn a_parked_callback_is_alerted_once_when_it_is_old() {
     let stranger = body("strangerslink00", "SUCCESS", "CG-STRANGER");
     assert_eq!(world.receive(&stranger).await.outcome, Outcome::Parked);
     let alerts = || {
-        let overdue = |fact: &EventKind| matches!(fact, EventKind::DeliveryOverdue { .. });
+        let overdue = |kind: &EventKind| matches!(kind, EventKind::DeliveryOverdue { .. });
         let published = world.publisher.published();
         published
             .iter()
-            .filter(|record| overdue(&record.fact))
+            .filter(|event| overdue(&event.kind))
             .count()
     };
     for _ in 0..59 {
@@ -824,7 +824,7 @@ async fn what_waits_for_the_provider_delays_neither_the_chain_nor_what_expires()
     world.advance(2 * 60 * MINUTE);
     *counted.hangs.lock().unwrap() = true;
     let newest = async || {
-        let links = Records::chain(&world.store, PageRequest::first(10_000))
+        let links = Queries::audit_log(&world.store, PageRequest::first(10_000))
             .await
             .unwrap();
         links.items.len()
@@ -838,7 +838,7 @@ async fn what_waits_for_the_provider_delays_neither_the_chain_nor_what_expires()
     assert!(!counted.asked.lock().unwrap().is_empty(), "it asks");
     assert!(
         newest().await >= before + 200,
-        "the chain waits for the provider"
+        "the audit log waits for the provider"
     );
     running.abort();
 }
@@ -935,7 +935,10 @@ async fn without_a_gateway_nothing_is_asked_and_the_rest_goes_on() {
         let Work::Timer(timer) = work else {
             return false;
         };
-        matches!(timer.key, TimerKey::Job(Job::Reconcile | Job::Seal))
+        matches!(
+            timer.key,
+            TimerKey::Job(Job::Reconcile | Job::AppendAuditLog)
+        )
     });
     assert_eq!((jobs.count(), left.len()), (2, 2), "nothing else: {left:?}");
 }

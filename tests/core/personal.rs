@@ -6,10 +6,10 @@ use std::time::Duration;
 use coursegate::access::AccessTerms;
 use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::enrollment::InboxState;
-use coursegate::event::chain::{AnchorError, Checkpoint, verify_lines};
+use coursegate::event::audit_log::{AnchorError, Checkpoint, verify_lines};
 use coursegate::event::{Event, EventKind};
 use coursegate::payment::PaymentMethod;
-use coursegate::port::{InboxFilter, PageRequest, PaymentFilter, PaymentItem, Records, Store};
+use coursegate::port::{InboxFilter, PageRequest, PaymentFilter, PaymentItem, Queries, Store};
 use coursegate::registrar::{Error, ErrorKind, NewGrant, NextStep, Outcome};
 use coursegate::webhook::{BodyError, BodyKeys, DeliveryKey, StoredBody};
 use coursegate::{Config, Registrar, Secret};
@@ -207,7 +207,7 @@ fn keys_and_labels_are_checked() {
 }
 
 #[tokio::test]
-async fn bodies_are_kept_as_long_as_configured_and_records_for_ever() {
+async fn bodies_are_kept_as_long_as_configured_and_events_for_ever() {
     let mut settings = config();
     settings.keep_bodies = Some(Duration::from_secs(30 * DAY));
     let world = World::with(Settings::new(1), settings, |it| it);
@@ -230,12 +230,12 @@ async fn bodies_are_kept_as_long_as_configured_and_records_for_ever() {
     assert!(stored(&world, &parked).await.is_kept());
     assert!(world.store.timeline(id).await.unwrap().len() >= before);
     // It is on record how many went, and told again is still a duplicate.
-    let records = world
+    let events = world
         .store
         .unassigned(PageRequest::first(500))
         .await
         .unwrap();
-    let purged = records.items.iter().find_map(|record| match &record.fact {
+    let purged = events.items.iter().find_map(|event| match &event.kind {
         EventKind::BodiesPurged { bodies, .. } => Some(*bodies),
         _ => None,
     });
@@ -246,13 +246,13 @@ async fn bodies_are_kept_as_long_as_configured_and_records_for_ever() {
     // Nothing more to drop the next day, and nothing more to tell.
     world.advance(DAY + 120);
     world.pass().await;
-    let records = world
+    let events = world
         .store
         .unassigned(PageRequest::first(500))
         .await
         .unwrap();
-    let told = |fact: &EventKind| matches!(fact, EventKind::BodiesPurged { .. });
-    assert_eq!(records.items.iter().filter(|it| told(&it.fact)).count(), 1);
+    let told = |kind: &EventKind| matches!(kind, EventKind::BodiesPurged { .. });
+    assert_eq!(events.items.iter().filter(|it| told(&it.kind)).count(), 1);
 }
 
 #[tokio::test]
@@ -271,7 +271,7 @@ async fn a_learner_gets_everything_that_is_kept_of_them() {
 
     let export = desk.export_learner(&learner("thandi")).await.unwrap();
     assert_eq!(export.grants, [bursary]);
-    assert_eq!(export.records.len(), 1);
+    assert_eq!(export.events.len(), 1);
     let [kept] = &export.enrollments[..] else {
         panic!("{export:?}");
     };
@@ -294,7 +294,7 @@ async fn a_learner_gets_everything_that_is_kept_of_them() {
         "{shown}"
     );
     let history = world.store.timeline(id).await.unwrap();
-    assert_eq!(history.last().unwrap().fact, EventKind::PersonalExported);
+    assert_eq!(history.last().unwrap().kind, EventKind::PersonalExported);
     let nobody = desk.export_learner(&learner("nobody")).await.unwrap_err();
     assert_eq!(nobody.kind(), ErrorKind::NotFound);
 }
@@ -375,7 +375,7 @@ async fn a_learner_is_erased_once_nothing_is_to_come() {
         learner("sipho")
     );
 
-    // The chain holds, and still has the link that was noted before.
+    // The audit log holds, and still has the link that was noted before.
     let report = desk.verify_audit_log(Some(noted.clone())).await.unwrap();
     assert!(report.holds(), "{report:?}");
     assert!(report.erased >= 3, "{report:?}");
@@ -405,7 +405,7 @@ async fn a_learner_is_erased_once_nothing_is_to_come() {
     ] {
         assert_eq!(odd.parse::<Checkpoint>(), Err(AnchorError), "{odd}");
     }
-    // An erased record that is changed once more is found.
+    // An erased event that is changed once more is found.
     let at = lines
         .iter()
         .position(|line| line.contains("\"salt\":null"))
@@ -473,7 +473,7 @@ async fn one_learners_timeline_in_plain_words() {
         .unwrap();
     world.enroll("sipho", PaymentMethod::Card).await;
     let history = desk.learner_timeline(&learner("thandi")).await.unwrap();
-    assert!(history.is_sorted_by_key(|record| record.at));
+    assert!(history.is_sorted_by_key(|event| event.at));
     let told: Vec<String> = history.iter().map(Event::sentence).collect();
     let told = told.join(" ");
     assert!(

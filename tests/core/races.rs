@@ -2,7 +2,7 @@ use coursegate::adapter::simulator::Choice;
 use coursegate::enrollment::{Status, Transition};
 use coursegate::event::EventKind;
 use coursegate::payment::PaymentMethod;
-use coursegate::port::Records;
+use coursegate::port::Queries;
 use coursegate::registrar::Outcome;
 
 use crate::support::{World, admin, body, signed};
@@ -11,9 +11,9 @@ use crate::support::{World, admin, body, signed};
 fn count(history: &[coursegate::event::Event]) -> (usize, usize) {
     let approvals = history
         .iter()
-        .filter(|record| {
+        .filter(|event| {
             matches!(
-                record.fact,
+                event.kind,
                 EventKind::EnrollmentMoved {
                     to: Status::Approved { .. },
                     ..
@@ -23,7 +23,7 @@ fn count(history: &[coursegate::event::Event]) -> (usize, usize) {
         .count();
     let grants = history
         .iter()
-        .filter(|record| matches!(record.fact, EventKind::AccessGranted { .. }))
+        .filter(|event| matches!(event.kind, EventKind::AccessGranted { .. }))
         .count();
     (approvals, grants)
 }
@@ -100,22 +100,22 @@ async fn callback_failure_admin_and_return_page_at_once() {
         let history = world.store.timeline(enrollment).await.unwrap();
         let (_, grants) = count(&history);
         assert_eq!(grants, 1);
-        let raised = |fact: &EventKind| {
+        let raised = |kind: &EventKind| {
             matches!(
-                fact,
+                kind,
                 EventKind::EnrollmentMoved {
                     transition: Transition::CauseRaised,
                     ..
                 }
             )
         };
-        assert!(history.iter().filter(|record| raised(&record.fact)).count() <= 1);
+        assert!(history.iter().filter(|event| raised(&event.kind)).count() <= 1);
         let versions: std::collections::BTreeSet<_> =
-            history.iter().map(|record| record.version).collect();
+            history.iter().map(|event| event.version).collect();
         assert_eq!(
             versions.len(),
             usize::try_from(case.enrollment.version.0).unwrap(),
-            "a record for each change"
+            "an event for each change"
         );
     }
 }

@@ -14,7 +14,7 @@ use coursegate::monitor::{Alert, AlertRoute, AlertSeverity};
 use coursegate::payment::{PayLink, PaymentMethod};
 use coursegate::port::{
     AlertSink, Capabilities, ChannelError, Claim, CommitOutcome, GatewayError, LinkRequest, Loaded,
-    Lookup, Message, NotificationChannel, PaymentGateway, Records, Settlement, StatusQuery, Store,
+    Lookup, Message, NotificationChannel, PaymentGateway, Queries, Settlement, StatusQuery, Store,
     StoreError, StoreReport, WebError, WebProbe, Work,
 };
 use coursegate::readiness::{self, Category, FindingLevel, LiveCheck, ReadinessRule, Report};
@@ -25,7 +25,7 @@ use coursegate::{
 };
 
 use crate::configuration::{environment, good};
-use crate::support::{self, records_by, start};
+use crate::support::{self, events_by, start};
 
 fn config() -> Config {
     Config::from_environment(&environment(&good())).unwrap()
@@ -108,7 +108,7 @@ impl Store for Shelf {
     }
 }
 
-records_by!(Shelf, this => Err(StoreError::Unavailable(format!("{:?} has no lists", this.inner))));
+events_by!(Shelf, this => Err(StoreError::Unavailable(format!("{:?} has no lists", this.inner))));
 
 /// A provider that is real as far as it says.
 #[derive(Debug)]
@@ -174,7 +174,7 @@ impl NotificationChannel for Silence {
 }
 
 /// A builder whose numbers, alerts and notices somebody hears.
-fn heard(config: Config, store: impl Store + Records) -> RegistrarBuilder {
+fn heard(config: Config, store: impl Store + Queries) -> RegistrarBuilder {
     crate::metrics::handle();
     Registrar::builder(config, store)
         .alert_sink("pager", AlertRoute::everything(), Silence)
@@ -1032,7 +1032,7 @@ async fn a_probe_of_the_callback_address_changes_nothing() {
             .await,
         []
     );
-    use coursegate::port::{InboxFilter, PageRequest, Records};
+    use coursegate::port::{InboxFilter, PageRequest, Queries};
     for filter in [InboxFilter::Dead, InboxFilter::Parked, InboxFilter::Waiting] {
         let inbox = world
             .store

@@ -129,12 +129,9 @@ async fn money_without_access_gets_its_access_once() {
         .await
         .unwrap()
         .history;
-    let granted = |fact: &EventKind| matches!(fact, EventKind::AccessGranted { .. });
+    let granted = |kind: &EventKind| matches!(kind, EventKind::AccessGranted { .. });
     assert_eq!(
-        history
-            .iter()
-            .filter(|record| granted(&record.fact))
-            .count(),
+        history.iter().filter(|event| granted(&event.kind)).count(),
         2
     );
     assert!(
@@ -246,13 +243,10 @@ async fn what_cannot_be_mended_safely_is_put_before_a_person() {
             .all(|discrepancy| !discrepancy.kind.advice().is_empty())
     );
     world.pass().await;
-    let raised = |fact: &EventKind| matches!(fact, EventKind::DiscrepancyFound { .. });
+    let raised = |kind: &EventKind| matches!(kind, EventKind::DiscrepancyFound { .. });
     let published = world.publisher.published();
     assert_eq!(
-        published
-            .iter()
-            .filter(|record| raised(&record.fact))
-            .count(),
+        published.iter().filter(|event| raised(&event.kind)).count(),
         3
     );
 

@@ -281,7 +281,7 @@ async fn a_chargeback_suspends_its_grant_until_it_is_won_or_lost() {
         let history = desk.explain(enrollment).await.unwrap().history;
         let suspensions = history
             .iter()
-            .filter(|record| matches!(record.fact, EventKind::AccessSuspended { .. }));
+            .filter(|event| matches!(event.kind, EventKind::AccessSuspended { .. }));
         assert_eq!(suspensions.count(), 2);
     }
 }

@@ -1,4 +1,4 @@
-//! Who may do what, that trying the rest leaves a record, and what takes two people.
+//! Who may do what, that trying the rest leaves an event, and what takes two people.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use coursegate::enrollment::Status;
 use coursegate::event::{Actor, EventKind};
 use coursegate::notice::NoticeKind;
 use coursegate::payment::{PaymentMethod, Reversal};
-use coursegate::port::{InboxFilter, PageRequest, PaymentFilter, Records, RowFilter};
+use coursegate::port::{InboxFilter, PageRequest, PaymentFilter, Queries, RowFilter};
 use coursegate::reason::Permission;
 use coursegate::registrar::{BulkOutcome, ErrorKind, NewGrant, TransferMatch};
 use coursegate::statement::Matcher;
@@ -74,8 +74,8 @@ async fn try_everything(
         View "statement_rows" desk.statement_rows(&[]);
         View "rehearse_import" desk.rehearse_import(&account(), &[]);
         View "discrepancies" desk.discrepancies(PageRequest::first(first));
-        View "verify_records" desk.verify_audit_log(None);
-        View "export_records" desk.export_audit_log(PageRequest::first(first));
+        View "verify_audit_log" desk.verify_audit_log(None);
+        View "export_events" desk.export_audit_log(PageRequest::first(first));
         View "preferences" desk.preferences();
         View "choose_channels" desk.choose_channels(BTreeMap::new());
         View "notices" desk.notices(true, PageRequest::first(first));
@@ -137,15 +137,15 @@ async fn nobody_does_more_than_they_may() {
                 "{call} by somebody who may {permission}"
             );
         }
-        // Each refusal left a record of who tried what.
-        let records = world
+        // Each refusal left an event of who tried what.
+        let events = world
             .store
             .unassigned(PageRequest::first(500))
             .await
             .unwrap();
-        let refusals = records.items.iter().filter(|record| {
-            matches!(record.fact, EventKind::ActionRefused { .. })
-                && record.who == Actor::Admin(who.clone())
+        let refusals = events.items.iter().filter(|event| {
+            matches!(event.kind, EventKind::ActionRefused { .. })
+                && event.who == Actor::Admin(who.clone())
         });
         let refused = tried.values().filter(|(_, done)| !done).count();
         assert_eq!(refusals.count(), refused, "{permission}");
@@ -160,7 +160,7 @@ async fn nobody_does_more_than_they_may() {
         "transfers",
         "reconciliation",
         "notices",
-        "chain",
+        "audit_log",
         "personal",
         "migration",
         "grants",
@@ -196,24 +196,24 @@ async fn refusals_do_not_fill_the_store() {
             "this needs the permission to approve; ask whoever gives out roles"
         );
     }
-    let records = world
+    let events = world
         .store
         .unassigned(PageRequest::first(500))
         .await
         .unwrap();
     assert_eq!(
-        records.items.len(),
+        events.items.len(),
         61,
         "at most so many an hour, and that a flood began"
     );
     world.advance(3600);
     stranger.replay(&"x".into()).await.unwrap_err();
-    let records = world
+    let events = world
         .store
         .unassigned(PageRequest::first(500))
         .await
         .unwrap();
-    let last = &records.items.last().unwrap().fact;
+    let last = &events.items.last().unwrap().kind;
     assert!(matches!(
         last,
         EventKind::ActionRefused {
@@ -271,17 +271,17 @@ async fn what_is_dear_is_approved_by_two() {
     let timeline = world.store.timeline(id).await.unwrap();
     let who: Vec<_> = timeline
         .iter()
-        .filter(|record| {
-            matches!(record.fact, EventKind::FirstApproval)
+        .filter(|event| {
+            matches!(event.kind, EventKind::FirstApproval)
                 || matches!(
-                    &record.fact,
+                    &event.kind,
                     EventKind::EnrollmentMoved {
                         to: Status::Approved { .. },
                         ..
                     }
                 )
         })
-        .map(|record| record.who.clone())
+        .map(|event| event.who.clone())
         .collect();
     assert_eq!(who, [Actor::Admin(admin()), Actor::Admin(person("sipho"))]);
 }

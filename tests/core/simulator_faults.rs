@@ -2,7 +2,7 @@
 
 use coursegate::adapter::simulator::{Choice, Fault, Settings};
 use coursegate::payment::PaymentMethod;
-use coursegate::port::{InboxFilter, PageRequest, Records};
+use coursegate::port::{InboxFilter, PageRequest, Queries};
 use coursegate::reason::HoldReason;
 use coursegate::registrar::{Outcome, Receipt};
 use coursegate::webhook::SignedForm;

@@ -168,11 +168,11 @@ proptest! {
 
     #[test]
     fn holds_and_confirmations_commute(mut facts in prop::collection::vec(commands(), 2..6), seed in any::<u64>()) {
-        facts.retain(|fact| matches!(fact, Command::Hold(_) | Command::PaymentConfirmed(_) | Command::PaymentFailed | Command::Approve(_)));
+        facts.retain(|kind| matches!(kind, Command::Hold(_) | Command::PaymentConfirmed(_) | Command::PaymentFailed | Command::Approve(_)));
         // One person's word: the first of two would win.
         let mut approved = false;
-        facts.retain(|fact| !matches!(fact, Command::Approve(_)) || !std::mem::replace(&mut approved, true));
-        let run = |facts: &[Command]| facts.iter().fold(Status::AwaitingPayment, |status, fact| match status.after(fact) {
+        facts.retain(|kind| !matches!(kind, Command::Approve(_)) || !std::mem::replace(&mut approved, true));
+        let run = |facts: &[Command]| facts.iter().fold(Status::AwaitingPayment, |status, kind| match status.after(kind) {
             TransitionResult::Moved(_, to) => to,
             TransitionResult::Unchanged(_) | TransitionResult::Rejected(_) => status,
         });

@@ -290,9 +290,9 @@ pub fn with_signature(body: &[u8], signature: &str) -> Delivery {
 }
 
 /// Reads for people of a store that is not asked for any: each gives what `$answer` gives.
-macro_rules! records_by {
+macro_rules! events_by {
     ($store:ty, $this:ident => $answer:expr) => {
-        records_by!($store, $this => $answer;
+        events_by!($store, $this => $answer;
             pending(PageRequest<EnrollmentId>) -> Page<port::PendingItem, EnrollmentId>;
             payment_exceptions(PageRequest<PaymentReference>) -> Page<port::HeldPayment, PaymentReference>;
             discrepancies(PageRequest<DiscrepancyKey>) -> Page<Discrepancy, DiscrepancyKey>;
@@ -313,9 +313,9 @@ macro_rules! records_by {
                 -> Page<port::PaymentItem, port::PaymentKey>;
             days(port::Period, Option<&CourseId>) -> Vec<port::DayFigures>;
             courses(port::Period, PageRequest<CourseId>) -> Page<port::CourseFigures, CourseId>;
-            chain(PageRequest<u64>) -> Page<event::chain::ChainLink, u64>;
-            unsealed(chrono::DateTime<chrono::Utc>) -> u64;
-            record(EventId) -> Option<event::Event>;
+            audit_log(PageRequest<u64>) -> Page<event::audit_log::AuditLogEntry, u64>;
+            missing_from_audit_log(chrono::DateTime<chrono::Utc>) -> u64;
+            event(EventId) -> Option<event::Event>;
             notices(&port::NoticeFilter, PageRequest<port::NoticeKey>)
                 -> Page<port::AdminNotice, port::NoticeKey>;
             preferences() -> Vec<coursegate::notice::Preferences>;
@@ -339,7 +339,7 @@ macro_rules! records_by {
             use coursegate::{access::Grant, enrollment, event, webhook::DeliveryKey};
 
             #[async_trait::async_trait]
-            impl port::Records for $store {
+            impl port::Queries for $store {
                 $(async fn $name(&self $(, _: $argument)*) -> Result<$given, StoreError> {
                     let $this = self;
                     let _ = $this;
@@ -349,7 +349,7 @@ macro_rules! records_by {
         };
     };
 }
-pub(crate) use records_by;
+pub(crate) use events_by;
 
 pub fn account() -> AccountId {
     AccountId::new("fnb-main").unwrap()

@@ -7,7 +7,7 @@ use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::enrollment::{Change, InboxEntry, InboxState};
 use coursegate::evidence::SignedBy;
 use coursegate::payment::PaymentMethod;
-use coursegate::port::{InboxFilter, PageRequest, Records, Store};
+use coursegate::port::{InboxFilter, PageRequest, Queries, Store};
 use coursegate::registrar::Outcome;
 use coursegate::webhook::{BodyKeys, DeliveryKey, SignedForm, StoredBody};
 use tokio::sync::Notify;
@@ -140,7 +140,7 @@ async fn a_parked_callback_is_applied_when_its_attempt_appears() {
 }
 
 #[tokio::test]
-async fn a_record_that_cannot_be_published_holds_back_what_follows_it() {
+async fn an_event_that_cannot_be_published_holds_back_what_follows_it() {
     let world = World::new();
     world.publisher.set_down(true);
     world.attempt("thandi", PaymentMethod::Card).await;
@@ -157,14 +157,14 @@ async fn a_record_that_cannot_be_published_holds_back_what_follows_it() {
     let of = |enrollment| {
         published
             .iter()
-            .filter(move |record| record.enrollment == Some(enrollment))
+            .filter(move |event| event.enrollment == Some(enrollment))
     };
     for enrollment in published
         .iter()
-        .filter_map(|record| record.enrollment)
+        .filter_map(|event| event.enrollment)
         .collect::<std::collections::HashSet<_>>()
     {
-        assert!(of(enrollment).is_sorted_by_key(|record| (record.version, record.id)));
+        assert!(of(enrollment).is_sorted_by_key(|event| (event.version, event.id)));
     }
     assert_eq!(published.len(), 9);
 }

@@ -9,7 +9,7 @@ use coursegate::enrollment::Change;
 use coursegate::port::{Claim, CommitOutcome, Loaded, Lookup, Settlement, Store, StoreError, Work};
 use coursegate::{CourseId, LearnerId};
 
-use crate::support::records_by;
+use crate::support::events_by;
 
 /// Writes a change in steps, each of them committed by itself.
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ impl Autocommit {
         let mut granted = Change::default();
         granted.grants = change.grants;
         steps.push(granted);
-        let mut recorded = Change::records_only(change.records);
+        let mut recorded = Change::events_only(change.events);
         recorded.publish = change.publish;
         steps.push(recorded);
         for step in steps.into_iter().filter(|step| !step.is_empty()) {
@@ -110,7 +110,7 @@ async fn purge(&self, purge: coursegate::port::Purge<'_>) -> Result<coursegate::
                 true
             }
         }
-        records_by!($store, this => Err(StoreError::Refused("nobody asks".to_owned())));
+        events_by!($store, this => Err(StoreError::Refused("nobody asks".to_owned())));
     };
 }
 store_by_steps!(Autocommit);

@@ -23,9 +23,9 @@ fn claim(kind: WorkKind, now: DateTime<Utc>, limit: usize) -> Claim {
 
 type Published = Vec<(Option<EnrollmentId>, Version, EventId)>;
 
-/// Eight workers empty the outbox, while new records come into it.
+/// Eight workers empty the outbox, while new events come into it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn eight_workers_publish_each_record_once_and_in_order() {
+async fn eight_workers_publish_each_event_once_and_in_order() {
     let store = fresh_store().await;
     let dues = enroll_many(&store, 100).await;
     let receiving = {
@@ -56,14 +56,14 @@ async fn eight_workers_publish_each_record_once_and_in_order() {
                         return;
                     }
                     for work in work {
-                        let Work::Message(record) = work else {
-                            panic!("not a record")
+                        let Work::Message(event) = work else {
+                            panic!("not an event")
                         };
                         tokio::task::yield_now().await;
-                        let entry = (record.enrollment, record.version, record.id);
+                        let entry = (event.enrollment, event.version, event.id);
                         published.lock().unwrap().push(entry);
                         store
-                            .settle(&[Settlement::Published(record.id)])
+                            .settle(&[Settlement::Published(event.id)])
                             .await
                             .unwrap();
                     }
@@ -76,7 +76,7 @@ async fn eight_workers_publish_each_record_once_and_in_order() {
     }
     let published = published.lock().unwrap();
     let ids: BTreeSet<_> = published.iter().map(|(_, _, id)| *id).collect();
-    assert_eq!(ids.len(), published.len(), "a record was published twice");
+    assert_eq!(ids.len(), published.len(), "an event was published twice");
     // At least created, linked, paid and granted for each.
     assert!(published.len() >= 500, "{}", published.len());
     let mut last: BTreeMap<EnrollmentId, (Version, EventId)> = BTreeMap::new();

@@ -100,10 +100,10 @@ async fn an_instance_whose_clock_is_hours_off_hides_and_delays_nothing() {
         assert!(answer.is_allowed(), "{off}: {answer:?}");
         right.registrar.worker().pass().await.unwrap();
         let published = right.published.published();
-        let opens = |record: &Event| record.fact.event() == "course_access_granted";
+        let opens = |event: &Event| event.kind.name() == "course_access_granted";
         assert!(published.iter().any(opens), "{off}: {published:?}");
-        for record in published {
-            let apart = (record.at - Utc::now()).abs();
+        for event in published {
+            let apart = (event.at - Utc::now()).abs();
             assert!(apart < TimeDelta::minutes(1), "{off}: stamped {apart} off");
         }
     }

@@ -4,7 +4,7 @@ use coursegate::adapter::postgres::PgStore;
 use coursegate::port::Store;
 use sqlx::{AssertSqlSafe, PgPool};
 
-use crate::chain::{OFF, broken_at, numbers, run, school};
+use crate::audit_log::{OFF, broken_at, numbers, run, school};
 use crate::cluster::pool;
 use crate::school::registrar;
 use crate::support::{admin, course, learner};
@@ -14,7 +14,7 @@ struct Erased {
     schema: String,
     store: PgStore,
     onlooker: PgPool,
-    /// Records that were emptied, and records that name the other learner.
+    /// Events that were emptied, and events that name the other learner.
     emptied: Vec<i64>,
     whole: Vec<i64>,
 }
@@ -29,11 +29,10 @@ impl Erased {
             .await
             .unwrap();
         desk.erase_learner(&learner("thandi")).await.unwrap();
-        while store.seal(None, 100).await.unwrap() > 0 {}
+        while store.append_audit_log(None, 100).await.unwrap() > 0 {}
         let onlooker = pool().await;
         let emptied = numbers(&onlooker, &schema, "salt IS NULL").await;
-        let of_sipho =
-            format!("record IN (SELECT id FROM {schema}.records WHERE learner = 'sipho')");
+        let of_sipho = format!("event IN (SELECT id FROM {schema}.events WHERE learner = 'sipho')");
         let whole = numbers(&onlooker, &schema, &of_sipho).await;
         assert!(emptied.len() > 3 && whole.len() > 3);
         let school = Self {
@@ -52,23 +51,23 @@ impl Erased {
         broken_at(&registrar.admin(admin())).await
     }
 
-    /// What whoever owns the tables does, and where the chain breaks by it.
+    /// What whoever owns the tables does, and where the audit log breaks by it.
     async fn after(&self, spoil: &str) -> Option<u64> {
         run(&self.onlooker, &self.schema, &format!("{OFF} {spoil}")).await;
-        while self.store.seal(None, 100).await.unwrap() > 0 {}
+        while self.store.append_audit_log(None, 100).await.unwrap() > 0 {}
         self.broken().await
     }
 
-    /// A record that is written like an erasure, under an admin's name.
+    /// An event that is written like an erasure, under an admin's name.
     fn forged(&self, about: &str, named: &[i64]) -> String {
         let named: Vec<String> = named.iter().map(i64::to_string).collect();
         format!(
-            "INSERT INTO records (id, enrollment, version, course, event, severity, fact, actor, admin,
+            "INSERT INTO events (id, enrollment, version, course, name, severity, data, actor, admin,
                  source, at)
              SELECT 'ffffffff-0000-7000-8000-000000000000', {about}, 9, NULL, 'personal_data_erased',
-                 'info', '{{\"fact\":\"personal_erased\",\"grants\":[],\"records\":'
-                     || json_agg(c.record) || '}}', 'admin', 'amahle', 'admin_approval', now()
-             FROM chain AS c WHERE c.position IN ({});",
+                 'info', '{{\"type\":\"personal_erased\",\"grants\":[],\"events\":'
+                     || json_agg(c.event) || '}}', 'admin', 'amahle', 'admin_approval', now()
+             FROM audit_log AS c WHERE c.position IN ({});",
             named.join(", ")
         )
     }
@@ -77,12 +76,12 @@ impl Erased {
 const EMPTY: &str = "learner = NULL, note = NULL, written = NULL, card = NULL";
 
 fn of(position: i64) -> String {
-    format!("(SELECT record FROM chain WHERE position = {position})")
+    format!("(SELECT event FROM audit_log WHERE position = {position})")
 }
 
 #[tokio::test]
 async fn half_an_erasure_is_found() {
-    for (records, salt) in [
+    for (events, salt) in [
         // The salt alone; and with everything personal, but without an erasure.
         ("", true),
         (EMPTY, true),
@@ -109,12 +108,12 @@ async fn half_an_erasure_is_found() {
         let school = Erased::new().await;
         let victim = school.whole[2];
         let mut spoil = String::new();
-        if !records.is_empty() {
-            spoil = format!("UPDATE records SET {records} WHERE id = {};", of(victim));
+        if !events.is_empty() {
+            spoil = format!("UPDATE events SET {events} WHERE id = {};", of(victim));
         }
         if salt {
             spoil.push_str(&format!(
-                "UPDATE chain SET salt = NULL WHERE position = {victim};"
+                "UPDATE audit_log SET salt = NULL WHERE position = {victim};"
             ));
         }
         assert_eq!(
@@ -130,10 +129,10 @@ async fn an_erasure_can_take_nothing_but_what_is_personal() {
     // An erasure of the right enrollment, made up: it may empty, as it says, and no more.
     let school = Erased::new().await;
     let victim = school.whole[school.whole.len() - 2];
-    let about = format!("(SELECT enrollment FROM records WHERE id = {})", of(victim));
+    let about = format!("(SELECT enrollment FROM events WHERE id = {})", of(victim));
     let forged = school.forged(&about, &[victim]);
     let forged = format!(
-        "{forged} UPDATE records SET {EMPTY} WHERE id = {}; UPDATE chain SET salt = NULL WHERE position = {victim};",
+        "{forged} UPDATE events SET {EMPTY} WHERE id = {}; UPDATE audit_log SET salt = NULL WHERE position = {victim};",
         of(victim)
     );
     assert_eq!(school.after(&forged).await, None);
@@ -146,8 +145,8 @@ async fn an_erasure_can_take_nothing_but_what_is_personal() {
         "admin = 'somebody else', actor = 'admin'",
         "actor = 'system', admin = NULL, source = 'provider_status'",
         "at = at - interval '1 day'",
-        "fact = replace(fact, '49900', '100') || ' '",
-        "fact = '{\"fact\":\"first_approval\"}'",
+        "data = replace(data, '49900', '100') || ' '",
+        "data = '{\"type\":\"first_approval\"}'",
         "basis = '{}'",
         "course = 'another'",
         "enrollment = NULL",
@@ -160,9 +159,9 @@ async fn an_erasure_can_take_nothing_but_what_is_personal() {
     for changed in takes_more {
         // Of one that the made-up erasure emptied, and of one that a genuine one did.
         for victim in [victim, school.emptied[1]] {
-            let keep = "CREATE TABLE kept AS SELECT * FROM records;";
+            let keep = "CREATE TABLE kept AS SELECT * FROM events;";
             let spoil = format!(
-                "{keep} UPDATE records SET {changed} WHERE id = {};",
+                "{keep} UPDATE events SET {changed} WHERE id = {};",
                 of(victim)
             );
             assert_eq!(
@@ -171,7 +170,7 @@ async fn an_erasure_can_take_nothing_but_what_is_personal() {
                 "{changed}"
             );
             let back =
-                "DELETE FROM records; INSERT INTO records SELECT * FROM kept; DROP TABLE kept;";
+                "DELETE FROM events; INSERT INTO events SELECT * FROM kept; DROP TABLE kept;";
             assert_eq!(school.after(back).await, None, "{changed}");
         }
     }
@@ -181,7 +180,7 @@ async fn an_erasure_can_take_nothing_but_what_is_personal() {
 async fn an_erasure_of_somebody_else_speaks_for_nobody() {
     let about_thandi = |school: &Erased| {
         format!(
-            "(SELECT enrollment FROM records WHERE id = {})",
+            "(SELECT enrollment FROM events WHERE id = {})",
             of(school.emptied[0])
         )
     };
@@ -193,24 +192,24 @@ async fn an_erasure_of_somebody_else_speaks_for_nobody() {
             true => "NULL".to_owned(),
         };
         let spoil = format!(
-            "{} UPDATE records SET {EMPTY} WHERE id = {}; UPDATE chain SET salt = NULL WHERE position = {victim};",
+            "{} UPDATE events SET {EMPTY} WHERE id = {}; UPDATE audit_log SET salt = NULL WHERE position = {victim};",
             school.forged(&about, &[victim]),
             of(victim)
         );
         assert_eq!(school.after(&spoil).await, u64::try_from(victim).ok());
     }
-    // The genuine one, rewritten so that it names another record as well.
+    // The genuine one, rewritten so that it names another event as well.
     let school = Erased::new().await;
     let victim = school.whole[1];
     let erasures = format!(
-        "record IN (SELECT id FROM {}.records WHERE event = 'personal_data_erased')",
+        "event IN (SELECT id FROM {}.events WHERE name = 'personal_data_erased')",
         school.schema
     );
     let found = numbers(&school.onlooker, &school.schema, &erasures).await[0];
     let spoil = format!(
-        "UPDATE records SET fact = replace(fact, '\"records\":[', '\"records\":[\"' || {} || '\",')
-             WHERE event = 'personal_data_erased';
-         UPDATE records SET {EMPTY} WHERE id = {}; UPDATE chain SET salt = NULL WHERE position = {victim};",
+        "UPDATE events SET data = replace(data, '\"events\":[', '\"events\":[\"' || {} || '\",')
+             WHERE name = 'personal_data_erased';
+         UPDATE events SET {EMPTY} WHERE id = {}; UPDATE audit_log SET salt = NULL WHERE position = {victim};",
         of(victim),
         of(victim)
     );
@@ -224,7 +223,7 @@ async fn an_erasure_of_somebody_else_speaks_for_nobody() {
         "ffffffff-0000-7000-8000-000000000000",
         "00000000-0000-0000-0000-000000000000",
     ] {
-        let text = format!("SELECT {}.empty_records('{erasure}')", school.schema);
+        let text = format!("SELECT {}.empty_events('{erasure}')", school.schema);
         assert_eq!(refused(&school, &text).await.as_deref(), Some("CG005"));
     }
 }
@@ -237,28 +236,28 @@ async fn refused(school: &Erased, text: &str) -> Option<String> {
     error.code().map(std::borrow::Cow::into_owned)
 }
 
-/// With the switch of a genuine erasure on, the database lets records be emptied, and no more.
+/// With the switch of a genuine erasure on, the database lets events be emptied, and no more.
 #[tokio::test]
 async fn the_switch_lets_nothing_be_changed() {
     let school = Erased::new().await;
-    let victim = of(school.whole[2]).replace("chain", &format!("{}.chain", school.schema));
+    let victim = of(school.whole[2]).replace("audit_log", &format!("{}.audit_log", school.schema));
     for changed in [
-        "UPDATE records SET admin = 'somebody else', actor = 'admin'",
-        "UPDATE records SET note = 'another note'",
-        "UPDATE records SET learner = NULL, fact = '{}'",
-        "UPDATE chain SET salt = NULL, kept = personal",
-        "UPDATE chain SET salt = ''",
-        "DELETE FROM records",
-        "DELETE FROM chain",
-        "TRUNCATE records CASCADE",
+        "UPDATE events SET admin = 'somebody else', actor = 'admin'",
+        "UPDATE events SET note = 'another note'",
+        "UPDATE events SET learner = NULL, data = '{}'",
+        "UPDATE audit_log SET salt = NULL, kept = personal",
+        "UPDATE audit_log SET salt = ''",
+        "DELETE FROM events",
+        "DELETE FROM audit_log",
+        "TRUNCATE events CASCADE",
     ] {
         let changed = changed
-            .replace("records", &format!("{}.records", school.schema))
-            .replace("chain", &format!("{}.chain", school.schema));
-        let key = if changed.contains("records") {
+            .replace("events", &format!("{}.events", school.schema))
+            .replace("audit_log", &format!("{}.audit_log", school.schema));
+        let key = if changed.contains("events") {
             "id"
         } else {
-            "record"
+            "event"
         };
         let which = match changed.starts_with("TRUNCATE") {
             true => String::new(),
@@ -274,8 +273,8 @@ async fn the_switch_lets_nothing_be_changed() {
     }
     // What it lets pass is found.
     let spoil = format!(
-        "SELECT set_config('cg.erasing', 'on', true); UPDATE {0}.records SET {EMPTY} WHERE id = {victim};
-         UPDATE {0}.chain SET salt = NULL WHERE record = {victim}",
+        "SELECT set_config('cg.erasing', 'on', true); UPDATE {0}.events SET {EMPTY} WHERE id = {victim};
+         UPDATE {0}.audit_log SET salt = NULL WHERE event = {victim}",
         school.schema
     );
     assert_eq!(refused(&school, &spoil).await, None);

@@ -1,7 +1,7 @@
 //! Deliveries that a database could choke on.
 
 use coursegate::enrollment::InboxState;
-use coursegate::port::{InboxFilter, PageRequest, Records, Store};
+use coursegate::port::{InboxFilter, PageRequest, Queries, Store};
 use coursegate::registrar::Outcome;
 use coursegate::webhook::StoredBody;
 

@@ -44,8 +44,8 @@ async fn a_database_says_what_is_missing() {
             "constraint one_grant_per_payment is missing",
         ),
         (
-            "ALTER TABLE records DISABLE TRIGGER records_only_grow",
-            "trigger records_only_grow is missing",
+            "ALTER TABLE events DISABLE TRIGGER events_only_grow",
+            "trigger events_only_grow is missing",
         ),
         (
             "ALTER DOMAIN minor_units DROP CONSTRAINT an_amount_is_positive",

@@ -8,8 +8,8 @@
     unreachable_pub
 )]
 
+mod audit_log;
 mod broken;
-mod chain;
 mod claims;
 mod clocks;
 mod cluster;

@@ -27,9 +27,10 @@ async fn tables(pool: &PgPool, schema: &str) -> Vec<String> {
 const TABLES: [&str; 17] = [
     "alerts",
     "attempts",
-    "chain",
+    "audit_log",
     "discrepancies",
     "enrollments",
+    "events",
     "grants",
     "inbox",
     "migrations",
@@ -37,7 +38,6 @@ const TABLES: [&str; 17] = [
     "pending",
     "preferences",
     "read_notices",
-    "records",
     "statement_parts",
     "statement_rows",
     "tallies",
@@ -172,7 +172,7 @@ async fn odd_schema_names_are_refused() {
 }
 
 #[tokio::test]
-async fn records_only_grow() {
+async fn events_only_grow() {
     let pool = pool().await;
     let schema = fresh_schema();
     let store = PgStore::new(pool.clone()).schema(&schema).unwrap();
@@ -184,7 +184,7 @@ async fn records_only_grow() {
         "DELETE FROM {}",
         "TRUNCATE {} CASCADE",
     ] {
-        let text = text.replace("{}", &format!("{schema}.records"));
+        let text = text.replace("{}", &format!("{schema}.events"));
         let error = sqlx::raw_sql(AssertSqlSafe(text))
             .execute(&pool)
             .await

@@ -11,7 +11,7 @@ use coursegate::adapter::postgres::PgStore;
 use coursegate::adapter::simulator::{Choice, Settings, Simulator};
 use coursegate::evidence::EvidenceLevel;
 use coursegate::payment::{PaymentMethod, Reversal};
-use coursegate::port::{Lookup, Records, Store};
+use coursegate::port::{Lookup, Queries, Store};
 use coursegate::registrar::{NewGrant, Outcome};
 use coursegate::webhook::Delivery;
 use coursegate::{AdminId, AppId, Money, Registrar, Secret};
@@ -33,16 +33,16 @@ async fn store() -> (PgStore, String) {
 /// The events on record, and how often each happened.
 async fn events(schema: &str) -> Vec<(String, i64)> {
     let text = format!(
-        "SELECT fact::json ->> 'fact', count(*) FROM {schema}.records GROUP BY 1 ORDER BY 1"
+        "SELECT data::json ->> 'type', count(*) FROM {schema}.events GROUP BY 1 ORDER BY 1"
     );
     let query = sqlx::query_as(AssertSqlSafe(text));
     query.fetch_all(&onlooker(url()).await).await.unwrap()
 }
 
-/// How many records of an event there are.
-async fn recorded(schema: &str, fact: &str) -> i64 {
+/// How many events of an event there are.
+async fn recorded(schema: &str, kind: &str) -> i64 {
     let events = events(schema).await;
-    let found = events.into_iter().find(|(event, _)| event == fact);
+    let found = events.into_iter().find(|(event, _)| event == kind);
     found.map_or(0, |(_, count)| count)
 }
 
@@ -54,7 +54,7 @@ fn bursary() -> NewGrant {
     }
 }
 
-fn at(store: impl Store + Records, ahead: i64) -> Registrar {
+fn at(store: impl Store + Queries, ahead: i64) -> Registrar {
     let clock = TestClock::at(Utc::now() + chrono::Duration::seconds(ahead));
     Registrar::builder(config(), store)
         .clock(clock)
@@ -83,7 +83,7 @@ async fn bursaries_end(store: PgStore, schema: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn admins_who_end_one_bursary_at_once_leave_one_record() {
+async fn admins_who_end_one_bursary_at_once_leave_one_event() {
     let (store, schema) = store().await;
     bursaries_end(store, &schema).await;
 }
@@ -96,7 +96,7 @@ async fn also_of_a_learner_who_is_enrolled() {
 }
 
 /// One of everything that people decide, and what callbacks bring.
-async fn a_day<S: Store + Records>(store: S, looker: &PgStore) {
+async fn a_day<S: Store + Queries>(store: S, looker: &PgStore) {
     let mut config = config().minimum_evidence(EvidenceLevel::Signed);
     config.rules.dual_approval_above = Some(1);
     let (app_id, secret) = (AppId::new(APP_ID).unwrap(), Secret::new(SECRET).unwrap());
@@ -187,9 +187,9 @@ async fn a_bursary_does_not_end_before_it_begins() {
         };
         assert!(at >= ended.starts_at, "{ended:?}");
         let text = format!(
-            "SELECT count(*) FROM {schema}.records AS taken, {schema}.records AS given
-             WHERE taken.fact::json ->> 'fact' = 'grant_taken' AND taken.at >= given.at
-               AND given.fact::json ->> 'fact' = 'grant_given'"
+            "SELECT count(*) FROM {schema}.events AS taken, {schema}.events AS given
+             WHERE taken.data::json ->> 'type' = 'grant_taken' AND taken.at >= given.at
+               AND given.data::json ->> 'type' = 'grant_given'"
         );
         let query = sqlx::query_scalar::<_, i64>(AssertSqlSafe(text));
         let in_order = query.fetch_one(&onlooker(url()).await).await.unwrap();

@@ -1,8 +1,8 @@
-//! After an erasure no table holds anything of the learner, and the chain holds.
+//! After an erasure no table holds anything of the learner, and the audit log holds.
 
 use coursegate::adapter::postgres::{PgStore, pool_options};
 use coursegate::payment::{PaymentMethod, ProofOfPayment};
-use coursegate::port::{PageRequest, Records, RowFilter, Store};
+use coursegate::port::{PageRequest, Queries, RowFilter, Store};
 use coursegate::registrar::{NewGrant, NextStep, TransferMatch};
 use coursegate::statement::StatementRow;
 use coursegate::{CourseId, Money, access::AccessTerms};
@@ -127,7 +127,7 @@ async fn no_trace_of_an_erased_learner_is_left_in_any_table() {
     // And somebody else, who is to stay as they are.
     let other = enroll(&registrar, &store, "sipho").await;
     registrar.receive(other.callback("SUCCESS")).await;
-    while store.seal(None, 100).await.unwrap() > 0 {}
+    while store.append_audit_log(None, 100).await.unwrap() > 0 {}
     let noted = desk.verify_audit_log(None).await.unwrap().newest.unwrap();
 
     let onlooker = pool().await;
@@ -156,7 +156,7 @@ async fn no_trace_of_an_erased_learner_is_left_in_any_table() {
     assert_eq!((erased.enrollments, erased.grants), (3, 1));
     assert_eq!(traces(&onlooker, &schema).await, Vec::<String>::new());
 
-    // The money is still there for the books, and the chain holds.
+    // The money is still there for the books, and the audit log holds.
     let rows = store
         .statement(RowFilter::Settled, PageRequest::first(5))
         .await
@@ -177,11 +177,11 @@ async fn no_trace_of_an_erased_learner_is_left_in_any_table() {
     assert!(report.erased > 6, "{report:?}");
     // What only looks like an erasure is found.
     let off = format!(
-        "ALTER TABLE {schema}.records DISABLE TRIGGER USER;
-         ALTER TABLE {schema}.chain DISABLE TRIGGER USER;
-         UPDATE {schema}.chain SET salt = NULL WHERE position = 2;
-         UPDATE {schema}.records SET note = 'other' WHERE id =
-             (SELECT record FROM {schema}.chain WHERE position = 2)"
+        "ALTER TABLE {schema}.events DISABLE TRIGGER USER;
+         ALTER TABLE {schema}.audit_log DISABLE TRIGGER USER;
+         UPDATE {schema}.audit_log SET salt = NULL WHERE position = 2;
+         UPDATE {schema}.events SET note = 'other' WHERE id =
+             (SELECT event FROM {schema}.audit_log WHERE position = 2)"
     );
     sqlx::raw_sql(AssertSqlSafe(off))
         .execute(&onlooker)

@@ -23,7 +23,7 @@ const GROWING: [&str; 7] = [
     "grants",
     "inbox",
     "outbox",
-    "records",
+    "events",
     "timers",
 ];
 
@@ -84,7 +84,7 @@ impl School {
         // Nothing was published for a while.
         self.run(
             "INSERT INTO coursegate.outbox
-             SELECT id, enrollment, version, at FROM coursegate.records ON CONFLICT DO NOTHING",
+             SELECT id, enrollment, version, at FROM coursegate.events ON CONFLICT DO NOTHING",
         )
         .await;
         if statistics == Statistics::Fresh {
@@ -169,7 +169,7 @@ impl School {
                 desk.approve(id, "").await.unwrap();
             } else {
                 desk.reject(id, "no money came").await.unwrap();
-                // It ends with sealing, for which the planner has to know how old records are.
+                // It ends with sealing, for which the planner has to know how old events are.
                 if statistics == Statistics::Fresh {
                     desk.erase_learner(&learner(&name)).await.unwrap();
                 }
@@ -196,9 +196,9 @@ impl School {
             for (number, work) in work.into_iter().enumerate() {
                 let odd = number % 2 == 1;
                 settlements.push(match work {
-                    Work::Message(record) if odd => Settlement::Published(record.id),
-                    Work::Message(record) => Settlement::Later {
-                        record: record.id,
+                    Work::Message(event) if odd => Settlement::Published(event.id),
+                    Work::Message(event) => Settlement::Later {
+                        event: event.id,
                         next_at: now + Duration::days(1),
                     },
                     Work::Timer(timer) if odd => Settlement::Over(timer),
@@ -263,10 +263,10 @@ async fn nor_with_statistics_of_a_smaller_school() {
     let school = School::of(1_000, Statistics::Fresh).await;
     school
         .run(
-            "ALTER TABLE coursegate.records DISABLE TRIGGER USER;
+            "ALTER TABLE coursegate.events DISABLE TRIGGER USER;
              TRUNCATE coursegate.enrollments, coursegate.attempts, coursegate.grants, coursegate.pending,
-                 coursegate.inbox, coursegate.records, coursegate.outbox, coursegate.timers;
-             ALTER TABLE coursegate.records ENABLE TRIGGER USER",
+                 coursegate.inbox, coursegate.events, coursegate.outbox, coursegate.timers;
+             ALTER TABLE coursegate.events ENABLE TRIGGER USER",
         )
         .await;
     school.fill(20_000, Statistics::Missing).await;

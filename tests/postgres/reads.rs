@@ -6,7 +6,7 @@ use coursegate::enrollment::TimerKind;
 use coursegate::notice::NoticeKind;
 use coursegate::payment::{AttemptStatus, PaymentMethod};
 use coursegate::port::{
-    Claim, InboxFilter, Lookup, NoticeFilter, PageRequest, PaymentFilter, Period, Prefix, Records,
+    Claim, InboxFilter, Lookup, NoticeFilter, PageRequest, PaymentFilter, Period, Prefix, Queries,
     RowFilter, Settlement, Store, WorkKind,
 };
 use coursegate::webhook::DeliveryKey;
@@ -179,7 +179,7 @@ async fn everything(store: &PgStore, rows: usize, number: usize) {
         .unwrap();
     store.unassigned(PageRequest::first(50)).await.unwrap();
     let timeline = store.timeline(enrollment).await.unwrap();
-    assert!(store.record(timeline[0].id).await.unwrap().is_some());
+    assert!(store.event(timeline[0].id).await.unwrap().is_some());
     let person = AdminId::new("nomsa").unwrap();
     for unread in [true, false] {
         let filter = NoticeFilter {
@@ -196,15 +196,15 @@ async fn everything(store: &PgStore, rows: usize, number: usize) {
         let next = PageRequest::after(page.next.unwrap(), 50);
         assert_eq!(store.notices(&filter, next).await.unwrap().items.len(), 50);
     }
-    let read: Vec<_> = timeline.iter().map(|record| record.id).collect();
+    let read: Vec<_> = timeline.iter().map(|event| event.id).collect();
     let read = Settlement::Read {
         person,
         notices: read,
     };
     store.settle(&[read]).await.unwrap();
-    store.chain(PageRequest::first(50)).await.unwrap();
+    store.audit_log(PageRequest::first(50)).await.unwrap();
     let recently = Utc::now() - Duration::hours(1);
-    store.seal(Some(recently), 100).await.unwrap();
+    store.append_audit_log(Some(recently), 100).await.unwrap();
     for filter in [InboxFilter::Waiting, InboxFilter::Parked, InboxFilter::Dead] {
         store.inbox(filter, PageRequest::first(50)).await.unwrap();
     }

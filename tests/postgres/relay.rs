@@ -22,12 +22,12 @@ struct Printer;
 
 #[async_trait::async_trait]
 impl EventPublisher for Printer {
-    async fn publish(&self, record: &Event) -> Result<(), PublishError> {
+    async fn publish(&self, event: &Event) -> Result<(), PublishError> {
         // An alert, perhaps: the clock is ahead.
-        let Some(enrollment) = record.enrollment else {
+        let Some(enrollment) = event.enrollment else {
             return Ok(());
         };
-        let line = format!("\nsaid {enrollment} {} {}\n", record.version.0, record.id);
+        let line = format!("\nsaid {enrollment} {} {}\n", event.version.0, event.id);
         std::io::stdout().write_all(line.as_bytes()).unwrap();
         tokio::time::sleep(Duration::from_millis(1)).await;
         Ok(())
@@ -100,10 +100,10 @@ fn live_and_die(schema: &str, ahead: u64, after: Option<Duration>) -> (Vec<Strin
     let reader = std::thread::spawn(move || {
         let (mut said, mut all) = (Vec::new(), false);
         for line in output.lines().map_while(Result::ok) {
-            let record = line.strip_prefix("said ");
-            said.extend(record.map(str::to_owned));
+            let event = line.strip_prefix("said ");
+            said.extend(event.map(str::to_owned));
             all |= line == "all";
-            if record.is_some() || all {
+            if event.is_some() || all {
                 // Nobody listens any more once it is killed.
                 let _ = tell.send(());
             }
@@ -161,7 +161,7 @@ async fn a_relay_killed_fifty_times_loses_nothing() {
             "{enrollment} was told out of order: {order:?}"
         );
     }
-    let text = format!("SELECT id FROM {schema}.records WHERE enrollment IS NOT NULL");
+    let text = format!("SELECT id FROM {schema}.events WHERE enrollment IS NOT NULL");
     let onlooker = onlooker(url()).await;
     let ids: Vec<(uuid::Uuid,)> = sqlx::query_as(AssertSqlSafe(text))
         .fetch_all(&onlooker)
@@ -179,7 +179,7 @@ async fn a_relay_killed_fifty_times_loses_nothing() {
         .unwrap();
     assert_eq!(left, 0);
     println!(
-        "{} records, said {} times by {deaths} relays that died and one that did not",
+        "{} events, said {} times by {deaths} relays that died and one that did not",
         written.len(),
         said.len()
     );

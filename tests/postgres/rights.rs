@@ -116,7 +116,7 @@ async fn everything(registrar: &Registrar, store: &PgStore) {
     let bursary = desk.grant(new, "a bursary").await.unwrap();
     desk.revoke(bursary.id, "over").await.unwrap();
     desk.pending(PageRequest::first(5)).await.unwrap();
-    while store.seal(None, 100).await.unwrap() > 0 {}
+    while store.append_audit_log(None, 100).await.unwrap() > 0 {}
     store
         .purge(Purge {
             before: chrono::Utc::now(),
@@ -140,25 +140,25 @@ async fn everything(registrar: &Registrar, store: &PgStore) {
 
 /// What the role may not do, whatever it sends.
 #[tokio::test]
-async fn the_documented_rights_change_no_record_and_no_link() {
+async fn the_documented_rights_change_no_event_and_no_link() {
     let cluster = Cluster::start();
     let (owner, schema, store) = limited(&cluster).await;
     let registrar = registrar(store.clone());
     enroll(&registrar, &store, "thandi").await;
-    while store.seal(None, 100).await.unwrap() > 0 {}
+    while store.append_audit_log(None, 100).await.unwrap() > 0 {}
     let options: PgConnectOptions = cluster.url().parse().unwrap();
     let app = pool_options()
         .connect_with(options.username("app"))
         .await
         .unwrap();
     for text in [
-        "UPDATE {}.records SET note = NULL",
-        "DELETE FROM {}.records",
-        "UPDATE {}.chain SET salt = NULL",
-        "DELETE FROM {}.chain",
-        "INSERT INTO {}.chain SELECT position + 100, gen_random_uuid(), form, salt, kept, personal, hash FROM {}.chain",
-        "LOCK TABLE {}.chain IN ACCESS EXCLUSIVE MODE",
-        "ALTER TABLE {}.records DISABLE TRIGGER USER",
+        "UPDATE {}.events SET note = NULL",
+        "DELETE FROM {}.events",
+        "UPDATE {}.audit_log SET salt = NULL",
+        "DELETE FROM {}.audit_log",
+        "INSERT INTO {}.audit_log SELECT position + 100, gen_random_uuid(), form, salt, kept, personal, hash FROM {}.audit_log",
+        "LOCK TABLE {}.audit_log IN ACCESS EXCLUSIVE MODE",
+        "ALTER TABLE {}.events DISABLE TRIGGER USER",
         "CREATE FUNCTION {}.sha256(bytea) RETURNS bytea LANGUAGE sql RETURN $1",
     ] {
         let text = format!("SET cg.erasing = 'on'; {}", text.replace("{}", &schema));
@@ -170,10 +170,12 @@ async fn the_documented_rights_change_no_record_and_no_link() {
         assert_eq!(error.code().as_deref(), Some("42501"), "{text}");
     }
     // Objects of the caller are in nobody's way, even those of the session.
-    let spoil = "CREATE TEMP TABLE records (id uuid); CREATE TEMP TABLE chain (position bigint);
+    let spoil = "CREATE TEMP TABLE events (id uuid); CREATE TEMP TABLE audit_log (position bigint);
         CREATE FUNCTION pg_temp.sha256(bytea) RETURNS bytea LANGUAGE sql RETURN '\\x00'::bytea;
         SET search_path = pg_temp, pg_catalog;";
-    let seal = format!("{spoil} SELECT {schema}.seal('00000000-0000-0000-0000-000000000000', 10)");
+    let seal = format!(
+        "{spoil} SELECT {schema}.append_audit_log('00000000-0000-0000-0000-000000000000', 10)"
+    );
     run(&owner, "GRANT TEMPORARY ON DATABASE postgres TO app").await;
     enroll(&registrar, &store, "sipho").await;
     run(&app, &seal).await;
@@ -211,11 +213,11 @@ async fn a_right_that_is_missing_is_named() {
     for function in [
         "commit",
         "deliveries",
-        "empty_records",
+        "empty_events",
         "erase",
         "kept_text",
         "personal_text",
-        "seal",
+        "append_audit_log",
     ] {
         let object = format!("EXECUTE ON FUNCTION {schema}.{function}");
         run(&owner, &format!("REVOKE {object} FROM app")).await;

@@ -7,7 +7,7 @@ use coursegate::adapter::postgres::PgStore;
 use coursegate::adapter::simulator::{Settings, Simulator};
 use coursegate::evidence::EvidenceLevel;
 use coursegate::payment::PaymentMethod;
-use coursegate::port::{Lookup, Records, Store};
+use coursegate::port::{Lookup, Queries, Store};
 use coursegate::registrar::{NextStep, Outcome};
 use coursegate::webhook::Delivery;
 use coursegate::{AppId, EnrollmentId, PayLinkId, PaymentReference, Registrar, Secret};
@@ -31,11 +31,11 @@ impl Due {
 }
 
 /// A registrar that believes a signature, and queues what happened for a publisher.
-pub fn registrar<S: Store + Records>(store: S) -> Registrar {
+pub fn registrar<S: Store + Queries>(store: S) -> Registrar {
     registrar_with(store, std::time::Duration::from_secs(20))
 }
 
-pub fn registrar_with<S: Store + Records>(store: S, deadline: std::time::Duration) -> Registrar {
+pub fn registrar_with<S: Store + Queries>(store: S, deadline: std::time::Duration) -> Registrar {
     let mut config = config().minimum_evidence(EvidenceLevel::Signed);
     config.deadline = deadline;
     config.provider_wait = deadline / 2;
@@ -205,32 +205,32 @@ const CHECKS: &[(&str, &str)] = &[
              SELECT FROM coursegate.grants AS g WHERE g.enrollment = e.id AND g.ended_at IS NULL)",
     ),
     (
-        "a change without a record, or a record without a change",
+        "a change without an event, or an event without a change",
         "SELECT e.id::text FROM coursegate.enrollments AS e
-         WHERE e.version <> (SELECT count(DISTINCT r.version) FROM coursegate.records AS r
+         WHERE e.version <> (SELECT count(DISTINCT r.version) FROM coursegate.events AS r
                              WHERE r.enrollment = e.id)
-            OR e.version <> (SELECT max(r.version) FROM coursegate.records AS r
+            OR e.version <> (SELECT max(r.version) FROM coursegate.events AS r
                              WHERE r.enrollment = e.id)",
     ),
     (
         "a thing that happened twice",
-        "SELECT r.enrollment::text || r.event FROM coursegate.records AS r
-         WHERE r.event IN ('enrollment_created', 'payment_completed', 'course_access_granted')
-         GROUP BY r.enrollment, r.event HAVING count(*) > 1",
+        "SELECT r.enrollment::text || r.name FROM coursegate.events AS r
+         WHERE r.name IN ('enrollment_created', 'payment_completed', 'course_access_granted')
+         GROUP BY r.enrollment, r.name HAVING count(*) > 1",
     ),
     (
         "approved by a history that does not say so",
         "SELECT e.id::text FROM coursegate.enrollments AS e
          WHERE e.status = 'approved' AND 1 <> (
-             SELECT count(*) FROM coursegate.records AS r
-             WHERE r.enrollment = e.id AND r.fact::json ->> 'fact' = 'enrollment_moved'
-               AND r.fact::json -> 'to' ->> 'state' = 'approved'
-               AND r.fact::json -> 'from' ->> 'state' <> 'approved')",
+             SELECT count(*) FROM coursegate.events AS r
+             WHERE r.enrollment = e.id AND r.data::json ->> 'type' = 'enrollment_moved'
+               AND r.data::json -> 'to' ->> 'state' = 'approved'
+               AND r.data::json -> 'from' ->> 'state' <> 'approved')",
     ),
     (
-        "a record that nobody will hear of, or would hear of twice",
-        "SELECT r.id::text FROM coursegate.records AS r
-         WHERE 1 <> (SELECT count(*) FROM coursegate.outbox AS o WHERE o.record = r.id)",
+        "an event that nobody will hear of, or would hear of twice",
+        "SELECT r.id::text FROM coursegate.events AS r
+         WHERE 1 <> (SELECT count(*) FROM coursegate.outbox AS o WHERE o.event = r.id)",
     ),
 ];
 

@@ -41,11 +41,11 @@ SELECT link || '/SUCCESS/' || reference, paid_at, '/payments/ikhokha', '{}', 'pr
        reference, enrollment, 'settled', 'approved', 0
 FROM coursegate.attempts WHERE status = 'paid' AND reference LIKE 'SEED-%';
 
-INSERT INTO coursegate.records (id, enrollment, version, learner, course, event, notice, severity, fact, actor, source, at)
+INSERT INTO coursegate.events (id, enrollment, version, learner, course, name, notice, severity, data, actor, source, at)
 SELECT ('019c0000-000' || v || substr(e.id::text, 14))::uuid, e.id, v, e.learner, e.course, 'enrollment_created',
        CASE WHEN v = 2 THEN 'approval_needed' END, 'info',
-       CASE WHEN v = 2 THEN '{"fact":"first_approval"}'
-           ELSE '{"declared":"card","fact":"enrollment_created","price":{"currency":"ZAR","minor":49900}}' END,
+       CASE WHEN v = 2 THEN '{"type":"first_approval"}'
+           ELSE '{"declared":"card","type":"enrollment_created","price":{"currency":"ZAR","minor":49900}}' END,
        'system', 'system_automatic', e.created_at
 FROM coursegate.enrollments AS e, generate_series(1, 2) AS v;
 
@@ -58,4 +58,4 @@ INSERT INTO coursegate.timers (kind, name, due_at)
 SELECT 'enrollment', id::text, created_at + interval '30 days' FROM coursegate.enrollments
 WHERE status <> 'approved';
 
-ANALYZE coursegate.timers, coursegate.pending, coursegate.enrollments, coursegate.attempts, coursegate.grants, coursegate.inbox, coursegate.records;
+ANALYZE coursegate.timers, coursegate.pending, coursegate.enrollments, coursegate.attempts, coursegate.grants, coursegate.inbox, coursegate.events;

@@ -10,6 +10,8 @@ mod cluster;
 #[allow(unreachable_pub)]
 mod browser;
 
+#[allow(unreachable_pub)]
+mod audit_log;
 mod canaries;
 #[cfg(all(feature = "postgres", feature = "ikhokha"))]
 mod certificate;
@@ -18,8 +20,6 @@ mod certificate;
 mod net;
 #[cfg(all(feature = "postgres", feature = "ikhokha"))]
 mod production;
-#[allow(unreachable_pub)]
-mod records;
 mod simulator;
 #[cfg(feature = "statements")]
 mod statements;
@@ -866,8 +866,8 @@ async fn the_pages_fit_a_desk_and_a_phone() {
             StatusCode::OK
         );
     }
-    // The worker adds records to the chain every few seconds.
-    while records::newest(&nomsa.get("/admin/records").await.text().await.unwrap()).is_empty() {
+    // The worker adds events to the audit log every few seconds.
+    while audit_log::newest(&nomsa.get("/admin/audit-log").await.text().await.unwrap()).is_empty() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let enrollment = eft["enrollment"].as_str().unwrap();
@@ -881,7 +881,7 @@ async fn the_pages_fit_a_desk_and_a_phone() {
         ("problems", "/admin/problems"),
         ("statement", "/admin/statement"),
         ("figures", "/admin/day"),
-        ("records", "/admin/records?learner=thandi"),
+        ("audit_log", "/admin/audit-log?learner=thandi"),
         ("notices", "/admin/notices"),
     ];
     for (width, height, device) in [(1280, 1000, "desk"), (500, 1000, "phone")] {

@@ -13,7 +13,7 @@ use coursegate::adapter::nats::{NatsBus, NatsError};
 use coursegate::event::Event;
 use coursegate::live::Hub;
 use coursegate::payment::PaymentMethod;
-use coursegate::port::{EventPublisher, Records};
+use coursegate::port::{EventPublisher, Queries};
 use coursegate::registrar::EnrollRequest;
 use coursegate::{
     AdminId, AppId, BankDetails, Config, CourseId, Email, EnrollmentId, EventId, LearnerId, Money,
@@ -198,16 +198,16 @@ async fn stored(client: async_nats::Client, wanted: usize) -> Vec<(Option<String
         tokio::time::timeout(Duration::from_secs(1), messages.next()).await
     {
         let message = message.unwrap();
-        let record: Event = serde_json::from_slice(&message.payload).unwrap();
+        let event: Event = serde_json::from_slice(&message.payload).unwrap();
         assert_eq!(
             message.subject.as_str(),
-            format!("school-7.{}", record.fact.event())
+            format!("school-7.{}", event.kind.name())
         );
         let id = message
             .headers
             .as_ref()
             .and_then(|headers| headers.get("Nats-Msg-Id"));
-        found.push((id.map(ToString::to_string), record));
+        found.push((id.map(ToString::to_string), event));
         if found.len() > wanted {
             break;
         }
@@ -245,15 +245,15 @@ async fn what_happens_at_one_instance_shows_at_the_other_through_nats() {
         begun.elapsed()
     );
 
-    // The same record twice is one message.
+    // The same event twice is one message.
     let timeline = store.timeline(id).await.unwrap();
-    for record in &timeline {
-        bus.publish(record).await.unwrap();
+    for event in &timeline {
+        bus.publish(event).await.unwrap();
     }
     let found = stored(nats.client().await, timeline.len()).await;
     assert_eq!(found.len(), timeline.len());
-    for ((id, record), expected) in found.iter().zip(&timeline) {
-        assert_eq!(record, expected);
+    for ((id, event), expected) in found.iter().zip(&timeline) {
+        assert_eq!(event, expected);
         assert_eq!(id.as_deref(), Some(expected.id.to_string().as_str()));
     }
     for name in ["", "a b", "a.b", "a>", &"n".repeat(65)] {
@@ -300,17 +300,17 @@ async fn a_nats_server_that_is_killed_loses_nothing() {
     let mut expected: HashMap<EnrollmentId, Vec<EventId>> = HashMap::new();
     for id in ids {
         let timeline = store.timeline(id).await.unwrap();
-        expected.insert(id, timeline.iter().map(|record| record.id).collect());
+        expected.insert(id, timeline.iter().map(|event| event.id).collect());
     }
     let total: usize = expected.values().map(Vec::len).sum();
     let begun = Instant::now();
     loop {
         let found = stored(nats.client().await, total).await;
         let mut seen: HashMap<EnrollmentId, Vec<EventId>> = HashMap::new();
-        for (_, record) in found {
-            seen.entry(record.enrollment.unwrap())
+        for (_, event) in found {
+            seen.entry(event.enrollment.unwrap())
                 .or_default()
-                .push(record.id);
+                .push(event.id);
         }
         if seen == expected {
             break;

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use coursegate::adapter::postgres::{PgStore, pool_options};
-use coursegate::port::{InboxFilter, PageRequest, Records};
+use coursegate::port::{InboxFilter, PageRequest, Queries};
 use coursegate::webhook::Signer;
 use coursegate::{AppId, Secret};
 use reqwest::Client;

@@ -21,7 +21,7 @@ impl Counts {
             ("/admin/problems", "Problems", ""),
             ("/admin/statement", "Bank statement", ""),
             ("/admin/day", "Figures", ""),
-            ("/admin/records", "Records", ""),
+            ("/admin/audit-log", "Audit log", ""),
             ("/admin/notices", "Notices", self.notices.as_str()),
         ];
         let links: String = pages
@@ -67,7 +67,7 @@ pub fn queue(
 
 /// Many at once needs the script: it shows how far it is, and what came of each.
 const BULK: &str = "<form id=\"bulk\" class=\"bulk\"><label><input type=\"checkbox\" id=\"everything\"> All</label>\
-    <input id=\"bulk-note\" name=\"note\" maxlength=\"200\" placeholder=\"Note for the record\" aria-label=\"Note for the record\">\
+    <input id=\"bulk-note\" name=\"note\" maxlength=\"200\" placeholder=\"Note for the event\" aria-label=\"Note for the event\">\
     <button name=\"do\" value=\"try\">Dry run</button><button name=\"do\" value=\"approve\" class=\"main\">Approve ticked</button></form>";
 
 const KEYS: &str = "<p class=\"quiet\"><kbd>?</kbd> shows the keys.</p><p id=\"keys\" hidden><kbd>j</kbd> <kbd>k</kbd> next and \
@@ -97,8 +97,8 @@ fn article(row: &Explanation) -> String {
         .history
         .iter()
         .rev()
-        .find(|record| coursegate::notice::NoticeKind::of(&record.fact).is_some())
-        .map_or(Severity::Info, |record| record.fact.severity());
+        .find(|event| coursegate::notice::NoticeKind::of(&event.kind).is_some())
+        .map_or(Severity::Info, |event| event.kind.severity());
     let level = match severity {
         Severity::Error => "error",
         Severity::Warning => "warning",

@@ -41,7 +41,7 @@ pub fn statement(person: &AdminId, counts: &Counts, bank: &Bank) -> String {
 
 /// What the ticks on the page belong to.
 const APPROVE: &str = "<form id=\"match\" class=\"bulk\" method=\"post\" action=\"/admin/statement/match\">\
-    <input id=\"match-note\" name=\"note\" maxlength=\"200\" placeholder=\"Note for the record\" aria-label=\"Note for the record\">\
+    <input id=\"match-note\" name=\"note\" maxlength=\"200\" placeholder=\"Note for the event\" aria-label=\"Note for the event\">\
     <button type=\"button\" data-tick=\"certain\" hidden>Tick the certain ones</button>\
     <button class=\"main\">Approve ticked</button></form>";
 

@@ -31,23 +31,23 @@ pub fn timeline(person: &AdminId, counts: &Counts, row: &Explanation) -> String 
     let history: String = row
         .history
         .iter()
-        .map(|record| {
-            let who = match &record.who {
-                Actor::Learner => match &record.learner {
+        .map(|event| {
+            let who = match &event.who {
+                Actor::Learner => match &event.learner {
                     Some(id) => format!("the learner {}", text(id.as_str())),
                     None => "the learner".to_owned(),
                 },
                 Actor::Admin(id) => text(id.as_str()),
                 _ => "the system".to_owned(),
             };
-            let note = record.note.as_ref().map_or_else(String::new, |note| {
+            let note = event.note.as_ref().map_or_else(String::new, |note| {
                 format!("<br>\u{201c}{}\u{201d}", text(note.as_str()))
             });
             format!(
                 "<li>{}{note}<br><small>{}, by {who} ({})</small></li>",
-                text(&record.sentence()),
-                when(record.at),
-                plain(&record.source)
+                text(&event.sentence()),
+                when(event.at),
+                plain(&event.source)
             )
         })
         .collect();

@@ -1,12 +1,12 @@
 //! Plain pages that work without scripts. Everything that is text stays text.
 
 mod admin;
+mod audit_log;
 mod bank;
 mod day;
 mod enrollment;
 mod learner;
 mod lists;
-mod records;
 #[cfg(feature = "statements")]
 mod upload;
 
@@ -15,12 +15,12 @@ use coursegate::{AdminId, LearnerId};
 use super::app::User;
 
 pub use admin::{Counts, queue};
+pub use audit_log::audit_log;
 pub use bank::{settled, statement};
 pub use day::day;
 pub use enrollment::timeline;
 pub use learner::{learner, lesson, transfer};
 pub use lists::{money, notices, payments, problems};
-pub use records::records;
 
 /// How the pages look.
 pub const STYLE: &str = include_str!("style.css");

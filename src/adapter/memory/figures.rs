@@ -71,7 +71,7 @@ pub(super) fn gather<K: Ord>(
             let (figures, times) = groups.entry(key).or_default();
             figures.enrolled += 1;
             let made = enrollment.created_at;
-            let newest_first = row.records.iter().rev();
+            let newest_first = row.events.iter().rev();
             let approved = newest_first.clone().find_map(|it| approval(it, made));
             if let Some(at) = approved {
                 figures.approved += 1;
@@ -104,15 +104,15 @@ pub(super) fn gather<K: Ord>(
 }
 
 /// When an enrollment was approved. What was brought over came approved: nobody waited for it here.
-fn approval(record: &Event, made: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    match &record.fact {
+fn approval(event: &Event, made: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    match &event.kind {
         EventKind::EnrollmentMoved {
             from,
             to: Status::Approved { .. },
             ..
-        } if !matches!(from, Status::Approved { .. }) => match record.version {
+        } if !matches!(from, Status::Approved { .. }) => match event.version {
             Version(1) => Some(made),
-            _ => Some(record.at),
+            _ => Some(event.at),
         },
         _ => None,
     }

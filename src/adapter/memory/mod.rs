@@ -1,8 +1,8 @@
 //! Everything in memory: for tests, for trying things out, and as the reference that
 //! other stores are compared with. It forgets everything when the process ends.
 
+mod audit_log;
 mod bank_rows;
-mod chain;
 mod clock;
 mod figures;
 mod grants;
@@ -10,7 +10,7 @@ mod id_map;
 mod inbox;
 mod personal;
 mod publisher;
-mod records;
+mod queries;
 mod sharing;
 mod state;
 mod timers;
@@ -97,8 +97,12 @@ impl Store for MemoryStore {
         Ok(self.lock().share(share))
     }
 
-    async fn seal(&self, since: Option<DateTime<Utc>>, most: usize) -> Result<usize, StoreError> {
-        Ok(self.lock().seal(since, most))
+    async fn append_audit_log(
+        &self,
+        since: Option<DateTime<Utc>>,
+        most: usize,
+    ) -> Result<usize, StoreError> {
+        Ok(self.lock().append_audit_log(since, most))
     }
 
     async fn purge(&self, purge: Purge<'_>) -> Result<Purged, StoreError> {

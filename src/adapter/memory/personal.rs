@@ -24,11 +24,11 @@ impl State {
             .cloned()
             .collect();
         grants.sort_unstable_by_key(|grant| grant.id);
-        let records = self.unassigned.values();
-        let records = records.filter(|record| record.learner.as_ref() == Some(learner));
+        let events = self.unassigned.values();
+        let events = events.filter(|event| event.learner.as_ref() == Some(learner));
         LearnerFile {
             enrollments,
-            records: records.map(|record| record.as_ref().clone()).collect(),
+            events: events.map(|event| event.as_ref().clone()).collect(),
             grants,
         }
     }
@@ -106,54 +106,54 @@ impl State {
 
     /// Whether an erasure names only what is its own.
     pub(super) fn check_erasure(&self, change: &Change) -> Result<(), StoreError> {
-        let Some((records, grants)) = change.emptied() else {
+        let Some((events, grants)) = change.emptied() else {
             return match change.erasure {
-                Some(_) => Err(StoreError::Refused("an erasure has its record".to_owned())),
+                Some(_) => Err(StoreError::Refused("an erasure has its event".to_owned())),
                 None => Ok(()),
             };
         };
-        let about = change.records.first().and_then(|record| record.enrollment);
+        let about = change.events.first().and_then(|event| event.enrollment);
         let own = |id: &EventId| match about {
             Some(about) => self
                 .rows
                 .get(&about)
-                .is_some_and(|row| row.records.iter().any(|record| record.id == *id)),
+                .is_some_and(|row| row.events.iter().any(|event| event.id == *id)),
             None => self
                 .unassigned
                 .get(id)
-                .and_then(|record| grant_of(&record.fact))
+                .and_then(|event| grant_of(&event.kind))
                 .is_some_and(|grant| grants.contains(&grant)),
         };
-        match records.iter().all(own) {
+        match events.iter().all(own) {
             true => Ok(()),
             false => Err(StoreError::Refused(
-                "an erasure names a record of somebody else".to_owned(),
+                "an erasure names an event of somebody else".to_owned(),
             )),
         }
     }
 
-    /// Takes out of a record what is personal, and the salt of its link.
+    /// Takes out of an event what is personal, and the salt of its link.
     pub(super) fn empty(&mut self, enrollment: Option<EnrollmentId>, id: EventId) {
         let row = enrollment.and_then(|id| self.rows.get_mut(&id));
         let known = match row {
-            Some(row) => row.records.iter_mut().find(|known| known.id == id),
+            Some(row) => row.events.iter_mut().find(|known| known.id == id),
             None => self.unassigned.get_mut(&id),
         };
         let Some(known) = known else { return };
         Arc::make_mut(known).empty();
         let queued = self.queued.get(&id).copied();
         if let Some(queued) = queued.and_then(|at| self.outbox.get_mut(&at)) {
-            queued.record = known.clone();
+            queued.event = known.clone();
         }
-        if let Some(link) = self.chain.iter_mut().find(|link| link.record == id) {
+        if let Some(link) = self.audit_log.iter_mut().find(|link| link.event == id) {
             link.salt = None;
         }
     }
 }
 
-/// The grant apart from any enrollment that a record is about.
-fn grant_of(fact: &EventKind) -> Option<GrantId> {
-    match fact {
+/// The grant apart from any enrollment that an event is about.
+fn grant_of(kind: &EventKind) -> Option<GrantId> {
+    match kind {
         EventKind::GrantGiven { grant, .. } | EventKind::GrantTaken { grant, .. } => Some(*grant),
         _ => None,
     }

@@ -9,7 +9,7 @@ use crate::port::{EventPublisher, PublishError};
 /// Keeps what is published, for tests to look at. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct RecordingPublisher {
-    records: Arc<Mutex<Vec<Event>>>,
+    events: Arc<Mutex<Vec<Event>>>,
     down: Arc<AtomicBool>,
 }
 
@@ -21,7 +21,7 @@ impl RecordingPublisher {
 
     /// What was published so far, in order.
     pub fn published(&self) -> Vec<Event> {
-        self.records
+        self.events
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
@@ -35,14 +35,14 @@ impl RecordingPublisher {
 
 #[async_trait]
 impl EventPublisher for RecordingPublisher {
-    async fn publish(&self, record: &Event) -> Result<(), PublishError> {
+    async fn publish(&self, event: &Event) -> Result<(), PublishError> {
         if self.down.load(Ordering::Relaxed) {
             return Err(PublishError("switched off".to_owned()));
         }
-        self.records
+        self.events
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .push(record.clone());
+            .push(event.clone());
         Ok(())
     }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use super::audit_log::Link;
 use super::bank_rows::BankRows;
-use super::chain::Link;
 use super::grants::Home;
 use super::id_map::IdMap;
 use super::sharing::Kept as Told;
@@ -46,7 +46,7 @@ pub(super) struct State {
     pub(super) discrepancies: BTreeMap<DiscrepancyKey, Discrepancy>,
     pub(super) statement: BankRows,
     pub(super) timers: Timers,
-    pub(super) chain: Vec<Link>,
+    pub(super) audit_log: Vec<Link>,
     pub(super) preferences: BTreeMap<AdminId, Preferences>,
     pub(super) tallies: Vec<Told>,
     /// Alerts that stand, by rule.
@@ -70,7 +70,7 @@ pub(super) struct Row {
     pub(super) enrollment: Enrollment,
     pub(super) attempts: Vec<PaymentAttempt>,
     pub(super) grants: Vec<Grant>,
-    pub(super) records: Vec<Arc<Event>>,
+    pub(super) events: Vec<Arc<Event>>,
     /// Its own timer, and those of its attempts.
     pub(super) timers: Vec<KeptTimer>,
     /// Deliveries for it that wait.
@@ -83,7 +83,7 @@ pub(super) struct Kept {
 }
 
 pub(super) struct Queued {
-    pub(super) record: Arc<Event>,
+    pub(super) event: Arc<Event>,
     pub(super) not_before: Option<DateTime<Utc>>,
 }
 
@@ -169,7 +169,7 @@ impl State {
         self.check_grants(&change)?;
         self.check_erasure(&change)?;
 
-        let emptied = change.emptied().map(|(records, _)| records.to_vec());
+        let emptied = change.emptied().map(|(events, _)| events.to_vec());
         let emptied = emptied.unwrap_or_default();
         let touched = change.enrollment.as_ref().map(|enrollment| enrollment.id);
         self.write_enrollment(change.enrollment);
@@ -203,13 +203,13 @@ impl State {
             self.erase(touched, erasure);
         }
         if !emptied.is_empty() {
-            let about = change.records.first().and_then(|record| record.enrollment);
+            let about = change.events.first().and_then(|event| event.enrollment);
             for id in emptied {
                 self.empty(about, id);
             }
         }
-        for record in change.records {
-            self.write_record(record, change.publish);
+        for event in change.events {
+            self.write_event(event, change.publish);
         }
         if let Some(entry) = change.inbox {
             self.write_inbox(entry);
@@ -238,9 +238,9 @@ impl State {
 
     /// Whether the change is committed already.
     fn has(&self, change: &Change) -> bool {
-        change.records.first().is_some_and(|first| {
+        change.events.first().is_some_and(|first| {
             match first.enrollment.and_then(|id| self.rows.get(&id)) {
-                Some(row) => row.records.iter().any(|record| record.id == first.id),
+                Some(row) => row.events.iter().any(|event| event.id == first.id),
                 None => self.unassigned.contains_key(&first.id),
             }
         })
@@ -313,7 +313,7 @@ impl State {
                     enrollment,
                     attempts: Vec::new(),
                     grants: Vec::new(),
-                    records: Vec::new(),
+                    events: Vec::new(),
                     timers: Vec::new(),
                     waiting: BTreeSet::new(),
                 };
@@ -348,23 +348,23 @@ impl State {
         }
     }
 
-    fn write_record(&mut self, record: Event, publish: bool) {
-        let record = Arc::new(record);
+    fn write_event(&mut self, event: Event, publish: bool) {
+        let event = Arc::new(event);
         if publish {
             self.last_queued += 1;
-            self.queued.insert(record.id, self.last_queued);
+            self.queued.insert(event.id, self.last_queued);
             self.outbox.insert(
                 self.last_queued,
                 Queued {
-                    record: record.clone(),
+                    event: event.clone(),
                     not_before: None,
                 },
             );
         }
-        match record.enrollment.and_then(|id| self.rows.get_mut(&id)) {
-            Some(row) => row.records.push(record),
+        match event.enrollment.and_then(|id| self.rows.get_mut(&id)) {
+            Some(row) => row.events.push(event),
             None => {
-                self.unassigned.insert(record.id, record);
+                self.unassigned.insert(event.id, event);
             }
         }
     }

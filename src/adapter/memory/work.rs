@@ -34,14 +34,14 @@ impl State {
             if work.len() >= claim.limit {
                 break;
             }
-            let enrollment = queued.record.enrollment;
+            let enrollment = queued.event.enrollment;
             let held = queued.not_before.is_some_and(|at| claim.now < at);
             if held || enrollment.is_some_and(|enrollment| blocked.contains(&enrollment)) {
                 blocked.extend(enrollment);
                 continue;
             }
             queued.not_before = Some(claim.now + claim.lease);
-            work.push(Work::Message(Box::new(queued.record.as_ref().clone())));
+            work.push(Work::Message(Box::new(queued.event.as_ref().clone())));
         }
         work
     }
@@ -49,8 +49,8 @@ impl State {
     pub(super) fn settle(&mut self, settlements: &[Settlement]) {
         for settlement in settlements {
             match settlement {
-                Settlement::Published(record) => {
-                    if let Some(position) = self.queued.remove(record) {
+                Settlement::Published(event) => {
+                    if let Some(position) = self.queued.remove(event) {
                         self.outbox.remove(&position);
                     }
                 }
@@ -65,10 +65,10 @@ impl State {
                     self.read.extend(read);
                 }
                 Settlement::Ensure { key, due_at } => self.ensure(key, *due_at),
-                Settlement::Later { record, next_at } => {
+                Settlement::Later { event, next_at } => {
                     let queued = self
                         .queued
-                        .get(record)
+                        .get(event)
                         .and_then(|position| self.outbox.get_mut(position));
                     if let Some(queued) = queued {
                         queued.not_before = Some(*next_at);

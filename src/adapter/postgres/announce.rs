@@ -11,7 +11,7 @@ use sqlx::postgres::PgListener;
 use sqlx::types::Uuid;
 
 use super::error::CallError;
-use super::rows::RecordRow;
+use super::rows::EventRow;
 use super::{PgStore, all, arguments};
 use crate::event::Event;
 use crate::port::{EventPublisher, PublishError, StoreError};
@@ -31,8 +31,8 @@ pub struct PgAnnouncer {
 
 #[async_trait]
 impl EventPublisher for PgAnnouncer {
-    async fn publish(&self, record: &Event) -> Result<(), PublishError> {
-        let told = self.store.notify(&record.id.to_string()).await;
+    async fn publish(&self, event: &Event) -> Result<(), PublishError> {
+        let told = self.store.notify(&event.id.to_string()).await;
         told.map_err(|error| PublishError(error.to_string()))
     }
 
@@ -54,7 +54,7 @@ impl PgStore {
     /// holds one connection of the pool, which has to reach the database itself: a pooler in
     /// transaction mode does not pass announcements on.
     ///
-    /// An announcement is a hint, the record is read from its table. Announcements that may
+    /// An announcement is a hint, the event is read from its table. Announcements that may
     /// have been missed, while the database could not be reached, are not repeated: `missed`
     /// is called then, and everybody has to look for themselves.
     pub async fn subscribe(&self, publisher: impl EventPublisher, missed: impl Fn()) {
@@ -104,10 +104,10 @@ impl PgStore {
     }
 
     async fn hand_over(&self, id: Uuid, publisher: &impl EventPublisher) -> Result<(), StoreError> {
-        let rows = self.ask(&self.statements.record, arguments![id]).await?;
-        for record in all::<RecordRow, Event>(&rows)? {
-            if let Err(error) = publisher.publish(&record).await {
-                tracing::warn!(%error, "an announced record was not taken");
+        let rows = self.ask(&self.statements.event, arguments![id]).await?;
+        for event in all::<EventRow, Event>(&rows)? {
+            if let Err(error) = publisher.publish(&event).await {
+                tracing::warn!(%error, "an announced event was not taken");
             }
         }
         Ok(())

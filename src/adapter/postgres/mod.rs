@@ -43,10 +43,10 @@
 //! | `enrollments`, `attempts`, `grants`, `inbox`, `preferences`, `discrepancies`, `statement_rows` | `INSERT`, `UPDATE` |
 //! | `outbox`, `timers` | `INSERT`, `UPDATE`, `DELETE` |
 //! | `pending` | `INSERT`, `DELETE` |
-//! | `records`, `read_notices`, `statement_parts` | `INSERT` |
+//! | `events`, `read_notices`, `statement_parts` | `INSERT` |
 //! | every function | `EXECUTE` |
 //!
-//! So it can neither change a record nor write the chain: `seal` and `empty_records` do, as the
+//! So it can neither change an event nor write the audit log: `append_audit_log` and `empty_events` do, as the
 //! owner, with a search path of their own. Rights that are missing are among the defects that
 //! [`Store::inspect`](crate::port::Store::inspect) finds, and so in the readiness report.
 //!
@@ -64,7 +64,7 @@ mod error;
 mod inspect;
 mod migrate;
 mod personal;
-mod records;
+mod queries;
 mod rights;
 mod rows;
 mod schema;
@@ -91,7 +91,7 @@ use rows::BadRow;
 use schema::Schema;
 use statements::Statements;
 
-/// A [`Store`](crate::port::Store) in Postgres, with its [`Records`](crate::port::Records).
+/// A [`Store`](crate::port::Store) in Postgres, with its [`Queries`](crate::port::Events).
 /// Clones share the pool.
 #[derive(Clone)]
 pub struct PgStore {

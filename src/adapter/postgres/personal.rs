@@ -3,7 +3,7 @@
 use sqlx::Row;
 
 use super::error::CallError;
-use super::rows::{GrantRow, InboxRow, RecordRow, StatementRowRow};
+use super::rows::{EventRow, GrantRow, InboxRow, StatementRowRow};
 use super::{PgStore, all, arguments};
 use crate::access::Grant;
 use crate::enrollment::InboxEntry;
@@ -29,12 +29,12 @@ impl PgStore {
             .map_err(CallError::from)?;
         let rows = self.ask(&statements.learner_grants, arguments()).await?;
         let grants = all::<GrantRow, Grant>(&rows)?;
-        let rows = self.ask(&statements.learner_records, arguments()).await?;
-        let records = all::<RecordRow, Event>(&rows)?;
+        let rows = self.ask(&statements.learner_events, arguments()).await?;
+        let events = all::<EventRow, Event>(&rows)?;
         Ok(LearnerFile {
             enrollments,
             grants,
-            records,
+            events,
         })
     }
 

@@ -4,8 +4,8 @@
 pub(super) const TABLES: [(&str, &[&str]); 17] = [
     ("alerts", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
     ("attempts", &["SELECT", "INSERT", "UPDATE"]),
-    // Written by `seal` and `empty_records`, which run as the owner.
-    ("chain", &["SELECT"]),
+    // Written by `append_audit_log` and `empty_events`, which run as the owner.
+    ("audit_log", &["SELECT"]),
     ("discrepancies", &["SELECT", "INSERT", "UPDATE"]),
     ("enrollments", &["SELECT", "INSERT", "UPDATE"]),
     ("grants", &["SELECT", "INSERT", "UPDATE"]),
@@ -15,7 +15,7 @@ pub(super) const TABLES: [(&str, &[&str]); 17] = [
     ("pending", &["SELECT", "INSERT", "DELETE"]),
     ("preferences", &["SELECT", "INSERT", "UPDATE"]),
     ("read_notices", &["SELECT", "INSERT"]),
-    ("records", &["SELECT", "INSERT"]),
+    ("events", &["SELECT", "INSERT"]),
     ("statement_parts", &["SELECT", "INSERT"]),
     ("statement_rows", &["SELECT", "INSERT", "UPDATE"]),
     ("tallies", &["SELECT", "INSERT", "DELETE"]),
@@ -27,13 +27,13 @@ pub(super) const FUNCTIONS: [&str; 10] = [
     "commit",
     "deliveries",
     "each",
-    "empty_records",
+    "empty_events",
     "erase",
     "kept_text",
     "listed",
     "numbers",
     "personal_text",
-    "seal",
+    "append_audit_log",
 ];
 
 /// What of `$2` and `$3` (tables and rights on them) and `$4` (functions) the role that asks

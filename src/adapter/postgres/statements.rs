@@ -22,18 +22,18 @@ pub(super) struct Statements {
     pub(super) claim_timers: Arc<str>,
     pub(super) settle: Arc<str>,
     pub(super) settle_timers: Arc<str>,
-    pub(super) record: Arc<str>,
+    pub(super) event: Arc<str>,
     pub(super) tell: Arc<str>,
     pub(super) hear: Arc<str>,
-    pub(super) seal: Arc<str>,
+    pub(super) append_audit_log: Arc<str>,
     pub(super) purge: Arc<str>,
-    pub(super) chain: Arc<str>,
+    pub(super) audit_log: Arc<str>,
     pub(super) learner_enrollments: Arc<str>,
     pub(super) learner_grants: Arc<str>,
-    pub(super) learner_records: Arc<str>,
+    pub(super) learner_events: Arc<str>,
     pub(super) deliveries: Arc<str>,
     pub(super) paying_rows: Arc<str>,
-    pub(super) unsealed: Arc<str>,
+    pub(super) missing_from_audit_log: Arc<str>,
     pub(super) objects: Arc<str>,
     pub(super) lacking: Arc<str>,
     pub(super) notify: Arc<str>,
@@ -115,31 +115,31 @@ impl Statements {
                      ORDER BY next_at, key LIMIT $3 FOR UPDATE SKIP LOCKED)) AS free (key)
                  WHERE due.key = free.key
                  RETURNING row_to_json(due)"),
-            // Whoever locks the oldest record of an enrollment may take those behind it too;
+            // Whoever locks the oldest event of an enrollment may take those behind it too;
             // nobody may take one that has an older one before it.
             claim_outbox: own("WITH mine AS (
-                     SELECT o.record
+                     SELECT o.event
                      FROM coursegate.each(ARRAY(
                          SELECT o FROM coursegate.outbox AS o
                          WHERE due_at <= $1 AND NOT EXISTS (
                              SELECT FROM coursegate.outbox AS older
                              WHERE older.enrollment = o.enrollment
-                               AND (older.version, older.record) < (o.version, o.record))
-                         ORDER BY due_at, version, record LIMIT $3 FOR UPDATE SKIP LOCKED)) AS head
+                               AND (older.version, older.event) < (o.version, o.event))
+                         ORDER BY due_at, version, event LIMIT $3 FOR UPDATE SKIP LOCKED)) AS head
                      JOIN coursegate.outbox AS o
-                       ON o.record = head.record OR o.enrollment = head.enrollment
+                       ON o.event = head.event OR o.enrollment = head.enrollment
                      WHERE NOT EXISTS (
                          SELECT FROM coursegate.outbox AS held
                          WHERE held.enrollment = o.enrollment AND held.due_at > $1
-                           AND (held.version, held.record) <= (o.version, o.record))
-                     ORDER BY head.due_at, head.record, o.version, o.record LIMIT $3),
+                           AND (held.version, held.event) <= (o.version, o.event))
+                     ORDER BY head.due_at, head.event, o.version, o.event LIMIT $3),
                  leased AS (
                      UPDATE coursegate.outbox AS o SET due_at = $2
-                     FROM coursegate.each(ARRAY(SELECT record FROM mine)) AS mine (record)
-                     WHERE o.record = mine.record RETURNING o.record)
+                     FROM coursegate.each(ARRAY(SELECT event FROM mine)) AS mine (event)
+                     WHERE o.event = mine.event RETURNING o.event)
                  SELECT row_to_json(r)
-                 FROM coursegate.each(ARRAY(SELECT record FROM leased)) AS leased (record)
-                 JOIN coursegate.records AS r ON r.id = leased.record"),
+                 FROM coursegate.each(ARRAY(SELECT event FROM leased)) AS leased (event)
+                 JOIN coursegate.events AS r ON r.id = leased.event"),
             // Rows are compared whole: an equality is taken for one that few rows have, which are
             // then all read and sorted.
             claim_timers: own("UPDATE coursegate.timers AS due SET leased_until = $2
@@ -186,18 +186,18 @@ impl Statements {
                  ON CONFLICT DO NOTHING"),
             settle: own("WITH published AS (
                      DELETE FROM coursegate.outbox AS o
-                     USING coursegate.each($1::uuid[]) AS done (record)
-                     WHERE o.record = done.record)
+                     USING coursegate.each($1::uuid[]) AS done (event)
+                     WHERE o.event = done.event)
                  UPDATE coursegate.outbox AS o SET due_at = ($3::timestamptz[])[n]
                  FROM coursegate.numbers(cardinality($2::uuid[])) AS n
-                 WHERE o.record = ($2)[n]"),
-            record: own("SELECT row_to_json(r) FROM coursegate.records AS r WHERE id = $1"),
+                 WHERE o.event = ($2)[n]"),
+            event: own("SELECT row_to_json(r) FROM coursegate.events AS r WHERE id = $1"),
             // The newest of each kind, and of these the newest.
-            notices: own("SELECT json_build_object('record', row_to_json(n), 'read', n.read)
+            notices: own("SELECT json_build_object('event', row_to_json(n), 'read', n.read)
                  FROM unnest($2::text[]) AS wanted (kind) CROSS JOIN LATERAL (
                      SELECT r.*, EXISTS (SELECT FROM coursegate.read_notices AS seen
                                          WHERE seen.person = $1 AND seen.notice = r.id) AS read
-                     FROM coursegate.records AS r
+                     FROM coursegate.events AS r
                      WHERE r.notice = wanted.kind AND ($4::timestamptz IS NULL OR r.at >= $4)
                        AND ($5::timestamptz IS NULL OR (r.at, r.id) < ($5, $6))
                        AND NOT ($3 AND EXISTS (SELECT FROM coursegate.read_notices AS seen
@@ -216,11 +216,11 @@ impl Statements {
                      RETURNING 1
                  )
                  SELECT (SELECT count(*) FROM dropped), count(*), max(key) FROM seen"),
-            seal: own("SELECT coursegate.seal($1, $2)"),
+append_audit_log: own("SELECT coursegate.append_audit_log($1, $2)"),
             learner_enrollments: own("SELECT id FROM coursegate.enrollments WHERE learner = $1 ORDER BY id"),
             learner_grants: own("SELECT row_to_json(g) FROM coursegate.grants AS g
                  WHERE learner = $1 AND enrollment IS NULL ORDER BY id"),
-            learner_records: own("SELECT row_to_json(r) FROM coursegate.records AS r
+            learner_events: own("SELECT row_to_json(r) FROM coursegate.events AS r
                  WHERE learner = $1 AND enrollment IS NULL ORDER BY id"),
             deliveries: own("SELECT row_to_json(i) FROM coursegate.deliveries($1) AS i"),
             paying_rows: own(&format!("SELECT {ROW} FROM coursegate.statement_rows AS s
@@ -228,15 +228,15 @@ impl Statements {
                                 JOIN coursegate.statement_parts AS p ON p.payment = a.reference
                                 WHERE a.enrollment = $1)
                  ORDER BY booked_on, id")),
-            chain: own("SELECT c.position, c.record, encode(c.salt, 'hex') AS salt,
+            audit_log: own("SELECT c.position, c.event, encode(c.salt, 'hex') AS salt,
                      encode(c.kept, 'hex') AS kept, encode(c.personal, 'hex') AS personal,
                      encode(c.hash, 'hex') AS hash,
                      CASE WHEN r.id IS NOT NULL THEN coursegate.kept_text(r) END AS kept_text,
                      CASE WHEN r.id IS NOT NULL THEN coursegate.personal_text(r) END AS personal_text
-                 FROM coursegate.chain AS c LEFT JOIN coursegate.records AS r ON r.id = c.record
+                 FROM coursegate.audit_log AS c LEFT JOIN coursegate.events AS r ON r.id = c.event
                  WHERE c.position > $1 ORDER BY c.position LIMIT $2"),
-            unsealed: own("SELECT count(*) FROM coursegate.records AS r
-                 WHERE at < $1 AND NOT EXISTS (SELECT FROM coursegate.chain AS c WHERE c.record = r.id)"),
+            missing_from_audit_log: own("SELECT count(*) FROM coursegate.events AS r
+                 WHERE at < $1 AND NOT EXISTS (SELECT FROM coursegate.audit_log AS c WHERE c.event = r.id)"),
             objects: Arc::from(OBJECTS),
             lacking: Arc::from(LACKING),
             notify: own("SELECT pg_notify($1, $2)"),
@@ -295,9 +295,9 @@ impl Statements {
                  ORDER BY booked_on, number, account, id")),
             accounts: own("SELECT account FROM (
                      SELECT DISTINCT account FROM coursegate.statement_rows) AS s ORDER BY account"),
-            timeline: own("SELECT row_to_json(r) FROM coursegate.records AS r
+            timeline: own("SELECT row_to_json(r) FROM coursegate.events AS r
                  WHERE enrollment = $1 ORDER BY version, id"),
-            unassigned: own("SELECT row_to_json(r) FROM coursegate.records AS r
+            unassigned: own("SELECT row_to_json(r) FROM coursegate.events AS r
                  WHERE enrollment IS NULL AND id > $1 ORDER BY id LIMIT $2"),
             inbox: own("SELECT row_to_json(i) FROM coursegate.inbox AS i
                  WHERE state = $1 AND state <> 'settled' AND key > $2 ORDER BY key LIMIT $3"),

@@ -6,7 +6,7 @@ use sqlx::types::{Json, Uuid};
 
 use super::error::CallError;
 use super::rows::{
-    AttemptRow, BadRow, ChangeRow, EnrollmentRow, GrantRow, InboxRow, KnownRow, RecordRow,
+    AttemptRow, BadRow, ChangeRow, EnrollmentRow, EventRow, GrantRow, InboxRow, KnownRow,
     TimerKeyRow, TimerRow,
 };
 use super::{PgStore, all, arguments};
@@ -49,12 +49,12 @@ impl Store for PgStore {
     }
 
     async fn commit(&self, change: Change) -> Result<CommitOutcome, StoreError> {
-        let record = change.records.first().map(|record| record.id);
+        let event = change.events.first().map(|event| event.id);
         let committed = self.commit_once(change).await?;
-        match (committed, record) {
+        match (committed, event) {
             // An earlier try may have done it, and its answer was lost.
-            (CommitOutcome::Conflict | CommitOutcome::Duplicate, Some(record))
-                if self.has(record).await? =>
+            (CommitOutcome::Conflict | CommitOutcome::Duplicate, Some(event))
+                if self.has(event).await? =>
             {
                 Ok(CommitOutcome::Done)
             }
@@ -88,8 +88,8 @@ impl Store for PgStore {
             }
             WorkKind::Outbox => {
                 let rows = self.ask(&self.statements.claim_outbox, arguments).await?;
-                let mut due = all::<RecordRow, Event>(&rows)?;
-                due.sort_by_key(|record| (record.version, record.id));
+                let mut due = all::<EventRow, Event>(&rows)?;
+                due.sort_by_key(|event| (event.version, event.id));
                 Ok(due.into_iter().map(Box::new).map(Work::Message).collect())
             }
             WorkKind::Timers(kind) => {
@@ -103,14 +103,14 @@ impl Store for PgStore {
     }
 
     async fn settle(&self, settlements: &[Settlement]) -> Result<(), StoreError> {
-        let mut records = RecordSettlements::default();
+        let mut events = RecordSettlements::default();
         let mut timers = TimerSettlements::default();
         for settlement in settlements {
             match settlement {
-                Settlement::Published(record) => records.published.push(record.as_uuid()),
-                Settlement::Later { record, next_at } => {
-                    records.later.push(record.as_uuid());
-                    records.times.push(*next_at);
+                Settlement::Published(event) => events.published.push(event.as_uuid()),
+                Settlement::Later { event, next_at } => {
+                    events.later.push(event.as_uuid());
+                    events.times.push(*next_at);
                 }
                 Settlement::Over(timer) => {
                     timers.over.push(&timer.key);
@@ -137,8 +137,8 @@ impl Store for PgStore {
                 }
             }
         }
-        if !records.published.is_empty() || !records.later.is_empty() {
-            let arguments = arguments![&records.published, &records.later, &records.times];
+        if !events.published.is_empty() || !events.later.is_empty() {
+            let arguments = arguments![&events.published, &events.later, &events.times];
             self.ask(&self.statements.settle, arguments).await?;
         }
         if !timers.is_empty() {
@@ -164,7 +164,11 @@ impl Store for PgStore {
         self.tell_and_hear(share).await
     }
 
-    async fn seal(&self, since: Option<DateTime<Utc>>, most: usize) -> Result<usize, StoreError> {
+    async fn append_audit_log(
+        &self,
+        since: Option<DateTime<Utc>>,
+        most: usize,
+    ) -> Result<usize, StoreError> {
         // Ids begin with the time they were made.
         let since = since.map_or(Uuid::nil(), |since| {
             let millis = u64::try_from(since.timestamp_millis()).unwrap_or(0);
@@ -172,9 +176,11 @@ impl Store for PgStore {
         });
         let most = i32::try_from(most).unwrap_or(i32::MAX);
         let rows = self
-            .ask(&self.statements.seal, arguments![since, most])
+            .ask(&self.statements.append_audit_log, arguments![since, most])
             .await?;
-        let row = rows.first().ok_or(CallError::Row(BadRow("seal")))?;
+        let row = rows
+            .first()
+            .ok_or(CallError::Row(BadRow("append_audit_log")))?;
         let added: i32 = row.try_get(0).map_err(CallError::from)?;
         Ok(usize::try_from(added).unwrap_or_default())
     }
@@ -216,7 +222,7 @@ impl Store for PgStore {
 
 impl PgStore {
     async fn commit_once(&self, change: Change) -> Result<CommitOutcome, StoreError> {
-        let has_records = !change.records.is_empty();
+        let has_events = !change.events.is_empty();
         let change = Json(ChangeRow::from(change));
         let answer = self
             .ask(&self.statements.commit, arguments![&change])
@@ -238,17 +244,17 @@ impl PgStore {
                 | (Some("23505"), Some("attempts_are_numbered" | "one_grant_per_key")) => {
                     Ok(CommitOutcome::Conflict)
                 }
-                // The ids of records are made for one change: an earlier try has committed it.
-                (Some("23505"), Some("records_pkey")) if has_records => Ok(CommitOutcome::Done),
+                // The ids of events are made for one change: an earlier try has committed it.
+                (Some("23505"), Some("events_pkey")) if has_events => Ok(CommitOutcome::Done),
                 _ => Err(error.into()),
             },
         }
     }
 
-    /// Whether there is such a record.
-    async fn has(&self, record: EventId) -> Result<bool, StoreError> {
+    /// Whether there is such an event.
+    async fn has(&self, event: EventId) -> Result<bool, StoreError> {
         let rows = self
-            .ask(&self.statements.record, arguments![record.as_uuid()])
+            .ask(&self.statements.event, arguments![event.as_uuid()])
             .await?;
         Ok(!rows.is_empty())
     }

@@ -110,7 +110,7 @@ pub fn offers() -> [(i64, AccessTerms); 4] {
 }
 
 impl Act {
-    /// A word for it, and what it is about: by that the records are searched for its trace.
+    /// A word for it, and what it is about: by that the events are searched for its trace.
     pub fn trace(&self, answer: &Answer) -> Option<(&'static str, String)> {
         let done = *answer == Answer::Done;
         match (self, answer) {

@@ -15,9 +15,9 @@ const TABLES: &str = "
     CREATE TABLE outside.acknowledged (body text NOT NULL);
     CREATE TABLE outside.done (act text NOT NULL, about text NOT NULL);
     CREATE TABLE outside.given (learner text NOT NULL, course text NOT NULL);
-    CREATE TABLE outside.heard (place bigserial, record uuid NOT NULL, enrollment uuid,
+    CREATE TABLE outside.heard (place bigserial, event uuid NOT NULL, enrollment uuid,
         version bigint NOT NULL, by text NOT NULL);
-    CREATE INDEX ON outside.heard (record)";
+    CREATE INDEX ON outside.heard (event)";
 
 pub struct Books {
     pub pool: PgPool,

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::books::Books;
-use super::laws::{FACTS, LEFT, MONEY, RECORDS, WORK};
+use super::laws::{EVENTS, FACTS, LEFT, MONEY, WORK};
 
 fn at(text: &str, now: DateTime<Utc>) -> String {
     text.replace("$now", &now.to_rfc3339())
@@ -33,7 +33,7 @@ pub async fn summary(books: &Books) -> String {
 pub async fn problems(books: &Books, now: DateTime<Utc>) -> Vec<String> {
     books.run(FACTS).await;
     let mut problems = Vec::new();
-    for (what, query) in [MONEY, RECORDS, WORK].concat() {
+    for (what, query) in [MONEY, EVENTS, WORK].concat() {
         let found = books.ask(&at(query, now), &[]).await;
         if !found.is_empty() {
             let some = &found[..found.len().min(5)];

@@ -106,11 +106,11 @@ struct Listener {
 
 #[async_trait::async_trait]
 impl EventPublisher for Listener {
-    async fn publish(&self, record: &Event) -> Result<(), PublishError> {
+    async fn publish(&self, event: &Event) -> Result<(), PublishError> {
         sqlx::query(AssertSqlSafe(self.insert.clone()))
-            .bind(record.id.as_uuid())
-            .bind(record.enrollment.map(|id| id.as_uuid()))
-            .bind(i64::try_from(record.version.0).unwrap())
+            .bind(event.id.as_uuid())
+            .bind(event.enrollment.map(|id| id.as_uuid()))
+            .bind(i64::try_from(event.version.0).unwrap())
             .bind(&self.name)
             .execute(&self.pool)
             .await
@@ -176,7 +176,7 @@ async fn serve(orders: Orders) {
             .connect_lazy(&orders.database)
             .unwrap(),
         insert: format!(
-            "INSERT INTO {}_outside.heard (record, enrollment, version, by) VALUES ($1, $2, $3, $4)",
+            "INSERT INTO {}_outside.heard (event, enrollment, version, by) VALUES ($1, $2, $3, $4)",
             orders.schema
         )
         .into(),

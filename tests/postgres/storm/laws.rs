@@ -1,13 +1,13 @@
 //! What must hold after a storm, in plain SQL: each query gives what is wrong. `school` is the
 //! schema of the store, `outside` that of the test, and `$now` the time.
 
-/// Facts of records, as JSON, beside what they are about; with indexes, since an hour makes many.
+/// Facts of events, as JSON, beside what they are about; with indexes, since an hour makes many.
 pub const FACTS: &str = "
     CREATE TABLE outside.facts AS
-        SELECT id, enrollment, version, learner, course, actor, fact::jsonb AS f,
-            fact::jsonb ->> 'fact' AS what, fact::jsonb ->> 'reference' AS reference,
-            fact::jsonb ->> 'grant' AS grant_id, at, xmin::text AS change
-        FROM school.records;
+        SELECT id, enrollment, version, learner, course, actor, data::jsonb AS f,
+            data::jsonb ->> 'type' AS what, data::jsonb ->> 'reference' AS reference,
+            data::jsonb ->> 'grant' AS grant_id, at, xmin::text AS change
+        FROM school.events;
     CREATE INDEX ON outside.facts (reference);
     CREATE INDEX ON outside.facts (grant_id);
     CREATE INDEX ON outside.facts (enrollment);
@@ -138,14 +138,14 @@ pub const MONEY: &[(&str, &str)] = &[
     ),
 ];
 
-/// Records: what happened is what is.
-pub const RECORDS: &[(&str, &str)] = &[
+/// Events: what happened is what is.
+pub const EVENTS: &[(&str, &str)] = &[
     (
         "a gap in the versions of an enrollment, or one too many",
-        // A grant apart from it makes a version too, and its record is apart.
+        // A grant apart from it makes a version too, and its event is apart.
         "SELECT e.id::text FROM school.enrollments AS e
          JOIN (SELECT enrollment, count(DISTINCT version) AS versions, max(version) AS last
-               FROM school.records GROUP BY enrollment) AS r ON r.enrollment = e.id
+               FROM school.events GROUP BY enrollment) AS r ON r.enrollment = e.id
          WHERE r.last > e.version OR e.version - r.versions > (
              SELECT count(*) FROM outside.facts AS apart
              WHERE apart.what IN ('grant_given', 'grant_taken')
@@ -164,7 +164,7 @@ pub const RECORDS: &[(&str, &str)] = &[
                      WHERE r.enrollment = e.id AND r.what = 'enrollment_created')",
     ),
     (
-        "a status that is not where the last record says it went",
+        "a status that is not where the last event says it went",
         "SELECT e.id::text || ' ' || e.status FROM school.enrollments AS e
          LEFT JOIN outside.moves AS m ON m.enrollment = e.id AND m.is_last
          WHERE e.status <> coalesce(m.went_to ->> 'state', 'awaiting_payment')
@@ -184,12 +184,12 @@ pub const RECORDS: &[(&str, &str)] = &[
                      WHERE r.reference = a.reference AND r.what = 'attempt_started')",
     ),
     (
-        "a record of an attempt that is not there",
+        "an event of an attempt that is not there",
         "SELECT r.reference FROM outside.facts AS r WHERE r.reference IS NOT NULL AND NOT EXISTS (
              SELECT FROM school.attempts AS a WHERE a.reference = r.reference)",
     ),
     (
-        "an open attempt that is not where the last record says it went",
+        "an open attempt that is not where the last event says it went",
         "SELECT a.reference || ' ' || a.status FROM school.attempts AS a
          WHERE a.paid_at IS NULL AND a.status <> coalesce((
              SELECT r.f ->> 'to' FROM outside.facts AS r
@@ -215,7 +215,7 @@ pub const RECORDS: &[(&str, &str)] = &[
                               ELSE a.status = 'reversed' END",
     ),
     (
-        "a grant that is not what the last record says",
+        "a grant that is not what the last event says",
         "SELECT g.id::text FROM school.grants AS g
          LEFT JOIN outside.ends AS r ON r.grant_id = g.id::text
          WHERE coalesce(r.what, '') NOT IN ('access_ended', 'grant_taken') AND g.ended_at IS NOT NULL
@@ -225,7 +225,7 @@ pub const RECORDS: &[(&str, &str)] = &[
                AND g.suspended_at IS NOT NULL",
     ),
     (
-        "a record of a grant that is not there",
+        "an event of a grant that is not there",
         "SELECT r.grant_id FROM outside.facts AS r WHERE r.grant_id IS NOT NULL AND NOT EXISTS (
              SELECT FROM school.grants AS g WHERE g.id::text = r.grant_id)",
     ),
@@ -235,7 +235,7 @@ pub const RECORDS: &[(&str, &str)] = &[
          WHERE what IN ('grant_given', 'grant_taken') GROUP BY grant_id, what HAVING count(*) > 1",
     ),
     (
-        "a grant apart that ended before it began, or before its record says",
+        "a grant apart that ended before it began, or before its event says",
         "SELECT g.id::text FROM school.grants AS g
          JOIN outside.facts AS r ON r.grant_id = g.id::text AND r.what IN ('grant_given', 'grant_taken')
          WHERE g.enrollment IS NULL AND CASE r.what
@@ -274,7 +274,7 @@ pub const RECORDS: &[(&str, &str)] = &[
     ),
 ];
 
-/// Callbacks, publication, the chain and leases.
+/// Callbacks, publication, the audit log and leases.
 pub const WORK: &[(&str, &str)] = &[
     (
         "an acknowledged callback that is forgotten",
@@ -294,7 +294,7 @@ pub const WORK: &[(&str, &str)] = &[
          GROUP BY f ->> 'key', what HAVING count(*) > 1",
     ),
     (
-        "a callback that is parked, or dead, without a record, or the other way round",
+        "a callback that is parked, or dead, without an event, or the other way round",
         "SELECT i.key || ' ' || i.state FROM school.inbox AS i
          WHERE i.state = 'parked' AND NOT EXISTS (SELECT FROM outside.facts AS r
                  WHERE r.what = 'delivery_parked' AND r.f ->> 'key' = i.key)
@@ -310,47 +310,47 @@ pub const WORK: &[(&str, &str)] = &[
              WHERE a.reference = (convert_from(i.body, 'UTF8')::json ->> 'externalTransactionID'))",
     ),
     (
-        "a record that waits to be published",
-        "SELECT record::text FROM school.outbox",
+        "an event that waits to be published",
+        "SELECT event::text FROM school.outbox",
     ),
     (
-        "a record that nobody heard of",
+        "an event that nobody heard of",
         "SELECT r.id::text || ' ' || r.what FROM outside.facts AS r
          WHERE (r.enrollment IS NOT NULL
                 OR r.what IN ('grant_given', 'grant_taken', 'delivery_parked', 'delivery_dead'))
-           AND NOT EXISTS (SELECT FROM outside.heard AS h WHERE h.record = r.id)",
+           AND NOT EXISTS (SELECT FROM outside.heard AS h WHERE h.event = r.id)",
     ),
     (
         "something heard that did not happen",
-        "SELECT h.record::text FROM outside.heard AS h WHERE NOT EXISTS (
-             SELECT FROM school.records AS r WHERE r.id = h.record)",
+        "SELECT h.event::text FROM outside.heard AS h WHERE NOT EXISTS (
+             SELECT FROM school.events AS r WHERE r.id = h.event)",
     ),
     (
-        "records that were first heard of in the wrong order",
+        "events that were first heard of in the wrong order",
         "SELECT enrollment::text || ' ' || version FROM (
              SELECT enrollment, version, first,
-                 max(first) OVER (PARTITION BY enrollment ORDER BY version, record
+                 max(first) OVER (PARTITION BY enrollment ORDER BY version, event
                                   ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS older
-             FROM (SELECT enrollment, version, record, min(place) AS first FROM outside.heard
-                   WHERE enrollment IS NOT NULL GROUP BY enrollment, version, record) AS heard) AS h
+             FROM (SELECT enrollment, version, event, min(place) AS first FROM outside.heard
+                   WHERE enrollment IS NOT NULL GROUP BY enrollment, version, event) AS heard) AS h
          WHERE first < older",
     ),
     (
-        "a link of the chain that does not hold",
+        "a link of the audit log that does not hold",
         "SELECT c.position::text FROM (
              SELECT *, row_number() OVER w AS place,
                  lag(hash, 1, decode(repeat('00', 32), 'hex')) OVER w AS before
-             FROM school.chain WINDOW w AS (ORDER BY position)) AS c
-         LEFT JOIN school.records AS r ON r.id = c.record
+             FROM school.audit_log WINDOW w AS (ORDER BY position)) AS c
+         LEFT JOIN school.events AS r ON r.id = c.event
          WHERE r.id IS NULL OR c.position <> c.place
             OR c.hash <> sha256(c.before || c.kept || c.personal)
             OR c.kept <> sha256(convert_to(school.kept_text(r), 'UTF8'))
             OR c.personal <> sha256(c.salt || convert_to(school.personal_text(r), 'UTF8'))",
     ),
     (
-        "a record that is not in the chain",
-        "SELECT r.id::text FROM school.records AS r
-         WHERE NOT EXISTS (SELECT FROM school.chain AS c WHERE c.record = r.id)",
+        "an event that is not in the audit log",
+        "SELECT r.id::text FROM school.events AS r
+         WHERE NOT EXISTS (SELECT FROM school.audit_log AS c WHERE c.event = r.id)",
     ),
     (
         "a lease that stands for ever",
@@ -377,5 +377,5 @@ pub const LEFT: &str = "
         WHERE NOT EXISTS (SELECT FROM school.attempts AS a
                           WHERE a.reference = p.reference AND a.paid_at IS NOT NULL)
         HAVING count(*) > 0
-    UNION ALL SELECT 'to seal: ' || count(*) FROM school.records AS r
-        WHERE NOT EXISTS (SELECT FROM school.chain AS c WHERE c.record = r.id) HAVING count(*) > 0";
+    UNION ALL SELECT 'to seal: ' || count(*) FROM school.events AS r
+        WHERE NOT EXISTS (SELECT FROM school.audit_log AS c WHERE c.event = r.id) HAVING count(*) > 0";

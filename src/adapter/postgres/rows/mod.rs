@@ -4,11 +4,11 @@
 mod attempt;
 mod discrepancy;
 mod enrollment;
+mod event;
 mod grant;
 mod inbox;
 mod notice;
 mod reads;
-mod record;
 mod statement;
 mod timer;
 
@@ -23,11 +23,11 @@ use crate::payment::{AttemptStatus, PaymentAttempt};
 pub(super) use attempt::AttemptRow;
 pub(super) use discrepancy::DiscrepancyRow;
 pub(super) use enrollment::EnrollmentRow;
+pub(super) use event::{ErasureRow, EventRow};
 pub(super) use grant::GrantRow;
 pub(super) use inbox::{InboxRow, KnownRow, StateRow};
 pub(super) use notice::{NoticeRow, PreferencesRow};
 pub(super) use reads::{CaseRow, FiguresRow, HeldPaymentRow, PaymentRow, PendingRow};
-pub(super) use record::{ErasureRow, RecordRow};
 pub(super) use statement::StatementRowRow;
 pub(super) use timer::{TimerKeyRow, TimerRow};
 
@@ -77,7 +77,7 @@ pub(super) struct ChangeRow {
     #[serde(skip_serializing_if = "Option::is_none")]
     erasure: Option<ErasureRow>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    records: Vec<RecordRow>,
+    events: Vec<EventRow>,
     publish: bool,
 }
 
@@ -125,7 +125,7 @@ impl From<Change> for ChangeRow {
             preferences: from.preferences.map(PreferencesRow::from),
             alert: from.alert,
             erasure: from.erasure.map(ErasureRow::from),
-            records: from.records.into_iter().map(RecordRow::from).collect(),
+            events: from.events.into_iter().map(EventRow::from).collect(),
             publish: from.publish,
         }
     }

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{BadRow, RecordRow};
+use super::{BadRow, EventRow};
 use crate::event::Event;
 use crate::ids::{AdminId, ChannelName};
 use crate::notice::{Notice, NoticeKind, Preferences};
@@ -35,10 +35,10 @@ impl TryFrom<PreferencesRow> for Preferences {
     }
 }
 
-/// A record that is a notice, and whether somebody has read it.
+/// An event that is a notice, and whether somebody has read it.
 #[derive(Deserialize)]
 pub(in super::super) struct NoticeRow {
-    record: RecordRow,
+    event: EventRow,
     read: bool,
 }
 
@@ -46,8 +46,8 @@ impl TryFrom<NoticeRow> for AdminNotice {
     type Error = BadRow;
 
     fn try_from(row: NoticeRow) -> Result<Self, BadRow> {
-        let record = Event::try_from(row.record)?;
-        let notice = Notice::of(&record).ok_or(BadRow("records"))?;
+        let event = Event::try_from(row.event)?;
+        let notice = Notice::of(&event).ok_or(BadRow("events"))?;
         Ok(Self {
             notice,
             read: row.read,

@@ -6,8 +6,8 @@
 --
 -- How it hangs together: a learner wanting a course is one row of `enrollments`; each try to
 -- pay for it is one row of `attempts`; each source of access is one row of `grants`; each
--- webhook is one row of `inbox`; and each thing that happened is one row of `records`, which
--- only grows, and is sealed into `chain` soon after. A record that somebody has to hear of is also in `outbox` until they have. What
+-- webhook is one row of `inbox`; and each thing that happened is one row of `events`, which
+-- only grows, and is added to `audit_log` soon after. An event that somebody has to hear of is also in `outbox` until they have. What
 -- falls due by itself, a notice to send among them, is a row of `timers`; what an admin chose to
 -- be told of is one of `preferences`, what they have read one of `read_notices`; what a person has to look into is one of `discrepancies`;
 -- each line of an imported bank statement is one of `statement_rows`, and what it paid of
@@ -20,13 +20,13 @@
 -- a check; what is read whole and never searched (terms, evidence) is JSON.
 --
 -- The owner of the schema runs this file. The role that serves requests (here: app) needs these
--- rights and no others; it cannot change a record, nor the chain, but by the two functions
--- that run as the owner, `seal` and `empty_records`.
+-- rights and no others; it cannot change an event, nor the audit log, but by the two functions
+-- that run as the owner, `append_audit_log` and `empty_events`.
 --
 --   GRANT USAGE ON SCHEMA coursegate TO app;
 --   GRANT SELECT ON ALL TABLES IN SCHEMA coursegate TO app;
 --   GRANT INSERT ON coursegate.enrollments, coursegate.pending, coursegate.attempts,
---       coursegate.grants, coursegate.inbox, coursegate.records, coursegate.outbox,
+--       coursegate.grants, coursegate.inbox, coursegate.events, coursegate.outbox,
 --       coursegate.timers, coursegate.preferences, coursegate.read_notices,
 --       coursegate.discrepancies, coursegate.statement_rows, coursegate.statement_parts,
 --       coursegate.tallies, coursegate.alerts TO app;
@@ -227,18 +227,18 @@ CREATE INDEX inbox_parked_link ON coursegate.inbox (pay_link) WHERE state = 'par
 
 -- One thing that happened: history, audit and notification in one. Only added to.
 --
--- The columns of the second part are personal: an erasure may empty them (see `empty_records`).
--- `fact`, `basis`, `written` and `card` are JSON, and text: what is sealed is their bytes, in
+-- The columns of the second part are personal: an erasure may empty them (see `empty_events`).
+-- `data`, `basis`, `written` and `card` are JSON, and text: what is in the audit log is their bytes, in
 -- the one form that all stores have.
-CREATE TABLE coursegate.records (
+CREATE TABLE coursegate.events (
     id         uuid PRIMARY KEY,
     enrollment uuid,
     version    bigint NOT NULL,           -- the enrollment's, right after
     course     text COLLATE "C",          -- of the enrollment, or of the grant apart from any
-    event      text NOT NULL,
+    name       text NOT NULL,             -- of what happened
     notice     text,                      -- what kind of notice it is, if people are told of it
     severity   coursegate.severity NOT NULL,
-    fact       text NOT NULL,             -- what happened, without what people wrote
+    data       text NOT NULL,             -- what happened, without what people wrote
     actor      text NOT NULL,
     admin      text COLLATE "C",          -- who, when it was an admin
     source     text NOT NULL,
@@ -251,63 +251,63 @@ CREATE TABLE coursegate.records (
     card       text,                      -- what was told of the card
     CONSTRAINT an_admin_has_a_name CHECK ((actor = 'admin') = (admin IS NOT NULL))
 );
-CREATE INDEX records_by_enrollment ON coursegate.records (enrollment, version, id);
-CREATE INDEX records_told ON coursegate.records (notice, at, id) WHERE notice IS NOT NULL;
-CREATE INDEX records_unassigned ON coursegate.records (id) WHERE enrollment IS NULL;
--- A learner's records apart from any enrollment; the others are found by their enrollments.
-CREATE INDEX records_by_learner ON coursegate.records (learner, id)
+CREATE INDEX events_by_enrollment ON coursegate.events (enrollment, version, id);
+CREATE INDEX events_told ON coursegate.events (notice, at, id) WHERE notice IS NOT NULL;
+CREATE INDEX events_unassigned ON coursegate.events (id) WHERE enrollment IS NULL;
+-- A learner's events apart from any enrollment; the others are found by their enrollments.
+CREATE INDEX events_by_learner ON coursegate.events (learner, id)
     WHERE enrollment IS NULL AND learner IS NOT NULL;
 
--- The chain: the hash of what is kept of a record, the hash of a salt and what is personal of
+-- The audit log, a hash chain: the hash of what is kept of an event, the hash of a salt and what is personal of
 -- it, and the hash of these two and the hash before. Only added to; the salt goes when the
--- record is emptied.
-CREATE TABLE coursegate.chain (
+-- event is emptied.
+CREATE TABLE coursegate.audit_log (
     position bigint PRIMARY KEY,
-    record   uuid NOT NULL,
+    event   uuid NOT NULL,
     form     smallint NOT NULL,           -- of the two texts
     salt     bytea,
     kept     bytea NOT NULL,
     personal bytea NOT NULL,
     hash     bytea NOT NULL,
-    CONSTRAINT a_record_is_sealed_once UNIQUE (record)
+    CONSTRAINT an_event_is_appended_once UNIQUE (event)
 );
 
--- Nobody changes a record or a link by mistake. Who owns the tables can switch this off: then
--- the chain tells.
-CREATE FUNCTION coursegate.records_only_grow() RETURNS trigger
+-- Nobody changes an event or a link by mistake. Who owns the tables can switch this off: then
+-- the audit log tells.
+CREATE FUNCTION coursegate.events_only_grow() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF TG_OP = 'UPDATE' AND current_setting('cg.erasing', true) = 'on' THEN
         RETURN NULL;
     END IF;
-    RAISE EXCEPTION 'records are only added' USING ERRCODE = 'CG004';
+    RAISE EXCEPTION 'events are only added' USING ERRCODE = 'CG004';
 END $$;
-CREATE TRIGGER records_only_grow BEFORE UPDATE OR DELETE OR TRUNCATE ON coursegate.records
-    FOR EACH STATEMENT EXECUTE FUNCTION coursegate.records_only_grow();
-CREATE TRIGGER chain_only_grows BEFORE UPDATE OR DELETE OR TRUNCATE ON coursegate.chain
-    FOR EACH STATEMENT EXECUTE FUNCTION coursegate.records_only_grow();
+CREATE TRIGGER events_only_grow BEFORE UPDATE OR DELETE OR TRUNCATE ON coursegate.events
+    FOR EACH STATEMENT EXECUTE FUNCTION coursegate.events_only_grow();
+CREATE TRIGGER chain_only_grows BEFORE UPDATE OR DELETE OR TRUNCATE ON coursegate.audit_log
+    FOR EACH STATEMENT EXECUTE FUNCTION coursegate.events_only_grow();
 
-CREATE FUNCTION coursegate.records_are_only_emptied() RETURNS trigger
+CREATE FUNCTION coursegate.events_are_only_emptied() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    emptied coursegate.records := OLD;
+    emptied coursegate.events := OLD;
 BEGIN
     emptied.learner := NULL;
     emptied.note := NULL;
     emptied.written := NULL;
     emptied.card := NULL;
     IF NEW IS DISTINCT FROM emptied THEN
-        RAISE EXCEPTION 'a record is emptied, and not changed' USING ERRCODE = 'CG004';
+        RAISE EXCEPTION 'an event is emptied, and not changed' USING ERRCODE = 'CG004';
     END IF;
     RETURN NEW;
 END $$;
-CREATE TRIGGER records_are_only_emptied BEFORE UPDATE ON coursegate.records
-    FOR EACH ROW EXECUTE FUNCTION coursegate.records_are_only_emptied();
+CREATE TRIGGER events_are_only_emptied BEFORE UPDATE ON coursegate.events
+    FOR EACH ROW EXECUTE FUNCTION coursegate.events_are_only_emptied();
 
 CREATE FUNCTION coursegate.links_only_lose_salt() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    emptied coursegate.chain := OLD;
+    emptied coursegate.audit_log := OLD;
 BEGIN
     emptied.salt := NULL;
     IF NEW IS DISTINCT FROM emptied THEN
@@ -315,28 +315,28 @@ BEGIN
     END IF;
     RETURN NEW;
 END $$;
-CREATE TRIGGER links_only_lose_salt BEFORE UPDATE ON coursegate.chain
+CREATE TRIGGER links_only_lose_salt BEFORE UPDATE ON coursegate.audit_log
     FOR EACH ROW EXECUTE FUNCTION coursegate.links_only_lose_salt();
 
--- Form 1 of a record's texts, as the module `record::form` writes it, byte by byte: every
+-- Form 1 of an event's texts, as the module `event::form` writes it, byte by byte: every
 -- column is in one of the two. Not one function with a SET clause: these stand in the
 -- statements that use them, and are bound to what they name already.
-CREATE FUNCTION coursegate.kept_text(r coursegate.records) RETURNS text LANGUAGE sql STABLE
+CREATE FUNCTION coursegate.kept_text(r coursegate.events) RETURNS text LANGUAGE sql STABLE
 RETURN '{"form":1,"part":"kept","id":"' || r.id::text
     || '","enrollment":' || coalesce('"' || r.enrollment::text || '"', 'null')
     || ',"version":' || r.version::text
     || ',"course":' || coalesce(to_json(r.course)::text, 'null')
-    || ',"event":' || to_json(r.event)::text
+    || ',"name":' || to_json(r.name)::text
     || ',"notice":' || coalesce(to_json(r.notice)::text, 'null')
     || ',"severity":' || to_json(r.severity::text)::text
-    || ',"fact":' || r.fact
+    || ',"data":' || r.data
     || ',"actor":' || to_json(r.actor)::text
     || ',"admin":' || coalesce(to_json(r.admin)::text, 'null')
     || ',"source":' || to_json(r.source)::text
     || ',"basis":' || coalesce(r.basis, 'null')
     || ',"at":"' || to_char(r.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"}';
 
-CREATE FUNCTION coursegate.personal_text(r coursegate.records) RETURNS text LANGUAGE sql STABLE
+CREATE FUNCTION coursegate.personal_text(r coursegate.events) RETURNS text LANGUAGE sql STABLE
 RETURN '{"form":1,"part":"personal","learner":' || coalesce(to_json(r.learner)::text, 'null')
     || ',"note":' || coalesce(to_json(r.note)::text, 'null')
     || ',"written":' || coalesce(r.written, 'null')
@@ -348,31 +348,31 @@ CREATE FUNCTION coursegate.next_link(state bytea, before bytea, hashes bytea) RE
 RETURN sha256(coalesce(state, before) || hashes);
 CREATE AGGREGATE coursegate.links(bytea, bytea) (SFUNC = coursegate.next_link, STYPE = bytea);
 
--- Adds records to the chain that are not in it, from an id on, and says how many. The lock
--- lets one do it at a time; it does not keep anybody from reading, nor from writing records.
+-- Adds events to the audit log that are not in it, from an id on, and says how many. The lock
+-- lets one do it at a time; it does not keep anybody from reading, nor from writing events.
 -- It runs as the owner: nobody else has to be able to write links.
-CREATE FUNCTION coursegate.seal(since uuid, most integer) RETURNS integer
+CREATE FUNCTION coursegate.append_audit_log(since uuid, most integer) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     place bigint;
     last bytea;
     added integer;
 BEGIN
-    LOCK TABLE coursegate.chain IN SHARE ROW EXCLUSIVE MODE;
-    SELECT c.position, c.hash INTO place, last FROM coursegate.chain AS c ORDER BY c.position DESC LIMIT 1;
+    LOCK TABLE coursegate.audit_log IN SHARE ROW EXCLUSIVE MODE;
+    SELECT c.position, c.hash INTO place, last FROM coursegate.audit_log AS c ORDER BY c.position DESC LIMIT 1;
     place := coalesce(place, 0);
     last := coalesce(last, decode(repeat('00', 32), 'hex'));
     WITH new AS MATERIALIZED (
         SELECT r.id, uuid_send(gen_random_uuid()) AS salt, coursegate.kept_text(r) AS kept,
             coursegate.personal_text(r) AS personal
-        FROM coursegate.records AS r
-        WHERE r.id >= since AND NOT EXISTS (SELECT FROM coursegate.chain AS c WHERE c.record = r.id)
+        FROM coursegate.events AS r
+        WHERE r.id >= since AND NOT EXISTS (SELECT FROM coursegate.audit_log AS c WHERE c.event = r.id)
         ORDER BY r.id LIMIT most),
     hashed AS MATERIALIZED (
         SELECT n.id, n.salt, sha256(convert_to(n.kept, 'UTF8')) AS kept,
             sha256(n.salt || convert_to(n.personal, 'UTF8')) AS personal
         FROM new AS n)
-    INSERT INTO coursegate.chain (position, record, form, salt, kept, personal, hash)
+    INSERT INTO coursegate.audit_log (position, event, form, salt, kept, personal, hash)
         SELECT place + row_number() OVER w, h.id, 1, h.salt, h.kept, h.personal,
             coursegate.links(last, h.kept || h.personal) OVER w
         FROM hashed AS h
@@ -381,10 +381,10 @@ BEGIN
     RETURN added;
 END $$;
 
--- Empties the records that an erasure names of what is personal, and their links of the salt.
--- It runs as the owner, and can do no more than what the erasure, itself a record that is
--- never changed, says was done: for records of its own enrollment, or about its own grants.
-CREATE FUNCTION coursegate.empty_records(erasure uuid) RETURNS void
+-- Empties the events that an erasure names of what is personal, and their links of the salt.
+-- It runs as the owner, and can do no more than what the erasure, itself an event that is
+-- never changed, says was done: for events of its own enrollment, or about its own grants.
+CREATE FUNCTION coursegate.empty_events(erasure uuid) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     about uuid;
@@ -392,35 +392,35 @@ DECLARE
     named uuid[];
     emptied bigint;
 BEGIN
-    SELECT r.enrollment, r.fact::jsonb INTO about, said FROM coursegate.records AS r WHERE r.id = erasure;
-    IF said ->> 'fact' IS DISTINCT FROM 'personal_erased' THEN
-        RAISE EXCEPTION 'an erasure has its record' USING ERRCODE = 'CG005';
+    SELECT r.enrollment, r.data::jsonb INTO about, said FROM coursegate.events AS r WHERE r.id = erasure;
+    IF said ->> 'type' IS DISTINCT FROM 'personal_erased' THEN
+        RAISE EXCEPTION 'an erasure has its event' USING ERRCODE = 'CG005';
     END IF;
-    named := ARRAY(SELECT jsonb_array_elements_text(said -> 'records')::uuid);
+    named := ARRAY(SELECT jsonb_array_elements_text(said -> 'events')::uuid);
     PERFORM set_config('cg.erasing', 'on', true);
-    UPDATE coursegate.records AS r SET learner = NULL, note = NULL, written = NULL, card = NULL
+    UPDATE coursegate.events AS r SET learner = NULL, note = NULL, written = NULL, card = NULL
         WHERE r.id = ANY (named)
           AND CASE WHEN about IS NULL
-              THEN r.enrollment IS NULL AND said -> 'grants' ? (r.fact::json ->> 'grant')
+              THEN r.enrollment IS NULL AND said -> 'grants' ? (r.data::json ->> 'grant')
               ELSE r.enrollment = about END;
     GET DIAGNOSTICS emptied = ROW_COUNT;
     IF emptied < cardinality(named) THEN
-        RAISE EXCEPTION 'an erasure names a record of somebody else' USING ERRCODE = 'CG005';
+        RAISE EXCEPTION 'an erasure names an event of somebody else' USING ERRCODE = 'CG005';
     END IF;
-    UPDATE coursegate.chain AS c SET salt = NULL WHERE c.record = ANY (named);
+    UPDATE coursegate.audit_log AS c SET salt = NULL WHERE c.event = ANY (named);
     PERFORM set_config('cg.erasing', 'off', true);
 END $$;
-REVOKE EXECUTE ON FUNCTION coursegate.seal, coursegate.empty_records FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION coursegate.append_audit_log, coursegate.empty_events FROM PUBLIC;
 
--- Records to publish. For each enrollment they leave in the order of (version, record); no
+-- Events to publish. For each enrollment they leave in the order of (version, event); no
 -- order is read off a serial number, since lower numbers can commit later.
 CREATE TABLE coursegate.outbox (
-    record     uuid PRIMARY KEY,          -- written by the statement that wrote the record
+    event     uuid PRIMARY KEY,          -- written by the statement that wrote the event
     enrollment uuid,
     version    bigint NOT NULL,
     due_at     timestamptz NOT NULL       -- a claim moves it to the end of its lease
 );
-CREATE INDEX outbox_by_enrollment ON coursegate.outbox (enrollment, version, record);
+CREATE INDEX outbox_by_enrollment ON coursegate.outbox (enrollment, version, event);
 CREATE INDEX outbox_due ON coursegate.outbox (due_at);
 
 -- What falls due by itself: an attempt to ask the provider about, an enrollment or a grant that
@@ -580,7 +580,7 @@ CREATE FUNCTION coursegate.deliveries(about uuid) RETURNS SETOF coursegate.inbox
 $$;
 
 -- Takes the learner out of what is stored of an enrollment, or of grants apart from any, but for
--- their records.
+-- their events.
 CREATE FUNCTION coursegate.erase(about uuid, given jsonb, pseudonym text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -807,17 +807,17 @@ BEGIN
         END IF;
     END IF;
 
-    IF change ? 'records' THEN
+    IF change ? 'events' THEN
         WITH written AS (
-            INSERT INTO coursegate.records
-                SELECT * FROM jsonb_populate_recordset(NULL::coursegate.records, change -> 'records')
+            INSERT INTO coursegate.events
+                SELECT * FROM jsonb_populate_recordset(NULL::coursegate.events, change -> 'events')
                 RETURNING id, enrollment, version, at)
         INSERT INTO coursegate.outbox
             SELECT id, enrollment, version, at FROM written WHERE (change ->> 'publish')::boolean;
     END IF;
     IF change ? 'erasure' THEN
         PERFORM coursegate.erase(e.id, change -> 'grants', change -> 'erasure' ->> 'pseudonym');
-        PERFORM coursegate.empty_records((change -> 'records' -> 0 ->> 'id')::uuid);
+        PERFORM coursegate.empty_events((change -> 'events' -> 0 ->> 'id')::uuid);
     END IF;
     RETURN 'done';
 END $$;

@@ -1,28 +1,28 @@
-//! Records in a chain: each link's hash covers its record and the hash before it, so that
+//! Events in a hash chain: each link's hash covers its event and the hash before it, so that
 //! nothing can be changed, taken out or put in between without breaking every link after it.
 //!
-//! A link holds two hashes of its record (see [`form`] for what each covers):
+//! A link holds two hashes of its event (see [`form`] for what each covers):
 //!
 //! - of the *kept* text: what happened, who decided, when, why, and the sums. This hash is never
 //!   dropped, and what it covers can never be changed, by an erasure neither;
 //! - of the *personal* text, with a random salt before it: the learner's id, what people wrote,
-//!   what was told of a card. When a learner's personal data is erased, the records that hold it
+//!   what was told of a card. When a learner's personal data is erased, the events that hold it
 //!   are emptied and their salts go: the hash stays, and nobody can guess from it what was there.
 //!
 //! The link's own hash covers the hash before it and these two.
 //!
-//! A record holds when its kept text fits, and its personal text either fits with its salt, or
-//! is [`EMPTIED`] and has no salt, and an erasure in the chain names the record. An erasure
-//! speaks for the records of its own enrollment, or of the grants that it names, and for no
+//! An event holds when its kept text fits, and its personal text either fits with its salt, or
+//! is [`EMPTIED`] and has no salt, and an erasure in the audit log names the event. An erasure
+//! speaks for the events of its own enrollment, or of the grants that it names, and for no
 //! others. So an erasure can take away what tells of a person and nothing else: it cannot
 //! change who decided, what, when or how much, nor write another text or put in another learner.
 //!
 //! # What it does not find
 //! - Whoever can write to the database can also add an erasure under somebody's name, and empty
-//!   what it names: a check says how many records were emptied, and the erasures say by whom.
-//! - Links are added shortly after the records, by one instance at a time: what was changed in
+//!   what it names: a check says how many events were emptied, and the erasures say by whom.
+//! - Links are added shortly after the events, by one instance at a time: what was changed in
 //!   the seconds between is not found.
-//! - Who may rewrite the whole database can also rewrite the whole chain: note the newest hash
+//! - Who may rewrite the whole database can also rewrite the whole audit log: note the newest hash
 //!   somewhere else from time to time (see [`Checkpoint`]).
 //!
 //! [`form`]: super::form
@@ -36,10 +36,10 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::erasures::{Emptied, Erasures};
-use super::form::{EMPTIED, RecordText};
+use super::form::{EMPTIED, EventText};
 use crate::ids::EventId;
 
-/// A SHA-256 of the chain, in hexadecimal: of a text or of a link.
+/// A SHA-256 of the audit log, in hexadecimal: of a text or of a link.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct LinkHash(String);
@@ -55,18 +55,18 @@ impl LinkHash {
         Self(text.into())
     }
 
-    /// Of a record's kept text.
+    /// Of an event's kept text.
     pub fn kept(text: &str) -> Self {
         Self::over(&[text.as_bytes()])
     }
 
-    /// Of a record's personal text, with its salt (hexadecimal) before it.
+    /// Of an event's personal text, with its salt (hexadecimal) before it.
     pub fn personal(salt: &str, text: &str) -> Self {
         Self::over(&[&bytes(salt), text.as_bytes()])
     }
 
     /// The hash of the link after this one: over the 32 bytes of this one (zeros before the
-    /// first), and the 32 bytes each of the hashes of its record.
+    /// first), and the 32 bytes each of the hashes of its event.
     #[must_use]
     pub fn then(&self, kept: &Self, personal: &Self) -> Self {
         Self::over(&[&bytes(&self.0), &bytes(&kept.0), &bytes(&personal.0)])
@@ -91,13 +91,13 @@ fn bytes(hex: &str) -> Vec<u8> {
     base16ct::lower::decode_vec(hex).unwrap_or_default()
 }
 
-/// One link, and the record as the store has it now.
+/// One link, and the event as the store has it now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ChainLink {
+pub struct AuditLogEntry {
     /// Its place, from 1.
     pub position: u64,
-    /// The record.
-    pub record: EventId,
+    /// The event.
+    pub event: EventId,
     /// Random, in hexadecimal: without it nobody can guess what the personal text was. It goes
     /// when that is emptied.
     pub salt: Option<String>,
@@ -107,15 +107,15 @@ pub struct ChainLink {
     pub personal: LinkHash,
     /// The hash of the link before and these two.
     pub hash: LinkHash,
-    /// The record's texts; `None` when the record is gone.
-    pub text: Option<RecordText>,
+    /// The event's texts; `None` when the event is gone.
+    pub text: Option<EventText>,
 }
 
-impl ChainLink {
+impl AuditLogEntry {
     /// The link as a line for export:
     /// `{"position":…,"hash":"…","kept_hash":"…","personal_hash":"…","salt":"…","kept":{…},"personal":{…}}`.
     /// The texts of `kept` and `personal`, byte by byte, are what the hashes cover. `salt` is
-    /// null once the record was emptied.
+    /// null once the event was emptied.
     pub fn line(&self) -> String {
         let salt = match &self.salt {
             Some(salt) => format!("\"{salt}\""),
@@ -134,7 +134,7 @@ impl ChainLink {
     }
 }
 
-/// A link that somebody noted, to compare the chain with later.
+/// A link that somebody noted, to compare the audit log with later.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
     /// Its place.
@@ -150,7 +150,7 @@ impl fmt::Display for Checkpoint {
     }
 }
 
-/// A text is no link of a chain.
+/// A text is no entry of an audit log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a link is noted as its position, a colon and 64 hexadecimal digits")]
 pub struct AnchorError;
@@ -170,9 +170,9 @@ impl FromStr for Checkpoint {
     }
 }
 
-/// Where a chain is broken.
+/// Where an audit log is broken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
-#[error("the chain is broken at position {position}: {what}")]
+#[error("the audit log is broken at position {position}: {what}")]
 pub struct Broken {
     /// The first link that does not hold.
     pub position: u64,
@@ -180,28 +180,28 @@ pub struct Broken {
     pub what: &'static str,
 }
 
-/// What a whole chain came to.
+/// What a whole audit log came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Checked {
     /// The newest link; position 0 when there is none.
     pub newest: Checkpoint,
-    /// Records that were emptied of personal data. Who did it, and when, is in the chain.
+    /// Events that were emptied of personal data. Who did it, and when, is in the audit log.
     pub erased: u64,
 }
 
-/// Walks along a chain and checks each link.
+/// Walks along an audit log and checks each entry.
 #[derive(Debug, Clone)]
-pub struct ChainCheck {
+pub struct AuditLogVerifier {
     last: Checkpoint,
     anchor: Option<Checkpoint>,
-    /// Records without personal data and salt, in order: right if an erasure, which may come
+    /// Events without personal data and salt, in order: right if an erasure, which may come
     /// further on, speaks for them.
     emptied: Vec<(u64, Emptied)>,
     erasures: Erasures,
 }
 
-impl ChainCheck {
+impl AuditLogVerifier {
     /// Begins at the first link. The link that was noted before has to be there still.
     pub fn new(anchor: Option<Checkpoint>) -> Self {
         let last = Checkpoint {
@@ -220,7 +220,7 @@ impl ChainCheck {
     ///
     /// # Errors
     /// [`Broken`]; what comes after it says nothing any more.
-    pub fn next(&mut self, link: &ChainLink) -> Result<(), Broken> {
+    pub fn next(&mut self, link: &AuditLogEntry) -> Result<(), Broken> {
         let broken = |what| Broken {
             position: self.last.position + 1,
             what,
@@ -229,7 +229,7 @@ impl ChainCheck {
             return Err(broken("a link is missing"));
         }
         let Some(text) = &link.text else {
-            return Err(broken("the record is gone"));
+            return Err(broken("the event is gone"));
         };
         if self.last.hash.then(&link.kept, &link.personal) != link.hash {
             return Err(broken("the link was changed"));
@@ -242,17 +242,17 @@ impl ChainCheck {
             return Err(broken("it is not the link that was noted"));
         }
         if LinkHash::kept(&text.kept) != link.kept {
-            return Err(broken("the record was changed"));
+            return Err(broken("the event was changed"));
         }
         match &link.salt {
             Some(salt) if LinkHash::personal(salt, &text.personal) == link.personal => {}
             // An erasure takes both, and puts nothing there.
             None if text.personal == EMPTIED => {
                 let emptied = serde_json::from_str(&text.kept);
-                let emptied = emptied.map_err(|_| broken("the record cannot be read"))?;
+                let emptied = emptied.map_err(|_| broken("the event cannot be read"))?;
                 self.emptied.push((link.position, emptied));
             }
-            _ => return Err(broken("the record's personal data was changed")),
+            _ => return Err(broken("the event's personal data was changed")),
         }
         self.erasures.note(&text.kept);
         self.last = Checkpoint {
@@ -265,14 +265,14 @@ impl ChainCheck {
     /// What it came to, once there are no more links.
     ///
     /// # Errors
-    /// [`Broken`] when a record was emptied, and no erasure in the chain speaks for it, or the
+    /// [`Broken`] when an event was emptied, and no erasure in the audit log speaks for it, or the
     /// link that was noted did not come.
     pub fn end(self) -> Result<Checked, Broken> {
         for (position, emptied) in &self.emptied {
             if !self.erasures.speak_for(emptied) {
                 return Err(Broken {
                     position: *position,
-                    what: "the record's personal data was taken without an erasure",
+                    what: "the event's personal data was taken without an erasure",
                 });
             }
         }
@@ -315,7 +315,7 @@ pub fn verify_lines(
     struct Named {
         id: EventId,
     }
-    let mut check = ChainCheck::new(anchor);
+    let mut check = AuditLogVerifier::new(anchor);
     for line in lines {
         let unreadable = |_| Broken {
             position: check.last.position + 1,
@@ -327,14 +327,14 @@ pub fn verify_lines(
             .map(serde_json::from_str)
             .transpose()
             .map_err(unreadable)?;
-        check.next(&ChainLink {
+        check.next(&AuditLogEntry {
             position: line.position,
-            record: named.map_or(EventId::from_uuid(Uuid::nil()), |named| named.id),
+            event: named.map_or(EventId::from_uuid(Uuid::nil()), |named| named.id),
             salt: line.salt,
             kept: line.kept_hash,
             personal: line.personal_hash,
             hash: line.hash,
-            text: kept.map(|kept| RecordText {
+            text: kept.map(|kept| EventText {
                 kept: kept.to_owned(),
                 personal: line.personal.get().to_owned(),
             }),

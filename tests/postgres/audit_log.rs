@@ -1,7 +1,7 @@
-//! Tampering with any field of any record is found.
+//! Tampering with any field of any event is found.
 
 use coursegate::adapter::postgres::{PgStore, pool_options};
-use coursegate::event::chain::verify_lines;
+use coursegate::event::audit_log::verify_lines;
 use coursegate::payment::PaymentMethod;
 use coursegate::port::{PageRequest, Store};
 use coursegate::registrar::Admin;
@@ -34,17 +34,17 @@ pub async fn school() -> (String, PgStore) {
         let id = registrar.enroll(wish).await.unwrap().enrollment.unwrap();
         desk.approve(id, "seen").await.unwrap();
     }
-    while store.seal(None, 100).await.unwrap() > 0 {}
+    while store.append_audit_log(None, 100).await.unwrap() > 0 {}
     (schema, store)
 }
 
 /// What who owns the tables can switch off.
 pub const OFF: &str =
-    "ALTER TABLE records DISABLE TRIGGER USER; ALTER TABLE chain DISABLE TRIGGER USER;
-    ALTER TABLE records DROP CONSTRAINT IF EXISTS an_admin_has_a_name;";
+    "ALTER TABLE events DISABLE TRIGGER USER; ALTER TABLE audit_log DISABLE TRIGGER USER;
+    ALTER TABLE events DROP CONSTRAINT IF EXISTS an_admin_has_a_name;";
 
 pub async fn numbers(onlooker: &PgPool, schema: &str, which: &str) -> Vec<i64> {
-    let text = format!("SELECT position FROM {schema}.chain WHERE {which} ORDER BY position");
+    let text = format!("SELECT position FROM {schema}.audit_log WHERE {which} ORDER BY position");
     sqlx::query_scalar(AssertSqlSafe(text))
         .persistent(false)
         .fetch_all(onlooker)
@@ -65,7 +65,7 @@ pub async fn broken_at(desk: &Admin<'_>) -> Option<u64> {
     position
 }
 
-/// Each column of these records, changed by whoever owns the tables, is found.
+/// Each column of these events, changed by whoever owns the tables, is found.
 async fn every_column_is_covered(
     onlooker: &PgPool,
     schema: &str,
@@ -74,7 +74,7 @@ async fn every_column_is_covered(
 ) {
     let columns: Vec<(String, String)> = sqlx::query_as(
         "SELECT column_name::text, data_type::text FROM information_schema.columns
-         WHERE table_schema = $1 AND table_name = 'records'",
+         WHERE table_schema = $1 AND table_name = 'events'",
     )
     .bind(schema)
     .fetch_all(onlooker)
@@ -87,22 +87,22 @@ async fn every_column_is_covered(
                 ("id" | "enrollment", _) => "gen_random_uuid()",
                 ("severity", _) => "CASE severity WHEN 'info' THEN 'error' ELSE 'info' END",
                 ("at", _) => "at + interval '1 microsecond'",
-                ("fact", _) => "(fact::jsonb || '{\"x\": 1}')::text",
+                ("data", _) => "(data::jsonb || '{\"x\": 1}')::text",
                 ("basis" | "card", _) => "'{}'",
                 ("written", _) => "'[\"another text\"]'",
                 (_, "bigint") => "version + 1",
                 _ => "'somebody else'",
             };
-            let row = format!("(SELECT record FROM chain WHERE position = {position})");
-            let keep = "CREATE TABLE kept AS SELECT * FROM records;";
+            let row = format!("(SELECT event FROM audit_log WHERE position = {position})");
+            let keep = "CREATE TABLE kept AS SELECT * FROM events;";
             let spoil =
-                format!("{keep} {OFF} UPDATE records SET {column} = {value} WHERE id = {row}");
+                format!("{keep} {OFF} UPDATE events SET {column} = {value} WHERE id = {row}");
             run(onlooker, schema, &spoil).await;
             assert_eq!(broken_at(desk).await, Some(*position), "{column}");
             run(
                 onlooker,
                 schema,
-                "DELETE FROM records; INSERT INTO records SELECT * FROM kept; DROP TABLE kept",
+                "DELETE FROM events; INSERT INTO events SELECT * FROM kept; DROP TABLE kept",
             )
             .await;
             assert_eq!(broken_at(desk).await, None);
@@ -111,7 +111,7 @@ async fn every_column_is_covered(
 }
 
 #[tokio::test]
-async fn tampering_with_any_field_of_any_record_is_found() {
+async fn tampering_with_any_field_of_any_event_is_found() {
     let (schema, store) = school().await;
     let registrar = registrar(store.clone());
     let desk = registrar.admin(admin());
@@ -129,13 +129,13 @@ async fn tampering_with_any_field_of_any_record_is_found() {
     let onlooker = pool().await;
     let end = newest.position;
     every_column_is_covered(&onlooker, &schema, &desk, &[1, end / 2, end]).await;
-    // The same once somebody was erased, of records that were emptied and of those that were not.
+    // The same once somebody was erased, of events that were emptied and of those that were not.
     registrar
         .withdraw(&learner("thandi"), &course())
         .await
         .unwrap();
     desk.erase_learner(&learner("thandi")).await.unwrap();
-    while store.seal(None, 100).await.unwrap() > 0 {}
+    while store.append_audit_log(None, 100).await.unwrap() > 0 {}
     let report = desk.verify_audit_log(Some(newest)).await.unwrap();
     assert!(report.holds() && report.erased > 3, "{report:?}");
     let emptied: Vec<i64> = numbers(&onlooker, &schema, "salt IS NULL").await;
@@ -151,21 +151,21 @@ async fn tampering_with_any_field_of_any_record_is_found() {
 
     // Taken out, swapped, cut off, made anew.
     let spoils = [
-        ("DELETE FROM records WHERE id = (SELECT record FROM chain WHERE position = 3)", Some(3)),
-        ("DELETE FROM chain WHERE position = 4", Some(4)),
+        ("DELETE FROM events WHERE id = (SELECT event FROM audit_log WHERE position = 3)", Some(3)),
+        ("DELETE FROM audit_log WHERE position = 4", Some(4)),
         (
-            "UPDATE chain AS a SET record = b.record FROM chain AS b
+            "UPDATE audit_log AS a SET event = b.event FROM audit_log AS b
              WHERE (a.position, b.position) IN ((2, 5), (5, 2))",
             Some(2),
         ),
-        ("UPDATE chain SET hash = decode(repeat('ab', 32), 'hex') WHERE position = 6", Some(6)),
-        ("UPDATE chain SET kept = decode(repeat('ab', 32), 'hex') WHERE position = 3", Some(3)),
-        ("UPDATE chain SET personal = decode(repeat('ab', 32), 'hex') WHERE position = 3", Some(3)),
-        ("UPDATE chain SET salt = decode(repeat('ab', 16), 'hex') WHERE position = 4", Some(4)),
-        ("UPDATE chain SET salt = NULL WHERE position = 5", Some(5)),
-        ("INSERT INTO records SELECT gen_random_uuid(), enrollment, version, course, event, notice, severity,
-            fact, actor, admin, source, basis, at - interval '1 day', learner, note, written, card
-            FROM records LIMIT 1", None),
+        ("UPDATE audit_log SET hash = decode(repeat('ab', 32), 'hex') WHERE position = 6", Some(6)),
+        ("UPDATE audit_log SET kept = decode(repeat('ab', 32), 'hex') WHERE position = 3", Some(3)),
+        ("UPDATE audit_log SET personal = decode(repeat('ab', 32), 'hex') WHERE position = 3", Some(3)),
+        ("UPDATE audit_log SET salt = decode(repeat('ab', 16), 'hex') WHERE position = 4", Some(4)),
+        ("UPDATE audit_log SET salt = NULL WHERE position = 5", Some(5)),
+        ("INSERT INTO events SELECT gen_random_uuid(), enrollment, version, course, name, notice, severity,
+            data, actor, admin, source, basis, at - interval '1 day', learner, note, written, card
+            FROM events LIMIT 1", None),
     ];
     for (spoil, at) in spoils {
         let (schema, store) = school().await;
@@ -174,7 +174,7 @@ async fn tampering_with_any_field_of_any_record_is_found() {
         run(
             &onlooker,
             &schema,
-            "ALTER TABLE chain DROP CONSTRAINT a_record_is_sealed_once",
+            "ALTER TABLE audit_log DROP CONSTRAINT an_event_is_appended_once",
         )
         .await;
         run(&onlooker, &schema, &format!("{OFF} {spoil}")).await;
@@ -188,9 +188,9 @@ async fn tampering_with_any_field_of_any_record_is_found() {
     let desk = registrar.admin(admin());
     let noted = desk.verify_audit_log(None).await.unwrap().newest.unwrap();
     let rewrite =
-        "UPDATE records SET note = 'never seen' WHERE note IS NOT NULL; DELETE FROM chain;";
+        "UPDATE events SET note = 'never seen' WHERE note IS NOT NULL; DELETE FROM audit_log;";
     run(&onlooker, &schema, &format!("{OFF} {rewrite}")).await;
-    while store.seal(None, 100).await.unwrap() > 0 {}
+    while store.append_audit_log(None, 100).await.unwrap() > 0 {}
     assert!(desk.verify_audit_log(None).await.unwrap().holds());
     let report = desk.verify_audit_log(Some(noted)).await.unwrap();
     assert_eq!(
@@ -199,7 +199,7 @@ async fn tampering_with_any_field_of_any_record_is_found() {
     );
 }
 
-/// Several instances seal at once, while records are written: one chain, with everything.
+/// Several instances seal at once, while events are written: one chain, with everything.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn several_seal_one_chain() {
     let (_, store) = school().await;
@@ -209,7 +209,7 @@ async fn several_seal_one_chain() {
             let store = store.clone();
             tokio::spawn(async move {
                 for _ in 0..40 {
-                    store.seal(None, 3).await.unwrap();
+                    store.append_audit_log(None, 3).await.unwrap();
                 }
             })
         })
@@ -221,7 +221,7 @@ async fn several_seal_one_chain() {
     for sealer in sealers {
         sealer.await.unwrap();
     }
-    while store.seal(None, 100).await.unwrap() > 0 {}
+    while store.append_audit_log(None, 100).await.unwrap() > 0 {}
     let report = registrar
         .admin(admin())
         .verify_audit_log(None)

@@ -10,13 +10,13 @@ use crate::{Browser, Server, binary};
 /// Checks a file as somebody does who has nothing but the file.
 fn check(lines: &str, noted: Option<&str>) -> (Option<i32>, String) {
     let name = format!(
-        "coursegate-records-{}-{}.jsonl",
+        "coursegate-events-{}-{}.jsonl",
         std::process::id(),
         lines.len()
     );
     let path = std::env::temp_dir().join(name);
     std::fs::write(&path, lines).unwrap();
-    let output = Command::new(binary("verify_records"))
+    let output = Command::new(binary("verify_audit_log"))
         .arg(&path)
         .args(noted)
         .output()
@@ -50,7 +50,7 @@ async fn an_accountant_believes_it(server: &Server) {
     let enrolled = thandi.enroll("rust-101", "bank_transfer").await;
     let id = enrolled["enrollment"].as_str().unwrap();
     assert_eq!(
-        thandi.get("/admin/file/records.jsonl").await.status(),
+        thandi.get("/admin/file/audit_log.jsonl").await.status(),
         StatusCode::UNAUTHORIZED
     );
     let nomsa = server.sign_in("nomsa", "admin").await;
@@ -58,11 +58,11 @@ async fn an_accountant_believes_it(server: &Server) {
     let approve = format!("{}/admin/approve", server.app);
     nomsa.submit(approve, &form).await;
 
-    // The worker adds records to the chain every few seconds.
+    // The worker adds events to the audit log every few seconds.
     let (page, noted) = loop {
-        let page = nomsa.get("/admin/records").await.text().await.unwrap();
-        let records = file(&nomsa, "records.jsonl", "application/x-ndjson").await;
-        if records.contains("seen on the statement") {
+        let page = nomsa.get("/admin/audit-log").await.text().await.unwrap();
+        let events = file(&nomsa, "audit_log.jsonl", "application/x-ndjson").await;
+        if events.contains("seen on the statement") {
             let noted = newest(&page);
             if !noted.is_empty() {
                 break (page, noted);
@@ -70,22 +70,19 @@ async fn an_accountant_believes_it(server: &Server) {
         }
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     };
-    assert!(
-        page.contains("Every record is as it was written."),
-        "{page}"
-    );
-    let compared = nomsa.get(&format!("/admin/records?noted={noted}")).await;
+    assert!(page.contains("Every event is as it was written."), "{page}");
+    let compared = nomsa.get(&format!("/admin/audit-log?noted={noted}")).await;
     let compared = compared.text().await.unwrap();
     assert!(
         compared.contains("the link you noted is there"),
         "{compared}"
     );
     let wrong = format!("1:{}", "ab".repeat(32));
-    let compared = nomsa.get(&format!("/admin/records?noted={wrong}")).await;
+    let compared = nomsa.get(&format!("/admin/audit-log?noted={wrong}")).await;
     assert!(compared.text().await.unwrap().contains("Somebody tampered"));
 
     let typo = nomsa
-        .get("/admin/records?noted=x")
+        .get("/admin/audit-log?noted=x")
         .await
         .text()
         .await
@@ -93,18 +90,18 @@ async fn an_accountant_believes_it(server: &Server) {
     assert!(typo.contains("a link is noted as"), "{typo}");
 
     // Who approved what, for whoever has the file alone.
-    let lines = file(&nomsa, "records.jsonl", "application/x-ndjson").await;
+    let lines = file(&nomsa, "audit_log.jsonl", "application/x-ndjson").await;
     let approved = lines
         .lines()
         .find(|line| line.contains("seen on the statement"));
     assert!(approved.unwrap().contains("nomsa"));
     let (code, said) = check(&lines, Some(&noted));
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("records hold"), "{said}");
+    assert!(said.contains("events hold"), "{said}");
     let forged = lines.replacen("nomsa", "sipho", 1);
     let (code, said) = check(&forged, Some(&noted));
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("the record was changed"), "{said}");
+    assert!(said.contains("the event was changed"), "{said}");
     let cut = lines.lines().next().unwrap().to_owned();
     assert_eq!(check(&cut, Some(&noted)).0, Some(1));
 
@@ -120,7 +117,7 @@ async fn an_accountant_believes_it(server: &Server) {
 
     // What is kept of one learner, and that it goes.
     let page = nomsa
-        .get("/admin/records?learner=thandi")
+        .get("/admin/audit-log?learner=thandi")
         .await
         .text()
         .await
@@ -138,7 +135,7 @@ async fn an_accountant_believes_it(server: &Server) {
             ("action", "erase"),
             ("subject", "thandi"),
             ("text", again),
-            ("back", "/admin/records"),
+            ("back", "/admin/audit-log"),
         ];
         nomsa.submit(act.clone(), &form).await
     };

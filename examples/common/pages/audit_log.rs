@@ -1,34 +1,34 @@
 use coursegate::AdminId;
-use coursegate::event::chain::{AnchorError, Checkpoint};
+use coursegate::event::audit_log::{AnchorError, Checkpoint};
 
 use super::{Act, Counts, admins, text};
+use crate::common::audit_log::AuditLogPage;
 use crate::common::desk::when;
-use crate::common::records::Records;
 
-/// Whether the records hold, files for accountants, and one learner's data.
-pub fn records(person: &AdminId, counts: &Counts, shown: &Records) -> String {
-    const HERE: &str = "/admin/records";
+/// Whether the events hold, files for accountants, and one learner's data.
+pub fn audit_log(person: &AdminId, counts: &Counts, shown: &AuditLogPage) -> String {
+    const HERE: &str = "/admin/audit-log";
     let report = &shown.report;
     let newest = report
         .newest
         .as_ref()
         .map_or_else(String::new, ToString::to_string);
     let verdict = match &report.broken {
-        Some(broken) => format!("Somebody tampered with the records: {broken}."),
+        Some(broken) => format!("Somebody tampered with the events: {broken}."),
         None if report.left_out > 0 => {
             format!(
-                "{} records are not in the chain, and should be.",
+                "{} events are not in the audit log, and should be.",
                 report.left_out
             )
         }
         None if newest.is_empty() => {
-            "No record is in the chain yet: they are added every few seconds.".to_owned()
+            "No event is in the audit log yet: they are added every few seconds.".to_owned()
         }
         None if !shown.noted.is_empty() && shown.noted.parse::<Checkpoint>().is_err() => {
             AnchorError.to_string()
         }
-        None if shown.noted.is_empty() => "Every record is as it was written.".to_owned(),
-        None => "Every record is as it was written, and the link you noted is there.".to_owned(),
+        None if shown.noted.is_empty() => "Every event is as it was written.".to_owned(),
+        None => "Every event is as it was written, and the link you noted is there.".to_owned(),
     };
     let class = if report.holds() { "" } else { "error" };
     let erased = match report.erased {
@@ -46,7 +46,7 @@ pub fn records(person: &AdminId, counts: &Counts, shown: &Records) -> String {
         "<article class=\"{class}\"><h2>Do they hold?</h2><p>{verdict}</p>{erased}{newest}\
          <form method=\"get\" action=\"{HERE}\"><input name=\"noted\" value=\"{}\" placeholder=\"A link that you noted\" \
          aria-label=\"A link that you noted\"><button>Compare</button></form></article>\
-         <article><h2>Files</h2><p><a href=\"/admin/file/records.jsonl\">Every record, as lines of JSON</a></p>\
+         <article><h2>Files</h2><p><a href=\"/admin/file/audit_log.jsonl\">Every event, as lines of JSON</a></p>\
          <p><a href=\"/admin/file/payments.csv\">Every payment, as CSV</a></p></article>",
         text(&shown.noted),
     );
@@ -56,10 +56,10 @@ pub fn records(person: &AdminId, counts: &Counts, shown: &Records) -> String {
         text(&shown.learner),
         learner(shown),
     ));
-    admins("Records", person, counts, HERE, &body)
+    admins("Audit log", person, counts, HERE, &body)
 }
 
-fn learner(shown: &Records) -> String {
+fn learner(shown: &AuditLogPage) -> String {
     if shown.learner.is_empty() {
         return String::new();
     }
@@ -69,11 +69,11 @@ fn learner(shown: &Records) -> String {
     let history: String = shown
         .history
         .iter()
-        .map(|record| {
+        .map(|event| {
             format!(
                 "<li>{}<br><small>{}</small></li>",
-                text(&record.sentence()),
-                when(record.at)
+                text(&event.sentence()),
+                when(event.at)
             )
         })
         .collect();
@@ -84,7 +84,7 @@ fn learner(shown: &Records) -> String {
             "erase",
             &shown.learner,
             "Erase this learner",
-            "/admin/records"
+            "/admin/audit-log"
         )
         .ask("Write the name again")
         .html()

@@ -1,12 +1,12 @@
-//! Did anybody tamper with these records? For whoever has the file and not the database:
-//! `cargo run --example verify_records -- records.jsonl`, and perhaps a link that was noted
+//! Did anybody tamper with these events? For whoever has the file and not the database:
+//! `cargo run --example verify_audit_log -- audit_log.jsonl`, and perhaps a link that was noted
 //! before, as `position:hash`. It ends with status 1 when they do not hold.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::io::{BufRead, BufReader};
 use std::process::ExitCode;
 
-use coursegate::event::chain::{Checkpoint, verify_lines};
+use coursegate::event::audit_log::{Checkpoint, verify_lines};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     match lines.map(|lines| verify_lines(lines, noted)) {
         Ok(Ok(checked)) => {
             println!(
-                "{} records hold; {} of them without the personal data that was erased. The newest link is {}",
+                "{} events hold; {} of them without the personal data that was erased. The newest link is {}",
                 checked.newest.position, checked.erased, checked.newest
             );
             ExitCode::SUCCESS
@@ -43,6 +43,6 @@ fn main() -> ExitCode {
 }
 
 fn usage() -> ExitCode {
-    eprintln!("use verify_records FILE [POSITION:HASH]");
+    eprintln!("use verify_audit_log FILE [POSITION:HASH]");
     ExitCode::from(2)
 }

@@ -3,27 +3,27 @@ use serde::{Deserialize, Serialize};
 
 use super::BadRow;
 use crate::enrollment::{Erasure, Version};
-use crate::event::form::{PartsError, RecordParts};
+use crate::event::form::{EventParts, PartsError};
 use crate::event::{Actor, Event, Source};
 use crate::ids::{AdminId, CourseId, EnrollmentId, EventId, LearnerId};
 use crate::notice::NoticeKind;
 use crate::reason::{Note, Severity};
 
-/// What is sealed as JSON is stored as the text that is sealed: see `record::form`.
+/// What is in the audit log as JSON is stored as the text that is in the audit log: see `event::form`.
 #[derive(Serialize, Deserialize)]
-pub(in super::super) struct RecordRow {
+pub(in super::super) struct EventRow {
     id: EventId,
     enrollment: Option<EnrollmentId>,
     version: u64,
     learner: Option<LearnerId>,
     course: Option<CourseId>,
     #[serde(skip_deserializing)]
-    event: &'static str,
+    name: &'static str,
     #[serde(skip_deserializing)]
     notice: Option<NoticeKind>,
     #[serde(skip_deserializing)]
     severity: Option<Severity>,
-    fact: String,
+    data: String,
     written: Option<String>,
     #[serde(flatten)]
     who: ActorRow,
@@ -62,12 +62,12 @@ impl TryFrom<ActorRow> for Actor {
             ("system", None) => Self::System,
             ("learner", None) => Self::Learner,
             ("admin", Some(id)) => Self::Admin(id),
-            _ => return Err(BadRow("records")),
+            _ => return Err(BadRow("events")),
         })
     }
 }
 
-impl From<Event> for RecordRow {
+impl From<Event> for EventRow {
     fn from(from: Event) -> Self {
         let parts = from.parts();
         Self {
@@ -76,10 +76,10 @@ impl From<Event> for RecordRow {
             version: from.version.0,
             learner: from.learner,
             course: from.course,
-            event: from.fact.event(),
-            notice: NoticeKind::of(&from.fact),
-            severity: Some(from.fact.severity()),
-            fact: parts.fact,
+            name: from.kind.name(),
+            notice: NoticeKind::of(&from.kind),
+            severity: Some(from.kind.severity()),
+            data: parts.data,
             written: parts.written,
             who: from.who.into(),
             source: from.source,
@@ -107,29 +107,29 @@ impl From<Erasure> for ErasureRow {
 
 impl From<PartsError> for BadRow {
     fn from(_: PartsError) -> Self {
-        Self("records")
+        Self("events")
     }
 }
 
-impl TryFrom<RecordRow> for Event {
+impl TryFrom<EventRow> for Event {
     type Error = BadRow;
 
-    fn try_from(row: RecordRow) -> Result<Self, BadRow> {
-        let parts = RecordParts {
-            fact: row.fact,
+    fn try_from(row: EventRow) -> Result<Self, BadRow> {
+        let parts = EventParts {
+            data: row.data,
             basis: row.basis,
             written: row.written,
             card: row.card,
         };
-        let (fact, basis) = parts.join()?;
+        let (kind, basis) = parts.join()?;
         let who = row.who.try_into()?;
-        let mut record = Self::new(row.id, fact, who, row.source, row.at);
-        record.enrollment = row.enrollment;
-        record.version = Version(row.version);
-        record.learner = row.learner;
-        record.course = row.course;
-        record.note = row.note;
-        record.basis = basis;
-        Ok(record)
+        let mut event = Self::new(row.id, kind, who, row.source, row.at);
+        event.enrollment = row.enrollment;
+        event.version = Version(row.version);
+        event.learner = row.learner;
+        event.course = row.course;
+        event.note = row.note;
+        event.basis = basis;
+        Ok(event)
     }
 }

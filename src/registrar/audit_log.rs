@@ -1,4 +1,4 @@
-//! The chain of records: kept up by the worker, checked and exported by people.
+//! The audit log: kept up by the worker, checked and exported by people.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use serde::Serialize;
 
 use super::admin::Admin;
 use super::{Error, Registrar};
-use crate::event::chain::{Broken, ChainCheck, ChainLink, Checked, Checkpoint};
+use crate::event::audit_log::{AuditLogEntry, AuditLogVerifier, Broken, Checked, Checkpoint};
 use crate::port::{Page, PageRequest};
 use crate::reason::Permission;
 
-/// Records added in one call.
+/// Events added in one call.
 const BATCH: usize = 1000;
 /// How long one turn seals, below the lease of a job.
 const TURN: TimeDelta = TimeDelta::seconds(20);
@@ -20,32 +20,32 @@ const PAGE: usize = 500;
 /// What is older than this is not looked for at every turn: all of it is once a day.
 const RECENT: Duration = Duration::from_secs(3600);
 const DAY: chrono::Duration = chrono::Duration::days(1);
-/// A record that is not in the chain by then was left out.
+/// An event that is not in the audit log by then was left out.
 const OVERDUE: Duration = Duration::from_secs(300);
 
-/// What checking the chain came to.
+/// What checking the audit log came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct AuditLogReport {
     /// The newest link: note it somewhere else, and give it to the next check.
     pub newest: Option<Checkpoint>,
-    /// Records whose personal data was erased since; who did it is in the chain.
+    /// Events whose personal data was erased since; who did it is in the audit log.
     pub erased: u64,
     /// The first link that does not hold, if there is one.
     pub broken: Option<Broken>,
-    /// Records that should be in the chain, and are not.
+    /// Events that should be in the audit log, and are not.
     pub left_out: u64,
 }
 
 impl AuditLogReport {
-    /// Whether nothing was tampered with, as far as the chain tells.
+    /// Whether nothing was tampered with, as far as the audit log tells.
     pub fn holds(&self) -> bool {
         self.broken.is_none() && self.left_out == 0
     }
 }
 
 impl Admin<'_> {
-    /// Checks every link of the chain, from the first on; with a link that was noted before,
+    /// Checks every link of the audit log, from the first on; with a link that was noted before,
     /// also that it is there still.
     ///
     /// # Errors
@@ -61,10 +61,10 @@ impl Admin<'_> {
             // Somebody may just have been erased: what vouches for that came behind us.
             walked = registrar.walk(noted).await?;
         }
-        let records = &registrar.inner.records;
+        let events = &registrar.inner.events;
         let before = registrar.now() - OVERDUE;
         let left_out = registrar
-            .within(async { Ok(records.unsealed(before).await?) })
+            .within(async { Ok(events.missing_from_audit_log(before).await?) })
             .await?;
         let (checked, broken) = match walked {
             Ok(checked) => (Some(checked), None),
@@ -80,7 +80,7 @@ impl Admin<'_> {
         })
     }
 
-    /// Exports links as lines of JSON, from a position on. `record::chain::verify_lines`
+    /// Exports links as lines of JSON, from a position on. `event::audit_log::verify_lines`
     /// checks them without the database.
     ///
     /// # Errors
@@ -90,13 +90,13 @@ impl Admin<'_> {
         page: PageRequest<u64>,
     ) -> Result<Page<String, u64>, Error> {
         self.allow(Permission::View, None).await?;
-        let records = &self.registrar.inner.records;
+        let events = &self.registrar.inner.events;
         let page = self
             .registrar
-            .within(async { Ok(records.chain(page).await?) })
+            .within(async { Ok(events.audit_log(page).await?) })
             .await?;
         Ok(Page {
-            items: page.items.iter().map(ChainLink::line).collect(),
+            items: page.items.iter().map(AuditLogEntry::line).collect(),
             next: page.next,
         })
     }
@@ -104,7 +104,7 @@ impl Admin<'_> {
 
 /// What one turn of sealing came to, with its cursor.
 #[derive(Debug)]
-pub(super) enum Sealed {
+pub(super) enum Appended {
     /// Nothing is left to seal.
     Wholly(String),
     /// There is more, and a next turn goes on.
@@ -112,29 +112,29 @@ pub(super) enum Sealed {
 }
 
 impl Registrar {
-    /// One turn of the job: recent records, and once a day all of them. The cursor says when
+    /// One turn of the job: recent events, and once a day all of them. The cursor says when
     /// that was last. A turn ends well within its lease.
-    pub(super) async fn seal_on(&self, cursor: Option<&str>) -> Result<Sealed, Error> {
+    pub(super) async fn append_on(&self, cursor: Option<&str>) -> Result<Appended, Error> {
         let now = self.now();
         let last: Option<DateTime<Utc>> = cursor.and_then(|text| text.parse().ok());
         let whole = last.filter(|last| now - *last < DAY);
         let since = whole.map(|_| now - RECENT);
-        while self.seal(since).await? == BATCH {
+        while self.append_audit_log(since).await? == BATCH {
             if self.now() - now > TURN {
-                return Ok(Sealed::Partly(last.map(|last| last.to_rfc3339())));
+                return Ok(Appended::Partly(last.map(|last| last.to_rfc3339())));
             }
         }
-        Ok(Sealed::Wholly(whole.unwrap_or(now).to_rfc3339()))
+        Ok(Appended::Wholly(whole.unwrap_or(now).to_rfc3339()))
     }
 
     /// Checks every link; the outer error is the store's.
     async fn walk(&self, noted: Option<Checkpoint>) -> Result<Result<Checked, Broken>, Error> {
-        let records = &self.inner.records;
-        let mut check = ChainCheck::new(noted);
+        let events = &self.inner.events;
+        let mut check = AuditLogVerifier::new(noted);
         let mut request = PageRequest::first(PAGE);
         loop {
             let page = self
-                .within(async { Ok(records.chain(request).await?) })
+                .within(async { Ok(events.audit_log(request).await?) })
                 .await?;
             if let Err(broken) = page.items.iter().try_for_each(|link| check.next(link)) {
                 return Ok(Err(broken));
@@ -146,17 +146,17 @@ impl Registrar {
         }
     }
 
-    /// Adds what is new to the chain now, if there is to be one.
+    /// Adds what is new to the audit log now, if there is to be one.
     pub(super) async fn seal_recent(&self) -> Result<(), Error> {
-        if self.inner.config.seal_every.is_some() {
-            while self.seal(Some(self.now() - RECENT)).await? == BATCH {}
+        if self.inner.config.audit_log_every.is_some() {
+            while self.append_audit_log(Some(self.now() - RECENT)).await? == BATCH {}
         }
         Ok(())
     }
 
-    async fn seal(&self, since: Option<DateTime<Utc>>) -> Result<usize, Error> {
+    async fn append_audit_log(&self, since: Option<DateTime<Utc>>) -> Result<usize, Error> {
         let store = &self.inner.store;
-        self.within(async { Ok(store.seal(since, BATCH).await?) })
+        self.within(async { Ok(store.append_audit_log(since, BATCH).await?) })
             .await
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use coursegate::adapter::memory::MemoryStore;
 use coursegate::adapter::simulator::{Settings, Simulator};
-use coursegate::event::chain::{Checkpoint, verify_lines};
+use coursegate::event::audit_log::{Checkpoint, verify_lines};
 use coursegate::event::form::{EMPTIED, FORM};
 use coursegate::payment::PaymentMethod;
 use coursegate::port::{Clock, PageRequest, Sleep, Store};
@@ -31,13 +31,13 @@ fn lines() -> &'static [String] {
                     .await
                     .unwrap();
             }
-            while world.store.seal(None, 100).await.unwrap() > 0 {}
+            while world.store.append_audit_log(None, 100).await.unwrap() > 0 {}
             let whole = desk
                 .export_audit_log(PageRequest::first(500))
                 .await
                 .unwrap();
             desk.erase_learner(&learner("thandi")).await.unwrap();
-            while world.store.seal(None, 100).await.unwrap() > 0 {}
+            while world.store.append_audit_log(None, 100).await.unwrap() > 0 {}
             let erased = desk
                 .export_audit_log(PageRequest::first(500))
                 .await
@@ -127,10 +127,8 @@ fn an_erasure_of_one_says_nothing_of_the_other() {
 #[test]
 fn a_chain_that_was_exported_once_holds_for_ever() {
     assert_eq!(FORM, 1);
-    let lines = include_str!("../data/records_form_1.jsonl").lines();
-    let noted: Checkpoint = include_str!("../data/records_form_1.noted")
-        .parse()
-        .unwrap();
+    let lines = include_str!("../data/audit_log_1.jsonl").lines();
+    let noted: Checkpoint = include_str!("../data/audit_log_1.noted").parse().unwrap();
     let checked = verify_lines(lines, Some(noted.clone())).unwrap();
     assert_eq!(checked.newest, noted);
     assert_eq!(checked.erased, 4);

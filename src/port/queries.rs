@@ -12,7 +12,7 @@ use crate::access::Grant;
 use crate::approval::Sums;
 use crate::enrollment::{Case, Enrollment, InboxEntry};
 use crate::event::Event;
-use crate::event::chain::ChainLink;
+use crate::event::audit_log::AuditLogEntry;
 use crate::ids::{
     AccountId, CourseId, EnrollmentId, EventId, GrantId, LearnerId, PaymentReference,
 };
@@ -55,8 +55,8 @@ pub struct LearnerFile {
     pub enrollments: Vec<EnrollmentId>,
     /// Grants apart from any enrollment, oldest first.
     pub grants: Vec<Grant>,
-    /// Records that name the learner and belong to no enrollment, oldest first.
-    pub records: Vec<Event>,
+    /// Events that name the learner and belong to no enrollment, oldest first.
+    pub events: Vec<Event>,
 }
 
 /// What came from outside about one enrollment.
@@ -147,7 +147,7 @@ pub enum InboxFilter {
 
 /// Reads for people: queues and histories, in pages.
 #[async_trait]
-pub trait Records: Debug + Send + Sync + 'static {
+pub trait Queries: Debug + Send + Sync + 'static {
     /// Enrollments that wait for a person, oldest first.
     ///
     /// # Errors
@@ -253,7 +253,7 @@ pub trait Records: Debug + Send + Sync + 'static {
     /// [`StoreError`].
     async fn timeline(&self, enrollment: EnrollmentId) -> Result<Vec<Event>, StoreError>;
 
-    /// Records that belong to no enrollment, oldest first: refused, parked and dead deliveries.
+    /// Events that belong to no enrollment, oldest first: refused, parked and dead deliveries.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -303,23 +303,26 @@ pub trait Records: Debug + Send + Sync + 'static {
         page: PageRequest<CourseId>,
     ) -> Result<Page<CourseFigures, CourseId>, StoreError>;
 
-    /// Links of the chain, in its order.
+    /// Links of the audit log, in its order.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn chain(&self, page: PageRequest<u64>) -> Result<Page<ChainLink, u64>, StoreError>;
+    async fn audit_log(
+        &self,
+        page: PageRequest<u64>,
+    ) -> Result<Page<AuditLogEntry, u64>, StoreError>;
 
-    /// How many records from before a time are not in the chain.
+    /// How many events from before a time are not in the audit log.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn unsealed(&self, before: DateTime<Utc>) -> Result<u64, StoreError>;
+    async fn missing_from_audit_log(&self, before: DateTime<Utc>) -> Result<u64, StoreError>;
 
-    /// One record.
+    /// One event.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn record(&self, id: EventId) -> Result<Option<Event>, StoreError>;
+    async fn event(&self, id: EventId) -> Result<Option<Event>, StoreError>;
 
     /// Notices, newest first.
     ///

@@ -10,15 +10,15 @@ use sqlx::{Arguments, Row};
 
 use super::error::CallError;
 use super::rows::{
-    BadRow, CaseRow, DiscrepancyRow, FiguresRow, GrantRow, HeldPaymentRow, InboxRow, NoticeRow,
-    PaymentRow, PendingRow, PreferencesRow, RecordRow, StatementRowRow,
+    BadRow, CaseRow, DiscrepancyRow, EventRow, FiguresRow, GrantRow, HeldPaymentRow, InboxRow,
+    NoticeRow, PaymentRow, PendingRow, PreferencesRow, StatementRowRow,
 };
 use super::{PgStore, all, arguments};
 use crate::access::Grant;
 use crate::enrollment::{Case, InboxEntry};
 use crate::event::Event;
-use crate::event::chain::{ChainLink, LinkHash};
-use crate::event::form::RecordText;
+use crate::event::audit_log::{AuditLogEntry, LinkHash};
+use crate::event::form::EventText;
 use crate::ids::{
     AccountId, CourseId, EnrollmentId, EventId, GrantId, LearnerId, PaymentReference,
 };
@@ -26,7 +26,7 @@ use crate::notice::{NoticeKind, Preferences};
 use crate::port::{
     AdminNotice, CourseFigures, DayFigures, HeldPayment, InboxFilter, LearnerFile, NoticeFilter,
     NoticeKey, Page, PageRequest, PaymentFilter, PaymentItem, PaymentKey, PendingItem, Period,
-    Prefix, Received, Records, RowFilter, RowProbe, StoreError,
+    Prefix, Queries, Received, RowFilter, RowProbe, StoreError,
 };
 use crate::reconciliation::{Discrepancy, DiscrepancyKey};
 use crate::statement::{RowId, RowKey, StatementEntry};
@@ -36,7 +36,7 @@ use crate::webhook::DeliveryKey;
 const LAST: char = char::MAX;
 
 #[async_trait]
-impl Records for PgStore {
+impl Queries for PgStore {
     async fn pending(
         &self,
         page: PageRequest<EnrollmentId>,
@@ -199,7 +199,7 @@ impl Records for PgStore {
     async fn timeline(&self, enrollment: EnrollmentId) -> Result<Vec<Event>, StoreError> {
         let arguments = arguments![enrollment.as_uuid()];
         let rows = self.ask(&self.statements.timeline, arguments).await?;
-        Ok(all::<RecordRow, Event>(&rows)?)
+        Ok(all::<EventRow, Event>(&rows)?)
     }
 
     async fn unassigned(
@@ -209,8 +209,8 @@ impl Records for PgStore {
         let after = page.after.map(|id| id.as_uuid()).unwrap_or_default();
         let arguments = arguments![after, beyond(&page)];
         let rows = self.ask(&self.statements.unassigned, arguments).await?;
-        let items = all::<RecordRow, Event>(&rows)?;
-        Ok(Page::cut(items, page.size(), |record| record.id))
+        let items = all::<EventRow, Event>(&rows)?;
+        Ok(Page::cut(items, page.size(), |event| event.id))
     }
 
     async fn inbox(
@@ -274,44 +274,47 @@ impl Records for PgStore {
         Ok(Page::cut(items, page.size(), |item| item.course.clone()))
     }
 
-    async fn chain(&self, page: PageRequest<u64>) -> Result<Page<ChainLink, u64>, StoreError> {
+    async fn audit_log(
+        &self,
+        page: PageRequest<u64>,
+    ) -> Result<Page<AuditLogEntry, u64>, StoreError> {
         let after = i64::try_from(page.after.unwrap_or_default()).unwrap_or(i64::MAX);
         let arguments = arguments![after, beyond(&page)];
-        let rows = self.ask(&self.statements.chain, arguments).await?;
-        let link = |row: &PgRow| -> Result<ChainLink, CallError> {
-            Ok(ChainLink {
+        let rows = self.ask(&self.statements.audit_log, arguments).await?;
+        let link = |row: &PgRow| -> Result<AuditLogEntry, CallError> {
+            Ok(AuditLogEntry {
                 position: u64::try_from(row.try_get::<i64, _>("position")?)
-                    .map_err(|_| BadRow("chain"))?,
-                record: EventId::from_uuid(row.try_get("record")?),
+                    .map_err(|_| BadRow("audit_log"))?,
+                event: EventId::from_uuid(row.try_get("event")?),
                 salt: row.try_get("salt")?,
                 kept: LinkHash::from_hex(row.try_get::<String, _>("kept")?),
                 personal: LinkHash::from_hex(row.try_get::<String, _>("personal")?),
                 hash: LinkHash::from_hex(row.try_get::<String, _>("hash")?),
                 text: match (row.try_get("kept_text")?, row.try_get("personal_text")?) {
-                    (Some(kept), Some(personal)) => Some(RecordText { kept, personal }),
+                    (Some(kept), Some(personal)) => Some(EventText { kept, personal }),
                     _ => None,
                 },
             })
         };
         let items = rows.iter().map(link).collect::<Result<_, _>>()?;
-        Ok(Page::cut(items, page.size(), |link: &ChainLink| {
+        Ok(Page::cut(items, page.size(), |link: &AuditLogEntry| {
             link.position
         }))
     }
 
-    async fn unsealed(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
+    async fn missing_from_audit_log(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
         let rows = self
-            .ask(&self.statements.unsealed, arguments![before])
+            .ask(&self.statements.missing_from_audit_log, arguments![before])
             .await?;
-        let row = rows.first().ok_or(CallError::Row(BadRow("records")))?;
+        let row = rows.first().ok_or(CallError::Row(BadRow("events")))?;
         let count: i64 = row.try_get(0).map_err(CallError::from)?;
         Ok(u64::try_from(count).unwrap_or_default())
     }
 
-    async fn record(&self, id: EventId) -> Result<Option<Event>, StoreError> {
+    async fn event(&self, id: EventId) -> Result<Option<Event>, StoreError> {
         let arguments = arguments![id.as_uuid()];
-        let rows = self.ask(&self.statements.record, arguments).await?;
-        Ok(all::<RecordRow, Event>(&rows)?.pop())
+        let rows = self.ask(&self.statements.event, arguments).await?;
+        Ok(all::<EventRow, Event>(&rows)?.pop())
     }
 
     async fn notices(

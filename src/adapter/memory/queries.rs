@@ -10,8 +10,8 @@ use super::{MemoryStore, figures};
 use crate::access::Grant;
 use crate::enrollment::{Case, InboxEntry, InboxState};
 use crate::event::Event;
-use crate::event::chain::ChainLink;
-use crate::event::form::RecordText;
+use crate::event::audit_log::AuditLogEntry;
+use crate::event::form::EventText;
 use crate::ids::{
     AccountId, CourseId, EnrollmentId, EventId, GrantId, LearnerId, PaymentReference,
 };
@@ -19,7 +19,7 @@ use crate::notice::{Notice, NoticeKind, Preferences};
 use crate::port::{
     AdminNotice, CourseFigures, DayFigures, HeldPayment, InboxFilter, LearnerFile, NoticeFilter,
     NoticeKey, Page, PageRequest, PaymentFilter, PaymentItem, PaymentKey, PendingItem, Period,
-    Received, Records, RowFilter, RowProbe, StoreError,
+    Queries, Received, RowFilter, RowProbe, StoreError,
 };
 use crate::reconciliation::{Discrepancy, DiscrepancyKey};
 use crate::statement::{RowId, RowKey, StatementEntry};
@@ -33,7 +33,7 @@ fn beyond<K>(after: Option<K>) -> (Bound<K>, Bound<K>) {
 }
 
 #[async_trait]
-impl Records for MemoryStore {
+impl Queries for MemoryStore {
     async fn pending(
         &self,
         request: PageRequest<EnrollmentId>,
@@ -195,9 +195,9 @@ impl Records for MemoryStore {
             .rows
             .get(&enrollment)
             .map_or_else(Vec::new, |row| {
-                row.records
+                row.events
                     .iter()
-                    .map(|record| record.as_ref().clone())
+                    .map(|event| event.as_ref().clone())
                     .collect()
             }))
     }
@@ -208,12 +208,12 @@ impl Records for MemoryStore {
     ) -> Result<Page<Event, EventId>, StoreError> {
         let size = request.size();
         let state = self.lock();
-        let records = state.unassigned.range(beyond(request.after));
-        let items = records
+        let events = state.unassigned.range(beyond(request.after));
+        let items = events
             .take(size + 1)
-            .map(|(_, record)| record.as_ref().clone())
+            .map(|(_, event)| event.as_ref().clone())
             .collect();
-        Ok(Page::cut(items, size, |record| record.id))
+        Ok(Page::cut(items, size, |event| event.id))
     }
 
     async fn inbox(
@@ -304,43 +304,47 @@ impl Records for MemoryStore {
         Ok(Page::cut(items, size, |item| item.course.clone()))
     }
 
-    async fn chain(&self, request: PageRequest<u64>) -> Result<Page<ChainLink, u64>, StoreError> {
+    async fn audit_log(
+        &self,
+        request: PageRequest<u64>,
+    ) -> Result<Page<AuditLogEntry, u64>, StoreError> {
         let size = request.size();
         let state = self.lock();
         let after = request.after.unwrap_or_default();
         let links = (1..)
-            .zip(&state.chain)
+            .zip(&state.audit_log)
             .filter(|(position, _)| *position > after);
         let items = links
             .take(size + 1)
             .map(|(position, link)| {
-                let record = state.records().find(|record| record.id == link.record);
-                ChainLink {
+                let event = state.events().find(|event| event.id == link.event);
+                AuditLogEntry {
                     position,
-                    record: link.record,
+                    event: link.event,
                     salt: link.salt.clone(),
                     kept: link.kept.clone(),
                     personal: link.personal.clone(),
                     hash: link.hash.clone(),
-                    text: record.map(|record| RecordText::of(record)),
+                    text: event.map(|event| EventText::of(event)),
                 }
             })
             .collect();
-        Ok(Page::cut(items, size, |link: &ChainLink| link.position))
+        Ok(Page::cut(items, size, |link: &AuditLogEntry| link.position))
     }
 
-    async fn unsealed(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
+    async fn missing_from_audit_log(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
         let state = self.lock();
-        let old = state.records().filter(|record| record.at < before);
-        let sealed = |record: &&Arc<Event>| state.chain.iter().any(|link| link.record == record.id);
-        let missing = old.filter(|record| !sealed(record)).count();
+        let old = state.events().filter(|event| event.at < before);
+        let sealed =
+            |event: &&Arc<Event>| state.audit_log.iter().any(|link| link.event == event.id);
+        let missing = old.filter(|event| !sealed(event)).count();
         Ok(u64::try_from(missing).unwrap_or(u64::MAX))
     }
 
-    async fn record(&self, id: EventId) -> Result<Option<Event>, StoreError> {
+    async fn event(&self, id: EventId) -> Result<Option<Event>, StoreError> {
         let state = self.lock();
-        let found = state.records().find(|record| record.id == id);
-        Ok(found.map(|record| record.as_ref().clone()))
+        let found = state.events().find(|event| event.id == id);
+        Ok(found.map(|event| event.as_ref().clone()))
     }
 
     async fn notices(
@@ -350,17 +354,17 @@ impl Records for MemoryStore {
     ) -> Result<Page<AdminNotice, NoticeKey>, StoreError> {
         let size = request.size();
         let state = self.lock();
-        let item = |record: &Arc<Event>| {
-            let kind = NoticeKind::of(&record.fact)?;
+        let item = |event: &Arc<Event>| {
+            let kind = NoticeKind::of(&event.kind)?;
             let wanted =
-                filter.kinds.contains(&kind) && filter.since.is_none_or(|since| record.at >= since);
-            let read = wanted && state.read.contains(&(filter.person.clone(), record.id));
+                filter.kinds.contains(&kind) && filter.since.is_none_or(|since| event.at >= since);
+            let read = wanted && state.read.contains(&(filter.person.clone(), event.id));
             (wanted && !(filter.unread && read)).then_some(AdminNotice {
-                notice: Notice::of(record)?,
+                notice: Notice::of(event)?,
                 read,
             })
         };
-        let mut items: Vec<AdminNotice> = state.records().filter_map(item).collect();
+        let mut items: Vec<AdminNotice> = state.events().filter_map(item).collect();
         items.retain(|item| request.after.is_none_or(|after| item.key() < after));
         items.sort_unstable_by_key(|item| Reverse(item.key()));
         items.truncate(size + 1);

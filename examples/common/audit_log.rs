@@ -1,4 +1,4 @@
-//! What an accountant, and a learner, may ask for: the records, whether they hold, and files.
+//! What an accountant, and a learner, may ask for: the events, whether they hold, and files.
 
 use coursegate::event::Event;
 use coursegate::port::{PageRequest, PaymentFilter};
@@ -11,8 +11,8 @@ use super::pages;
 /// Lines read at once.
 const PAGE: usize = 500;
 
-/// What the page about records shows.
-pub struct Records {
+/// What the page about events shows.
+pub struct AuditLogPage {
     pub report: AuditLogReport,
     /// The link that was noted before, as it was typed.
     pub noted: String,
@@ -21,7 +21,7 @@ pub struct Records {
     pub history: Vec<Event>,
 }
 
-pub async fn records(desk: &Admin<'_>, noted: &str, name: &str) -> Result<Records, Error> {
+pub async fn audit_log(desk: &Admin<'_>, noted: &str, name: &str) -> Result<AuditLogPage, Error> {
     let history = match LearnerId::new(name.trim()) {
         Ok(learner) => match desk.learner_timeline(&learner).await {
             Ok(history) => history,
@@ -30,7 +30,7 @@ pub async fn records(desk: &Admin<'_>, noted: &str, name: &str) -> Result<Record
         },
         Err(_) => Vec::new(),
     };
-    Ok(Records {
+    Ok(AuditLogPage {
         report: desk.verify_audit_log(noted.parse().ok()).await?,
         noted: noted.to_owned(),
         learner: name.trim().to_owned(),
@@ -39,14 +39,14 @@ pub async fn records(desk: &Admin<'_>, noted: &str, name: &str) -> Result<Record
 }
 
 impl App {
-    /// A file to download. A school with millions of records streams it instead.
+    /// A file to download. A school with millions of events streams it instead.
     pub async fn file(&self, user: Option<&User>, name: &str, learner: &str) -> Reply {
         let Some(User::Admin(person)) = user else {
             return Reply::Page(401, pages::sign_in("admin", None));
         };
         let desk = self.registrar.admin(person.clone());
         let made = match name {
-            "records.jsonl" => all_records(&desk)
+            "audit_log.jsonl" => all_events(&desk)
                 .await
                 .map(|body| ("application/x-ndjson", body)),
             "payments.csv" => all_payments(&desk)
@@ -72,7 +72,7 @@ impl App {
     }
 }
 
-async fn all_records(desk: &Admin<'_>) -> Result<String, Error> {
+async fn all_events(desk: &Admin<'_>) -> Result<String, Error> {
     let (mut body, mut request) = (String::new(), PageRequest::first(PAGE));
     loop {
         let page = desk.export_audit_log(request).await?;
