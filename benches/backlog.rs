@@ -46,9 +46,10 @@ use coursegate::evidence::{Confirmation, EvidenceLevel};
 use coursegate::payment::{PayLink, PaymentMethod};
 use coursegate::port::{
     Capabilities, EventPublisher, GatewayError, History, LinkRequest, PaymentGateway, PublishError,
-    Queries, RefundRequest, StatusQuery, Store,
+    RefundRequest, StatusQuery,
 };
 use coursegate::registrar::{EnrollRequest, NextStep, Outcome, RegistrarBuilder};
+use coursegate::store::{Queries, Store};
 use coursegate::webhook::Delivery;
 use coursegate::{
     AppId, BankDetails, Config, CourseId, Email, LearnerId, Money, Registrar, Secret, Site, Title,

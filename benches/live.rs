@@ -12,8 +12,9 @@ use coursegate::adapter::simulator::{Settings, Simulator};
 use coursegate::event::Event;
 use coursegate::live::Hub;
 use coursegate::payment::PaymentMethod;
-use coursegate::port::{EventPublisher, Queries};
+use coursegate::port::EventPublisher;
 use coursegate::registrar::EnrollRequest;
+use coursegate::store::Queries;
 use coursegate::{
     AdminId, AppId, Config, CourseId, Email, LearnerId, Money, Registrar, Secret, Site, Title,
 };

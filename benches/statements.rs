@@ -34,9 +34,10 @@ use coursegate::adapter::memory::MemoryStore;
 use coursegate::adapter::postgres::{PgStore, pool_options};
 use coursegate::adapter::simulator::{Settings, Simulator};
 use coursegate::payment::PaymentMethod;
-use coursegate::port::{PageRequest, Queries, Store};
 use coursegate::registrar::{EnrollRequest, NextStep};
 use coursegate::statement::RowKey;
+use coursegate::store::PageRequest;
+use coursegate::store::{Queries, Store};
 use coursegate::{
     AccountId, AdminId, AppId, BankDetails, Config, CourseId, Email, LearnerId, Money,
     PaymentReference, Registrar, Secret, Site, Title,

@@ -21,9 +21,11 @@ use coursegate::adapter::simulator::{Choice, Settings, Simulator};
 use coursegate::enrollment::{Status, TransitionGuard, TransitionRequest, Version};
 use coursegate::event::{Event, EventKind};
 use coursegate::payment::PaymentMethod;
-use coursegate::port::{EventPublisher, PageRequest, PaymentFilter, PublishError};
+use coursegate::port::{EventPublisher, PublishError};
 use coursegate::reason::Note;
 use coursegate::registrar::{EnrollRequest, Error, NextStep};
+use coursegate::store::PageRequest;
+use coursegate::store::PaymentFilter;
 use coursegate::webhook::Delivery;
 use coursegate::{
     AdminId, AppId, Config, CourseId, Email, EnrollmentId, LearnerId, Money, Registrar, Secret,

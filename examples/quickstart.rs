@@ -5,8 +5,8 @@ use coursegate::access::{AccessRequest, ResourceKind, Visitor};
 use coursegate::adapter::memory::MemoryStore;
 use coursegate::adapter::simulator::{Choice, Settings, Simulator};
 use coursegate::payment::PaymentMethod;
-use coursegate::port::PageRequest;
 use coursegate::registrar::{EnrollRequest, NextStep};
+use coursegate::store::PageRequest;
 use coursegate::webhook::Delivery;
 use coursegate::{
     AdminId, AppId, Config, CourseId, Email, EnrollmentId, LearnerId, Money, Registrar, Secret,

@@ -71,28 +71,25 @@ pub mod notice;
 pub mod payment;
 pub mod port;
 pub mod readiness;
-pub mod reason;
 pub mod reconciliation;
 pub mod registrar;
 pub mod statement;
+pub mod store;
 pub mod webhook;
 
 mod config;
-mod ids;
-mod money;
-mod secret;
+mod vocabulary;
 
 pub use config::{
     BankDetails, Config, ConfigError, ConfigProblem, Environment, Mode, OnUnverified,
     ProviderLimits, Setting, Site, UrlError,
 };
-pub use ids::{
-    AccountId, AdminId, ChannelName, CourseId, Email, EnrollmentId, EventId, ExternalKey, GrantId,
-    IdError, IdGenerator, LearnerId, MAX_ID_LEN, PayLinkId, PaymentReference, Title,
-};
-pub use money::{Currency, MAX_MINOR, Money, MoneyError};
 pub use registrar::{Error, ErrorKind, Registrar};
-pub use secret::{AppId, Secret, SecretError};
+pub use vocabulary::{
+    AccountId, AdminId, AppId, ChannelName, CourseId, Currency, Email, EnrollmentId, EventId,
+    ExternalKey, GrantId, IdError, IdGenerator, LearnerId, MAX_ID_LEN, MAX_MINOR, Money,
+    MoneyError, PayLinkId, PaymentReference, Secret, SecretError, Title, reason,
+};
 
 /// The README's code compiles.
 #[cfg(all(doctest, feature = "simulator"))]

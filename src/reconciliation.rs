@@ -3,114 +3,20 @@
 //! [`reconcile`] looks at one case and names what does not agree. It is pure; walking through
 //! all cases, repairing what is safe and queueing the rest is the registrar's.
 
-use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::access::{Grant, GrantSource, GrantState};
-use crate::enrollment::{Case, Status, Version};
-use crate::ids::{AdminId, EnrollmentId, GrantId, PayLinkId, PaymentReference};
-use crate::money::Money;
+use crate::enrollment::Case;
 use crate::payment::{Allocation, PaymentAttempt};
-use crate::reason::{ExceptionAction, Note, Severity, words};
-
-/// What makes a discrepancy the same as another: what it is about, and in which version.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct DiscrepancyKey(Arc<str>);
-
-impl DiscrepancyKey {
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<&str> for DiscrepancyKey {
-    fn from(text: &str) -> Self {
-        Self(text.into())
-    }
-}
-
-impl fmt::Display for DiscrepancyKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for DiscrepancyKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "DiscrepancyKey({})", self.0)
-    }
-}
-
-/// What is wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum DiscrepancyKind {
-    /// The provider has money by a link that nobody here knows.
-    UnmatchedPayment,
-    /// Money that counts, and no grant rests on it.
-    MoneyWithoutAccess,
-    /// A live grant that rests on a payment which is not there, or not there any more.
-    AccessWithoutMoney,
-    /// The enrollment is approved, and the learner has no access by it.
-    ApprovedWithoutAccess,
-    /// A grant gives another course, or another learner, than its payment was for.
-    GrantDiffers,
-    /// A grant gives more than the offer that its payment was for.
-    GrantExceedsOffer,
-    /// It has waited for a person for too long.
-    PendingTooLong,
-}
-
-words!(DiscrepancyKind {
-    UnmatchedPayment => "unmatched_payment",
-    MoneyWithoutAccess => "money_without_access",
-    AccessWithoutMoney => "access_without_money",
-    ApprovedWithoutAccess => "approved_without_access",
-    GrantDiffers => "grant_differs",
-    GrantExceedsOffer => "grant_exceeds_offer",
-    PendingTooLong => "pending_too_long",
-});
-
-impl DiscrepancyKind {
-    /// How urgently a person should look.
-    pub fn severity(&self) -> Severity {
-        match self {
-            Self::PendingTooLong => Severity::Warning,
-            _ => Severity::Error,
-        }
-    }
-
-    /// What to do about it, in one sentence.
-    pub fn advice(&self) -> &'static str {
-        match self {
-            Self::UnmatchedPayment => {
-                "Find the payer in the provider's dashboard: enroll and approve them, or give the money back."
-            }
-            Self::MoneyWithoutAccess => {
-                "Look at the timeline: give the access that was paid for, or refund the payment."
-            }
-            Self::AccessWithoutMoney => {
-                "Look at the timeline: end the grant, or record why the learner keeps it."
-            }
-            Self::ApprovedWithoutAccess => {
-                "Look at the timeline: give access, or let the learner enroll again."
-            }
-            Self::GrantDiffers => {
-                "Somebody changed the data by hand: end the grant and give the right one."
-            }
-            Self::GrantExceedsOffer => {
-                "Compare the grant with the offer that was paid for: end it and give what was bought, or record why the learner keeps it."
-            }
-            Self::PendingTooLong => "Approve or reject it: a learner has been waiting.",
-        }
-    }
-}
+use crate::vocabulary::Money;
+use crate::vocabulary::Note;
+use crate::vocabulary::reason::ExceptionAction;
+use crate::vocabulary::{AdminId, EnrollmentId, GrantId, PayLinkId, PaymentReference};
+pub use crate::vocabulary::{DiscrepancyKey, DiscrepancyKind};
+use crate::vocabulary::{Status, Version};
 
 /// Something that a person has to look into. It stands until somebody closes it, or until
 /// the enrollment it is about changes.
@@ -161,7 +67,7 @@ impl Discrepancy {
         now: DateTime<Utc>,
     ) -> Self {
         Self {
-            key: DiscrepancyKey(format!("unmatched:{pay_link}").into()),
+            key: DiscrepancyKey::new(format!("unmatched:{pay_link}")),
             kind: DiscrepancyKind::UnmatchedPayment,
             enrollment: None,
             version: Version::default(),
@@ -187,7 +93,7 @@ impl Discrepancy {
             (None, None) => return None,
         };
         (grant.state == GrantState::Live).then(|| Self {
-            key: DiscrepancyKey(format!("{kind}:{}", grant.id).into()),
+            key: DiscrepancyKey::new(format!("{kind}:{}", grant.id)),
             kind,
             enrollment: None,
             version: Version::default(),
@@ -204,7 +110,7 @@ impl Discrepancy {
     fn about(case: &Case, kind: DiscrepancyKind, now: DateTime<Utc>) -> Self {
         let (id, version) = (case.enrollment.id, case.enrollment.version);
         Self {
-            key: DiscrepancyKey(format!("{kind}:{id}:{}", version.0).into()),
+            key: DiscrepancyKey::new(format!("{kind}:{id}:{}", version.0)),
             kind,
             enrollment: Some(id),
             version,
@@ -219,14 +125,14 @@ impl Discrepancy {
     }
 
     fn payment(mut self, attempt: &PaymentAttempt) -> Self {
-        self.key = DiscrepancyKey(format!("{}:{}", self.key, attempt.reference).into());
+        self.key = DiscrepancyKey::new(format!("{}:{}", self.key, attempt.reference));
         self.payment = Some(attempt.reference.clone());
         self.amount = attempt.paid();
         self
     }
 
     fn grant(mut self, grant: &Grant) -> Self {
-        self.key = DiscrepancyKey(format!("{}:{}", self.key, grant.id).into());
+        self.key = DiscrepancyKey::new(format!("{}:{}", self.key, grant.id));
         self.grant = Some(grant.id);
         self.payment = grant.source.payment().cloned();
         self

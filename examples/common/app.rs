@@ -7,8 +7,8 @@ use coursegate::access::{AccessLevel, AccessRequest, AccessTerms, ResourceKind, 
 use coursegate::adapter::simulator::Simulator;
 use coursegate::enrollment::Version;
 use coursegate::payment::{PaymentMethod, ProofOfPayment};
-use coursegate::port::PageRequest;
 use coursegate::registrar::{EnrollRequest, Enrolled, NextStep, RowApproval};
+use coursegate::store::PageRequest;
 use coursegate::webhook::{Delivery, Signature, Signer};
 use coursegate::{
     AdminId, CourseId, Email, EnrollmentId, Error, LearnerId, Money, PaymentReference, Registrar,

@@ -1,8 +1,9 @@
 //! What an accountant, and a learner, may ask for: the events, whether they hold, and files.
 
 use coursegate::event::Event;
-use coursegate::port::{PageRequest, PaymentFilter};
 use coursegate::registrar::{Admin, AuditLogReport};
+use coursegate::store::PageRequest;
+use coursegate::store::PaymentFilter;
 use coursegate::{Error, LearnerId};
 
 use super::app::{App, Reply, User, failed_page};

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 #[cfg(feature = "statements")]
 use coursegate::AccountId;
-use coursegate::port::{PageRequest, RowFilter};
 use coursegate::registrar::{Admin, RowApproval, RowSuggestions, TransferMatch};
 use coursegate::statement::{RowId, RowKey, StatementEntry};
+use coursegate::store::PageRequest;
+use coursegate::store::RowFilter;
 use coursegate::{AdminId, Error, PaymentReference};
 
 use super::app::{App, Reply, User};

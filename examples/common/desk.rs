@@ -3,15 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Days, FixedOffset, NaiveDate, Offset, TimeZone, Utc};
-use coursegate::enrollment::InboxEntry;
 use coursegate::monitor::Alert;
 use coursegate::notice::NoticeKind;
 use coursegate::payment::Reversal;
-use coursegate::port::{
-    Figures, InboxFilter, PageRequest, PaymentFilter, PaymentKey, Period, Prefix, RowFilter,
-};
 use coursegate::reconciliation::Discrepancy;
 use coursegate::registrar::{Admin, Health};
+use coursegate::store::InboxEntry;
+use coursegate::store::{Figures, PaymentFilter, PaymentKey, Period, RowFilter};
+use coursegate::store::{InboxFilter, PageRequest, Prefix};
 use coursegate::{
     AdminId, ChannelName, CourseId, EnrollmentId, Error, EventId, LearnerId, Money,
     PaymentReference,
@@ -449,8 +448,8 @@ fn last_days() -> Period {
 /// Days on which nothing happened are missing from the figures, and shown as empty.
 fn every_day(
     period: &Period,
-    figures: Vec<coursegate::port::DayFigures>,
-) -> Vec<coursegate::port::DayFigures> {
+    figures: Vec<coursegate::store::DayFigures>,
+) -> Vec<coursegate::store::DayFigures> {
     let mut known: HashMap<NaiveDate, Figures> = figures
         .into_iter()
         .map(|day| (day.day, day.figures))
@@ -459,7 +458,7 @@ fn every_day(
     first
         .iter_days()
         .take(usize::try_from(DAYS).unwrap_or(1))
-        .map(|day| coursegate::port::DayFigures {
+        .map(|day| coursegate::store::DayFigures {
             day,
             figures: known.remove(&day).unwrap_or_default(),
         })

@@ -1,6 +1,6 @@
 use std::net::IpAddr;
 
-use crate::ids::LearnerId;
+use crate::vocabulary::LearnerId;
 
 /// What is known about a request. What is left out is not assumed.
 #[derive(Debug, Clone, Default)]

@@ -1,10 +1,10 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::grant::EndReason;
 use super::level::AccessLevel;
-use crate::payment::Reversal;
-use crate::reason::words;
+use crate::access::end_reason::EndReason;
+use crate::vocabulary::Reversal;
+use crate::vocabulary::string_enum;
 
 /// Why a learner may not enter. The order is by how near they are: when several
 /// grants deny, the greatest is given.
@@ -74,7 +74,7 @@ pub enum RestrictionKind {
     Feature,
 }
 
-words!(RestrictionKind {
+string_enum!(RestrictionKind {
     Time => "time",
     Device => "device",
     Ip => "ip",

@@ -1,14 +1,14 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::end_reason::EndReason;
 use super::level::{AccessLevel, ResourceKind, ResourceKinds};
 use super::restriction::Restriction;
 use super::terms::{AccessTerms, are_no_narrower};
-use crate::ids::{
+use crate::vocabulary::Reversal;
+use crate::vocabulary::{
     AdminId, CourseId, EnrollmentId, ExternalKey, GrantId, LearnerId, PaymentReference,
 };
-use crate::payment::Reversal;
-use crate::reason::words;
 
 /// Where a grant comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,32 +60,6 @@ impl GrantSource {
         }
     }
 }
-
-/// Why a grant ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum EndReason {
-    /// Its time was over.
-    Expired,
-    /// An admin took it back.
-    Revoked,
-    /// Its payment was given back.
-    Refunded,
-    /// Its payment was taken back by the payer's bank, for good.
-    Reversed,
-    /// The learner left.
-    Withdrawn,
-    /// It was lent while a decision was pending, and the decision was made.
-    Decided,
-}
-
-words!(EndReason {
-    Expired => "expired",
-    Revoked => "revoked",
-    Refunded => "refunded",
-    Reversed => "reversed",
-    Withdrawn => "withdrawn",
-    Decided => "decided",
-});
 
 /// Whether a grant still counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

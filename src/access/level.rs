@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::reason::words;
+use crate::vocabulary::string_enum;
 
 /// How much of a course a grant opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -15,7 +15,7 @@ pub enum AccessLevel {
     Full,
 }
 
-words!(AccessLevel {
+string_enum!(AccessLevel {
     None => "none",
     Preview => "preview",
     Limited => "limited",
@@ -56,7 +56,7 @@ pub enum ResourceKind {
     Full,
 }
 
-words!(ResourceKind {
+string_enum!(ResourceKind {
     Lesson => "lesson",
     Resource => "resource",
     Quiz => "quiz",

@@ -4,10 +4,10 @@
 //! grant leaves the others untouched, and a restriction this version does not
 //! know denies.
 
-mod card;
 mod context;
 mod cover;
 mod denial;
+mod end_reason;
 mod grant;
 mod level;
 mod network;
@@ -15,11 +15,11 @@ mod question;
 mod restriction;
 mod terms;
 
-pub use card::{CardAction, CardText, CardView, LearnerCard, learner_card};
 pub use context::{RequestContext, Visitor};
 pub use cover::{Cover, cover, cover_to_come};
 pub use denial::{DenyReason, RestrictionKind};
-pub use grant::{EndReason, Grant, GrantSource, GrantState};
+pub use end_reason::EndReason;
+pub use grant::{Grant, GrantSource, GrantState};
 pub use level::{AccessLevel, ResourceKind, ResourceKinds};
 pub use network::{Network, NetworkError};
 pub use question::{

@@ -4,10 +4,11 @@ use serde::{Deserialize, Serialize};
 use super::context::{RequestContext, Visitor};
 use super::cover::{Cover, cover};
 use super::denial::DenyReason;
-use super::grant::{EndReason, Grant, GrantState};
+use super::grant::{Grant, GrantState};
 use super::level::{AccessLevel, ResourceKind};
 use super::terms::AccessTerms;
-use crate::ids::{CourseId, GrantId, LearnerId};
+use crate::access::end_reason::EndReason;
+use crate::vocabulary::{CourseId, GrantId, LearnerId};
 
 /// May this learner open this, now, from here?
 #[derive(Debug, Clone)]

@@ -8,16 +8,15 @@ mod checks;
 mod standard;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 
 use crate::detect::Detection;
 use crate::enrollment::{Enrollment, ExceptionPolicy};
-use crate::evidence::{Evidence, EvidenceLevel};
+use crate::evidence::Evidence;
 use crate::payment::{PaymentAttempt, ProviderStatus};
-use crate::reason::{ApprovalCause, HoldReason};
+use crate::vocabulary::EvidenceLevel;
 
-pub(crate) use checks::sum_differs;
-pub use checks::{Check, CheckName, CheckOutcome, CheckReport, Sums};
+pub use crate::evidence::{Check, CheckName, CheckOutcome, CheckReport, Sums};
+pub use crate::vocabulary::{Decision, RefuseReason};
 pub use standard::StandardPolicy;
 
 /// Everything a policy may look at.
@@ -41,30 +40,6 @@ pub struct ApprovalContext<'a> {
     pub money: &'a ExceptionPolicy,
     /// The time of the decision.
     pub now: DateTime<Utc>,
-}
-
-/// What to do with a payment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "decision", content = "because")]
-pub enum Decision {
-    /// Let the learner in at once.
-    Approve(ApprovalCause),
-    /// Keep the money in sight and ask a person.
-    Hold(HoldReason),
-    /// The money is to be given back; the enrollment does not wait because of it.
-    Return(HoldReason),
-    /// Do not count it.
-    Refuse(RefuseReason),
-}
-
-/// Why a payment does not count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RefuseReason {
-    /// The try to pay failed: the attempt says so, the enrollment is unchanged.
-    PaymentFailed,
-    /// The host's policy turns it down: the enrollment is rejected, the money held.
-    HostPolicy,
 }
 
 /// Decides about payments. Pure: it sees the dossier and nothing else.

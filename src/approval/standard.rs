@@ -1,9 +1,10 @@
-use super::{ApprovalContext, ApprovalPolicy, Decision, RefuseReason};
+use super::{ApprovalContext, ApprovalPolicy};
 use crate::detect::Fallback;
-use crate::enrollment::Status;
-use crate::evidence::EvidenceLevel;
 use crate::payment::{PaymentMethod, ProviderStatus};
-use crate::reason::{ApprovalCause, ExceptionAction, HoldReason};
+use crate::vocabulary::EvidenceLevel;
+use crate::vocabulary::Status;
+use crate::vocabulary::reason::{ApprovalCause, ExceptionAction, HoldReason};
+use crate::vocabulary::{Decision, RefuseReason};
 
 /// The standard policy.
 ///

@@ -13,9 +13,9 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::enrollment::EnrollmentPolicy;
-use crate::evidence::EvidenceLevel;
-use crate::reason::words;
-use crate::secret::{AppId, Secret};
+use crate::vocabulary::EvidenceLevel;
+use crate::vocabulary::string_enum;
+use crate::vocabulary::{AppId, Secret};
 use crate::webhook::{BodyKeys, KeyRing, Verifier};
 
 pub use environment::Environment;
@@ -57,7 +57,7 @@ pub enum OnUnverified {
     AskProvider,
 }
 
-words!(OnUnverified {
+string_enum!(OnUnverified {
     Refuse => "refuse",
     AskProvider => "ask_provider",
 });
@@ -75,7 +75,7 @@ pub enum Mode {
     Test,
 }
 
-words!(Mode {
+string_enum!(Mode {
     Live => "live",
     Staging => "staging",
     Test => "test",

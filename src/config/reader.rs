@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::problem::ConfigProblem;
 use super::setting::Setting;
-use crate::secret::{Secret, SecretError};
+use crate::vocabulary::{Secret, SecretError};
 use crate::webhook::web_address;
 
 /// Reads settings one by one, and keeps what is wrong with them.

@@ -18,11 +18,11 @@ use super::setting::{
     TIMEOUT, TRANSFER, UNPAID, UNVERIFIED, WEBHOOK_SECRETS,
 };
 use super::{BankDetails, Config, Mode, OnUnverified, Site, UrlError};
-use crate::evidence::EvidenceLevel;
-use crate::ids::Title;
-use crate::secret::AppId;
+use crate::vocabulary::AppId;
+use crate::vocabulary::EvidenceLevel;
 #[cfg(feature = "encryption")]
-use crate::secret::Secret;
+use crate::vocabulary::Secret;
+use crate::vocabulary::Title;
 #[cfg(feature = "encryption")]
 use crate::webhook::BodyError;
 use crate::webhook::{BodyKeys, KeyRing};
@@ -90,7 +90,7 @@ impl<'de> Deserialize<'de> for Config {
             let meant = meant(key).map(|setting| format!("did you mean {}? ", setting.key));
             return Err(serde::de::Error::custom(format!(
                 "there is no setting {}; {}there are {}",
-                crate::reason::Note::new(key.chars().take(40).collect::<String>()).as_str(),
+                crate::vocabulary::Note::new(key.chars().take(40).collect::<String>()).as_str(),
                 meant.unwrap_or_default(),
                 known.join(", ")
             )));

@@ -1,6 +1,6 @@
 use url::Url;
 
-use crate::ids::PaymentReference;
+use crate::vocabulary::PaymentReference;
 use crate::webhook::web_address;
 
 /// Why a web address was refused.

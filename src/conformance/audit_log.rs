@@ -1,11 +1,14 @@
 //! The audit log.
 
-use super::{Checked, ensure, open, samples, start};
-use crate::enrollment::{Change, StepOutcome};
+use super::harness::{Checked, ensure, open, start};
+use super::samples;
+use crate::enrollment::StepOutcome;
 use crate::event::audit_log::{AuditLogEntry, AuditLogVerifier, Checkpoint, verify_lines};
 use crate::event::form::EventText;
 use crate::payment::PaymentMethod;
-use crate::port::{PageRequest, Queries, Store};
+use crate::store::Change;
+use crate::store::PageRequest;
+use crate::store::{Queries, Store};
 
 async fn links<S: Store + Queries>(
     store: &S,
@@ -27,10 +30,10 @@ pub(super) async fn the_chain_holds_every_event_once<S: Store + Queries>(store: 
     let mut expected = 0;
     for number in 0..3 {
         let name = format!("learner-{number}");
-        let StepOutcome { change, .. } =
+        let StepOutcome { delta, .. } =
             open(&name, &format!("REF-{number}"), PaymentMethod::BankTransfer)?;
-        expected += change.events.len();
-        store.commit(change).await?;
+        expected += delta.events.len();
+        store.commit(delta.into()).await?;
         let left = store.missing_from_audit_log(later).await?;
         ensure!(left > 0, "what is not in the audit log is not counted");
         // A few at a time; and what is in the audit log is not in the audit log again.
@@ -82,9 +85,9 @@ pub(super) async fn the_chain_holds_every_event_once<S: Store + Queries>(store: 
     let short = verify_lines(&lines[..2], Some(anchor));
     ensure!(short.is_err(), "an audit log that was cut off passes");
     // An event that is too late for the usual look is found by the whole one.
-    let StepOutcome { change, .. } = open("late", "REF-LATE", PaymentMethod::Card)?;
-    let late = change.events.len();
-    store.commit(change).await?;
+    let StepOutcome { delta, .. } = open("late", "REF-LATE", PaymentMethod::Card)?;
+    let late = delta.events.len();
+    store.commit(delta.into()).await?;
     ensure!(
         store.append_audit_log(Some(later), 10).await? == 0,
         "what is older than was asked is in the audit log"

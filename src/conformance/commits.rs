@@ -1,18 +1,21 @@
 //! What a commit writes, and what it must not.
 
-use super::{Checked, SETTLED, delivery, ensure, open, start, with_step};
+use super::harness::{Checked, SETTLED, delivery, ensure, open, start, with_step};
 use crate::access::{AccessTerms, EndReason, Grant, GrantSource};
-use crate::enrollment::{Case, Change, InboxState, StepOutcome, Version};
-use crate::ids::{AdminId, CourseId, IdGenerator, LearnerId, PayLinkId, PaymentReference};
+use crate::enrollment::{Case, StepOutcome};
 use crate::payment::{PayLink, PaymentMethod};
-use crate::port::{CommitOutcome, Lookup, Queries, Store};
-use crate::reason::ApprovalCause;
+use crate::store::Change;
+use crate::store::InboxState;
+use crate::store::{CommitOutcome, Lookup, Queries, Store};
+use crate::vocabulary::Version;
+use crate::vocabulary::reason::ApprovalCause;
+use crate::vocabulary::{AdminId, CourseId, IdGenerator, LearnerId, PayLinkId, PaymentReference};
 use crate::webhook::DeliveryKey;
 
 pub(super) async fn finds_what_was_written<S: Store + Queries>(store: &S) -> Checked {
-    let StepOutcome { change, case, .. } = open("learner", "REF-1", PaymentMethod::Card)?;
+    let StepOutcome { delta, case, .. } = open("learner", "REF-1", PaymentMethod::Card)?;
     ensure!(
-        store.commit(change).await? == CommitOutcome::Done,
+        store.commit(delta.into()).await? == CommitOutcome::Done,
         "a first change is refused"
     );
     let reference = PaymentReference::new("REF-1")?;
@@ -21,9 +24,9 @@ pub(super) async fn finds_what_was_written<S: Store + Queries>(store: &S) -> Che
         id: pay_link.clone(),
         url: Some("https://pay.example/link1".into()),
     };
-    let StepOutcome { change, case, .. } = with_step(|step| case.link(&reference, link, step))?;
+    let StepOutcome { delta, case, .. } = with_step(|step| case.link(&reference, link, step))?;
     ensure!(
-        store.commit(change).await? == CommitOutcome::Done,
+        store.commit(delta.into()).await? == CommitOutcome::Done,
         "a second change is refused"
     );
     let id = case.enrollment.id;
@@ -71,10 +74,10 @@ pub(super) async fn one_enrollment_per_learner_and_course<S: Store + Queries>(
     store: &S,
 ) -> Checked {
     store
-        .commit(open("learner", "REF-1", PaymentMethod::Card)?.change)
+        .commit(open("learner", "REF-1", PaymentMethod::Card)?.delta.into())
         .await?;
     let again = store
-        .commit(open("learner", "REF-2", PaymentMethod::Card)?.change)
+        .commit(open("learner", "REF-2", PaymentMethod::Card)?.delta.into())
         .await?;
     ensure!(
         again == CommitOutcome::Conflict,
@@ -88,24 +91,25 @@ pub(super) async fn one_enrollment_per_learner_and_course<S: Store + Queries>(
 }
 
 pub(super) async fn a_stale_version_writes_nothing<S: Store + Queries>(store: &S) -> Checked {
-    let StepOutcome { change, case, .. } = open("learner", "REF-1", PaymentMethod::Card)?;
-    store.commit(change).await?;
+    let StepOutcome { delta, case, .. } = open("learner", "REF-1", PaymentMethod::Card)?;
+    store.commit(delta.into()).await?;
     let person = AdminId::new("admin")?;
     let approve = |case: Case| {
         with_step(|step| case.approve(&person, ApprovalCause::ManualAdminApproval, step))
     };
     let first = approve(case.clone())?;
-    let mut second = approve(case.clone())?;
+    let second = approve(case.clone())?;
     ensure!(
-        second.change.expected == Some(Version(1)),
+        second.delta.expected == Some(Version(1)),
         "the change names another version"
     );
     ensure!(
-        store.commit(first.change).await? == CommitOutcome::Done,
+        store.commit(first.delta.into()).await? == CommitOutcome::Done,
         "the first of two is refused"
     );
-    second.change.inbox = Some(delivery("late", SETTLED));
-    let lost = store.commit(second.change).await?;
+    let mut second = Change::from(second.delta);
+    second.inbox = Some(delivery("late", SETTLED));
+    let lost = store.commit(second).await?;
     ensure!(
         lost == CommitOutcome::Conflict,
         "a change on a stale version is {lost:?}"
@@ -137,7 +141,7 @@ pub(super) async fn a_settled_delivery_is_a_duplicate<S: Store + Queries>(store:
         store.commit(settled.clone()).await? == CommitOutcome::Done,
         "a waiting row cannot be settled"
     );
-    let mut again = open("learner", "REF-1", PaymentMethod::Card)?.change;
+    let mut again = Change::from(open("learner", "REF-1", PaymentMethod::Card)?.delta);
     again.inbox = settled.inbox;
     let outcome = store.commit(again).await?;
     ensure!(
@@ -168,10 +172,10 @@ pub(super) async fn a_reference_belongs_to_one_enrollment<S: Store + Queries>(
     store: &S,
 ) -> Checked {
     store
-        .commit(open("learner", "REF-1", PaymentMethod::Card)?.change)
+        .commit(open("learner", "REF-1", PaymentMethod::Card)?.delta.into())
         .await?;
     let taken = store
-        .commit(open("other", "REF-1", PaymentMethod::Card)?.change)
+        .commit(open("other", "REF-1", PaymentMethod::Card)?.delta.into())
         .await?;
     ensure!(
         taken == CommitOutcome::Conflict,
@@ -220,8 +224,8 @@ pub(super) async fn one_grant_per_payment<S: Store + Queries>(store: &S) -> Chec
 }
 
 pub(super) async fn grants_apart_from_enrollments<S: Store + Queries>(store: &S) -> Checked {
-    let StepOutcome { change, case, .. } = open("learner", "REF-1", PaymentMethod::Card)?;
-    store.commit(change).await?;
+    let StepOutcome { delta, case, .. } = open("learner", "REF-1", PaymentMethod::Card)?;
+    store.commit(delta.into()).await?;
     let subject = (
         case.enrollment.learner.clone(),
         case.enrollment.course.clone(),
@@ -266,14 +270,14 @@ pub(super) async fn grants_apart_from_enrollments<S: Store + Queries>(store: &S)
 }
 
 pub(super) async fn the_timeline_only_grows<S: Store + Queries>(store: &S) -> Checked {
-    let StepOutcome { change, case, .. } = open("learner", "REF-1", PaymentMethod::BankTransfer)?;
-    let mut expected = change.events.clone();
-    store.commit(change).await?;
+    let StepOutcome { delta, case, .. } = open("learner", "REF-1", PaymentMethod::BankTransfer)?;
+    let mut expected = delta.events.clone();
+    store.commit(delta.into()).await?;
     let person = AdminId::new("admin")?;
     let approved =
         with_step(|step| case.approve(&person, ApprovalCause::ManualAdminApproval, step))?;
-    expected.extend(approved.change.events.clone());
-    store.commit(approved.change).await?;
+    expected.extend(approved.delta.events.clone());
+    store.commit(approved.delta.into()).await?;
     let found = store.timeline(approved.case.enrollment.id).await?;
     ensure!(found == expected, "the timeline is not what was written");
     Ok(())

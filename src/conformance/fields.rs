@@ -1,12 +1,15 @@
 use chrono::Duration;
 
-use super::{Checked, ensure, open, start};
-use crate::enrollment::{Case, Change, Closed, Status, StepOutcome};
-use crate::evidence::EvidenceLevel;
-use crate::ids::IdGenerator;
+use super::harness::{Checked, ensure, open, start};
+use crate::enrollment::{Case, StepOutcome};
 use crate::payment::{Allocation, AttemptStatus, Doubt, Payment, PaymentMethod, Verdict};
-use crate::port::{Lookup, Queries, Store};
-use crate::reason::{HoldReason, Note, WithdrawReason};
+use crate::store::Change;
+use crate::store::{Lookup, Queries, Store};
+use crate::vocabulary::EvidenceLevel;
+use crate::vocabulary::IdGenerator;
+use crate::vocabulary::Note;
+use crate::vocabulary::reason::{HoldReason, WithdrawReason};
+use crate::vocabulary::{Closed, Status};
 
 /// Writes a case as it is, and reads it again.
 async fn kept<S: Store + Queries>(store: &S, case: &mut Case) -> Checked {
@@ -30,9 +33,9 @@ async fn kept<S: Store + Queries>(store: &S, case: &mut Case) -> Checked {
 
 pub(super) async fn every_field_of_a_case_is_kept<S: Store + Queries>(store: &S) -> Checked {
     let StepOutcome {
-        change, mut case, ..
+        delta, mut case, ..
     } = open("learner", "REF-1", PaymentMethod::InstantEft)?;
-    store.commit(change).await?;
+    store.commit(delta.into()).await?;
     let reason = HoldReason::LatePayment;
     case.enrollment.status = Status::AwaitingApproval { reason };
     case.enrollment.waits_for = Some(reason);

@@ -1,15 +1,20 @@
 //! Lists for people: discrepancies, bank statements, payment exceptions, and everything there is.
 
-use super::{Checked, RULES, delivery, ensure, open, opening, start, with_step};
+use super::harness::{Checked, RULES, delivery, ensure, open, opening, start, with_step};
 use crate::access::{AccessTerms, Grant, GrantSource, GrantState};
-use crate::enrollment::{Case, Change, InboxState, Repayment, StepOutcome};
-use crate::evidence::EvidenceLevel;
-use crate::ids::{AdminId, IdGenerator, PayLinkId, PaymentReference};
-use crate::money::Money;
-use crate::payment::{Allocation, AttemptStatus, Payment, PaymentMethod, ProofOfPayment, Reversal};
-use crate::port::{CommitOutcome, Lookup, PageRequest, Queries, Store};
-use crate::reason::{ApprovalCause, ExceptionAction, HoldReason, Note};
+use crate::enrollment::{Case, Repayment, StepOutcome};
+use crate::payment::{Allocation, AttemptStatus, Payment, PaymentMethod, ProofOfPayment};
 use crate::reconciliation::{Closing, Discrepancy, reconcile};
+use crate::store::Change;
+use crate::store::InboxState;
+use crate::store::PageRequest;
+use crate::store::{CommitOutcome, Lookup, Queries, Store};
+use crate::vocabulary::EvidenceLevel;
+use crate::vocabulary::Money;
+use crate::vocabulary::Note;
+use crate::vocabulary::Reversal;
+use crate::vocabulary::reason::{ApprovalCause, ExceptionAction, HoldReason};
+use crate::vocabulary::{AdminId, IdGenerator, PayLinkId, PaymentReference};
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
@@ -33,19 +38,19 @@ fn with_two<T>(
 }
 
 pub(super) async fn one_approval_of_two_is_kept<S: Store + Queries>(store: &S) -> Checked {
-    let StepOutcome { change, case, .. } = open("learner", "REF-1", PaymentMethod::BankTransfer)?;
-    store.commit(change).await?;
+    let StepOutcome { delta, case, .. } = open("learner", "REF-1", PaymentMethod::BankTransfer)?;
+    store.commit(delta.into()).await?;
     let (first, second) = (AdminId::new("nomsa")?, AdminId::new("sipho")?);
     let cause = ApprovalCause::ManualAdminApproval;
-    let StepOutcome { change, case, .. } = with_two(|step| case.approve(&first, cause, step))?;
-    store.commit(change).await?;
+    let StepOutcome { delta, case, .. } = with_two(|step| case.approve(&first, cause, step))?;
+    store.commit(delta.into()).await?;
     ensure_same(store, &case).await?;
     ensure!(
         case.enrollment.first_approval.as_ref().map(|it| &it.by) == Some(&first),
         "nobody has approved"
     );
-    let StepOutcome { change, case, .. } = with_two(|step| case.approve(&second, cause, step))?;
-    store.commit(change).await?;
+    let StepOutcome { delta, case, .. } = with_two(|step| case.approve(&second, cause, step))?;
+    store.commit(delta.into()).await?;
     ensure_same(store, &case).await?;
     ensure!(
         case.enrollment.first_approval.is_none() && case.grants.len() == 1,
@@ -56,16 +61,16 @@ pub(super) async fn one_approval_of_two_is_kept<S: Store + Queries>(store: &S) -
 
 /// An approved bank transfer.
 async fn approved<S: Store>(store: &S) -> Result<Case, Failed> {
-    let StepOutcome { change, case, .. } = open("learner", "REF-1", PaymentMethod::BankTransfer)?;
-    store.commit(change).await?;
+    let StepOutcome { delta, case, .. } = open("learner", "REF-1", PaymentMethod::BankTransfer)?;
+    store.commit(delta.into()).await?;
     let proof = ProofOfPayment::new("https://school.example/proofs/1")?;
-    let StepOutcome { change, case, .. } = with_step(|step| case.prove(proof, step))?;
-    store.commit(change).await?;
+    let StepOutcome { delta, case, .. } = with_step(|step| case.prove(proof, step))?;
+    store.commit(delta.into()).await?;
     ensure_same(store, &case).await?;
     let person = AdminId::new("admin")?;
     let cause = ApprovalCause::ManualAdminApproval;
-    let StepOutcome { change, case, .. } = with_step(|step| case.approve(&person, cause, step))?;
-    store.commit(change).await?;
+    let StepOutcome { delta, case, .. } = with_step(|step| case.approve(&person, cause, step))?;
+    store.commit(delta.into()).await?;
     Ok(case)
 }
 
@@ -89,29 +94,29 @@ pub(super) async fn money_that_goes_back_is_kept<S: Store + Queries>(store: &S) 
         })
     };
     let part = repayment(100, "asked for")?;
-    let StepOutcome { change, case, .. } =
+    let StepOutcome { delta, case, .. } =
         with_step(|step| case.request_refund(&reference, part, step))?;
-    store.commit(change).await?;
+    store.commit(delta.into()).await?;
     ensure_same(store, &case).await?;
-    let StepOutcome { change, case, .. } =
+    let StepOutcome { delta, case, .. } =
         with_step(|step| case.reverse(&reference, Reversal::ChargedBack, step))?;
-    store.commit(change).await?;
+    store.commit(delta.into()).await?;
     ensure_same(store, &case).await?;
     ensure!(
         matches!(case.grants[0].state, GrantState::Suspended { .. }),
         "the grant is not suspended"
     );
-    let StepOutcome { change, case, .. } = with_step(|step| case.reinstate(&reference, step))?;
-    store.commit(change).await?;
+    let StepOutcome { delta, case, .. } = with_step(|step| case.reinstate(&reference, step))?;
+    store.commit(delta.into()).await?;
     let rest = repayment(9_000, "given back")?;
-    let StepOutcome { change, case, .. } = with_step(|step| case.refund(&reference, rest, step))?;
-    store.commit(change).await?;
+    let StepOutcome { delta, case, .. } = with_step(|step| case.refund(&reference, rest, step))?;
+    store.commit(delta.into()).await?;
     ensure_same(store, &case).await?;
     ensure!(case.attempts[0].returned() == 9_000, "it did not go back");
 
     // Money that is to go back is in sight, whatever its enrollment waits for.
-    let StepOutcome { change, case, .. } = open("other", "REF-2", PaymentMethod::BankTransfer)?;
-    store.commit(change).await?;
+    let StepOutcome { delta, case, .. } = open("other", "REF-2", PaymentMethod::BankTransfer)?;
+    store.commit(delta.into()).await?;
     let mut paid = case;
     for allocation in [
         Allocation::OnHold(HoldReason::InstantEft),
@@ -212,7 +217,7 @@ pub(super) async fn a_concern_stands_until_its_enrollment_changes<S: Store + Que
         "who closed a discrepancy is lost"
     );
     let withdrawn = with_step(|step| case.withdraw(step))?;
-    store.commit(withdrawn.change).await?;
+    store.commit(withdrawn.delta.into()).await?;
     ensure!(
         listed().await?.items.is_empty(),
         "a discrepancy stands though its enrollment changed"
@@ -225,7 +230,7 @@ pub(super) async fn everything_can_be_walked_through<S: Store + Queries>(store: 
     let mut expected = vec![reload(store, &first).await?];
     for name in ["ann", "ben", "cat"] {
         let opened = open(name, &format!("REF-{name}"), PaymentMethod::Card)?;
-        store.commit(opened.change).await?;
+        store.commit(opened.delta.into()).await?;
         let mut waiting = delivery(name, InboxState::Waiting { next_at: start() });
         waiting.enrollment = Some(opened.case.enrollment.id);
         store.commit(Change::inbox_only(waiting, None)).await?;

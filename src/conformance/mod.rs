@@ -14,6 +14,7 @@
 mod audit_log;
 mod commits;
 mod fields;
+mod harness;
 mod lists;
 mod notices;
 mod offers;
@@ -26,23 +27,7 @@ mod sharing;
 mod statements;
 mod timers;
 
-use std::sync::LazyLock;
-
-use chrono::{DateTime, TimeZone, Utc};
-
-use crate::access::{AccessTerms, Grant};
-use crate::enrollment::{
-    Case, CaseError, EnrollmentPolicy, InboxEntry, InboxOutcome, InboxState, NewEnrollment,
-    StepContext, StepOutcome, TransitionRequest,
-};
-use crate::event::{Actor, Source};
-use crate::evidence::SignedBy;
-use crate::ids::{CourseId, Email, LearnerId, PaymentReference, Title};
-use crate::money::Money;
-use crate::payment::{Offer, PaymentMethod, Purpose};
-use crate::port::{Queries, Store};
-use crate::reason::Note;
-use crate::webhook::{DeliveryKey, SignedForm, StoredBody};
+use crate::store::{Queries, Store};
 
 use audit_log::{every_event_is_sealed_in_the_same_form, the_chain_holds_every_event_once};
 use commits::{
@@ -89,17 +74,6 @@ pub struct Failure {
     /// What went wrong.
     pub what: String,
 }
-
-type Checked = Result<(), Box<dyn std::error::Error + Send + Sync>>;
-
-macro_rules! ensure {
-    ($holds:expr, $($what:tt)+) => {
-        if !$holds {
-            return Err(format!($($what)+).into());
-        }
-    };
-}
-use ensure;
 
 /// Runs every check, each on a fresh store.
 ///
@@ -165,81 +139,3 @@ where
     );
     Ok(())
 }
-
-fn start() -> DateTime<Utc> {
-    Utc.timestamp_opt(1_767_225_600, 0)
-        .single()
-        .unwrap_or_default()
-}
-
-/// What holds for every enrollment of the suite.
-static RULES: LazyLock<EnrollmentPolicy> = LazyLock::new(EnrollmentPolicy::default);
-
-fn permit(_: &TransitionRequest<'_>) -> Result<(), Note> {
-    Ok(())
-}
-
-fn with_step<T>(
-    apply: impl FnOnce(&StepContext<'_>) -> Result<T, CaseError>,
-) -> Result<T, CaseError> {
-    apply(&StepContext {
-        now: start(),
-        who: &Actor::System,
-        source: Source::SystemAutomatic,
-        note: &None,
-        guard: &permit,
-        rules: &RULES,
-        rehearsal: false,
-    })
-}
-
-fn opening(
-    learner: &str,
-    course: &str,
-    method: PaymentMethod,
-) -> Result<NewEnrollment, Box<dyn std::error::Error + Send + Sync>> {
-    Ok(NewEnrollment {
-        learner: LearnerId::new(learner)?,
-        email: Email::new("learner@school.example")?,
-        course: CourseId::new(course)?,
-        offer: Offer {
-            price: Money::zar(10_000)?,
-            title: Title::new("Course")?,
-            terms: AccessTerms::default(),
-        },
-        declared: method,
-    })
-}
-
-fn open(
-    learner: &str,
-    reference: &str,
-    method: PaymentMethod,
-) -> Result<StepOutcome, Box<dyn std::error::Error + Send + Sync>> {
-    let opening = opening(learner, "course", method)?;
-    let reference = PaymentReference::new(reference)?;
-    Ok(with_step(|step| {
-        Case::open(opening, first(), reference, step)
-    })?)
-}
-
-/// For a learner who has no access yet.
-fn first() -> (Vec<Grant>, Purpose) {
-    (Vec::new(), Purpose::First)
-}
-
-fn delivery(key: &str, state: InboxState) -> InboxEntry {
-    let signed_by = SignedBy {
-        key: "primary".into(),
-        form: SignedForm::Raw,
-    };
-    let body = StoredBody::Plain(b"{}".to_vec());
-    InboxEntry {
-        state,
-        ..InboxEntry::new(DeliveryKey::from(key), start(), "/hook", body, signed_by)
-    }
-}
-
-const SETTLED: InboxState = InboxState::Settled {
-    outcome: InboxOutcome::Approved,
-};

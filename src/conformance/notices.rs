@@ -1,25 +1,29 @@
 //! What people are told of: the list in the app, and what is still to be sent.
 
-use super::{Checked, ensure, open, start, with_step};
-use crate::enrollment::{Change, Job, StepOutcome, Timer, TimerKey};
-use crate::ids::{AdminId, ChannelName, EventId};
-use crate::notice::{NoticeKind, Preferences};
+use super::harness::{Checked, ensure, open, start, with_step};
+use crate::enrollment::{Job, StepOutcome, Timer, TimerKey};
+use crate::notice::Preferences;
 use crate::payment::PaymentMethod;
-use crate::port::{Claim, NoticeFilter, PageRequest, Queries, Settlement, Store, Work, WorkKind};
-use crate::reason::{ApprovalCause, Note};
+use crate::store::Change;
+use crate::store::PageRequest;
+use crate::store::{Claim, NoticeFilter, Queries, Settlement, Store, Work, WorkKind};
+use crate::vocabulary::Note;
+use crate::vocabulary::NoticeKind;
+use crate::vocabulary::reason::ApprovalCause;
+use crate::vocabulary::{AdminId, ChannelName, EventId};
 
 pub(super) async fn notices_are_listed_and_read<S: Store + Queries>(store: &S) -> Checked {
     let (nomsa, sipho) = (AdminId::new("nomsa")?, AdminId::new("sipho")?);
-    let StepOutcome { change, case, .. } = open("first", "REF-1", PaymentMethod::BankTransfer)?;
-    store.commit(change).await?;
+    let StepOutcome { delta, case, .. } = open("first", "REF-1", PaymentMethod::BankTransfer)?;
+    store.commit(delta.into()).await?;
     let cause = ApprovalCause::ManualAdminApproval;
-    let StepOutcome { change, .. } = with_step(|step| case.approve(&nomsa, cause, step))?;
-    store.commit(change).await?;
-    let StepOutcome { change, case, .. } = open("second", "REF-2", PaymentMethod::BankTransfer)?;
-    store.commit(change).await?;
+    let StepOutcome { delta, .. } = with_step(|step| case.approve(&nomsa, cause, step))?;
+    store.commit(delta.into()).await?;
+    let StepOutcome { delta, case, .. } = open("second", "REF-2", PaymentMethod::BankTransfer)?;
+    store.commit(delta.into()).await?;
     let why = Note::new("no money came");
-    let StepOutcome { change, .. } = with_step(|step| case.reject(why.clone(), step))?;
-    store.commit(change).await?;
+    let StepOutcome { delta, .. } = with_step(|step| case.reject(why.clone(), step))?;
+    store.commit(delta.into()).await?;
 
     let filter = |person: &AdminId, kinds: &[NoticeKind], unread| NoticeFilter {
         person: person.clone(),

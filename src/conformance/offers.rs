@@ -1,20 +1,22 @@
 //! Offers, what attempts are for, and grants of every source.
 
+use super::harness::{Checked, RULES, ensure, first, opening, permit, start};
 use super::lists::ensure_same;
-use super::{Checked, RULES, ensure, first, opening, permit, start};
 use crate::access::{
     AccessLevel, AccessTerms, Grant, GrantSource, ResourceKind, ResourceKinds, Restriction,
 };
-use crate::enrollment::Status;
 use crate::enrollment::{
-    Case, Change, MigratedPayment, Migration, NewEnrollment, StepContext, StepOutcome,
+    Case, MigratedPayment, Migration, NewEnrollment, StepContext, StepOutcome,
 };
 use crate::event::{Actor, Source};
-use crate::ids::{AdminId, ExternalKey, GrantId, IdGenerator, PaymentReference, Title};
-use crate::money::Money;
 use crate::payment::{Allocation, PaymentMethod, Purpose};
-use crate::port::{CommitOutcome, Lookup, PageRequest, Queries, Store};
-use crate::reason::{ApprovalCause, HoldReason, WithdrawReason};
+use crate::store::Change;
+use crate::store::PageRequest;
+use crate::store::{CommitOutcome, Lookup, Queries, Store};
+use crate::vocabulary::Money;
+use crate::vocabulary::Status;
+use crate::vocabulary::reason::{ApprovalCause, HoldReason, WithdrawReason};
+use crate::vocabulary::{AdminId, ExternalKey, GrantId, IdGenerator, PaymentReference, Title};
 
 fn step(hours: i64) -> StepContext<'static> {
     StepContext {
@@ -43,13 +45,13 @@ pub(super) async fn each_attempt_keeps_its_offer<S: Store + Queries>(store: &S) 
     let mut narrowly = opening("learner", "course", PaymentMethod::BankTransfer)?;
     narrowly.offer.terms = narrow();
     let reference = PaymentReference::new("REF-1")?;
-    let StepOutcome { change, case, .. } = Case::open(narrowly, first(), reference, &step(0))?;
-    store.commit(change).await?;
+    let StepOutcome { delta, case, .. } = Case::open(narrowly, first(), reference, &step(0))?;
+    store.commit(delta.into()).await?;
     ensure_same(store, &case).await?;
     let person = AdminId::new("admin")?;
     let cause = ApprovalCause::ManualAdminApproval;
-    let StepOutcome { change, case, .. } = case.approve(&person, cause, &step(1))?;
-    store.commit(change).await?;
+    let StepOutcome { delta, case, .. } = case.approve(&person, cause, &step(1))?;
+    store.commit(delta.into()).await?;
     ensure_same(store, &case).await?;
     let of = case.grants[0].id;
     let mut case = case;
@@ -64,7 +66,7 @@ pub(super) async fn each_attempt_keeps_its_offer<S: Store + Queries>(store: &S) 
         other.offer.title = Title::new(format!("Course, part {number}"))?;
         let reference = PaymentReference::new(format!("REF-{number}"))?;
         let retried = case.retry(other, purpose, reference, &step(number))?;
-        store.commit(retried.change).await?;
+        store.commit(retried.delta.into()).await?;
         ensure_same(store, &retried.case).await?;
         case = retried.case;
     }
@@ -81,8 +83,8 @@ pub(super) async fn each_attempt_keeps_its_offer<S: Store + Queries>(store: &S) 
         queue.len() == 1 && queue[0].enrollment == case.enrollment,
         "what waits beside access is not in the queue"
     );
-    let StepOutcome { change, case, .. } = case.approve(&person, cause, &step(9))?;
-    store.commit(change).await?;
+    let StepOutcome { delta, case, .. } = case.approve(&person, cause, &step(9))?;
+    store.commit(delta.into()).await?;
     ensure_same(store, &case).await?;
     let queue = store.pending(PageRequest::first(10)).await?.items;
     ensure!(queue.is_empty(), "what waits for nobody is in the queue");
@@ -188,12 +190,12 @@ pub(super) async fn a_payment_is_brought_over<S: Store + Queries>(store: &S) -> 
     };
     let brought = Case::migrate_new(migration.clone(), Vec::new(), &step(0))?;
     ensure!(
-        store.commit(brought.change).await? == CommitOutcome::Done,
+        store.commit(brought.delta.into()).await? == CommitOutcome::Done,
         "it is refused"
     );
     ensure_same(store, &brought.case).await?;
     let again = brought.case.migrate(migration, &step(1))?;
-    ensure!(again.change.is_empty(), "it is brought over twice");
+    ensure!(again.delta.is_empty(), "it is brought over twice");
     Ok(())
 }
 

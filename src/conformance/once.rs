@@ -1,13 +1,17 @@
 //! What two decide at once, or one commits twice, happens once.
 
-use super::{Checked, SETTLED, delivery, ensure, open, start, with_step};
+use super::harness::{Checked, SETTLED, delivery, ensure, open, start, with_step};
 use crate::access::{AccessTerms, EndReason, Grant, GrantSource};
-use crate::enrollment::{Change, InboxState, StepOutcome, TimerKey, TimerKind};
+use crate::enrollment::Delta;
+use crate::enrollment::{StepOutcome, TimerKey, TimerKind};
 use crate::event::{Actor, Event, EventKind, Source};
-use crate::ids::{AdminId, CourseId, IdGenerator, LearnerId};
 use crate::payment::PaymentMethod;
-use crate::port::{Claim, CommitOutcome, Lookup, Queries, Store, Work, WorkKind};
-use crate::reason::{ApprovalCause, Note};
+use crate::store::Change;
+use crate::store::InboxState;
+use crate::store::{Claim, CommitOutcome, Lookup, Queries, Store, Work, WorkKind};
+use crate::vocabulary::Note;
+use crate::vocabulary::reason::ApprovalCause;
+use crate::vocabulary::{AdminId, CourseId, IdGenerator, LearnerId};
 
 fn event(kind: EventKind) -> Event {
     let id = IdGenerator::new(start()).event();
@@ -19,7 +23,10 @@ fn parked(key: &str) -> Event {
 }
 
 /// The events that wait to be published.
-async fn queued<S: Store>(store: &S, kind: WorkKind) -> Result<Vec<Work>, crate::port::StoreError> {
+async fn queued<S: Store>(
+    store: &S,
+    kind: WorkKind,
+) -> Result<Vec<Work>, crate::store::StoreError> {
     let claim = Claim {
         kind,
         limit: 100,
@@ -71,7 +78,7 @@ pub(super) async fn a_delivery_is_decided_as_it_was_found<S: Store + Queries>(
             number + 1
         );
     }
-    let mut opening = open("learner", "REF-1", PaymentMethod::Card)?.change;
+    let mut opening = Change::from(open("learner", "REF-1", PaymentMethod::Card)?.delta);
     opening.inbox = Some(delivery("other", SETTLED));
     let was = InboxState::Waiting { next_at: start() };
     ensure!(
@@ -86,12 +93,13 @@ pub(super) async fn a_delivery_is_decided_as_it_was_found<S: Store + Queries>(
 
 /// Whoever lost the answer may commit the same change again.
 pub(super) async fn a_change_is_committed_once<S: Store + Queries>(store: &S) -> Checked {
-    let StepOutcome { change, case, .. } = open("learner", "REF-1", PaymentMethod::BankTransfer)?;
+    let StepOutcome { delta, case, .. } = open("learner", "REF-1", PaymentMethod::BankTransfer)?;
     let person = AdminId::new("admin")?;
     let approve = ApprovalCause::ManualAdminApproval;
-    let mut approved = with_step(|step| case.clone().approve(&person, approve, step))?.change;
+    let approved = with_step(|step| case.clone().approve(&person, approve, step))?;
+    let mut approved = Change::from(approved.delta);
     approved.inbox = Some(delivery("with it", SETTLED));
-    let moved = change.events.len() + approved.events.len();
+    let moved = delta.events.len() + approved.events.len();
     let mut alone = Change::events_only(vec![parked("nothing")]);
     alone.publish = true;
     let waits = InboxState::Waiting { next_at: start() };
@@ -99,9 +107,9 @@ pub(super) async fn a_change_is_committed_once<S: Store + Queries>(store: &S) ->
     kept.publish = true;
     let grant = grant("other")?;
     let ended = with_step(|step| Ok(taken(&grant, step)))?;
-    let given = with_step(|step| Ok(Change::apart(grant.clone(), given(&grant), step)))?;
+    let given = with_step(|step| Ok(Delta::apart(grant.clone(), given(&grant), step).into()))?;
     for (what, change) in [
-        ("a new enrollment", change),
+        ("a new enrollment", delta.into()),
         ("an approval", approved),
         ("an event", alone),
         ("a delivery", kept),
@@ -126,7 +134,7 @@ pub(super) async fn a_change_is_committed_once<S: Store + Queries>(store: &S) ->
                 return Err("a claim of events gives something else".into());
             };
             events += 1;
-            let published = crate::port::Settlement::Published(event.id);
+            let published = crate::store::Settlement::Published(event.id);
             store.settle(&[published]).await?;
         }
         work = queued(store, WorkKind::Outbox).await?;
@@ -170,7 +178,7 @@ fn taken(grant: &Grant, step: &crate::enrollment::StepContext<'_>) -> Change {
         grant: grant.id,
         why: EndReason::Revoked,
     };
-    Change::apart(grant, kind, step)
+    Delta::apart(grant, kind, step).into()
 }
 
 /// No version says that a grant apart from any enrollment moved on.
@@ -178,7 +186,7 @@ pub(super) async fn a_grant_apart_is_given_once_and_ends_once<S: Store + Queries
     store: &S,
 ) -> Checked {
     let grant = grant("learner")?;
-    let give = || with_step(|step| Ok(Change::apart(grant.clone(), given(&grant), step)));
+    let give = || with_step(|step| Ok(Delta::apart(grant.clone(), given(&grant), step).into()));
     let take = || with_step(|step| Ok(taken(&grant, step)));
     ensure!(
         store.commit(give()?).await? == CommitOutcome::Done,
@@ -210,8 +218,8 @@ pub(super) async fn a_grant_apart_is_given_once_and_ends_once<S: Store + Queries
         |work: &Work| matches!(work, Work::Timer(timer) if timer.key == TimerKey::Grant(grant.id));
     ensure!(!due.iter().any(timer), "what has ended ends once more");
     // Beside an enrollment too.
-    let StepOutcome { change, case, .. } = open("learner", "REF-1", PaymentMethod::Card)?;
-    store.commit(change).await?;
+    let StepOutcome { delta, case, .. } = open("learner", "REF-1", PaymentMethod::Card)?;
+    store.commit(delta.into()).await?;
     let case = store.load(Lookup::Enrollment(case.enrollment.id)).await?;
     let case = case.case.ok_or("the enrollment is gone")?;
     let again = EventKind::GrantTaken {
@@ -222,7 +230,7 @@ pub(super) async fn a_grant_apart_is_given_once_and_ends_once<S: Store + Queries
     stale.end(start(), EndReason::Revoked);
     let beside = with_step(|step| case.set_apart(stale, again, step))?;
     ensure!(
-        store.commit(beside.change).await? == CommitOutcome::Conflict,
+        store.commit(beside.delta.into()).await? == CommitOutcome::Conflict,
         "a grant beside an enrollment is ended twice"
     );
     Ok(())

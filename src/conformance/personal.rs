@@ -1,14 +1,17 @@
 //! Bodies and learners that are not to be kept for ever.
 
-use super::{Checked, SETTLED, delivery, ensure, open, start, with_step};
-use crate::enrollment::{Change, Erasure, InboxState, StepOutcome};
+use super::harness::{Checked, SETTLED, delivery, ensure, open, start, with_step};
+use crate::enrollment::{Erasure, StepOutcome};
 use crate::event::audit_log::{AuditLogEntry, AuditLogVerifier};
 use crate::event::form::{EMPTIED, EventText};
 use crate::event::{Actor, Event, EventKind, Source};
-use crate::ids::{CourseId, EnrollmentId, EventId, GrantId, IdGenerator, LearnerId};
 use crate::payment::PaymentMethod;
-use crate::port::{Lookup, PageRequest, Purge, Queries, Store};
-use crate::reason::Note;
+use crate::store::Change;
+use crate::store::InboxState;
+use crate::store::PageRequest;
+use crate::store::{Lookup, Purge, Queries, Store};
+use crate::vocabulary::Note;
+use crate::vocabulary::{CourseId, EnrollmentId, EventId, GrantId, IdGenerator, LearnerId};
 use crate::webhook::StoredBody;
 
 pub(super) async fn bodies_go_once_they_are_settled<S: Store + Queries>(store: &S) -> Checked {
@@ -76,7 +79,7 @@ pub(super) async fn bodies_go_once_they_are_settled<S: Store + Queries>(store: &
         .commit(Change::inbox_only(delivery("a/SUCCESS/1", SETTLED), None))
         .await?;
     ensure!(
-        again == crate::port::CommitOutcome::Duplicate,
+        again == crate::store::CommitOutcome::Duplicate,
         "a delivery without its body is new again"
     );
     Ok(())
@@ -86,11 +89,11 @@ pub(super) async fn a_learner_is_erased_and_the_chain_holds<S: Store + Queries>(
     store: &S,
 ) -> Checked {
     let learner = LearnerId::new("thandi")?;
-    let StepOutcome { change, case, .. } = open("thandi", "REF-T", PaymentMethod::BankTransfer)?;
+    let StepOutcome { delta, case, .. } = open("thandi", "REF-T", PaymentMethod::BankTransfer)?;
     let (id, version) = (case.enrollment.id, case.enrollment.version);
-    store.commit(change).await?;
+    store.commit(delta.into()).await?;
     let other = open("sipho", "REF-S", PaymentMethod::BankTransfer)?;
-    store.commit(other.change).await?;
+    store.commit(other.delta.into()).await?;
     let mut dead = delivery(
         "/SUCCESS/REF-T",
         InboxState::Dead {
@@ -102,9 +105,9 @@ pub(super) async fn a_learner_is_erased_and_the_chain_holds<S: Store + Queries>(
 
     let loaded = store.load(Lookup::Enrollment(id)).await?;
     let case = loaded.case.ok_or("the enrollment is gone")?;
-    let StepOutcome { change, .. } =
+    let StepOutcome { delta, .. } =
         with_step(|step| case.reject(Note::new("told me her number"), step))?;
-    store.commit(change).await?;
+    store.commit(delta.into()).await?;
     ensure!(version.0 == 1, "it begins with version 1");
     while store.append_audit_log(None, 100).await? > 0 {}
 
@@ -118,11 +121,11 @@ pub(super) async fn a_learner_is_erased_and_the_chain_holds<S: Store + Queries>(
     let pseudonym = LearnerId::new("erased-1")?;
     let loaded = store.load(Lookup::Enrollment(id)).await?;
     let case = loaded.case.ok_or("the enrollment is gone")?;
-    let StepOutcome { change, .. } = with_step(|step| case.erase(&pseudonym, &events, step))?;
-    let stale = change.clone();
-    store.commit(change).await?;
+    let StepOutcome { delta, .. } = with_step(|step| case.erase(&pseudonym, &events, step))?;
+    let stale = delta.clone().into();
+    store.commit(delta.into()).await?;
     ensure!(
-        store.commit(stale).await? != crate::port::CommitOutcome::Duplicate,
+        store.commit(stale).await? != crate::store::CommitOutcome::Duplicate,
         "an erasure is no delivery"
     );
 
@@ -170,9 +173,9 @@ pub(super) async fn an_erasure_empties_its_own_events_only<S: Store + Queries>(
     store: &S,
 ) -> Checked {
     let own = open("thandi", "REF-T", PaymentMethod::BankTransfer)?;
-    store.commit(own.change).await?;
+    store.commit(own.delta.into()).await?;
     let other = open("sipho", "REF-S", PaymentMethod::BankTransfer)?;
-    store.commit(other.change).await?;
+    store.commit(other.delta.into()).await?;
     let mut ids = IdGenerator::new(start());
     let (given, apart) = (ids.grant(), ids.grant());
     for (grant, name) in [(given, "thandi"), (apart, "sipho")] {

@@ -4,14 +4,19 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::{Checked, SETTLED, delivery, ensure, open, start, with_step};
-use crate::enrollment::{Change, InboxState, Status, StepOutcome};
+use super::harness::{Checked, SETTLED, delivery, ensure, open, start, with_step};
+use crate::enrollment::StepOutcome;
 use crate::event::{Actor, Event, EventKind, Source};
-use crate::evidence::EvidenceLevel;
-use crate::ids::{AdminId, IdGenerator, PaymentReference};
 use crate::payment::{Allocation, AttemptStatus, Payment, PaymentMethod};
-use crate::port::{Claim, InboxFilter, PageRequest, Queries, Settlement, Store, Work, WorkKind};
-use crate::reason::{ApprovalCause, HoldReason, Note};
+use crate::store::Change;
+use crate::store::InboxState;
+use crate::store::{Claim, Queries, Settlement, Store, Work, WorkKind};
+use crate::store::{InboxFilter, PageRequest};
+use crate::vocabulary::EvidenceLevel;
+use crate::vocabulary::Note;
+use crate::vocabulary::Status;
+use crate::vocabulary::reason::{ApprovalCause, HoldReason};
+use crate::vocabulary::{AdminId, IdGenerator, PaymentReference};
 use crate::webhook::DeliveryKey;
 
 pub(super) async fn the_queue_is_paged<S: Store + Queries>(store: &S) -> Checked {
@@ -23,10 +28,10 @@ pub(super) async fn the_queue_is_paged<S: Store + Queries>(store: &S) -> Checked
             PaymentMethod::BankTransfer,
         )?;
         expected.push(opened.case.enrollment.id);
-        store.commit(opened.change).await?;
+        store.commit(opened.delta.into()).await?;
     }
     store
-        .commit(open("card", "REF-C", PaymentMethod::Card)?.change)
+        .commit(open("card", "REF-C", PaymentMethod::Card)?.delta.into())
         .await?;
     expected.sort_unstable();
     let (mut found, mut next) = (Vec::new(), None);
@@ -143,7 +148,7 @@ pub(super) async fn parked_deliveries_wake<S: Store + Queries>(store: &S) -> Che
         "a parked delivery is due too early"
     );
     store
-        .commit(open("learner", "REF-1", PaymentMethod::Card)?.change)
+        .commit(open("learner", "REF-1", PaymentMethod::Card)?.delta.into())
         .await?;
     ensure!(
         keys(&inbox().await?) == ["early"],
@@ -157,8 +162,8 @@ pub(super) async fn a_claim_is_no_larger_than_asked<S: Store + Queries>(store: &
     for number in 0..3 {
         let (learner, reference) = (format!("learner-{number}"), format!("REF-{number}"));
         let opened = open(&learner, &reference, PaymentMethod::BankTransfer)?;
-        expected += opened.change.events.len();
-        store.commit(opened.change).await?;
+        expected += opened.delta.events.len();
+        store.commit(opened.delta.into()).await?;
     }
     ensure!(expected > 6, "{expected} events are too few to tell");
     let mut found = 0;
@@ -187,24 +192,24 @@ pub(super) async fn a_claim_is_no_larger_than_asked<S: Store + Queries>(store: &
 }
 
 pub(super) async fn the_outbox_keeps_order<S: Store + Queries>(store: &S) -> Checked {
-    let StepOutcome { change, case, .. } = open("learner", "REF-1", PaymentMethod::Card)?;
-    let mut expected: Vec<String> = change
+    let StepOutcome { delta, case, .. } = open("learner", "REF-1", PaymentMethod::Card)?;
+    let mut expected: Vec<String> = delta
         .events
         .iter()
         .map(|event| event.id.to_string())
         .collect();
-    store.commit(change).await?;
+    store.commit(delta.into()).await?;
     let person = AdminId::new("admin")?;
     let approved =
         with_step(|step| case.approve(&person, ApprovalCause::ManualAdminApproval, step))?;
     expected.extend(
         approved
-            .change
+            .delta
             .events
             .iter()
             .map(|event| event.id.to_string()),
     );
-    store.commit(approved.change).await?;
+    store.commit(approved.delta.into()).await?;
     let quiet = EventKind::DeliveryParked {
         key: DeliveryKey::from("quiet"),
     };
@@ -253,8 +258,8 @@ pub(super) async fn the_outbox_keeps_order<S: Store + Queries>(store: &S) -> Che
 }
 
 pub(super) async fn held_money_stays_in_sight<S: Store + Queries>(store: &S) -> Checked {
-    let StepOutcome { change, case, .. } = open("learner", "REF-1", PaymentMethod::InstantEft)?;
-    store.commit(change).await?;
+    let StepOutcome { delta, case, .. } = open("learner", "REF-1", PaymentMethod::InstantEft)?;
+    store.commit(delta.into()).await?;
     let due = || store.payment_exceptions(PageRequest::first(10));
     ensure!(
         due().await?.items.is_empty(),

@@ -4,17 +4,15 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Duration, FixedOffset, NaiveDate, Utc};
 
-use super::{Checked, RULES, ensure, first, opening, permit, start};
+use super::harness::{Checked, RULES, ensure, first, opening, permit, start};
 use crate::enrollment::{Case, StepContext, StepOutcome};
 use crate::event::{Actor, Source};
-use crate::ids::{AdminId, CourseId, Email, LearnerId, PaymentReference};
-use crate::money::Currency;
 use crate::payment::{AttemptStatus, PaymentMethod};
-use crate::port::{
-    Figures, PageRequest, PaymentFilter, PaymentKey, Period, Prefix, Queries, Store, StoreError,
-    Sum,
-};
-use crate::reason::ApprovalCause;
+use crate::store::{Figures, PaymentFilter, PaymentKey, Period, Queries, Store, StoreError};
+use crate::store::{PageRequest, Prefix, Sum};
+use crate::vocabulary::Currency;
+use crate::vocabulary::reason::ApprovalCause;
+use crate::vocabulary::{AdminId, CourseId, Email, LearnerId, PaymentReference};
 
 fn at(now: DateTime<Utc>) -> StepContext<'static> {
     StepContext {
@@ -43,14 +41,14 @@ async fn school<S: Store + Queries>(store: &S) -> Checked {
         wish.email = Email::new(format!("{}@school.example", ["ann", "ben"][number / 3]))?;
         let begun = hours(10 * i64::try_from(number)?);
         let reference = PaymentReference::new(format!("CG-{number}"))?;
-        let StepOutcome { change, case, .. } = Case::open(wish, first(), reference, &at(begun))?;
-        store.commit(change).await?;
+        let StepOutcome { delta, case, .. } = Case::open(wish, first(), reference, &at(begun))?;
+        store.commit(delta.into()).await?;
         if number % 2 == 1 && number < 5 {
             let person = AdminId::new("admin")?;
             let taken = Duration::minutes(i64::try_from(number)?);
             let cause = ApprovalCause::ManualAdminApproval;
             let approved = case.approve(&person, cause, &at(begun + taken))?;
-            store.commit(approved.change).await?;
+            store.commit(approved.delta.into()).await?;
         }
     }
     Ok(())

@@ -2,11 +2,11 @@
 
 use chrono::Duration;
 
-use super::start;
+use super::harness::start;
 use crate::event::form::EventParts;
 use crate::event::{Actor, Event, EventKind, Source};
-use crate::ids::{AdminId, CourseId, EnrollmentId, IdGenerator, LearnerId};
-use crate::reason::Note;
+use crate::vocabulary::Note;
+use crate::vocabulary::{AdminId, CourseId, EnrollmentId, IdGenerator, LearnerId};
 
 type Made<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 

@@ -5,10 +5,11 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Checked, ensure, start};
-use crate::enrollment::Change;
-use crate::monitor::{Alert, AlertSeverity, AlertStage, Counted, Signal, Tally};
-use crate::port::{CommitOutcome, Queries, Share, Shared, Store, StoreError};
+use super::harness::{Checked, ensure, start};
+use crate::monitor::{Alert, Counted, Signal, Tally};
+use crate::store::Change;
+use crate::store::{CommitOutcome, Queries, Share, Shared, Store, StoreError};
+use crate::vocabulary::{AlertSeverity, AlertStage};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 

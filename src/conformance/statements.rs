@@ -2,14 +2,16 @@
 
 use chrono::NaiveDate;
 
-use super::{Checked, ensure, open, start, with_step};
-use crate::enrollment::{Change, StepOutcome};
-use crate::ids::{AccountId, AdminId, LearnerId, PaymentReference};
-use crate::money::{Currency, Money};
+use super::harness::{Checked, ensure, open, start, with_step};
+use crate::enrollment::StepOutcome;
 use crate::payment::PaymentMethod;
-use crate::port::{CommitOutcome, Lookup, PageRequest, Queries, RowFilter, RowProbe, Store};
-use crate::reason::Note;
 use crate::statement::{FileLine, RowId, RowPart, RowState, StatementEntry, StatementRow};
+use crate::store::Change;
+use crate::store::PageRequest;
+use crate::store::{CommitOutcome, Lookup, Queries, RowFilter, RowProbe, Store};
+use crate::vocabulary::Note;
+use crate::vocabulary::{AccountId, AdminId, LearnerId, PaymentReference};
+use crate::vocabulary::{Currency, Money};
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
@@ -282,11 +284,11 @@ pub(super) async fn rows_are_found_by_what_they_say<S: Store + Queries>(store: &
 pub(super) async fn an_erasure_reaches_rows_like_the_learners<S: Store + Queries>(
     store: &S,
 ) -> Checked {
-    let StepOutcome { change, case, .. } = open("thandi", "REF-T", PaymentMethod::BankTransfer)?;
+    let StepOutcome { delta, case, .. } = open("thandi", "REF-T", PaymentMethod::BankTransfer)?;
     let payment = case.attempts[0].reference.clone();
-    store.commit(change).await?;
-    let StepOutcome { change, case, .. } = with_step(|step| case.reject(Note::new("no"), step))?;
-    store.commit(change).await?;
+    store.commit(delta.into()).await?;
+    let StepOutcome { delta, case, .. } = with_step(|step| case.reject(Note::new("no"), step))?;
+    store.commit(delta.into()).await?;
 
     let row = |at: u32, text: &str| -> Result<StatementRow, Failed> {
         Ok(StatementRow::new(day(at), Money::zar(100)?, text, "thandi"))
@@ -320,9 +322,9 @@ pub(super) async fn an_erasure_reaches_rows_like_the_learners<S: Store + Queries
     let loaded = store.load(Lookup::Enrollment(case.enrollment.id)).await?;
     let case = loaded.case.ok_or("the enrollment is gone")?;
     let pseudonym = LearnerId::new("erased-1")?;
-    let StepOutcome { change, .. } = with_step(|step| case.erase(&pseudonym, &events, step))?;
+    let StepOutcome { delta, .. } = with_step(|step| case.erase(&pseudonym, &events, step))?;
     ensure!(
-        store.commit(change).await? == CommitOutcome::Done,
+        store.commit(delta.into()).await? == CommitOutcome::Done,
         "an erasure is refused"
     );
     for (name, is_emptied) in [

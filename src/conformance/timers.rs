@@ -2,13 +2,14 @@
 
 use chrono::{DateTime, Duration, Utc};
 
+use super::harness::{Checked, ensure, open, start, with_step};
 use super::queues::claim;
-use super::{Checked, ensure, open, start, with_step};
-use crate::enrollment::{Change, DueTimer, Job, Timer, TimerKey, TimerKind};
-use crate::ids::{AdminId, PaymentReference};
+use crate::enrollment::{DueTimer, Job, Timer, TimerKey, TimerKind};
 use crate::payment::PaymentMethod;
-use crate::port::{Claim, Queries, Settlement, Store, Work, WorkKind};
-use crate::reason::ApprovalCause;
+use crate::store::Change;
+use crate::store::{Claim, Queries, Settlement, Store, Work, WorkKind};
+use crate::vocabulary::reason::ApprovalCause;
+use crate::vocabulary::{AdminId, PaymentReference};
 
 fn minutes(minutes: i64) -> DateTime<Utc> {
     start() + Duration::minutes(minutes)
@@ -56,7 +57,7 @@ pub(super) async fn timers_fall_due_and_are_leased<S: Store + Queries>(store: &S
     let opened = open("learner", "REF-1", PaymentMethod::Card)?;
     let look = TimerKey::Attempt(PaymentReference::new("REF-1")?);
     let expiry = TimerKey::Enrollment(opened.case.enrollment.id);
-    store.commit(opened.change).await?;
+    store.commit(opened.delta.into()).await?;
     ensure!(
         due(store, start(), 10).await?.is_empty(),
         "a timer is due too early"
@@ -109,7 +110,7 @@ pub(super) async fn timers_fall_due_and_are_leased<S: Store + Queries>(store: &S
             .case
             .approve(&person, ApprovalCause::ManualAdminApproval, step)
     })?;
-    store.commit(approved.change).await?;
+    store.commit(approved.delta.into()).await?;
     set(store, &sync, None).await?;
     let year = minutes(365 * 24 * 60);
     ensure!(

@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::reason::mask_card_numbers;
+use crate::vocabulary::mask_card_numbers;
 use crate::webhook::{ProviderEvent, Value};
 
 /// Longest kept text, in characters.

@@ -3,13 +3,13 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::case::Case;
-use super::change::Change;
+use super::delta::Delta;
 use super::draft::Draft;
 use super::step::{CaseError, StepContext, StepOutcome};
 use super::timer::{Timer, TimerKey};
 use crate::access::{Grant, GrantState};
 use crate::event::{Event, EventKind};
-use crate::ids::IdGenerator;
+use crate::vocabulary::IdGenerator;
 
 impl Case {
     /// Puts down what became of a grant apart from the enrollment, and looks again at the money and
@@ -52,7 +52,7 @@ impl Draft<'_> {
     }
 }
 
-impl Change {
+impl Delta {
     /// What became of a grant apart from any enrollment, of a learner who has none in the course.
     pub fn apart(grant: Grant, kind: EventKind, step: &StepContext<'_>) -> Self {
         let now = step.not_before(&grant).now;
@@ -61,11 +61,12 @@ impl Change {
         let event = Event::new(id, kind, step.who.clone(), step.source, now);
         let mut event = event.about(grant.learner.clone(), grant.course.clone());
         event.note.clone_from(step.note);
-        let mut change = Self::events_only(vec![event]);
-        change.timers.push(timer(&grant));
-        change.grants.push(grant);
-        change.publish = true;
-        change
+        Self {
+            timers: vec![timer(&grant)],
+            grants: vec![grant],
+            events: vec![event],
+            ..Self::default()
+        }
     }
 }
 

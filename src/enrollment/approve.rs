@@ -1,69 +1,19 @@
 //! What a person approves: which money, on whose terms, and who has to sign.
 
-use serde::{Deserialize, Serialize};
-
 use super::case::Case;
 use super::choice::Choice;
 use super::command::Command;
 use super::draft::Draft;
+use super::first_approval::{Approvable, FirstApproval};
 use super::step::{CaseError, Effect, StepContext, StepOutcome};
 use super::transition::{Refusal, TransitionResult};
-use crate::access::{AccessTerms, GrantSource};
+use crate::access::GrantSource;
 use crate::event::EventKind;
-use crate::evidence::EvidenceLevel;
-use crate::ids::{AdminId, PaymentReference};
-use crate::money::Money;
-use crate::payment::{
-    Allocation, Doubt, Payment, PaymentAttempt, PaymentMethod, ProofOfPayment, Verdict,
-};
-use crate::reason::{ApprovalCause, HoldReason};
-
-/// One of two signatures that are needed, and what it is for. When anything of that changes,
-/// the signature is worth nothing any more.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FirstApproval {
-    /// Who signed.
-    pub by: AdminId,
-    /// What they signed.
-    pub of: Approvable,
-}
-
-/// What an approval rests on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Approvable {
-    /// The attempt whose money is approved, or was told of and is not proven; `None` for access
-    /// ahead of any money.
-    pub payment: Option<PaymentReference>,
-    /// What that attempt asks, or else what the enrollment does.
-    pub amount: Money,
-    /// What the enrollment asks today, or asked for the same since, whichever is more.
-    pub price: Money,
-    /// The access that is given.
-    pub terms: AccessTerms,
-    /// The money that arrived for the attempt, and how well it is proven.
-    pub money: Option<Payment>,
-    /// How much of it went back, in minor units.
-    pub returned: i64,
-    /// What the learner shows for a bank transfer.
-    pub proof: Option<ProofOfPayment>,
-    /// What was told of its money that is not proven.
-    pub doubt: Option<Doubt>,
-    /// The sum that the person saw on a bank statement.
-    pub seen: Option<Money>,
-}
-
-impl Approvable {
-    /// The highest sum of it, in minor units: asked today, asked by the attempt, or arrived.
-    pub fn highest(&self) -> i64 {
-        let arrived = self.money.and_then(|money| money.amount);
-        [Some(self.amount), Some(self.price), arrived, self.seen]
-            .into_iter()
-            .flatten()
-            .map(|sum| sum.minor())
-            .max()
-            .unwrap_or_default()
-    }
-}
+use crate::payment::{Allocation, Doubt, Payment, PaymentAttempt, PaymentMethod, Verdict};
+use crate::vocabulary::AdminId;
+use crate::vocabulary::EvidenceLevel;
+use crate::vocabulary::Money;
+use crate::vocabulary::reason::{ApprovalCause, HoldReason};
 
 impl Case {
     /// A person approves; where two have to, the first of them changes nothing but that. Money

@@ -5,11 +5,11 @@ use chrono::{DateTime, Utc};
 use super::case::Case;
 use super::offers::for_any_time;
 use super::rules::EnrollmentPolicy;
-use super::status::Status;
 use crate::access::{AccessTerms, Cover, Grant, GrantSource, GrantState, cover, cover_to_come};
-use crate::ids::PaymentReference;
 use crate::payment::{AttemptStatus, Offer, PaymentAttempt, PaymentMethod, Purpose};
-use crate::reason::HoldReason;
+use crate::vocabulary::PaymentReference;
+use crate::vocabulary::Status;
+use crate::vocabulary::reason::HoldReason;
 
 /// What a learner wants beside what they have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,13 +1,13 @@
 //! Which money a person would approve.
 
 use super::draft::Draft;
-use super::status::Status;
 use super::step::CaseError;
 use super::transition::Refusal;
 use crate::access::{EndReason, Grant, GrantSource, GrantState};
-use crate::ids::PaymentReference;
 use crate::payment::{Allocation, PaymentAttempt};
-use crate::reason::{HoldReason, WithdrawReason};
+use crate::vocabulary::PaymentReference;
+use crate::vocabulary::Status;
+use crate::vocabulary::reason::{HoldReason, WithdrawReason};
 
 /// What there is to approve.
 pub(super) enum Choice {

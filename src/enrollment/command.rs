@@ -1,5 +1,6 @@
-use super::status::Closed;
-use crate::reason::{ApprovalCause, HoldReason, Note, words};
+use crate::vocabulary::Closed;
+use crate::vocabulary::reason::{ApprovalCause, HoldReason};
+use crate::vocabulary::{Note, string_enum};
 
 /// What is asked of an enrollment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +60,7 @@ pub enum CommandKind {
     Reopen,
 }
 
-words!(CommandKind {
+string_enum!(CommandKind {
     PaymentConfirmed => "payment_confirmed",
     PaymentFailed => "payment_failed",
     Approve => "approve",

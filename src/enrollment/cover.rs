@@ -4,11 +4,11 @@ use chrono::{DateTime, Utc};
 
 use super::case::Case;
 use super::offers::for_any_time;
-use super::status::Status;
 use crate::access::{EndReason, Grant, GrantSource, GrantState, cover, cover_to_come};
-use crate::ids::{GrantId, PaymentReference};
 use crate::payment::{Allocation, Payment, PaymentAttempt, Purpose};
-use crate::reason::HoldReason;
+use crate::vocabulary::Status;
+use crate::vocabulary::reason::HoldReason;
+use crate::vocabulary::{GrantId, PaymentReference};
 
 /// Why a payment would buy nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

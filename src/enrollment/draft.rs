@@ -3,19 +3,20 @@
 use chrono::{DateTime, Utc};
 
 use super::case::Case;
-use super::change::Change;
 use super::command::Command;
+use super::delta::Delta;
 use super::rules::EnrollmentPolicy;
-use super::status::{Closed, Status};
 use super::step::{CaseError, Effect, StepContext, StepOutcome, TransitionRequest};
 use super::timer::{Timer, TimerKey};
 use super::transition::TransitionResult;
 use crate::event::{DecisionRecord, Event, EventKind};
-use crate::ids::{IdGenerator, PaymentReference};
 use crate::payment::{
     Allocation, AttemptEvent, AttemptStatus, AttemptStep, PayLink, Payment, Verdict,
 };
-use crate::reason::{HoldReason, Note};
+use crate::vocabulary::Note;
+use crate::vocabulary::reason::HoldReason;
+use crate::vocabulary::{Closed, Status};
+use crate::vocabulary::{IdGenerator, PaymentReference};
 
 pub(super) struct Draft<'s> {
     pub(super) case: Case,
@@ -312,27 +313,27 @@ impl<'s> Draft<'s> {
         self.finish(effect)
     }
 
-    /// Closes the change. Without an event there is nothing to write.
+    /// Closes the step. Without an event there is nothing to write.
     pub(super) fn finish(mut self, effect: Effect) -> StepOutcome {
-        let mut change = Change::default();
+        let mut delta = Delta::default();
         if !self.events.is_empty() {
             self.drop_stale_signature();
             self.note_review();
             let enrollment = &mut self.case.enrollment;
-            change.expected = (!self.is_new).then_some(enrollment.version);
+            delta.expected = (!self.is_new).then_some(enrollment.version);
             enrollment.version = enrollment.version.next();
             enrollment.updated_at = self.now;
             let about = |event: &&mut Event| event.enrollment.is_some();
             for event in self.events.iter_mut().filter(about) {
                 event.version = enrollment.version;
             }
-            change.enrollment = Some(enrollment.clone());
-            change.attempts = self
+            delta.enrollment = Some(enrollment.clone());
+            delta.attempts = self
                 .touched_attempts
                 .iter()
                 .map(|at| self.case.attempts[*at].clone())
                 .collect();
-            change.grants = self
+            delta.grants = self
                 .touched_grants
                 .iter()
                 .map(|at| self.case.grants[*at].clone())
@@ -344,12 +345,11 @@ impl<'s> Draft<'s> {
                     due_at: due,
                 });
             }
-            change.timers = self.timers;
-            change.events = self.events;
-            change.publish = true;
+            delta.timers = self.timers;
+            delta.events = self.events;
         }
         StepOutcome {
-            change,
+            delta,
             case: self.case,
             effect,
             access_granted: self.granted,

@@ -1,17 +1,15 @@
 //! An enrollment without personal data.
 
 use super::case::Case;
-use super::change::Erasure;
-use super::status::Status;
+use super::delta::Erasure;
+use super::state::NOWHERE;
 use super::step::{CaseError, Effect, StepContext, StepOutcome};
 use crate::access::{Grant, GrantState};
 use crate::event::{Event, EventKind};
-use crate::ids::{Email, LearnerId};
 use crate::payment::PaymentAttempt;
-use crate::reason::Note;
-
-/// What stands where an address was. Nothing can be sent there (RFC 2606).
-pub(super) const NOWHERE: &str = "erased@erased.invalid";
+use crate::vocabulary::Note;
+use crate::vocabulary::Status;
+use crate::vocabulary::{Email, LearnerId};
 
 impl Case {
     /// Whether nothing is to come any more: it is closed, or what it gave is over, and no money
@@ -77,9 +75,9 @@ impl Case {
         }
         let mut applied = draft.finish(Effect::Changed);
         let all: &[PaymentAttempt] = &applied.case.attempts;
-        applied.change.attempts = all.to_vec();
-        applied.change.grants.clone_from(&applied.case.grants);
-        applied.change.erasure = Some(Erasure::under(pseudonym.clone()));
+        applied.delta.attempts = all.to_vec();
+        applied.delta.grants.clone_from(&applied.case.grants);
+        applied.delta.erasure = Some(Erasure::under(pseudonym.clone()));
         Ok(applied)
     }
 }

@@ -8,11 +8,11 @@ use super::draft::Draft;
 use super::step::{CaseError, Effect, NewEnrollment, StepContext, StepOutcome};
 use crate::access::{Grant, GrantSource};
 use crate::event::EventKind;
-use crate::evidence::EvidenceLevel;
-use crate::ids::{AdminId, ExternalKey, GrantId, PaymentReference};
-use crate::money::Money;
 use crate::payment::{Allocation, AttemptEvent, Payment, PaymentAttempt, PaymentMethod, Purpose};
-use crate::reason::ApprovalCause;
+use crate::vocabulary::EvidenceLevel;
+use crate::vocabulary::Money;
+use crate::vocabulary::reason::ApprovalCause;
+use crate::vocabulary::{AdminId, ExternalKey, GrantId, PaymentReference};
 
 /// A payment that was made in another system.
 #[derive(Debug, Clone, PartialEq, Eq)]

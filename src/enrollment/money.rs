@@ -5,19 +5,23 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::command::Command;
 use super::cover::Covering;
 use super::draft::Draft;
-use super::status::Status;
 use super::step::{CaseError, Effect, NewEnrollment};
-use super::transition::{Transition, TransitionResult};
+use super::transition::TransitionResult;
 use crate::access::{Grant, GrantSource, cover};
-use crate::approval::{Decision, sum_differs};
 use crate::event::{DecisionRecord, EventKind};
-use crate::evidence::{Comparison, EvidenceLevel};
-use crate::ids::{AdminId, Email, PaymentReference, Title};
+use crate::evidence::Comparison;
+use crate::evidence::sum_differs;
 use crate::payment::{
     Allocation, Doubt, Offer, Payment, PaymentAttempt, PaymentMethod, ProviderStatus, Purpose,
     Verdict,
 };
-use crate::reason::{ExceptionAction, HoldReason, Note, Severity};
+use crate::vocabulary::Decision;
+use crate::vocabulary::EvidenceLevel;
+use crate::vocabulary::Note;
+use crate::vocabulary::Status;
+use crate::vocabulary::Transition;
+use crate::vocabulary::reason::{ExceptionAction, HoldReason, Severity};
+use crate::vocabulary::{AdminId, Email, PaymentReference, Title};
 
 /// Attempts one enrollment may have.
 const MAX_ATTEMPTS: usize = 100;

@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 
 use super::case::Case;
 use crate::access::{AccessTerms, GrantSource};
-use crate::money::Money;
 use crate::payment::PaymentAttempt;
+use crate::vocabulary::Money;
 
 impl Case {
     /// What the access of an attempt, or less, was offered for since, where that was more: then

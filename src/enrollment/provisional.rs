@@ -5,13 +5,13 @@ use chrono::{DateTime, Utc};
 use super::command::Command;
 use super::draft::Draft;
 use super::offers::for_any_time;
-use super::status::Status;
 use super::step::CaseError;
 use crate::access::{AccessTerms, Cover, EndReason, Grant, GrantSource, GrantState, cover};
 use crate::event::EventKind;
-use crate::ids::{AdminId, GrantId, PaymentReference};
 use crate::payment::{Allocation, PaymentAttempt, Purpose, Verdict};
-use crate::reason::HoldReason;
+use crate::vocabulary::Status;
+use crate::vocabulary::reason::HoldReason;
+use crate::vocabulary::{AdminId, GrantId, PaymentReference};
 
 impl Draft<'_> {
     /// A provisional grant lives exactly as long as the bank transfer waits, and is given once

@@ -2,18 +2,19 @@
 
 use super::case::Case;
 use super::draft::Draft;
-use super::status::Status;
 use super::step::{CaseError, Effect, StepContext, StepOutcome};
 use super::transition::Refusal;
 use crate::access::{EndReason, Grant, GrantState};
 use crate::event::EventKind;
-use crate::ids::{AdminId, PaymentReference};
-use crate::money::Money;
 use crate::payment::{
     Allocation, AttemptEvent, AttemptStatus, PaymentAttempt, ProofOfPayment, Refund, RefundState,
-    Reversal,
 };
-use crate::reason::{ExceptionAction, HoldReason, Note};
+use crate::vocabulary::Money;
+use crate::vocabulary::Note;
+use crate::vocabulary::Reversal;
+use crate::vocabulary::Status;
+use crate::vocabulary::reason::{ExceptionAction, HoldReason};
+use crate::vocabulary::{AdminId, PaymentReference};
 
 /// Money to give back.
 #[derive(Debug, Clone, PartialEq, Eq)]

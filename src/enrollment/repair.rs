@@ -3,13 +3,14 @@
 use chrono::{DateTime, Utc};
 
 use super::case::Case;
-use super::status::Status;
 use super::step::{CaseError, Effect, StepContext, StepOutcome};
 use crate::access::{EndReason, Grant, GrantSource};
-use crate::evidence::EvidenceLevel;
-use crate::ids::PaymentReference;
-use crate::payment::{Allocation, AttemptStatus, PaymentAttempt, Reversal};
-use crate::reason::HoldReason;
+use crate::payment::{Allocation, AttemptStatus, PaymentAttempt};
+use crate::vocabulary::EvidenceLevel;
+use crate::vocabulary::PaymentReference;
+use crate::vocabulary::Reversal;
+use crate::vocabulary::Status;
+use crate::vocabulary::reason::HoldReason;
 
 impl Case {
     /// Mends what is safe to mend: a proven payment that carries an approved enrollment gets

@@ -3,14 +3,15 @@
 use super::command::Command;
 use super::draft::Draft;
 use super::refund::Repayment;
-use super::status::{Closed, Status};
 use super::step::CaseError;
 use super::transition::{Refusal, TransitionResult};
 use crate::access::{EndReason, Grant, GrantSource, GrantState};
 use crate::event::EventKind;
-use crate::money::Money;
-use crate::payment::{Allocation, AttemptEvent, Refund, RefundState, Reversal};
-use crate::reason::{HoldReason, WithdrawReason};
+use crate::payment::{Allocation, AttemptEvent, Refund, RefundState};
+use crate::vocabulary::Money;
+use crate::vocabulary::Reversal;
+use crate::vocabulary::reason::{HoldReason, WithdrawReason};
+use crate::vocabulary::{Closed, Status};
 
 impl Draft<'_> {
     pub(super) fn give_back(

@@ -5,10 +5,10 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::case::Case;
-use super::status::Status;
 use crate::access::{AccessTerms, GrantState};
 use crate::payment::{Allocation, PaymentAttempt, PaymentMethod};
-use crate::reason::{ExceptionAction, HoldReason};
+use crate::vocabulary::Status;
+use crate::vocabulary::reason::{ExceptionAction, HoldReason};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);

@@ -2,17 +2,19 @@
 
 use chrono::{DateTime, Utc};
 
-use super::Enrollment;
 use super::case::Case;
-use super::change::Change;
+use super::delta::Delta;
 use super::rules::EnrollmentPolicy;
-use super::status::Status;
-use super::transition::{Refusal, Transition};
+use super::state::Enrollment;
+use super::transition::Refusal;
 use crate::event::{Actor, Source};
-use crate::ids::{CourseId, Email, LearnerId};
-use crate::money::Money;
 use crate::payment::{Offer, PaymentMethod};
-use crate::reason::{HoldReason, Note};
+use crate::vocabulary::Money;
+use crate::vocabulary::Note;
+use crate::vocabulary::Status;
+use crate::vocabulary::Transition;
+use crate::vocabulary::reason::HoldReason;
+use crate::vocabulary::{CourseId, Email, LearnerId};
 
 /// Who does something, by which way, when, and who may veto it.
 #[derive(Clone, Copy)]
@@ -150,7 +152,7 @@ pub enum CaseError {
 #[derive(Debug, Clone)]
 pub struct StepOutcome {
     /// What to write; empty when nothing changed.
-    pub change: Change,
+    pub delta: Delta,
     /// The case after it.
     pub case: Case,
     /// In one word.

@@ -1,7 +1,8 @@
 use super::command::{Command, CommandKind};
-use super::status::{Closed, Status, StatusKind};
 use super::transition::TransitionResult;
-use crate::reason::{ApprovalCause, HoldReason, Note, WithdrawReason};
+use crate::vocabulary::Note;
+use crate::vocabulary::reason::{ApprovalCause, HoldReason, WithdrawReason};
+use crate::vocabulary::{Closed, Status, StatusKind};
 
 /// Renders the law as a Markdown table, one row per status. Cells that depend on
 /// the data name each answer.

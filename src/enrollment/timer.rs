@@ -1,7 +1,7 @@
 use chrono::{DateTime, Utc};
 
-use crate::ids::{EnrollmentId, EventId, GrantId, PaymentReference};
-use crate::reason::words;
+use crate::vocabulary::string_enum;
+use crate::vocabulary::{EnrollmentId, EventId, GrantId, PaymentReference};
 
 /// What falls due by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -35,7 +35,7 @@ pub enum TimerKind {
     Job,
 }
 
-words!(TimerKind {
+string_enum!(TimerKind {
     Attempt => "attempt",
     Enrollment => "enrollment",
     Grant => "grant",
@@ -70,7 +70,7 @@ pub enum Job {
     Purge,
 }
 
-words!(Job {
+string_enum!(Job {
     SyncHistory => "sync_history",
     Reconcile => "reconcile",
     AppendAuditLog => "seal",

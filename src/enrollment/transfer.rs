@@ -7,15 +7,16 @@ use super::choice::Choice;
 use super::cover::Covering;
 use super::draft::Draft;
 use super::rules::EnrollmentPolicy;
-use super::status::Status;
 use super::step::{CaseError, Effect, StepContext, StepOutcome};
 use super::transition::Refusal;
 use crate::event::EventKind;
-use crate::evidence::EvidenceLevel;
-use crate::ids::{AdminId, PaymentReference};
-use crate::money::Money;
 use crate::payment::{Allocation, Offer, Payment, PaymentAttempt, PaymentMethod};
-use crate::reason::{ApprovalCause, ExceptionAction, HoldReason, words};
+use crate::vocabulary::EvidenceLevel;
+use crate::vocabulary::Money;
+use crate::vocabulary::Status;
+use crate::vocabulary::reason::{ApprovalCause, ExceptionAction, HoldReason};
+use crate::vocabulary::string_enum;
+use crate::vocabulary::{AdminId, PaymentReference};
 
 /// Whether the money of a bank transfer is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,7 +34,7 @@ pub enum Expected {
     Unasked,
 }
 
-words!(Expected {
+string_enum!(Expected {
     Awaited => "awaited",
     Vouched => "vouched",
     Late => "late",

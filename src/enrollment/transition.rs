@@ -1,6 +1,8 @@
 use super::command::Command;
-use super::status::Status;
-use crate::reason::{HoldReason, WithdrawReason, words};
+use crate::vocabulary::Status;
+use crate::vocabulary::Transition;
+use crate::vocabulary::reason::{HoldReason, WithdrawReason};
+use crate::vocabulary::string_enum;
 
 /// What the law says to a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,60 +14,6 @@ pub enum TransitionResult {
     /// It cannot be.
     Rejected(Refusal),
 }
-
-/// Names of the moves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum Transition {
-    /// A payment approved it.
-    PaymentApproved,
-    /// A payment now carries what a person had approved.
-    CauseRaised,
-    /// Money came after a person, or the learner, had closed it.
-    LateMoneyHeld,
-    /// A person approved it.
-    PersonApproved,
-    /// A person rejected it.
-    PersonRejected,
-    /// It now waits for a person.
-    Held,
-    /// A graver reason was found.
-    HoldRaised,
-    /// Nobody paid in time.
-    Unpaid,
-    /// The bought access is over.
-    Lapsed,
-    /// The learner left.
-    Left,
-    /// The money that was held went back: the learner may pay again.
-    HeldMoneyReturned,
-    /// The money that carried it went back.
-    MoneyReturned,
-    /// The school ended the access.
-    AccessRevoked,
-    /// Money that came after it was closed is gone: it is closed as it was before.
-    ClosedAgain,
-    /// The learner enrolled again.
-    Reopened,
-}
-
-words!(Transition {
-    PaymentApproved => "payment_approved",
-    CauseRaised => "cause_raised",
-    LateMoneyHeld => "late_money_held",
-    PersonApproved => "person_approved",
-    PersonRejected => "person_rejected",
-    Held => "held",
-    HoldRaised => "hold_raised",
-    Unpaid => "unpaid",
-    Lapsed => "lapsed",
-    Left => "left",
-    HeldMoneyReturned => "held_money_returned",
-    MoneyReturned => "money_returned",
-    AccessRevoked => "access_revoked",
-    ClosedAgain => "closed_again",
-    Reopened => "reopened",
-});
 
 /// Why a command changes nothing, although it is accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -89,7 +37,7 @@ pub enum Stay {
     RevocationNoted,
 }
 
-words!(Stay {
+string_enum!(Stay {
     AlreadyApproved => "already_approved",
     AlreadyHeld => "already_held",
     AlreadyRejected => "already_rejected",
@@ -126,7 +74,7 @@ pub enum Refusal {
     Erased,
 }
 
-words!(Refusal {
+string_enum!(Refusal {
     ApprovedAlready => "approved_already",
     WaitsForAPerson => "waits_for_a_person",
     ClosedAlready => "closed_already",

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
-use crate::ids::AdminId;
-use crate::reason::words;
+use crate::vocabulary::AdminId;
+use crate::vocabulary::string_enum;
 
 /// Who did it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -53,7 +53,7 @@ pub enum Source {
     SystemAutomatic,
 }
 
-words!(Source {
+string_enum!(Source {
     LearnerRequest => "learner_request",
     WebhookCardPayment => "webhook_card_payment",
     WebhookEftPayment => "webhook_eft_payment",

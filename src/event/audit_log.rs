@@ -37,7 +37,7 @@ use uuid::Uuid;
 
 use super::erasures::{Emptied, Erasures};
 use super::form::{EMPTIED, EventText};
-use crate::ids::EventId;
+use crate::vocabulary::EventId;
 
 /// A SHA-256 of the audit log, in hexadecimal: of a text or of a link.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]

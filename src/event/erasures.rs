@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde::Deserialize;
 
-use crate::ids::{EnrollmentId, EventId, GrantId};
+use crate::vocabulary::{EnrollmentId, EventId, GrantId};
 
 /// What of an event's kept text says which erasures may speak for it.
 #[derive(Debug, Clone, Deserialize)]

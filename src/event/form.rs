@@ -54,10 +54,9 @@ use serde_json::{Map, Value};
 
 use super::{Actor, DecisionRecord, Event, EventKind};
 use crate::detect::Metadata;
-use crate::enrollment::Status;
-use crate::ids::{CourseId, LearnerId};
-use crate::notice::NoticeKind;
-use crate::reason::Note;
+use crate::vocabulary::Note;
+use crate::vocabulary::Status;
+use crate::vocabulary::{CourseId, LearnerId};
 
 /// The number of the form.
 pub const FORM: u16 = 1;
@@ -105,7 +104,7 @@ impl EventText {
             _ => None,
         };
         let enrollment = event.enrollment.map(|id| id.to_string());
-        let notice = NoticeKind::of(&event.kind).map(|kind| kind.to_string());
+        let notice = event.kind.notice().map(|kind| kind.to_string());
         let kept = format!(
             r#"{{"form":{FORM},"part":"kept","id":"{}","enrollment":{},"version":{},"course":{},"name":"{}","notice":{},"severity":{},"data":{},"actor":"{}","admin":{},"source":"{}","basis":{},"at":"{}"}}"#,
             event.id,

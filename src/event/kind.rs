@@ -2,13 +2,15 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::access::{EndReason, TermsOutline};
-use crate::enrollment::{Status, Transition};
-use crate::ids::{AccountId, ChannelName, EnrollmentId, EventId, GrantId, PaymentReference};
-use crate::money::Money;
-use crate::monitor::{AlertSeverity, AlertStage};
-use crate::payment::{Allocation, AttemptStatus, PaymentMethod, Purpose, Reversal};
-use crate::reason::{HoldReason, Note, Permission, SecurityEvent, Severity};
-use crate::reconciliation::{DiscrepancyKey, DiscrepancyKind};
+use crate::payment::{Allocation, AttemptStatus, PaymentMethod, Purpose};
+use crate::vocabulary::Money;
+use crate::vocabulary::Note;
+use crate::vocabulary::Reversal;
+use crate::vocabulary::reason::{HoldReason, Permission, SecurityEvent, Severity};
+use crate::vocabulary::{AccountId, ChannelName, EnrollmentId, EventId, GrantId, PaymentReference};
+use crate::vocabulary::{AlertSeverity, AlertStage};
+use crate::vocabulary::{DiscrepancyKey, DiscrepancyKind};
+use crate::vocabulary::{Status, Transition};
 use crate::webhook::{DeliveryKey, VerifyError};
 
 /// What happened. Whose it is stands in the event.

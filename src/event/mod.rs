@@ -6,17 +6,19 @@ pub mod audit_log;
 mod erasures;
 pub mod form;
 mod kind;
+mod notice;
 mod plain;
 
 use chrono::{DateTime, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::approval::{CheckReport, Decision};
 use crate::detect::Detection;
-use crate::enrollment::Version;
+use crate::evidence::CheckReport;
 use crate::evidence::Evidence;
-use crate::ids::{CourseId, EnrollmentId, EventId, LearnerId};
-use crate::reason::Note;
+use crate::vocabulary::Decision;
+use crate::vocabulary::Note;
+use crate::vocabulary::Version;
+use crate::vocabulary::{CourseId, EnrollmentId, EventId, LearnerId};
 
 pub use actor::{Actor, Source};
 pub use kind::EventKind;

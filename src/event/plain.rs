@@ -1,9 +1,10 @@
 //! What happened, in plain words.
 
 use super::{Event, EventKind};
-use crate::enrollment::Status;
-use crate::payment::{Allocation, AttemptStatus, Reversal};
-use crate::reason::WithdrawReason;
+use crate::payment::{Allocation, AttemptStatus};
+use crate::vocabulary::Reversal;
+use crate::vocabulary::Status;
+use crate::vocabulary::reason::WithdrawReason;
 
 impl Event {
     /// What happened, in one sentence for a person, with the course where that is news.

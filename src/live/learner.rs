@@ -1,17 +1,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::Notify;
 
 use super::Hub;
-use crate::access::{LearnerCard, Visitor};
-use crate::enrollment::Version;
-use crate::ids::CourseId;
-use crate::reason::Note;
+use super::listener::Listener;
+use crate::access::Visitor;
+use crate::registrar::LearnerCard;
 use crate::registrar::{CourseCard, Error, Registrar};
+use crate::vocabulary::CourseId;
+use crate::vocabulary::Note;
+use crate::vocabulary::Version;
 
 /// What a learner's stream says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -39,35 +40,6 @@ impl LearnerUpdate {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct LearnerToken(BTreeMap<CourseId, (Version, u64)>);
-
-/// What wakes one stream.
-#[derive(Default)]
-pub(super) struct Listener {
-    courses: BTreeSet<CourseId>,
-    woken: Mutex<BTreeSet<CourseId>>,
-    notify: Notify,
-}
-
-impl Listener {
-    pub(super) fn wake(&self, course: &CourseId) {
-        if self.courses.contains(course) {
-            let mut woken = self.woken.lock().unwrap_or_else(PoisonError::into_inner);
-            woken.insert(course.clone());
-            drop(woken);
-            self.notify.notify_one();
-        }
-    }
-
-    pub(super) fn wake_all(&self) {
-        for course in &self.courses {
-            self.wake(course);
-        }
-    }
-
-    fn take(&self) -> BTreeSet<CourseId> {
-        std::mem::take(&mut *self.woken.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
 
 #[derive(Clone, Copy)]
 enum First {

@@ -36,7 +36,9 @@
 //! `store.subscribe(hub.clone(), move || hub.resync())`: then every hub hears of everything.
 
 mod admins;
+mod feed;
 mod learner;
+mod listener;
 mod probe;
 
 use std::collections::HashMap;
@@ -46,14 +48,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use crate::event::Event;
-use crate::ids::LearnerId;
 use crate::port::{EventPublisher, PublishError};
+use crate::vocabulary::LearnerId;
 
-pub use admins::{AdminEvent, AdminStream, AdminUpdate, ImportProgress, PendingView};
+pub use admins::{AdminStream, AdminUpdate};
+pub use feed::{AdminEvent, ImportProgress, PendingView};
 pub use learner::{LearnerStream, LearnerToken, LearnerUpdate};
 
-use admins::Admins;
-use learner::Listener;
+use feed::Admins;
+use listener::Listener;
 
 /// Hands what was committed to the streams of those whom it concerns. Clones are the same hub.
 #[derive(Clone)]

@@ -18,15 +18,16 @@ mod watch;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::enrollment::Status;
 use crate::event::{Event, EventKind};
 use crate::payment::AttemptStatus;
-use crate::reason::words;
-use crate::reconciliation::DiscrepancyKind;
+use crate::vocabulary::DiscrepancyKind;
+use crate::vocabulary::Status;
+use crate::vocabulary::string_enum;
 
+pub use crate::vocabulary::{AlertSeverity, AlertStage};
 pub use metrics::Metric;
 pub use route::AlertRoute;
-pub use rule::{AlertCondition, AlertRule, AlertRuleProblem, AlertSeverity};
+pub use rule::{AlertCondition, AlertRule, AlertRuleProblem};
 pub use tally::{Counted, Tallied, Tally};
 pub use watch::AlertEngine;
 
@@ -68,7 +69,7 @@ pub enum Signal {
     ReconciliationFinding,
 }
 
-words!(Signal {
+string_enum!(Signal {
     PaymentFailed => "payment_failed",
     PaymentCompleted => "payment_completed",
     WebhookFailed => "webhook_failed",
@@ -117,23 +118,6 @@ impl Signal {
         })
     }
 }
-
-/// What became of an alert.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum AlertStage {
-    /// Its rule began to hold.
-    Raised,
-    /// It holds for so long that somebody else has to be told.
-    Escalated,
-    /// It does not hold any more.
-    Recovered,
-}
-
-words!(AlertStage {
-    Raised => "raised",
-    Escalated => "escalated",
-    Recovered => "recovered",
-});
 
 /// An alert, as it stands. It holds numbers, and names nobody.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

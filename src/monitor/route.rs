@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
-use super::{Alert, AlertSeverity, AlertStage};
+use super::Alert;
+use crate::vocabulary::{AlertSeverity, AlertStage};
 
 /// Which alerts a sink is told of.
 ///

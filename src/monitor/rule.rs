@@ -3,29 +3,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Signal;
-use crate::reason::words;
+
+use crate::vocabulary::AlertSeverity;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 /// Longest stretch that a rule may look back.
 const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
-
-/// How grave an alert is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum AlertSeverity {
-    /// For whoever looks after sales.
-    Business,
-    /// Somebody should look today.
-    Warning,
-    /// Somebody has to look now.
-    Critical,
-}
-
-words!(AlertSeverity {
-    Business => "business",
-    Warning => "warning",
-    Critical => "critical",
-});
 
 /// When a rule holds. Windows slide: what is as old as the window is outside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

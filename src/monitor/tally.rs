@@ -6,7 +6,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::Signal;
-use crate::reason::UnknownWord;
+use crate::vocabulary::UnknownWord;
 
 /// What processes count together.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

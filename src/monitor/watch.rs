@@ -3,7 +3,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::{Alert, AlertCondition, AlertRule, AlertRuleProblem, AlertStage, Signal, rule};
+use super::{Alert, AlertCondition, AlertRule, AlertRuleProblem, Signal, rule};
+use crate::vocabulary::AlertStage;
 
 /// Most occurrences of a signal that are remembered before they are shared.
 const REMEMBERED: usize = 100_000;

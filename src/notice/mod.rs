@@ -9,90 +9,15 @@ mod preferences;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::enrollment::{Status, Transition};
 use crate::event::{Event, EventKind};
-use crate::ids::{EnrollmentId, EventId, PaymentReference};
 use crate::payment::Allocation;
-use crate::reason::{ApprovalCause, HoldReason, Note, Severity, words};
+use crate::vocabulary::Note;
+use crate::vocabulary::Status;
+use crate::vocabulary::reason::{HoldReason, Severity};
+use crate::vocabulary::{EnrollmentId, EventId, PaymentReference};
 
+pub use crate::vocabulary::NoticeKind;
 pub use preferences::Preferences;
-
-/// What a notice is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum NoticeKind {
-    /// An enrollment waits for a person: a bank transfer, an EFT, or a payment that is not
-    /// certain.
-    ApprovalNeeded,
-    /// An enrollment was approved.
-    Approved,
-    /// An enrollment was rejected.
-    Rejected,
-    /// Money has to go back.
-    RefundDue,
-    /// Something is wrong, and only a person can mend it.
-    Alert,
-}
-
-words!(NoticeKind {
-    ApprovalNeeded => "approval_needed",
-    Approved => "approved",
-    Rejected => "rejected",
-    RefundDue => "refund_due",
-    Alert => "alert",
-});
-
-impl NoticeKind {
-    /// What kind of notice this fact is, if it is one.
-    pub fn of(kind: &EventKind) -> Option<Self> {
-        match kind {
-            EventKind::EnrollmentMoved {
-                from,
-                to,
-                transition,
-            } => match to {
-                Status::AwaitingApproval { .. } => Some(Self::ApprovalNeeded),
-                // Known before: here, or in the system that it was brought over from.
-                Status::Approved {
-                    cause: ApprovalCause::Migration,
-                } => None,
-                Status::Approved { .. } if matches!(from, Status::Approved { .. }) => None,
-                Status::Approved { .. } => Some(Self::Approved),
-                // Known before: money that came since is gone.
-                Status::Rejected { .. } if *transition == Transition::ClosedAgain => None,
-                Status::Rejected { .. } => Some(Self::Rejected),
-                Status::AwaitingPayment | Status::Expired | Status::Withdrawn { .. } => None,
-            },
-            EventKind::AccessGranted { more: true, .. } => Some(Self::Approved),
-            EventKind::FirstApproval | EventKind::ReviewChanged { reason: Some(_) } => {
-                Some(Self::ApprovalNeeded)
-            }
-            EventKind::PaymentCompleted {
-                allocation: Allocation::RefundDue(_),
-                ..
-            }
-            | EventKind::PaymentRestated {
-                allocation: Allocation::RefundDue(_),
-                ..
-            } => Some(Self::RefundDue),
-            EventKind::PaymentReversed { .. }
-            | EventKind::RefundFailed { .. }
-            | EventKind::PaymentDoubted { .. }
-            | EventKind::DiscrepancyFound { .. }
-            | EventKind::DeliveryDead { .. }
-            | EventKind::DeliveryOverdue { .. }
-            | EventKind::AlertChanged { .. }
-            | EventKind::NoticeUndelivered { .. }
-            | EventKind::PublishingGivenUp { .. } => Some(Self::Alert),
-            _ => None,
-        }
-    }
-
-    /// Whether the learner is told of it too.
-    pub fn is_for_learner(&self) -> bool {
-        matches!(self, Self::Approved | Self::Rejected)
-    }
-}
 
 /// One thing that people should hear of. It names an enrollment, and nobody.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,7 +46,7 @@ pub struct Notice {
 impl Notice {
     /// The notice that an event is, if it is one.
     pub fn of(event: &Event) -> Option<Self> {
-        let kind = NoticeKind::of(&event.kind)?;
+        let kind = event.kind.notice()?;
         let (payment, reason) = match &event.kind {
             EventKind::EnrollmentMoved {
                 to: Status::AwaitingApproval { reason },

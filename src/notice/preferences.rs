@@ -2,8 +2,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::NoticeKind;
-use crate::ids::{AdminId, ChannelName};
+use crate::vocabulary::NoticeKind;
+use crate::vocabulary::{AdminId, ChannelName};
 
 /// What reaches one admin, and by which channels.
 ///

@@ -1,8 +1,8 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::ids::GrantId;
-use crate::reason::HoldReason;
+use crate::vocabulary::GrantId;
+use crate::vocabulary::reason::HoldReason;
 
 /// Money that was told of, and is not proven: the provider could not be brought to confirm it, or
 /// what told of it does not prove it.

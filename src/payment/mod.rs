@@ -12,15 +12,19 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::access::{AccessTerms, Grant};
-use crate::evidence::EvidenceLevel;
-use crate::ids::{CourseId, EnrollmentId, GrantId, LearnerId, PayLinkId, PaymentReference, Title};
-use crate::money::Money;
-use crate::reason::{HoldReason, words};
+use crate::vocabulary::EvidenceLevel;
+use crate::vocabulary::Money;
+use crate::vocabulary::reason::HoldReason;
+use crate::vocabulary::string_enum;
+use crate::vocabulary::{
+    CourseId, EnrollmentId, GrantId, LearnerId, PayLinkId, PaymentReference, Title,
+};
 
+pub use crate::vocabulary::Reversal;
 pub use doubt::{Doubt, Verdict};
 pub use proof::{ProofError, ProofOfPayment};
 pub use purpose::{Offer, Purpose};
-pub use refund::{Refund, RefundState, Reversal};
+pub use refund::{Refund, RefundState};
 
 /// How a learner pays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -35,7 +39,7 @@ pub enum PaymentMethod {
     Unknown,
 }
 
-words!(PaymentMethod {
+string_enum!(PaymentMethod {
     Card => "card",
     InstantEft => "instant_eft",
     BankTransfer => "bank_transfer",
@@ -388,7 +392,7 @@ pub enum AttemptStatus {
     Reversed,
 }
 
-words!(AttemptStatus {
+string_enum!(AttemptStatus {
     Started => "started",
     LinkReady => "link_ready",
     Failed => "failed",

@@ -1,8 +1,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::access::AccessTerms;
-use crate::ids::{GrantId, Title};
-use crate::money::Money;
+use crate::vocabulary::Money;
+use crate::vocabulary::{GrantId, Title};
 
 /// What a learner is offered: access on some terms, for a price.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,9 +1,9 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::ids::AdminId;
-use crate::money::Money;
-use crate::reason::{Note, words};
+use crate::vocabulary::AdminId;
+use crate::vocabulary::Money;
+use crate::vocabulary::{Note, string_enum};
 
 /// Money that goes back, all of a payment or a part of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,21 +29,7 @@ pub enum RefundState {
     Done,
 }
 
-words!(RefundState {
+string_enum!(RefundState {
     Requested => "requested",
     Done => "done",
-});
-
-/// How a payer's bank took money back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Reversal {
-    /// The transfer was reversed.
-    Reversed,
-    /// The card's holder disputes the payment.
-    ChargedBack,
-}
-
-words!(Reversal {
-    Reversed => "reversed",
-    ChargedBack => "charged_back",
 });

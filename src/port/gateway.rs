@@ -5,10 +5,10 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::evidence::Confirmation;
-use crate::ids::{PayLinkId, PaymentReference, Title};
-use crate::money::{Currency, Money};
 use crate::payment::PayLink;
-use crate::reason::Note;
+use crate::vocabulary::Note;
+use crate::vocabulary::{Currency, Money};
+use crate::vocabulary::{PayLinkId, PaymentReference, Title};
 use crate::webhook::SignedTime;
 
 /// What a provider can do. Policies and the registrar read it; nothing is assumed.

@@ -42,33 +42,18 @@
 
 mod channel;
 mod clock;
-mod figures;
 mod gateway;
-mod page;
-mod payments;
 mod permissions;
 mod publisher;
-mod queries;
 mod sink;
-mod store;
 mod web;
 
-pub use channel::{
-    AdminNotice, ChannelError, Message, NoticeFilter, NoticeKey, NotificationChannel, Recipient,
-};
+pub use channel::{ChannelError, Message, NotificationChannel, Recipient};
 pub use clock::{Clock, Sleep, SystemClock};
-pub use figures::{CourseFigures, DayFigures, Figures, Period, Sum};
 pub use gateway::{
     Capabilities, GatewayError, History, LinkRequest, PaymentGateway, RefundRequest, StatusQuery,
 };
-pub use page::{Page, PageRequest};
-pub use payments::{HeldPayment, PaymentFilter, PaymentItem, PaymentKey, Prefix};
 pub use permissions::Permissions;
 pub use publisher::{EventPublisher, PublishError};
-pub use queries::{InboxFilter, LearnerFile, PendingItem, Queries, Received, RowFilter, RowProbe};
 pub use sink::{AlertSink, LogSink};
-pub use store::{
-    Claim, CommitOutcome, KnownDelivery, Loaded, Lookup, Purge, Purged, Settlement, Share, Shared,
-    Store, StoreError, StoreReport, Work, WorkKind,
-};
 pub use web::{Certificate, CertificateProbe, WebError, WebProbe};

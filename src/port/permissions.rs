@@ -1,5 +1,5 @@
-use crate::ids::AdminId;
-use crate::reason::Permission;
+use crate::vocabulary::AdminId;
+use crate::vocabulary::reason::Permission;
 
 /// Says who may do what: the host's roles. A closure will do.
 pub trait Permissions: Send + Sync + 'static {

@@ -35,26 +35,9 @@ use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
 use crate::config::{Config, ConfigError, Environment, Mode, OnUnverified, Setting, meant};
-use crate::evidence::EvidenceLevel;
-use crate::reason::words;
+use crate::vocabulary::EvidenceLevel;
 
-/// What may be asked for a report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum LiveCheck {
-    /// The store: whether it answers, has everything that it needs, and the right time.
-    Store,
-    /// The provider: whether it answers and takes the credentials, by a look-up of a payment
-    /// that does not exist.
-    Provider,
-}
-
-words!(LiveCheck {
-    Store => "store",
-    Provider => "provider",
-});
-
-pub use report::{Probed, ReadinessFinding, Report};
+pub use report::{LiveCheck, Probed, ReadinessFinding, Report};
 pub use rule::{About, Category, FindingLevel, ReadinessRule};
 
 use report::Fingerprint;

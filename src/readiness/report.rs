@@ -3,9 +3,25 @@ use std::fmt;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
-use super::LiveCheck;
 use super::rule::{Category, FindingLevel, ReadinessRule};
 use crate::config::Mode;
+use crate::vocabulary::string_enum;
+
+/// What may be asked for a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum LiveCheck {
+    /// The store: whether it answers, has everything that it needs, and the right time.
+    Store,
+    /// The provider: whether it answers and takes the credentials, by a look-up of a payment
+    /// that does not exist.
+    Provider,
+}
+
+string_enum!(LiveCheck {
+    Store => "store",
+    Provider => "provider",
+});
 
 /// One thing that a report says. It holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

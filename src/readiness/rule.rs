@@ -1,6 +1,6 @@
 use serde::Serialize;
 
-use crate::reason::words;
+use crate::vocabulary::string_enum;
 
 /// How much stands in the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -13,7 +13,7 @@ pub enum FindingLevel {
     Critical,
 }
 
-words!(FindingLevel {
+string_enum!(FindingLevel {
     Info => "info",
     Warning => "warning",
     Critical => "critical",
@@ -34,7 +34,7 @@ pub enum Category {
     Deployment,
 }
 
-words!(Category {
+string_enum!(Category {
     Credentials => "credentials",
     Environment => "environment",
     Security => "security",
@@ -65,7 +65,7 @@ macro_rules! rules {
             $(#[doc = $explanation] $name),*
         }
 
-        words!(ReadinessRule { $($name => $word),* });
+        string_enum!(ReadinessRule { $($name => $word),* });
 
         impl ReadinessRule {
             /// What the rule says of itself.

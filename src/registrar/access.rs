@@ -3,13 +3,11 @@
 use serde::Serialize;
 
 use super::{Error, Registrar};
-use crate::access::{
-    AccessDecision, AccessRequest, CardView, DenyReason, LearnerCard, Visitor, best_access, decide,
-    learner_card,
-};
-use crate::enrollment::Version;
-use crate::ids::{CourseId, EnrollmentId};
-use crate::port::Lookup;
+use crate::access::{AccessDecision, AccessRequest, DenyReason, Visitor, best_access, decide};
+use crate::registrar::card::{CardView, LearnerCard, learner_card};
+use crate::store::Lookup;
+use crate::vocabulary::Version;
+use crate::vocabulary::{CourseId, EnrollmentId};
 
 /// What one course's card shows one learner.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

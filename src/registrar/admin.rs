@@ -6,13 +6,15 @@ use tracing::Instrument;
 
 use super::payment::ROUNDS;
 use super::{Error, Registrar};
-use crate::enrollment::{
-    Case, CaseError, Change, Effect, InboxState, Status, StepContext, StepOutcome, Version,
-};
+use crate::enrollment::{Case, CaseError, Effect, StepContext, StepOutcome};
 use crate::event::{Actor, Event, EventKind, Source};
-use crate::ids::{AdminId, EnrollmentId, IdGenerator};
-use crate::port::{CommitOutcome, Lookup};
-use crate::reason::{ApprovalCause, Note, Permission};
+use crate::store::Change;
+use crate::store::InboxState;
+use crate::store::{CommitOutcome, Lookup};
+use crate::vocabulary::Note;
+use crate::vocabulary::reason::{ApprovalCause, Permission};
+use crate::vocabulary::{AdminId, EnrollmentId, IdGenerator};
+use crate::vocabulary::{Status, Version};
 use crate::webhook::DeliveryKey;
 
 /// A registrar in the hands of one person.
@@ -73,11 +75,11 @@ impl Registrar {
                 .case
                 .ok_or(Error::NotFound("enrollment"))?;
             let mut applied = apply(case)?;
-            if applied.change.is_empty() {
+            if applied.delta.is_empty() {
                 return Ok(applied);
             }
-            let change = std::mem::take(&mut applied.change);
-            if self.commit(change).await? == CommitOutcome::Done {
+            let delta = std::mem::take(&mut applied.delta);
+            if self.commit(delta).await? == CommitOutcome::Done {
                 return Ok(applied);
             }
         }

@@ -8,8 +8,8 @@ use serde::Serialize;
 use super::admin::Admin;
 use super::{Error, Registrar};
 use crate::event::audit_log::{AuditLogEntry, AuditLogVerifier, Broken, Checked, Checkpoint};
-use crate::port::{Page, PageRequest};
-use crate::reason::Permission;
+use crate::store::{Page, PageRequest};
+use crate::vocabulary::reason::Permission;
 
 /// Events added in one call.
 const BATCH: usize = 1000;

@@ -19,15 +19,17 @@ use crate::approval::{ApprovalPolicy, StandardPolicy};
 use crate::config::{Config, Mode, UrlError};
 use crate::detect::{MethodDetector, RuleDetector, RuleSet, RuleSetError};
 use crate::enrollment::{SyncSchedule, TransitionGuard, TransitionRequest};
-use crate::evidence::EvidenceLevel;
-use crate::ids::{ChannelName, CourseId};
-use crate::monitor::{Alert, AlertEngine, AlertRoute, AlertRule, AlertRuleProblem, AlertSeverity};
+use crate::monitor::{Alert, AlertEngine, AlertRoute, AlertRule, AlertRuleProblem};
 use crate::port::{
     AlertSink, Clock, EventPublisher, LogSink, NotificationChannel, PaymentGateway, Permissions,
-    Queries, Store, SystemClock,
+    SystemClock,
 };
 use crate::readiness::address;
-use crate::reason::Note;
+use crate::store::{Queries, Store};
+use crate::vocabulary::AlertSeverity;
+use crate::vocabulary::EvidenceLevel;
+use crate::vocabulary::Note;
+use crate::vocabulary::{ChannelName, CourseId};
 use crate::webhook::{Verifier, VerifierError};
 
 /// The name of the sink that is always there.

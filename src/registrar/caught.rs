@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 use super::watch::AlertState;
 use crate::monitor::Signal;
 use crate::port::Clock;
-use crate::reason::words;
+use crate::vocabulary::string_enum;
 
 /// A part that the host gave, and that can panic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,7 +31,7 @@ pub enum HostPart {
     Other,
 }
 
-words!(HostPart {
+string_enum!(HostPart {
     Publisher => "publisher",
     Channel => "notification_channel",
     Sink => "alert_sink",

@@ -7,12 +7,13 @@ use super::payment::ROUNDS;
 use super::request::{EnrollRequest, Enrolled, NextStep};
 use super::{Error, Registrar};
 use crate::access::Cover;
-use crate::enrollment::{Ask, Asked, Case, Effect, Status, StepOutcome};
+use crate::enrollment::{Ask, Asked, Case, Effect, StepOutcome};
 use crate::event::{Actor, Source};
-use crate::ids::{CourseId, LearnerId, PaymentReference};
 use crate::payment::PaymentMethod;
-use crate::port::{CommitOutcome, Lookup};
-use crate::reason::HoldReason;
+use crate::store::{CommitOutcome, Lookup};
+use crate::vocabulary::Status;
+use crate::vocabulary::reason::HoldReason;
+use crate::vocabulary::{CourseId, LearnerId, PaymentReference};
 
 /// How far a request is in the store.
 enum Placed {
@@ -197,8 +198,7 @@ impl Registrar {
                 _ => case.rename(&opening, &step)?,
             };
             let answer = enrolled(&renamed.case, next);
-            if renamed.change.is_empty()
-                || self.commit(renamed.change).await? == CommitOutcome::Done
+            if renamed.delta.is_empty() || self.commit(renamed.delta).await? == CommitOutcome::Done
             {
                 return Ok(Placed::Answered(Box::new(answer)));
             }
@@ -214,12 +214,12 @@ impl Registrar {
         fresh: bool,
     ) -> Result<Option<Placed>, Error> {
         let StepOutcome {
-            change,
+            delta,
             case,
             effect,
             ..
         } = applied;
-        if effect != Effect::Nothing && self.commit(change).await? != CommitOutcome::Done {
+        if effect != Effect::Nothing && self.commit(delta).await? != CommitOutcome::Done {
             return Ok(None);
         }
         Ok(Some(Placed::Attempt {

@@ -13,10 +13,11 @@ use super::security::Admission;
 use super::{Registrar, meter};
 use crate::access::{AccessRequest, DenyReason};
 use crate::event::EventKind;
-use crate::ids::{EnrollmentId, LearnerId};
 use crate::monitor::Signal;
-use crate::port::Lookup;
-use crate::reason::{Note, SecurityEvent};
+use crate::store::Lookup;
+use crate::vocabulary::Note;
+use crate::vocabulary::reason::SecurityEvent;
+use crate::vocabulary::{EnrollmentId, LearnerId};
 
 /// Refusals of one learner that are too many, when they come from too many addresses.
 const REFUSALS: usize = 20;

@@ -1,12 +1,13 @@
 use super::caught::{HostPart, Panicked};
 use crate::config::UrlError;
 use crate::enrollment::CaseError;
-use crate::ids::{ChannelName, CourseId, EnrollmentId, GrantId};
-use crate::money::{Currency, Money};
-use crate::port::{GatewayError, StoreError};
-use crate::reason::Permission;
+use crate::port::GatewayError;
 #[cfg(feature = "statements")]
 use crate::statement::MappingError;
+use crate::store::StoreError;
+use crate::vocabulary::reason::Permission;
+use crate::vocabulary::{ChannelName, CourseId, EnrollmentId, GrantId};
+use crate::vocabulary::{Currency, Money};
 use crate::webhook::BodyError;
 
 /// Why a use case failed.

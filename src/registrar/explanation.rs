@@ -3,14 +3,15 @@
 use super::Error;
 use super::admin::Admin;
 use crate::detect::Counterfactual;
-use crate::enrollment::{Case, InboxEntry};
+use crate::enrollment::Case;
 use crate::event::{DecisionRecord, Event};
-use crate::ids::{CourseId, EnrollmentId, EventId, LearnerId};
-use crate::port::{
-    CourseFigures, DayFigures, InboxFilter, Lookup, Page, PageRequest, PaymentFilter, PaymentItem,
-    PaymentKey, PendingItem, Period,
+use crate::store::InboxEntry;
+use crate::store::{
+    CourseFigures, DayFigures, Lookup, PaymentFilter, PaymentItem, PaymentKey, PendingItem, Period,
 };
-use crate::reason::Permission;
+use crate::store::{InboxFilter, Page, PageRequest};
+use crate::vocabulary::reason::Permission;
+use crate::vocabulary::{CourseId, EnrollmentId, EventId, LearnerId};
 use crate::webhook::DeliveryKey;
 
 /// Everything about one enrollment that a person needs to decide.

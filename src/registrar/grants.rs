@@ -4,11 +4,12 @@ use super::admin::Admin;
 use super::payment::ROUNDS;
 use super::{Error, Registrar};
 use crate::access::{AccessTerms, EndReason, Grant, GrantSource};
-use crate::enrollment::{CaseError, Change, StepContext};
+use crate::enrollment::{CaseError, Delta, StepContext};
 use crate::event::{EventKind, Source};
-use crate::ids::{CourseId, GrantId, IdGenerator, LearnerId};
-use crate::port::{CommitOutcome, Lookup};
-use crate::reason::{Note, Permission};
+use crate::store::{CommitOutcome, Lookup};
+use crate::vocabulary::Note;
+use crate::vocabulary::reason::Permission;
+use crate::vocabulary::{CourseId, GrantId, IdGenerator, LearnerId};
 
 /// Access that a person gives, apart from any enrollment.
 #[derive(Debug, Clone)]
@@ -131,10 +132,10 @@ impl Registrar {
         step: &StepContext<'_>,
     ) -> Result<CommitOutcome, Error> {
         let find = Lookup::Learner(&grant.learner, &grant.course);
-        let change = match self.inner.store.load(find).await?.case {
-            Some(case) => case.set_apart(grant, kind, step)?.change,
-            None => Change::apart(grant, kind, step),
+        let delta = match self.inner.store.load(find).await?.case {
+            Some(case) => case.set_apart(grant, kind, step)?.delta,
+            None => Delta::apart(grant, kind, step),
         };
-        self.commit(change).await
+        self.commit(delta).await
     }
 }

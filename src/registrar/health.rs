@@ -12,10 +12,11 @@ use uuid::Uuid;
 
 use super::key_use::IN_USE;
 use super::{Circuit, Registrar, deadline};
-use crate::ids::EnrollmentId;
-use crate::port::{InboxFilter, Lookup, PageRequest};
 use crate::readiness::ReadinessRule;
-use crate::reason::words;
+use crate::store::Lookup;
+use crate::store::{InboxFilter, PageRequest};
+use crate::vocabulary::EnrollmentId;
+use crate::vocabulary::string_enum;
 
 /// How long the database may take to answer, and how long is slow.
 const DATABASE_WAIT: Duration = Duration::from_secs(2);
@@ -49,7 +50,7 @@ pub enum HealthStatus {
     Down,
 }
 
-words!(HealthStatus {
+string_enum!(HealthStatus {
     Ok => "ok",
     Degraded => "degraded",
     Down => "down",

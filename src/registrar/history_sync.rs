@@ -7,14 +7,14 @@ use super::admin::Admin;
 use super::inbox::{publishing, system_event};
 use super::provider::Caller;
 use super::{Error, Registrar};
-use crate::enrollment::Change;
 use crate::event::EventKind;
 use crate::evidence::{Confirmation, Stated};
-use crate::ids::{PayLinkId, PaymentReference};
 use crate::payment::ProviderStatus;
-use crate::port::{CommitOutcome, Lookup};
-use crate::reason::Permission;
 use crate::reconciliation::Discrepancy;
+use crate::store::Change;
+use crate::store::{CommitOutcome, Lookup};
+use crate::vocabulary::reason::Permission;
+use crate::vocabulary::{PayLinkId, PaymentReference};
 
 /// A link as young as this may be one whose making is still under way here.
 const TOO_YOUNG: Duration = Duration::hours(2);

@@ -8,11 +8,14 @@ use uuid::Uuid;
 use super::incoming::{Incoming, Row};
 use super::receipt::{Outcome, Receipt, StageTimer};
 use super::{Error, Registrar};
-use crate::enrollment::{Case, Change, InboxEntry, InboxOutcome, InboxState};
+use crate::enrollment::Case;
 use crate::event::{Actor, Event, EventKind, Source};
-use crate::ids::IdGenerator;
-use crate::port::{CommitOutcome, GatewayError};
-use crate::reason::Note;
+use crate::port::GatewayError;
+use crate::store::CommitOutcome;
+use crate::store::{Change, InboxOutcome};
+use crate::store::{InboxEntry, InboxState};
+use crate::vocabulary::IdGenerator;
+use crate::vocabulary::Note;
 use crate::webhook::BodyError;
 
 /// For how long a delivery waits for a provider that is not asked, before that counts as tries.
@@ -203,7 +206,11 @@ impl Registrar {
         let note = Some(cause.clone());
         let step = self.step(&Actor::System, Source::SystemAutomatic, &note, incoming.now);
         let reference = attempt.reference.clone();
-        Ok(case.clone().unconfirmed(&reference, heard, &step)?.change)
+        Ok(case
+            .clone()
+            .unconfirmed(&reference, heard, &step)?
+            .delta
+            .into())
     }
 
     /// Commits the inbox row alone.

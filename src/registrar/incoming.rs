@@ -3,11 +3,13 @@
 use chrono::{DateTime, Utc};
 
 use super::receipt::{Outcome, Receipt};
-use crate::enrollment::{Case, Change, InboxEntry, InboxOutcome, InboxState};
+use crate::enrollment::Case;
 use crate::evidence::SignedBy;
 use crate::payment::PaymentAttempt;
-use crate::port::{CommitOutcome, KnownDelivery, Lookup};
-use crate::reason::has_card_number;
+use crate::store::{Change, InboxOutcome};
+use crate::store::{CommitOutcome, KnownDelivery, Lookup};
+use crate::store::{InboxEntry, InboxState};
+use crate::vocabulary::has_card_number;
 use crate::webhook::{BodyError, BodyKeys, DeliveryKey, ProviderEvent, StoredBody, Verified};
 
 /// A delivery on its way through the pipeline.

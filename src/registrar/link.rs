@@ -10,7 +10,8 @@ use super::{Error, Registrar};
 use crate::enrollment::{Case, StepOutcome};
 use crate::event::{Actor, Source};
 use crate::payment::{PayLink, PaymentAttempt, PaymentMethod, ProviderStatus};
-use crate::port::{Clock, CommitOutcome, GatewayError, LinkRequest, Lookup};
+use crate::port::{Clock, GatewayError, LinkRequest};
+use crate::store::{CommitOutcome, Lookup};
 
 /// How often the wait for a lost link doubles at most.
 const MOST_DOUBLED: usize = 5;
@@ -186,9 +187,9 @@ impl Registrar {
                 case
             } else {
                 let step = self.step(&Actor::System, Source::SystemAutomatic, &None, self.now());
-                let StepOutcome { change, case, .. } =
+                let StepOutcome { delta, case, .. } =
                     case.link(&attempt.reference, link.clone(), &step)?;
-                if self.commit(change).await? != CommitOutcome::Done {
+                if self.commit(delta).await? != CommitOutcome::Done {
                     continue;
                 }
                 case

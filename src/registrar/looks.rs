@@ -13,9 +13,9 @@ use futures_util::future::{BoxFuture, Shared, WeakShared};
 use super::deadline::{self, Signal};
 use super::provider::{Caller, Provider};
 use crate::evidence::Confirmation;
-use crate::ids::PaymentReference;
 use crate::payment::{PayLink, PaymentAttempt};
 use crate::port::{GatewayError, StatusQuery};
+use crate::vocabulary::PaymentReference;
 
 /// How old an answer may be that a visitor is given.
 const FRESH: Duration = Duration::from_secs(2);

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::receipt::{Outcome, Timings};
 use crate::access::DenyReason;
-use crate::monitor::{AlertSeverity, Signal};
-use crate::reason::{ApprovalCause, SecurityEvent};
+use crate::monitor::Signal;
+use crate::vocabulary::AlertSeverity;
+use crate::vocabulary::reason::{ApprovalCause, SecurityEvent};
 
 #[cfg(feature = "metrics")]
 macro_rules! counter {

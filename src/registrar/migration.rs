@@ -12,13 +12,14 @@ use super::inbox::publishing;
 use super::payment::ROUNDS;
 use crate::access::{AccessTerms, Grant, GrantSource};
 use crate::enrollment::{
-    Case, CaseError, Change, Effect, MigratedPayment, Migration, NewEnrollment, Timer, TimerKey,
+    Case, CaseError, Effect, MigratedPayment, Migration, NewEnrollment, Timer, TimerKey,
 };
 use crate::event::{Event, EventKind, Source};
-use crate::ids::{CourseId, Email, ExternalKey, GrantId, IdGenerator, LearnerId, Title};
 use crate::payment::Offer;
-use crate::port::{CommitOutcome, Lookup, StoreError};
-use crate::reason::Permission;
+use crate::store::Change;
+use crate::store::{CommitOutcome, Lookup, StoreError};
+use crate::vocabulary::reason::Permission;
+use crate::vocabulary::{CourseId, Email, ExternalKey, GrantId, IdGenerator, LearnerId, Title};
 
 /// Grants without a payment that are written in one commit.
 const BATCH: usize = 250;
@@ -351,7 +352,7 @@ impl Admin<'_> {
             if applied.effect == Effect::Nothing {
                 return Ok(One::Known);
             }
-            if registrar.commit(applied.change).await? == CommitOutcome::Done {
+            if registrar.commit(applied.delta).await? == CommitOutcome::Done {
                 return Ok(One::Added);
             }
             let reference = Lookup::Reference(&existing.payment.reference);

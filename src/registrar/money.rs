@@ -5,16 +5,20 @@ use serde::Serialize;
 use super::admin::Admin;
 use super::provider::Caller;
 use super::{Error, PaymentUpdate, Registrar};
-use crate::enrollment::{Repayment, Status};
+use crate::enrollment::Repayment;
 use crate::event::{Actor, Source};
-use crate::ids::{CourseId, LearnerId, PaymentReference};
-use crate::money::Money;
-use crate::payment::{ProofOfPayment, Reversal};
-use crate::port::{
-    GatewayError, HeldPayment, Lookup, Page, PageRequest, PaymentFilter, PaymentKey, RefundRequest,
-};
-use crate::reason::{ExceptionAction, Note, Permission};
-use crate::reconciliation::{Discrepancy, DiscrepancyKey, DiscrepancyKind};
+use crate::payment::ProofOfPayment;
+use crate::port::{GatewayError, RefundRequest};
+use crate::reconciliation::Discrepancy;
+use crate::store::{HeldPayment, Page, PageRequest};
+use crate::store::{Lookup, PaymentFilter, PaymentKey};
+use crate::vocabulary::Money;
+use crate::vocabulary::Note;
+use crate::vocabulary::Reversal;
+use crate::vocabulary::Status;
+use crate::vocabulary::reason::{ExceptionAction, Permission};
+use crate::vocabulary::{CourseId, LearnerId, PaymentReference};
+use crate::vocabulary::{DiscrepancyKey, DiscrepancyKind};
 
 /// Payments that arrived and need a decision: payment exceptions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

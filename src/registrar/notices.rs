@@ -12,16 +12,18 @@ use super::deadline::side_by_side;
 use super::timers::Next;
 use super::worker::{Pass, Worker};
 use super::{Error, Registrar, deadline};
-use crate::enrollment::{Change, Enrollment, Status, Timer, TimerKey, TimerKind};
+use crate::enrollment::{Enrollment, Timer, TimerKey, TimerKind};
 use crate::event::{Actor, Event, EventKind, Source};
-use crate::ids::{AdminId, ChannelName, EventId, IdGenerator};
 use crate::monitor::Alert;
-use crate::notice::{Notice, NoticeKind, Preferences};
-use crate::port::{
-    AdminNotice, ChannelError, Lookup, Message, NoticeFilter, NoticeKey, NotificationChannel, Page,
-    PageRequest, Recipient, Settlement,
-};
-use crate::reason::Permission;
+use crate::notice::{Notice, Preferences};
+use crate::port::{ChannelError, Message, NotificationChannel, Recipient};
+use crate::store::Change;
+use crate::store::{AdminNotice, NoticeKey, Page, PageRequest};
+use crate::store::{Lookup, NoticeFilter, Settlement};
+use crate::vocabulary::NoticeKind;
+use crate::vocabulary::Status;
+use crate::vocabulary::reason::Permission;
+use crate::vocabulary::{AdminId, ChannelName, EventId, IdGenerator};
 
 /// How long one notification may take to send.
 const SEND_WAIT: Duration = Duration::from_secs(10);
@@ -75,7 +77,7 @@ impl Registrar {
             EventKind::AlertChanged { .. } => true,
             // Through the channel that does not work? It is in the app.
             EventKind::NoticeUndelivered { .. } => false,
-            _ => has_channels && NoticeKind::of(&event.kind).is_some(),
+            _ => has_channels && event.kind.notice().is_some(),
         };
         let timers = change.events.iter().filter(told).map(|event| Timer {
             key: TimerKey::Notice(event.id),

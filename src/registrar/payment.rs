@@ -8,14 +8,18 @@ use super::caught::{HostPart, called};
 use super::provider::Caller;
 use super::receipt::StageTimer;
 use super::{Error, Registrar, meter};
-use crate::approval::{ApprovalContext, CheckReport};
+use crate::approval::ApprovalContext;
 use crate::detect::DetectionInput;
-use crate::enrollment::{Case, CaseError, Change, Status, StepContext, StepOutcome};
+use crate::enrollment::{Case, CaseError, StepContext, StepOutcome};
+use crate::evidence::CheckReport;
 use crate::evidence::{Confirmation, Evidence};
-use crate::ids::{EnrollmentId, PaymentReference};
 use crate::monitor::Signal;
 use crate::payment::{PaymentAttempt, PaymentMethod, ProviderStatus};
-use crate::port::{CommitOutcome, GatewayError, Lookup, Settlement, StoreError};
+use crate::port::GatewayError;
+use crate::store::Change;
+use crate::store::{CommitOutcome, Lookup, Settlement, StoreError};
+use crate::vocabulary::Status;
+use crate::vocabulary::{EnrollmentId, PaymentReference};
 
 use crate::event::{Actor, DecisionRecord, EventKind, Source};
 use crate::webhook::{ProviderEvent, Verified};
@@ -109,10 +113,10 @@ impl Registrar {
                 heard: self.now(),
             };
             let applied = self.decide(case, &known, self.now(), &mut StageTimer::start())?;
-            if applied.change.is_empty() {
+            if applied.delta.is_empty() {
                 return Ok(confirmed(&applied.case, true, false));
             }
-            if self.commit(applied.change).await? == CommitOutcome::Done {
+            if self.commit(applied.delta).await? == CommitOutcome::Done {
                 return Ok(confirmed(&applied.case, true, applied.access_granted));
             }
         }
@@ -238,7 +242,7 @@ impl Registrar {
         &'a self,
         who: &'a Actor,
         source: Source,
-        note: &'a Option<crate::reason::Note>,
+        note: &'a Option<crate::vocabulary::Note>,
         now: DateTime<Utc>,
     ) -> StepContext<'a> {
         StepContext {
@@ -265,8 +269,9 @@ impl Registrar {
     }
 
     /// Commits, and wakes the workers when there is something to publish.
-    pub(super) async fn commit(&self, change: Change) -> Result<CommitOutcome, Error> {
-        self.commit_timed(change, &mut StageTimer::start()).await
+    pub(super) async fn commit(&self, change: impl Into<Change>) -> Result<CommitOutcome, Error> {
+        self.commit_timed(change.into(), &mut StageTimer::start())
+            .await
     }
 
     pub(super) async fn commit_timed(

@@ -10,13 +10,15 @@ use super::admin::Admin;
 use super::payment::ROUNDS;
 use super::{Error, Registrar};
 use crate::access::{Grant, GrantState};
-use crate::enrollment::{Case, Change, Enrollment, Erasure, InboxEntry};
+use crate::enrollment::{Case, Enrollment, Erasure};
 use crate::event::{Event, EventKind, Source};
-use crate::ids::{EnrollmentId, LearnerId};
 use crate::payment::PaymentAttempt;
-use crate::port::{CommitOutcome, LearnerFile, Lookup};
-use crate::reason::Permission;
 use crate::statement::StatementEntry;
+use crate::store::Change;
+use crate::store::InboxEntry;
+use crate::store::{CommitOutcome, LearnerFile, Lookup};
+use crate::vocabulary::reason::Permission;
+use crate::vocabulary::{EnrollmentId, LearnerId};
 use crate::webhook::{BodyError, DeliveryKey};
 
 /// Everything that is kept of one learner. As JSON it answers a request for access to personal
@@ -218,7 +220,7 @@ impl Admin<'_> {
             let events = registrar.inner.events.timeline(id).await?;
             let who = self.who();
             let step = registrar.step(who, Source::AdminApproval, &None, registrar.now());
-            let change = case.erase(pseudonym, &events, &step)?.change;
+            let change = case.erase(pseudonym, &events, &step)?.delta;
             if registrar.commit(change).await? == CommitOutcome::Done {
                 return Ok(());
             }

@@ -3,9 +3,9 @@
 use super::Error;
 use super::admin::Admin;
 use super::statement::Imported;
-use crate::ids::AccountId;
-use crate::reason::Permission;
 use crate::statement::{Guess, Mapping, MappingError, ParsedStatement, Preset, detect, parse_csv};
+use crate::vocabulary::AccountId;
+use crate::vocabulary::reason::Permission;
 
 /// What a file of a bank holds, and what an import of it would do. Nothing is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]

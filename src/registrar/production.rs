@@ -11,17 +11,18 @@ use super::inbox::{publishing, system_event};
 use super::{Registrar, deadline, meter};
 use crate::config::{Environment, Mode};
 #[cfg(feature = "live")]
-use crate::enrollment::Change;
-#[cfg(feature = "live")]
 use crate::event::EventKind;
-#[cfg(feature = "live")]
-use crate::ids::EventId;
-use crate::ids::PaymentReference;
-use crate::port::{CertificateProbe, GatewayError, StatusQuery, StoreError, WebProbe};
+use crate::port::{CertificateProbe, GatewayError, StatusQuery, WebProbe};
 use crate::readiness::{
     FindingLevel, LiveCheck, Probed, ReadinessFinding, ReadinessRule, Report, address, findings,
     fingerprint,
 };
+#[cfg(feature = "live")]
+use crate::store::Change;
+use crate::store::StoreError;
+#[cfg(feature = "live")]
+use crate::vocabulary::EventId;
+use crate::vocabulary::PaymentReference;
 use crate::webhook::Signer;
 
 /// How long each probe may take.

@@ -3,9 +3,10 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::enrollment::{InboxOutcome, Status};
-use crate::ids::EnrollmentId;
-use crate::reason::HoldReason;
+use crate::store::InboxOutcome;
+use crate::vocabulary::EnrollmentId;
+use crate::vocabulary::Status;
+use crate::vocabulary::reason::HoldReason;
 use crate::webhook::{DeliveryKey, SignedForm, VerifyError};
 
 /// What became of a delivery.

@@ -6,12 +6,16 @@ use super::admin::Admin;
 use super::history_sync::Raised;
 use super::inbox::publishing;
 use super::{Error, Registrar};
-use crate::enrollment::{Case, Change, Effect, TimerKey};
+use crate::enrollment::{Case, Effect, TimerKey};
 use crate::event::{Actor, EventKind, Source};
-use crate::ids::{EnrollmentId, GrantId};
-use crate::port::{CommitOutcome, Lookup, Page, PageRequest, Settlement};
-use crate::reason::{Note, Permission};
-use crate::reconciliation::{Closing, Discrepancy, DiscrepancyKey, reconcile};
+use crate::reconciliation::{Closing, Discrepancy, reconcile};
+use crate::store::Change;
+use crate::store::{CommitOutcome, Lookup, Settlement};
+use crate::store::{Page, PageRequest};
+use crate::vocabulary::DiscrepancyKey;
+use crate::vocabulary::Note;
+use crate::vocabulary::reason::Permission;
+use crate::vocabulary::{EnrollmentId, GrantId};
 
 /// Enrollments looked at in one turn of the job.
 const TURN: usize = 500;

@@ -12,11 +12,12 @@ use super::caught::{HostPart, Panicked, caught};
 use super::inbox::{LEASE, publishing, system_event};
 use super::worker::{Pass, Running, Worker, together};
 use super::{Error, deadline, meter};
-use crate::enrollment::Change;
 use crate::event::{Event, EventKind};
-use crate::ids::{EnrollmentId, EventId};
 use crate::monitor::Signal;
-use crate::port::{EventPublisher, Settlement, Work, WorkKind};
+use crate::port::EventPublisher;
+use crate::store::Change;
+use crate::store::{Settlement, Work, WorkKind};
+use crate::vocabulary::{EnrollmentId, EventId};
 
 /// Events taken in one pass.
 const BATCH: usize = 256;

@@ -4,11 +4,12 @@ use chrono::{DateTime, Utc};
 
 use crate::access::AccessTerms;
 use crate::config::BankDetails;
-use crate::enrollment::{Intent, NewEnrollment, Status};
-use crate::ids::{CourseId, Email, EnrollmentId, LearnerId, PaymentReference, Title};
-use crate::money::Money;
+use crate::enrollment::{Intent, NewEnrollment};
 use crate::payment::{Offer, PaymentMethod};
-use crate::reason::HoldReason;
+use crate::vocabulary::Money;
+use crate::vocabulary::Status;
+use crate::vocabulary::reason::HoldReason;
+use crate::vocabulary::{CourseId, Email, EnrollmentId, LearnerId, PaymentReference, Title};
 
 /// A learner asks for a course. Take the learner from the host's own session.
 #[derive(Debug, Clone)]

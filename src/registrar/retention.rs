@@ -2,9 +2,9 @@
 
 use super::inbox::system_event;
 use super::{Error, Registrar};
-use crate::enrollment::Change;
 use crate::event::EventKind;
-use crate::port::Purge;
+use crate::store::Change;
+use crate::store::Purge;
 use crate::webhook::DeliveryKey;
 
 /// Deliveries looked at in one turn.

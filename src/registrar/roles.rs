@@ -3,8 +3,9 @@
 use super::Error;
 use super::admin::Admin;
 use crate::event::EventKind;
-use crate::ids::EnrollmentId;
-use crate::reason::{Note, Permission, SecurityEvent};
+use crate::vocabulary::EnrollmentId;
+use crate::vocabulary::Note;
+use crate::vocabulary::reason::{Permission, SecurityEvent};
 
 impl Admin<'_> {
     /// Whether this person may do that.

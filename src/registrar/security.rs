@@ -7,12 +7,13 @@ use chrono::{DateTime, Utc};
 
 use super::inbox::{publishing, system_event};
 use super::{Registrar, meter};
-use crate::enrollment::{Change, InboxState};
 use crate::event::{Event, EventKind};
 use crate::monitor::Signal;
 use crate::payment::{PaymentAttempt, ProviderStatus};
-use crate::port::{KnownDelivery, Lookup};
-use crate::reason::SecurityEvent;
+use crate::store::Change;
+use crate::store::InboxState;
+use crate::store::{KnownDelivery, Lookup};
+use crate::vocabulary::reason::SecurityEvent;
 use crate::webhook::{Delivery, DeliveryKey, VerifyError, hinted_reference};
 
 /// Events of one kind in a minute that are a flood.

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::Registrar;
 use crate::monitor::{Counted, Tallied, Tally};
-use crate::port::Share;
+use crate::store::Share;
 
 /// How often the others are heard of.
 const EVERY: TimeDelta = TimeDelta::seconds(5);

@@ -8,15 +8,17 @@ use serde::Serialize;
 use super::Error;
 use super::admin::Admin;
 use super::inbox::publishing;
-use crate::enrollment::Change;
 use crate::event::{Event, EventKind};
-use crate::ids::AccountId;
-use crate::port::{CommitOutcome, Page, PageRequest, RowFilter, RowProbe};
-use crate::reason::{Note, Permission};
 use crate::statement::{
     Incoming, NewRow, RowId, RowKey, RowState, StatementEntry, StatementRow, grouped, names,
     sort_out,
 };
+use crate::store::Change;
+use crate::store::{CommitOutcome, RowFilter, RowProbe};
+use crate::store::{Page, PageRequest};
+use crate::vocabulary::AccountId;
+use crate::vocabulary::Note;
+use crate::vocabulary::reason::Permission;
 
 /// Rows written in one commit.
 const BATCH: usize = 500;

@@ -7,11 +7,12 @@ use serde::Serialize;
 use super::Error;
 use super::admin::Admin;
 use crate::enrollment::Expected;
-use crate::ids::PaymentReference;
 use crate::payment::PaymentAttempt;
-use crate::port::{Page, PageRequest, RowFilter};
-use crate::reason::Permission;
 use crate::statement::{Matcher, RowKey, StatementEntry, Suggestion, Waiting, references_in};
+use crate::store::RowFilter;
+use crate::store::{Page, PageRequest};
+use crate::vocabulary::PaymentReference;
+use crate::vocabulary::reason::Permission;
 
 /// Open rows that a matcher keeps in mind at most.
 const MOST_ROWS: usize = 20_000;

@@ -13,11 +13,13 @@ use super::provider::Caller;
 use super::worker::{Pass, Worker};
 use super::{Error, Registrar};
 use crate::access::EndReason;
-use crate::enrollment::{CaseError, Change, DueTimer, Effect, Job, Timer, TimerKey, TimerKind};
+use crate::enrollment::{CaseError, DueTimer, Effect, Job, Timer, TimerKey, TimerKind};
 use crate::event::{Actor, Source};
-use crate::ids::{EnrollmentId, GrantId, PaymentReference};
 use crate::monitor::Signal;
-use crate::port::{CommitOutcome, GatewayError, Lookup, Settlement, Work, WorkKind};
+use crate::port::GatewayError;
+use crate::store::Change;
+use crate::store::{CommitOutcome, Lookup, Settlement, Work, WorkKind};
+use crate::vocabulary::{EnrollmentId, GrantId, PaymentReference};
 
 /// Timers taken at once, and how many of them are handled at a time.
 const BATCH: usize = 64;

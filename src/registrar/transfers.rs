@@ -7,15 +7,17 @@ use serde::Serialize;
 
 use super::Error;
 use super::admin::Admin;
-use crate::approval::Sums;
 use crate::enrollment::{CaseError, Effect, SeenTransfer, StepContext};
 use crate::event::Source;
-use crate::ids::{AdminId, PaymentReference};
-use crate::money::Money;
+use crate::evidence::Sums;
 use crate::payment::{Offer, PaymentAttempt};
-use crate::port::{CommitOutcome, Lookup};
-use crate::reason::{ApprovalCause, HoldReason, Note, Permission};
 use crate::statement::{RowId, RowPart, RowState, StatementEntry};
+use crate::store::Change;
+use crate::store::{CommitOutcome, Lookup};
+use crate::vocabulary::Money;
+use crate::vocabulary::Note;
+use crate::vocabulary::reason::{ApprovalCause, HoldReason, Permission};
+use crate::vocabulary::{AdminId, PaymentReference};
 
 /// What a person says that rows of a statement paid.
 ///
@@ -212,7 +214,7 @@ impl Admin<'_> {
                 Effect::Changed if is_found => {}
                 // The rows stay open for the second person.
                 Effect::Changed => {
-                    if registrar.commit(applied.change).await? == CommitOutcome::Done {
+                    if registrar.commit(applied.delta).await? == CommitOutcome::Done {
                         return Err(Error::AwaitsSecond);
                     }
                     continue;
@@ -221,7 +223,7 @@ impl Admin<'_> {
                     return Err(Error::NotFound("enrollment that waits for a bank transfer"));
                 }
             }
-            let mut change = applied.change;
+            let mut change = Change::from(applied.delta);
             change.statement = taken.used_up(&payment, (self.person(), now));
             if registrar.commit(change).await? == CommitOutcome::Done {
                 return Ok(approved);

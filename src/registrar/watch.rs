@@ -10,11 +10,12 @@ use super::caught::Panics;
 use super::inbox::{publishing, system_event};
 use super::worker::Worker;
 use super::{Error, Registrar, meter};
-use crate::enrollment::Change;
 use crate::event::EventKind;
 use crate::monitor::{Alert, AlertEngine, Signal};
-use crate::port::{CommitOutcome, InboxFilter, PageRequest};
-use crate::reason::Note;
+use crate::store::Change;
+use crate::store::CommitOutcome;
+use crate::store::{InboxFilter, PageRequest};
+use crate::vocabulary::Note;
 
 /// Most of a queue that is counted.
 const MOST: usize = 500;

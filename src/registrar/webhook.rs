@@ -15,13 +15,17 @@ use super::provider::Caller;
 use super::receipt::{Outcome, Receipt, StageTimer};
 use super::{Error, Registrar, meter};
 use crate::config::OnUnverified;
-use crate::enrollment::{Case, Change, Effect, InboxEntry, InboxOutcome, InboxState, StepOutcome};
+use crate::enrollment::{Case, Effect, StepOutcome};
 use crate::event::EventKind;
-use crate::evidence::{Confirmation, EvidenceLevel};
+use crate::evidence::Confirmation;
 use crate::monitor::Signal;
 use crate::payment::{PaymentAttempt, ProviderStatus};
-use crate::port::{CommitOutcome, KnownDelivery, Lookup, StoreError};
-use crate::reason::{Note, Severity};
+use crate::store::{Change, InboxOutcome};
+use crate::store::{CommitOutcome, KnownDelivery, Lookup, StoreError};
+use crate::store::{InboxEntry, InboxState};
+use crate::vocabulary::EvidenceLevel;
+use crate::vocabulary::Note;
+use crate::vocabulary::reason::Severity;
 use crate::webhook::{
     Delivery, DeliveryKey, NotificationError, ProviderEvent, Verified, VerifyError,
 };
@@ -294,7 +298,7 @@ impl Registrar {
         watch: &mut StageTimer,
     ) -> Result<Option<Receipt>, Error> {
         let StepOutcome {
-            change,
+            delta,
             case,
             effect,
             access_granted,
@@ -306,7 +310,9 @@ impl Registrar {
             Effect::Changed | Effect::Nothing => (InboxOutcome::NoEffect, Outcome::NoEffect),
         };
         row.entry.state = InboxState::Settled { outcome: settled };
-        let committed = self.commit_timed(row.in_change(change), watch).await?;
+        let committed = self
+            .commit_timed(row.in_change(delta.into()), watch)
+            .await?;
         Ok(match committed {
             CommitOutcome::Done => {
                 if let Effect::Held(reason) = effect

@@ -15,8 +15,10 @@ use super::inbox::LEASE;
 use super::provider::Caller;
 use super::receipt::{Outcome, StageTimer};
 use super::{Error, Registrar};
-use crate::enrollment::{InboxEntry, TimerKind};
-use crate::port::{Claim, Clock, Work, WorkKind};
+use crate::enrollment::TimerKind;
+use crate::port::Clock;
+use crate::store::InboxEntry;
+use crate::store::{Claim, Work, WorkKind};
 use crate::webhook::Verified;
 
 /// Deliveries taken in one pass, and how many of them are decided about at a time.

@@ -2,9 +2,9 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::row::{RowId, StatementRow};
-use crate::ids::{AccountId, AdminId, PaymentReference};
-use crate::money::Money;
-use crate::reason::Note;
+use crate::vocabulary::Money;
+use crate::vocabulary::Note;
+use crate::vocabulary::{AccountId, AdminId, PaymentReference};
 
 /// Where a row stands in the list: newest day first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

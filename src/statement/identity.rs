@@ -15,7 +15,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::entry::{RowState, StatementEntry};
 use super::row::{RowId, StatementRow};
-use crate::ids::AccountId;
+use crate::vocabulary::AccountId;
 
 /// A text that is shorter stands in others by chance.
 const SHORTEST_ALIKE: usize = 6;

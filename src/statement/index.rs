@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::likeness::{Likeness, Name, Text, edits};
-use super::matching::Waiting;
-use crate::money::Money;
+use super::waiting::Waiting;
+use crate::vocabulary::Money;
 
 /// Shorter names stand in any text by chance.
 const SHORTEST: usize = 6;

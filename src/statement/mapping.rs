@@ -5,7 +5,7 @@ use std::fmt;
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
-use crate::money::Currency;
+use crate::vocabulary::Currency;
 
 /// A column, by its name in the header or by its place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,29 +6,11 @@ use super::entry::StatementEntry;
 use super::index::Index;
 use super::likeness::Likeness;
 use super::row::RowId;
+use super::waiting::Waiting;
 use crate::enrollment::Expected;
-use crate::ids::{CourseId, EnrollmentId, LearnerId, PaymentReference};
-use crate::money::Money;
 use crate::payment::Offer;
-
-/// A bank transfer that may be on a statement.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Waiting {
-    /// The enrollment.
-    pub enrollment: EnrollmentId,
-    /// The learner.
-    pub learner: LearnerId,
-    /// The course.
-    pub course: CourseId,
-    /// The reference the learner was given.
-    pub reference: PaymentReference,
-    /// What was asked: the price of its own offer.
-    pub amount: Money,
-    /// What is offered to the learner today, if that is something else.
-    pub other_offer: Option<Offer>,
-    /// Whether it is waited for.
-    pub expected: Expected,
-}
+use crate::vocabulary::Money;
+use crate::vocabulary::{CourseId, EnrollmentId, LearnerId, PaymentReference};
 
 /// What a row may pay for.
 #[derive(Debug, Clone, PartialEq, Serialize)]

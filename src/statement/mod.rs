@@ -31,6 +31,7 @@ mod row;
 mod running;
 #[cfg(feature = "statements")]
 mod sum;
+mod waiting;
 
 #[cfg(feature = "statements")]
 pub use detect::{Guess, detect};
@@ -39,7 +40,7 @@ pub(crate) use identity::{Incoming, NewRow, grouped, names, sort_out, strong_id}
 pub use likeness::Likeness;
 #[cfg(feature = "statements")]
 pub use mapping::{Amounts, Column, Mapping, MappingError, Marked, RunningBalance, StatementDay};
-pub use matching::{Matcher, Suggestion, Waiting};
+pub use matching::{Matcher, Suggestion};
 pub(crate) use named::references_in;
 #[cfg(feature = "statements")]
 pub use parsed::{BadReason, BadRow, ParsedStatement};
@@ -48,3 +49,4 @@ pub use preset::Preset;
 #[cfg(feature = "statements")]
 pub use read::parse_csv;
 pub use row::{FileLine, RowId, StatementRow};
+pub use waiting::Waiting;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::likeness::folded;
 use super::row::StatementRow;
-use crate::ids::PaymentReference;
+use crate::vocabulary::PaymentReference;
 
 /// Characters of our references behind the dash.
 const BODY: usize = 12;

@@ -12,7 +12,7 @@ use super::parsed::{BadReason, BadRow, ParsedStatement};
 use super::row::{FileLine, StatementRow};
 use super::running::Running;
 use super::sum::SumFormat;
-use crate::money::Money;
+use crate::vocabulary::Money;
 
 /// Largest statement, in bytes.
 const MAX_BYTES: usize = 10 * 1024 * 1024;

@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use crate::ids::is_hostile;
+use crate::vocabulary::ids::is_hostile;
 
 /// An absolute http or https address, percent-encoded and without dot segments; `None` when it is
 /// none, or holds what the parser would take away without a word.

@@ -110,7 +110,7 @@ impl BodyKeys {
     pub fn and(
         mut self,
         label: impl AsRef<str>,
-        key: &crate::secret::Secret,
+        key: &crate::vocabulary::Secret,
     ) -> Result<Self, BodyError> {
         let label = label.as_ref();
         let fits = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
@@ -228,7 +228,7 @@ mod cipher {
     use secrecy::zeroize::Zeroize;
 
     use super::{BodyError, BodyKeyFlaw};
-    use crate::secret::Secret;
+    use crate::vocabulary::Secret;
 
     const NONCE: usize = 12;
 

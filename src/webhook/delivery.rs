@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::reason::{has_card_number, mask_card_numbers};
+use super::error::VerifyError;
+use crate::vocabulary::{has_card_number, mask_card_numbers};
 
 /// A webhook exactly as it arrived: path, headers and raw bytes.
 ///
@@ -120,7 +121,7 @@ fn safe(text: &str) -> Cow<'_, str> {
 
 impl fmt::Debug for DeliveryKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        crate::ids::shown(&self.0, f)
+        crate::vocabulary::ids::shown(&self.0, f)
     }
 }
 
@@ -134,4 +135,20 @@ impl From<&str> for DeliveryKey {
     fn from(text: &str) -> Self {
         Self(text.into())
     }
+}
+
+/// The value of a header that must come exactly once.
+pub(super) fn single<'d>(
+    delivery: &'d Delivery,
+    name: &'d str,
+    missing: VerifyError,
+    repeated: VerifyError,
+) -> Result<&'d [u8], VerifyError> {
+    let mut found = None;
+    for value in delivery.header(name) {
+        if found.replace(value).is_some() {
+            return Err(repeated);
+        }
+    }
+    found.ok_or(missing)
 }

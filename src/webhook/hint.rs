@@ -1,7 +1,7 @@
 use serde::Deserialize;
 
 use super::delivery::Delivery;
-use crate::ids::PaymentReference;
+use crate::vocabulary::PaymentReference;
 
 /// All that is read of a delivery whose signature is wrong. It proves nothing, and there is
 /// no way from here to a [`ProviderEvent`](super::ProviderEvent).

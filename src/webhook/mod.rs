@@ -24,6 +24,7 @@ mod address;
 mod body;
 mod canonical;
 mod delivery;
+mod error;
 mod hint;
 mod notification;
 mod scheme;
@@ -33,12 +34,13 @@ mod verify;
 
 pub use body::{BodyError, BodyKeys, StoredBody};
 pub use delivery::{Delivery, DeliveryKey};
+pub use error::{VerifierError, VerifyError};
 pub(crate) use hint::hinted_reference;
 pub use notification::{NotificationError, ProviderEvent};
-pub use scheme::{KeyRing, SignedTime, VerifierError};
+pub use scheme::{KeyRing, SignedTime};
 pub use sign::{Signature, Signer};
 pub use value::Value;
-pub use verify::{SignedForm, Verified, Verifier, VerifyError};
+pub use verify::{SignedForm, Verified, Verifier};
 
 pub(crate) use address::web_address;
 pub(crate) use body::BodyKeyFlaw;

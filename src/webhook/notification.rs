@@ -8,8 +8,8 @@ use super::canonical::Node;
 use super::delivery::DeliveryKey;
 use super::value::{Text, Value};
 use super::verify::Verified;
-use crate::ids::{IdError, PayLinkId, PaymentReference};
 use crate::payment::ProviderStatus;
+use crate::vocabulary::{IdError, PayLinkId, PaymentReference};
 
 /// Fields beyond the four known ones; a real callback has none.
 const MAX_EXTRA_FIELDS: usize = 64;

@@ -6,31 +6,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::delivery::Delivery;
-use super::verify::{VerifyError, single};
-use crate::secret::Secret;
-
-/// Keys that may be accepted at once.
-const MAX_KEYS: usize = 8;
-
-/// Why a key ring or verifier could not be made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum VerifierError {
-    /// No key at all.
-    #[error("at least one webhook secret is needed")]
-    NoKey,
-    /// More keys than can be accepted at once.
-    #[error("at most {MAX_KEYS} webhook secrets can be accepted at once; drop the oldest")]
-    TooManyKeys,
-    /// Two keys share a label.
-    #[error("two webhook secrets have the same label; give each its own")]
-    RepeatedLabel,
-    /// The path is not what a URL path looks like.
-    #[error(
-        "the registered path must start with '/' and hold no '?', '#', backslash or character that nobody sees"
-    )]
-    BadPath,
-}
+use super::delivery::single;
+use super::error::{MAX_KEYS, VerifierError, VerifyError};
+use crate::vocabulary::Secret;
 
 /// The secrets accepted on callbacks: the current one first, then those that are
 /// being rotated out, each with a label that receipts and events may show.

@@ -4,7 +4,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::{Choice, ConstantTimeEq};
 
-use crate::secret::Secret;
+use crate::vocabulary::Secret;
 
 pub(super) type HmacSha256 = Hmac<Sha256>;
 

@@ -8,54 +8,16 @@ use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 use super::address::signed_path;
 use super::canonical;
 use super::delivery::Delivery;
-use super::scheme::{KeyRing, SignedTime, VerifierError};
+use super::delivery::single;
+use super::error::{VerifierError, VerifyError};
+use super::scheme::{KeyRing, SignedTime};
 use super::sign::{Prepared, Signature, Signer};
-use crate::secret::AppId;
+use crate::vocabulary::AppId;
 
 /// Header with the application id. HTTP header names match in any case.
 const APP_ID_HEADER: &str = "ik-appid";
 /// Header with the signature.
 const SIGNATURE_HEADER: &str = "ik-sign";
-/// Why a delivery was refused. Nothing of it is stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum VerifyError {
-    /// The body is above the cap; nothing was hashed.
-    #[error("the body is above the cap of {cap} bytes")]
-    TooLarge {
-        /// The cap, in bytes.
-        cap: usize,
-    },
-    /// No application id.
-    #[error("the ik-appid header is missing")]
-    MissingAppId,
-    /// The application id header came more than once.
-    #[error("the ik-appid header is given more than once")]
-    RepeatedAppId,
-    /// Another application id.
-    #[error("the ik-appid header names another application")]
-    WrongAppId,
-    /// No signature.
-    #[error("the ik-sign header is missing")]
-    MissingSignature,
-    /// The signature header came more than once.
-    #[error("the ik-sign header is given more than once")]
-    RepeatedSignature,
-    /// Not 64 hexadecimal digits.
-    #[error("the ik-sign header is not 64 hexadecimal digits")]
-    MalformedSignature,
-    /// No accepted key gives this signature over any accepted form. The secret
-    /// differs, the registered path differs, or the delivery is forged.
-    #[error("the signature matches no key; compare the secret and the registered callback path")]
-    WrongSignature,
-    /// The scheme signs a time, and the header with it is missing or unreadable.
-    #[error("the time header is missing or unreadable")]
-    MissingTime,
-    /// The signed time is further from now than the tolerance.
-    #[error("the signed time is outside the tolerance; compare the clocks, or it is a replay")]
-    OutsideTolerance,
-}
 
 /// Which of the accepted forms the signature was over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -320,20 +282,4 @@ fn same(ours: &[u8], theirs: &[u8]) -> Choice {
         .zip(theirs)
         .fold(0, |difference, (a, b)| difference | (a ^ b));
     difference.ct_eq(&0) & ours.len().ct_eq(&theirs.len())
-}
-
-/// The value of a header that must come exactly once.
-pub(super) fn single<'d>(
-    delivery: &'d Delivery,
-    name: &'d str,
-    missing: VerifyError,
-    repeated: VerifyError,
-) -> Result<&'d [u8], VerifyError> {
-    let mut found = None;
-    for value in delivery.header(name) {
-        if found.replace(value).is_some() {
-            return Err(repeated);
-        }
-    }
-    found.ok_or(missing)
 }

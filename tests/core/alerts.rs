@@ -10,8 +10,9 @@ use coursegate::monitor::{
 };
 use coursegate::notice::NoticeKind;
 use coursegate::payment::PaymentMethod;
-use coursegate::port::{AlertSink, ChannelError, Clock, PageRequest};
+use coursegate::port::{AlertSink, ChannelError, Clock};
 use coursegate::registrar::BuildError;
+use coursegate::store::PageRequest;
 use coursegate::{AppId, Config, Registrar, Secret};
 
 use crate::support::{APP_ID, World, admin, config, signed, start, with_signature};

@@ -10,9 +10,9 @@ use coursegate::access::{AccessLevel, AccessTerms};
 use coursegate::adapter::simulator::{Choice, Fault, Settings};
 use coursegate::enrollment::Status;
 use coursegate::payment::{Allocation, PaymentMethod, Reversal};
-use coursegate::port::PageRequest;
 use coursegate::reason::HoldReason;
 use coursegate::registrar::{BulkOutcome, NextStep, Outcome};
+use coursegate::store::PageRequest;
 use coursegate::{EnrollmentId, Money, PaymentReference};
 
 const WON_AND_LOST: Reversal = Reversal::ChargedBack;

@@ -3,16 +3,18 @@
 
 use std::time::Duration;
 
-use coursegate::access::{AccessTerms, CardAction, ResourceKind, ResourceKinds};
+use coursegate::access::{AccessTerms, ResourceKind, ResourceKinds};
 use coursegate::adapter::simulator::{Choice, Fault, Settings};
 use coursegate::approval::{ApprovalContext, Decision, RefuseReason};
 use coursegate::enrollment::{CaseError, Status};
 use coursegate::event::EventKind;
 use coursegate::notice::NoticeKind;
 use coursegate::payment::{Allocation, PaymentMethod, Reversal};
-use coursegate::port::{PageRequest, Queries};
 use coursegate::reason::{ExceptionAction, HoldReason};
+use coursegate::registrar::CardAction;
 use coursegate::registrar::{Error, NextStep, Outcome, PaymentException};
+use coursegate::store::PageRequest;
+use coursegate::store::Queries;
 use coursegate::{EnrollmentId, PayLinkId, PaymentReference};
 
 use crate::scene::{
@@ -578,7 +580,7 @@ async fn who_was_rejected_is_told_so_once() {
     pay(&world, &one).await;
     desk.record_refund(&first, "R-1").await.unwrap();
     let events = world.store.timeline(id).await.unwrap();
-    let kinds = events.iter().filter_map(|it| NoticeKind::of(&it.kind));
+    let kinds = events.iter().filter_map(|it| it.kind.notice());
     assert_eq!(kinds.filter(|it| *it == NoticeKind::Rejected).count(), 1);
 }
 

@@ -6,10 +6,11 @@ use crate::scene::{
 };
 use crate::support::{World, admin, carrying, config, learner, start};
 use coursegate::Money;
-use coursegate::access::{AccessLevel, AccessTerms, CardAction, ResourceKind, ResourceKinds};
+use coursegate::access::{AccessLevel, AccessTerms, ResourceKind, ResourceKinds};
 use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::payment::Allocation;
 use coursegate::reason::HoldReason;
+use coursegate::registrar::CardAction;
 use coursegate::registrar::{NextStep, Outcome};
 
 #[tokio::test]

@@ -10,7 +10,9 @@ use coursegate::adapter::simulator::{Settings, Simulator};
 use coursegate::event::audit_log::{Checkpoint, verify_lines};
 use coursegate::event::form::{EMPTIED, FORM};
 use coursegate::payment::PaymentMethod;
-use coursegate::port::{Clock, PageRequest, Sleep, Store};
+use coursegate::port::{Clock, Sleep};
+use coursegate::store::PageRequest;
+use coursegate::store::Store;
 use coursegate::{AppId, Registrar, Secret};
 use proptest::prelude::*;
 

@@ -3,9 +3,9 @@ use coursegate::enrollment::Status;
 use coursegate::event::{Actor, Source};
 use coursegate::evidence::EvidenceLevel;
 use coursegate::payment::{AttemptStatus, PaymentMethod};
-use coursegate::port::Queries;
 use coursegate::reason::ApprovalCause;
 use coursegate::registrar::{NextStep, Outcome};
+use coursegate::store::Queries;
 
 use crate::support::{World, carrying, visitor};
 

@@ -3,9 +3,9 @@
 use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::enrollment::Status;
 use coursegate::payment::PaymentMethod;
-use coursegate::port::PageRequest;
 use coursegate::reason::HoldReason;
 use coursegate::registrar::BulkOutcome;
+use coursegate::store::PageRequest;
 
 use crate::support::{World, admin, config, course, delivery, learner};
 

@@ -5,8 +5,9 @@ use std::net::IpAddr;
 use coursegate::access::{AccessRequest, RequestContext, ResourceKind};
 use coursegate::event::{Event, EventKind};
 use coursegate::payment::PaymentMethod;
-use coursegate::port::{PageRequest, Queries};
 use coursegate::reason::{SecurityEvent, Severity};
+use coursegate::store::PageRequest;
+use coursegate::store::Queries;
 
 use crate::support::{World, course, learner};
 

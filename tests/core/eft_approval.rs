@@ -2,9 +2,9 @@ use coursegate::access::{AccessDecision, AccessTerms, DenyReason, GrantSource};
 use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::enrollment::{CaseError, Refusal, Status};
 use coursegate::payment::{Allocation, AttemptStatus, PaymentMethod};
-use coursegate::port::PageRequest;
 use coursegate::reason::{ApprovalCause, HoldReason};
 use coursegate::registrar::{BulkOutcome, NextStep, Outcome};
+use coursegate::store::PageRequest;
 use coursegate::{Error, ErrorKind};
 
 use coursegate::reason::WithdrawReason;

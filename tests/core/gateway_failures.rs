@@ -7,15 +7,17 @@ use chrono::NaiveDate;
 use coursegate::access::Grant;
 use coursegate::adapter::memory::{MemoryStore, TestClock};
 use coursegate::adapter::simulator::{Choice, Fault, Settings};
-use coursegate::enrollment::Change;
 use coursegate::evidence::Confirmation;
 use coursegate::payment::{AttemptStatus, PayLink, PaymentMethod};
 use coursegate::port::{
-    Capabilities, Claim, CommitOutcome, GatewayError, History, InboxFilter, LinkRequest, Loaded,
-    Lookup, PageRequest, PaymentGateway, Queries, RefundRequest, Settlement, StatusQuery, Store,
-    StoreError, Work,
+    Capabilities, GatewayError, History, LinkRequest, PaymentGateway, RefundRequest, StatusQuery,
 };
 use coursegate::registrar::{NextStep, Outcome};
+use coursegate::store::Change;
+use coursegate::store::{
+    Claim, CommitOutcome, Loaded, Lookup, Queries, Settlement, Store, StoreError, Work,
+};
+use coursegate::store::{InboxFilter, PageRequest};
 use coursegate::{CourseId, Error, ErrorKind, LearnerId, PaymentReference, Registrar};
 
 use crate::support::{World, body, config, events_by, request, signed, start};
@@ -270,14 +272,14 @@ impl Store for Stubborn {
     }
     async fn share(
         &self,
-        share: coursegate::port::Share<'_>,
-    ) -> Result<coursegate::port::Shared, StoreError> {
+        share: coursegate::store::Share<'_>,
+    ) -> Result<coursegate::store::Shared, StoreError> {
         self.0.share(share).await
     }
     async fn purge(
         &self,
-        purge: coursegate::port::Purge<'_>,
-    ) -> Result<coursegate::port::Purged, StoreError> {
+        purge: coursegate::store::Purge<'_>,
+    ) -> Result<coursegate::store::Purged, StoreError> {
         self.0.purge(purge).await
     }
     fn is_test_double(&self) -> bool {
@@ -313,14 +315,14 @@ impl Store for Broken {
     }
     async fn share(
         &self,
-        _: coursegate::port::Share<'_>,
-    ) -> Result<coursegate::port::Shared, StoreError> {
+        _: coursegate::store::Share<'_>,
+    ) -> Result<coursegate::store::Shared, StoreError> {
         self.fail().await
     }
     async fn purge(
         &self,
-        _: coursegate::port::Purge<'_>,
-    ) -> Result<coursegate::port::Purged, StoreError> {
+        _: coursegate::store::Purge<'_>,
+    ) -> Result<coursegate::store::Purged, StoreError> {
         self.fail().await
     }
     fn is_test_double(&self) -> bool {

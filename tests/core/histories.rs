@@ -6,20 +6,21 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use coursegate::access::{
-    AccessLevel, AccessRequest, AccessTerms, CardAction, Grant, GrantState, ResourceKind,
-    ResourceKinds,
+    AccessLevel, AccessRequest, AccessTerms, Grant, GrantState, ResourceKind, ResourceKinds,
 };
 use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::enrollment::{Case, MigratedPayment, Status};
 use coursegate::payment::{
     Allocation, AttemptStatus, PaymentAttempt, PaymentMethod, ProofOfPayment, Purpose, Reversal,
 };
-use coursegate::port::{Lookup, PageRequest, Store};
 use coursegate::reason::ExceptionAction;
 use coursegate::reconciliation::DiscrepancyKind;
+use coursegate::registrar::CardAction;
 use coursegate::registrar::{
     BulkOutcome, ExistingAccess, ExistingPayment, NewGrant, NextStep, TransferMatch,
 };
+use coursegate::store::PageRequest;
+use coursegate::store::{Lookup, Store};
 use coursegate::{Email, ExternalKey, IdGenerator, Money, PaymentReference, Title};
 use proptest::prelude::*;
 

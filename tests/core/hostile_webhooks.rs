@@ -1,10 +1,11 @@
 use coursegate::adapter::simulator::Choice;
-use coursegate::enrollment::InboxState;
 use coursegate::event::EventKind;
 use coursegate::payment::PaymentMethod;
-use coursegate::port::{InboxFilter, PageRequest, Queries};
 use coursegate::reason::{HoldReason, SecurityEvent};
 use coursegate::registrar::{Outcome, Receipt};
+use coursegate::store::InboxState;
+use coursegate::store::Queries;
+use coursegate::store::{InboxFilter, PageRequest};
 use coursegate::webhook::KeyRing;
 use coursegate::webhook::{Delivery, SignedForm, SignedTime, Signer, Verifier, VerifyError};
 use coursegate::{AppId, Config, Secret};

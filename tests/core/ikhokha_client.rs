@@ -10,11 +10,10 @@ use coursegate::adapter::simulator::{Choice, Fault, Settings, Simulator};
 use coursegate::enrollment::Status;
 use coursegate::evidence::Stated;
 use coursegate::payment::{PaymentMethod, ProviderStatus};
-use coursegate::port::{
-    GatewayError, LinkRequest, Lookup, PageRequest, PaymentGateway, RefundRequest, StatusQuery,
-    Store,
-};
+use coursegate::port::{GatewayError, LinkRequest, PaymentGateway, RefundRequest, StatusQuery};
 use coursegate::registrar::{NextStep, Outcome};
+use coursegate::store::PageRequest;
+use coursegate::store::{Lookup, Store};
 use coursegate::webhook::Delivery;
 use coursegate::{AppId, Error, Money, PayLinkId, PaymentReference, Registrar, Secret, Title};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

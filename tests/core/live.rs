@@ -4,15 +4,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use coursegate::access::{AccessTerms, CardText};
+use coursegate::access::AccessTerms;
 use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::event::{Event, EventKind};
 use coursegate::live::{AdminStream, AdminUpdate, Hub, LearnerStream, LearnerToken, LearnerUpdate};
 use coursegate::payment::PaymentMethod;
-use coursegate::port::{EventPublisher, PageRequest, PublishError, Queries, SystemClock};
+use coursegate::port::{EventPublisher, PublishError, SystemClock};
 use coursegate::reason::{HoldReason, Permission};
+use coursegate::registrar::CardText;
 use coursegate::registrar::{CourseCard, NewGrant};
 use coursegate::statement::StatementRow;
+use coursegate::store::PageRequest;
+use coursegate::store::Queries;
 use coursegate::{AdminId, CourseId, Error, Money, PayLinkId};
 
 use crate::support::{World, account, admin, config, course, learner, request, visitor};

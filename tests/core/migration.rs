@@ -5,9 +5,10 @@ use coursegate::access::{AccessLevel, AccessTerms, GrantSource};
 use coursegate::adapter::simulator::Choice;
 use coursegate::enrollment::{MigratedPayment, Status};
 use coursegate::payment::{AttemptStatus, PaymentMethod, Purpose};
-use coursegate::port::{PageRequest, PaymentFilter, Period, Store};
 use coursegate::reason::{ApprovalCause, WithdrawReason};
 use coursegate::registrar::{ExistingAccess, ExistingPayment, NextStep};
+use coursegate::store::PageRequest;
+use coursegate::store::{PaymentFilter, Period, Store};
 use coursegate::{Email, ExternalKey, Money, PaymentReference, Title};
 
 use crate::support::{World, admin, course, learner, request, start, visitor, withdrawn};

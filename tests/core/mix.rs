@@ -9,9 +9,11 @@ use coursegate::adapter::memory::TestClock;
 use coursegate::adapter::simulator::{Choice, Fault, Settings, Simulator};
 use coursegate::enrollment::{Case, Status};
 use coursegate::payment::PaymentMethod;
-use coursegate::port::{Clock, PageRequest, Queries, Store};
+use coursegate::port::Clock;
 use coursegate::reconciliation::DiscrepancyKind;
 use coursegate::registrar::{NextStep, PaymentException};
+use coursegate::store::PageRequest;
+use coursegate::store::{Queries, Store};
 use coursegate::{AppId, Config, PayLinkId, PaymentReference, Registrar, Secret};
 
 use crate::support::{APP_ID, SECRET, admin, config, delivery, request, start};

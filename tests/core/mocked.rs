@@ -6,13 +6,14 @@ use chrono::{DateTime, Duration, Utc};
 use coursegate::access::{AccessRequest, Grant, ResourceKind};
 use coursegate::adapter::memory::{MemoryStore, TestClock};
 use coursegate::adapter::simulator::{Choice, Settings, Simulator};
-use coursegate::enrollment::Change;
 use coursegate::payment::PaymentMethod;
-use coursegate::port::{
-    Claim, Clock, CommitOutcome, Loaded, Lookup, Purge, Purged, Queries, Settlement, Sleep, Store,
-    StoreError, Work,
-};
+use coursegate::port::{Clock, Sleep};
 use coursegate::registrar::{BulkOutcome, HealthStatus, NextStep, Outcome};
+use coursegate::store::Change;
+use coursegate::store::{
+    Claim, CommitOutcome, Loaded, Lookup, Purge, Purged, Queries, Settlement, Store, StoreError,
+    Work,
+};
 use coursegate::{AppId, CourseId, LearnerId, Registrar, Secret};
 use mockall::mock;
 
@@ -59,8 +60,8 @@ impl Store for Ledger {
     }
     async fn share(
         &self,
-        share: coursegate::port::Share<'_>,
-    ) -> Result<coursegate::port::Shared, StoreError> {
+        share: coursegate::store::Share<'_>,
+    ) -> Result<coursegate::store::Shared, StoreError> {
         self.store.share(share).await
     }
     async fn purge(&self, purge: Purge<'_>) -> Result<Purged, StoreError> {

@@ -1,14 +1,13 @@
 //! Money and access after refunds, disputes and revocations.
 
-use coursegate::access::{
-    AccessDecision, AccessTerms, CardAction, EndReason, GrantSource, GrantState, LearnerCard,
-};
+use coursegate::access::{AccessDecision, AccessTerms, EndReason, GrantSource, GrantState};
 use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::enrollment::{CaseError, Refusal, Status};
 use coursegate::payment::{Allocation, AttemptStatus, PaymentMethod, Reversal};
-use coursegate::port::PageRequest;
 use coursegate::reason::{ExceptionAction, HoldReason, WithdrawReason};
 use coursegate::registrar::{BulkOutcome, Error, NewGrant, NextStep};
+use coursegate::registrar::{CardAction, LearnerCard};
+use coursegate::store::PageRequest;
 use coursegate::{EnrollmentId, Money, PaymentReference};
 
 use crate::support::{

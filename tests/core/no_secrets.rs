@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::payment::PaymentMethod;
-use coursegate::port::{InboxFilter, PageRequest, Queries};
 use coursegate::registrar::NextStep;
+use coursegate::store::Queries;
+use coursegate::store::{InboxFilter, PageRequest};
 use coursegate::webhook::{KeyRing, ProviderEvent, Signer, Verifier};
 use coursegate::{AppId, BankDetails, Email, Secret};
 use tracing_subscriber::fmt::MakeWriter;

@@ -8,10 +8,9 @@ use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::enrollment::MigratedPayment;
 use coursegate::notice::NoticeKind;
 use coursegate::payment::PaymentMethod;
-use coursegate::port::{
-    ChannelError, Message, NoticeKey, NotificationChannel, PageRequest, Recipient,
-};
+use coursegate::port::{ChannelError, Message, NotificationChannel, Recipient};
 use coursegate::registrar::{BuildError, ErrorKind, ExistingAccess, ExistingPayment};
+use coursegate::store::{NoticeKey, PageRequest};
 use coursegate::{
     AdminId, ChannelName, Email, EventId, ExternalKey, Money, PaymentReference, Registrar, Title,
 };

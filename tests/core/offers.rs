@@ -10,9 +10,9 @@ use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::approval::CheckName;
 use coursegate::enrollment::Status;
 use coursegate::payment::{Allocation, PaymentMethod, Purpose};
-use coursegate::port::PageRequest;
 use coursegate::reason::{ExceptionAction, HoldReason};
 use coursegate::registrar::{BulkOutcome, NewGrant, NextStep, Outcome, TransferMatch};
+use coursegate::store::PageRequest;
 use coursegate::{Email, Money, Title};
 
 #[tokio::test]
@@ -490,9 +490,9 @@ async fn money_for_what_a_learner_was_given_meanwhile_is_held() {
 
 #[tokio::test]
 async fn a_grant_that_gives_more_than_its_payment_bought_is_a_discrepancy() {
-    use coursegate::enrollment::Change;
-    use coursegate::port::Store;
     use coursegate::reconciliation::DiscrepancyKind;
+    use coursegate::store::Change;
+    use coursegate::store::Store;
     let more: [fn(&mut Grant); 4] = [
         |grant| grant.level = AccessLevel::Full,
         |grant| grant.kinds = ResourceKinds::all(),

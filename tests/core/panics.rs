@@ -13,12 +13,13 @@ use coursegate::monitor::Alert;
 use coursegate::notice::NoticeKind;
 use coursegate::payment::{PayLink, PaymentMethod};
 use coursegate::port::{
-    AlertSink, Capabilities, ChannelError, EventPublisher, GatewayError, History, InboxFilter,
-    LinkRequest, Message, NotificationChannel, PageRequest, PaymentGateway, PublishError, Queries,
-    RefundRequest, StatusQuery,
+    AlertSink, Capabilities, ChannelError, EventPublisher, GatewayError, History, LinkRequest,
+    Message, NotificationChannel, PaymentGateway, PublishError, RefundRequest, StatusQuery,
 };
 use coursegate::reason::Note;
 use coursegate::registrar::{Health, HealthStatus, HostPart, Outcome};
+use coursegate::store::Queries;
+use coursegate::store::{InboxFilter, PageRequest};
 use coursegate::{ChannelName, CourseId, Error, Registrar};
 
 use crate::support::{World, admin, body, config};
@@ -367,7 +368,7 @@ async fn a_gateway_that_panics_is_a_provider_that_fails() {
     assert!(source.is_transient());
     is_seen(&world.registrar, HostPart::Gateway).await;
     // A callback that has to be confirmed waits.
-    let filter = coursegate::port::PaymentFilter::default();
+    let filter = coursegate::store::PaymentFilter::default();
     let desk = world.registrar.admin(admin());
     let found = desk.payments(&filter, PageRequest::first(1)).await.unwrap();
     let reference = found.items[0].attempt.reference.clone();

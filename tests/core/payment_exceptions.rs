@@ -1,9 +1,9 @@
 use coursegate::adapter::simulator::{Choice, Fault, Settings};
 use coursegate::enrollment::Status;
 use coursegate::payment::{Allocation, AttemptStatus, PaymentMethod};
-use coursegate::port::PageRequest;
 use coursegate::reason::{ExceptionAction, HoldReason};
 use coursegate::registrar::{Outcome, PaymentException};
+use coursegate::store::PageRequest;
 use coursegate::{Error, Money};
 
 use crate::support::{World, admin, config, request};

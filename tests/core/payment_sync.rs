@@ -14,12 +14,14 @@ use coursegate::event::EventKind;
 use coursegate::evidence::Confirmation;
 use coursegate::payment::{PayLink, PaymentMethod, ProofOfPayment};
 use coursegate::port::{
-    Capabilities, Claim, Clock, GatewayError, History, InboxFilter, LinkRequest, PageRequest,
-    PaymentFilter, PaymentGateway, Queries, RefundRequest, StatusQuery, Store, Work, WorkKind,
+    Capabilities, Clock, GatewayError, History, LinkRequest, PaymentGateway, RefundRequest,
+    StatusQuery,
 };
 use coursegate::reason::HoldReason;
 use coursegate::reconciliation::DiscrepancyKind;
 use coursegate::registrar::{Circuit, NewGrant, NextStep, Outcome, Pass};
+use coursegate::store::{Claim, PaymentFilter, Queries, Store, Work, WorkKind};
+use coursegate::store::{InboxFilter, PageRequest};
 use coursegate::{Error, OnUnverified, PaymentReference, Registrar};
 
 use crate::support::{World, admin, body, config, course, learner, request, start, with_signature};

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use coursegate::access::AccessTerms;
 use coursegate::adapter::simulator::{Choice, Settings};
-use coursegate::enrollment::InboxState;
 use coursegate::event::audit_log::{AnchorError, Checkpoint, verify_lines};
 use coursegate::event::{Event, EventKind};
 use coursegate::payment::PaymentMethod;
-use coursegate::port::{InboxFilter, PageRequest, PaymentFilter, PaymentItem, Queries, Store};
 use coursegate::registrar::{Error, ErrorKind, NewGrant, NextStep, Outcome};
+use coursegate::store::InboxState;
+use coursegate::store::{InboxFilter, PageRequest};
+use coursegate::store::{PaymentFilter, PaymentItem, Queries, Store};
 use coursegate::webhook::{BodyError, BodyKeys, DeliveryKey, StoredBody};
 use coursegate::{Config, Registrar, Secret};
 
@@ -170,7 +171,7 @@ async fn a_stored_body_cannot_be_changed_or_put_in_another_ones_place() {
         let mut entry = sealed[0].clone();
         entry.body = body;
         let was = Some(entry.state.clone());
-        let change = coursegate::enrollment::Change::inbox_only(entry, None).inbox_was(was);
+        let change = coursegate::store::Change::inbox_only(entry, None).inbox_was(was);
         world.store.commit(change).await.unwrap();
         let error = desk.export_learner(&learner("thandi")).await.unwrap_err();
         assert_eq!(error, Error::Body(BodyError::Changed("march".into())));
@@ -518,7 +519,7 @@ async fn payments_as_csv() {
         reference.as_str(),
         world
             .store
-            .load(coursegate::port::Lookup::Reference(&reference))
+            .load(coursegate::store::Lookup::Reference(&reference))
             .await
             .unwrap()
             .case

@@ -11,11 +11,12 @@ use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::evidence::Confirmation;
 use coursegate::payment::{PayLink, PaymentMethod};
 use coursegate::port::{
-    Capabilities, GatewayError, History, LinkRequest, PageRequest, PaymentFilter, PaymentGateway,
-    RefundRequest, StatusQuery,
+    Capabilities, GatewayError, History, LinkRequest, PaymentGateway, RefundRequest, StatusQuery,
 };
 use coursegate::reason::HoldReason;
 use coursegate::registrar::{Circuit, Outcome};
+use coursegate::store::PageRequest;
+use coursegate::store::PaymentFilter;
 use coursegate::{Config, Error, ErrorKind, Money, PaymentReference};
 use tokio::sync::{Semaphore, watch};
 

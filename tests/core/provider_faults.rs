@@ -6,8 +6,9 @@ use coursegate::adapter::simulator::{
     Call, Choice, Fault, Injection, Settings, SimulatorGateway, UnknownAnswer,
 };
 use coursegate::payment::{PaymentMethod, ProviderStatus};
-use coursegate::port::{GatewayError, PageRequest, PaymentGateway, StatusQuery};
+use coursegate::port::{GatewayError, PaymentGateway, StatusQuery};
 use coursegate::registrar::{Circuit, Enrolled, NextStep, Outcome};
+use coursegate::store::PageRequest;
 use coursegate::{Error, ErrorKind, PayLinkId, PaymentReference};
 
 use crate::support::{World, admin, config, request};

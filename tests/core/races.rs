@@ -2,8 +2,8 @@ use coursegate::adapter::simulator::Choice;
 use coursegate::enrollment::{Status, Transition};
 use coursegate::event::EventKind;
 use coursegate::payment::PaymentMethod;
-use coursegate::port::Queries;
 use coursegate::registrar::Outcome;
+use coursegate::store::Queries;
 
 use crate::support::{World, admin, body, signed};
 

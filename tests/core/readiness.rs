@@ -13,12 +13,14 @@ use coursegate::evidence::Confirmation;
 use coursegate::monitor::{Alert, AlertRoute, AlertSeverity};
 use coursegate::payment::{PayLink, PaymentMethod};
 use coursegate::port::{
-    AlertSink, Capabilities, ChannelError, Claim, CommitOutcome, GatewayError, LinkRequest, Loaded,
-    Lookup, Message, NotificationChannel, PaymentGateway, Queries, Settlement, StatusQuery, Store,
-    StoreError, StoreReport, WebError, WebProbe, Work,
+    AlertSink, Capabilities, ChannelError, GatewayError, LinkRequest, Message, NotificationChannel,
+    PaymentGateway, StatusQuery, WebError, WebProbe,
 };
 use coursegate::readiness::{self, Category, FindingLevel, LiveCheck, ReadinessRule, Report};
 use coursegate::registrar::{BuildError, NotReady, Outcome, RegistrarBuilder};
+use coursegate::store::{
+    Claim, CommitOutcome, Loaded, Lookup, Queries, Settlement, Store, StoreError, StoreReport, Work,
+};
 use coursegate::webhook::Delivery;
 use coursegate::{
     AppId, ChannelName, Config, CourseId, Environment, LearnerId, OnUnverified, Registrar, Secret,
@@ -64,10 +66,7 @@ impl Store for Shelf {
         self.inner.load(lookup).await
     }
 
-    async fn commit(
-        &self,
-        change: coursegate::enrollment::Change,
-    ) -> Result<CommitOutcome, StoreError> {
+    async fn commit(&self, change: coursegate::store::Change) -> Result<CommitOutcome, StoreError> {
         self.inner.commit(change).await
     }
 
@@ -89,14 +88,14 @@ impl Store for Shelf {
 
     async fn share(
         &self,
-        share: coursegate::port::Share<'_>,
-    ) -> Result<coursegate::port::Shared, StoreError> {
+        share: coursegate::store::Share<'_>,
+    ) -> Result<coursegate::store::Shared, StoreError> {
         self.inner.share(share).await
     }
     async fn purge(
         &self,
-        purge: coursegate::port::Purge<'_>,
-    ) -> Result<coursegate::port::Purged, StoreError> {
+        purge: coursegate::store::Purge<'_>,
+    ) -> Result<coursegate::store::Purged, StoreError> {
         self.inner.purge(purge).await
     }
     async fn inspect(&self) -> Result<StoreReport, StoreError> {
@@ -1032,7 +1031,8 @@ async fn a_probe_of_the_callback_address_changes_nothing() {
             .await,
         []
     );
-    use coursegate::port::{InboxFilter, PageRequest, Queries};
+    use coursegate::store::Queries;
+    use coursegate::store::{InboxFilter, PageRequest};
     for filter in [InboxFilter::Dead, InboxFilter::Parked, InboxFilter::Waiting] {
         let inbox = world
             .store

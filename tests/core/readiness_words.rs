@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use coursegate::port::{GatewayError, StoreError, StoreReport};
+use coursegate::port::GatewayError;
 use coursegate::readiness::{self, LiveCheck, ReadinessFinding, ReadinessRule};
+use coursegate::store::{StoreError, StoreReport};
 use coursegate::{Config, Environment, Registrar, Setting};
 
 use crate::configuration::{environment, good};

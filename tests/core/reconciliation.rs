@@ -2,12 +2,14 @@
 
 use coursegate::access::{AccessTerms, Grant, GrantSource, GrantState};
 use coursegate::adapter::simulator::Choice;
-use coursegate::enrollment::{Case, Change, Status};
+use coursegate::enrollment::{Case, Status};
 use coursegate::event::EventKind;
 use coursegate::payment::{Allocation, AttemptStatus, PaymentMethod, Reversal};
-use coursegate::port::{CommitOutcome, PageRequest, Store};
 use coursegate::reconciliation::DiscrepancyKind;
 use coursegate::registrar::{NewGrant, ReconciliationReport};
+use coursegate::store::Change;
+use coursegate::store::PageRequest;
+use coursegate::store::{CommitOutcome, Store};
 use coursegate::{CourseId, IdGenerator, LearnerId, PaymentReference};
 
 use crate::support::{World, admin, config, course, learner, start};

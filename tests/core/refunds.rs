@@ -5,9 +5,10 @@ use coursegate::adapter::simulator::{Choice, Fault, Settings};
 use coursegate::enrollment::{CaseError, Status};
 use coursegate::event::EventKind;
 use coursegate::payment::{Allocation, AttemptStatus, PaymentMethod, RefundState, Reversal};
-use coursegate::port::{GatewayError, PageRequest};
+use coursegate::port::GatewayError;
 use coursegate::reason::{ExceptionAction, HoldReason};
 use coursegate::registrar::{NewGrant, Outcome, PaymentException};
+use coursegate::store::PageRequest;
 use coursegate::{EnrollmentId, Error, Money, PaymentReference};
 
 use coursegate::reason::WithdrawReason;
@@ -390,7 +391,7 @@ async fn a_refund_whose_answer_is_lost_is_not_asked_for_again() {
     };
     let case = world.case(enrollment).await;
     let requested = case.request_refund(&reference, repayment, &step).unwrap();
-    coursegate::port::Store::commit(&world.store, requested.change)
+    coursegate::store::Store::commit(&world.store, requested.delta.into())
         .await
         .unwrap();
     let again = desk

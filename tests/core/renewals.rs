@@ -6,8 +6,8 @@ use std::time::Duration;
 use coursegate::access::{AccessTerms, GrantState};
 use coursegate::adapter::simulator::Choice;
 use coursegate::payment::{PaymentAttempt, PaymentMethod, Reversal};
-use coursegate::port::{Lookup, Store};
 use coursegate::registrar::NextStep;
+use coursegate::store::{Lookup, Store};
 use proptest::prelude::*;
 
 use crate::support::{World, admin, course, learner, request, start};

@@ -8,10 +8,11 @@ use coursegate::enrollment::Status;
 use coursegate::event::{Actor, EventKind};
 use coursegate::notice::NoticeKind;
 use coursegate::payment::{PaymentMethod, Reversal};
-use coursegate::port::{InboxFilter, PageRequest, PaymentFilter, Queries, RowFilter};
 use coursegate::reason::Permission;
 use coursegate::registrar::{BulkOutcome, ErrorKind, NewGrant, TransferMatch};
 use coursegate::statement::Matcher;
+use coursegate::store::{InboxFilter, PageRequest};
+use coursegate::store::{PaymentFilter, Queries, RowFilter};
 use coursegate::{AdminId, EnrollmentId, Error, EventId, GrantId, Money, PaymentReference};
 
 use crate::scene::{account, imported};
@@ -39,7 +40,7 @@ async fn try_everything(
     let id = EnrollmentId::from_uuid(uuid::Uuid::from_u128(1));
     let payment = PaymentReference::new("CG-NOBODYS").unwrap();
     let grant = GrantId::from_uuid(uuid::Uuid::from_u128(2));
-    let period = coursegate::port::Period {
+    let period = coursegate::store::Period {
         from: crate::support::start(),
         until: crate::support::start(),
         offset: chrono::FixedOffset::east_opt(7200).unwrap(),

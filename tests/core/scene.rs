@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use coursegate::access::{AccessLevel, AccessTerms, Grant, GrantState, LearnerCard};
+use coursegate::access::{AccessLevel, AccessTerms, Grant, GrantState};
 use coursegate::adapter::simulator::Choice;
 use coursegate::enrollment::{Case, MigratedPayment};
 use coursegate::payment::{PaymentMethod, ProofOfPayment};
-use coursegate::port::PageRequest;
 use coursegate::reason::HoldReason;
+use coursegate::registrar::LearnerCard;
 use coursegate::registrar::{
     EnrollRequest, ExistingAccess, ExistingPayment, NewGrant, NextStep, Outcome,
 };
 use coursegate::statement::{RowId, StatementRow, Suggestion};
+use coursegate::store::PageRequest;
 use coursegate::{
     Email, EnrollmentId, ExternalKey, Money, PayLinkId, PaymentReference, Registrar, Title,
 };

@@ -6,9 +6,10 @@ use chrono::NaiveDate;
 use coursegate::approval::Sums;
 use coursegate::enrollment::Status;
 use coursegate::payment::PaymentMethod;
-use coursegate::port::{PageRequest, RowFilter};
 use coursegate::registrar::{RowOutcome, TransferMatch};
 use coursegate::statement::{Mapping, RowState, StatementRow, parse_csv};
+use coursegate::store::PageRequest;
+use coursegate::store::RowFilter;
 use coursegate::{Error, Money};
 
 use crate::scene::{account, imported, suggested};

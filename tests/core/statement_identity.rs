@@ -5,9 +5,10 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::{Days, NaiveDate};
-use coursegate::port::{PageRequest, RowFilter};
 use coursegate::registrar::{Imported, TransferMatch};
 use coursegate::statement::{FileLine, Mapping, RowState, StatementEntry, StatementRow, parse_csv};
+use coursegate::store::PageRequest;
+use coursegate::store::RowFilter;
 use coursegate::{AccountId, Error, Money, Registrar};
 use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestRng};

@@ -6,10 +6,10 @@ use coursegate::adapter::simulator::Settings;
 use coursegate::approval::Sums;
 use coursegate::enrollment::Expected;
 use coursegate::payment::PaymentMethod;
-use coursegate::port::PageRequest;
 use coursegate::reason::HoldReason;
 use coursegate::registrar::{PaymentException, RowApproval, RowOutcome, TransferMatch};
 use coursegate::statement::{Likeness, RowId, RowState, StatementRow, Suggestion};
+use coursegate::store::PageRequest;
 use coursegate::{AdminId, CourseId, EnrollmentId, Money, PaymentReference};
 
 use crate::scene::{

@@ -6,10 +6,12 @@ use coursegate::adapter::memory::{MemoryStore, RecordingPublisher, TestClock};
 use coursegate::adapter::simulator::{Callback, Choice, Settings, Simulator, SimulatorGateway};
 use coursegate::enrollment::{Case, Status};
 use coursegate::payment::{Offer, PaymentMethod};
-use coursegate::port::{Lookup, PageRequest, PaymentGateway, RowFilter, Store};
+use coursegate::port::PaymentGateway;
 use coursegate::reason::WithdrawReason;
 use coursegate::registrar::{EnrollRequest, Enrolled, NextStep, Receipt, RegistrarBuilder};
 use coursegate::statement::{RowId, StatementEntry, StatementRow};
+use coursegate::store::PageRequest;
+use coursegate::store::{Lookup, RowFilter, Store};
 use coursegate::webhook::{Delivery, Signer};
 use coursegate::{
     AccountId, AdminId, AppId, BankDetails, Config, CourseId, Email, EnrollmentId, LearnerId,
@@ -293,42 +295,44 @@ pub fn with_signature(body: &[u8], signature: &str) -> Delivery {
 macro_rules! events_by {
     ($store:ty, $this:ident => $answer:expr) => {
         events_by!($store, $this => $answer;
-            pending(PageRequest<EnrollmentId>) -> Page<port::PendingItem, EnrollmentId>;
-            payment_exceptions(PageRequest<PaymentReference>) -> Page<port::HeldPayment, PaymentReference>;
+            pending(PageRequest<EnrollmentId>) -> Page<coursegate::store::PendingItem, EnrollmentId>;
+            payment_exceptions(PageRequest<PaymentReference>) -> Page<coursegate::store::HeldPayment, PaymentReference>;
             discrepancies(PageRequest<DiscrepancyKey>) -> Page<Discrepancy, DiscrepancyKey>;
             discrepancy(&DiscrepancyKey) -> Option<Discrepancy>;
             cases(PageRequest<EnrollmentId>) -> Page<enrollment::Case, EnrollmentId>;
             loose_grants(PageRequest<GrantId>) -> Page<Grant, GrantId>;
-            statement(port::RowFilter, PageRequest<RowKey>) -> Page<StatementEntry, RowKey>;
+            statement(coursegate::store::RowFilter, PageRequest<RowKey>) -> Page<StatementEntry, RowKey>;
             statement_rows(&[RowId]) -> Vec<StatementEntry>;
-            rows_like(&[port::RowProbe]) -> Vec<StatementEntry>;
+            rows_like(&[coursegate::store::RowProbe]) -> Vec<StatementEntry>;
             rows_paying(&[PaymentReference]) -> Vec<StatementEntry>;
             cases_of(&[PaymentReference]) -> Vec<enrollment::Case>;
             accounts() -> Vec<coursegate::AccountId>;
             timeline(EnrollmentId) -> Vec<event::Event>;
             unassigned(PageRequest<EventId>) -> Page<event::Event, EventId>;
-            inbox(port::InboxFilter, PageRequest<DeliveryKey>)
-                -> Page<enrollment::InboxEntry, DeliveryKey>;
-            payments(&port::PaymentFilter, PageRequest<port::PaymentKey>)
-                -> Page<port::PaymentItem, port::PaymentKey>;
-            days(port::Period, Option<&CourseId>) -> Vec<port::DayFigures>;
-            courses(port::Period, PageRequest<CourseId>) -> Page<port::CourseFigures, CourseId>;
+            inbox(coursegate::store::InboxFilter, PageRequest<DeliveryKey>)
+                -> Page<coursegate::store::InboxEntry, DeliveryKey>;
+            payments(&coursegate::store::PaymentFilter, PageRequest<coursegate::store::PaymentKey>)
+                -> Page<coursegate::store::PaymentItem, coursegate::store::PaymentKey>;
+            days(coursegate::store::Period, Option<&CourseId>) -> Vec<coursegate::store::DayFigures>;
+            courses(coursegate::store::Period, PageRequest<CourseId>) -> Page<coursegate::store::CourseFigures, CourseId>;
             audit_log(PageRequest<u64>) -> Page<event::audit_log::AuditLogEntry, u64>;
             missing_from_audit_log(chrono::DateTime<chrono::Utc>) -> u64;
             event(EventId) -> Option<event::Event>;
-            notices(&port::NoticeFilter, PageRequest<port::NoticeKey>)
-                -> Page<port::AdminNotice, port::NoticeKey>;
+            notices(&coursegate::store::NoticeFilter, PageRequest<coursegate::store::NoticeKey>)
+                -> Page<coursegate::store::AdminNotice, coursegate::store::NoticeKey>;
             preferences() -> Vec<coursegate::notice::Preferences>;
-            learner(&LearnerId) -> port::LearnerFile;
-            received(EnrollmentId) -> port::Received;
-            delivery(&DeliveryKey) -> Option<enrollment::InboxEntry>;
+            learner(&LearnerId) -> coursegate::store::LearnerFile;
+            received(EnrollmentId) -> coursegate::store::Received;
+            delivery(&DeliveryKey) -> Option<coursegate::store::InboxEntry>;
         );
     };
     ($store:ty, $this:ident => $answer:expr;
         $($name:ident($($argument:ty),*) -> $given:ty;)*) => {
         const _: () = {
             #[allow(unused_imports)]
-            use coursegate::port::{self, Page, PageRequest, StoreError};
+            use coursegate::port::{self};
+            use coursegate::store::{Page, PageRequest};
+            use coursegate::store::{StoreError};
             #[allow(unused_imports)]
             use coursegate::reconciliation::{Discrepancy, DiscrepancyKey};
             #[allow(unused_imports)]
@@ -339,7 +343,7 @@ macro_rules! events_by {
             use coursegate::{access::Grant, enrollment, event, webhook::DeliveryKey};
 
             #[async_trait::async_trait]
-            impl port::Queries for $store {
+            impl coursegate::store::Queries for $store {
                 $(async fn $name(&self $(, _: $argument)*) -> Result<$given, StoreError> {
                     let $this = self;
                     let _ = $this;

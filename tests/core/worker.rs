@@ -4,11 +4,12 @@ use std::time::Duration;
 use coursegate::Secret;
 use coursegate::adapter::memory::RecordingPublisher;
 use coursegate::adapter::simulator::{Choice, Settings};
-use coursegate::enrollment::{Change, InboxEntry, InboxState};
 use coursegate::evidence::SignedBy;
 use coursegate::payment::PaymentMethod;
-use coursegate::port::{InboxFilter, PageRequest, Queries, Store};
 use coursegate::registrar::Outcome;
+use coursegate::store::{Change, InboxEntry, InboxState};
+use coursegate::store::{InboxFilter, PageRequest};
+use coursegate::store::{Queries, Store};
 use coursegate::webhook::{BodyKeys, DeliveryKey, SignedForm, StoredBody};
 use tokio::sync::Notify;
 

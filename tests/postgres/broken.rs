@@ -5,8 +5,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use coursegate::access::Grant;
 use coursegate::adapter::postgres::PgStore;
-use coursegate::enrollment::Change;
-use coursegate::port::{Claim, CommitOutcome, Loaded, Lookup, Settlement, Store, StoreError, Work};
+use coursegate::store::Change;
+use coursegate::store::{
+    Claim, CommitOutcome, Loaded, Lookup, Settlement, Store, StoreError, Work,
+};
 use coursegate::{CourseId, LearnerId};
 
 use crate::support::events_by;
@@ -99,11 +101,11 @@ macro_rules! store_by_steps {
             }
     async fn share(
         &self,
-        share: coursegate::port::Share<'_>,
-    ) -> Result<coursegate::port::Shared, StoreError> {
+        share: coursegate::store::Share<'_>,
+    ) -> Result<coursegate::store::Shared, StoreError> {
         self.0.share(share).await
     }
-async fn purge(&self, purge: coursegate::port::Purge<'_>) -> Result<coursegate::port::Purged, StoreError> {
+async fn purge(&self, purge: coursegate::store::Purge<'_>) -> Result<coursegate::store::Purged, StoreError> {
         self.0.purge(purge).await
     }
     fn is_test_double(&self) -> bool {

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use coursegate::enrollment::{DueTimer, TimerKind, Version};
-use coursegate::port::{Claim, Settlement, Store, Work, WorkKind};
+use coursegate::store::{Claim, Settlement, Store, Work, WorkKind};
 use coursegate::{EnrollmentId, EventId};
 
 use crate::cluster::fresh_store;

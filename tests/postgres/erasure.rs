@@ -1,7 +1,7 @@
 //! What only looks like an erasure, or takes more than an erasure may, is found.
 
 use coursegate::adapter::postgres::PgStore;
-use coursegate::port::Store;
+use coursegate::store::Store;
 use sqlx::{AssertSqlSafe, PgPool};
 
 use crate::audit_log::{OFF, broken_at, numbers, run, school};

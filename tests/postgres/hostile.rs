@@ -1,8 +1,9 @@
 //! Deliveries that a database could choke on.
 
-use coursegate::enrollment::InboxState;
-use coursegate::port::{InboxFilter, PageRequest, Queries, Store};
 use coursegate::registrar::Outcome;
+use coursegate::store::InboxState;
+use coursegate::store::{InboxFilter, PageRequest};
+use coursegate::store::{Queries, Store};
 use coursegate::webhook::StoredBody;
 
 use crate::cluster::fresh_store;
@@ -60,7 +61,7 @@ async fn odd_values_beside_the_known_ones_change_nothing() {
         assert_eq!(receipt.http_status(), 200, "{extra}: {receipt:?}");
         assert!(receipt.access_granted, "{extra}: {receipt:?}");
         let found = store
-            .load(coursegate::port::Lookup::Enrollment(due.enrollment))
+            .load(coursegate::store::Lookup::Enrollment(due.enrollment))
             .await
             .unwrap();
         assert_eq!(found.case.unwrap().grants.len(), 1);

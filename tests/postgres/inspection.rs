@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use coursegate::adapter::postgres::{PgStore, pool_options};
-use coursegate::port::Store;
+use coursegate::store::Store;
 use sqlx::AssertSqlSafe;
 
 use crate::cluster::{fresh_schema, fresh_store, pool, url};
@@ -82,8 +82,8 @@ async fn a_database_says_what_is_missing() {
 /// The keys that are still needed are named.
 #[tokio::test]
 async fn keys_that_bodies_wait_for_are_named() {
-    use coursegate::enrollment::{Change, InboxEntry, InboxOutcome, InboxState};
     use coursegate::evidence::SignedBy;
+    use coursegate::store::{Change, InboxEntry, InboxOutcome, InboxState};
     use coursegate::webhook::{SignedForm, StoredBody};
 
     let store = fresh_store().await;

@@ -6,8 +6,8 @@ use chrono::{Duration, FixedOffset, Utc};
 use coursegate::access::{AccessRequest, ResourceKind};
 use coursegate::enrollment::MigratedPayment;
 use coursegate::payment::PaymentMethod;
-use coursegate::port::Period;
 use coursegate::registrar::{ExistingAccess, ExistingPayment};
+use coursegate::store::Period;
 use coursegate::{CourseId, Email, ExternalKey, LearnerId, Money, PaymentReference, Title};
 
 use crate::cluster::{pool, store_on};

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use coursegate::PaymentReference;
 use coursegate::adapter::postgres::{MigrateError, PgStore};
-use coursegate::port::{Lookup, Store, StoreError};
+use coursegate::store::{Lookup, Store, StoreError};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, PgPool};
 

@@ -9,7 +9,7 @@ use coursegate::access::{AccessRequest, ResourceKind};
 use coursegate::adapter::postgres::{PgStore, pool_options};
 use coursegate::enrollment::{Job, TimerKey, TimerKind};
 use coursegate::payment::PaymentMethod;
-use coursegate::port::{Claim, Lookup, Settlement, Store, Work, WorkKind};
+use coursegate::store::{Claim, Lookup, Settlement, Store, Work, WorkKind};
 use sqlx::{AssertSqlSafe, PgPool};
 
 use crate::cluster::{fresh_schema, url};

@@ -4,7 +4,7 @@ use coursegate::Money;
 use coursegate::adapter::postgres::{PgStore, pool_options};
 use coursegate::enrollment::Status;
 use coursegate::payment::PaymentMethod;
-use coursegate::port::{Lookup, Store};
+use coursegate::store::{Lookup, Store};
 use sqlx::postgres::PgConnectOptions;
 
 use crate::broken::Kind;

@@ -2,9 +2,10 @@
 
 use coursegate::adapter::postgres::{PgStore, pool_options};
 use coursegate::payment::{PaymentMethod, ProofOfPayment};
-use coursegate::port::{PageRequest, Purge, Store};
 use coursegate::registrar::{HealthStatus, NewGrant, NextStep, TransferMatch};
 use coursegate::statement::StatementRow;
+use coursegate::store::PageRequest;
+use coursegate::store::{Purge, Store};
 use coursegate::{CourseId, Registrar, access::AccessTerms};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, PgPool};

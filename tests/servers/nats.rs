@@ -13,8 +13,9 @@ use coursegate::adapter::nats::{NatsBus, NatsError};
 use coursegate::event::Event;
 use coursegate::live::Hub;
 use coursegate::payment::PaymentMethod;
-use coursegate::port::{EventPublisher, Queries};
+use coursegate::port::EventPublisher;
 use coursegate::registrar::EnrollRequest;
+use coursegate::store::Queries;
 use coursegate::{
     AdminId, AppId, BankDetails, Config, CourseId, Email, EnrollmentId, EventId, LearnerId, Money,
     Registrar, Secret, Site, Title,

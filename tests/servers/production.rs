@@ -6,7 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use coursegate::adapter::postgres::{PgStore, pool_options};
-use coursegate::port::{InboxFilter, PageRequest, Queries};
+use coursegate::store::Queries;
+use coursegate::store::{InboxFilter, PageRequest};
 use coursegate::webhook::Signer;
 use coursegate::{AppId, Secret};
 use reqwest::Client;

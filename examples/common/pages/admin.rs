@@ -97,7 +97,7 @@ fn article(row: &Explanation) -> String {
         .history
         .iter()
         .rev()
-        .find(|event| coursegate::notice::NoticeKind::of(&event.kind).is_some())
+        .find(|event| event.kind.notice().is_some())
         .map_or(Severity::Info, |event| event.kind.severity());
     let level = match severity {
         Severity::Error => "error",

@@ -1,5 +1,5 @@
 use coursegate::AdminId;
-use coursegate::port::{CourseFigures, DayFigures, Figures};
+use coursegate::store::{CourseFigures, DayFigures, Figures};
 
 use super::{Counts, admins, text};
 

@@ -1,4 +1,4 @@
-use coursegate::access::CardAction;
+use coursegate::registrar::CardAction;
 use coursegate::registrar::CourseCard;
 use coursegate::{BankDetails, CourseId, LearnerId, Money, PaymentReference};
 

@@ -1,10 +1,11 @@
-use coursegate::enrollment::InboxState;
 use coursegate::notice::NoticeKind;
 use coursegate::payment::{AttemptStatus, PaymentMethod};
-use coursegate::port::{AdminNotice, PaymentItem};
 use coursegate::reason::{ExceptionAction, Severity};
 use coursegate::reconciliation::DiscrepancyKind;
 use coursegate::registrar::{HealthStatus, PaymentException};
+use coursegate::store::AdminNotice;
+use coursegate::store::InboxState;
+use coursegate::store::PaymentItem;
 use coursegate::{AdminId, ChannelName};
 
 use super::{Act, Counts, admins, plain, text};

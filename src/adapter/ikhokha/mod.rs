@@ -22,6 +22,7 @@
 //! a look-up gives, and anything else in it is counted as unreadable.
 
 mod call;
+mod exchange;
 mod probe;
 mod wire;
 
@@ -39,10 +40,10 @@ use crate::payment::PayLink;
 use crate::port::{
     Capabilities, GatewayError, History, LinkRequest, PaymentGateway, RefundRequest, StatusQuery,
 };
-use crate::secret::{AppId, Secret};
+use crate::vocabulary::{AppId, Secret};
 use crate::webhook::Signer;
 
-use call::{Answer, MAX_ANSWER, MAX_HISTORY, Sent, encoded};
+use exchange::{Answer, MAX_ANSWER, MAX_HISTORY, Sent, encoded};
 use wire::{Create, Created, Refund, Refunded, StatusAnswer};
 
 pub use probe::{HttpProbe, WebhookSink};
@@ -207,7 +208,7 @@ impl IkhokhaClient {
         path: &str,
         body: Vec<u8>,
         limit: Duration,
-    ) -> Result<Answer, call::Failure> {
+    ) -> Result<Answer, exchange::Failure> {
         let sent = Sent {
             method: Method::POST,
             path,
@@ -273,7 +274,7 @@ impl PaymentGateway for IkhokhaClient {
         let answer = self
             .post(&self.api("/payment"), body, self.link_timeout)
             .await
-            .map_err(call::Failure::once_sent)?;
+            .map_err(exchange::Failure::once_sent)?;
         let Answer::Known(bytes) = answer else {
             return Err(GatewayError::Refused {
                 reason: "HTTP 404".to_owned(),
@@ -282,7 +283,10 @@ impl PaymentGateway for IkhokhaClient {
         let created: Created =
             serde_json::from_slice(&bytes).map_err(|_| GatewayError::Unreadable)?;
         if created.response_code != "00" {
-            return Err(call::refused(Some(created.response_code), created.message));
+            return Err(exchange::refused(
+                Some(created.response_code),
+                created.message,
+            ));
         }
         let ours = created
             .reference
@@ -337,7 +341,7 @@ impl PaymentGateway for IkhokhaClient {
         let answer = self
             .post(&path, body, self.link_timeout)
             .await
-            .map_err(call::Failure::once_sent)?;
+            .map_err(exchange::Failure::once_sent)?;
         let Answer::Known(bytes) = answer else {
             return Err(GatewayError::Refused {
                 reason: "HTTP 404".to_owned(),
@@ -347,7 +351,7 @@ impl PaymentGateway for IkhokhaClient {
             serde_json::from_slice(&bytes).map_err(|_| GatewayError::Unreadable)?;
         match answer.status.as_str() {
             "SUCCESS" => Ok(()),
-            "FAILURE" => Err(call::refused(None, answer.message)),
+            "FAILURE" => Err(exchange::refused(None, answer.message)),
             _ => Err(GatewayError::Unreadable),
         }
     }

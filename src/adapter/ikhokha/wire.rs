@@ -6,11 +6,11 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::evidence::{Confirmation, Stated};
-use crate::ids::{PayLinkId, PaymentReference};
-use crate::money::Currency;
 use crate::payment::ProviderStatus;
 use crate::port::{History, LinkRequest, RefundRequest};
-use crate::secret::AppId;
+use crate::vocabulary::AppId;
+use crate::vocabulary::Currency;
+use crate::vocabulary::{PayLinkId, PaymentReference};
 
 /// The body of `POST /payment`. Its compact form is what `JSON.stringify` would give, which
 /// the provider very probably makes again before it checks the signature.

@@ -7,19 +7,11 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::state::State;
+use super::tables::Link;
 use crate::event::Event;
 use crate::event::audit_log::LinkHash;
 use crate::event::form::EventText;
-use crate::ids::EventId;
-
-/// An event in the audit log.
-pub(super) struct Link {
-    pub(super) event: EventId,
-    pub(super) salt: Option<String>,
-    pub(super) kept: LinkHash,
-    pub(super) personal: LinkHash,
-    pub(super) hash: LinkHash,
-}
+use crate::vocabulary::EventId;
 
 impl State {
     /// Every event there is, in no order.

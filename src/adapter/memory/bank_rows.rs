@@ -6,11 +6,12 @@ use std::ops::Bound;
 
 use chrono::NaiveDate;
 
-use crate::ids::{AccountId, PaymentReference};
-use crate::money::Money;
-use crate::port::{Page, PageRequest, RowFilter, RowProbe};
-use crate::reason::Note;
 use crate::statement::{RowId, RowKey, RowState, StatementEntry};
+use crate::store::{Page, PageRequest};
+use crate::store::{RowFilter, RowProbe};
+use crate::vocabulary::Money;
+use crate::vocabulary::Note;
+use crate::vocabulary::{AccountId, PaymentReference};
 
 /// What no two rows share.
 type Number = (AccountId, NaiveDate, Money, u32);

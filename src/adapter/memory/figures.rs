@@ -6,11 +6,13 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use super::state::State;
-use crate::enrollment::{Enrollment, Status, Version};
+use crate::enrollment::Enrollment;
 use crate::event::{Event, EventKind};
-use crate::ids::{CourseId, Email, PaymentReference};
 use crate::payment::{AttemptStatus, PaymentAttempt};
-use crate::port::{Figures, PaymentFilter, PaymentKey, Period, Prefix, Sum};
+use crate::store::{Figures, PaymentFilter, PaymentKey, Period};
+use crate::store::{Prefix, Sum};
+use crate::vocabulary::{CourseId, Email, PaymentReference};
+use crate::vocabulary::{Status, Version};
 
 pub(super) fn matches(
     filter: &PaymentFilter,
@@ -118,7 +120,7 @@ fn approval(event: &Event, made: DateTime<Utc>) -> Option<DateTime<Utc>> {
     }
 }
 
-fn add(figures: &mut Figures, amount: crate::money::Money, returned: i64) {
+fn add(figures: &mut Figures, amount: crate::vocabulary::Money, returned: i64) {
     let (currency, kept) = (amount.currency(), amount.minor() - returned);
     match figures.sums.iter_mut().find(|sum| sum.currency == currency) {
         Some(sum) => sum.minor = sum.minor.saturating_add(kept),

@@ -1,16 +1,11 @@
 //! Grants: with their enrollment, or apart from any.
 
-use super::state::{Row, State, Subject};
+use super::state::{Row, State};
+use super::tables::Home;
 use crate::access::{Grant, GrantState};
-use crate::enrollment::Change;
-use crate::ids::{CourseId, EnrollmentId, GrantId, LearnerId, PaymentReference};
-use crate::port::StoreError;
-
-/// Where a grant is kept.
-pub(super) enum Home {
-    Row(EnrollmentId),
-    Free(Subject),
-}
+use crate::store::Change;
+use crate::store::StoreError;
+use crate::vocabulary::{CourseId, GrantId, LearnerId, PaymentReference};
 
 impl State {
     pub(super) fn grant(&self, id: GrantId) -> Option<&Grant> {

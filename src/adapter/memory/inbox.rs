@@ -5,9 +5,9 @@ use std::cmp::Reverse;
 use chrono::{DateTime, Utc};
 
 use super::state::{Kept, Place, State};
-use crate::enrollment::{InboxEntry, InboxState};
-use crate::ids::PayLinkId;
-use crate::port::{Purge, Purged};
+use crate::store::{InboxEntry, InboxState};
+use crate::store::{Purge, Purged};
+use crate::vocabulary::PayLinkId;
 use crate::webhook::{DeliveryKey, StoredBody};
 
 impl Kept {

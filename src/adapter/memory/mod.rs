@@ -13,6 +13,7 @@ mod publisher;
 mod queries;
 mod sharing;
 mod state;
+mod tables;
 mod timers;
 mod work;
 
@@ -22,12 +23,12 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use crate::access::Grant;
-use crate::enrollment::Change;
-use crate::ids::{CourseId, LearnerId};
-use crate::port::{
+use crate::store::Change;
+use crate::store::{
     Claim, CommitOutcome, Loaded, Lookup, Purge, Purged, Settlement, Share, Shared, Store,
     StoreError, Work, WorkKind,
 };
+use crate::vocabulary::{CourseId, LearnerId};
 
 pub use clock::TestClock;
 pub use publisher::RecordingPublisher;

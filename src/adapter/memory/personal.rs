@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use super::state::State;
 use crate::access::Grant;
-use crate::enrollment::{Change, Erasure, InboxEntry, InboxOutcome, InboxState};
+use crate::enrollment::Erasure;
 use crate::event::EventKind;
-use crate::ids::{EnrollmentId, EventId, GrantId, LearnerId, PaymentReference};
-use crate::port::{LearnerFile, Received, StoreError};
-use crate::reason::Note;
 use crate::statement::StatementEntry;
+use crate::store::{Change, InboxOutcome};
+use crate::store::{InboxEntry, InboxState};
+use crate::store::{LearnerFile, Received, StoreError};
+use crate::vocabulary::Note;
+use crate::vocabulary::{EnrollmentId, EventId, GrantId, LearnerId, PaymentReference};
 use crate::webhook::StoredBody;
 
 impl State {

@@ -8,21 +8,23 @@ use chrono::{DateTime, Utc};
 
 use super::{MemoryStore, figures};
 use crate::access::Grant;
-use crate::enrollment::{Case, InboxEntry, InboxState};
+use crate::enrollment::Case;
 use crate::event::Event;
 use crate::event::audit_log::AuditLogEntry;
 use crate::event::form::EventText;
-use crate::ids::{
+use crate::notice::{Notice, Preferences};
+use crate::reconciliation::Discrepancy;
+use crate::statement::{RowId, RowKey, StatementEntry};
+use crate::store::{AdminNotice, HeldPayment, InboxFilter, NoticeKey, Page, PageRequest};
+use crate::store::{
+    CourseFigures, DayFigures, LearnerFile, NoticeFilter, PaymentFilter, PaymentItem, PaymentKey,
+    PendingItem, Period, Queries, Received, RowFilter, RowProbe, StoreError,
+};
+use crate::store::{InboxEntry, InboxState};
+use crate::vocabulary::DiscrepancyKey;
+use crate::vocabulary::{
     AccountId, CourseId, EnrollmentId, EventId, GrantId, LearnerId, PaymentReference,
 };
-use crate::notice::{Notice, NoticeKind, Preferences};
-use crate::port::{
-    AdminNotice, CourseFigures, DayFigures, HeldPayment, InboxFilter, LearnerFile, NoticeFilter,
-    NoticeKey, Page, PageRequest, PaymentFilter, PaymentItem, PaymentKey, PendingItem, Period,
-    Queries, Received, RowFilter, RowProbe, StoreError,
-};
-use crate::reconciliation::{Discrepancy, DiscrepancyKey};
-use crate::statement::{RowId, RowKey, StatementEntry};
 use crate::webhook::DeliveryKey;
 
 fn beyond<K>(after: Option<K>) -> (Bound<K>, Bound<K>) {
@@ -355,7 +357,7 @@ impl Queries for MemoryStore {
         let size = request.size();
         let state = self.lock();
         let item = |event: &Arc<Event>| {
-            let kind = NoticeKind::of(&event.kind)?;
+            let kind = event.kind.notice()?;
             let wanted =
                 filter.kinds.contains(&kind) && filter.since.is_none_or(|since| event.at >= since);
             let read = wanted && state.read.contains(&(filter.person.clone(), event.id));

@@ -3,18 +3,17 @@
 use chrono::{DateTime, Utc};
 
 use super::state::State;
-use crate::monitor::{Alert, AlertStage, Tallied, Tally};
-use crate::port::{Share, Shared};
-
-/// A tally, and when it came.
-pub(super) type Kept = (Tally, DateTime<Utc>);
+use super::tables::KeptTally;
+use crate::monitor::{Alert, Tallied};
+use crate::store::{Share, Shared};
+use crate::vocabulary::AlertStage;
 
 impl State {
     pub(super) fn share(&mut self, share: Share<'_>) -> Shared {
         let age = |at: DateTime<Utc>| (share.now - at).to_std().unwrap_or_default();
         self.tallies.retain(|(_, at)| age(*at) < share.keep);
         for tally in share.tallies {
-            let same = |(known, _): &Kept| {
+            let same = |(known, _): &KeptTally| {
                 (known.process, known.number, &known.of) == (tally.process, tally.number, &tally.of)
             };
             if !self.tallies.iter().any(same) {

@@ -4,28 +4,27 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::audit_log::Link;
 use super::bank_rows::BankRows;
-use super::grants::Home;
 use super::id_map::IdMap;
-use super::sharing::Kept as Told;
-use super::timers::{Kept as KeptTimer, Timers};
+use super::tables::{Home, KeptTally, KeptTimer, Link, Subject, Timers};
 use crate::access::Grant;
-use crate::enrollment::{Case, Change, Enrollment, InboxEntry, InboxState};
+use crate::enrollment::{Case, Enrollment};
 use crate::event::Event;
-use crate::ids::{
-    AdminId, CourseId, EnrollmentId, EventId, ExternalKey, GrantId, LearnerId, PayLinkId,
-    PaymentReference,
-};
 use crate::monitor::Alert;
 use crate::notice::Preferences;
 use crate::payment::PaymentAttempt;
-use crate::port::{CommitOutcome, HeldPayment, KnownDelivery, Loaded, Lookup, StoreError};
-use crate::reconciliation::{Discrepancy, DiscrepancyKey};
+use crate::reconciliation::Discrepancy;
+use crate::store::Change;
+use crate::store::HeldPayment;
+use crate::store::{CommitOutcome, KnownDelivery, Loaded, Lookup, StoreError};
+use crate::store::{InboxEntry, InboxState};
+use crate::vocabulary::DiscrepancyKey;
+use crate::vocabulary::{
+    AdminId, EnrollmentId, EventId, ExternalKey, GrantId, PayLinkId, PaymentReference,
+};
 use crate::webhook::DeliveryKey;
 
 pub(super) type Place = Reverse<(DateTime<Utc>, DeliveryKey)>;
-pub(super) type Subject = (LearnerId, CourseId);
 
 #[derive(Default)]
 pub(super) struct State {
@@ -48,7 +47,7 @@ pub(super) struct State {
     pub(super) timers: Timers,
     pub(super) audit_log: Vec<Link>,
     pub(super) preferences: BTreeMap<AdminId, Preferences>,
-    pub(super) tallies: Vec<Told>,
+    pub(super) tallies: Vec<KeptTally>,
     /// Alerts that stand, by rule.
     pub(super) alerts: BTreeMap<String, Alert>,
     /// Notices that somebody has read.

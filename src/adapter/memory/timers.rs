@@ -2,36 +2,14 @@
 //! nothing to speak of; the heap only says where to look, and what it says may be outdated.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
 use chrono::{DateTime, Utc};
 
 use super::state::State;
+use super::tables::KeptTimer;
 use crate::enrollment::{DueTimer, Timer, TimerKey, TimerKind};
-use crate::ids::EnrollmentId;
-use crate::port::{Claim, Work};
-
-type Due = BinaryHeap<Reverse<(DateTime<Utc>, TimerKey)>>;
-
-/// When to look at which timer.
-#[derive(Default)]
-pub(super) struct Timers {
-    due: BTreeMap<TimerKind, Due>,
-    /// Timers of nothing that has a row.
-    loose: HashMap<TimerKey, Kept>,
-}
-
-/// A timer that is set.
-pub(super) struct Kept {
-    timer: DueTimer,
-    leased_until: Option<DateTime<Utc>>,
-}
-
-impl Timers {
-    fn due(&mut self, kind: TimerKind) -> &mut Due {
-        self.due.entry(kind).or_default()
-    }
-}
+use crate::store::{Claim, Work};
+use crate::vocabulary::EnrollmentId;
 
 impl State {
     /// `near` is the enrollment that was written with it.
@@ -60,7 +38,7 @@ impl State {
         self.take_timer(&timer.key);
         let place = Reverse((timer.due_at, timer.key.clone()));
         self.timers.due(timer.key.kind()).push(place);
-        let kept = Kept {
+        let kept = KeptTimer {
             timer,
             leased_until: None,
         };
@@ -73,7 +51,7 @@ impl State {
         }
     }
 
-    fn take_timer(&mut self, key: &TimerKey) -> Option<Kept> {
+    fn take_timer(&mut self, key: &TimerKey) -> Option<KeptTimer> {
         match self.timers_beside(key) {
             Some(timers) => {
                 let at = timers.iter().position(|kept| kept.timer.key == *key)?;
@@ -83,7 +61,7 @@ impl State {
         }
     }
 
-    fn timer(&mut self, key: &TimerKey) -> Option<&mut Kept> {
+    fn timer(&mut self, key: &TimerKey) -> Option<&mut KeptTimer> {
         if self.timers_beside(key).is_none() {
             return self.timers.loose.get_mut(key);
         }
@@ -91,7 +69,7 @@ impl State {
         timers.find(|kept| kept.timer.key == *key)
     }
 
-    fn timers_beside(&mut self, key: &TimerKey) -> Option<&mut Vec<Kept>> {
+    fn timers_beside(&mut self, key: &TimerKey) -> Option<&mut Vec<KeptTimer>> {
         let id = match key {
             TimerKey::Attempt(reference) => *self.by_reference.get(reference)?,
             TimerKey::Enrollment(id) => *id,

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::HashSet;
 
 use super::state::State;
-use crate::port::{Claim, Settlement, Work};
+use crate::store::{Claim, Settlement, Work};
 
 impl State {
     pub(super) fn claim_inbox(&mut self, claim: &Claim) -> Vec<Work> {

@@ -14,7 +14,8 @@ use super::error::CallError;
 use super::rows::EventRow;
 use super::{PgStore, all, arguments};
 use crate::event::Event;
-use crate::port::{EventPublisher, PublishError, StoreError};
+use crate::port::{EventPublisher, PublishError};
+use crate::store::StoreError;
 
 /// How long the database may say nothing before it is asked whether it still hears us.
 const QUIET: Duration = Duration::from_secs(15);

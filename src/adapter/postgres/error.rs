@@ -6,7 +6,7 @@ use futures_timer::Delay;
 use uuid::Uuid;
 
 use super::rows::BadRow;
-use crate::port::StoreError;
+use crate::store::StoreError;
 
 /// How often a call is tried in all. At SERIALIZABLE a small table makes for many failures:
 /// the database watches whole pages, and everything is on the same few.

@@ -3,7 +3,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 
 use super::error::{Backoff, CallError};
 use super::schema::Schema;
-use crate::port::StoreError;
+use crate::store::StoreError;
 
 /// The steps, oldest first. One that was released is never edited.
 pub(super) const STEPS: &[(&str, &str)] = &[(

@@ -48,7 +48,7 @@
 //!
 //! So it can neither change an event nor write the audit log: `append_audit_log` and `empty_events` do, as the
 //! owner, with a search path of their own. Rights that are missing are among the defects that
-//! [`Store::inspect`](crate::port::Store::inspect) finds, and so in the readiness report.
+//! [`Store::inspect`](crate::store::Store::inspect) finds, and so in the readiness report.
 //!
 //! # Connections
 //! [`pool_options`] is a good start: about four connections for each core of the database,
@@ -63,6 +63,7 @@ mod announce;
 mod error;
 mod inspect;
 mod migrate;
+mod objects;
 mod personal;
 mod queries;
 mod rights;
@@ -91,7 +92,7 @@ use rows::BadRow;
 use schema::Schema;
 use statements::Statements;
 
-/// A [`Store`](crate::port::Store) in Postgres, with its [`Queries`](crate::port::Events).
+/// A [`Store`](crate::store::Store) in Postgres, with its [`Queries`](crate::port::Events).
 /// Clones share the pool.
 #[derive(Clone)]
 pub struct PgStore {

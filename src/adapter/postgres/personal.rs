@@ -6,11 +6,11 @@ use super::error::CallError;
 use super::rows::{EventRow, GrantRow, InboxRow, StatementRowRow};
 use super::{PgStore, all, arguments};
 use crate::access::Grant;
-use crate::enrollment::InboxEntry;
 use crate::event::Event;
-use crate::ids::{EnrollmentId, LearnerId};
-use crate::port::{LearnerFile, Received, StoreError};
 use crate::statement::StatementEntry;
+use crate::store::InboxEntry;
+use crate::store::{LearnerFile, Received, StoreError};
+use crate::vocabulary::{EnrollmentId, LearnerId};
 
 impl PgStore {
     pub(super) async fn learner_file(

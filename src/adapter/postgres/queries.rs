@@ -15,21 +15,24 @@ use super::rows::{
 };
 use super::{PgStore, all, arguments};
 use crate::access::Grant;
-use crate::enrollment::{Case, InboxEntry};
+use crate::enrollment::Case;
 use crate::event::Event;
 use crate::event::audit_log::{AuditLogEntry, LinkHash};
 use crate::event::form::EventText;
-use crate::ids::{
+use crate::notice::Preferences;
+use crate::reconciliation::Discrepancy;
+use crate::statement::{RowId, RowKey, StatementEntry};
+use crate::store::InboxEntry;
+use crate::store::{AdminNotice, HeldPayment, InboxFilter, NoticeKey, Page, PageRequest, Prefix};
+use crate::store::{
+    CourseFigures, DayFigures, LearnerFile, NoticeFilter, PaymentFilter, PaymentItem, PaymentKey,
+    PendingItem, Period, Queries, Received, RowFilter, RowProbe, StoreError,
+};
+use crate::vocabulary::DiscrepancyKey;
+use crate::vocabulary::NoticeKind;
+use crate::vocabulary::{
     AccountId, CourseId, EnrollmentId, EventId, GrantId, LearnerId, PaymentReference,
 };
-use crate::notice::{NoticeKind, Preferences};
-use crate::port::{
-    AdminNotice, CourseFigures, DayFigures, HeldPayment, InboxFilter, LearnerFile, NoticeFilter,
-    NoticeKey, Page, PageRequest, PaymentFilter, PaymentItem, PaymentKey, PendingItem, Period,
-    Prefix, Queries, Received, RowFilter, RowProbe, StoreError,
-};
-use crate::reconciliation::{Discrepancy, DiscrepancyKey};
-use crate::statement::{RowId, RowKey, StatementEntry};
 use crate::webhook::DeliveryKey;
 
 /// Sorts behind every text that begins with what is before it, byte by byte.

@@ -12,7 +12,7 @@ use super::error::CallError;
 use super::rows::BadRow;
 use super::{PgStore, arguments};
 use crate::monitor::{Alert, Tallied, Tally};
-use crate::port::{Share, Shared, StoreError};
+use crate::store::{Share, Shared, StoreError};
 
 #[derive(Deserialize)]
 struct TallyRow {

@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
-use super::inspect::OBJECTS;
+use super::objects::OBJECTS;
 use super::rights::LACKING;
 use super::schema::Schema;
-use crate::port::HeldPayment;
+use crate::store::HeldPayment;
 
 /// The store's statements. Their texts are fixed when the store is made, so that each
 /// connection prepares each of them once.

@@ -11,13 +11,15 @@ use super::rows::{
 };
 use super::{PgStore, all, arguments};
 use crate::access::Grant;
-use crate::enrollment::{Case, Change, DueTimer, InboxEntry, TimerKey};
+use crate::enrollment::{Case, DueTimer, TimerKey};
 use crate::event::Event;
-use crate::ids::{CourseId, EventId, LearnerId};
-use crate::port::{
+use crate::store::Change;
+use crate::store::InboxEntry;
+use crate::store::{
     Claim, CommitOutcome, Loaded, Lookup, Purge, Purged, Settlement, Share, Shared, Store,
     StoreError, StoreReport, Work, WorkKind,
 };
+use crate::vocabulary::{CourseId, EventId, LearnerId};
 use crate::webhook::DeliveryKey;
 
 #[async_trait]

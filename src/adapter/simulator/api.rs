@@ -8,7 +8,7 @@ use super::injection::Call;
 use super::link::{Choice, Link};
 use super::page;
 use super::{Simulator, State};
-use crate::ids::PayLinkId;
+use crate::vocabulary::PayLinkId;
 
 /// Where the provider's API lives.
 const BASE: &str = "/public-api/v1/api";

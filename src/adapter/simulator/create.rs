@@ -6,8 +6,8 @@ use super::fault::Fault;
 use super::http::{HttpRequest, HttpResponse};
 use super::link::Link;
 use super::{Simulator, State};
-use crate::ids::{PayLinkId, PaymentReference};
-use crate::money::Money;
+use crate::vocabulary::Money;
+use crate::vocabulary::{PayLinkId, PaymentReference};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -1,4 +1,4 @@
-use crate::reason::words;
+use crate::vocabulary::string_enum;
 
 /// What can go wrong: with a callback, with what a status look-up says, or with the answer to a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -52,7 +52,7 @@ pub enum Fault {
     SlowAnswer,
 }
 
-words!(Fault {
+string_enum!(Fault {
     Lost => "lost",
     Duplicate => "duplicate",
     Delayed => "delayed",

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::fault::Fault;
 use super::{Simulator, State};
-use crate::reason::words;
+use crate::vocabulary::string_enum;
 
 /// A call of the provider's API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -18,7 +18,7 @@ pub enum Call {
     Refund,
 }
 
-words!(Call {
+string_enum!(Call {
     Create => "create",
     Status => "status",
     History => "history",

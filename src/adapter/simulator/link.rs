@@ -3,8 +3,8 @@ use serde_json::{Value, json};
 
 use super::callback::Callback;
 use super::settings::Settings;
-use crate::ids::PayLinkId;
-use crate::reason::words;
+use crate::vocabulary::PayLinkId;
+use crate::vocabulary::string_enum;
 
 /// What the payer does on the hosted page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -19,7 +19,7 @@ pub enum Choice {
     Cancel,
 }
 
-words!(Choice {
+string_enum!(Choice {
     Card => "card",
     InstantEft => "eft",
     Decline => "decline",

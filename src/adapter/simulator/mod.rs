@@ -39,6 +39,7 @@ mod http;
 mod injection;
 mod link;
 mod page;
+mod sending;
 mod settings;
 mod signature;
 mod unknown;
@@ -46,9 +47,9 @@ mod unknown;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::ids::PayLinkId;
 use crate::port::{Clock, SystemClock};
-use crate::secret::{AppId, Secret};
+use crate::vocabulary::PayLinkId;
+use crate::vocabulary::{AppId, Secret};
 use crate::webhook::Signer;
 
 pub use callback::Callback;

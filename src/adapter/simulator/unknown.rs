@@ -1,5 +1,5 @@
 use super::http::HttpResponse;
-use crate::reason::words;
+use crate::vocabulary::string_enum;
 
 /// What a status look-up answers about a payment nobody knows. The provider does not publish its
 /// own answer, so a client has to live with each of these.
@@ -20,7 +20,7 @@ pub enum UnknownAnswer {
     EmptyBody,
 }
 
-words!(UnknownAnswer {
+string_enum!(UnknownAnswer {
     NotFound => "not_found",
     BadRequest => "bad_request",
     ErrorObject => "error_object",

@@ -5,13 +5,15 @@ use serde::{Deserialize, Serialize};
 
 use super::BadRow;
 use crate::access::AccessTerms;
-use crate::evidence::EvidenceLevel;
-use crate::ids::{CourseId, EnrollmentId, GrantId, LearnerId, PayLinkId, PaymentReference, Title};
-use crate::money::{Currency, Money};
 use crate::payment::{
     Allocation, AttemptStatus, Doubt, PayLink, Payment, PaymentAttempt, PaymentMethod,
     ProofOfPayment, Purpose, Refund,
 };
+use crate::vocabulary::EvidenceLevel;
+use crate::vocabulary::{
+    CourseId, EnrollmentId, GrantId, LearnerId, PayLinkId, PaymentReference, Title,
+};
+use crate::vocabulary::{Currency, Money};
 
 #[derive(Serialize, Deserialize)]
 pub(in super::super) struct AttemptRow {

@@ -2,11 +2,13 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::BadRow;
-use crate::enrollment::Version;
-use crate::ids::{AdminId, EnrollmentId, GrantId, PayLinkId, PaymentReference};
-use crate::money::{Currency, Money};
-use crate::reason::{ExceptionAction, Note};
-use crate::reconciliation::{Closing, Discrepancy, DiscrepancyKey, DiscrepancyKind};
+use crate::reconciliation::{Closing, Discrepancy};
+use crate::vocabulary::Note;
+use crate::vocabulary::Version;
+use crate::vocabulary::reason::ExceptionAction;
+use crate::vocabulary::{AdminId, EnrollmentId, GrantId, PayLinkId, PaymentReference};
+use crate::vocabulary::{Currency, Money};
+use crate::vocabulary::{DiscrepancyKey, DiscrepancyKind};
 
 #[derive(Serialize, Deserialize)]
 pub(in super::super) struct DiscrepancyRow {

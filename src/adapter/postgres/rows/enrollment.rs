@@ -3,11 +3,13 @@ use serde::{Deserialize, Serialize};
 
 use super::BadRow;
 use crate::access::AccessTerms;
-use crate::enrollment::{Closed, Enrollment, FirstApproval, Status, StatusKind, Version};
-use crate::ids::{CourseId, Email, EnrollmentId, LearnerId, PaymentReference, Title};
-use crate::money::{Currency, Money};
+use crate::enrollment::{Enrollment, FirstApproval};
 use crate::payment::PaymentMethod;
-use crate::reason::{HoldReason, Note};
+use crate::vocabulary::Note;
+use crate::vocabulary::reason::HoldReason;
+use crate::vocabulary::{Closed, Status, StatusKind, Version};
+use crate::vocabulary::{CourseId, Email, EnrollmentId, LearnerId, PaymentReference, Title};
+use crate::vocabulary::{Currency, Money};
 
 #[derive(Serialize, Deserialize)]
 pub(in super::super) struct EnrollmentRow {

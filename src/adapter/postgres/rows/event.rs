@@ -2,12 +2,14 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::BadRow;
-use crate::enrollment::{Erasure, Version};
+use crate::enrollment::Erasure;
 use crate::event::form::{EventParts, PartsError};
 use crate::event::{Actor, Event, Source};
-use crate::ids::{AdminId, CourseId, EnrollmentId, EventId, LearnerId};
-use crate::notice::NoticeKind;
-use crate::reason::{Note, Severity};
+use crate::vocabulary::Note;
+use crate::vocabulary::NoticeKind;
+use crate::vocabulary::Version;
+use crate::vocabulary::reason::Severity;
+use crate::vocabulary::{AdminId, CourseId, EnrollmentId, EventId, LearnerId};
 
 /// What is in the audit log as JSON is stored as the text that is in the audit log: see `event::form`.
 #[derive(Serialize, Deserialize)]
@@ -77,7 +79,7 @@ impl From<Event> for EventRow {
             learner: from.learner,
             course: from.course,
             name: from.kind.name(),
-            notice: NoticeKind::of(&from.kind),
+            notice: from.kind.notice(),
             severity: Some(from.kind.severity()),
             data: parts.data,
             written: parts.written,

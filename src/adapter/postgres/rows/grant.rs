@@ -5,10 +5,10 @@ use super::BadRow;
 use crate::access::{
     AccessLevel, EndReason, Grant, GrantSource, GrantState, ResourceKinds, Restriction,
 };
-use crate::ids::{
+use crate::vocabulary::Reversal;
+use crate::vocabulary::{
     AdminId, CourseId, EnrollmentId, ExternalKey, GrantId, LearnerId, PaymentReference,
 };
-use crate::payment::Reversal;
 
 #[derive(Serialize, Deserialize)]
 pub(in super::super) struct GrantRow {

@@ -4,11 +4,12 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::BadRow;
-use crate::enrollment::{InboxEntry, InboxOutcome, InboxState};
 use crate::evidence::SignedBy;
-use crate::ids::{EnrollmentId, PayLinkId, PaymentReference};
-use crate::port::KnownDelivery;
-use crate::reason::Note;
+use crate::store::InboxOutcome;
+use crate::store::KnownDelivery;
+use crate::store::{InboxEntry, InboxState};
+use crate::vocabulary::Note;
+use crate::vocabulary::{EnrollmentId, PayLinkId, PaymentReference};
 use crate::webhook::{DeliveryKey, SignedForm, StoredBody};
 
 /// How far a delivery is, in the four columns that say it.

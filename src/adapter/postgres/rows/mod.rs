@@ -15,10 +15,10 @@ mod timer;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::enrollment::Change;
-use crate::ids::{PayLinkId, PaymentReference};
 use crate::monitor::Alert;
 use crate::payment::{AttemptStatus, PaymentAttempt};
+use crate::store::Change;
+use crate::vocabulary::{PayLinkId, PaymentReference};
 
 pub(super) use attempt::AttemptRow;
 pub(super) use discrepancy::DiscrepancyRow;

@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{BadRow, EventRow};
 use crate::event::Event;
-use crate::ids::{AdminId, ChannelName};
-use crate::notice::{Notice, NoticeKind, Preferences};
-use crate::port::AdminNotice;
+use crate::notice::{Notice, Preferences};
+use crate::store::AdminNotice;
+use crate::vocabulary::NoticeKind;
+use crate::vocabulary::{AdminId, ChannelName};
 
 /// What one admin chose to be told of.
 #[derive(Serialize, Deserialize)]

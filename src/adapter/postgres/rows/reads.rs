@@ -7,11 +7,13 @@ use serde::Deserialize;
 use super::enrollment::status;
 use super::{AttemptRow, BadRow, EnrollmentRow, GrantRow};
 use crate::access::Grant;
-use crate::enrollment::{Case, StatusKind};
-use crate::ids::{CourseId, Email, Title};
+use crate::enrollment::Case;
 use crate::payment::PaymentAttempt;
-use crate::port::{CourseFigures, DayFigures, Figures, HeldPayment, PaymentItem, PendingItem};
-use crate::reason::HoldReason;
+use crate::store::HeldPayment;
+use crate::store::{CourseFigures, DayFigures, Figures, PaymentItem, PendingItem};
+use crate::vocabulary::StatusKind;
+use crate::vocabulary::reason::HoldReason;
+use crate::vocabulary::{CourseId, Email, Title};
 
 /// One line of a list of payments.
 #[derive(Deserialize)]

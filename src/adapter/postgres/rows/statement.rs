@@ -4,10 +4,10 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::BadRow;
-use crate::ids::{AccountId, AdminId, PaymentReference};
-use crate::money::{Currency, Money};
-use crate::reason::Note;
 use crate::statement::{FileLine, RowId, RowPart, RowState, StatementEntry, StatementRow};
+use crate::vocabulary::Note;
+use crate::vocabulary::{AccountId, AdminId, PaymentReference};
+use crate::vocabulary::{Currency, Money};
 
 #[derive(Serialize, Deserialize)]
 pub(in super::super) struct StatementRowRow {

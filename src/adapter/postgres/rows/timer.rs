@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use super::BadRow;
 use crate::enrollment::{DueTimer, TimerKey, TimerKind};
-use crate::ids::PaymentReference;
+use crate::vocabulary::PaymentReference;
 
 /// A key, in the two columns that say it.
 #[derive(Serialize, Deserialize)]

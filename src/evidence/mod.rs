@@ -1,33 +1,19 @@
 //! Everything known about one payment, and how good it is.
 
+mod checks;
+
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{PayLinkId, PaymentReference};
-use crate::money::{Currency, Money};
 use crate::payment::{PaymentAttempt, PaymentMethod, ProviderStatus};
-use crate::reason::words;
+pub use crate::vocabulary::EvidenceLevel;
+use crate::vocabulary::reason::HoldReason;
+use crate::vocabulary::{Currency, Money};
+use crate::vocabulary::{PayLinkId, PaymentReference};
 use crate::webhook::{ProviderEvent, SignedForm, Value, Verified};
-
-/// How well a payment is proven, from worst to best.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum EvidenceLevel {
-    /// Somebody says so.
-    Unsigned,
-    /// The callback carries a right signature. It holds no amount, and an old
-    /// genuine one verifies for ever.
-    Signed,
-    /// The provider, asked by us, says it is paid: the exact amount, for the right attempt.
-    Confirmed,
-}
-
-words!(EvidenceLevel {
-    Unsigned => "unsigned",
-    Signed => "signed",
-    Confirmed => "confirmed",
-});
+pub use checks::{Check, CheckName, CheckOutcome, CheckReport, Sums};
 
 /// A comparison of what a payment says with what was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -246,4 +232,17 @@ fn names(attempt: &PaymentAttempt, pay_link: Option<&str>, reference: Option<&st
     let link = pay_link.and_then(|id| attempt.link.as_ref().map(|link| link.id.as_str() == id));
     let reference = reference.map(|reference| reference == attempt.reference.as_str());
     Comparison::of(link).and(Comparison::of(reference))
+}
+
+/// How the sum that was stated differs from the one that was asked, if both are sums.
+pub(crate) fn sum_differs(evidence: &Evidence, attempt: &PaymentAttempt) -> Option<HoldReason> {
+    if evidence.amount != Comparison::Differs {
+        return None;
+    }
+    let (stated, asked) = (evidence.stated?, attempt.amount);
+    match stated.minor().cmp(&asked.minor()) {
+        std::cmp::Ordering::Less => Some(HoldReason::Underpayment),
+        std::cmp::Ordering::Greater => Some(HoldReason::Overpayment),
+        std::cmp::Ordering::Equal => None,
+    }
 }

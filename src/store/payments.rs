@@ -3,11 +3,12 @@ use std::fmt::{self, Debug};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::store::StoreError;
-use crate::enrollment::{Enrollment, Status};
-use crate::ids::{CourseId, Email, LearnerId, PaymentReference, Title};
+use super::contract::StoreError;
+use crate::enrollment::Enrollment;
 use crate::payment::{Allocation, AttemptStatus, PaymentAttempt, PaymentMethod};
-use crate::reason::{ExceptionAction, HoldReason};
+use crate::vocabulary::Status;
+use crate::vocabulary::reason::{ExceptionAction, HoldReason};
+use crate::vocabulary::{CourseId, Email, LearnerId, PaymentReference, Title};
 
 /// What to look for among payments. Everything that is given has to hold.
 #[derive(Debug, Clone, Default)]

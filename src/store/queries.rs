@@ -3,25 +3,27 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::channel::{AdminNotice, NoticeFilter, NoticeKey};
+use super::contract::StoreError;
 use super::figures::{CourseFigures, DayFigures, Period};
+use super::inbox::InboxEntry;
+use super::notices::{AdminNotice, NoticeFilter, NoticeKey};
 use super::page::{Page, PageRequest};
 use super::payments::{HeldPayment, PaymentFilter, PaymentItem, PaymentKey};
-use super::store::StoreError;
 use crate::access::Grant;
-use crate::approval::Sums;
-use crate::enrollment::{Case, Enrollment, InboxEntry};
+use crate::enrollment::{Case, Enrollment};
 use crate::event::Event;
 use crate::event::audit_log::AuditLogEntry;
-use crate::ids::{
-    AccountId, CourseId, EnrollmentId, EventId, GrantId, LearnerId, PaymentReference,
-};
-use crate::money::Money;
+use crate::evidence::Sums;
 use crate::notice::Preferences;
 use crate::payment::PaymentAttempt;
-use crate::reconciliation::{Discrepancy, DiscrepancyKey};
+use crate::reconciliation::Discrepancy;
 use crate::statement::{
     FileLine, RowId, RowKey, RowState, StatementEntry, StatementRow, strong_id,
+};
+use crate::vocabulary::DiscrepancyKey;
+use crate::vocabulary::Money;
+use crate::vocabulary::{
+    AccountId, CourseId, EnrollmentId, EventId, GrantId, LearnerId, PaymentReference,
 };
 use crate::webhook::DeliveryKey;
 

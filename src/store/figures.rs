@@ -1,8 +1,8 @@
 use chrono::{DateTime, FixedOffset, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::ids::CourseId;
-use crate::money::Currency;
+use crate::vocabulary::CourseId;
+use crate::vocabulary::Currency;
 
 /// A stretch of time, cut into days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! What each kind of name may hold.
 
-use super::IdError;
+use super::error::IdError;
 use super::hidden::{hostile_in_title, is_hostile_in_id};
 
 pub(super) fn check(text: &str, what: &'static str, limit: usize) -> Result<(), IdError> {

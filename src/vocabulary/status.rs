@@ -2,7 +2,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::reason::{ApprovalCause, HoldReason, Note, WithdrawReason, words};
+use super::note::Note;
+use super::reason::{ApprovalCause, HoldReason, WithdrawReason};
+use super::string_enum;
 
 /// Where an enrollment stands. Payment and access have states of their own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,7 +94,7 @@ pub enum StatusKind {
     Withdrawn,
 }
 
-words!(StatusKind {
+string_enum!(StatusKind {
     AwaitingPayment => "awaiting_payment",
     AwaitingApproval => "awaiting_approval",
     Approved => "approved",
@@ -148,3 +150,73 @@ impl fmt::Display for Status {
         }
     }
 }
+
+/// Counts the changes of one enrollment, from 1. Every commit names the version it
+/// was decided on, so that of two racing decisions one is made again.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Version(pub u64);
+
+impl Version {
+    /// The version after this one.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+/// Names of the moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Transition {
+    /// A payment approved it.
+    PaymentApproved,
+    /// A payment now carries what a person had approved.
+    CauseRaised,
+    /// Money came after a person, or the learner, had closed it.
+    LateMoneyHeld,
+    /// A person approved it.
+    PersonApproved,
+    /// A person rejected it.
+    PersonRejected,
+    /// It now waits for a person.
+    Held,
+    /// A graver reason was found.
+    HoldRaised,
+    /// Nobody paid in time.
+    Unpaid,
+    /// The bought access is over.
+    Lapsed,
+    /// The learner left.
+    Left,
+    /// The money that was held went back: the learner may pay again.
+    HeldMoneyReturned,
+    /// The money that carried it went back.
+    MoneyReturned,
+    /// The school ended the access.
+    AccessRevoked,
+    /// Money that came after it was closed is gone: it is closed as it was before.
+    ClosedAgain,
+    /// The learner enrolled again.
+    Reopened,
+}
+
+string_enum!(Transition {
+    PaymentApproved => "payment_approved",
+    CauseRaised => "cause_raised",
+    LateMoneyHeld => "late_money_held",
+    PersonApproved => "person_approved",
+    PersonRejected => "person_rejected",
+    Held => "held",
+    HoldRaised => "hold_raised",
+    Unpaid => "unpaid",
+    Lapsed => "lapsed",
+    Left => "left",
+    HeldMoneyReturned => "held_money_returned",
+    MoneyReturned => "money_returned",
+    AccessRevoked => "access_revoked",
+    ClosedAgain => "closed_again",
+    Reopened => "reopened",
+});

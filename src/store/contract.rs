@@ -4,14 +4,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
+use super::change::Change;
+use super::inbox::{InboxEntry, InboxState};
 use crate::access::Grant;
-use crate::enrollment::{Case, Change, DueTimer, InboxEntry, InboxState, TimerKey, TimerKind};
+use crate::enrollment::{Case, DueTimer, TimerKey, TimerKind};
 use crate::event::Event;
-use crate::ids::{
+use crate::monitor::{Alert, Tallied, Tally};
+use crate::vocabulary::{
     AdminId, CourseId, EnrollmentId, EventId, ExternalKey, GrantId, LearnerId, PayLinkId,
     PaymentReference,
 };
-use crate::monitor::{Alert, Tallied, Tally};
 use crate::webhook::DeliveryKey;
 
 /// Why a store did not do what was asked.

@@ -1,11 +1,11 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::denial::DenyReason;
-use super::question::AccessDecision;
-use crate::enrollment::Status;
+use crate::access::{AccessDecision, DenyReason};
 use crate::payment::{Allocation, AttemptStatus, PaymentAttempt, PaymentMethod};
-use crate::reason::{HoldReason, Note, WithdrawReason, words};
+use crate::vocabulary::Status;
+use crate::vocabulary::reason::{HoldReason, WithdrawReason};
+use crate::vocabulary::{Note, string_enum};
 
 /// What the button on a course card says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,7 +24,7 @@ pub enum CardText {
     RetryPayment,
 }
 
-words!(CardText {
+string_enum!(CardText {
     RegisterToEnroll => "Register To Enroll",
     EnrollNow => "Enroll Now",
     Confirming => "Confirming\u{2026}",
@@ -48,7 +48,7 @@ pub enum CardAction {
     Open,
 }
 
-words!(CardAction {
+string_enum!(CardAction {
     Register => "register",
     Enroll => "enroll",
     Pay => "pay",

@@ -1,11 +1,9 @@
 //! Why things are as they are: words that several arrows of the flow share.
 
-mod note;
-
 use serde::{Deserialize, Serialize};
 
-pub use note::Note;
-pub(crate) use note::{has_card_number, mask_card_numbers};
+use super::string_enum;
+pub use super::{Note, UnknownWord};
 
 /// How urgently a person should look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -18,58 +16,6 @@ pub enum Severity {
     /// Money or access may be wrong: an alert.
     Error,
 }
-
-/// Gives an enum its wire word, in one table.
-macro_rules! words {
-    ($name:ident { $($variant:ident => $word:literal),+ $(,)? }) => {
-        impl $name {
-            /// Every value, in order of precedence where there is one.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            /// The word used on the wire and in the store.
-            pub fn as_str(&self) -> &'static str {
-                match self {
-                    $(Self::$variant => $word),+
-                }
-            }
-        }
-
-        impl ::std::fmt::Display for $name {
-            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-
-        impl ::std::str::FromStr for $name {
-            type Err = $crate::reason::UnknownWord;
-            fn from_str(word: &str) -> Result<Self, $crate::reason::UnknownWord> {
-                match word {
-                    $($word => Ok(Self::$variant),)+
-                    _ => Err($crate::reason::UnknownWord(stringify!($name))),
-                }
-            }
-        }
-
-        impl ::serde::Serialize for $name {
-            fn serialize<S: ::serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-                out.serialize_str(self.as_str())
-            }
-        }
-
-        impl<'de> ::serde::Deserialize<'de> for $name {
-            fn deserialize<D: ::serde::Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-                let word = <::std::borrow::Cow<'de, str> as ::serde::Deserialize>::deserialize(input)?;
-                word.parse().map_err(::serde::de::Error::custom)
-            }
-        }
-    };
-}
-pub(crate) use words;
-
-/// A word that stands for no value of the named type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("this word is no {0}")]
-pub struct UnknownWord(pub(crate) &'static str);
 
 /// What somebody does who means no good, or whose program is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -90,7 +36,7 @@ pub enum SecurityEvent {
     AccessProbing,
 }
 
-words!(SecurityEvent {
+string_enum!(SecurityEvent {
     BadSignature => "bad_signature",
     WrongAppId => "wrong_app_id",
     Malformed => "malformed",
@@ -118,7 +64,7 @@ pub enum Permission {
     Configure,
 }
 
-words!(Permission {
+string_enum!(Permission {
     View => "view",
     Approve => "approve",
     Refund => "refund",
@@ -179,7 +125,7 @@ pub enum HoldReason {
     WrongAttempt,
 }
 
-words!(HoldReason {
+string_enum!(HoldReason {
     Unconfirmed => "unconfirmed",
     BankTransfer => "bank_transfer",
     InstantEft => "instant_eft",
@@ -293,7 +239,7 @@ pub enum ExceptionAction {
     RefundDue,
 }
 
-words!(ExceptionAction {
+string_enum!(ExceptionAction {
     Approve => "approve",
     Hold => "hold",
     RefundDue => "refund_due",
@@ -310,7 +256,7 @@ pub enum WithdrawReason {
     Revoked,
 }
 
-words!(WithdrawReason {
+string_enum!(WithdrawReason {
     Left => "left",
     MoneyBack => "money_back",
     Revoked => "revoked",
@@ -338,7 +284,7 @@ pub enum ApprovalCause {
     AutomaticCardPayment,
 }
 
-words!(ApprovalCause {
+string_enum!(ApprovalCause {
     Migration => "migration",
     SystemOverride => "system_override",
     BulkApproval => "bulk_approval",
