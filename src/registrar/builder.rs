@@ -1,30 +1,32 @@
+use crate::registrar::parts::route::Route;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::deadline::Signal;
-use super::denials::DenialLog;
-use super::health::Heartbeat;
-use super::key_use::KeyLog;
-use super::provider::Provider;
-use super::relay::Subscriber;
-use super::security::{EventLog, HintLimit, INSIDE, OUTSIDE};
-use super::sharing::Sharing;
-use super::time::CommonClock;
-use super::watch::AlertState;
-use super::{CourseCatalog, Inner, Registrar};
 use crate::access::{AccessPolicy, StandardAccess};
 use crate::approval::{ApprovalPolicy, StandardPolicy};
 use crate::config::{Config, Mode, UrlError};
 use crate::detect::{MethodDetector, RuleDetector, RuleSet, RuleSetError};
 use crate::enrollment::{SyncSchedule, TransitionGuard, TransitionRequest};
-use crate::monitor::{Alert, AlertEngine, AlertRoute, AlertRule, AlertRuleProblem};
+use crate::monitor::{AlertEngine, AlertRoute, AlertRule, AlertRuleProblem};
 use crate::port::{
     AlertSink, Clock, EventPublisher, LogSink, NotificationChannel, PaymentGateway, Permissions,
     SystemClock,
 };
 use crate::readiness::address;
+use crate::registrar::core::{CourseCatalog, Inner, Registrar};
+use crate::registrar::parts::alert_state::AlertState;
+use crate::registrar::parts::deadline::Signal;
+use crate::registrar::parts::denial_log::DenialLog;
+use crate::registrar::parts::heartbeat::Heartbeat;
+use crate::registrar::parts::key_log::KeyLog;
+use crate::registrar::parts::provider::Provider;
+use crate::registrar::parts::security_log::{EventLog, HintLimit};
+use crate::registrar::parts::shared::Sharing;
+use crate::registrar::parts::subscriber::Subscriber;
+use crate::registrar::parts::time::CommonClock;
+use crate::registrar::webhook::security::{INSIDE, OUTSIDE};
 use crate::store::{Queries, Store};
 use crate::vocabulary::AlertSeverity;
 use crate::vocabulary::EvidenceLevel;
@@ -33,7 +35,7 @@ use crate::vocabulary::{ChannelName, CourseId};
 use crate::webhook::{Verifier, VerifierError};
 
 /// The name of the sink that is always there.
-pub(super) const LOG: &str = "log";
+pub(in crate::registrar) const LOG: &str = "log";
 /// Longest wait that may be set.
 const LONGEST_WAIT: Duration = Duration::from_secs(30 * 24 * 3600);
 
@@ -100,34 +102,26 @@ pub enum BuildError {
 
 /// Puts a [`Registrar`] together.
 pub struct RegistrarBuilder {
-    pub(super) config: Config,
-    pub(super) store: Arc<dyn Store>,
+    pub(in crate::registrar) config: Config,
+    pub(in crate::registrar) store: Arc<dyn Store>,
     events: Arc<dyn Queries>,
-    pub(super) gateway: Option<Arc<dyn PaymentGateway>>,
-    pub(super) publishers: Vec<Arc<dyn EventPublisher>>,
-    pub(super) channels: Vec<Arc<dyn NotificationChannel>>,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) detector: Option<Arc<dyn MethodDetector>>,
+    pub(in crate::registrar) gateway: Option<Arc<dyn PaymentGateway>>,
+    pub(in crate::registrar) publishers: Vec<Arc<dyn EventPublisher>>,
+    pub(in crate::registrar) channels: Vec<Arc<dyn NotificationChannel>>,
+    pub(in crate::registrar) clock: Arc<dyn Clock>,
+    pub(in crate::registrar) detector: Option<Arc<dyn MethodDetector>>,
     policy: Arc<dyn ApprovalPolicy>,
     guard: Arc<dyn TransitionGuard>,
     access: Arc<dyn AccessPolicy>,
     courses: Arc<dyn CourseCatalog>,
-    pub(super) permissions: Option<Arc<dyn Permissions>>,
+    pub(in crate::registrar) permissions: Option<Arc<dyn Permissions>>,
     alert_rules: Vec<AlertRule>,
-    pub(super) sinks: Vec<Route>,
-}
-
-/// A sink, and what it is told of.
-#[derive(Debug, Clone)]
-pub(super) struct Route {
-    pub(super) name: String,
-    route: AlertRoute,
-    pub(super) sink: Arc<dyn AlertSink>,
+    pub(in crate::registrar) sinks: Vec<Route>,
 }
 
 impl RegistrarBuilder {
     /// The rules of critical alerts that no sink but the log is told of.
-    pub(super) fn unheard(&self) -> Vec<&str> {
+    pub(in crate::registrar) fn unheard(&self) -> Vec<&str> {
         let critical = AlertSeverity::Critical;
         let grave = self
             .alert_rules
@@ -139,12 +133,6 @@ impl RegistrarBuilder {
         };
         let ids = grave.map(|rule| rule.id.as_str());
         ids.filter(|id| !is_heard(id)).collect()
-    }
-}
-
-impl Route {
-    pub(super) fn takes(&self, alert: &Alert) -> bool {
-        self.route.takes(alert)
     }
 }
 
@@ -289,7 +277,7 @@ impl RegistrarBuilder {
     }
 
     /// Says which people may do what at the desk. Without it, whoever the host makes an
-    /// [`Admin`](super::Admin) may do everything.
+    /// [`Admin`](crate::registrar::admin::handle::Admin) may do everything.
     #[must_use]
     pub fn permissions(mut self, permissions: impl Permissions) -> Self {
         self.permissions = Some(Arc::new(permissions));
@@ -310,7 +298,7 @@ impl RegistrarBuilder {
     }
 
     /// The names of the parts that are meant for tests only.
-    pub(super) fn test_doubles(&self) -> Vec<&'static str> {
+    pub(in crate::registrar) fn test_doubles(&self) -> Vec<&'static str> {
         let gateway = self.gateway.as_ref();
         let mut publishers = self.publishers.iter();
         let parts = [
@@ -329,7 +317,7 @@ impl RegistrarBuilder {
         doubles.map(|(name, _)| name).collect()
     }
 
-    pub(super) fn assemble(self) -> Result<Registrar, BuildError> {
+    pub(in crate::registrar) fn assemble(self) -> Result<Registrar, BuildError> {
         let standing = self.standing();
         let mut config = self.config;
         config.site = config.site.normalized()?;

@@ -1,7 +1,7 @@
-use super::caught::{HostPart, Panicked};
 use crate::config::UrlError;
 use crate::enrollment::CaseError;
 use crate::port::GatewayError;
+use crate::registrar::parts::panics::{HostPart, Panicked};
 #[cfg(feature = "statements")]
 use crate::statement::MappingError;
 use crate::store::StoreError;

@@ -1,0 +1,6 @@
+pub(in crate::registrar) mod access;
+pub(in crate::registrar) mod card;
+pub(in crate::registrar) mod checkout;
+pub(in crate::registrar) mod denials;
+pub(in crate::registrar) mod link;
+pub(in crate::registrar) mod request;

@@ -1,0 +1,5 @@
+pub(in crate::registrar) mod inbox;
+pub(in crate::registrar) mod incoming;
+pub(in crate::registrar) mod payment;
+pub(in crate::registrar) mod receive;
+pub(in crate::registrar) mod security;
