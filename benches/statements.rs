@@ -142,14 +142,14 @@ async fn measured<S: Store + Queries>(name: &str, store: S, many: usize, rows: u
         times.push(lap.elapsed().as_millis());
         lap = Instant::now();
     };
-    let preview = desk.preview_statement(&account, file.as_bytes(), None);
+    let preview = desk.statements().preview(&account, file.as_bytes(), None);
     let preview = preview.await.unwrap();
     assert_eq!(preview.import.added, rows);
     note();
-    let imported = desk.import_statement(&account, &preview.statement.rows);
+    let imported = desk.statements().import(&account, &preview.statement.rows);
     assert_eq!(imported.await.unwrap().added, rows);
     note();
-    let matcher = desk.matcher().await.unwrap();
+    let matcher = desk.statements().matcher().await.unwrap();
     assert_eq!(matcher.waiting(), many);
     note();
     let (mut next, mut compared, mut suggested): (Option<RowKey>, _, _) = (None, 0, 0);
@@ -158,7 +158,7 @@ async fn measured<S: Store + Queries>(name: &str, store: S, many: usize, rows: u
             after: next,
             limit: PAGE,
         };
-        let page = desk.suggestions(&matcher, page).await.unwrap();
+        let page = desk.statements().suggestions(&matcher, page).await.unwrap();
         compared += page.items.len();
         suggested += page
             .items

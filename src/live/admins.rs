@@ -173,7 +173,7 @@ impl AdminStream {
 
     async fn snapshot(&mut self) -> Result<AdminUpdate, Error> {
         let desk = self.registrar.admin(self.person.clone());
-        let page = desk.pending(PageRequest::first(SHOWN)).await?;
+        let page = desk.approvals().pending(PageRequest::first(SHOWN)).await?;
         let view = |item: crate::store::PendingItem| {
             let offered = item.sums().map(|sums| sums.is);
             Some(PendingView {

@@ -111,7 +111,7 @@ impl<S: Store + Queries + Clone> School<S> {
         let desk = self.registrar.admin(admin());
         let mut queued: BTreeMap<PaymentReference, String> = BTreeMap::new();
         for item in desk
-            .payment_exceptions(PageRequest::first(500))
+            .payments().exceptions(PageRequest::first(500))
             .await
             .unwrap()
             .items
@@ -121,7 +121,7 @@ impl<S: Store + Queries + Clone> School<S> {
                 queued.insert(money.attempt.reference, reason);
             }
         }
-        for item in desk.pending(PageRequest::first(500)).await.unwrap().items {
+        for item in desk.approvals().pending(PageRequest::first(500)).await.unwrap().items {
             for attempt in &item.attempts {
                 queued.insert(
                     attempt.reference.clone(),
@@ -162,7 +162,7 @@ impl<S: Store + Queries + Clone> School<S> {
         }
         let mut from = None;
         loop {
-            let report = desk.reconcile(from, 500).await.unwrap();
+            let report = desk.operations().reconcile(from, 500).await.unwrap();
             let real = |kind| kind != DiscrepancyKind::PendingTooLong;
             wrong.extend(
                 report

@@ -364,7 +364,7 @@ pub async fn imported(registrar: &Registrar, row: StatementRow) -> RowId {
     let desk = registrar.admin(admin());
     let before: Vec<_> = open_rows(registrar).await;
     let rows = std::slice::from_ref(&row);
-    let found = desk.import_statement(&account(), rows).await.unwrap();
+    let found = desk.statements().import(&account(), rows).await.unwrap();
     assert_eq!(found.added, 1, "{found:?}");
     let mut after = open_rows(registrar).await;
     after.retain(|entry| !before.contains(entry));
@@ -373,6 +373,6 @@ pub async fn imported(registrar: &Registrar, row: StatementRow) -> RowId {
 
 pub async fn open_rows(registrar: &Registrar) -> Vec<StatementEntry> {
     let desk = registrar.admin(admin());
-    let page = desk.statement(RowFilter::Open, PageRequest::first(500));
+    let page = desk.statements().list(RowFilter::Open, PageRequest::first(500));
     page.await.unwrap().items
 }

@@ -33,7 +33,7 @@ pub async fn school() -> (String, PgStore) {
     for name in ["thandi", "sipho"] {
         let wish = request(name, PaymentMethod::BankTransfer);
         let id = registrar.enroll(wish).await.unwrap().enrollment.unwrap();
-        desk.approve(id, "seen").await.unwrap();
+        desk.approvals().approve(id, "seen").await.unwrap();
     }
     while store.append_audit_log(None, 100).await.unwrap() > 0 {}
     (schema, store)
@@ -55,9 +55,9 @@ pub async fn numbers(onlooker: &PgPool, schema: &str, which: &str) -> Vec<i64> {
 
 /// A check finds it, and so does who has the export alone.
 pub async fn broken_at(desk: &Admin<'_>) -> Option<u64> {
-    let report = desk.verify_audit_log(None).await.unwrap();
+    let report = desk.audit_log().verify(None).await.unwrap();
     let page = desk
-        .export_audit_log(PageRequest::first(500))
+        .audit_log().export(PageRequest::first(500))
         .await
         .unwrap();
     let lines = verify_lines(&page.items, None);
@@ -116,12 +116,12 @@ async fn tampering_with_any_field_of_any_event_is_found() {
     let (schema, store) = school().await;
     let registrar = registrar(store.clone());
     let desk = registrar.admin(admin());
-    let report = desk.verify_audit_log(None).await.unwrap();
+    let report = desk.audit_log().verify(None).await.unwrap();
     assert!(report.holds(), "{report:?}");
     let newest = report.newest.unwrap();
     assert!(newest.position >= 8);
     assert!(
-        desk.verify_audit_log(Some(newest.clone()))
+        desk.audit_log().verify(Some(newest.clone()))
             .await
             .unwrap()
             .holds()
@@ -135,9 +135,9 @@ async fn tampering_with_any_field_of_any_event_is_found() {
         .withdraw(&learner("thandi"), &course())
         .await
         .unwrap();
-    desk.erase_learner(&learner("thandi")).await.unwrap();
+    desk.learners().erase(&learner("thandi")).await.unwrap();
     while store.append_audit_log(None, 100).await.unwrap() > 0 {}
-    let report = desk.verify_audit_log(Some(newest)).await.unwrap();
+    let report = desk.audit_log().verify(Some(newest)).await.unwrap();
     assert!(report.holds() && report.erased > 3, "{report:?}");
     let emptied: Vec<i64> = numbers(&onlooker, &schema, "salt IS NULL").await;
     let whole: Vec<i64> = numbers(&onlooker, &schema, "salt IS NOT NULL").await;
@@ -179,7 +179,7 @@ async fn tampering_with_any_field_of_any_event_is_found() {
         )
         .await;
         run(&onlooker, &schema, &format!("{OFF} {spoil}")).await;
-        let report = desk.verify_audit_log(None).await.unwrap();
+        let report = desk.audit_log().verify(None).await.unwrap();
         assert!(!report.holds(), "{spoil}");
         assert_eq!(report.broken.map(|broken| broken.position), at, "{spoil}");
     }
@@ -187,13 +187,13 @@ async fn tampering_with_any_field_of_any_event_is_found() {
     let (schema, store) = school().await;
     let registrar = crate::school::registrar(store.clone());
     let desk = registrar.admin(admin());
-    let noted = desk.verify_audit_log(None).await.unwrap().newest.unwrap();
+    let noted = desk.audit_log().verify(None).await.unwrap().newest.unwrap();
     let rewrite =
         "UPDATE events SET note = 'never seen' WHERE note IS NOT NULL; DELETE FROM audit_log;";
     run(&onlooker, &schema, &format!("{OFF} {rewrite}")).await;
     while store.append_audit_log(None, 100).await.unwrap() > 0 {}
-    assert!(desk.verify_audit_log(None).await.unwrap().holds());
-    let report = desk.verify_audit_log(Some(noted)).await.unwrap();
+    assert!(desk.audit_log().verify(None).await.unwrap().holds());
+    let report = desk.audit_log().verify(Some(noted)).await.unwrap();
     assert_eq!(
         report.broken.unwrap().what,
         "it is not the link that was noted"
@@ -225,7 +225,7 @@ async fn several_seal_one_chain() {
     while store.append_audit_log(None, 100).await.unwrap() > 0 {}
     let report = registrar
         .admin(admin())
-        .verify_audit_log(None)
+        .audit_log().verify(None)
         .await
         .unwrap();
     assert!(report.holds(), "{report:?}");
@@ -250,7 +250,7 @@ async fn the_chain_does_not_depend_on_the_session() {
     assert!(
         registrar
             .admin(admin())
-            .verify_audit_log(None)
+            .audit_log().verify(None)
             .await
             .unwrap()
             .holds()

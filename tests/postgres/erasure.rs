@@ -28,7 +28,7 @@ impl Erased {
             .withdraw(&learner("thandi"), &course())
             .await
             .unwrap();
-        desk.erase_learner(&learner("thandi")).await.unwrap();
+        desk.learners().erase(&learner("thandi")).await.unwrap();
         while store.append_audit_log(None, 100).await.unwrap() > 0 {}
         let onlooker = pool().await;
         let emptied = numbers(&onlooker, &schema, "salt IS NULL").await;
@@ -138,7 +138,7 @@ async fn an_erasure_can_take_nothing_but_what_is_personal() {
     assert_eq!(school.after(&forged).await, None);
     let registrar = registrar(school.store.clone());
     let desk = registrar.admin(admin());
-    let report = desk.verify_audit_log(None).await.unwrap();
+    let report = desk.audit_log().verify(None).await.unwrap();
     assert_eq!(report.erased, school.emptied.len() as u64 + 1);
 
     let takes_more = [

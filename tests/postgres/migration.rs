@@ -49,11 +49,11 @@ async fn a_whole_school_is_brought_over_and_twice_is_once() {
     let desk = registrar.admin(admin());
     let rows: Vec<_> = (0..size).map(row).collect();
     let begun = Instant::now();
-    let first = desk.bring_over(&rows).await.unwrap();
+    let first = desk.learners().bring_over(&rows).await.unwrap();
     let taken = begun.elapsed();
     println!("{size} learners, half of them with a payment: {taken:?}");
     assert_eq!((first.added, first.failed), (size, Vec::new()));
-    let again = desk.bring_over(&rows).await.unwrap();
+    let again = desk.learners().bring_over(&rows).await.unwrap();
     assert_eq!((again.added, again.known), (0, size));
     for number in [0, 1, size - 1] {
         let (learner, course) = (rows[number].learner.clone(), rows[number].course.clone());
@@ -66,7 +66,7 @@ async fn a_whole_school_is_brought_over_and_twice_is_once() {
         until: day + Duration::days(4),
         offset: FixedOffset::east_opt(0).unwrap(),
     };
-    let figures = desk.days(period, None).await.unwrap();
+    let figures = desk.payments().days(period, None).await.unwrap();
     let payments: u64 = figures.iter().map(|day| day.figures.payments).sum();
     assert_eq!(payments, u64::try_from(size / 2).unwrap());
 }

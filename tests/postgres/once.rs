@@ -67,11 +67,11 @@ async fn bursaries_end(store: PgStore, schema: &str) {
     let instances = [registrar(store.clone()), registrar(store)];
     for _ in 0..10 {
         let desk = instances[0].admin(admin());
-        let grant = desk.grant(bursary(), "").await.unwrap().id;
+        let grant = desk.learners().grant(bursary(), "").await.unwrap().id;
         let tasks: Vec<_> = (0..8)
             .map(|number| {
                 let registrar = instances[number % 2].clone();
-                tokio::spawn(async move { registrar.admin(admin()).revoke(grant, "").await })
+                tokio::spawn(async move { registrar.admin(admin()).learners().revoke(grant, "").await })
             })
             .collect();
         let done = join_all(tasks).await.into_iter();
@@ -110,11 +110,11 @@ async fn a_day<S: Store + Queries>(store: S, looker: &PgStore) {
         learner: learner("lerato"),
         ..bursary()
     };
-    let given = desk.grant(other, "apart").await.unwrap();
-    desk.revoke(given.id, "").await.unwrap();
+    let given = desk.learners().grant(other, "apart").await.unwrap();
+    desk.learners().revoke(given.id, "").await.unwrap();
     let due = enroll(&registrar, looker, "thandi").await;
-    let grant = desk.grant(bursary(), "beside").await.unwrap();
-    desk.revoke(grant.id, "").await.unwrap();
+    let grant = desk.learners().grant(bursary(), "beside").await.unwrap();
+    desk.learners().revoke(grant.id, "").await.unwrap();
     simulator.pay(&due.link, Choice::Card).unwrap();
     for status in ["FAILURE", "SUCCESS", "SUCCESS"] {
         let receipt = registrar.receive(due.callback(status)).await;
@@ -122,20 +122,20 @@ async fn a_day<S: Store + Queries>(store: S, looker: &PgStore) {
     }
     for number in 1..3 {
         let (cents, proof) = (Money::zar(100).unwrap(), format!("R-{number}"));
-        let refund = desk.record_partial_refund(&due.reference, cents, proof);
+        let refund = desk.refunds().record_partial(&due.reference, cents, proof);
         refund.await.unwrap();
     }
     let how = Reversal::ChargedBack;
-    desk.record_reversal(&due.reference, how, "").await.unwrap();
-    let back = desk.record_reinstatement(&due.reference, "");
+    desk.refunds().record_reversal(&due.reference, how, "").await.unwrap();
+    let back = desk.refunds().record_reinstatement(&due.reference, "");
     back.await.unwrap();
 
     let transfer = registrar.enroll(request("sipho", PaymentMethod::BankTransfer));
     let enrollment = transfer.await.unwrap().enrollment.unwrap();
     // The first of two is told that it is done, and not that the same person came again.
-    desk.approve(enrollment, "").await.unwrap();
+    desk.approvals().approve(enrollment, "").await.unwrap();
     let second = registrar.admin(AdminId::new("second").unwrap());
-    second.approve(enrollment, "").await.unwrap();
+    second.approvals().approve(enrollment, "").await.unwrap();
 
     let stranger = signed(&body("link1", "SUCCESS", "STRANGER-1"));
     let parked = registrar.receive(stranger).await;
@@ -166,7 +166,7 @@ async fn a_bursary_given_over_a_connection_that_broke_is_on_record_once() {
     enroll(&registrar(store.clone()), &store, "thandi").await;
     let registrar = registrar(LostAnswers(store));
     let desk = registrar.admin(admin());
-    desk.grant(bursary(), "").await.unwrap();
+    desk.learners().grant(bursary(), "").await.unwrap();
     assert_eq!(recorded(&schema, "grant_given").await, 1);
 }
 
@@ -178,8 +178,8 @@ async fn a_bursary_does_not_end_before_it_begins() {
             enroll(&registrar(store.clone()), &store, "thandi").await;
         }
         let (fast, slow) = (at(store.clone(), 3), at(store.clone(), 0));
-        let given = fast.admin(admin()).grant(bursary(), "").await.unwrap();
-        slow.admin(admin()).revoke(given.id, "").await.unwrap();
+        let given = fast.admin(admin()).learners().grant(bursary(), "").await.unwrap();
+        slow.admin(admin()).learners().revoke(given.id, "").await.unwrap();
         let found = store.load(Lookup::Grant(given.id)).await.unwrap();
         let ended = found.grant.unwrap();
         let GrantState::Ended { at, .. } = ended.state else {

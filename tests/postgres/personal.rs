@@ -91,7 +91,7 @@ async fn no_trace_of_an_erased_learner_is_left_in_any_table() {
     let row = StatementRow::new(day, price(), &said, "T MOKOENA");
     let row = imported(&registrar, row).await;
     let pair = [TransferMatch::new(row, reference.clone())];
-    let done = desk.approve_rows(&pair, "called her on 0821234567").await;
+    let done = desk.statements().approve(&pair, "called her on 0821234567").await;
     assert_eq!(done[0].problem, None, "{done:?}");
     // Rows that look like it, and rows that name it: an earlier one once more, a doubtful one, and one that
     // was closed by mistake.
@@ -100,22 +100,22 @@ async fn no_trace_of_an_erased_learner_is_left_in_any_table() {
         StatementRow::new(day, price(), &said, note)
     };
     let twins = [again(1, "T MOKOENA 1"), again(1, "T MOKOENA 2")];
-    let found = desk.import_statement(&account(), &twins).await.unwrap();
+    let found = desk.statements().import(&account(), &twins).await.unwrap();
     assert_eq!(found.doubtful + found.added, 2, "{found:?}");
-    let page = desk.statement(RowFilter::Doubtful, PageRequest::first(5));
+    let page = desk.statements().list(RowFilter::Doubtful, PageRequest::first(5));
     let twin = page.await.unwrap().items.remove(0).id;
-    desk.close_repeats(&[twin]).await.unwrap();
+    desk.statements().close_repeats(&[twin]).await.unwrap();
     let closed = imported(&registrar, again(9, "T MOKOENA 3")).await;
-    desk.close_row(&closed, "by mistake").await.unwrap();
-    let open = desk.statement(RowFilter::Open, PageRequest::first(5));
+    desk.statements().close(&closed, "by mistake").await.unwrap();
+    let open = desk.statements().list(RowFilter::Open, PageRequest::first(5));
     for entry in open.await.unwrap().items {
-        desk.close_row(&entry.id, "once more").await.unwrap();
+        desk.statements().close(&entry.id, "once more").await.unwrap();
     }
     // One that was rejected in words, and a bursary.
     let mut wish = request("thandi", PaymentMethod::BankTransfer);
     wish.course = CourseId::new("rust-301").unwrap();
     let rejected = registrar.enroll(wish).await.unwrap();
-    desk.reject(rejected.enrollment.unwrap(), "thandi never paid")
+    desk.approvals().reject(rejected.enrollment.unwrap(), "thandi never paid")
         .await
         .unwrap();
     let new = NewGrant {
@@ -123,13 +123,13 @@ async fn no_trace_of_an_erased_learner_is_left_in_any_table() {
         course: course(),
         terms: AccessTerms::default(),
     };
-    let bursary = desk.grant(new, "thandi is a good one").await.unwrap();
-    desk.revoke(bursary.id, "told thandi").await.unwrap();
+    let bursary = desk.learners().grant(new, "thandi is a good one").await.unwrap();
+    desk.learners().revoke(bursary.id, "told thandi").await.unwrap();
     // And somebody else, who is to stay as they are.
     let other = enroll(&registrar, &store, "sipho").await;
     registrar.receive(other.callback("SUCCESS")).await;
     while store.append_audit_log(None, 100).await.unwrap() > 0 {}
-    let noted = desk.verify_audit_log(None).await.unwrap().newest.unwrap();
+    let noted = desk.audit_log().verify(None).await.unwrap().newest.unwrap();
 
     let onlooker = pool().await;
     let before = traces(&onlooker, &schema).await;
@@ -139,7 +139,7 @@ async fn no_trace_of_an_erased_learner_is_left_in_any_table() {
             "{mark} in {before:?}"
         );
     }
-    let export = desk.export_learner(&learner("thandi")).await.unwrap();
+    let export = desk.learners().export(&learner("thandi")).await.unwrap();
     let json = serde_json::to_string(&export).unwrap();
     for mark in MARKS {
         assert!(json.contains(mark), "{mark} is not given out");
@@ -153,7 +153,7 @@ async fn no_trace_of_an_erased_learner_is_left_in_any_table() {
             .await
             .unwrap();
     }
-    let erased = desk.erase_learner(&learner("thandi")).await.unwrap();
+    let erased = desk.learners().erase(&learner("thandi")).await.unwrap();
     assert_eq!((erased.enrollments, erased.grants), (3, 1));
     assert_eq!(traces(&onlooker, &schema).await, Vec::<String>::new());
 
@@ -173,7 +173,7 @@ async fn no_trace_of_an_erased_learner_is_left_in_any_table() {
         Money::zar(payments).unwrap(),
         Money::zar(3 * 49_900).unwrap()
     );
-    let report = desk.verify_audit_log(Some(noted)).await.unwrap();
+    let report = desk.audit_log().verify(Some(noted)).await.unwrap();
     assert!(report.holds(), "{report:?}");
     assert!(report.erased > 6, "{report:?}");
     // What only looks like an erasure is found.
@@ -188,6 +188,6 @@ async fn no_trace_of_an_erased_learner_is_left_in_any_table() {
         .execute(&onlooker)
         .await
         .unwrap();
-    let report = desk.verify_audit_log(None).await.unwrap();
+    let report = desk.audit_log().verify(None).await.unwrap();
     assert_eq!(report.broken.unwrap().position, 2);
 }

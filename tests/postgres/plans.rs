@@ -166,12 +166,12 @@ impl School {
                 .enrollment
                 .unwrap();
             if name.starts_with("kept") {
-                desk.approve(id, "").await.unwrap();
+                desk.approvals().approve(id, "").await.unwrap();
             } else {
-                desk.reject(id, "no money came").await.unwrap();
+                desk.approvals().reject(id, "no money came").await.unwrap();
                 // It ends with sealing, for which the planner has to know how old events are.
                 if statistics == Statistics::Fresh {
-                    desk.erase_learner(&learner(&name)).await.unwrap();
+                    desk.learners().erase(&learner(&name)).await.unwrap();
                 }
             }
         }

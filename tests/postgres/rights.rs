@@ -88,7 +88,7 @@ async fn everything(registrar: &Registrar, store: &PgStore) {
     stray.reference = coursegate::PaymentReference::new("CG-NOBODYS").unwrap();
     stray.link = coursegate::PayLinkId::new("strangerslink00").unwrap();
     let parked = registrar.receive(stray.callback("SUCCESS")).await;
-    desk.replay(&parked.delivery.unwrap()).await.unwrap();
+    desk.operations().replay(&parked.delivery.unwrap()).await.unwrap();
     let pass = registrar.worker().pass().await.unwrap();
     assert!(pass.published > 0, "{pass:?}");
     let mut wish = request("thandi", PaymentMethod::BankTransfer);
@@ -106,7 +106,7 @@ async fn everything(registrar: &Registrar, store: &PgStore) {
     let row = StatementRow::new(day, price(), reference.as_str(), "thandi");
     let row = imported(registrar, row).await;
     let done = desk
-        .approve_rows(&[TransferMatch::new(row, reference.clone())], "seen")
+        .statements().approve(&[TransferMatch::new(row, reference.clone())], "seen")
         .await;
     assert_eq!(done[0].problem, None, "{done:?}");
     let new = NewGrant {
@@ -114,9 +114,9 @@ async fn everything(registrar: &Registrar, store: &PgStore) {
         course: course(),
         terms: AccessTerms::default(),
     };
-    let bursary = desk.grant(new, "a bursary").await.unwrap();
-    desk.revoke(bursary.id, "over").await.unwrap();
-    desk.pending(PageRequest::first(5)).await.unwrap();
+    let bursary = desk.learners().grant(new, "a bursary").await.unwrap();
+    desk.learners().revoke(bursary.id, "over").await.unwrap();
+    desk.approvals().pending(PageRequest::first(5)).await.unwrap();
     while store.append_audit_log(None, 100).await.unwrap() > 0 {}
     store
         .purge(Purge {
@@ -126,16 +126,16 @@ async fn everything(registrar: &Registrar, store: &PgStore) {
         })
         .await
         .unwrap();
-    desk.export_learner(&learner("thandi")).await.unwrap();
+    desk.learners().export(&learner("thandi")).await.unwrap();
     for course in [course(), wish.course] {
         registrar
             .withdraw(&learner("thandi"), &course)
             .await
             .unwrap();
     }
-    let erased = desk.erase_learner(&learner("thandi")).await.unwrap();
+    let erased = desk.learners().erase(&learner("thandi")).await.unwrap();
     assert_eq!((erased.enrollments, erased.grants), (2, 1));
-    let report = desk.verify_audit_log(None).await.unwrap();
+    let report = desk.audit_log().verify(None).await.unwrap();
     assert!(report.holds() && report.erased > 6, "{report:?}");
 }
 
@@ -182,7 +182,7 @@ async fn the_documented_rights_change_no_event_and_no_link() {
     run(&app, &seal).await;
     let report = registrar
         .admin(admin())
-        .verify_audit_log(None)
+        .audit_log().verify(None)
         .await
         .unwrap();
     assert!(report.holds(), "{report:?}");

@@ -151,7 +151,7 @@ impl Instance {
 
     async fn approve(&self, id: EnrollmentId) {
         let desk = self.registrar.admin(AdminId::new("nomsa").unwrap());
-        desk.approve(id, "").await.unwrap();
+        desk.approvals().approve(id, "").await.unwrap();
     }
 }
 

@@ -1,5 +1,6 @@
 //! The audit log: kept up by the worker, checked and exported by people.
 
+use crate::registrar::admin::handles::AuditLog;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -45,18 +46,18 @@ impl AuditLogReport {
     }
 }
 
-impl Admin<'_> {
+impl AuditLog<'_> {
     /// Checks every link of the audit log, from the first on; with a link that was noted before,
     /// also that it is there still.
     ///
     /// # Errors
     /// [`Error::Forbidden`], or the store's errors.
-    pub async fn verify_audit_log(
+    pub async fn verify(
         &self,
         noted: Option<Checkpoint>,
     ) -> Result<AuditLogReport, Error> {
-        self.allow(Permission::View, None).await?;
-        let registrar = self.registrar;
+        self.admin.allow(Permission::View, None).await?;
+        let registrar = self.admin.registrar;
         let mut walked = registrar.walk(noted.clone()).await?;
         if walked.is_err() {
             // Somebody may just have been erased: what vouches for that came behind us.
@@ -86,13 +87,13 @@ impl Admin<'_> {
     ///
     /// # Errors
     /// [`Error::Forbidden`], or the store's errors.
-    pub async fn export_audit_log(
+    pub async fn export(
         &self,
         page: PageRequest<u64>,
     ) -> Result<Page<String, u64>, Error> {
-        self.allow(Permission::View, None).await?;
-        let events = &self.registrar.inner.events;
-        let page = self
+        self.admin.allow(Permission::View, None).await?;
+        let events = &self.admin.registrar.inner.events;
+        let page = self.admin
             .registrar
             .within(async { Ok(events.audit_log(page).await?) })
             .await?;

@@ -1,5 +1,9 @@
 //! What an admin looks at before they decide.
 
+use crate::registrar::admin::handles::Operations;
+use crate::registrar::admin::handles::Learners;
+use crate::registrar::admin::handles::Payments;
+use crate::registrar::admin::handles::Approvals;
 use crate::detect::Counterfactual;
 use crate::enrollment::Case;
 use crate::event::{DecisionRecord, Event};
@@ -32,7 +36,7 @@ pub struct Explanation {
     pub history: Vec<Event>,
 }
 
-impl Admin<'_> {
+impl Approvals<'_> {
     /// The enrollments that wait for a person, oldest first.
     ///
     /// # Errors
@@ -41,9 +45,9 @@ impl Admin<'_> {
         &self,
         page: PageRequest<EnrollmentId>,
     ) -> Result<Page<PendingItem, EnrollmentId>, Error> {
-        self.allow(Permission::View, None).await?;
-        self.registrar
-            .within(async { Ok(self.registrar.inner.events.pending(page).await?) })
+        self.admin.allow(Permission::View, None).await?;
+        self.admin.registrar
+            .within(async { Ok(self.admin.registrar.inner.events.pending(page).await?) })
             .await
     }
 
@@ -52,9 +56,9 @@ impl Admin<'_> {
     /// # Errors
     /// [`Error::NotFound`] or the store's errors.
     pub async fn explain(&self, enrollment: EnrollmentId) -> Result<Explanation, Error> {
-        self.allow(Permission::View, Some(enrollment)).await?;
-        let inner = &self.registrar.inner;
-        self.registrar
+        self.admin.allow(Permission::View, Some(enrollment)).await?;
+        let inner = &self.admin.registrar.inner;
+        self.admin.registrar
             .within(async {
                 let found = inner.store.load(Lookup::Enrollment(enrollment)).await?;
                 let case = found.case.ok_or(Error::NotFound("enrollment"))?;
@@ -81,19 +85,21 @@ impl Admin<'_> {
             })
             .await
     }
+}
 
+impl Payments<'_> {
     /// Payments, made and tried, that match a filter.
     ///
     /// # Errors
     /// The store's errors.
-    pub async fn payments(
+    pub async fn list(
         &self,
         filter: &PaymentFilter,
         page: PageRequest<PaymentKey>,
     ) -> Result<Page<PaymentItem, PaymentKey>, Error> {
-        self.allow(Permission::View, None).await?;
-        self.registrar
-            .within(async { Ok(self.registrar.inner.events.payments(filter, page).await?) })
+        self.admin.allow(Permission::View, None).await?;
+        self.admin.registrar
+            .within(async { Ok(self.admin.registrar.inner.events.payments(filter, page).await?) })
             .await
     }
 
@@ -101,7 +107,7 @@ impl Admin<'_> {
     ///
     /// # Errors
     /// [`Error::Forbidden`], or the store's errors.
-    pub async fn export_payments(
+    pub async fn export(
         &self,
         filter: &PaymentFilter,
         page: PageRequest<PaymentKey>,
@@ -110,31 +116,12 @@ impl Admin<'_> {
             .after
             .is_none()
             .then(|| PaymentItem::CSV_HEADER.to_owned());
-        let found = self.payments(filter, page).await?;
+        let found = self.list(filter, page).await?;
         let lines = found.items.iter().map(PaymentItem::csv);
         Ok(Page {
             items: header.into_iter().chain(lines).collect(),
             next: found.next,
         })
-    }
-
-    /// Everything that happened to one learner, in all their courses, oldest first.
-    /// [`EventKind::sentence`](crate::event::EventKind::sentence) says each in plain words.
-    ///
-    /// # Errors
-    /// [`Error::Forbidden`]; [`Error::NotFound`] when nothing is kept of this learner; or the
-    /// store's errors.
-    pub async fn learner_timeline(&self, learner: &LearnerId) -> Result<Vec<Event>, Error> {
-        self.allow(Permission::View, None).await?;
-        let file = self.learner_file(learner).await?;
-        let events = &self.registrar.inner.events;
-        let mut history = file.events;
-        for id in file.enrollments {
-            let timeline = async { Ok(events.timeline(id).await?) };
-            history.extend(self.registrar.within(timeline).await?);
-        }
-        history.sort_unstable_by_key(|event| (event.at, event.enrollment, event.version, event.id));
-        Ok(history)
     }
 
     /// Figures for each day of a period, of one course or of all.
@@ -146,9 +133,9 @@ impl Admin<'_> {
         period: Period,
         course: Option<&CourseId>,
     ) -> Result<Vec<DayFigures>, Error> {
-        self.allow(Permission::View, None).await?;
-        self.registrar
-            .within(async { Ok(self.registrar.inner.events.days(period, course).await?) })
+        self.admin.allow(Permission::View, None).await?;
+        self.admin.registrar
+            .within(async { Ok(self.admin.registrar.inner.events.days(period, course).await?) })
             .await
     }
 
@@ -161,12 +148,35 @@ impl Admin<'_> {
         period: Period,
         page: PageRequest<CourseId>,
     ) -> Result<Page<CourseFigures, CourseId>, Error> {
-        self.allow(Permission::View, None).await?;
-        self.registrar
-            .within(async { Ok(self.registrar.inner.events.courses(period, page).await?) })
+        self.admin.allow(Permission::View, None).await?;
+        self.admin.registrar
+            .within(async { Ok(self.admin.registrar.inner.events.courses(period, page).await?) })
             .await
     }
+}
 
+impl Learners<'_> {
+    /// Everything that happened to one learner, in all their courses, oldest first.
+    /// [`EventKind::sentence`](crate::event::EventKind::sentence) says each in plain words.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`]; [`Error::NotFound`] when nothing is kept of this learner; or the
+    /// store's errors.
+    pub async fn timeline(&self, learner: &LearnerId) -> Result<Vec<Event>, Error> {
+        self.admin.allow(Permission::View, None).await?;
+        let file = self.learner_file(learner).await?;
+        let events = &self.admin.registrar.inner.events;
+        let mut history = file.events;
+        for id in file.enrollments {
+            let timeline = async { Ok(events.timeline(id).await?) };
+            history.extend(self.admin.registrar.within(timeline).await?);
+        }
+        history.sort_unstable_by_key(|event| (event.at, event.enrollment, event.version, event.id));
+        Ok(history)
+    }
+}
+
+impl Operations<'_> {
     /// Deliveries that are not settled: waiting, parked or given up on.
     ///
     /// # Errors
@@ -176,9 +186,9 @@ impl Admin<'_> {
         filter: InboxFilter,
         page: PageRequest<DeliveryKey>,
     ) -> Result<Page<InboxEntry, DeliveryKey>, Error> {
-        self.allow(Permission::View, None).await?;
-        self.registrar
-            .within(async { Ok(self.registrar.inner.events.inbox(filter, page).await?) })
+        self.admin.allow(Permission::View, None).await?;
+        self.admin.registrar
+            .within(async { Ok(self.admin.registrar.inner.events.inbox(filter, page).await?) })
             .await
     }
 
@@ -190,9 +200,9 @@ impl Admin<'_> {
         &self,
         page: PageRequest<EventId>,
     ) -> Result<Page<Event, EventId>, Error> {
-        self.allow(Permission::View, None).await?;
-        self.registrar
-            .within(async { Ok(self.registrar.inner.events.unassigned(page).await?) })
+        self.admin.allow(Permission::View, None).await?;
+        self.admin.registrar
+            .within(async { Ok(self.admin.registrar.inner.events.unassigned(page).await?) })
             .await
     }
 }

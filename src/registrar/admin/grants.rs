@@ -1,5 +1,6 @@
 //! Access that people give and take, apart from any approval.
 
+use crate::registrar::admin::handles::Learners;
 use crate::access::{AccessTerms, EndReason, Grant, GrantSource};
 use crate::enrollment::{CaseError, Delta, StepContext};
 use crate::event::{EventKind, Source};
@@ -23,7 +24,7 @@ pub struct NewGrant {
     pub terms: AccessTerms,
 }
 
-impl Admin<'_> {
+impl Learners<'_> {
     /// Gives access apart from any enrollment: a bursary, a staff member. It asks for the
     /// permission to override, and for nobody else: neither the host's guard nor a second person.
     ///
@@ -31,17 +32,17 @@ impl Admin<'_> {
     /// [`Error::UnknownCourse`], [`Error::NothingOffered`] when the terms give no access, or the
     /// store's errors.
     pub async fn grant(&self, new: NewGrant, note: impl Into<Note>) -> Result<Grant, Error> {
-        self.allow(Permission::Override, None).await?;
-        if !self.registrar.inner.courses.offers(&new.course) {
+        self.admin.allow(Permission::Override, None).await?;
+        if !self.admin.registrar.inner.courses.offers(&new.course) {
             return Err(Error::UnknownCourse(new.course));
         }
         if new.terms.is_nothing() {
             return Err(Error::NothingOffered);
         }
-        let now = self.registrar.now();
+        let now = self.admin.registrar.now();
         let mut ids = IdGenerator::new(now);
         let source = GrantSource::Admin {
-            by: self.person().clone(),
+            by: self.admin.person().clone(),
         };
         let subject = (new.learner, new.course);
         let grant = Grant::new(ids.grant(), subject, None, source, &new.terms, now);
@@ -50,11 +51,11 @@ impl Admin<'_> {
             until: grant.expires_at,
         };
         let note = Some(note.into()).filter(|note| !note.is_empty());
-        let registrar = self.registrar;
+        let registrar = self.admin.registrar;
         registrar
             .within(async {
                 // It begins when it is given, however many races are lost.
-                let step = registrar.step(self.who(), Source::AdminApproval, &note, now);
+                let step = registrar.step(self.admin.who(), Source::AdminApproval, &note, now);
                 for _ in 0..ROUNDS {
                     let set = registrar.set_apart(grant.clone(), kind.clone(), &step);
                     if set.await? == CommitOutcome::Done {
@@ -75,14 +76,14 @@ impl Admin<'_> {
     /// # Errors
     /// [`Error::NotFound`] when there is no such grant that has not ended, or the store's errors.
     pub async fn revoke(&self, grant: GrantId, note: impl Into<Note>) -> Result<(), Error> {
-        self.allow(Permission::Override, None).await?;
+        self.admin.allow(Permission::Override, None).await?;
         let note = note.into();
-        let registrar = self.registrar;
+        let registrar = self.admin.registrar;
         registrar
             .within(async {
                 let find = Lookup::Grant(grant);
                 if registrar.inner.store.load(find).await?.case.is_some() {
-                    let revoked = self.change(find, note, |case, step| {
+                    let revoked = self.admin.change(find, note, |case, step| {
                         case.revoke(grant, EndReason::Revoked, step)
                     });
                     return revoked.await.map(drop);
@@ -90,7 +91,7 @@ impl Admin<'_> {
                 let note = Some(note).filter(|note| !note.is_empty());
                 for _ in 0..ROUNDS {
                     let now = registrar.now();
-                    let step = registrar.step(self.who(), Source::AdminApproval, &note, now);
+                    let step = registrar.step(self.admin.who(), Source::AdminApproval, &note, now);
                     let known = registrar.inner.store.load(find).await?.grant;
                     let known = known.ok_or(Error::NotFound("grant"))?;
                     let ended = registrar.end_apart(known, EndReason::Revoked, &step);

@@ -1,5 +1,7 @@
 //! What people decide. Only through a handle that carries who acts.
 
+use crate::registrar::admin::handles::Operations;
+use crate::registrar::admin::handles::Approvals;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use tracing::Instrument;
@@ -19,10 +21,10 @@ use crate::vocabulary::{Status, Version};
 use crate::webhook::DeliveryKey;
 
 /// A registrar in the hands of one person.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Admin<'r> {
     pub(in crate::registrar) registrar: &'r Registrar,
-    person: AdminId,
+    pub(in crate::registrar) person: AdminId,
     who: Actor,
 }
 
@@ -108,6 +110,32 @@ impl Admin<'_> {
         )
     }
 
+    pub(in crate::registrar) async fn change(
+        &self,
+        find: Lookup<'_>,
+        note: Note,
+        apply: impl Fn(Case, &StepContext<'_>) -> Result<StepOutcome, CaseError>,
+    ) -> Result<StepOutcome, Error> {
+        let note = (!note.is_empty()).then_some(note);
+        let registrar = self.registrar;
+        let enrollment = match &find {
+            Lookup::Enrollment(id) => Some(tracing::field::display(*id)),
+            _ => None,
+        };
+        let span = tracing::info_span!("coursegate.desk", enrollment);
+        registrar
+            .update(find, |case| {
+                apply(
+                    case,
+                    &registrar.step(&self.who, Source::AdminApproval, &note, registrar.now()),
+                )
+            })
+            .instrument(span)
+            .await
+    }
+}
+
+impl Approvals<'_> {
     /// Approves one enrollment. A bank transfer's money counts as seen by this person. Money that
     /// is held gives what its own offer says; without any, the learner gets what is asked today.
     ///
@@ -122,10 +150,10 @@ impl Admin<'_> {
         enrollment: EnrollmentId,
         note: impl Into<Note>,
     ) -> Result<Status, Error> {
-        self.allow(Permission::Approve, Some(enrollment)).await?;
+        self.admin.allow(Permission::Approve, Some(enrollment)).await?;
         let note = note.into();
         let approved = self.approve_as(enrollment, ApprovalCause::ManualAdminApproval, note);
-        Ok(self
+        Ok(self.admin
             .registrar
             .within(approved)
             .await?
@@ -147,16 +175,16 @@ impl Admin<'_> {
         shown: Version,
         note: impl Into<Note>,
     ) -> Result<Status, Error> {
-        self.allow(Permission::Approve, Some(enrollment)).await?;
+        self.admin.allow(Permission::Approve, Some(enrollment)).await?;
         let find = Lookup::Enrollment(enrollment);
         let cause = ApprovalCause::ManualAdminApproval;
-        let approved = self.change(find, note.into(), |case, step| {
+        let approved = self.admin.change(find, note.into(), |case, step| {
             match case.enrollment.version == shown {
-                true => case.approve(&self.person, cause, step),
+                true => case.approve(&self.admin.person, cause, step),
                 false => Err(CaseError::ChangedSince),
             }
         });
-        Ok(self
+        Ok(self.admin
             .registrar
             .within(approved)
             .await?
@@ -176,10 +204,10 @@ impl Admin<'_> {
         enrollment: EnrollmentId,
         note: impl Into<Note>,
     ) -> Result<Status, Error> {
-        self.allow(Permission::Override, Some(enrollment)).await?;
+        self.admin.allow(Permission::Override, Some(enrollment)).await?;
         let note = note.into();
         let approved = self.approve_as(enrollment, ApprovalCause::SystemOverride, note);
-        Ok(self
+        Ok(self.admin
             .registrar
             .within(approved)
             .await?
@@ -194,8 +222,8 @@ impl Admin<'_> {
         cause: ApprovalCause,
         note: Note,
     ) -> Result<StepOutcome, Error> {
-        self.change(Lookup::Enrollment(enrollment), note, |case, step| {
-            case.approve(&self.person, cause, step)
+        self.admin.change(Lookup::Enrollment(enrollment), note, |case, step| {
+            case.approve(&self.admin.person, cause, step)
         })
         .await
     }
@@ -211,13 +239,13 @@ impl Admin<'_> {
         enrollment: EnrollmentId,
         reason: impl Into<Note>,
     ) -> Result<Status, Error> {
-        self.allow(Permission::Approve, Some(enrollment)).await?;
+        self.admin.allow(Permission::Approve, Some(enrollment)).await?;
         let reason = reason.into();
         let find = Lookup::Enrollment(enrollment);
-        let rejected = self.change(find, reason.clone(), |case, step| {
+        let rejected = self.admin.change(find, reason.clone(), |case, step| {
             case.reject(reason.clone(), step)
         });
-        Ok(self
+        Ok(self.admin
             .registrar
             .within(rejected)
             .await?
@@ -236,7 +264,7 @@ impl Admin<'_> {
     ) -> Vec<BulkItem> {
         let note = note.into();
         let mut items = Vec::with_capacity(enrollments.len());
-        if let Err(error) = self.allow(Permission::Approve, None).await {
+        if let Err(error) = self.admin.allow(Permission::Approve, None).await {
             let failed = |enrollment: &EnrollmentId| BulkItem {
                 enrollment: *enrollment,
                 outcome: BulkOutcome::Failed(error.in_full()),
@@ -247,12 +275,12 @@ impl Admin<'_> {
             let cause = ApprovalCause::BulkApproval;
             let result = match dry_run {
                 true => {
-                    self.registrar
+                    self.admin.registrar
                         .within(self.try_approval(enrollment, cause))
                         .await
                 }
                 false => {
-                    self.registrar
+                    self.admin.registrar
                         .within(self.approve_as(enrollment, cause, note.clone()))
                         .await
                 }
@@ -276,75 +304,53 @@ impl Admin<'_> {
         enrollment: EnrollmentId,
         cause: ApprovalCause,
     ) -> Result<StepOutcome, Error> {
-        let found = self
+        let found = self.admin
             .registrar
             .inner
             .store
             .load(Lookup::Enrollment(enrollment))
             .await?;
         let case = found.case.ok_or(Error::NotFound("enrollment"))?;
-        let now = self.registrar.now();
+        let now = self.admin.registrar.now();
         let step = StepContext {
             rehearsal: true,
-            ..self
+            ..self.admin
                 .registrar
-                .step(&self.who, Source::AdminApproval, &None, now)
+                .step(&self.admin.who, Source::AdminApproval, &None, now)
         };
-        Ok(case.approve(&self.person, cause, &step)?)
+        Ok(case.approve(&self.admin.person, cause, &step)?)
     }
+}
 
+impl Operations<'_> {
     /// Makes a delivery that was parked or given up on due again; a worker takes it.
     ///
     /// # Errors
     /// [`Error::NotFound`] when there is no such unsettled delivery, or the store's errors.
     pub async fn replay(&self, delivery: &DeliveryKey) -> Result<(), Error> {
-        self.allow(Permission::Replay, None).await?;
-        self.registrar
+        self.admin.allow(Permission::Replay, None).await?;
+        self.admin.registrar
             .within(async {
                 for _ in 0..ROUNDS {
-                    let found = self.registrar.inner.events.delivery(delivery).await?;
+                    let found = self.admin.registrar.inner.events.delivery(delivery).await?;
                     let mut entry = found
                         .filter(|entry| !entry.state.is_settled())
                         .ok_or(Error::NotFound("unsettled delivery"))?;
-                    let now = self.registrar.now();
+                    let now = self.admin.registrar.now();
                     let due = InboxState::Waiting { next_at: now };
                     let was = std::mem::replace(&mut entry.state, due);
                     entry.tries = 0;
                     let kind = EventKind::DeliveryReplayed {
                         key: delivery.clone(),
                     };
-                    let event = self.event(kind, now);
+                    let event = self.admin.event(kind, now);
                     let change = Change::inbox_only(entry, Some(event)).inbox_was(Some(was));
-                    if self.registrar.commit(change).await? == CommitOutcome::Done {
+                    if self.admin.registrar.commit(change).await? == CommitOutcome::Done {
                         return Ok(());
                     }
                 }
                 Err(Error::Contended)
             })
-            .await
-    }
-
-    pub(in crate::registrar) async fn change(
-        &self,
-        find: Lookup<'_>,
-        note: Note,
-        apply: impl Fn(Case, &StepContext<'_>) -> Result<StepOutcome, CaseError>,
-    ) -> Result<StepOutcome, Error> {
-        let note = (!note.is_empty()).then_some(note);
-        let registrar = self.registrar;
-        let enrollment = match &find {
-            Lookup::Enrollment(id) => Some(tracing::field::display(*id)),
-            _ => None,
-        };
-        let span = tracing::info_span!("coursegate.desk", enrollment);
-        registrar
-            .update(find, |case| {
-                apply(
-                    case,
-                    &registrar.step(&self.who, Source::AdminApproval, &note, registrar.now()),
-                )
-            })
-            .instrument(span)
             .await
     }
 }

@@ -1,5 +1,6 @@
 //! Looking through the provider's history for money that nobody here knows of.
 
+use crate::registrar::admin::handles::Payments;
 use chrono::{Days, Duration, NaiveDate};
 use serde::Serialize;
 
@@ -49,7 +50,7 @@ pub struct HistorySyncReport {
     pub orphans: Vec<PayLinkId>,
 }
 
-impl Admin<'_> {
+impl Payments<'_> {
     /// Looks through the provider's history of some days, both included, for money that
     /// nobody here knows of. The worker does this every day for the last few days.
     ///
@@ -61,8 +62,8 @@ impl Admin<'_> {
         from: NaiveDate,
         to: NaiveDate,
     ) -> Result<HistorySyncReport, Error> {
-        self.allow(Permission::Replay, None).await?;
-        self.registrar.sync_history(from, to).await
+        self.admin.allow(Permission::Replay, None).await?;
+        self.admin.registrar.sync_history(from, to).await
     }
 }
 

@@ -1,5 +1,6 @@
 //! Bringing an existing school over: access that learners have in another system.
 
+use crate::registrar::admin::handles::Learners;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
@@ -146,7 +147,7 @@ enum One {
     Known,
 }
 
-impl Admin<'_> {
+impl Learners<'_> {
     /// Brings over access that learners have in another system, with its start and end, and with
     /// its payment if that is given. Running it twice changes nothing. One that cannot be brought
     /// over does not stop the others; it is listed with the reason.
@@ -159,7 +160,7 @@ impl Admin<'_> {
     /// [`Error::Forbidden`] without the permission to override, or the store's errors: what was
     /// brought over before stays, and the call can be repeated.
     pub async fn bring_over(&self, rows: &[ExistingAccess]) -> Result<Migrated, Error> {
-        self.allow(Permission::Override, None).await?;
+        self.admin.allow(Permission::Override, None).await?;
         let mut migrated = Migrated::default();
         let (paid, free): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.payment.is_some());
         for rows in free.chunks(BATCH) {
@@ -175,7 +176,7 @@ impl Admin<'_> {
             self.bring_grants(&apart, &mut migrated).await?;
             let work = beside
                 .iter()
-                .map(|row| async { self.registrar.within(self.bring_beside(row)).await });
+                .map(|row| async { self.admin.registrar.within(self.bring_beside(row)).await });
             let done = side_by_side(work.collect(), AT_ONCE).await;
             for (row, one) in beside.iter().zip(done) {
                 note(&mut migrated, row, one)?;
@@ -184,7 +185,7 @@ impl Admin<'_> {
         for rows in paid.chunks(BATCH) {
             let work = rows
                 .iter()
-                .map(|row| async { self.registrar.within(self.bring_payment(row)).await });
+                .map(|row| async { self.admin.registrar.within(self.bring_payment(row)).await });
             let done = side_by_side(work.collect(), AT_ONCE).await;
             for (row, one) in rows.iter().zip(done) {
                 note(&mut migrated, row, one)?;
@@ -194,7 +195,7 @@ impl Admin<'_> {
     }
 
     async fn is_enrolled(&self, row: &ExistingAccess) -> Result<bool, Error> {
-        let registrar = self.registrar;
+        let registrar = self.admin.registrar;
         let find = Lookup::Learner(&row.learner, &row.course);
         let found = registrar.inner.store.load(find);
         registrar
@@ -204,7 +205,7 @@ impl Admin<'_> {
 
     /// A grant without a payment, of a learner who has an enrollment in the course.
     async fn bring_beside(&self, row: &ExistingAccess) -> Result<One, Error> {
-        let registrar = self.registrar;
+        let registrar = self.admin.registrar;
         for _ in 0..ROUNDS {
             let find = Lookup::GrantKey(&row.key);
             if let Some(known) = registrar.inner.store.load(find).await?.grant {
@@ -212,7 +213,7 @@ impl Admin<'_> {
             }
             let now = registrar.now();
             let grant = self.free_grant(row, IdGenerator::new(now).grant())?;
-            let step = registrar.step(self.who(), Source::AdminApproval, &None, now);
+            let step = registrar.step(self.admin.who(), Source::AdminApproval, &None, now);
             let kind = given(&grant);
             if registrar.set_apart(grant, kind, &step).await? == CommitOutcome::Done {
                 return Ok(One::Added);
@@ -227,7 +228,7 @@ impl Admin<'_> {
         rows: &[&ExistingAccess],
         migrated: &mut Migrated,
     ) -> Result<(), Error> {
-        let registrar = self.registrar;
+        let registrar = self.admin.registrar;
         for _ in 0..ROUNDS {
             let work = rows.iter().map(|row| async {
                 let found = registrar.inner.store.load(Lookup::GrantKey(&row.key));
@@ -259,7 +260,7 @@ impl Admin<'_> {
         rows: &[&ExistingAccess],
         known: Vec<Result<Option<Grant>, Error>>,
     ) -> Result<(Change, Vec<Result<One, Error>>), Error> {
-        let now = self.registrar.now();
+        let now = self.admin.registrar.now();
         let mut ids = IdGenerator::new(now);
         let (mut change, mut done) = (Change::default(), Vec::with_capacity(rows.len()));
         for (row, known) in rows.iter().zip(known) {
@@ -281,7 +282,7 @@ impl Admin<'_> {
             let event = Event::new(
                 ids.event(),
                 kind,
-                self.who().clone(),
+                self.admin.who().clone(),
                 Source::AdminApproval,
                 now,
             );
@@ -299,7 +300,7 @@ impl Admin<'_> {
     fn free_grant(&self, row: &ExistingAccess, id: GrantId) -> Result<Grant, Error> {
         let terms = row.lasting()?;
         let source = GrantSource::Migration {
-            by: self.person().clone(),
+            by: self.admin.person().clone(),
             payment: None,
         };
         let subject = (row.learner.clone(), row.course.clone());
@@ -327,13 +328,13 @@ impl Admin<'_> {
                 },
                 declared: existing.payment.method,
             },
-            grant: IdGenerator::new(self.registrar.now()).grant(),
+            grant: IdGenerator::new(self.admin.registrar.now()).grant(),
             key: row.key.clone(),
             starts_at: row.starts_at,
             payment: existing.payment.clone(),
-            by: self.person().clone(),
+            by: self.admin.person().clone(),
         };
-        let registrar = self.registrar;
+        let registrar = self.admin.registrar;
         let store = &registrar.inner.store;
         for _ in 0..ROUNDS {
             if let Some(known) = store.load(Lookup::GrantKey(&row.key)).await?.grant {
@@ -341,7 +342,7 @@ impl Admin<'_> {
             }
             let found = store.load(Lookup::Learner(&row.learner, &row.course));
             let found = found.await?.case;
-            let step = registrar.step(self.who(), Source::AdminApproval, &None, registrar.now());
+            let step = registrar.step(self.admin.who(), Source::AdminApproval, &None, registrar.now());
             let applied = match found {
                 Some(case) => case.migrate(migration.clone(), &step)?,
                 None => {
@@ -369,12 +370,12 @@ impl Admin<'_> {
     /// # Errors
     /// [`Error::Forbidden`]; [`Error::NotFound`] when nothing is kept of this learner; or the
     /// store's errors.
-    pub async fn learner_grants(&self, learner: &LearnerId) -> Result<Vec<Grant>, Error> {
-        self.allow(Permission::View, None).await?;
+    pub async fn grants(&self, learner: &LearnerId) -> Result<Vec<Grant>, Error> {
+        self.admin.allow(Permission::View, None).await?;
         let file = self.learner_file(learner).await?;
         let mut grants = file.grants;
         for id in file.enrollments {
-            let case = self.registrar.within(self.registrar.case_of(id)).await?;
+            let case = self.admin.registrar.within(self.admin.registrar.case_of(id)).await?;
             grants.extend(case.own_grants().cloned());
         }
         grants.sort_unstable_by_key(|grant| (grant.starts_at, grant.id));

@@ -2,6 +2,7 @@ pub(in crate::registrar) mod audit_log;
 pub(in crate::registrar) mod explanation;
 pub(in crate::registrar) mod grants;
 pub(in crate::registrar) mod handle;
+pub(in crate::registrar) mod handles;
 pub(in crate::registrar) mod history_sync;
 pub(in crate::registrar) mod migration;
 pub(in crate::registrar) mod notices;

@@ -1,5 +1,6 @@
 //! Telling people what happened: the list in the app, and the channels that leave it.
 
+use crate::registrar::admin::handles::Notices;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -120,21 +121,21 @@ impl Registrar {
     }
 }
 
-impl Admin<'_> {
+impl Notices<'_> {
     /// What this person is told of, and by which channels.
     ///
     /// # Errors
     /// The store's errors.
     pub async fn preferences(&self) -> Result<Preferences, Error> {
-        self.allow(Permission::View, None).await?;
-        let everybody = self
+        self.admin.allow(Permission::View, None).await?;
+        let everybody = self.admin
             .registrar
-            .within(async { Ok(self.registrar.inner.events.preferences().await?) })
+            .within(async { Ok(self.admin.registrar.inner.events.preferences().await?) })
             .await?;
         let own = everybody
             .into_iter()
-            .find(|preferences| preferences.person == *self.person());
-        Ok(own.unwrap_or_else(|| Preferences::standard(self.person().clone())))
+            .find(|preferences| preferences.person == *self.admin.person());
+        Ok(own.unwrap_or_else(|| Preferences::standard(self.admin.person().clone())))
     }
 
     /// Chooses what this person is told of: by which channels each kind comes.
@@ -145,8 +146,8 @@ impl Admin<'_> {
         &self,
         channels: BTreeMap<NoticeKind, BTreeSet<ChannelName>>,
     ) -> Result<Preferences, Error> {
-        self.allow(Permission::View, None).await?;
-        let known = self.registrar.channels();
+        self.admin.allow(Permission::View, None).await?;
+        let known = self.admin.registrar.channels();
         if let Some(unknown) = channels
             .values()
             .flatten()
@@ -155,13 +156,13 @@ impl Admin<'_> {
             return Err(Error::UnknownChannel(unknown.clone()));
         }
         let preferences = Preferences {
-            person: self.person().clone(),
+            person: self.admin.person().clone(),
             channels,
         };
-        let event = self.event(EventKind::PreferencesChosen, self.registrar.now());
+        let event = self.admin.event(EventKind::PreferencesChosen, self.admin.registrar.now());
         let mut change = Change::events_only(vec![event]);
         change.preferences = Some(preferences.clone());
-        self.registrar.within(self.registrar.commit(change)).await?;
+        self.admin.registrar.within(self.admin.registrar.commit(change)).await?;
         Ok(preferences)
     }
 
@@ -170,21 +171,21 @@ impl Admin<'_> {
     ///
     /// # Errors
     /// The store's errors.
-    pub async fn notices(
+    pub async fn list(
         &self,
         unread: bool,
         page: PageRequest<NoticeKey>,
     ) -> Result<Page<AdminNotice, NoticeKey>, Error> {
-        self.allow(Permission::View, None).await?;
+        self.admin.allow(Permission::View, None).await?;
         let preferences = self.preferences().await?;
         let filter = NoticeFilter {
             kinds: preferences.kinds(&ChannelName::in_app()),
             person: preferences.person,
             unread,
-            since: unread.then(|| self.registrar.now() - FRESH),
+            since: unread.then(|| self.admin.registrar.now() - FRESH),
         };
-        self.registrar
-            .within(async { Ok(self.registrar.inner.events.notices(&filter, page).await?) })
+        self.admin.registrar
+            .within(async { Ok(self.admin.registrar.inner.events.notices(&filter, page).await?) })
             .await
     }
 
@@ -192,13 +193,13 @@ impl Admin<'_> {
     ///
     /// # Errors
     /// The store's errors.
-    pub async fn read_notices(&self, notices: &[EventId]) -> Result<(), Error> {
-        self.allow(Permission::View, None).await?;
+    pub async fn mark_read(&self, notices: &[EventId]) -> Result<(), Error> {
+        self.admin.allow(Permission::View, None).await?;
         let read = Settlement::Read {
-            person: self.person().clone(),
+            person: self.admin.person().clone(),
             notices: notices.to_vec(),
         };
-        self.registrar.settle(&[read]).await
+        self.admin.registrar.settle(&[read]).await
     }
 }
 

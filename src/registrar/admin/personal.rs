@@ -1,5 +1,6 @@
 //! One learner's personal data: given out, and erased.
 
+use crate::registrar::admin::handles::Learners;
 use std::fmt;
 
 use chrono::{DateTime, Utc};
@@ -106,19 +107,19 @@ pub struct LearnerErased {
     pub grants: usize,
 }
 
-impl Admin<'_> {
+impl Learners<'_> {
     /// Everything that is kept of one learner. That it was given out is recorded.
     ///
     /// # Errors
     /// [`Error::Forbidden`] without the permission to view; [`Error::NotFound`] when nothing is
     /// kept of this learner; [`Error::Body`] when a stored body cannot be decrypted; or the
     /// store's errors.
-    pub async fn export_learner(&self, learner: &LearnerId) -> Result<LearnerExport, Error> {
-        self.allow(Permission::View, None).await?;
+    pub async fn export(&self, learner: &LearnerId) -> Result<LearnerExport, Error> {
+        self.admin.allow(Permission::View, None).await?;
         let file = self.learner_file(learner).await?;
         let mut enrollments = Vec::with_capacity(file.enrollments.len());
         for id in file.enrollments {
-            enrollments.push(self.registrar.within(self.export(id)).await?);
+            enrollments.push(self.admin.registrar.within(self.export_enrollment(id)).await?);
         }
         Ok(LearnerExport {
             learner: learner.clone(),
@@ -128,23 +129,22 @@ impl Admin<'_> {
         })
     }
 
-    async fn export(&self, id: EnrollmentId) -> Result<EnrollmentExport, Error> {
-        let inner = &self.registrar.inner;
-        let case = self.registrar.case_of(id).await?;
+    async fn export_enrollment(&self, id: EnrollmentId) -> Result<EnrollmentExport, Error> {
+        let inner = &self.admin.registrar.inner;
+        let case = self.admin.registrar.case_of(id).await?;
         let events = inner.events.timeline(id).await?;
         let received = inner.events.received(id).await?;
         let deliveries = received.deliveries.iter();
         let deliveries = deliveries
-            .map(|entry| self.registrar.delivery_export(entry))
+            .map(|entry| self.admin.registrar.delivery_export(entry))
             .collect::<Result<_, Error>>()?;
         let subject = &case.enrollment;
-        let mut event = self
-            .event(EventKind::PersonalExported, self.registrar.now())
+        let mut event = self.admin.event(EventKind::PersonalExported, self.admin.registrar.now())
             .about(subject.learner.clone(), subject.course.clone());
         event.enrollment = Some(id);
         event.version = case.enrollment.version;
         let change = Change::events_only(vec![event]);
-        self.registrar.commit(change).await?;
+        self.admin.registrar.commit(change).await?;
         let Case {
             enrollment,
             attempts,
@@ -176,10 +176,10 @@ impl Admin<'_> {
     /// [`Error::Forbidden`] without the permission to configure; [`Error::NotFound`] when
     /// nothing is kept of this learner; [`Error::StillOpen`] when something of theirs is not
     /// over: nothing was erased then; or the store's errors.
-    pub async fn erase_learner(&self, learner: &LearnerId) -> Result<LearnerErased, Error> {
-        self.allow(Permission::Configure, None).await?;
+    pub async fn erase(&self, learner: &LearnerId) -> Result<LearnerErased, Error> {
+        self.admin.allow(Permission::Configure, None).await?;
         let file = self.learner_file(learner).await?;
-        let registrar = self.registrar;
+        let registrar = self.admin.registrar;
         let live = |grant: &&Grant| !matches!(grant.state, GrantState::Ended { .. });
         let grants = file.grants.iter().filter(live).map(|grant| grant.id);
         let grants: Vec<_> = grants.collect();
@@ -199,7 +199,7 @@ impl Admin<'_> {
         let pseudonym = LearnerId::new(format!("erased-{}", Uuid::new_v4()));
         let pseudonym = pseudonym.map_err(|_| Error::NotFound("learner"))?;
         for &id in &file.enrollments {
-            registrar.within(self.erase(id, &pseudonym)).await?;
+            registrar.within(self.erase_enrollment(id, &pseudonym)).await?;
         }
         if !file.grants.is_empty() {
             let change = self.without(&pseudonym, &file);
@@ -214,12 +214,12 @@ impl Admin<'_> {
         })
     }
 
-    async fn erase(&self, id: EnrollmentId, pseudonym: &LearnerId) -> Result<(), Error> {
-        let registrar = self.registrar;
+    async fn erase_enrollment(&self, id: EnrollmentId, pseudonym: &LearnerId) -> Result<(), Error> {
+        let registrar = self.admin.registrar;
         for _ in 0..ROUNDS {
             let case = registrar.case_of(id).await?;
             let events = registrar.inner.events.timeline(id).await?;
-            let who = self.who();
+            let who = self.admin.who();
             let step = registrar.step(who, Source::AdminApproval, &None, registrar.now());
             let change = case.erase(pseudonym, &events, &step)?.delta;
             if registrar.commit(change).await? == CommitOutcome::Done {
@@ -231,13 +231,13 @@ impl Admin<'_> {
 
     /// Grants apart from any enrollment, without their learner.
     fn without(&self, pseudonym: &LearnerId, file: &LearnerFile) -> Change {
-        let now = self.registrar.now();
+        let now = self.admin.registrar.now();
         let personal = file.events.iter().filter(|event| event.is_personal());
         let kind = EventKind::PersonalErased {
             events: personal.map(|event| event.id).collect(),
             grants: file.grants.iter().map(|grant| grant.id).collect(),
         };
-        let event = self.event(kind, now);
+        let event = self.admin.event(kind, now);
         let mut change = Change::events_only(vec![event]);
         change.publish = true;
         change.grants.clone_from(&file.grants);
@@ -253,8 +253,8 @@ impl Admin<'_> {
         &self,
         learner: &LearnerId,
     ) -> Result<LearnerFile, Error> {
-        let events = &self.registrar.inner.events;
-        let file = self
+        let events = &self.admin.registrar.inner.events;
+        let file = self.admin
             .registrar
             .within(async { Ok(events.learner(learner).await?) })
             .await?;

@@ -1,5 +1,6 @@
 //! What a file of a bank would do, before anything of it is imported.
 
+use crate::registrar::admin::handles::Statements;
 use crate::registrar::admin::handle::Admin;
 use crate::registrar::admin::statement::Imported;
 use crate::registrar::error::Error;
@@ -35,7 +36,7 @@ impl StatementPreview {
     }
 }
 
-impl Admin<'_> {
+impl Statements<'_> {
     /// Reads a file of a bank for one of the school's accounts, and says what its import would do, to be
     /// shown to a person first. Without a mapping it is read by the layout that it most likely has.
     ///
@@ -54,19 +55,19 @@ impl Admin<'_> {
     ///
     /// # Errors
     /// [`Error::Statement`] when nothing of the file can be read, or the store's errors.
-    pub async fn preview_statement(
+    pub async fn preview(
         &self,
         account: &AccountId,
         file: &[u8],
         mapping: Option<&Mapping>,
     ) -> Result<StatementPreview, Error> {
-        self.allow(Permission::View, None).await?;
-        let today = self.registrar.now().date_naive();
+        self.admin.allow(Permission::View, None).await?;
+        let today = self.admin.registrar.now().date_naive();
         let guesses = detect(file, today)?;
         let guessed = guesses.first().map(|guess| &guess.mapping);
         let mapping = mapping.or(guessed).ok_or(MappingError::NoPreset)?.clone();
         let statement = parse_csv(file, &mapping, today)?;
-        let import = self.rehearse_import(account, &statement.rows).await?;
+        let import = self.rehearse(account, &statement.rows).await?;
         let is_new_account = !self.accounts().await?.contains(account);
         Ok(StatementPreview {
             account: account.clone(),

@@ -1,5 +1,6 @@
 //! Walking through everything, comparing money and access in both directions.
 
+use crate::registrar::admin::handles::Operations;
 use serde::Serialize;
 
 use crate::enrollment::{Case, Effect, TimerKey};
@@ -47,7 +48,7 @@ pub enum ReconciliationCursor {
     Grant(GrantId),
 }
 
-impl Admin<'_> {
+impl Operations<'_> {
     /// Compares money and access in both directions: money without access, access without
     /// money, grants that differ from their payment, and what has waited for too long. What is
     /// safe to mend is mended, by the same rules as everything else; the rest is put on the
@@ -62,8 +63,8 @@ impl Admin<'_> {
         from: Option<ReconciliationCursor>,
         limit: usize,
     ) -> Result<ReconciliationReport, Error> {
-        self.allow(Permission::Replay, None).await?;
-        self.registrar.reconcile(from, limit).await
+        self.admin.allow(Permission::Replay, None).await?;
+        self.admin.registrar.reconcile(from, limit).await
     }
 
     /// What somebody has to look into, by key.
@@ -74,9 +75,9 @@ impl Admin<'_> {
         &self,
         page: PageRequest<DiscrepancyKey>,
     ) -> Result<Page<Discrepancy, DiscrepancyKey>, Error> {
-        self.allow(Permission::View, None).await?;
-        let events = &self.registrar.inner.events;
-        self.registrar
+        self.admin.allow(Permission::View, None).await?;
+        let events = &self.admin.registrar.inner.events;
+        self.admin.registrar
             .within(async { Ok(events.discrepancies(page).await?) })
             .await
     }
@@ -90,9 +91,9 @@ impl Admin<'_> {
         key: &DiscrepancyKey,
         note: impl Into<Note>,
     ) -> Result<(), Error> {
-        self.allow(Permission::Replay, None).await?;
+        self.admin.allow(Permission::Replay, None).await?;
         let note = note.into();
-        let registrar = self.registrar;
+        let registrar = self.admin.registrar;
         let missing = || Error::NotFound("open discrepancy");
         registrar
             .within(async {
@@ -103,10 +104,10 @@ impl Admin<'_> {
                 let now = registrar.now();
                 discrepancy.closed = Some(Closing {
                     at: now,
-                    by: self.person().clone(),
+                    by: self.admin.person().clone(),
                     note: note.clone(),
                 });
-                let mut event = self.event(EventKind::DiscrepancyClosed { key: key.clone() }, now);
+                let mut event = self.admin.event(EventKind::DiscrepancyClosed { key: key.clone() }, now);
                 event.note = Some(note);
                 let mut change = Change::events_only(vec![event]);
                 change.discrepancies.push(discrepancy);

@@ -1,5 +1,7 @@
 //! Payment exceptions, and money that goes back.
 
+use crate::registrar::admin::handles::Refunds;
+use crate::registrar::admin::handles::Payments;
 use serde::Serialize;
 
 use crate::enrollment::Repayment;
@@ -75,17 +77,17 @@ impl Registrar {
     }
 }
 
-impl Admin<'_> {
+impl Payments<'_> {
     /// All payment exceptions, in one list: first what arrived for an attempt of ours,
     /// by reference, then what the provider has by links that nobody here knows.
     ///
     /// # Errors
     /// The store's errors.
-    pub async fn payment_exceptions(
+    pub async fn exceptions(
         &self,
         page: PageRequest<PaymentExceptionKey>,
     ) -> Result<Page<PaymentException, PaymentExceptionKey>, Error> {
-        self.allow(Permission::View, None).await?;
+        self.admin.allow(Permission::View, None).await?;
         let size = page.size();
         let (mut items, mut keys) = (Vec::new(), Vec::new());
         let mut orphans_after = None;
@@ -97,10 +99,10 @@ impl Admin<'_> {
             Some(PaymentExceptionKey::Payment(reference)) => Some(Some(reference)),
             None => Some(None),
         };
-        let events = &self.registrar.inner.events;
+        let events = &self.admin.registrar.inner.events;
         if let Some(after) = payments_after {
             let request = PageRequest { after, limit: size };
-            let found = self
+            let found = self.admin
                 .registrar
                 .within(async { Ok(events.payment_exceptions(request).await?) })
                 .await?;
@@ -121,7 +123,7 @@ impl Admin<'_> {
                 after: orphans_after,
                 limit: size,
             };
-            let found = self
+            let found = self.admin
                 .registrar
                 .within(async { Ok(events.discrepancies(request).await?) })
                 .await?;
@@ -145,17 +147,58 @@ impl Admin<'_> {
         })
     }
 
+    /// Asks the provider about the open payments on one page of a search, whether they are
+    /// due or not. Give back [`Page::next`] to go on.
+    ///
+    /// # Errors
+    /// [`Error::NoGateway`], or the store's errors. What the provider could not be asked
+    /// about is left out of the answer: the worker asks again.
+    pub async fn sync(
+        &self,
+        filter: &PaymentFilter,
+        page: PageRequest<PaymentKey>,
+    ) -> Result<Page<PaymentUpdate, PaymentKey>, Error> {
+        self.admin.allow(Permission::Replay, None).await?;
+        let registrar = self.admin.registrar;
+        if registrar.inner.provider.is_none() {
+            return Err(Error::NoGateway);
+        }
+        let events = &registrar.inner.events;
+        let found = registrar
+            .within(async { Ok(events.payments(filter, page).await?) })
+            .await?;
+        let mut items = Vec::new();
+        for item in found.items {
+            let attempt = item.attempt;
+            if !attempt.is_open() {
+                continue;
+            }
+            let asked = registrar.confirm_now(&attempt.reference, Caller::Callback);
+            match registrar.within(asked).await {
+                Ok(confirmed) => items.push(confirmed),
+                Err(Error::Gateway(error)) => tracing::warn!(%error, "a payment is left for later"),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Page {
+            items,
+            next: found.next,
+        })
+    }
+}
+
+impl Refunds<'_> {
     /// Events that all that is left of a payment went back, with the proof: the dashboard's
     /// reference, for example. The grant that rests on it ends; others are left alone.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Refused`] when no money arrived, or the store's errors.
-    pub async fn record_refund(
+    pub async fn record(
         &self,
         payment: &PaymentReference,
         proof: impl Into<Note>,
     ) -> Result<Status, Error> {
-        self.allow(Permission::Refund, None).await?;
+        self.admin.allow(Permission::Refund, None).await?;
         self.give_back(payment, None, proof.into()).await
     }
 
@@ -164,14 +207,14 @@ impl Admin<'_> {
     /// left is still the price.
     ///
     /// # Errors
-    /// As [`record_refund`](Self::record_refund); [`Error::Refused`] when less is left.
-    pub async fn record_partial_refund(
+    /// As [`record`](Self::record); [`Error::Refused`] when less is left.
+    pub async fn record_partial(
         &self,
         payment: &PaymentReference,
         amount: Money,
         proof: impl Into<Note>,
     ) -> Result<Status, Error> {
-        self.allow(Permission::Refund, None).await?;
+        self.admin.allow(Permission::Refund, None).await?;
         self.give_back(payment, Some(amount), proof.into()).await
     }
 
@@ -182,10 +225,10 @@ impl Admin<'_> {
         proof: Note,
     ) -> Result<Status, Error> {
         let repayment = self.repayment(amount, proof.clone());
-        let refunded = self.change(Lookup::Reference(payment), proof, |case, step| {
+        let refunded = self.admin.change(Lookup::Reference(payment), proof, |case, step| {
             case.refund(payment, repayment.clone(), step)
         });
-        let applied = self.registrar.within(refunded).await?;
+        let applied = self.admin.registrar.within(refunded).await?;
         Ok(applied.case.enrollment.status)
     }
 
@@ -193,7 +236,7 @@ impl Admin<'_> {
         Repayment {
             amount,
             proof,
-            by: self.person().clone(),
+            by: self.admin.person().clone(),
         }
     }
 
@@ -202,20 +245,20 @@ impl Admin<'_> {
     ///
     /// That it will be asked is written down first, so that nobody asks twice: when its
     /// answer is lost, look in its dashboard and record what you find with
-    /// [`record_refund`](Self::record_refund) or
-    /// [`forget_refund_request`](Self::forget_refund_request).
+    /// [`record`](Self::record) or
+    /// [`forget_request`](Self::forget_request).
     ///
     /// # Errors
     /// [`Error::NoGateway`]; [`Error::Gateway`] with what the provider did;
     /// [`Error::Refused`]; or the store's errors.
-    pub async fn request_refund(
+    pub async fn request(
         &self,
         payment: &PaymentReference,
         amount: Option<Money>,
         reason: impl Into<Note>,
     ) -> Result<Status, Error> {
-        self.allow(Permission::Refund, None).await?;
-        let registrar = self.registrar;
+        self.admin.allow(Permission::Refund, None).await?;
+        let registrar = self.admin.registrar;
         let provider = registrar.inner.provider.as_ref().ok_or(Error::NoGateway)?;
         if !provider.gateway().capabilities().refunds {
             return Err(GatewayError::NotSupported.into());
@@ -223,7 +266,7 @@ impl Admin<'_> {
         let reason = reason.into();
         let repayment = self.repayment(amount, reason.clone());
         let find = Lookup::Reference(payment);
-        let requested = self.change(find, reason.clone(), |case, step| {
+        let requested = self.admin.change(find, reason.clone(), |case, step| {
             case.request_refund(payment, repayment.clone(), step)
         });
         let case = registrar.within(requested).await?.case;
@@ -231,7 +274,7 @@ impl Admin<'_> {
         let link = attempt.and_then(|attempt| attempt.link.as_ref());
         let asked_for = attempt.and_then(|attempt| attempt.requested());
         let (Some(link), Some(asked_for)) = (link, asked_for) else {
-            self.forget_refund_request(payment, "").await?;
+            self.forget_request(payment, "").await?;
             return Err(Error::NotFound("pay link"));
         };
         // Two equal refunds are two: each has a proof of its own.
@@ -263,7 +306,7 @@ impl Admin<'_> {
                 | GatewayError::Throttled
                 | GatewayError::NotSupported),
             ) => {
-                self.forget_refund_request(payment, error.to_string())
+                self.forget_request(payment, error.to_string())
                     .await?;
                 Err(error.into())
             }
@@ -274,16 +317,16 @@ impl Admin<'_> {
     ///
     /// # Errors
     /// [`Error::NotFound`] or the store's errors.
-    pub async fn forget_refund_request(
+    pub async fn forget_request(
         &self,
         payment: &PaymentReference,
         note: impl Into<Note>,
     ) -> Result<(), Error> {
-        self.allow(Permission::Refund, None).await?;
-        let failed = self.change(Lookup::Reference(payment), note.into(), |case, step| {
+        self.admin.allow(Permission::Refund, None).await?;
+        let failed = self.admin.change(Lookup::Reference(payment), note.into(), |case, step| {
             case.refund_failed(payment, step)
         });
-        self.registrar.within(failed).await.map(drop)
+        self.admin.registrar.within(failed).await.map(drop)
     }
 
     /// Events that the payer's bank took the money back, or that the card's holder disputes
@@ -298,12 +341,12 @@ impl Admin<'_> {
         how: Reversal,
         proof: impl Into<Note>,
     ) -> Result<Status, Error> {
-        self.allow(Permission::Refund, None).await?;
+        self.admin.allow(Permission::Refund, None).await?;
         let find = Lookup::Reference(payment);
-        let reversed = self.change(find, proof.into(), |case, step| {
+        let reversed = self.admin.change(find, proof.into(), |case, step| {
             case.reverse(payment, how, step)
         });
-        let applied = self.registrar.within(reversed).await?;
+        let applied = self.admin.registrar.within(reversed).await?;
         Ok(applied.case.enrollment.status)
     }
 
@@ -317,51 +360,12 @@ impl Admin<'_> {
         payment: &PaymentReference,
         proof: impl Into<Note>,
     ) -> Result<Status, Error> {
-        self.allow(Permission::Refund, None).await?;
+        self.admin.allow(Permission::Refund, None).await?;
         let find = Lookup::Reference(payment);
-        let reinstated = self.change(find, proof.into(), |case, step| {
+        let reinstated = self.admin.change(find, proof.into(), |case, step| {
             case.reinstate(payment, step)
         });
-        let applied = self.registrar.within(reinstated).await?;
+        let applied = self.admin.registrar.within(reinstated).await?;
         Ok(applied.case.enrollment.status)
-    }
-
-    /// Asks the provider about the open payments on one page of a search, whether they are
-    /// due or not. Give back [`Page::next`] to go on.
-    ///
-    /// # Errors
-    /// [`Error::NoGateway`], or the store's errors. What the provider could not be asked
-    /// about is left out of the answer: the worker asks again.
-    pub async fn sync_payments(
-        &self,
-        filter: &PaymentFilter,
-        page: PageRequest<PaymentKey>,
-    ) -> Result<Page<PaymentUpdate, PaymentKey>, Error> {
-        self.allow(Permission::Replay, None).await?;
-        let registrar = self.registrar;
-        if registrar.inner.provider.is_none() {
-            return Err(Error::NoGateway);
-        }
-        let events = &registrar.inner.events;
-        let found = registrar
-            .within(async { Ok(events.payments(filter, page).await?) })
-            .await?;
-        let mut items = Vec::new();
-        for item in found.items {
-            let attempt = item.attempt;
-            if !attempt.is_open() {
-                continue;
-            }
-            let asked = registrar.confirm_now(&attempt.reference, Caller::Callback);
-            match registrar.within(asked).await {
-                Ok(confirmed) => items.push(confirmed),
-                Err(Error::Gateway(error)) => tracing::warn!(%error, "a payment is left for later"),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(Page {
-            items,
-            next: found.next,
-        })
     }
 }

@@ -1,5 +1,6 @@
 //! Bank statements: imported once, compared with what waits, decided by a person.
 
+use crate::registrar::admin::handles::Statements;
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
@@ -44,7 +45,7 @@ impl Imported {
     }
 }
 
-impl Admin<'_> {
+impl Statements<'_> {
     /// Imports rows of a bank statement for one of the school's accounts. Those that were imported
     /// before are left out, so a file may be imported again, read in another way, and files may
     /// overlap. What may be an earlier row once more, and cannot be told for certain, is kept
@@ -59,20 +60,20 @@ impl Admin<'_> {
     ///
     /// # Errors
     /// The store's errors; rows before the error are kept, and the import can be repeated.
-    pub async fn import_statement(
+    pub async fn import(
         &self,
         account: &AccountId,
         rows: &[StatementRow],
     ) -> Result<Imported, Error> {
-        self.allow(Permission::Approve, None).await?;
+        self.admin.allow(Permission::Approve, None).await?;
         let groups = grouped(account, rows);
         let import = (account, names(&groups));
         let mut imported = Imported::default();
         let mut done = 0;
         for batch in batches(groups) {
             done += batch.iter().map(Vec::len).sum::<usize>();
-            let batch = self.import(&import, &batch, (done, rows.len()));
-            let found = self.registrar.within(batch).await?;
+            let batch = self.import_rows(&import, &batch, (done, rows.len()));
+            let found = self.admin.registrar.within(batch).await?;
             imported.add(&found);
         }
         Ok(imported)
@@ -82,18 +83,18 @@ impl Admin<'_> {
     ///
     /// # Errors
     /// The store's errors.
-    pub async fn rehearse_import(
+    pub async fn rehearse(
         &self,
         account: &AccountId,
         rows: &[StatementRow],
     ) -> Result<Imported, Error> {
-        self.allow(Permission::View, None).await?;
+        self.admin.allow(Permission::View, None).await?;
         let groups = grouped(account, rows);
         let import = (account, names(&groups));
         let mut imported = Imported::default();
         for batch in batches(groups) {
             let sorted = self.sorted(&import, &batch);
-            let (found, _) = self.registrar.within(sorted).await?;
+            let (found, _) = self.admin.registrar.within(sorted).await?;
             imported.add(&found);
         }
         Ok(imported)
@@ -104,14 +105,14 @@ impl Admin<'_> {
     /// # Errors
     /// The store's errors.
     pub async fn accounts(&self) -> Result<Vec<AccountId>, Error> {
-        self.allow(Permission::View, None).await?;
-        let events = &self.registrar.inner.events;
-        self.registrar
+        self.admin.allow(Permission::View, None).await?;
+        let events = &self.admin.registrar.inner.events;
+        self.admin.registrar
             .within(async { Ok(events.accounts().await?) })
             .await
     }
 
-    async fn import(
+    async fn import_rows(
         &self,
         import: &(&AccountId, HashSet<RowId>),
         groups: &[Vec<Incoming<'_>>],
@@ -130,10 +131,10 @@ impl Admin<'_> {
                 done: count(done),
                 of: count(of),
             };
-            let now = self.registrar.now();
-            let mut change = Change::events_only(vec![self.event(kind, now)]);
+            let now = self.admin.registrar.now();
+            let mut change = Change::events_only(vec![self.admin.event(kind, now)]);
             change.statement = new;
-            if self.registrar.commit(publishing(change)).await? == CommitOutcome::Done {
+            if self.admin.registrar.commit(publishing(change)).await? == CommitOutcome::Done {
                 return Ok(imported);
             }
         }
@@ -149,8 +150,8 @@ impl Admin<'_> {
         let (account, names) = (import.0, &import.1);
         let rows = groups.iter().flatten().map(|incoming| incoming.row);
         let probes: Vec<RowProbe> = rows.map(|row| RowProbe::of(account, row)).collect();
-        let stored = self.registrar.inner.events.rows_like(&probes).await?;
-        let now = self.registrar.now();
+        let stored = self.admin.registrar.inner.events.rows_like(&probes).await?;
+        let now = self.admin.registrar.now();
         let (mut imported, mut new) = (Imported::default(), Vec::new());
         for (group, stored) in groups.iter().zip(apart(groups, &probes, stored)) {
             let sorted = sort_out(account, names, group, &stored);
@@ -162,7 +163,7 @@ impl Admin<'_> {
                 resembles,
             } in sorted
             {
-                let by = self.person().clone();
+                let by = self.admin.person().clone();
                 let owner = (account.clone(), number);
                 let mut entry = StatementEntry::new(id, owner, row.clone(), by, now);
                 if resembles.is_some() {
@@ -181,14 +182,14 @@ impl Admin<'_> {
     ///
     /// # Errors
     /// The store's errors.
-    pub async fn statement(
+    pub async fn list(
         &self,
         filter: RowFilter,
         page: PageRequest<RowKey>,
     ) -> Result<Page<StatementEntry, RowKey>, Error> {
-        self.allow(Permission::View, None).await?;
-        let events = &self.registrar.inner.events;
-        self.registrar
+        self.admin.allow(Permission::View, None).await?;
+        let events = &self.admin.registrar.inner.events;
+        self.admin.registrar
             .within(async { Ok(events.statement(filter, page).await?) })
             .await
     }
@@ -197,10 +198,10 @@ impl Admin<'_> {
     ///
     /// # Errors
     /// The store's errors.
-    pub async fn statement_rows(&self, rows: &[RowId]) -> Result<Vec<StatementEntry>, Error> {
-        self.allow(Permission::View, None).await?;
-        let events = &self.registrar.inner.events;
-        self.registrar
+    pub async fn rows(&self, rows: &[RowId]) -> Result<Vec<StatementEntry>, Error> {
+        self.admin.allow(Permission::View, None).await?;
+        let events = &self.admin.registrar.inner.events;
+        self.admin.registrar
             .within(async { Ok(events.statement_rows(rows).await?) })
             .await
     }
@@ -209,23 +210,23 @@ impl Admin<'_> {
     ///
     /// # Errors
     /// [`Error::NotFound`] when there is no such row that waits, or the store's errors.
-    pub async fn close_row(&self, row: &RowId, note: impl Into<Note>) -> Result<(), Error> {
-        self.allow(Permission::Approve, None).await?;
+    pub async fn close(&self, row: &RowId, note: impl Into<Note>) -> Result<(), Error> {
+        self.admin.allow(Permission::Approve, None).await?;
         let note = note.into();
         let closed = self.decide(std::slice::from_ref(row), |entries, now| {
             for entry in entries.iter_mut() {
                 entry.state = RowState::Closed {
-                    by: self.person().clone(),
+                    by: self.admin.person().clone(),
                     at: now,
                     note: note.clone(),
                 };
             }
             let row = row.as_str().to_owned();
-            let mut event = self.event(EventKind::StatementRowClosed { row }, now);
+            let mut event = self.admin.event(EventKind::StatementRowClosed { row }, now);
             event.note = Some(note.clone());
             Ok(event)
         });
-        self.registrar.within(closed).await
+        self.admin.registrar.within(closed).await
     }
 
     /// Says that a doubtful row is another than the one it resembles: from now on it may pay.
@@ -233,7 +234,7 @@ impl Admin<'_> {
     /// # Errors
     /// [`Error::NotFound`] when there is no such doubtful row, or the store's errors.
     pub async fn tell_apart(&self, row: &RowId, note: impl Into<Note>) -> Result<(), Error> {
-        self.allow(Permission::Approve, None).await?;
+        self.admin.allow(Permission::Approve, None).await?;
         let note = note.into();
         let told = self.decide(std::slice::from_ref(row), |entries, now| {
             let mut resembles = String::new();
@@ -246,11 +247,11 @@ impl Admin<'_> {
                 resembles = known.to_owned();
             }
             let row = row.as_str().to_owned();
-            let mut event = self.event(EventKind::StatementRowApart { row, resembles }, now);
+            let mut event = self.admin.event(EventKind::StatementRowApart { row, resembles }, now);
             event.note = Some(note.clone()).filter(|note| !note.is_empty());
             Ok(event)
         });
-        self.registrar.within(told).await
+        self.admin.registrar.within(told).await
     }
 
     /// Says that doubtful rows are the rows they resemble, once more: all of them, or none.
@@ -258,20 +259,20 @@ impl Admin<'_> {
     /// # Errors
     /// [`Error::NotFound`] when one of them is no doubtful row, or the store's errors.
     pub async fn close_repeats(&self, rows: &[RowId]) -> Result<(), Error> {
-        self.allow(Permission::Approve, None).await?;
+        self.admin.allow(Permission::Approve, None).await?;
         for batch in rows.chunks(BATCH) {
             let closed = self.decide(batch, |entries, now| {
                 for entry in entries.iter_mut() {
                     if entry.state != RowState::Doubtful {
                         return Err(Error::NotFound("doubtful row"));
                     }
-                    let by = self.person().clone();
+                    let by = self.admin.person().clone();
                     entry.state = RowState::Repeated { by, at: now };
                 }
                 let rows = u64::try_from(entries.len()).unwrap_or(u64::MAX);
-                Ok(self.event(EventKind::StatementRowsRepeated { rows }, now))
+                Ok(self.admin.event(EventKind::StatementRowsRepeated { rows }, now))
             });
-            self.registrar.within(closed).await?;
+            self.admin.registrar.within(closed).await?;
         }
         Ok(())
     }
@@ -290,13 +291,13 @@ impl Admin<'_> {
         }
         for _ in 0..crate::registrar::webhook::payment::ROUNDS {
             let mut entries = self.waiting_rows(&rows).await?;
-            let event = change(&mut entries, self.registrar.now())?;
+            let event = change(&mut entries, self.admin.registrar.now())?;
             for entry in &mut entries {
                 entry.revision = entry.revision.saturating_add(1);
             }
             let mut change = Change::events_only(vec![event]);
             change.statement = entries;
-            if self.registrar.commit(publishing(change)).await? == CommitOutcome::Done {
+            if self.admin.registrar.commit(publishing(change)).await? == CommitOutcome::Done {
                 return Ok(());
             }
         }
@@ -308,7 +309,7 @@ impl Admin<'_> {
         &self,
         rows: &[RowId],
     ) -> Result<Vec<StatementEntry>, Error> {
-        let found = self.registrar.inner.events.statement_rows(rows).await?;
+        let found = self.admin.registrar.inner.events.statement_rows(rows).await?;
         match found.len() == rows.len() && found.iter().all(|entry| entry.state.waits()) {
             true => Ok(found),
             false => Err(Error::NotFound("open row")),

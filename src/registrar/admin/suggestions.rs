@@ -1,5 +1,6 @@
 //! Rows of bank statements, beside the payments that they may be.
 
+use crate::registrar::admin::handles::Statements;
 use std::collections::HashMap;
 
 use serde::Serialize;
@@ -31,7 +32,7 @@ pub struct RowSuggestions {
     pub suggestions: Vec<Suggestion>,
 }
 
-impl Admin<'_> {
+impl Statements<'_> {
     /// Reads what waits for bank transfers, to compare rows with. Reads at most 50,000 transfers, the
     /// oldest enrollments first, and keeps the 20,000 newest open rows in mind for courses that are
     /// paid by several.
@@ -39,14 +40,14 @@ impl Admin<'_> {
     /// # Errors
     /// The store's errors.
     pub async fn matcher(&self) -> Result<Matcher, Error> {
-        self.allow(Permission::View, None).await?;
+        self.admin.allow(Permission::View, None).await?;
         let (mut waiting, mut next) = (Vec::new(), None);
         loop {
             let request = PageRequest {
                 after: next,
                 limit: PAGE,
             };
-            let page = self.pending(request).await?;
+            let page = self.admin.approvals().pending(request).await?;
             for item in page.items {
                 let enrollment = item.enrollment;
                 let open = item.attempts.iter().filter(|it| it.is_payable_transfer());
@@ -72,7 +73,7 @@ impl Admin<'_> {
                 after: next,
                 limit: PAGE,
             };
-            let page = self.statement(RowFilter::Open, request).await?;
+            let page = self.list(RowFilter::Open, request).await?;
             matcher.note_rows(&page.items);
             read += page.items.len();
             next = page.next;
@@ -92,7 +93,7 @@ impl Admin<'_> {
         matcher: &Matcher,
         page: PageRequest<RowKey>,
     ) -> Result<Page<RowSuggestions, RowKey>, Error> {
-        let page = self.statement(RowFilter::Open, page).await?;
+        let page = self.list(RowFilter::Open, page).await?;
         let named: Vec<Vec<PaymentReference>> = page
             .items
             .iter()
@@ -139,7 +140,7 @@ impl Admin<'_> {
         if references.is_empty() {
             return Ok(HashMap::new());
         }
-        let registrar = self.registrar;
+        let registrar = self.admin.registrar;
         let (events, now) = (&registrar.inner.events, registrar.now());
         registrar
             .within(async {
@@ -186,7 +187,7 @@ impl Admin<'_> {
         if payments.is_empty() {
             return Ok(found);
         }
-        let events = &self.registrar.inner.events;
+        let events = &self.admin.registrar.inner.events;
         for entry in events.rows_paying(payments).await? {
             for part in entry.parts {
                 let sum = found.entry(part.payment).or_default();

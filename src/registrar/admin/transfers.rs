@@ -1,5 +1,6 @@
 //! What rows of bank statements paid, said by a person.
 
+use crate::registrar::admin::handles::Statements;
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
@@ -117,7 +118,7 @@ pub enum RowOutcome {
     },
 }
 
-impl Admin<'_> {
+impl Statements<'_> {
     /// Puts down what rows paid, match by match: one that fails does not stop the others.
     ///
     /// What is waited for is approved, and gives the learner what that attempt offered. Where the sum
@@ -126,20 +127,20 @@ impl Admin<'_> {
     /// that nobody waits for is put down and stands among the [payment exceptions
     /// fit](Self::payment_exceptions); where a person had approved the transfer by hand, it is settled
     /// with that.
-    pub async fn approve_rows(
+    pub async fn approve(
         &self,
         matches: &[TransferMatch],
         note: impl Into<Note>,
     ) -> Vec<RowApproval> {
         let note = note.into();
         let mut items = Vec::with_capacity(matches.len());
-        let allowed = self.allow(Permission::Approve, None).await;
+        let allowed = self.admin.allow(Permission::Approve, None).await;
         for asked in matches {
             let approved = match &allowed {
                 Err(error) => Err(error.clone()),
                 Ok(()) => {
                     let approved = self.approve_match(asked, &note);
-                    self.registrar.within(approved).await
+                    self.admin.registrar.within(approved).await
                 }
             };
             let mut item = RowApproval {
@@ -168,7 +169,7 @@ impl Admin<'_> {
     }
 
     async fn approve_match(&self, asked: &TransferMatch, note: &Note) -> Result<Approved, Error> {
-        let registrar = self.registrar;
+        let registrar = self.admin.registrar;
         let note = Some(note.clone()).filter(|note| !note.is_empty());
         for _ in 0..crate::registrar::webhook::payment::ROUNDS {
             let taken = self.take(asked).await?;
@@ -179,7 +180,7 @@ impl Admin<'_> {
             let attempt = attempt.ok_or(Error::NotFound("payment"))?;
             let now = registrar.now();
             let step: StepContext<'_> =
-                registrar.step(self.who(), Source::AdminApproval, &note, now);
+                registrar.step(self.admin.who(), Source::AdminApproval, &note, now);
             let difference = (attempt.amount != taken.total).then_some(Sums {
                 is: taken.total,
                 asked: attempt.amount,
@@ -202,7 +203,7 @@ impl Admin<'_> {
                         whatever_the_sum: asked.whatever_the_sum,
                     };
                     let cause = ApprovalCause::ManualAdminApproval;
-                    case.approve_seen(self.person(), cause, seen, &step)?
+                    case.approve_seen(self.admin.person(), cause, seen, &step)?
                 }
             };
             match applied.effect {
@@ -224,7 +225,7 @@ impl Admin<'_> {
                 }
             }
             let mut change = Change::from(applied.delta);
-            change.statement = taken.used_up(&payment, (self.person(), now));
+            change.statement = taken.used_up(&payment, (self.admin.person(), now));
             if registrar.commit(change).await? == CommitOutcome::Done {
                 return Ok(approved);
             }

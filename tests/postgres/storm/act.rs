@@ -198,11 +198,11 @@ impl Act {
             } => {
                 let desk = registrar.admin(AdminId::new(by).unwrap());
                 match past_everybody {
-                    true => desk.approve_override(enrollment, "").await?,
-                    false => desk.approve(enrollment, "seen").await?,
+                    true => desk.approvals().approve_override(enrollment, "").await?,
+                    false => desk.approvals().approve(enrollment, "seen").await?,
                 };
             }
-            Self::Reject { enrollment } => drop(desk.reject(enrollment, "no").await?),
+            Self::Reject { enrollment } => drop(desk.approvals().reject(enrollment, "no").await?),
             Self::Refund {
                 reference,
                 part,
@@ -212,19 +212,19 @@ impl Act {
                 match part {
                     true => {
                         let cents = Money::zar(100).unwrap();
-                        desk.record_partial_refund(&reference, cents, proof).await?
+                        desk.refunds().record_partial(&reference, cents, proof).await?
                     }
-                    false => desk.record_refund(&reference, proof).await?,
+                    false => desk.refunds().record(&reference, proof).await?,
                 };
             }
             Self::Reverse { reference } => {
                 let how = Reversal::ChargedBack;
-                drop(desk.record_reversal(&named(&reference), how, "").await?);
+                drop(desk.refunds().record_reversal(&named(&reference), how, "").await?);
             }
             Self::Reinstate { reference } => {
-                drop(desk.record_reinstatement(&named(&reference), "").await?);
+                drop(desk.refunds().record_reinstatement(&named(&reference), "").await?);
             }
-            Self::Revoke { grant } => desk.revoke(grant, "").await?,
+            Self::Revoke { grant } => desk.learners().revoke(grant, "").await?,
             Self::Give {
                 learner: name,
                 course,
@@ -235,7 +235,7 @@ impl Act {
                     course: CourseId::new(course).unwrap(),
                     terms: offers()[offer].1.clone(),
                 };
-                return Ok(Answer::Given(desk.grant(given, "bursary").await?.id));
+                return Ok(Answer::Given(desk.learners().grant(given, "bursary").await?.id));
             }
             Self::See {
                 reference,
@@ -250,14 +250,14 @@ impl Act {
                 let (amount, text) = (Money::zar(cents).unwrap(), format!("{reference} {line}"));
                 let row = StatementRow::new(day, amount, &text, "").with_bank_id(&text);
                 let rows = std::slice::from_ref(&row);
-                desk.import_statement(&account(), rows).await?;
-                let open = desk.statement(RowFilter::Open, PageRequest::first(500));
+                desk.statements().import(&account(), rows).await?;
+                let open = desk.statements().list(RowFilter::Open, PageRequest::first(500));
                 let mut open = open.await?.items.into_iter();
                 let Some(entry) = open.find(|entry| entry.row.bank_id == row.bank_id) else {
                     return Ok(Answer::Refused("the row was settled before".to_owned()));
                 };
                 let pair = TransferMatch::new(entry.id, named(&reference)).whatever_the_sum();
-                let done = desk.approve_rows(&[pair], "").await;
+                let done = desk.statements().approve(&[pair], "").await;
                 if let Some(problem) = done.into_iter().find_map(|row| row.problem) {
                     return Ok(Answer::Refused(problem));
                 }
