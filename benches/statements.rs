@@ -142,11 +142,13 @@ async fn measured<S: Store + Queries>(name: &str, store: S, many: usize, rows: u
         times.push(lap.elapsed().as_millis());
         lap = Instant::now();
     };
-    let preview = desk.statements().preview(&account, file.as_bytes(), None);
+    let statements = desk.statements();
+    let preview = statements.preview(&account, file.as_bytes(), None);
     let preview = preview.await.unwrap();
     assert_eq!(preview.import.added, rows);
     note();
-    let imported = desk.statements().import(&account, &preview.statement.rows);
+    let statements = desk.statements();
+    let imported = statements.import(&account, &preview.statement.rows);
     assert_eq!(imported.await.unwrap().added, rows);
     note();
     let matcher = desk.statements().matcher().await.unwrap();

@@ -69,7 +69,8 @@ impl Seats {
         loop {
             let found = registrar
                 .admin(admin.clone())
-                .payments(&filter, page)
+                .payments()
+                .list(&filter, page)
                 .await?;
             let sits = |status: &Status| matches!(status, Status::Approved { .. });
             let sitting = found.items.iter().filter(|it| sits(&it.enrollment));

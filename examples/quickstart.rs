@@ -61,13 +61,20 @@ async fn main() -> Outcome<()> {
         .await?;
     school.show("lerato").await?;
     let desk = school.registrar.admin(AdminId::new("nomsa")?);
-    for item in desk.pending(PageRequest::first(10)).await?.items {
+    for item in desk
+        .approvals()
+        .pending(PageRequest::first(10))
+        .await?
+        .items
+    {
         println!(
             "   queue: {} waits as {}",
             item.enrollment.course, item.enrollment.status
         );
     }
-    desk.approve(enrollment, "seen in the dashboard").await?;
+    desk.approvals()
+        .approve(enrollment, "seen in the dashboard")
+        .await?;
     school.show("lerato").await?;
     school.why(enrollment).await
 }
@@ -133,6 +140,7 @@ impl School {
         let why = self
             .registrar
             .admin(AdminId::new("nomsa")?)
+            .approvals()
             .explain(enrollment)
             .await?;
         if let Some(basis) = why.basis {

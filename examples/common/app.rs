@@ -512,6 +512,7 @@ impl App {
         match self
             .registrar
             .admin(person.clone())
+            .approvals()
             .pending(PageRequest::first(100))
             .await
         {
@@ -546,6 +547,7 @@ impl App {
         match self
             .registrar
             .admin(person.clone())
+            .approvals()
             .explain(enrollment)
             .await
         {
@@ -568,13 +570,14 @@ impl App {
         let desk = self.registrar.admin(person.clone());
         let items = match wanted.enrollments.as_slice() {
             [one] if !wanted.dry_run && !wanted.bulk => {
-                match desk.approve(*one, wanted.note.as_str()).await {
+                match desk.approvals().approve(*one, wanted.note.as_str()).await {
                     Ok(status) => return Reply::Json(200, json!({ "status": status })),
                     Err(error) => return failed(&error),
                 }
             }
             many => {
-                desk.approve_all(many, wanted.note.as_str(), wanted.dry_run)
+                desk.approvals()
+                    .approve_all(many, wanted.note.as_str(), wanted.dry_run)
                     .await
             }
         };
@@ -588,6 +591,7 @@ impl App {
         match self
             .registrar
             .admin(person.clone())
+            .approvals()
             .reject(verdict.enrollment, verdict.reason.as_str())
             .await
         {
@@ -603,7 +607,8 @@ impl App {
         match self
             .registrar
             .admin(person.clone())
-            .record_refund(&refund.reference, refund.proof.as_str())
+            .refunds()
+            .record(&refund.reference, refund.proof.as_str())
             .await
         {
             Ok(status) => Reply::Json(200, json!({ "status": status })),

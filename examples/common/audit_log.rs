@@ -24,7 +24,7 @@ pub struct AuditLogPage {
 
 pub async fn audit_log(desk: &Admin<'_>, noted: &str, name: &str) -> Result<AuditLogPage, Error> {
     let history = match LearnerId::new(name.trim()) {
-        Ok(learner) => match desk.learner_timeline(&learner).await {
+        Ok(learner) => match desk.learners().timeline(&learner).await {
             Ok(history) => history,
             Err(Error::NotFound(_)) => Vec::new(),
             Err(error) => return Err(error),
@@ -32,7 +32,7 @@ pub async fn audit_log(desk: &Admin<'_>, noted: &str, name: &str) -> Result<Audi
         Err(_) => Vec::new(),
     };
     Ok(AuditLogPage {
-        report: desk.verify_audit_log(noted.parse().ok()).await?,
+        report: desk.audit_log().verify(noted.parse().ok()).await?,
         noted: noted.to_owned(),
         learner: name.trim().to_owned(),
         history,
@@ -54,7 +54,7 @@ impl App {
                 .await
                 .map(|body| ("text/csv; charset=utf-8", body)),
             "learner.json" => match LearnerId::new(learner.trim()) {
-                Ok(learner) => desk.export_learner(&learner).await.map(|export| {
+                Ok(learner) => desk.learners().export(&learner).await.map(|export| {
                     let body = serde_json::to_string_pretty(&export).unwrap_or_default();
                     ("application/json", body)
                 }),
@@ -76,7 +76,7 @@ impl App {
 async fn all_events(desk: &Admin<'_>) -> Result<String, Error> {
     let (mut body, mut request) = (String::new(), PageRequest::first(PAGE));
     loop {
-        let page = desk.export_audit_log(request).await?;
+        let page = desk.audit_log().export(request).await?;
         add_lines(&mut body, &page.items);
         match page.next {
             Some(after) => request = PageRequest::after(after, PAGE),
@@ -89,7 +89,7 @@ async fn all_payments(desk: &Admin<'_>) -> Result<String, Error> {
     let filter = PaymentFilter::default();
     let (mut body, mut request) = (String::new(), PageRequest::first(PAGE));
     loop {
-        let page = desk.export_payments(&filter, request).await?;
+        let page = desk.payments().export(&filter, request).await?;
         add_lines(&mut body, &page.items);
         match page.next {
             Some(after) => request = PageRequest::after(after, PAGE),

@@ -40,13 +40,14 @@ impl App {
         person: &AdminId,
         query: &DeskQuery,
     ) -> Result<Bank, Error> {
-        let page = desk.statement(RowFilter::Doubtful, PageRequest::first(DOUBTFUL));
+        let statements = desk.statements();
+        let page = statements.list(RowFilter::Doubtful, PageRequest::first(DOUBTFUL));
         let doubtful = page.await?.items;
         let earlier: Vec<RowId> = doubtful
             .iter()
             .filter_map(|it| it.resembles.clone())
             .collect();
-        let earlier = desk.statement_rows(&earlier).await?;
+        let earlier = desk.statements().rows(&earlier).await?;
         let earlier: HashMap<RowId, StatementEntry> =
             earlier.into_iter().map(|it| (it.id.clone(), it)).collect();
         let beside = |it: StatementEntry| {
@@ -57,13 +58,13 @@ impl App {
             (it, known)
         };
         let doubtful = doubtful.into_iter().map(beside).collect();
-        let matcher = desk.matcher().await?;
+        let matcher = desk.statements().matcher().await?;
         let page: PageRequest<RowKey> = query.page(ROWS);
-        let found = desk.suggestions(&matcher, page).await?;
+        let found = desk.statements().suggestions(&matcher, page).await?;
         Ok(Bank {
             results: self.results.get(person, &query.done).unwrap_or_default(),
             #[cfg(feature = "statements")]
-            accounts: desk.accounts().await?,
+            accounts: desk.statements().accounts().await?,
             doubtful,
             rows: found.items,
             more: query.more("/admin/statement", found.next),
@@ -83,7 +84,7 @@ impl App {
         };
         let note = fields.get("note").map_or("", |note| note.trim());
         let desk = self.registrar.admin(person.clone());
-        let done = desk.approve_rows(&matches, note).await;
+        let done = desk.statements().approve(&matches, note).await;
         let key = self.results.put(person, done);
         Reply::To(format!("/admin/statement?done={key}"))
     }
@@ -96,7 +97,7 @@ impl App {
             if rows.is_empty() {
                 return Err(Failure::Invalid("Tick the rows first.".to_owned()));
             }
-            Ok(desk.close_repeats(&rows).await?)
+            Ok(desk.statements().close_repeats(&rows).await?)
         })
         .await
     }

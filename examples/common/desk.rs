@@ -160,23 +160,24 @@ impl App {
         let counts = counts(desk).await?;
         Ok(Some(match name {
             "" => {
-                let queue = desk.pending(query.page(QUEUE)).await?;
+                let queue = desk.approvals().pending(query.page(QUEUE)).await?;
                 let mut rows = Vec::new();
                 for item in &queue.items {
-                    rows.push(desk.explain(item.enrollment.id).await?);
+                    rows.push(desk.approvals().explain(item.enrollment.id).await?);
                 }
                 let more = query.more("/admin", queue.next);
                 pages::queue(person, &counts, &rows, more.as_deref())
             }
             "payments" => {
                 let request: PageRequest<PaymentKey> = query.page(ROWS);
-                let found = desk.payments(&query.filter(), request).await?;
+                let found = desk.payments().list(&query.filter(), request).await?;
                 let more = query.more("/admin/payments", found.next);
                 pages::payments(person, &counts, query, &found.items, more.as_deref())
             }
             "money" => {
                 let items = desk
-                    .payment_exceptions(PageRequest::first(100))
+                    .payments()
+                    .exceptions(PageRequest::first(100))
                     .await?
                     .items;
                 pages::money(person, &counts, &items)
@@ -185,12 +186,18 @@ impl App {
                 let problems = Problems {
                     alerts: self.registrar.alerts(),
                     health: self.registrar.health().await,
-                    discrepancies: desk.discrepancies(PageRequest::first(100)).await?.items,
+                    discrepancies: desk
+                        .operations()
+                        .discrepancies(PageRequest::first(100))
+                        .await?
+                        .items,
                     dead: desk
+                        .operations()
                         .inbox(InboxFilter::Dead, PageRequest::first(100))
                         .await?
                         .items,
                     parked: desk
+                        .operations()
                         .inbox(InboxFilter::Parked, PageRequest::first(100))
                         .await?
                         .items,
@@ -202,14 +209,20 @@ impl App {
                 pages::statement(person, &counts, &bank)
             }
             "settled" => {
-                let found = desk.statement(RowFilter::Settled, query.page(ROWS)).await?;
+                let found = desk
+                    .statements()
+                    .list(RowFilter::Settled, query.page(ROWS))
+                    .await?;
                 let more = query.more("/admin/settled", found.next);
                 pages::settled(person, &counts, &found.items, more.as_deref())
             }
             "day" => {
                 let period = last_days();
-                let days = every_day(&period, desk.days(period, None).await?);
-                let courses = desk.courses(period, PageRequest::first(100)).await?;
+                let days = every_day(&period, desk.payments().days(period, None).await?);
+                let courses = desk
+                    .payments()
+                    .courses(period, PageRequest::first(100))
+                    .await?;
                 pages::day(person, &counts, &days, &courses.items)
             }
             "audit-log" => {
@@ -217,9 +230,9 @@ impl App {
                 pages::audit_log(person, &counts, &shown)
             }
             "notices" => {
-                let found = desk.notices(false, query.page(ROWS)).await?;
+                let found = desk.notices().list(false, query.page(ROWS)).await?;
                 let more = query.more("/admin/notices", found.next);
-                let chosen = desk.preferences().await?;
+                let chosen = desk.notices().preferences().await?;
                 let channels = self.registrar.channels();
                 let choice = (&chosen, channels.as_slice());
                 pages::notices(person, &counts, &found.items, more.as_deref(), choice)
@@ -228,7 +241,7 @@ impl App {
                 .strip_prefix("enrollment/")
                 .map(str::parse::<EnrollmentId>)
             {
-                Some(Ok(id)) => match desk.explain(id).await {
+                Some(Ok(id)) => match desk.approvals().explain(id).await {
                     Ok(row) => pages::timeline(person, &counts, &row),
                     Err(Error::NotFound(_)) => return Ok(None),
                     Err(error) => return Err(error),
@@ -243,8 +256,8 @@ impl App {
             let (id, note) = (verdict.enrollment, verdict.reason.as_str());
             // Nothing is approved that came after the page was made.
             let done = match verdict.version {
-                Some(shown) => desk.approve_shown(id, shown, note).await,
-                None => desk.approve(id, note).await,
+                Some(shown) => desk.approvals().approve_shown(id, shown, note).await,
+                None => desk.approvals().approve(id, note).await,
             };
             Ok(done.map(drop)?)
         })
@@ -254,6 +267,7 @@ impl App {
     pub async fn reject_form(&self, user: &User, verdict: &Verdict) -> Reply {
         self.on_desk(user, "", async |desk| {
             let done = desk
+                .approvals()
                 .reject(verdict.enrollment, verdict.reason.as_str())
                 .await;
             Ok(done.map(drop)?)
@@ -273,7 +287,7 @@ impl App {
                     pair.ok_or(Failure::Invalid("Tick what you want to be told of.".into()))?;
                 channels.entry(kind).or_default().insert(channel);
             }
-            Ok(desk.choose_channels(channels).await.map(drop)?)
+            Ok(desk.notices().choose_channels(channels).await.map(drop)?)
         })
         .await
     }
@@ -334,45 +348,60 @@ async fn perform(app: &App, desk: &Admin<'_>, act: &Act) -> Result<(), Failure> 
         "refund" => {
             let payment = reference(&act.subject)?;
             match act.other.trim() {
-                "" => desk.record_refund(&payment, note).await?,
+                "" => desk.refunds().record(&payment, note).await?,
                 sum => {
                     let sum = rand(sum).map_err(Failure::Invalid)?;
-                    desk.record_partial_refund(&payment, sum, note).await?
+                    desk.refunds().record_partial(&payment, sum, note).await?
                 }
             };
         }
         "charged_back" => {
             let payment = reference(&act.subject)?;
-            desk.record_reversal(&payment, Reversal::ChargedBack, note)
+            desk.refunds()
+                .record_reversal(&payment, Reversal::ChargedBack, note)
                 .await?;
         }
         "reinstate" => {
-            desk.record_reinstatement(&reference(&act.subject)?, note)
+            desk.refunds()
+                .record_reinstatement(&reference(&act.subject)?, note)
                 .await?;
         }
         "revoke" => {
             let grant = act.subject.parse();
             let grant =
                 grant.map_err(|_| Failure::Invalid("There is no such access.".to_owned()))?;
-            desk.revoke(grant, note).await?;
+            desk.learners().revoke(grant, note).await?;
         }
         "override" => {
             let id = act.subject.parse();
             let id = id.map_err(|_| Failure::Invalid("There is no such enrollment.".to_owned()))?;
-            desk.approve_override(id, note).await?;
+            desk.approvals().approve_override(id, note).await?;
         }
         "ask" => {
             app.registrar
                 .refresh_payment(&reference(&act.subject)?)
                 .await?;
         }
-        "replay" => desk.replay(&act.subject.as_str().into()).await?,
+        "replay" => {
+            desk.operations()
+                .replay(&act.subject.as_str().into())
+                .await?
+        }
         "close_discrepancy" => {
-            desk.close_discrepancy(&act.subject.as_str().into(), note)
+            desk.operations()
+                .close_discrepancy(&act.subject.as_str().into(), note)
                 .await?;
         }
-        "close_row" => desk.close_row(&act.subject.as_str().into(), note).await?,
-        "tell_apart" => desk.tell_apart(&act.subject.as_str().into(), note).await?,
+        "close_row" => {
+            desk.statements()
+                .close(&act.subject.as_str().into(), note)
+                .await?
+        }
+        "tell_apart" => {
+            desk.statements()
+                .tell_apart(&act.subject.as_str().into(), note)
+                .await?
+        }
         "reconcile" => reconcile(desk).await?,
         #[cfg(feature = "live")]
         "probe" => {
@@ -390,12 +419,12 @@ async fn perform(app: &App, desk: &Admin<'_>, act: &Act) -> Result<(), Failure> 
         "erase" => {
             let learner =
                 LearnerId::new(note).map_err(|error| Failure::Invalid(error.to_string()))?;
-            desk.erase_learner(&learner).await?;
+            desk.learners().erase(&learner).await?;
         }
         "read" => {
             let notices = act.subject.split(',').filter_map(|id| id.parse().ok());
             let notices: Vec<EventId> = notices.take(ROWS).collect();
-            desk.read_notices(&notices).await?;
+            desk.notices().mark_read(&notices).await?;
         }
         _ => return Err(Failure::Invalid("There is no such action.".to_owned())),
     }
@@ -421,9 +450,16 @@ async fn counts(desk: &Admin<'_>) -> Result<Counts, Error> {
         _ => "99+".to_owned(),
     };
     Ok(Counts {
-        approvals: shown(desk.pending(PageRequest::first(100)).await?.items.len()),
+        approvals: shown(
+            desk.approvals()
+                .pending(PageRequest::first(100))
+                .await?
+                .items
+                .len(),
+        ),
         notices: shown(
-            desk.notices(true, PageRequest::first(100))
+            desk.notices()
+                .list(true, PageRequest::first(100))
                 .await?
                 .items
                 .len(),
@@ -469,7 +505,7 @@ fn every_day(
 async fn reconcile(desk: &Admin<'_>) -> Result<(), Error> {
     let mut from = None;
     loop {
-        from = desk.reconcile(from, 100).await?.next;
+        from = desk.operations().reconcile(from, 100).await?.next;
         if from.is_none() {
             return Ok(());
         }

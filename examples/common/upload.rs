@@ -80,7 +80,8 @@ impl App {
         };
         let mapping = upload.mapping.as_ref();
         let preview = desk
-            .preview_statement(&upload.account, &upload.file, mapping)
+            .statements()
+            .preview(&upload.account, &upload.file, mapping)
             .await;
         if let Err(error @ (Error::Forbidden(_) | Error::Store(_))) = preview {
             return Err(error);
@@ -112,9 +113,10 @@ impl App {
         match act.action.as_str() {
             "import" => {
                 let (account, file) = (&upload.account, &upload.file);
-                let preview = desk.preview_statement(account, file, upload.mapping.as_ref());
+                let statements = desk.statements();
+                let preview = statements.preview(account, file, upload.mapping.as_ref());
                 let rows = preview.await?.statement.rows;
-                let imported = desk.import_statement(account, &rows).await?;
+                let imported = desk.statements().import(account, &rows).await?;
                 self.uploads
                     .change(person, key, |kept| kept.imported = Some(imported));
             }

@@ -31,8 +31,10 @@ mod worker;
 pub use admin::audit_log::AuditLogReport;
 pub use admin::explanation::Explanation;
 pub use admin::grants::NewGrant;
-pub use admin::handles::{Approvals, AuditLog, Learners, Notices, Operations, Payments, Refunds, Statements};
 pub use admin::handle::{Admin, BulkItem, BulkOutcome};
+pub use admin::handles::{
+    Approvals, AuditLog, Learners, Notices, Operations, Payments, Refunds, Statements,
+};
 pub use admin::history_sync::HistorySyncReport;
 pub use admin::migration::{ExistingAccess, ExistingPayment, Migrated};
 pub use admin::personal::{DeliveryExport, EnrollmentExport, LearnerErased, LearnerExport};

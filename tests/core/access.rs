@@ -256,11 +256,11 @@ async fn access_is_the_union_and_ending_one_grant_leaves_the_others() {
         course: course(),
         terms,
     };
-    let bursary = desk.grant(new, "bursary").await.unwrap();
+    let bursary = desk.learners().grant(new, "bursary").await.unwrap();
 
-    desk.revoke(paid, "wrong course").await.unwrap();
+    desk.learners().revoke(paid, "wrong course").await.unwrap();
     assert!(world.may_enter("thandi").await);
-    desk.revoke(bursary.id, "over").await.unwrap();
+    desk.learners().revoke(bursary.id, "over").await.unwrap();
     assert_eq!(
         reason(world.access("thandi").await),
         DenyReason::Ended {
@@ -268,11 +268,11 @@ async fn access_is_the_union_and_ending_one_grant_leaves_the_others() {
         }
     );
     assert!(matches!(
-        desk.revoke(bursary.id, "again").await,
+        desk.learners().revoke(bursary.id, "again").await,
         Err(Error::Refused(_))
     ));
     assert!(matches!(
-        desk.revoke(paid, "again").await,
+        desk.learners().revoke(paid, "again").await,
         Err(Error::Refused(_))
     ));
 }
@@ -289,6 +289,7 @@ async fn a_grant_expires_by_the_clock() {
     world
         .registrar
         .admin(admin())
+        .learners()
         .grant(new, "from the old system")
         .await
         .unwrap();

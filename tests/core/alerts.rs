@@ -296,7 +296,11 @@ async fn alerts_go_to_sinks_events_and_admins() {
     assert_eq!(*broken.rung.lock().unwrap(), [raised]);
     assert_eq!(world.registrar.alerts()[0].rule, "webhook_failures");
     let desk = world.registrar.admin(admin());
-    let notices = desk.notices(true, PageRequest::first(10)).await.unwrap();
+    let notices = desk
+        .notices()
+        .list(true, PageRequest::first(10))
+        .await
+        .unwrap();
     let notice = &notices.items[0].notice;
     assert_eq!(
         (notice.kind, notice.headline()),

@@ -73,6 +73,7 @@ impl Scene {
                 self.world
                     .registrar
                     .admin(admin())
+                    .approvals()
                     .approve(self.enrollment, "")
                     .await
                     .unwrap(),
@@ -265,17 +266,23 @@ impl Scene {
                 self.happen(Event::Success(index)).await;
                 true
             }
-            Entry::Refund(index) => desk.record_refund(reference(index), "R").await.is_ok(),
+            Entry::Refund(index) => desk.refunds().record(reference(index), "R").await.is_ok(),
             Entry::Reverse(index) => {
                 let how = Reversal::ChargedBack;
                 let proof = "letter";
-                let recorded = desk.record_reversal(reference(index), how, proof).await;
+                let recorded = desk
+                    .refunds()
+                    .record_reversal(reference(index), how, proof)
+                    .await;
                 recorded.is_ok()
             }
             Entry::Reinstate(index) => {
                 // Before it was taken back there is nothing to win.
                 let reversed = self.end().await.attempts[index].status == AttemptStatus::Reversed;
-                let recorded = desk.record_reinstatement(reference(index), "won").await;
+                let recorded = desk
+                    .refunds()
+                    .record_reinstatement(reference(index), "won")
+                    .await;
                 reversed && recorded.is_ok()
             }
             Entry::Revoke => {
@@ -283,7 +290,7 @@ impl Scene {
                 let Some(grant) = live(&case).next() else {
                     return false;
                 };
-                desk.revoke(grant.id, "cheated").await.is_ok()
+                desk.learners().revoke(grant.id, "cheated").await.is_ok()
             }
         }
     }

@@ -33,7 +33,7 @@ async fn thrown_out(world: &World) -> (EnrollmentId, PaymentReference, coursegat
     bought(world, offer(100, limited(365))).await;
     let (id, reference, link) = begin(world, offer(900, AccessTerms::default())).await;
     let grant = world.case(id).await.grants[0].id;
-    desk.revoke(grant, "cheated").await.unwrap();
+    desk.learners().revoke(grant, "cheated").await.unwrap();
     (id, reference, link)
 }
 
@@ -67,7 +67,7 @@ async fn who_was_thrown_out_does_not_get_in_by_paying_two_links() {
     let (_, _, one) = begin(&world, offer(900, AccessTerms::default())).await;
     let (id, _, other) = begin(&world, offer(500, full(365))).await;
     let grant = world.case(id).await.grants[0].id;
-    desk.revoke(grant, "cheated").await.unwrap();
+    desk.learners().revoke(grant, "cheated").await.unwrap();
     pay(&world, &one).await;
     pay(&world, &other).await;
     assert!(
@@ -84,7 +84,10 @@ async fn a_second_look_at_money_does_not_go_against_a_persons_no() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
     let (id, reference, link) = begin(&world, offer(900, AccessTerms::default())).await;
-    desk.reject(id, "not a student of ours").await.unwrap();
+    desk.approvals()
+        .reject(id, "not a student of ours")
+        .await
+        .unwrap();
     assert_eq!(
         pay(&world, &link).await,
         Outcome::Held(HoldReason::LatePayment)
@@ -103,7 +106,10 @@ async fn who_was_rejected_does_not_get_in_by_paying_two_links() {
     let desk = world.registrar.admin(admin());
     let (_, _, one) = begin(&world, offer(900, AccessTerms::default())).await;
     let (id, _, other) = begin(&world, offer(500, full(365))).await;
-    desk.reject(id, "not a student of ours").await.unwrap();
+    desk.approvals()
+        .reject(id, "not a student of ours")
+        .await
+        .unwrap();
     pay(&world, &one).await;
     pay(&world, &other).await;
     assert!(
@@ -135,9 +141,12 @@ async fn a_refund_of_late_money_does_not_take_a_no_back() {
     let desk = world.registrar.admin(admin());
     let (_, first, one) = begin(&world, offer(900, AccessTerms::default())).await;
     let (id, _, other) = begin(&world, offer(500, full(365))).await;
-    desk.reject(id, "not a student of ours").await.unwrap();
+    desk.approvals()
+        .reject(id, "not a student of ours")
+        .await
+        .unwrap();
     pay(&world, &one).await;
-    desk.record_refund(&first, "R-1").await.unwrap();
+    desk.refunds().record(&first, "R-1").await.unwrap();
     assert_eq!(
         pay(&world, &other).await,
         Outcome::Held(HoldReason::LatePayment)
@@ -152,7 +161,7 @@ async fn a_refund_of_late_money_does_not_bring_back_who_left() {
     let (id, reference, link) = begin(&world, offer(900, AccessTerms::default())).await;
     leave(&world).await;
     pay(&world, &link).await;
-    desk.record_refund(&reference, "R-1").await.unwrap();
+    desk.refunds().record(&reference, "R-1").await.unwrap();
     let now = status(&world, id).await;
     assert_ne!(
         now,
@@ -170,7 +179,7 @@ async fn who_was_thrown_out_cannot_enroll_again_by_leaving() {
     let (_, second, link) = thrown_out(&world).await;
     pay(&world, &link).await;
     leave(&world).await;
-    desk.record_refund(&second, "R-1").await.unwrap();
+    desk.refunds().record(&second, "R-1").await.unwrap();
     let again = world.ask(offer(100, limited(365))).await;
     assert_eq!(again.next, NextStep::Ended, "{:?}", again.status);
 }
@@ -185,11 +194,11 @@ async fn bringing_over_the_past_does_not_make_a_no_of_the_school_forgotten() {
     let row = old("moodle-1", -300)
         .until(start() - chrono::Duration::days(100))
         .paid(old_payment("OLD-1", 900, -300));
-    assert_eq!(desk.bring_over(&[row]).await.unwrap().added, 1);
+    assert_eq!(desk.learners().bring_over(&[row]).await.unwrap().added, 1);
     world.advance(1);
     world.pass().await;
     pay(&world, &link).await;
-    desk.reject(id, "no means no").await.unwrap();
+    desk.approvals().reject(id, "no means no").await.unwrap();
     let again = world.ask(offer(100, limited(365))).await;
     assert_eq!(again.next, NextStep::Ended, "{:?}", again.status);
 }
@@ -202,7 +211,10 @@ async fn a_reload_of_the_return_page_does_not_undo_a_no() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
     let (id, reference, _) = held(&world, 900, AccessTerms::default()).await;
-    desk.reject(id, "from a stranger's account").await.unwrap();
+    desk.approvals()
+        .reject(id, "from a stranger's account")
+        .await
+        .unwrap();
     world.registrar.refresh_payment(&reference).await.unwrap();
     let now = status(&world, id).await;
     assert!(matches!(now, Status::Rejected { .. }), "{now:?}");
@@ -218,7 +230,10 @@ async fn a_reload_does_not_undo_a_no_to_an_upgrade() {
     let desk = world.registrar.admin(admin());
     let (id, ..) = bought(&world, offer(100, limited(365))).await;
     let (_, reference, _) = held(&world, 900, AccessTerms::default()).await;
-    desk.reject(id, "from a stranger's account").await.unwrap();
+    desk.approvals()
+        .reject(id, "from a stranger's account")
+        .await
+        .unwrap();
     world.registrar.refresh_payment(&reference).await.unwrap();
     assert!(queue(&world).await.is_empty());
     assert!(matches!(
@@ -239,7 +254,8 @@ async fn money_that_goes_back_by_a_persons_word_does_not_let_anybody_in() {
         pay(&world, &link).await,
         Outcome::Held(HoldReason::OldPrice)
     );
-    desk.reject(id, "too little; it goes back today")
+    desk.approvals()
+        .reject(id, "too little; it goes back today")
         .await
         .unwrap();
     // A sale: the learner is asked to pay again, as the old money goes back.
@@ -261,7 +277,10 @@ async fn whose_money_was_turned_down_is_not_told_that_the_sum_was_wrong() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
     let (id, ..) = held(&world, 900, AccessTerms::default()).await;
-    desk.reject(id, "from a stranger's account").await.unwrap();
+    desk.approvals()
+        .reject(id, "from a stranger's account")
+        .await
+        .unwrap();
     begin(&world, offer(900, AccessTerms::default())).await;
     let shown = card(&world).await;
     assert!(
@@ -281,7 +300,10 @@ async fn an_approval_ahead_of_little_does_not_keep_an_old_link_for_more_good_for
     let desk = world.registrar.admin(admin());
     let (id, _, sale) = begin(&world, offer(100, AccessTerms::default())).await;
     begin(&world, offer(10, limited(365))).await;
-    desk.approve(id, "pays on Friday").await.unwrap();
+    desk.approvals()
+        .approve(id, "pays on Friday")
+        .await
+        .unwrap();
     world.advance(300 * DAY);
     world.pass().await;
     assert_eq!(
@@ -299,7 +321,10 @@ async fn a_renewal_of_what_was_approved_ahead_is_more_time_whichever_is_paid_fir
         let world = World::new();
         let desk = world.registrar.admin(admin());
         let (id, _, first) = begin(&world, offer(100, full(30))).await;
-        desk.approve(id, "pays on Friday").await.unwrap();
+        desk.approvals()
+            .approve(id, "pays on Friday")
+            .await
+            .unwrap();
         let (_, _, renewal) = begin(&world, offer(100, full(30)).renew()).await;
         let order = match renewal_first {
             true => [&renewal, &first],
@@ -320,7 +345,10 @@ async fn an_instant_eft_for_a_renewal_is_not_the_money_somebody_approved_ahead_o
     let world = World::new();
     let desk = world.registrar.admin(admin());
     let (id, ..) = begin(&world, offer(100, full(30))).await;
-    desk.approve(id, "pays on Friday").await.unwrap();
+    desk.approvals()
+        .approve(id, "pays on Friday")
+        .await
+        .unwrap();
     let (_, _, renewal) = begin(&world, by(PaymentMethod::InstantEft, 100, full(30)).renew()).await;
     let receipt = world.pay(&renewal, Choice::InstantEft).await.remove(0);
     assert_eq!(receipt.outcome, Outcome::Held(HoldReason::InstantEft));
@@ -333,7 +361,10 @@ async fn what_is_bought_again_is_not_what_was_approved_ahead() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
     let (id, _, first) = begin(&world, offer(100, full(30))).await;
-    desk.approve(id, "pays on Friday").await.unwrap();
+    desk.approvals()
+        .approve(id, "pays on Friday")
+        .await
+        .unwrap();
     let (_, _, again) = begin(&world, offer(100, full(30)).buy_again()).await;
     assert_eq!(pay(&world, &again).await, Outcome::Approved);
     assert_eq!(pay(&world, &first).await, Outcome::Approved);
@@ -347,14 +378,21 @@ async fn a_dispute_that_is_won_does_not_make_a_part_of_the_price_the_whole() {
     let world = World::with(short, config(), |builder| builder);
     let desk = world.registrar.admin(admin());
     let (id, reference, link) = begin(&world, offer(900, AccessTerms::default())).await;
-    desk.approve(id, "pays on Friday").await.unwrap();
+    desk.approvals()
+        .approve(id, "pays on Friday")
+        .await
+        .unwrap();
     world.pay(&link, Choice::Card).await;
     let before = allocation(&world, id, &reference).await;
     assert_eq!(before, Allocation::OnHold(HoldReason::Underpayment));
-    desk.record_reversal(&reference, WON_AND_LOST, "1")
+    desk.refunds()
+        .record_reversal(&reference, WON_AND_LOST, "1")
         .await
         .unwrap();
-    desk.record_reinstatement(&reference, "2").await.unwrap();
+    desk.refunds()
+        .record_reinstatement(&reference, "2")
+        .await
+        .unwrap();
     let after = allocation(&world, id, &reference).await;
     assert!(
         matches!(after, Allocation::OnHold(_)),
@@ -438,7 +476,10 @@ async fn a_renewal_that_is_held_is_not_asked_for_again_when_a_bursary_comes() {
     world.pay(&link, Choice::InstantEft).await;
     let wait = NextStep::Wait(HoldReason::InstantEft);
     assert_eq!(world.ask(month()).await.next, wait);
-    desk.grant(bursary(full(60)), "a bursary").await.unwrap();
+    desk.learners()
+        .grant(bursary(full(60)), "a bursary")
+        .await
+        .unwrap();
     assert_eq!(world.ask(month()).await.next, wait);
 }
 
@@ -455,9 +496,13 @@ async fn the_queue_shows_the_money_that_would_be_approved() {
     for link in [&cheap, &dear] {
         world.pay(link, Choice::InstantEft).await;
     }
-    let page = desk.pending(PageRequest::first(10)).await.unwrap();
+    let page = desk
+        .approvals()
+        .pending(PageRequest::first(10))
+        .await
+        .unwrap();
     let shown = page.items[0].waiting().unwrap().reference.clone();
-    desk.approve(id, "").await.unwrap();
+    desk.approvals().approve(id, "").await.unwrap();
     assert_eq!(carrying(&world.case(id).await), [shown]);
 }
 
@@ -466,9 +511,13 @@ async fn the_queue_does_not_show_money_that_goes_back() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
     let (id, ..) = held(&world, 10, limited(1)).await;
-    desk.reject(id, "no").await.unwrap();
+    desk.approvals().reject(id, "no").await.unwrap();
     let (_, second, _) = held(&world, 5_000, AccessTerms::default()).await;
-    let page = desk.pending(PageRequest::first(10)).await.unwrap();
+    let page = desk
+        .approvals()
+        .pending(PageRequest::first(10))
+        .await
+        .unwrap();
     assert_eq!(page.items[0].waiting().unwrap().reference, second);
 }
 
@@ -480,7 +529,7 @@ async fn the_proof_of_an_old_transfer_does_not_keep_a_new_one_waiting_for_ever()
     let desk = world.registrar.admin(admin());
     let (id, _) = transfer(&world, 100, full(30)).await;
     prove(&world).await;
-    desk.approve(id, "it is there").await.unwrap();
+    desk.approvals().approve(id, "it is there").await.unwrap();
     world.advance(31 * DAY);
     world.pass().await;
     // Another month is asked for, and never paid.
@@ -499,7 +548,7 @@ async fn money_that_goes_back_does_not_keep_a_transfer_waiting_for_ever() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
     let (id, ..) = held(&world, 900, AccessTerms::default()).await;
-    desk.reject(id, "no").await.unwrap();
+    desk.approvals().reject(id, "no").await.unwrap();
     transfer(&world, 900, AccessTerms::default()).await;
     world.advance(31 * DAY);
     world.pass().await;
@@ -517,7 +566,10 @@ async fn a_proven_transfer_that_was_turned_down_is_not_in_the_queue_again() {
     let desk = world.registrar.admin(admin());
     let (id, _) = transfer(&world, 900, AccessTerms::default()).await;
     prove(&world).await;
-    desk.reject(id, "the proof is forged").await.unwrap();
+    desk.approvals()
+        .reject(id, "the proof is forged")
+        .await
+        .unwrap();
     bought(&world, offer(10, limited(30))).await;
     assert!(queue(&world).await.is_empty());
 }
@@ -531,11 +583,16 @@ async fn what_waits_ends_when_access_for_ever_begins() {
     let (id, _, link) = begin(&world, by(PaymentMethod::InstantEft, 100, full(30)).renew()).await;
     world.pay(&link, Choice::InstantEft).await;
     let row = old("moodle-1", 10).paid(old_payment("OLD-1", 900, -3));
-    desk.bring_over(&[row]).await.unwrap();
+    desk.learners().bring_over(&[row]).await.unwrap();
     world.advance(11 * DAY);
     world.pass().await;
     let seen = queue(&world).await;
-    let tried = desk.approve_all(&[id], "", true).await.remove(0).outcome;
+    let tried = desk
+        .approvals()
+        .approve_all(&[id], "", true)
+        .await
+        .remove(0)
+        .outcome;
     assert!(
         seen.is_empty() || tried == BulkOutcome::Approved,
         "in the queue: {seen:?}, and approving it is {tried:?}"
@@ -597,14 +654,19 @@ async fn a_payment_of_which_half_went_back_is_not_whole_again_after_a_dispute() 
     let desk = world.registrar.admin(admin());
     let (id, reference, _) = held(&world, 900, AccessTerms::default()).await;
     let half = Money::zar(45_000).unwrap();
-    desk.record_partial_refund(&reference, half, "R-1")
+    desk.refunds()
+        .record_partial(&reference, half, "R-1")
         .await
         .unwrap();
     let before = world.case(id).await;
-    desk.record_reversal(&reference, WON_AND_LOST, "1")
+    desk.refunds()
+        .record_reversal(&reference, WON_AND_LOST, "1")
         .await
         .unwrap();
-    desk.record_reinstatement(&reference, "2").await.unwrap();
+    desk.refunds()
+        .record_reinstatement(&reference, "2")
+        .await
+        .unwrap();
     let after = world.case(id).await;
     assert_eq!(before.attempts[0].status, after.attempts[0].status);
     assert_eq!(before.enrollment.status, after.enrollment.status);
@@ -619,10 +681,11 @@ async fn the_provider_is_not_asked_to_give_back_what_the_bank_took_already() {
     let world = World::with(settings, config(), |builder| builder);
     let (_, reference, _) = bought(&world, offer(900, AccessTerms::default())).await;
     let desk = world.registrar.admin(admin());
-    desk.record_reversal(&reference, WON_AND_LOST, "1")
+    desk.refunds()
+        .record_reversal(&reference, WON_AND_LOST, "1")
         .await
         .unwrap();
-    let asked = desk.request_refund(&reference, None, "asked for").await;
+    let asked = desk.refunds().request(&reference, None, "asked for").await;
     assert!(asked.is_err(), "R 900 went back twice: {asked:?}");
 }
 
@@ -635,9 +698,9 @@ async fn nobody_is_let_in_for_money_of_a_learner_who_was_erased() {
     bought(&world, offer(100, full(30))).await;
     world.advance(31 * DAY);
     world.pass().await;
-    desk.erase_learner(&learner("thandi")).await.unwrap();
+    desk.learners().erase(&learner("thandi")).await.unwrap();
     let outcome = pay(&world, &link).await;
     assert!(matches!(outcome, Outcome::Held(_)), "{outcome:?}");
-    let approved = desk.approve(id, "").await;
+    let approved = desk.approvals().approve(id, "").await;
     assert!(approved.is_err(), "{approved:?}, and nobody gets in");
 }

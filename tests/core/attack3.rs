@@ -70,11 +70,11 @@ async fn a_policy_that_turns_late_money_down_does_not_take_back_that_the_school_
     bought(&world, offer(100, limited(365))).await;
     let (id, reference, link) = begin(&world, offer(900, AccessTerms::default())).await;
     let grant = world.case(id).await.grants[0].id;
-    desk.revoke(grant, "cheated").await.unwrap();
+    desk.learners().revoke(grant, "cheated").await.unwrap();
     pay(&world, &link).await;
     world.registrar.refresh_payment(&reference).await.unwrap();
     let shut = status(&world, id).await;
-    desk.record_refund(&reference, "R-1").await.unwrap();
+    desk.refunds().record(&reference, "R-1").await.unwrap();
     let again = world.ask(offer(100, limited(365))).await;
     assert_eq!(again.next, NextStep::Ended, "it was {shut:?}");
 }
@@ -90,7 +90,10 @@ async fn a_no_to_unproven_money_for_more_is_not_forgotten_when_it_is_proven() {
     let (id, reference, link) = begin(&world, offer(900, AccessTerms::default())).await;
     given_up(&world, &link).await;
     assert_eq!(queue(&world).await, [id]);
-    desk.reject(id, "paid with a stolen card").await.unwrap();
+    desk.approvals()
+        .reject(id, "paid with a stolen card")
+        .await
+        .unwrap();
     is_back(&world).await;
     world.registrar.refresh_payment(&reference).await.unwrap();
     assert_ne!(
@@ -109,7 +112,7 @@ async fn who_was_thrown_out_does_not_take_their_money_out_of_sight_by_leaving() 
     bought(&world, offer(100, limited(365))).await;
     let (id, _, link) = begin(&world, offer(900, AccessTerms::default())).await;
     let grant = world.case(id).await.grants[0].id;
-    desk.revoke(grant, "cheated").await.unwrap();
+    desk.learners().revoke(grant, "cheated").await.unwrap();
     pay(&world, &link).await;
     assert_eq!(queue(&world).await, [id]);
     leave(&world).await;
@@ -118,7 +121,7 @@ async fn who_was_thrown_out_does_not_take_their_money_out_of_sight_by_leaving() 
         shown.reason != "late_payment" || waiting == [id],
         "told {:?}, and nobody is asked; a no is {:?}",
         shown.message,
-        desk.reject(id, "no").await
+        desk.approvals().reject(id, "no").await
     );
 }
 
@@ -144,8 +147,11 @@ async fn who_comes_back_to_their_money_has_come_back_whichever_was_first() {
         }
         let again = world.ask(course()).await;
         assert!(matches!(again.next, NextStep::Wait(_)), "{:?}", again.next);
-        desk.record_refund(&reference, "R-1").await.unwrap();
-        ends.push((status(&world, id).await, desk.approve(id, "").await.is_ok()));
+        desk.refunds().record(&reference, "R-1").await.unwrap();
+        ends.push((
+            status(&world, id).await,
+            desk.approvals().approve(id, "").await.is_ok(),
+        ));
     }
     assert_eq!(ends[0], ends[1], "they asked for the course last");
 }
@@ -160,7 +166,7 @@ async fn who_goes_on_with_a_transfer_has_asked_anew() {
     let (_, _, other) = begin(&world, offer(300, limited(900))).await;
     let (id, asked) = transfer(&world, 900, AccessTerms::default()).await;
     pay(&world, &link).await;
-    desk.record_refund(&cheap, "R-1").await.unwrap();
+    desk.refunds().record(&cheap, "R-1").await.unwrap();
     let again = world
         .ask(by(PaymentMethod::BankTransfer, 900, AccessTerms::default()))
         .await;
@@ -184,7 +190,10 @@ async fn an_unproven_renewal_that_is_approved_follows_what_there_is() {
     let (id, _, link) = begin(&world, offer(100, full(30)).renew()).await;
     given_up(&world, &link).await;
     assert_eq!(queue(&world).await, [id]);
-    desk.approve(id, "seen in the dashboard").await.unwrap();
+    desk.approvals()
+        .approve(id, "seen in the dashboard")
+        .await
+        .unwrap();
     assert_eq!(last_day(&world.case(id).await), 60);
 }
 
@@ -196,7 +205,10 @@ async fn a_renewal_that_was_approved_unproven_is_not_given_again_when_it_is_prov
     bought(&world, offer(100, full(30))).await;
     let (id, reference, link) = begin(&world, offer(100, full(30)).renew()).await;
     given_up(&world, &link).await;
-    desk.approve(id, "seen in the dashboard").await.unwrap();
+    desk.approvals()
+        .approve(id, "seen in the dashboard")
+        .await
+        .unwrap();
     is_back(&world).await;
     world.registrar.refresh_payment(&reference).await.unwrap();
     let case = world.case(id).await;
@@ -211,7 +223,10 @@ async fn what_was_bought_again_and_approved_unproven_is_given_once() {
     bought(&world, offer(900, AccessTerms::default())).await;
     let (id, reference, link) = begin(&world, offer(900, AccessTerms::default()).buy_again()).await;
     given_up(&world, &link).await;
-    desk.approve(id, "seen in the dashboard").await.unwrap();
+    desk.approvals()
+        .approve(id, "seen in the dashboard")
+        .await
+        .unwrap();
     is_back(&world).await;
     world.registrar.refresh_payment(&reference).await.unwrap();
     assert_eq!(live(&world.case(id).await).len(), 2, "two were paid");
@@ -230,7 +245,10 @@ async fn an_upgrade_that_was_approved_unproven_is_not_put_before_a_person_again(
     )
     .await;
     given_up(&world, &link).await;
-    desk.approve(id, "seen in the dashboard").await.unwrap();
+    desk.approvals()
+        .approve(id, "seen in the dashboard")
+        .await
+        .unwrap();
     is_back(&world).await;
     world.registrar.refresh_payment(&reference).await.unwrap();
     assert!(
@@ -253,13 +271,16 @@ async fn what_was_approved_unproven_is_not_put_before_a_person_again_by_a_replay
     let delivery = world.deliver().await.remove(0).delivery.unwrap();
     for replayed in [false, true] {
         if replayed {
-            desk.replay(&delivery).await.unwrap();
+            desk.operations().replay(&delivery).await.unwrap();
         }
         for _ in 0..40 {
             world.advance(2 * 3_600);
             world.pass().await;
         }
-        desk.approve(id, "seen in the dashboard").await.unwrap();
+        desk.approvals()
+            .approve(id, "seen in the dashboard")
+            .await
+            .unwrap();
     }
     assert_eq!(live(&world.case(id).await).len(), 1);
 }
@@ -276,7 +297,10 @@ async fn a_signature_for_unproven_money_is_for_what_was_known_of_it() {
     let (id, _, link) = begin(&world, offer(900, AccessTerms::default())).await;
     given_up(&world, &link).await;
     let desk = world.registrar.admin(admin());
-    desk.approve(id, "seen in the dashboard").await.unwrap();
+    desk.approvals()
+        .approve(id, "seen in the dashboard")
+        .await
+        .unwrap();
     assert!(world.case(id).await.enrollment.first_approval.is_some());
     is_back(&world).await;
     let other = body(link.as_str(), "SUCCESS", "CG-SOMEBODYELSE");
@@ -325,7 +349,8 @@ async fn the_card_asks_nobody_to_pay_whose_unproven_money_waits() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
     let (_, first, _) = bought(&world, offer(900, AccessTerms::default())).await;
-    desk.record_reversal(&first, Reversal::ChargedBack, "1")
+    desk.refunds()
+        .record_reversal(&first, Reversal::ChargedBack, "1")
         .await
         .unwrap();
     let (id, _, link) = begin(&world, offer(900, AccessTerms::default())).await;
@@ -415,11 +440,11 @@ async fn a_transfer_that_is_gone_on_with_is_what_was_asked_last() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
     let (id, _) = transfer(&world, 900, AccessTerms::default()).await;
-    desk.reject(id, "nothing came").await.unwrap();
+    desk.approvals().reject(id, "nothing came").await.unwrap();
     let (_, card, link) = begin(&world, by(PaymentMethod::InstantEft, 500, full(365))).await;
     let (_, again) = transfer(&world, 900, AccessTerms::default()).await;
     world.pay(&link, Choice::InstantEft).await;
-    desk.record_refund(&card, "R-1").await.unwrap();
+    desk.refunds().record(&card, "R-1").await.unwrap();
     let now = status(&world, id).await;
     let reason = HoldReason::BankTransfer;
     assert_eq!(now, Status::AwaitingApproval { reason }, "{again:?}");
@@ -439,7 +464,7 @@ async fn a_refund_of_other_money_does_not_take_what_is_lent_for_a_transfer() {
     pay(&world, &link).await;
     let (id, _) = transfer(&world, 900, AccessTerms::default()).await;
     assert!(world.may_enter("thandi").await);
-    desk.record_refund(&other, "R-1").await.unwrap();
+    desk.refunds().record(&other, "R-1").await.unwrap();
     assert_eq!(queue(&world).await, [id]);
     assert!(world.may_enter("thandi").await, "the transfer waits on");
 }
@@ -459,10 +484,14 @@ async fn a_duplicate_goes_back_again_when_the_dispute_about_the_other_payment_is
     let second = world.case(id).await.attempts[0].reference.clone();
     let due = Some(Allocation::RefundDue(HoldReason::DuplicatePayment));
     assert_eq!(allocation(&world, id, &second).await, due);
-    desk.record_reversal(&first, Reversal::ChargedBack, "1")
+    desk.refunds()
+        .record_reversal(&first, Reversal::ChargedBack, "1")
         .await
         .unwrap();
-    desk.record_reinstatement(&first, "2").await.unwrap();
+    desk.refunds()
+        .record_reinstatement(&first, "2")
+        .await
+        .unwrap();
     assert!(queue(&world).await.is_empty());
     assert_eq!(allocation(&world, id, &second).await, due);
 }
@@ -477,10 +506,14 @@ async fn held_money_that_buys_nothing_now_stays_in_sight_while_something_else_wa
     bought(&world, offer(100, limited(30))).await;
     let (id, eft, link) = begin(&world, by(PaymentMethod::InstantEft, 900, full(365))).await;
     world.pay(&link, Choice::InstantEft).await;
-    desk.grant(bursary(full(400)), "a bursary").await.unwrap();
+    desk.learners()
+        .grant(bursary(full(400)), "a bursary")
+        .await
+        .unwrap();
     let listed = async || {
         let page = desk
-            .payment_exceptions(PageRequest::first(10))
+            .payments()
+            .exceptions(PageRequest::first(10))
             .await
             .unwrap();
         page.items.iter().any(|it| match it {
@@ -512,7 +545,7 @@ async fn money_for_more_lets_nobody_in_who_was_erased() {
     let (id, _, link) = begin(&world, offer(900, AccessTerms::default())).await;
     world.advance(2 * DAY);
     world.pass().await;
-    desk.erase_learner(&learner("thandi")).await.unwrap();
+    desk.learners().erase(&learner("thandi")).await.unwrap();
     let outcome = pay(&world, &link).await;
     assert!(
         matches!(outcome, Outcome::Held(_)),
@@ -531,7 +564,7 @@ async fn nobody_is_erased_whose_unproven_money_waits() {
     given_up(&world, &link).await;
     assert_eq!(queue(&world).await, [id]);
     leave(&world).await;
-    let erased = desk.erase_learner(&learner("thandi")).await;
+    let erased = desk.learners().erase(&learner("thandi")).await;
     assert!(erased.is_err(), "{erased:?}");
 }
 
@@ -554,7 +587,7 @@ async fn what_waits_on_after_an_approval_is_told() {
     for link in [&one, &two] {
         world.pay(link, Choice::InstantEft).await;
     }
-    desk.approve(id, "").await.unwrap();
+    desk.approvals().approve(id, "").await.unwrap();
     assert_eq!(queue(&world).await, [id]);
     let events = world.store.timeline(id).await.unwrap();
     let told = events.iter().rev().find_map(|it| match &it.kind {
@@ -576,9 +609,12 @@ async fn who_was_rejected_is_told_so_once() {
     let desk = world.registrar.admin(admin());
     let (_, first, one) = begin(&world, offer(900, AccessTerms::default())).await;
     let (id, ..) = begin(&world, offer(500, full(365))).await;
-    desk.reject(id, "not a student of ours").await.unwrap();
+    desk.approvals()
+        .reject(id, "not a student of ours")
+        .await
+        .unwrap();
     pay(&world, &one).await;
-    desk.record_refund(&first, "R-1").await.unwrap();
+    desk.refunds().record(&first, "R-1").await.unwrap();
     let events = world.store.timeline(id).await.unwrap();
     let kinds = events.iter().filter_map(|it| it.kind.notice());
     assert_eq!(kinds.filter(|it| *it == NoticeKind::Rejected).count(), 1);
@@ -593,15 +629,27 @@ async fn nothing_is_approved_that_came_after_the_page_was_shown() {
     let (_, small, one) = begin(&world, eft(10, limited(1))).await;
     let (id, large, other) = begin(&world, eft(5_000, AccessTerms::default())).await;
     world.pay(&one, Choice::InstantEft).await;
-    let shown = desk.pending(PageRequest::first(10)).await.unwrap().items;
+    let shown = desk
+        .approvals()
+        .pending(PageRequest::first(10))
+        .await
+        .unwrap()
+        .items;
     let shown = shown[0].enrollment.clone();
     assert_eq!(shown.waits_on, Some(small));
     world.pay(&other, Choice::InstantEft).await;
-    let refused = desk.approve_shown(id, shown.version, "").await.unwrap_err();
+    let refused = desk
+        .approvals()
+        .approve_shown(id, shown.version, "")
+        .await
+        .unwrap_err();
     assert_eq!(refused, Error::Refused(CaseError::ChangedSince));
     assert!(!world.may_enter("thandi").await);
     let now = world.case(id).await.enrollment;
     assert_eq!(now.waits_on, Some(large));
-    desk.approve_shown(id, now.version, "").await.unwrap();
+    desk.approvals()
+        .approve_shown(id, now.version, "")
+        .await
+        .unwrap();
     assert!(world.may_enter("thandi").await);
 }

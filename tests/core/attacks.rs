@@ -47,9 +47,12 @@ async fn approving_a_small_transfer_does_not_count_dear_money_that_is_going_back
     let world = World::new();
     let desk = world.registrar.admin(admin());
     let (id, ..) = held(&world, 5_000, AccessTerms::default()).await;
-    desk.reject(id, "go away").await.unwrap();
+    desk.approvals().reject(id, "go away").await.unwrap();
     let (_, reference) = transfer(&world, 10, limited(1)).await;
-    desk.approve(id, "R 10 is on the statement").await.unwrap();
+    desk.approvals()
+        .approve(id, "R 10 is on the statement")
+        .await
+        .unwrap();
     let case = world.case(id).await;
     assert_eq!(carrying(&case), [reference]);
     assert_eq!(live(&case)[0].level, AccessLevel::Limited);
@@ -60,9 +63,10 @@ async fn approving_a_dear_transfer_gives_what_it_bought_and_not_an_older_refund(
     let world = World::new();
     let desk = world.registrar.admin(admin());
     let (id, ..) = held(&world, 10, limited(1)).await;
-    desk.reject(id, "not like this").await.unwrap();
+    desk.approvals().reject(id, "not like this").await.unwrap();
     let (_, reference) = transfer(&world, 5_000, AccessTerms::default()).await;
-    desk.approve(id, "R 5,000 is on the statement")
+    desk.approvals()
+        .approve(id, "R 5,000 is on the statement")
         .await
         .unwrap();
     let case = world.case(id).await;
@@ -78,9 +82,12 @@ async fn an_old_rejected_transfer_is_not_vouched_for_when_another_offer_is_appro
     let world = World::new();
     let desk = world.registrar.admin(admin());
     let (id, old) = transfer(&world, 10, limited(1)).await;
-    desk.reject(id, "it never came").await.unwrap();
+    desk.approvals().reject(id, "it never came").await.unwrap();
     begin(&world, offer(5_000, AccessTerms::default())).await;
-    desk.approve(id, "the director said so").await.unwrap();
+    desk.approvals()
+        .approve(id, "the director said so")
+        .await
+        .unwrap();
     let case = world.case(id).await;
     let attempt = case.attempt(Some(old.as_str()), None).unwrap();
     assert!(attempt.payment.is_none(), "nobody saw R 10: {attempt:?}");
@@ -148,7 +155,7 @@ async fn a_payment_that_was_brought_over_is_no_offer_of_today() {
     let row = old("moodle-1", 2)
         .until(start() + chrono::Duration::days(62))
         .paid(old_payment("OLD-1", 50, 2));
-    assert_eq!(desk.bring_over(&[row]).await.unwrap().added, 1);
+    assert_eq!(desk.learners().bring_over(&[row]).await.unwrap().added, 1);
     begin(&world, offer(10, full(1)).renew()).await;
     let outcome = pay(&world, &sale).await;
     assert_eq!(
@@ -170,13 +177,17 @@ async fn approving_a_small_transfer_does_not_give_back_what_the_school_took() {
         .grants
         .iter()
         .find(|it| it.source.payment() == Some(&dear));
-    desk.revoke(grant.unwrap().id, "cheated in the exam")
+    desk.learners()
+        .revoke(grant.unwrap().id, "cheated in the exam")
         .await
         .unwrap();
     world.advance(31 * DAY);
     world.pass().await;
     let (_, small) = transfer(&world, 10, limited(1)).await;
-    desk.approve(id, "R 10 is on the statement").await.unwrap();
+    desk.approvals()
+        .approve(id, "R 10 is on the statement")
+        .await
+        .unwrap();
     let case = world.case(id).await;
     assert_eq!(carrying(&case), [small]);
     assert_eq!(live(&case)[0].level, AccessLevel::Limited);
@@ -189,7 +200,7 @@ async fn who_was_thrown_out_cannot_buy_again_because_a_transfer_was_asked_for() 
     let (id, ..) = bought(&world, offer(100, limited(365))).await;
     transfer(&world, 900, AccessTerms::default()).await;
     let grant = world.case(id).await.grants[0].id;
-    desk.revoke(grant, "cheated").await.unwrap();
+    desk.learners().revoke(grant, "cheated").await.unwrap();
     let again = world.ask(offer(100, limited(365))).await;
     assert!(
         !matches!(again.next, NextStep::Pay { .. }),
@@ -206,7 +217,7 @@ async fn who_was_thrown_out_cannot_enroll_again_because_other_money_was_turned_d
     let (id, ..) = bought(&world, offer(100, limited(365))).await;
     let (_, _, link) = begin(&world, offer(900, AccessTerms::default())).await;
     let grant = world.case(id).await.grants[0].id;
-    desk.revoke(grant, "cheated").await.unwrap();
+    desk.learners().revoke(grant, "cheated").await.unwrap();
     assert_eq!(
         world.ask(offer(100, limited(365))).await.next,
         NextStep::Ended
@@ -214,7 +225,7 @@ async fn who_was_thrown_out_cannot_enroll_again_because_other_money_was_turned_d
     // The link that was open is paid, and the school says no to that too.
     let outcome = pay(&world, &link).await;
     assert!(matches!(outcome, Outcome::Held(_)), "{outcome:?}");
-    desk.reject(id, "no means no").await.unwrap();
+    desk.approvals().reject(id, "no means no").await.unwrap();
     let again = world.ask(offer(100, limited(365))).await;
     assert_eq!(again.next, NextStep::Ended, "{:?}", again.status);
 }
@@ -241,7 +252,7 @@ async fn who_has_paid_access_that_begins_later_is_not_sold_it_again() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
     let row = old("moodle-2", 7).paid(old_payment("OLD-2", 900, -3));
-    desk.bring_over(&[row]).await.unwrap();
+    desk.learners().bring_over(&[row]).await.unwrap();
     assert_eq!(card(&world).await.action, CardAction::Wait);
     let told = world.ask(offer(900, AccessTerms::default())).await.next;
     assert!(!matches!(told, NextStep::Pay { .. }), "{told:?}");
@@ -272,9 +283,9 @@ async fn one_payment_named_by_two_rows_of_a_learner_carries_one_grant_and_stops_
         old("moodle-4", -10).paid(old_payment("OLD-3", 900, -10)),
         other,
     ];
-    let done = desk.bring_over(&rows).await.unwrap();
+    let done = desk.learners().bring_over(&rows).await.unwrap();
     assert_eq!((done.added, done.failed.len()), (2, 1), "{done:?}");
-    let grants = desk.learner_grants(&learner("thandi")).await.unwrap();
+    let grants = desk.learners().grants(&learner("thandi")).await.unwrap();
     assert_eq!(grants.len(), 1);
 }
 
@@ -284,7 +295,7 @@ async fn a_row_that_names_a_payment_made_here_is_refused() {
     let (id, reference, link) = begin(&world, offer(10, limited(1))).await;
     let desk = world.registrar.admin(admin());
     let row = old("moodle-6", -10).paid(old_payment(reference.as_str(), 900, -10));
-    let done = desk.bring_over(&[row]).await;
+    let done = desk.learners().bring_over(&[row]).await;
     let case = world.case(id).await;
     assert_eq!(case.attempts.len(), 1);
     assert_eq!(
@@ -307,14 +318,14 @@ async fn bringing_over_access_that_is_over_does_not_close_a_purchase_under_way()
             .paid(old_payment("OLD-7", 900, -300));
         if by_transfer {
             let (id, _) = transfer(&world, 900, AccessTerms::default()).await;
-            desk.bring_over(&[row]).await.unwrap();
+            desk.learners().bring_over(&[row]).await.unwrap();
             world.advance(1);
             world.pass().await;
             assert_eq!(queue(&world).await, [id]);
             continue;
         }
         let (_, _, link) = begin(&world, offer(900, AccessTerms::default())).await;
-        desk.bring_over(&[row]).await.unwrap();
+        desk.learners().bring_over(&[row]).await.unwrap();
         world.advance(1);
         world.pass().await;
         let receipt = world.pay(&link, Choice::Card).await.remove(0);
@@ -329,10 +340,10 @@ async fn a_reversal_with_a_renewal_link_open_never_asks_for_both() {
     let (id, first, _) = bought(&world, offer(100, limited(30))).await;
     held(&world, 900, AccessTerms::default()).await;
     let desk = world.registrar.admin(admin());
-    desk.record_refund(&first, "R-1").await.unwrap();
+    desk.refunds().record(&first, "R-1").await.unwrap();
     assert_eq!(queue(&world).await, [id]);
     assert_eq!(card(&world).await.action, CardAction::Wait);
-    desk.approve(id, "").await.unwrap();
+    desk.approvals().approve(id, "").await.unwrap();
     assert!(world.may_enter("thandi").await);
 }
 
@@ -350,7 +361,8 @@ async fn lent_access_is_not_lent_again_for_a_payment_that_went_back() {
         world.advance(DAY);
         // The cheapest offer, paid, and given back: nothing is earned by that.
         let (_, cheap, _) = bought(&world, offer(10, limited(1))).await;
-        desk.record_refund(&cheap, format!("R-{lent}").as_str())
+        desk.refunds()
+            .record(&cheap, format!("R-{lent}").as_str())
             .await
             .unwrap();
         transfer(&world, 5_000, AccessTerms::default()).await;

@@ -29,19 +29,22 @@ fn lines() -> &'static [String] {
             for name in ["thandi", "sipho"] {
                 let wish = request(name, PaymentMethod::BankTransfer);
                 let enrolled = world.registrar.enroll(wish).await.unwrap();
-                desk.reject(enrolled.enrollment.unwrap(), "said \"no\" 😀")
+                desk.approvals()
+                    .reject(enrolled.enrollment.unwrap(), "said \"no\" 😀")
                     .await
                     .unwrap();
             }
             while world.store.append_audit_log(None, 100).await.unwrap() > 0 {}
             let whole = desk
-                .export_audit_log(PageRequest::first(500))
+                .audit_log()
+                .export(PageRequest::first(500))
                 .await
                 .unwrap();
-            desk.erase_learner(&learner("thandi")).await.unwrap();
+            desk.learners().erase(&learner("thandi")).await.unwrap();
             while world.store.append_audit_log(None, 100).await.unwrap() > 0 {}
             let erased = desk
-                .export_audit_log(PageRequest::first(500))
+                .audit_log()
+                .export(PageRequest::first(500))
                 .await
                 .unwrap();
             // Nothing of what is kept changed: only what is personal went.
@@ -183,7 +186,7 @@ async fn sealing_is_done_in_turns_that_end() {
     let sealed = async || {
         let (mut sealed, mut page) = (0, PageRequest::first(500));
         loop {
-            let lines = desk.export_audit_log(page).await.unwrap();
+            let lines = desk.audit_log().export(page).await.unwrap();
             sealed += lines.items.len();
             match lines.next {
                 Some(after) => page = PageRequest::after(after, 500),

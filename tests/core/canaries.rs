@@ -144,10 +144,12 @@ async fn no_secret_and_no_card_number_comes_out() {
         let card = written_by(at);
         let done = match at % 3 {
             0 => desk
+                .approvals()
                 .approve(transfer.enrollment, card.as_str())
                 .await
                 .map(drop),
             1 => desk
+                .approvals()
                 .reject(transfer.enrollment, card.as_str())
                 .await
                 .map(drop),
@@ -158,23 +160,37 @@ async fn no_secret_and_no_card_number_comes_out() {
                 let row = StatementRow::new(day, price, &said, &card).with_bank_id(&said);
                 out.debug("a row", &row);
                 let row = imported(&world.registrar, row).await;
-                desk.close_row(&row, card.as_str()).await
+                desk.statements().close(&row, card.as_str()).await
             }
         };
         done.unwrap();
         let asked = PaymentReference::new(card.replace(' ', "")).unwrap();
         out.error(&world.registrar.refresh_payment(&asked).await.unwrap_err());
-        out.error(&desk.record_refund(&asked, card.as_str()).await.unwrap_err());
-        out.error(&desk.replay(&card.as_str().into()).await.unwrap_err());
+        out.error(
+            &desk
+                .refunds()
+                .record(&asked, card.as_str())
+                .await
+                .unwrap_err(),
+        );
+        out.error(
+            &desk
+                .operations()
+                .replay(&card.as_str().into())
+                .await
+                .unwrap_err(),
+        );
         out.debug(
             "a refusal",
             &desk
+                .approvals()
                 .approve_all(&[transfer.enrollment], card.as_str(), true)
                 .await,
         );
     }
     let refund = Money::zar(100).unwrap();
-    let done = desk.record_partial_refund(&reference, refund, written_by(140));
+    let refunds = desk.refunds();
+    let done = refunds.record_partial(&reference, refund, written_by(140));
     done.await.unwrap();
     let new = NewGrant {
         learner: learner("sipho"),
@@ -182,8 +198,11 @@ async fn no_secret_and_no_card_number_comes_out() {
         terms: AccessTerms::default(),
     };
     out.debug("a grant", &new);
-    let given = desk.grant(new, written_by(141)).await.unwrap();
-    desk.revoke(given.id, written_by(142)).await.unwrap();
+    let given = desk.learners().grant(new, written_by(141)).await.unwrap();
+    desk.learners()
+        .revoke(given.id, written_by(142))
+        .await
+        .unwrap();
     for _ in 0..20 {
         world.advance(61);
         world.pass().await;
@@ -193,34 +212,44 @@ async fn no_secret_and_no_card_number_comes_out() {
 
     // What the desk is shown, as `Debug`; what is stored, in exports.
     let (first, period) = (PageRequest::first(500), period());
-    out.debug("explanations", &desk.explain(id).await.unwrap());
-    out.debug("the queue", &desk.pending(first).await.unwrap());
+    out.debug("explanations", &desk.approvals().explain(id).await.unwrap());
+    out.debug("the queue", &desk.approvals().pending(first).await.unwrap());
     let filter = PaymentFilter::default();
     out.debug(
         "payments",
         &desk
-            .payments(&filter, PageRequest::first(500))
+            .payments()
+            .list(&filter, PageRequest::first(500))
             .await
             .unwrap(),
     );
-    out.debug("days", &desk.days(period, None).await.unwrap());
+    out.debug("days", &desk.payments().days(period, None).await.unwrap());
     out.debug(
         "rows",
         &desk
-            .statement(RowFilter::Settled, PageRequest::first(500))
+            .statements()
+            .list(RowFilter::Settled, PageRequest::first(500))
             .await
             .unwrap(),
     );
     out.debug(
         "notices",
-        &desk.notices(false, PageRequest::first(500)).await.unwrap(),
+        &desk
+            .notices()
+            .list(false, PageRequest::first(500))
+            .await
+            .unwrap(),
     );
     out.debug(
         "learner",
-        &desk.export_learner(&learner("thandi")).await.unwrap(),
+        &desk.learners().export(&learner("thandi")).await.unwrap(),
     );
     for filter in [InboxFilter::Waiting, InboxFilter::Parked, InboxFilter::Dead] {
-        let page = desk.inbox(filter, PageRequest::first(500)).await.unwrap();
+        let page = desk
+            .operations()
+            .inbox(filter, PageRequest::first(500))
+            .await
+            .unwrap();
         assert!(
             filter == InboxFilter::Waiting || page.items.len() > 10,
             "{filter:?}"
@@ -242,7 +271,11 @@ async fn no_secret_and_no_card_number_comes_out() {
     }
     out.debug(
         "events",
-        &desk.unassigned(PageRequest::first(500)).await.unwrap(),
+        &desk
+            .operations()
+            .unassigned(PageRequest::first(500))
+            .await
+            .unwrap(),
     );
     net.clean(
         &serde_json::to_string(&world.registrar.health().await).unwrap(),
@@ -256,7 +289,7 @@ async fn no_secret_and_no_card_number_comes_out() {
 
     let (mut lines, mut request) = (Vec::new(), first_link());
     loop {
-        let page = desk.export_audit_log(request).await.unwrap();
+        let page = desk.audit_log().export(request).await.unwrap();
         lines.extend(page.items);
         match page.next {
             Some(after) => request = PageRequest::after(after, 500),

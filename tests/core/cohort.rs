@@ -44,7 +44,11 @@ async fn sixty_four_learners_race_for_twenty_seats_and_dry_runs_take_none() {
         }
         let (registrar, all) = (world.registrar.clone(), enrollments.clone());
         tasks.push(tokio::spawn(async move {
-            registrar.admin(admin()).approve_all(&all, "", true).await;
+            registrar
+                .admin(admin())
+                .approvals()
+                .approve_all(&all, "", true)
+                .await;
         }));
     }
     for task in tasks {
@@ -68,7 +72,7 @@ async fn sixty_four_learners_race_for_twenty_seats_and_dry_runs_take_none() {
     // One leaves, and their seat is free once that was published.
     let desk = world.registrar.admin(admin());
     let says = async |dry_run| {
-        let items = desk.approve_all(&held[..2], "", dry_run).await;
+        let items = desk.approvals().approve_all(&held[..2], "", dry_run).await;
         let ok = |item: &&coursegate::registrar::BulkItem| item.outcome == BulkOutcome::Approved;
         items.iter().filter(ok).count()
     };
@@ -86,13 +90,18 @@ async fn sixty_four_learners_race_for_twenty_seats_and_dry_runs_take_none() {
     assert_eq!(seats.taken(), SEATS);
     // The operator's word goes past it, and a restart finds everybody.
     let last = *held.last().unwrap();
-    desk.approve_override(last, "a chair from next door")
+    desk.approvals()
+        .approve_override(last, "a chair from next door")
         .await
         .unwrap();
     let restarted = Seats::new(course(), SEATS);
     restarted.refill(&world.registrar, admin()).await.unwrap();
     assert_eq!(restarted.taken(), SEATS + 1);
-    let queue = desk.pending(PageRequest::first(100)).await.unwrap();
+    let queue = desk
+        .approvals()
+        .pending(PageRequest::first(100))
+        .await
+        .unwrap();
     assert_eq!(queue.items.len(), LEARNERS - SEATS - 2);
     assert!(!world.may_enter(learner("learner-x").as_str()).await);
 }
@@ -113,12 +122,12 @@ async fn a_seat_by_bank_transfer_is_not_freed_by_older_news_and_not_kept_by_who_
         .enroll("sipho", PaymentMethod::BankTransfer)
         .await
         .enrollment;
-    desk.approve(first, "seen").await.unwrap();
+    desk.approvals().approve(first, "seen").await.unwrap();
     // What is published now was written before the approval, and with it.
     while world.pass().await.published > 0 {}
     assert_eq!(seats.taken(), 1);
     assert!(
-        desk.approve(second, "seen").await.is_err(),
+        desk.approvals().approve(second, "seen").await.is_err(),
         "no seat is free"
     );
     seats.refill(&world.registrar, admin()).await.unwrap();
@@ -133,12 +142,13 @@ async fn a_seat_by_bank_transfer_is_not_freed_by_older_news_and_not_kept_by_who_
     while world.pass().await.published > 0 {}
     assert_eq!(seats.taken(), 0);
     world.enroll("thandi", PaymentMethod::BankTransfer).await;
-    desk.approve(first, "seen").await.unwrap();
+    desk.approvals().approve(first, "seen").await.unwrap();
     while world.pass().await.published > 0 {}
     assert_eq!(seats.taken(), 1);
 
     // Who is approved past the guard has a seat as well.
-    desk.approve_override(second, "a chair from next door")
+    desk.approvals()
+        .approve_override(second, "a chair from next door")
         .await
         .unwrap();
     while world.pass().await.published > 0 {}

@@ -31,7 +31,7 @@ fn person(name: &str) -> AdminId {
 /// Whether the enrollment is approved after this person's word.
 async fn signs(world: &World, name: &str, id: EnrollmentId) -> bool {
     let desk = world.registrar.admin(person(name));
-    desk.approve(id, "").await.unwrap();
+    desk.approvals().approve(id, "").await.unwrap();
     world.may_enter("thandi").await
 }
 
@@ -81,11 +81,17 @@ async fn a_signature_is_worth_nothing_once_what_it_was_for_has_changed() {
     world.pay(&link, Choice::InstantEft).await;
     assert_eq!(signed(&world, id).await, None, "there was no money then");
     assert!(!signs(&world, "sipho", id).await);
-    let again = world.registrar.admin(person("sipho")).approve(id, "").await;
+    let again = world
+        .registrar
+        .admin(person("sipho"))
+        .approvals()
+        .approve(id, "")
+        .await;
     assert_eq!(again, Err(Error::Refused(CaseError::SecondPersonNeeded)));
     let desk = world.registrar.admin(person("bookkeeper"));
     let part = Money::zar(100).unwrap();
-    desk.record_partial_refund(&reference, part, "R-1")
+    desk.refunds()
+        .record_partial(&reference, part, "R-1")
         .await
         .unwrap();
     assert_eq!(signed(&world, id).await, None, "less money is here");
@@ -167,9 +173,9 @@ async fn the_limit_is_compared_with_the_highest_sum() {
     let row = imported(&world.registrar, row).await;
     let pairs = [TransferMatch::new(row, reference).whatever_the_sum()];
     let desk = world.registrar.admin(person("nomsa"));
-    let done = desk.approve_rows(&pairs, "").await.remove(0);
+    let done = desk.statements().approve(&pairs, "").await.remove(0);
     assert!(done.problem.unwrap().contains("a second person"));
-    let again = desk.approve_rows(&pairs, "").await.remove(0);
+    let again = desk.statements().approve(&pairs, "").await.remove(0);
     assert!(
         again
             .problem
@@ -177,7 +183,10 @@ async fn the_limit_is_compared_with_the_highest_sum() {
             .contains("you have approved this already")
     );
     let second = world.registrar.admin(person("sipho"));
-    assert_eq!(second.approve_rows(&pairs, "").await[0].problem, None);
+    assert_eq!(
+        second.statements().approve(&pairs, "").await[0].problem,
+        None
+    );
     assert!(world.may_enter("thandi").await);
 }
 
@@ -197,9 +206,13 @@ async fn a_signature_for_a_row_is_none_for_another_sum() {
     let wrong = imported(&world.registrar, row(60)).await;
     let desk = |name| world.registrar.admin(person(name));
     let first = [TransferMatch::new(right, reference.clone())];
-    desk("nomsa").approve_rows(&first, "").await;
+    desk("nomsa").statements().approve(&first, "").await;
     let second = [TransferMatch::new(wrong, reference).whatever_the_sum()];
-    let done = desk("sipho").approve_rows(&second, "").await.remove(0);
+    let done = desk("sipho")
+        .statements()
+        .approve(&second, "")
+        .await
+        .remove(0);
     assert!(
         done.problem.unwrap().contains("a second person"),
         "it was for another sum"
@@ -213,12 +226,13 @@ async fn an_operator_goes_past_it_and_the_event_says_so() {
     let transfer = world.ask(asked(PaymentMethod::BankTransfer, 60_000)).await;
     let desk = world.registrar.admin(person("operator"));
     let status = desk
+        .approvals()
         .approve_override(transfer.enrollment, "fire drill")
         .await
         .unwrap();
     assert_eq!(status.to_string(), "approved(system_override)");
     assert!(world.may_enter("thandi").await);
-    let explained = desk.explain(transfer.enrollment).await.unwrap();
+    let explained = desk.approvals().explain(transfer.enrollment).await.unwrap();
     let told = explained.history.iter().any(|event| {
         let text = serde_json::to_string(&event.kind).unwrap();
         text.contains(ApprovalCause::SystemOverride.as_str())

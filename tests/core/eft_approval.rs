@@ -29,9 +29,13 @@ async fn an_instant_eft_waits_for_a_person_and_then_opens_the_course() {
     );
 
     let desk = world.registrar.admin(admin());
-    let queue = desk.pending(PageRequest::first(10)).await.unwrap();
+    let queue = desk
+        .approvals()
+        .pending(PageRequest::first(10))
+        .await
+        .unwrap();
     assert_eq!(queue.items.len(), 1);
-    let why = desk.explain(enrollment).await.unwrap();
+    let why = desk.approvals().explain(enrollment).await.unwrap();
     let basis = why.basis.unwrap();
     assert_eq!(basis.detection.method, PaymentMethod::InstantEft);
     assert!(
@@ -42,7 +46,8 @@ async fn an_instant_eft_waits_for_a_person_and_then_opens_the_course() {
     assert!(why.nearest_flip.unwrap().confidence.value() < 0.80);
     assert!(why.advice.is_some());
 
-    desk.approve(enrollment, "seen in the dashboard")
+    desk.approvals()
+        .approve(enrollment, "seen in the dashboard")
         .await
         .unwrap();
     assert!(world.may_enter("thandi").await);
@@ -65,7 +70,8 @@ async fn an_instant_eft_waits_for_a_person_and_then_opens_the_course() {
         Allocation::Applied
     );
     assert!(
-        desk.pending(PageRequest::first(10))
+        desk.approvals()
+            .pending(PageRequest::first(10))
             .await
             .unwrap()
             .items
@@ -74,7 +80,10 @@ async fn an_instant_eft_waits_for_a_person_and_then_opens_the_course() {
 
     // Again is accepted and changes nothing.
     let version = case.enrollment.version;
-    desk.approve(enrollment, "double click").await.unwrap();
+    desk.approvals()
+        .approve(enrollment, "double click")
+        .await
+        .unwrap();
     assert_eq!(world.case(enrollment).await.enrollment.version, version);
 }
 
@@ -99,7 +108,8 @@ async fn a_bank_transfer_gets_a_reference_and_goes_straight_to_the_queue() {
     );
 
     let desk = world.registrar.admin(admin());
-    desk.approve(enrolled.enrollment, "on the statement of 31 January")
+    desk.approvals()
+        .approve(enrolled.enrollment, "on the statement of 31 January")
         .await
         .unwrap();
     assert!(world.may_enter("sipho").await);
@@ -107,7 +117,8 @@ async fn a_bank_transfer_gets_a_reference_and_goes_straight_to_the_queue() {
     assert_eq!(case.attempts[0].status, AttemptStatus::Paid);
     assert_eq!(case.attempts[0].payment.unwrap().amount, Some(price()));
 
-    desk.record_refund(&reference, "returned by bank, slip 17")
+    desk.refunds()
+        .record(&reference, "returned by bank, slip 17")
         .await
         .unwrap();
     let case = world.case(enrolled.enrollment).await;
@@ -146,6 +157,7 @@ async fn a_rejection_says_why_and_leaves_the_money_in_sight() {
     world.pay(&link, Choice::InstantEft).await;
     let desk = world.registrar.admin(admin());
     let status = desk
+        .approvals()
         .reject(enrollment, "Name on the payment differs")
         .await
         .unwrap();
@@ -158,7 +170,8 @@ async fn a_rejection_says_why_and_leaves_the_money_in_sight() {
         .unwrap()
         .allocation;
     assert_eq!(held, Allocation::RefundDue(HoldReason::InstantEft));
-    desk.record_refund(&reference, "dashboard R-1")
+    desk.refunds()
+        .record(&reference, "dashboard R-1")
         .await
         .unwrap();
     let case = world.case(enrollment).await;
@@ -179,6 +192,7 @@ async fn an_approved_enrollment_cannot_be_rejected() {
     let error = world
         .registrar
         .admin(admin())
+        .approvals()
         .reject(enrollment, "too late")
         .await
         .unwrap_err();
@@ -206,12 +220,12 @@ async fn bulk_approval_is_tried_first_and_reports_each_item() {
         .await
         .enrollment;
     let desk = world.registrar.admin(admin());
-    desk.approve(two, "").await.unwrap();
+    desk.approvals().approve(two, "").await.unwrap();
 
     let all = [one, two, unknown];
-    let dry = desk.approve_all(&all, "batch", true).await;
+    let dry = desk.approvals().approve_all(&all, "batch", true).await;
     assert!(!world.may_enter("one").await, "a dry run changes nothing");
-    let wet = desk.approve_all(&all, "batch", false).await;
+    let wet = desk.approvals().approve_all(&all, "batch", false).await;
     assert_eq!(dry, wet);
     assert_eq!(wet[0].outcome, BulkOutcome::Approved);
     assert_eq!(wet[1].outcome, BulkOutcome::AlreadyApproved);
@@ -234,12 +248,18 @@ async fn the_queue_has_pages() {
             .await;
     }
     let desk = world.registrar.admin(admin());
-    let first = desk.pending(PageRequest::first(2)).await.unwrap();
+    let first = desk
+        .approvals()
+        .pending(PageRequest::first(2))
+        .await
+        .unwrap();
     let second = desk
+        .approvals()
         .pending(PageRequest::after(first.next.unwrap(), 2))
         .await
         .unwrap();
     let third = desk
+        .approvals()
         .pending(PageRequest::after(second.next.unwrap(), 2))
         .await
         .unwrap();
@@ -265,14 +285,17 @@ async fn a_provisional_grant_lives_while_the_transfer_waits() {
         .enrollment;
     assert!(world.may_enter("sipho").await);
     let desk = world.registrar.admin(admin());
-    desk.reject(waiting, "no money came").await.unwrap();
+    desk.approvals()
+        .reject(waiting, "no money came")
+        .await
+        .unwrap();
     assert!(!world.may_enter("sipho").await);
 
     let approved = world
         .enroll("thandi", PaymentMethod::BankTransfer)
         .await
         .enrollment;
-    desk.approve(approved, "").await.unwrap();
+    desk.approvals().approve(approved, "").await.unwrap();
     world.advance(4000);
     assert!(
         world.may_enter("thandi").await,

@@ -440,7 +440,7 @@ async fn a_change_the_store_will_never_take_is_kept_and_given_up_on_in_sight() {
 
     // The store is mended, and an admin replays it.
     let desk = world.registrar.admin(crate::support::admin());
-    desk.replay(&dead[0].key).await.unwrap();
+    desk.operations().replay(&dead[0].key).await.unwrap();
     world.pass().await;
     assert!(world.may_enter("thandi").await);
 }

@@ -259,15 +259,19 @@ impl Run {
                     return Ok(());
                 };
                 let id = case.enrollment.id;
-                let tried = desk.approve_all(&[id], "", true).await.remove(0);
+                let tried = desk
+                    .approvals()
+                    .approve_all(&[id], "", true)
+                    .await
+                    .remove(0);
                 prop_assert_eq!(
                     self.case().await,
                     Some(case.clone()),
                     "a dry run changes nothing"
                 );
                 let approved = match past_everybody {
-                    true => desk.approve_override(id, "").await.is_ok(),
-                    false => desk.approve(id, "").await.is_ok(),
+                    true => desk.approvals().approve_override(id, "").await.is_ok(),
+                    false => desk.approvals().approve(id, "").await.is_ok(),
                 };
                 let foretold = !matches!(tried.outcome, BulkOutcome::Failed(_));
                 prop_assert_eq!(approved, foretold, "the dry run said {:?}", tried.outcome);
@@ -294,7 +298,7 @@ impl Run {
             }
             Step::Reject => {
                 if let Some(case) = self.case().await {
-                    drop(desk.reject(case.enrollment.id, "no").await);
+                    drop(desk.approvals().reject(case.enrollment.id, "no").await);
                 }
             }
             Step::Refund { attempt, part } => {
@@ -303,20 +307,28 @@ impl Run {
                     let cent = Money::zar(1).unwrap();
                     let reference = &attempt.reference;
                     match part {
-                        true => drop(desk.record_partial_refund(reference, cent, proof).await),
-                        false => drop(desk.record_refund(reference, proof).await),
+                        true => drop(desk.refunds().record_partial(reference, cent, proof).await),
+                        false => drop(desk.refunds().record(reference, proof).await),
                     }
                 }
             }
             Step::Reverse { attempt } => {
                 if let Some(attempt) = self.attempt(*attempt).await {
                     let how = Reversal::ChargedBack;
-                    drop(desk.record_reversal(&attempt.reference, how, "").await);
+                    drop(
+                        desk.refunds()
+                            .record_reversal(&attempt.reference, how, "")
+                            .await,
+                    );
                 }
             }
             Step::Reinstate { attempt } => {
                 if let Some(attempt) = self.attempt(*attempt).await {
-                    drop(desk.record_reinstatement(&attempt.reference, "").await);
+                    drop(
+                        desk.refunds()
+                            .record_reinstatement(&attempt.reference, "")
+                            .await,
+                    );
                 }
             }
             Step::Revoke { grant } => {
@@ -324,7 +336,7 @@ impl Run {
                     && !case.grants.is_empty()
                 {
                     let grant = case.grants[grant % case.grants.len()].id;
-                    drop(desk.revoke(grant, "").await);
+                    drop(desk.learners().revoke(grant, "").await);
                 }
             }
             Step::Give { offer } => {
@@ -335,7 +347,7 @@ impl Run {
                     course,
                     terms,
                 };
-                desk.grant(given, "bursary").await.unwrap();
+                desk.learners().grant(given, "bursary").await.unwrap();
             }
             Step::BringOver { offer, from, paid } => {
                 let (rand, terms) = offers()[*offer].clone();
@@ -360,8 +372,8 @@ impl Run {
                     });
                 }
                 let known = self.case().await;
-                let done = desk.bring_over(&[row.clone()]).await.unwrap();
-                let again = desk.bring_over(&[row]).await.unwrap();
+                let done = desk.learners().bring_over(&[row.clone()]).await.unwrap();
+                let again = desk.learners().bring_over(&[row]).await.unwrap();
                 prop_assert_eq!(again.added, 0);
                 prop_assert_eq!(again.known, done.added + done.known, "{:?}", done);
                 let left = known.is_some_and(|case| !case.enrollment.status.is_open());
@@ -392,7 +404,7 @@ impl Run {
             .with_bank_id(&IdGenerator::new(start()).event().to_string());
         let row = imported(&self.world.registrar, row).await;
         let pair = TransferMatch::new(row, reference.clone()).whatever_the_sum();
-        desk.approve_rows(&[pair], "").await;
+        desk.statements().approve(&[pair], "").await;
     }
 
     /// Whether any content of the course is open, or one kind of it.
@@ -540,13 +552,19 @@ impl Run {
         }
         // Whoever waits is in the queue, and nobody else.
         let desk = self.world.registrar.admin(admin());
-        let queue = desk.pending(PageRequest::first(10)).await.unwrap().items;
+        let queue = desk
+            .approvals()
+            .pending(PageRequest::first(10))
+            .await
+            .unwrap()
+            .items;
         let waits = case.enrollment.waits_for;
         prop_assert_eq!(queue.len(), usize::from(waits.is_some()));
         prop_assert_eq!(waits, case.waits_for(now), "what is stored is not so");
         // Held money is in sight: in the queue, or among the exceptions.
         let listed = desk
-            .payment_exceptions(PageRequest::first(100))
+            .payments()
+            .exceptions(PageRequest::first(100))
             .await
             .unwrap()
             .items
@@ -567,7 +585,7 @@ impl Run {
             "a proof out of sight"
         );
         // The comparison of money and access agrees.
-        let report = desk.reconcile(None, 100).await.unwrap();
+        let report = desk.operations().reconcile(None, 100).await.unwrap();
         let serious = |kind: DiscrepancyKind| kind != DiscrepancyKind::PendingTooLong;
         let found: Vec<_> = report
             .discrepancies

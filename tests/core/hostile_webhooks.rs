@@ -388,7 +388,8 @@ async fn an_old_genuine_success_cannot_be_replayed_for_a_refunded_payment() {
     world
         .registrar
         .admin(crate::support::admin())
-        .record_refund(&reference, "dashboard R-1")
+        .refunds()
+        .record(&reference, "dashboard R-1")
         .await
         .unwrap();
     assert!(!world.may_enter("thandi").await);

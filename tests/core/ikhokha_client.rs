@@ -941,7 +941,8 @@ async fn one_fault(fault: Fault) {
         let desk = registrar.admin(desk_person.clone());
         let first = PageRequest::first(10);
         let queued = !desk
-            .payment_exceptions(first)
+            .payments()
+            .exceptions(first)
             .await
             .unwrap()
             .items

@@ -96,13 +96,13 @@ async fn a_learner_sees_the_button_change_and_nobody_elses() {
         course: course(),
         terms: AccessTerms::default(),
     };
-    let grant = desk.grant(given, "").await.unwrap();
+    let grant = desk.learners().grant(given, "").await.unwrap();
     world.pass().await;
     assert_eq!(
         texts(soon(&mut other).await.unwrap().cards()),
         [CardText::ContinueCourse]
     );
-    desk.revoke(grant.id, "").await.unwrap();
+    desk.learners().revoke(grant.id, "").await.unwrap();
     world.pass().await;
     assert_eq!(
         texts(soon(&mut other).await.unwrap().cards()),
@@ -144,8 +144,8 @@ async fn a_stream_goes_on_where_it_broke_off() {
             course: CourseId::new("other").unwrap(),
             terms: AccessTerms::default(),
         };
-        let grant = desk.grant(given, "").await.unwrap();
-        desk.revoke(grant.id, "").await.unwrap();
+        let grant = desk.learners().grant(given, "").await.unwrap();
+        desk.learners().revoke(grant.id, "").await.unwrap();
         world.pass().await;
     }
     let mut slow = slow;
@@ -185,7 +185,7 @@ async fn a_thousand_interleavings_skip_nothing() {
                     Some(_) => {
                         let (_, reference, _) = paid.as_ref().unwrap();
                         let desk = world.registrar.admin(admin());
-                        desk.record_refund(reference, "R-1").await.unwrap();
+                        desk.refunds().record(reference, "R-1").await.unwrap();
                     }
                     None => {}
                 },
@@ -274,6 +274,7 @@ async fn admins_see_the_queue_and_then_what_happens_to_it() {
     world
         .registrar
         .admin(admin())
+        .approvals()
         .approve(waiting, "")
         .await
         .unwrap();
@@ -432,7 +433,8 @@ async fn an_import_says_how_far_it_is() {
     };
     let desk = world.registrar.admin(admin());
     for (upto, expected) in [(1_200, vec![500, 1_000, 1_200]), (1_300, vec![1_300])] {
-        desk.import_statement(&account(), &rows(upto))
+        desk.statements()
+            .import(&account(), &rows(upto))
             .await
             .unwrap();
         world.pass().await;
@@ -483,7 +485,10 @@ async fn a_publisher_that_is_down_holds_up_no_other() {
     assert!(soon(&mut stream).await.is_some());
     // What follows in the same enrollment waits for the next round, a second later, at most.
     let desk = world.registrar.admin(admin());
-    desk.approve(enrolled.enrollment, "").await.unwrap();
+    desk.approvals()
+        .approve(enrolled.enrollment, "")
+        .await
+        .unwrap();
     world.advance(1);
     world.pass().await;
     let update = soon(&mut stream).await.unwrap();
@@ -539,7 +544,8 @@ async fn a_publisher_that_never_answers_costs_the_others_a_moment() {
         let id = world.ask(wish).await.enrollment;
         stream.next().await.unwrap();
         let desk = world.registrar.admin(admin());
-        desk.reject(id, format!("no money came, {number}"))
+        desk.approvals()
+            .reject(id, format!("no money came, {number}"))
             .await
             .unwrap();
         stream.next().await.unwrap();

@@ -64,6 +64,7 @@ async fn what_is_documented_is_measured() {
     world
         .registrar
         .admin(admin())
+        .approvals()
         .approve(id, "canary-note")
         .await
         .unwrap();

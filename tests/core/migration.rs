@@ -49,11 +49,11 @@ async fn a_school_is_brought_over_once_however_often_the_script_runs() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
     let rows = [existing("thandi"), paid("sipho", 900), existing("thandi")];
-    let first = desk.bring_over(&rows).await.unwrap();
+    let first = desk.learners().bring_over(&rows).await.unwrap();
     assert_eq!((first.added, first.known, first.failed.len()), (2, 1, 0));
     for name in ["thandi", "sipho"] {
         assert!(world.may_enter(name).await);
-        let grants = desk.learner_grants(&learner(name)).await.unwrap();
+        let grants = desk.learners().grants(&learner(name)).await.unwrap();
         assert_eq!(grants.len(), 1);
         assert_eq!(grants[0].key, Some(key(&format!("moodle-{name}"))));
         assert_eq!(grants[0].starts_at, days(-100));
@@ -67,9 +67,9 @@ async fn a_school_is_brought_over_once_however_often_the_script_runs() {
         assert_eq!(told.await.unwrap().next, NextStep::Open { until });
     }
     // Ended by hand meanwhile: the script does not bring it back.
-    let grant = desk.learner_grants(&learner("thandi")).await.unwrap()[0].id;
-    desk.revoke(grant, "").await.unwrap();
-    let second = desk.bring_over(&rows).await.unwrap();
+    let grant = desk.learners().grants(&learner("thandi")).await.unwrap()[0].id;
+    desk.learners().revoke(grant, "").await.unwrap();
+    let second = desk.learners().bring_over(&rows).await.unwrap();
     assert_eq!((second.added, second.known, second.failed.len()), (0, 3, 0));
     assert!(!world.may_enter("thandi").await);
     world.advance(266 * 86_400);
@@ -81,13 +81,17 @@ async fn a_school_is_brought_over_once_however_often_the_script_runs() {
 async fn a_payment_that_is_brought_over_is_a_payment() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
-    desk.bring_over(&[paid("sipho", 900)]).await.unwrap();
+    desk.learners()
+        .bring_over(&[paid("sipho", 900)])
+        .await
+        .unwrap();
     let filter = PaymentFilter {
         learner: Some(learner("sipho")),
         ..PaymentFilter::default()
     };
     let listed = desk
-        .payments(&filter, PageRequest::first(10))
+        .payments()
+        .list(&filter, PageRequest::first(10))
         .await
         .unwrap();
     let attempt = &listed.items[0].attempt;
@@ -101,11 +105,21 @@ async fn a_payment_that_is_brought_over_is_a_payment() {
         until: from + Duration::days(1),
         offset: FixedOffset::east_opt(0).unwrap(),
     };
-    let figures = desk.days(period(days(-100)), None).await.unwrap();
+    let figures = desk
+        .payments()
+        .days(period(days(-100)), None)
+        .await
+        .unwrap();
     assert_eq!(figures[0].figures.sums[0].minor, 90_000);
-    assert!(desk.days(period(days(0)), None).await.unwrap().is_empty());
+    assert!(
+        desk.payments()
+            .days(period(days(0)), None)
+            .await
+            .unwrap()
+            .is_empty()
+    );
     // The comparison of money and access has nothing to say.
-    let report = desk.reconcile(None, 100).await.unwrap();
+    let report = desk.operations().reconcile(None, 100).await.unwrap();
     assert!(report.discrepancies.is_empty() && report.repaired.is_empty());
     // It can be renewed, and given back.
     let year = AccessTerms::lasting(std::time::Duration::from_secs(365 * 86_400));
@@ -118,16 +132,16 @@ async fn a_payment_that_is_brought_over_is_a_payment() {
         .unwrap()
         .id;
     world.pay(&link, Choice::Card).await;
-    let grants = desk.learner_grants(&learner("sipho")).await.unwrap();
+    let grants = desk.learners().grants(&learner("sipho")).await.unwrap();
     assert_eq!(grants[1].starts_at, days(265));
     let old = PaymentReference::new("OLD-sipho").unwrap();
-    desk.record_refund(&old, "EFT 17").await.unwrap();
+    desk.refunds().record(&old, "EFT 17").await.unwrap();
     // What was bought after it begins now.
     assert!(world.may_enter("sipho").await);
     let renewed = world.case(renewal.enrollment).await.attempts[1]
         .reference
         .clone();
-    let status = desk.record_refund(&renewed, "R-1").await.unwrap();
+    let status = desk.refunds().record(&renewed, "R-1").await.unwrap();
     assert_eq!(status, withdrawn(WithdrawReason::MoneyBack));
 }
 
@@ -136,7 +150,11 @@ async fn it_fits_what_the_learner_began_here() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
     let (id, _, link) = world.attempt("sipho", PaymentMethod::Card).await;
-    let done = desk.bring_over(&[paid("sipho", 900)]).await.unwrap();
+    let done = desk
+        .learners()
+        .bring_over(&[paid("sipho", 900)])
+        .await
+        .unwrap();
     assert_eq!(done.added, 1);
     let case = world.case(id).await;
     assert_eq!(case.attempts.len(), 2);
@@ -168,7 +186,7 @@ async fn what_cannot_be_brought_over_is_named_and_stops_nothing() {
         taken,
         existing("zoe"),
     ];
-    let done = desk.bring_over(&rows).await.unwrap();
+    let done = desk.learners().bring_over(&rows).await.unwrap();
     assert_eq!((done.added, done.known), (2, 0));
     let failed: Vec<&str> = done.failed.iter().map(|(key, _)| key.as_str()).collect();
     assert_eq!(failed, ["moodle-thandi", "moodle-ann", "moodle-ben"]);
@@ -189,7 +207,8 @@ async fn the_old_system_says_what_it_gave() {
         level: AccessLevel::Limited,
         ..AccessTerms::default()
     };
-    desk.bring_over(&[existing("thandi").terms(limited)])
+    desk.learners()
+        .bring_over(&[existing("thandi").terms(limited)])
         .await
         .unwrap();
     // More than that is for sale, and the card lets them in meanwhile.
@@ -211,10 +230,11 @@ async fn the_old_system_says_what_it_gave() {
 async fn a_key_is_never_that_of_somebody_else() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
-    desk.bring_over(&[existing("thandi"), paid("sipho", 900)])
+    desk.learners()
+        .bring_over(&[existing("thandi"), paid("sipho", 900)])
         .await
         .unwrap();
-    let before = desk.learner_grants(&learner("sipho")).await.unwrap();
+    let before = desk.learners().grants(&learner("sipho")).await.unwrap();
     // The same keys for a learner with an enrollment, and for one without.
     world.attempt("ben", PaymentMethod::Card).await;
     let mut rows = Vec::new();
@@ -224,29 +244,32 @@ async fn a_key_is_never_that_of_somebody_else() {
             rows.push(row);
         }
     }
-    let done = desk.bring_over(&rows).await.unwrap();
+    let done = desk.learners().bring_over(&rows).await.unwrap();
     assert_eq!((done.added, done.known, done.failed.len()), (0, 0, 4));
     assert!(done.failed[0].1.contains("another learner or course"));
     assert_eq!(
-        desk.learner_grants(&learner("sipho")).await.unwrap(),
+        desk.learners().grants(&learner("sipho")).await.unwrap(),
         before
     );
     assert!(!world.may_enter("ben").await && !world.may_enter("ann").await);
     // After an erasure nothing is left that leads back, the key included.
     let old = PaymentReference::new("OLD-sipho").unwrap();
-    let status = desk.record_refund(&old, "EFT for Sipho N");
+    let refunds = desk.refunds();
+    let status = refunds.record(&old, "EFT for Sipho N");
     status.await.unwrap();
-    desk.erase_learner(&learner("sipho")).await.unwrap();
+    desk.learners().erase(&learner("sipho")).await.unwrap();
     while world.store.append_audit_log(None, 100).await.unwrap() > 0 {}
     let lines = desk
-        .export_audit_log(PageRequest::first(500))
+        .audit_log()
+        .export(PageRequest::first(500))
         .await
         .unwrap();
     // The payment's own reference stays, whatever the old system put in it.
     let lines = lines.items.concat().replace("OLD-sipho", "");
     assert!(!lines.contains("sipho") && !lines.contains("Sipho"));
     let all = desk
-        .payments(&PaymentFilter::default(), PageRequest::first(10))
+        .payments()
+        .list(&PaymentFilter::default(), PageRequest::first(10))
         .await
         .unwrap();
     let text = serde_json::to_string(&all.items).unwrap();

@@ -111,7 +111,8 @@ impl<S: Store + Queries + Clone> School<S> {
         let desk = self.registrar.admin(admin());
         let mut queued: BTreeMap<PaymentReference, String> = BTreeMap::new();
         for item in desk
-            .payments().exceptions(PageRequest::first(500))
+            .payments()
+            .exceptions(PageRequest::first(500))
             .await
             .unwrap()
             .items
@@ -121,7 +122,13 @@ impl<S: Store + Queries + Clone> School<S> {
                 queued.insert(money.attempt.reference, reason);
             }
         }
-        for item in desk.approvals().pending(PageRequest::first(500)).await.unwrap().items {
+        for item in desk
+            .approvals()
+            .pending(PageRequest::first(500))
+            .await
+            .unwrap()
+            .items
+        {
             for attempt in &item.attempts {
                 queued.insert(
                     attempt.reference.clone(),

@@ -122,6 +122,7 @@ async fn a_store_that_refuses_after_the_decision_is_told_in_a_sentence() {
     let id = enrolled.enrollment.unwrap();
     let done = registrar
         .admin(admin())
+        .approvals()
         .approve_all(&[id], "", false)
         .await
         .remove(0);
@@ -161,7 +162,10 @@ async fn a_clock_that_jumps_back_never_turns_the_order_of_things_around() {
     // Approved by an instance whose clock is two hours ahead, and paid by one that is right.
     let desk = registrar.admin(admin());
     *time.lock().unwrap() += Duration::hours(2);
-    desk.approve(id, "they pay today").await.unwrap();
+    desk.approvals()
+        .approve(id, "they pay today")
+        .await
+        .unwrap();
     *time.lock().unwrap() -= Duration::hours(2);
     let NextStep::Pay { url, .. } = enrolled.next else {
         panic!()

@@ -31,7 +31,11 @@ async fn card(world: &World) -> LearnerCard {
 
 async fn queue(world: &World) -> Vec<EnrollmentId> {
     let desk = world.registrar.admin(admin());
-    let page = desk.pending(PageRequest::first(10)).await.unwrap();
+    let page = desk
+        .approvals()
+        .pending(PageRequest::first(10))
+        .await
+        .unwrap();
     page.items.iter().map(|item| item.enrollment.id).collect()
 }
 
@@ -62,12 +66,17 @@ async fn a_dispute_that_is_won_after_the_grant_ended_waits_and_can_be_approved()
         let world = World::new();
         let (id, reference) = paid(&world).await;
         let desk = world.registrar.admin(admin());
-        desk.record_reversal(&reference, how, "letter 1")
+        desk.refunds()
+            .record_reversal(&reference, how, "letter 1")
             .await
             .unwrap();
         let grant = world.case(id).await.grants[0].id;
-        desk.revoke(grant, "the dispute is lost").await.unwrap();
+        desk.learners()
+            .revoke(grant, "the dispute is lost")
+            .await
+            .unwrap();
         let status = desk
+            .refunds()
             .record_reinstatement(&reference, "letter 2")
             .await
             .unwrap();
@@ -80,8 +89,16 @@ async fn a_dispute_that_is_won_after_the_grant_ended_waits_and_can_be_approved()
             CardAction::Wait,
             "nobody is asked to pay: {shown:?}"
         );
-        let tried = desk.approve_all(&[id], "", true).await.remove(0);
-        let done = desk.approve_all(&[id], "", false).await.remove(0);
+        let tried = desk
+            .approvals()
+            .approve_all(&[id], "", true)
+            .await
+            .remove(0);
+        let done = desk
+            .approvals()
+            .approve_all(&[id], "", false)
+            .await
+            .remove(0);
         assert_eq!(tried, done);
         assert_eq!(done.outcome, BulkOutcome::Approved);
         assert!(world.may_enter("thandi").await);
@@ -109,16 +126,23 @@ async fn a_dispute_that_is_won_after_the_time_is_over_waits_too() {
         .await;
     let desk = world.registrar.admin(admin());
     let how = Reversal::ChargedBack;
-    desk.record_reversal(&reference, how, "").await.unwrap();
+    desk.refunds()
+        .record_reversal(&reference, how, "")
+        .await
+        .unwrap();
     world.advance(31 * DAY);
-    desk.record_reinstatement(&reference, "").await.unwrap();
+    desk.refunds()
+        .record_reinstatement(&reference, "")
+        .await
+        .unwrap();
     assert_eq!(
         allocation(&world, id, 0).await,
         Allocation::OnHold(HoldReason::LatePayment)
     );
     world.pass().await;
     assert_eq!(queue(&world).await, [id]);
-    desk.approve(id, "they could not learn meanwhile")
+    desk.approvals()
+        .approve(id, "they could not learn meanwhile")
         .await
         .unwrap();
     assert!(world.may_enter("thandi").await);
@@ -135,9 +159,12 @@ async fn of_two_payments_one_goes_back() {
             match reversed {
                 true => {
                     let how = Reversal::ChargedBack;
-                    desk.record_reversal(&carries, how, "letter").await.unwrap();
+                    desk.refunds()
+                        .record_reversal(&carries, how, "letter")
+                        .await
+                        .unwrap();
                 }
-                false => drop(desk.record_refund(&carries, "R-1").await.unwrap()),
+                false => drop(desk.refunds().record(&carries, "R-1").await.unwrap()),
             }
             let case = world.case(id).await;
             let shown = card(&world).await;
@@ -155,7 +182,10 @@ async fn of_two_payments_one_goes_back() {
             assert_eq!(shown.action, CardAction::Wait, "{shown:?}");
             assert_ne!(shown.reason, "withdrawn");
             assert_eq!(next, NextStep::Wait(reason));
-            desk.approve(id, "on the other payment").await.unwrap();
+            desk.approvals()
+                .approve(id, "on the other payment")
+                .await
+                .unwrap();
             assert!(world.may_enter("thandi").await);
             assert_eq!(carrying(&world.case(id).await), [other]);
         }
@@ -167,21 +197,21 @@ async fn the_other_payment_goes_back_and_access_stays() {
     for duplicate in ExceptionAction::ALL {
         let (world, id, [carries, other]) = paid_twice(*duplicate).await;
         let desk = world.registrar.admin(admin());
-        desk.record_refund(&other, "R-1").await.unwrap();
+        desk.refunds().record(&other, "R-1").await.unwrap();
         assert!(world.may_enter("thandi").await);
         assert_eq!(
             carrying(&world.case(id).await),
             std::slice::from_ref(&carries)
         );
         assert!(queue(&world).await.is_empty());
-        let status = desk.record_refund(&carries, "R-2").await.unwrap();
+        let status = desk.refunds().record(&carries, "R-2").await.unwrap();
         assert_eq!(status, withdrawn(WithdrawReason::MoneyBack));
         assert!(card(&world).await.message.contains("went back"));
         // In the other order it ends the same.
         let (world, _, [carries, other]) = paid_twice(*duplicate).await;
         let desk = world.registrar.admin(admin());
-        desk.record_refund(&carries, "R-2").await.unwrap();
-        let status = desk.record_refund(&other, "R-1").await.unwrap();
+        desk.refunds().record(&carries, "R-2").await.unwrap();
+        let status = desk.refunds().record(&other, "R-1").await.unwrap();
         assert_eq!(status, withdrawn(WithdrawReason::MoneyBack), "{duplicate}");
     }
 }
@@ -192,7 +222,10 @@ async fn what_the_school_ended_only_the_school_gives_again() {
     let (id, reference) = paid(&world).await;
     let desk = world.registrar.admin(admin());
     let grant = world.case(id).await.grants[0].id;
-    desk.revoke(grant, "shared their account").await.unwrap();
+    desk.learners()
+        .revoke(grant, "shared their account")
+        .await
+        .unwrap();
     let case = world.case(id).await;
     assert_eq!(case.enrollment.status, withdrawn(WithdrawReason::Revoked));
     let shown = card(&world).await;
@@ -214,7 +247,11 @@ async fn what_the_school_ended_only_the_school_gives_again() {
         world.enroll("thandi", PaymentMethod::Card).await.next,
         NextStep::Ended
     );
-    let status = desk.approve(id, "they said sorry").await.unwrap();
+    let status = desk
+        .approvals()
+        .approve(id, "they said sorry")
+        .await
+        .unwrap();
     assert!(matches!(status, Status::Approved { .. }));
     assert!(world.may_enter("thandi").await);
     // It rests on their payment again, and goes with it.
@@ -223,7 +260,7 @@ async fn what_the_school_ended_only_the_school_gives_again() {
         (case.grants.len(), carrying(&case)),
         (1, vec![reference.clone()])
     );
-    desk.record_refund(&reference, "R-1").await.unwrap();
+    desk.refunds().record(&reference, "R-1").await.unwrap();
     assert!(!world.may_enter("thandi").await);
 }
 
@@ -238,7 +275,7 @@ async fn money_that_comes_after_a_revocation_opens_nothing_by_itself() {
     world.pay(&link, Choice::Card).await;
     let desk = world.registrar.admin(admin());
     let grant = world.case(id).await.grants[0].id;
-    desk.revoke(grant, "").await.unwrap();
+    desk.learners().revoke(grant, "").await.unwrap();
     world.pay(&old_link, Choice::Card).await;
     let case = world.case(id).await;
     assert!(matches!(
@@ -247,7 +284,7 @@ async fn money_that_comes_after_a_revocation_opens_nothing_by_itself() {
     ));
     // Given back, it is as it was: ended by the school.
     let late = case.attempts[0].reference.clone();
-    let status = desk.record_refund(&late, "R-1").await.unwrap();
+    let status = desk.refunds().record(&late, "R-1").await.unwrap();
     assert_eq!(status, withdrawn(WithdrawReason::Revoked));
     assert_eq!(
         world.enroll("thandi", PaymentMethod::Card).await.next,
@@ -261,23 +298,35 @@ async fn after_a_lost_dispute_the_learner_may_pay_again() {
     let (id, reference) = paid(&world).await;
     let desk = world.registrar.admin(admin());
     let how = Reversal::ChargedBack;
-    desk.record_reversal(&reference, how, "letter")
+    desk.refunds()
+        .record_reversal(&reference, how, "letter")
         .await
         .unwrap();
     // While it is open there is a way forward, and the admin's approval says why it is none.
     let shown = card(&world).await;
     assert_eq!((shown.action, shown.disabled), (CardAction::Enroll, false));
     assert_eq!(shown.reason, "suspended");
-    let refused = desk.approve(id, "").await;
+    let refused = desk.approvals().approve(id, "").await;
     assert_eq!(
         refused,
         Err(Error::Refused(CaseError::Refused(Refusal::Disputed)))
     );
-    let tried = desk.approve_all(&[id], "", true).await.remove(0);
-    let done = desk.approve_all(&[id], "", false).await.remove(0);
+    let tried = desk
+        .approvals()
+        .approve_all(&[id], "", true)
+        .await
+        .remove(0);
+    let done = desk
+        .approvals()
+        .approve_all(&[id], "", false)
+        .await
+        .remove(0);
     assert_eq!(tried, done);
     let grant = world.case(id).await.grants[0].id;
-    desk.revoke(grant, "the dispute is lost").await.unwrap();
+    desk.learners()
+        .revoke(grant, "the dispute is lost")
+        .await
+        .unwrap();
     let case = world.case(id).await;
     assert_eq!(case.enrollment.status, withdrawn(WithdrawReason::MoneyBack));
     assert!(matches!(
@@ -300,14 +349,15 @@ async fn a_refund_and_a_chargeback_of_one_payment_are_both_recorded() {
         let (id, reference) = paid(&world).await;
         let desk = world.registrar.admin(admin());
         if refund_first {
-            desk.record_refund(&reference, "R-1").await.unwrap();
+            desk.refunds().record(&reference, "R-1").await.unwrap();
         }
         let how = Reversal::ChargedBack;
-        desk.record_reversal(&reference, how, "letter")
+        desk.refunds()
+            .record_reversal(&reference, how, "letter")
             .await
             .unwrap();
         if !refund_first {
-            desk.record_refund(&reference, "R-1").await.unwrap();
+            desk.refunds().record(&reference, "R-1").await.unwrap();
         }
         let case = world.case(id).await;
         let attempt = &case.attempts[0];
@@ -324,7 +374,10 @@ async fn a_refund_and_a_chargeback_of_one_payment_are_both_recorded() {
         ));
         ends.push((case.enrollment.status.clone(), attempt.payment));
         // Won, it is still given back: nothing of it is here.
-        desk.record_reinstatement(&reference, "won").await.unwrap();
+        desk.refunds()
+            .record_reinstatement(&reference, "won")
+            .await
+            .unwrap();
         let attempt = world.case(id).await.attempts[0].clone();
         assert_eq!(attempt.status, AttemptStatus::Refunded);
         assert!(!world.may_enter("thandi").await);
@@ -339,7 +392,10 @@ async fn a_refund_leaves_an_approval_that_was_given_before_the_payment() {
         let world = World::new();
         let (id, reference, link) = world.attempt("thandi", PaymentMethod::Card).await;
         let desk = world.registrar.admin(admin());
-        desk.approve(id, "they pay on Friday").await.unwrap();
+        desk.approvals()
+            .approve(id, "they pay on Friday")
+            .await
+            .unwrap();
         world.pay(&link, Choice::Card).await;
         let case = world.case(id).await;
         assert_eq!(case.grants.len(), 1);
@@ -347,9 +403,12 @@ async fn a_refund_leaves_an_approval_that_was_given_before_the_payment() {
         match reversed {
             true => {
                 let how = Reversal::Reversed;
-                desk.record_reversal(&reference, how, "").await.unwrap();
+                desk.refunds()
+                    .record_reversal(&reference, how, "")
+                    .await
+                    .unwrap();
             }
-            false => drop(desk.record_refund(&reference, "R-1").await.unwrap()),
+            false => drop(desk.refunds().record(&reference, "R-1").await.unwrap()),
         }
         assert!(world.may_enter("thandi").await, "the person's word stands");
         let case = world.case(id).await;
@@ -360,7 +419,10 @@ async fn a_refund_leaves_an_approval_that_was_given_before_the_payment() {
         };
         assert_eq!(case.grants[0].source, source);
         if reversed {
-            desk.record_reinstatement(&reference, "").await.unwrap();
+            desk.refunds()
+                .record_reinstatement(&reference, "")
+                .await
+                .unwrap();
             assert_eq!(
                 carrying(&world.case(id).await),
                 std::slice::from_ref(&reference)
@@ -394,7 +456,8 @@ async fn access_is_lent_once_until_money_is_seen() {
     // Once they have paid for something, they are trusted again.
     let enrollee = world.enroll("thandi", PaymentMethod::BankTransfer).await;
     let desk = world.registrar.admin(admin());
-    desk.approve(enrollee.enrollment, "on the statement")
+    desk.approvals()
+        .approve(enrollee.enrollment, "on the statement")
         .await
         .unwrap();
     world
@@ -449,7 +512,8 @@ async fn money_that_is_held_for_a_closed_enrollment_is_never_asked_for_again() {
     assert!(!world.may_enter("thandi").await);
     let desk = world.registrar.admin(admin());
     let listed = desk
-        .payment_exceptions(PageRequest::first(10))
+        .payments()
+        .exceptions(PageRequest::first(10))
         .await
         .unwrap();
     assert_eq!(listed.items.len(), 1, "and the school sees it");
@@ -462,7 +526,7 @@ async fn money_that_is_held_for_a_closed_enrollment_is_never_asked_for_again() {
     );
     assert_eq!(card(&world).await.action, CardAction::Wait);
     assert_eq!(queue(&world).await, [id]);
-    desk.approve(id, "").await.unwrap();
+    desk.approvals().approve(id, "").await.unwrap();
     assert!(world.may_enter("thandi").await);
 }
 
@@ -489,7 +553,7 @@ async fn access_by_a_grant_is_never_shown_as_something_to_buy() {
             course: course(),
             terms,
         };
-        desk.grant(given, "").await.unwrap();
+        desk.learners().grant(given, "").await.unwrap();
         let here = Visitor::new(learner("thandi")).from(context);
         let shown = world
             .registrar

@@ -198,11 +198,15 @@ async fn nobody_is_the_second_person_by_writing_their_name_another_way() {
         .await
         .enrollment;
     let desk = |name: &str| world.registrar.admin(AdminId::new(name).unwrap());
-    desk("nomsa dlamini").approve(id, "").await.unwrap();
+    desk("nomsa dlamini")
+        .approvals()
+        .approve(id, "")
+        .await
+        .unwrap();
     for name in ["nomsa dlamini", "Nomsa Dlamini", "NOMSA  dlamini"] {
-        let refused = desk(name).approve(id, "").await.unwrap_err();
+        let refused = desk(name).approvals().approve(id, "").await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Conflict, "{name}");
     }
-    let approved = desk("sipho").approve(id, "").await.unwrap();
+    let approved = desk("sipho").approvals().approve(id, "").await.unwrap();
     assert!(matches!(approved, Status::Approved { .. }));
 }

@@ -148,11 +148,15 @@ async fn nothing_secret_or_personal_is_shown_anywhere() {
     let desk = world.registrar.admin(admin());
     let transfer = world.enroll("sipho", PaymentMethod::BankTransfer).await;
     shown.push_str(&format!("{transfer:?} {desk:?}"));
-    desk.reject(transfer.enrollment, format!("paid with {SPACED_CARD}"))
+    desk.approvals()
+        .reject(transfer.enrollment, format!("paid with {SPACED_CARD}"))
         .await
         .unwrap();
     for enrollment in [enrolled.enrollment, transfer.enrollment] {
-        shown.push_str(&format!("{:?}", desk.explain(enrollment).await.unwrap()));
+        shown.push_str(&format!(
+            "{:?}",
+            desk.approvals().explain(enrollment).await.unwrap()
+        ));
     }
     for filter in [InboxFilter::Waiting, InboxFilter::Parked, InboxFilter::Dead] {
         shown.push_str(&format!(
@@ -185,22 +189,38 @@ async fn nothing_secret_or_personal_is_shown_anywhere() {
         AppId::new("").unwrap_err().to_string(),
         format!(
             "{:?}",
-            desk.approve_all(&[transfer.enrollment], "", true).await
+            desk.approvals()
+                .approve_all(&[transfer.enrollment], "", true)
+                .await
         ),
     ];
     assert_clean(&errors.join(" "), "an error");
 
     // What is stored about cards and notes is masked as well.
-    let events =
-        serde_json::to_string(&desk.explain(enrolled.enrollment).await.unwrap().history).unwrap();
+    let events = serde_json::to_string(
+        &desk
+            .approvals()
+            .explain(enrolled.enrollment)
+            .await
+            .unwrap()
+            .history,
+    )
+    .unwrap();
     assert!(
         !events.contains(CARD)
             && !events.contains(SPACED_CARD)
             && events.contains("411111******1111"),
         "{events}"
     );
-    let rejected =
-        serde_json::to_string(&desk.explain(transfer.enrollment).await.unwrap().history).unwrap();
+    let rejected = serde_json::to_string(
+        &desk
+            .approvals()
+            .explain(transfer.enrollment)
+            .await
+            .unwrap()
+            .history,
+    )
+    .unwrap();
     assert!(!rejected.contains(SPACED_CARD));
 
     let logged = log.text();

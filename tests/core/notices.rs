@@ -83,15 +83,19 @@ fn world(channels: &[&Post]) -> World {
 
 async fn wants(world: &World, person: &AdminId, kind: NoticeKind, channel: &str) {
     let desk = world.registrar.admin(person.clone());
-    let chosen = desk.preferences().await.unwrap();
+    let chosen = desk.notices().preferences().await.unwrap();
     let chosen = chosen.and(kind, ChannelName::new(channel).unwrap());
-    desk.choose_channels(chosen.channels).await.unwrap();
+    desk.notices()
+        .choose_channels(chosen.channels)
+        .await
+        .unwrap();
 }
 
 async fn in_app(world: &World, person: &AdminId, unread: bool) -> Vec<(NoticeKind, EventId)> {
     let desk = world.registrar.admin(person.clone());
     let page = desk
-        .notices(unread, PageRequest::<NoticeKey>::first(100))
+        .notices()
+        .list(unread, PageRequest::<NoticeKey>::first(100))
         .await
         .unwrap();
     let notices = page
@@ -114,14 +118,18 @@ async fn an_admin_who_chose_nothing_finds_in_the_app_what_has_to_be_done() {
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].0, NoticeKind::ApprovalNeeded);
     let desk = world.registrar.admin(admin());
-    let page = desk.notices(true, PageRequest::first(1)).await.unwrap();
+    let page = desk
+        .notices()
+        .list(true, PageRequest::first(1))
+        .await
+        .unwrap();
     let notice = &page.items[0].notice;
     assert_eq!(notice.headline(), "A bank transfer waits for approval.");
     assert_eq!(notice.enrollment, Some(enrolled.enrollment));
     assert!(!format!("{page:?}").contains("thandi"));
     assert!(!serde_json::to_string(&page).unwrap().contains("thandi"));
 
-    desk.read_notices(&[found[0].1]).await.unwrap();
+    desk.notices().mark_read(&[found[0].1]).await.unwrap();
     assert_eq!(in_app(&world, &admin(), true).await, []);
     assert_eq!(in_app(&world, &admin(), false).await, found);
     // A card needs nobody.
@@ -154,7 +162,10 @@ async fn channels_reach_those_who_chose_them_and_the_learner() {
     assert_eq!(sms.sent(), [(waits, Recipient::Admin(sipho.clone()), None)]);
 
     let desk = world.registrar.admin(admin());
-    desk.reject(first, "no money came").await.unwrap();
+    desk.approvals()
+        .reject(first, "no money came")
+        .await
+        .unwrap();
     work(&world).await;
     let email = Email::new("thandi@school.example").unwrap();
     let thandi = Recipient::Learner(learner("thandi"), email);
@@ -178,9 +189,12 @@ async fn a_learner_is_told_only_what_still_holds() {
         .await
         .enrollment;
     let desk = world.registrar.admin(admin());
-    desk.reject(id, "too late").await.unwrap();
+    desk.approvals().reject(id, "too late").await.unwrap();
     world.enroll("thandi", PaymentMethod::BankTransfer).await;
-    desk.approve(id, "it came after all").await.unwrap();
+    desk.approvals()
+        .approve(id, "it came after all")
+        .await
+        .unwrap();
     work(&world).await;
     let kinds: Vec<_> = mail.sent().into_iter().map(|(kind, ..)| kind).collect();
     assert_eq!(kinds, [NoticeKind::Approved]);
@@ -267,8 +281,9 @@ async fn names_of_channels_are_checked() {
     let world = world(&[&mail]);
     let desk = world.registrar.admin(admin());
     let pigeon = ChannelName::new("pigeon").unwrap();
-    let chosen = desk.preferences().await.unwrap();
+    let chosen = desk.notices().preferences().await.unwrap();
     let error = desk
+        .notices()
         .choose_channels(chosen.and(NoticeKind::Alert, pigeon).channels)
         .await
         .unwrap_err();
@@ -330,7 +345,7 @@ async fn a_learner_hears_of_a_renewal_and_not_of_what_they_had_before() {
         },
     });
     let desk = world.registrar.admin(admin());
-    assert_eq!(desk.bring_over(&[row]).await.unwrap().added, 1);
+    assert_eq!(desk.learners().bring_over(&[row]).await.unwrap().added, 1);
     work(&world).await;
     assert_eq!(to_learner(), 2);
 }

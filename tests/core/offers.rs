@@ -79,11 +79,14 @@ async fn a_bank_reference_gives_what_it_was_given_for() {
             assert!(suggestion.amount_fits, "compared with its own offer");
             assert!(suggestion.other_offer.is_some(), "another offer is open");
             let pairs = [TransferMatch::new(row, suggestion.payment)];
-            let done = desk.approve_rows(&pairs, "").await.remove(0);
+            let done = desk.statements().approve(&pairs, "").await.remove(0);
             assert_eq!(done.problem, None);
             assert_eq!(done.other_offer, suggestion.other_offer);
         } else {
-            desk.approve(first.enrollment, "").await.unwrap();
+            desk.approvals()
+                .approve(first.enrollment, "")
+                .await
+                .unwrap();
         }
         let case = world.case(first.enrollment).await;
         assert_eq!(live(&case)[0].level, level);
@@ -108,10 +111,15 @@ async fn an_old_price_is_held_and_shown_with_both_sums() {
         assert_eq!(receipt.outcome, Outcome::Held(HoldReason::OldPrice));
         assert!(!world.may_enter("thandi").await);
         let desk = world.registrar.admin(admin());
-        let waiting = desk.pending(PageRequest::first(10)).await.unwrap().items;
+        let waiting = desk
+            .approvals()
+            .pending(PageRequest::first(10))
+            .await
+            .unwrap()
+            .items;
         let sums = waiting[0].sums().unwrap();
         assert_eq!((sums.is.minor(), sums.asked.minor()), (10_000, 90_000));
-        let explained = desk.explain(id).await.unwrap();
+        let explained = desk.approvals().explain(id).await.unwrap();
         let checks = explained.basis.unwrap().checks;
         let check = checks
             .checks()
@@ -119,14 +127,18 @@ async fn an_old_price_is_held_and_shown_with_both_sums() {
             .find(|it| it.name == CheckName::Offer);
         assert_eq!(check.unwrap().sums.as_deref(), Some(&sums));
         let listed = desk
-            .payment_exceptions(PageRequest::first(10))
+            .payments()
+            .exceptions(PageRequest::first(10))
             .await
             .unwrap();
         assert_eq!(listed.items.len(), 1, "it is an exception too");
         // Nobody is asked to pay again while it waits.
         let again = world.ask(offer(900, AccessTerms::default())).await;
         assert_eq!(again.next, NextStep::Wait(HoldReason::OldPrice));
-        desk.approve(id, "the old price is fine").await.unwrap();
+        desk.approvals()
+            .approve(id, "the old price is fine")
+            .await
+            .unwrap();
         assert_eq!(carrying(&world.case(id).await), [reference]);
     }
 }
@@ -238,7 +250,7 @@ async fn an_upgrade_is_an_ordinary_enrollment_and_what_there_was_stands() {
     assert_eq!((level, until), (AccessLevel::Full, None));
     // After its refund, the earlier access stands.
     let desk = world.registrar.admin(admin());
-    let status = desk.record_refund(&upgrade, "R-1").await.unwrap();
+    let status = desk.refunds().record(&upgrade, "R-1").await.unwrap();
     assert!(matches!(status, Status::Approved { .. }));
     let case = world.case(id).await;
     assert_eq!(live(&case).len(), 1);
@@ -262,26 +274,41 @@ async fn an_upgrade_that_waits_for_a_person_is_in_the_queue_and_takes_nothing_aw
             }
             assert!(world.may_enter("thandi").await);
             let desk = world.registrar.admin(admin());
-            let waiting = desk.pending(PageRequest::first(10)).await.unwrap().items;
+            let waiting = desk
+                .approvals()
+                .pending(PageRequest::first(10))
+                .await
+                .unwrap()
+                .items;
             assert_eq!(waiting.len(), 1, "{method}");
             let listed = desk
-                .payment_exceptions(PageRequest::first(10))
+                .payments()
+                .exceptions(PageRequest::first(10))
                 .await
                 .unwrap();
             assert!(listed.items.is_empty(), "nothing about it is an exception");
             match approve {
                 true => {
-                    let rehearsed = desk.approve_all(&[id], "", true).await.remove(0);
+                    let rehearsed = desk
+                        .approvals()
+                        .approve_all(&[id], "", true)
+                        .await
+                        .remove(0);
                     assert_eq!(rehearsed.outcome, BulkOutcome::Approved);
-                    desk.approve(id, "seen").await.unwrap();
+                    desk.approvals().approve(id, "seen").await.unwrap();
                 }
-                false => drop(desk.reject(id, "not this").await.unwrap()),
+                false => drop(desk.approvals().reject(id, "not this").await.unwrap()),
             }
             let case = world.case(id).await;
             assert!(matches!(case.enrollment.status, Status::Approved { .. }));
             assert_eq!(live(&case).len(), if approve { 2 } else { 1 }, "{method}");
             assert!(world.may_enter("thandi").await);
-            let left = desk.pending(PageRequest::first(10)).await.unwrap().items;
+            let left = desk
+                .approvals()
+                .pending(PageRequest::first(10))
+                .await
+                .unwrap()
+                .items;
             assert!(left.is_empty(), "{method}");
         }
     }
@@ -358,7 +385,7 @@ async fn a_renewal_paid_after_the_end_begins_then_and_its_refund_leaves_the_rest
     bought(&world, offer(100, full(30))).await;
     let (_, renewal, _) = bought(&world, offer(100, full(30)).renew()).await;
     let desk = world.registrar.admin(admin());
-    desk.record_refund(&renewal, "R-1").await.unwrap();
+    desk.refunds().record(&renewal, "R-1").await.unwrap();
     assert!(world.may_enter("thandi").await);
     world.advance(31 * DAY);
     assert!(!world.may_enter("thandi").await);
@@ -373,7 +400,8 @@ async fn who_has_the_access_already_is_told_so() {
     };
     let world = World::new();
     let desk = world.registrar.admin(admin());
-    desk.grant(given(AccessTerms::default()), "bursary")
+    desk.learners()
+        .grant(given(AccessTerms::default()), "bursary")
         .await
         .unwrap();
     let told = world.registrar.enroll(offer(900, full(365))).await.unwrap();
@@ -402,7 +430,10 @@ async fn who_has_the_access_already_is_told_so() {
     for terms in lesser {
         let world = World::new();
         let desk = world.registrar.admin(admin());
-        desk.grant(given(terms.clone()), "some").await.unwrap();
+        desk.learners()
+            .grant(given(terms.clone()), "some")
+            .await
+            .unwrap();
         let (id, ..) = begin(&world, offer(900, full(365))).await;
         let purpose = world.case(id).await.attempts[0].purpose;
         assert_eq!(purpose, Purpose::Upgrade, "{terms:?}");
@@ -422,13 +453,13 @@ async fn grants_cover_an_offer_together_and_those_that_do_not_count_never_do() {
     use ResourceKind::{Lesson, Quiz};
     let world = World::new();
     let desk = world.registrar.admin(admin());
-    desk.grant(part(&[Lesson]), "").await.unwrap();
+    desk.learners().grant(part(&[Lesson]), "").await.unwrap();
     let both = AccessTerms {
         kinds: ResourceKinds::only([Lesson, Quiz]),
         ..AccessTerms::default()
     };
     begin(&world, offer(100, both.clone())).await;
-    desk.grant(part(&[Quiz]), "").await.unwrap();
+    desk.learners().grant(part(&[Quiz]), "").await.unwrap();
     assert_eq!(
         world.ask(offer(100, both)).await.next,
         NextStep::Open { until: None }
@@ -450,7 +481,10 @@ async fn grants_cover_an_offer_together_and_those_that_do_not_count_never_do() {
     let (id, reference, _) = bought(&world, offer(100, AccessTerms::default())).await;
     let desk = world.registrar.admin(admin());
     let how = coursegate::payment::Reversal::ChargedBack;
-    desk.record_reversal(&reference, how, "").await.unwrap();
+    desk.refunds()
+        .record_reversal(&reference, how, "")
+        .await
+        .unwrap();
     let (same, _, link) = begin(&world, offer(100, AccessTerms::default())).await;
     assert_eq!(same, id);
     world.pay(&link, Choice::Card).await;
@@ -470,7 +504,7 @@ async fn money_for_what_a_learner_was_given_meanwhile_is_held() {
             course: course(),
             terms: AccessTerms::default(),
         };
-        desk.grant(bursary, "bursary").await.unwrap();
+        desk.learners().grant(bursary, "bursary").await.unwrap();
         let receipt = world.pay(&link, Choice::Card).await.remove(0);
         let case = world.case(id).await;
         let allocation = case.attempts[0].payment.unwrap().allocation;
@@ -508,7 +542,7 @@ async fn a_grant_that_gives_more_than_its_payment_bought_is_a_discrepancy() {
         let world = World::new();
         let (id, ..) = bought(&world, offer(100, terms.clone())).await;
         let desk = world.registrar.admin(admin());
-        let report = desk.reconcile(None, 100).await.unwrap();
+        let report = desk.operations().reconcile(None, 100).await.unwrap();
         assert!(
             report.discrepancies.is_empty(),
             "{:?}",
@@ -520,7 +554,7 @@ async fn a_grant_that_gives_more_than_its_payment_bought_is_a_discrepancy() {
         let mut change = Change::default();
         change.grants.push(grant);
         world.store.commit(change).await.unwrap();
-        let report = desk.reconcile(None, 100).await.unwrap();
+        let report = desk.operations().reconcile(None, 100).await.unwrap();
         let kinds: Vec<_> = report.discrepancies.iter().map(|it| it.kind).collect();
         assert_eq!(kinds, [DiscrepancyKind::GrantExceedsOffer]);
     }
@@ -555,7 +589,8 @@ async fn an_offer_of_nothing_is_refused_and_one_for_a_lifetime_is_for_ever() {
         assert_eq!(told, NextStep::Open { until: None });
         let desk = world.registrar.admin(admin());
         assert!(
-            desk.reconcile(None, 10)
+            desk.operations()
+                .reconcile(None, 10)
                 .await
                 .unwrap()
                 .discrepancies

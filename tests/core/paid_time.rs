@@ -32,7 +32,7 @@ async fn a_refund_in_the_middle_of_renewals_takes_no_paid_time_away() {
     bought(&world, month().renew()).await;
     assert_eq!(last_day(&world.case(id).await), 90);
     let desk = world.registrar.admin(admin());
-    desk.record_refund(&second, "R-1").await.unwrap();
+    desk.refunds().record(&second, "R-1").await.unwrap();
     assert_eq!(last_day(&world.case(id).await), 60, "two months are paid");
 }
 
@@ -44,7 +44,7 @@ async fn a_renewal_of_a_renewal_that_was_refunded_before_it_was_paid_follows_wha
     let (_, second, _) = bought(&world, month().renew()).await;
     let (_, _, link) = begin(&world, month().renew()).await;
     let desk = world.registrar.admin(admin());
-    desk.record_refund(&second, "R-1").await.unwrap();
+    desk.refunds().record(&second, "R-1").await.unwrap();
     world.pay(&link, Choice::Card).await;
     assert_eq!(last_day(&world.case(id).await), 60, "two months are paid");
 }
@@ -57,8 +57,14 @@ async fn a_dispute_that_is_won_leaves_both_paid_months() {
     bought(&world, month().renew()).await;
     let desk = world.registrar.admin(admin());
     let how = Reversal::ChargedBack;
-    desk.record_reversal(&first, how, "letter 1").await.unwrap();
-    desk.record_reinstatement(&first, "letter 2").await.unwrap();
+    desk.refunds()
+        .record_reversal(&first, how, "letter 1")
+        .await
+        .unwrap();
+    desk.refunds()
+        .record_reinstatement(&first, "letter 2")
+        .await
+        .unwrap();
     assert_eq!(last_day(&world.case(id).await), 60, "two months are paid");
 }
 
@@ -70,9 +76,15 @@ async fn a_renewal_paid_during_a_dispute_that_is_won_is_not_swallowed() {
     let (_, _, link) = begin(&world, month().renew()).await;
     let desk = world.registrar.admin(admin());
     let how = Reversal::ChargedBack;
-    desk.record_reversal(&first, how, "letter 1").await.unwrap();
+    desk.refunds()
+        .record_reversal(&first, how, "letter 1")
+        .await
+        .unwrap();
     world.pay(&link, Choice::Card).await;
-    desk.record_reinstatement(&first, "letter 2").await.unwrap();
+    desk.refunds()
+        .record_reinstatement(&first, "letter 2")
+        .await
+        .unwrap();
     assert_eq!(last_day(&world.case(id).await), 60, "two months are paid");
 }
 
@@ -85,9 +97,12 @@ async fn the_renewal_of_a_loose_grant_begins_at_once_when_that_is_revoked() {
         course: course(),
         terms: full(365),
     };
-    let grant = desk.grant(given, "a bursary").await.unwrap();
+    let grant = desk.learners().grant(given, "a bursary").await.unwrap();
     let (id, ..) = bought(&world, offer(900, full(365)).renew()).await;
-    desk.revoke(grant.id, "the bursary ends").await.unwrap();
+    desk.learners()
+        .revoke(grant.id, "the bursary ends")
+        .await
+        .unwrap();
     assert!(
         world.may_enter("thandi").await,
         "{:?}",
@@ -131,7 +146,10 @@ async fn a_renewal_whose_payment_is_disputed_can_be_paid_again() {
     let (_, second, _) = bought(&world, month().renew()).await;
     let desk = world.registrar.admin(admin());
     let how = Reversal::ChargedBack;
-    desk.record_reversal(&second, how, "letter").await.unwrap();
+    desk.refunds()
+        .record_reversal(&second, how, "letter")
+        .await
+        .unwrap();
     assert_eq!(last_day(&world.case(id).await), 30);
     bought(&world, month().renew()).await;
     assert_eq!(last_day(&world.case(id).await), 60);
@@ -178,7 +196,7 @@ async fn who_renews_access_that_begins_later_is_not_sold_a_duplicate() {
     let row = old("moodle-3", 7)
         .until(start() + chrono::Duration::days(37))
         .paid(old_payment("OLD-3", 900, -3));
-    desk.bring_over(&[row]).await.unwrap();
+    desk.learners().bring_over(&[row]).await.unwrap();
     let told = world.ask(offer(900, full(30)).renew()).await.next;
     let from = start() + chrono::Duration::days(7);
     assert_eq!(told, NextStep::Begins { from });
@@ -210,7 +228,7 @@ async fn who_bridges_the_time_until_access_for_ever_is_not_sold_a_duplicate() {
     let desk = world.registrar.admin(admin());
     bought(&world, offer(100, full(30))).await;
     let row = old("moodle-4", 60).paid(old_payment("OLD-4", 900, -3));
-    desk.bring_over(&[row]).await.unwrap();
+    desk.learners().bring_over(&[row]).await.unwrap();
     let (id, ..) = bought(&world, offer(100, full(30)).renew()).await;
     assert_eq!(
         last_day(&world.case(id).await),
@@ -247,9 +265,13 @@ async fn a_bursary_given_and_taken_again_leaves_every_paid_month() {
         let desk = world.registrar.admin(admin());
         let (id, ..) = bought(&world, offer(100, full(30))).await;
         bought(&world, offer(100, full(30)).renew()).await;
-        let grant = desk.grant(bursary(terms), "a bursary").await.unwrap();
+        let grant = desk
+            .learners()
+            .grant(bursary(terms), "a bursary")
+            .await
+            .unwrap();
         world.advance(7 * DAY);
-        desk.revoke(grant.id, "it ends").await.unwrap();
+        desk.learners().revoke(grant.id, "it ends").await.unwrap();
         assert_eq!(last_day(&world.case(id).await), 60, "two months are paid");
         world.advance(52 * DAY);
         world.pass().await;
@@ -265,7 +287,7 @@ async fn two_renewals_before_a_gap_are_two_months() {
     let row = old("moodle-9", 200)
         .until(start() + chrono::Duration::days(230))
         .paid(old_payment("OLD-9", 100, -3));
-    desk.bring_over(&[row]).await.unwrap();
+    desk.learners().bring_over(&[row]).await.unwrap();
     bought(&world, offer(100, full(30)).renew()).await;
     bought(&world, offer(100, full(30)).renew()).await;
     world.advance(85 * DAY);

@@ -325,7 +325,11 @@ async fn a_channel_and_a_sink_that_panic_hold_nobody_up() {
         world.pass().await;
     }
     let desk = world.registrar.admin(admin());
-    let notices = desk.notices(false, PageRequest::first(50)).await.unwrap();
+    let notices = desk
+        .notices()
+        .list(false, PageRequest::first(50))
+        .await
+        .unwrap();
     let undelivered = |event: &str| {
         let mut items = notices.items.iter();
         items.any(|item| item.notice.event == event && item.notice.kind == NoticeKind::Alert)
@@ -370,7 +374,11 @@ async fn a_gateway_that_panics_is_a_provider_that_fails() {
     // A callback that has to be confirmed waits.
     let filter = coursegate::store::PaymentFilter::default();
     let desk = world.registrar.admin(admin());
-    let found = desk.payments(&filter, PageRequest::first(1)).await.unwrap();
+    let found = desk
+        .payments()
+        .list(&filter, PageRequest::first(1))
+        .await
+        .unwrap();
     let reference = found.items[0].attempt.reference.clone();
     let receipt = world
         .receive(&body("link1", "SUCCESS", reference.as_str()))

@@ -38,7 +38,8 @@ async fn a_second_payment_is_held_for_refund_and_access_is_not_affected() {
     );
 
     // Refunding the duplicate leaves the access alone.
-    desk.record_refund(&second.reference, "dashboard R-2")
+    desk.refunds()
+        .record(&second.reference, "dashboard R-2")
         .await
         .unwrap();
     assert!(exceptions(&world).await.is_empty());
@@ -54,7 +55,10 @@ async fn money_after_the_enrollment_was_closed_is_late_money() {
     let world = World::new();
     let (enrollment, _, link) = world.attempt("thandi", PaymentMethod::Card).await;
     let desk = world.registrar.admin(admin());
-    desk.reject(enrollment, "class is full").await.unwrap();
+    desk.approvals()
+        .reject(enrollment, "class is full")
+        .await
+        .unwrap();
     let receipt = world.pay(&link, Choice::Card).await.remove(0);
     assert_eq!(receipt.outcome, Outcome::Held(HoldReason::LatePayment));
     assert_eq!(
@@ -64,7 +68,10 @@ async fn money_after_the_enrollment_was_closed_is_late_money() {
         })
     );
     assert!(!world.may_enter("thandi").await);
-    desk.approve(enrollment, "a seat came free").await.unwrap();
+    desk.approvals()
+        .approve(enrollment, "a seat came free")
+        .await
+        .unwrap();
     assert!(world.may_enter("thandi").await);
 }
 
@@ -77,6 +84,7 @@ async fn a_setting_lets_late_money_in_but_never_against_a_persons_word() {
     world
         .registrar
         .admin(admin())
+        .approvals()
         .reject(enrollment, "no")
         .await
         .unwrap();
@@ -100,6 +108,7 @@ async fn another_amount_is_held_and_can_be_approved_knowingly() {
     world
         .registrar
         .admin(admin())
+        .approvals()
         .approve(enrollment, "one cent more")
         .await
         .unwrap();
@@ -113,12 +122,14 @@ async fn refunding_held_money_lets_the_learner_pay_again() {
     world.pay(&link, Choice::InstantEft).await;
     let desk = world.registrar.admin(admin());
     let status = desk
-        .record_refund(&reference, "dashboard R-3")
+        .refunds()
+        .record(&reference, "dashboard R-3")
         .await
         .unwrap();
     assert_eq!(status, Status::AwaitingPayment);
     // Said twice, it is the same refund.
-    desk.record_refund(&reference, "dashboard R-3")
+    desk.refunds()
+        .record(&reference, "dashboard R-3")
         .await
         .unwrap();
     let (again, _, link) = world.attempt("thandi", PaymentMethod::Card).await;
@@ -136,7 +147,8 @@ async fn what_was_never_paid_cannot_be_refunded() {
     let error = world
         .registrar
         .admin(admin())
-        .record_refund(&reference, "")
+        .refunds()
+        .record(&reference, "")
         .await
         .unwrap_err();
     assert!(matches!(error, Error::Refused(_)));
@@ -145,7 +157,8 @@ async fn what_was_never_paid_cannot_be_refunded() {
         world
             .registrar
             .admin(admin())
-            .record_refund(&unknown, "")
+            .refunds()
+            .record(&unknown, "")
             .await,
         Err(Error::NotFound(_))
     ));
@@ -203,7 +216,7 @@ async fn exceptions(world: &World) -> Vec<(coursegate::PaymentReference, Excepti
             after: next,
             limit: 1,
         };
-        let page = desk.payment_exceptions(request).await.unwrap();
+        let page = desk.payments().exceptions(request).await.unwrap();
         for item in page.items {
             let outcome = item.outcome();
             if let PaymentException::Payment(payment) = item {
@@ -230,7 +243,7 @@ async fn money_left_behind_by_a_rejection_or_a_withdrawal_is_due_back() {
         "they wait in the queue"
     );
 
-    desk.reject(rejected, "no").await.unwrap();
+    desk.approvals().reject(rejected, "no").await.unwrap();
     let course = crate::support::course();
     world
         .registrar
@@ -241,6 +254,9 @@ async fn money_left_behind_by_a_rejection_or_a_withdrawal_is_due_back() {
     expected.sort();
     let due = expected.map(|reference| (reference, ExceptionAction::RefundDue));
     assert_eq!(exceptions(&world).await, due);
-    desk.approve(rejected, "after all").await.unwrap();
+    desk.approvals()
+        .approve(rejected, "after all")
+        .await
+        .unwrap();
     assert_eq!(exceptions(&world).await.len(), 1);
 }

@@ -130,7 +130,11 @@ async fn a_link_whose_making_was_lost_is_found_by_our_reference() {
         .await;
     assert!(matches!(refused, Err(Error::NoPayLink { .. })));
     let (desk, any) = (registrar.admin(admin()), PaymentFilter::default());
-    let mut listed = desk.payments(&any, PageRequest::first(1)).await.unwrap();
+    let mut listed = desk
+        .payments()
+        .list(&any, PageRequest::first(1))
+        .await
+        .unwrap();
     let reference = listed.items.remove(0).attempt.reference;
     // Somebody has the link all the same, and pays.
     let gateway = world.simulator.gateway();
@@ -146,6 +150,7 @@ async fn a_link_whose_making_was_lost_is_found_by_our_reference() {
     let today = world.clock.now().date_naive();
     let swept = registrar
         .admin(admin())
+        .payments()
         .sync_history(start().date_naive(), today)
         .await
         .unwrap();
@@ -382,6 +387,7 @@ async fn a_bank_transfer_expires_later_and_not_at_all_with_a_proof() {
     let timeline = world
         .registrar
         .admin(admin())
+        .approvals()
         .explain(shown)
         .await
         .unwrap()
@@ -422,7 +428,7 @@ async fn access_that_was_bought_for_a_time_ends_with_an_event() {
         course: course(),
         terms: AccessTerms::lasting(Duration::from_secs(10 * DAY)),
     };
-    let free = desk.grant(given, "a trial").await.unwrap();
+    let free = desk.learners().grant(given, "a trial").await.unwrap();
     assert!(world.may_enter("sipho").await);
     world.wait(10 * DAY).await;
     assert!(!world.may_enter("sipho").await);
@@ -461,13 +467,21 @@ async fn a_payment_that_nobody_confirms_ends_up_before_a_person_who_sees_why() {
     assert_eq!(world.receive(&paid).await.outcome, Outcome::Waiting);
     let desk = world.registrar.admin(admin());
     let dead = async || {
-        let page = desk.inbox(InboxFilter::Dead, PageRequest::first(1)).await;
+        let page = desk
+            .operations()
+            .inbox(InboxFilter::Dead, PageRequest::first(1))
+            .await;
         !page.unwrap().items.is_empty()
     };
     while !dead().await {
         world.wait(HOUR).await;
     }
-    let queue = desk.pending(PageRequest::first(10)).await.unwrap().items;
+    let queue = desk
+        .approvals()
+        .pending(PageRequest::first(10))
+        .await
+        .unwrap()
+        .items;
     let unconfirmed = Status::AwaitingApproval {
         reason: HoldReason::Unconfirmed,
     };
@@ -475,7 +489,7 @@ async fn a_payment_that_nobody_confirms_ends_up_before_a_person_who_sees_why() {
         (queue.len(), &queue[0].enrollment.status),
         (1, &unconfirmed)
     );
-    let why = desk.explain(enrollment).await.unwrap();
+    let why = desk.approvals().explain(enrollment).await.unwrap();
     assert!(why.advice.unwrap().contains("could not confirm"));
     let told = |event: &coursegate::event::Event| {
         let note = event.note.as_ref().map_or("", |note| note.as_str());
@@ -488,7 +502,8 @@ async fn a_payment_that_nobody_confirms_ends_up_before_a_person_who_sees_why() {
     world.wait(DAY).await;
     assert!(world.may_enter("thandi").await);
     assert!(
-        desk.pending(PageRequest::first(10))
+        desk.approvals()
+            .pending(PageRequest::first(10))
             .await
             .unwrap()
             .items
@@ -522,6 +537,7 @@ async fn a_parked_callback_is_alerted_once_when_it_is_old() {
     assert_eq!(alerts(), 1, "it is told once");
     let desk = world.registrar.admin(admin());
     let parked = desk
+        .operations()
         .inbox(InboxFilter::Parked, PageRequest::first(10))
         .await;
     assert_eq!(parked.unwrap().items.len(), 1, "it is kept");
@@ -596,7 +612,7 @@ async fn money_by_links_that_nobody_knows_is_found_listed_and_closed() {
     world.simulator.take_callbacks();
     let desk = world.registrar.admin(admin());
     let day = start().date_naive();
-    let swept = desk.sync_history(day, day).await.unwrap();
+    let swept = desk.payments().sync_history(day, day).await.unwrap();
     assert_eq!((swept.listed, swept.paid, swept.found.len()), (3, 2, 1));
     assert!(
         swept.orphans.is_empty(),
@@ -605,10 +621,11 @@ async fn money_by_links_that_nobody_knows_is_found_listed_and_closed() {
     assert!(world.may_enter("thandi").await, "our own was found");
 
     world.advance(3 * HOUR);
-    let swept = desk.sync_history(day, day).await.unwrap();
+    let swept = desk.payments().sync_history(day, day).await.unwrap();
     assert_eq!((swept.orphans.len(), swept.found.len()), (1, 0));
     assert!(
-        desk.sync_history(day, day)
+        desk.payments()
+            .sync_history(day, day)
             .await
             .unwrap()
             .orphans
@@ -616,6 +633,7 @@ async fn money_by_links_that_nobody_knows_is_found_listed_and_closed() {
         "it is known"
     );
     let discrepancies = desk
+        .operations()
         .discrepancies(PageRequest::first(10))
         .await
         .unwrap()
@@ -626,28 +644,33 @@ async fn money_by_links_that_nobody_knows_is_found_listed_and_closed() {
     );
     assert_eq!(discrepancies[0].amount, Some(crate::support::price()));
     let exceptions = desk
-        .payment_exceptions(PageRequest::first(10))
+        .payments()
+        .exceptions(PageRequest::first(10))
         .await
         .unwrap()
         .items;
     assert_eq!(exceptions.len(), 1);
-    desk.close_discrepancy(&discrepancies[0].key, "sipho's, of the other school")
+    desk.operations()
+        .close_discrepancy(&discrepancies[0].key, "sipho's, of the other school")
         .await
         .unwrap();
     assert!(
-        desk.close_discrepancy(&discrepancies[0].key, "")
+        desk.operations()
+            .close_discrepancy(&discrepancies[0].key, "")
             .await
             .is_err()
     );
     assert!(
-        desk.discrepancies(PageRequest::first(10))
+        desk.operations()
+            .discrepancies(PageRequest::first(10))
             .await
             .unwrap()
             .items
             .is_empty()
     );
     assert!(
-        desk.sync_history(day, day)
+        desk.payments()
+            .sync_history(day, day)
             .await
             .unwrap()
             .orphans
@@ -667,6 +690,7 @@ async fn money_by_links_that_nobody_knows_is_found_listed_and_closed() {
     registrar.worker().pass().await.unwrap();
     let found = registrar
         .admin(admin())
+        .operations()
         .discrepancies(PageRequest::first(10))
         .await
         .unwrap();
@@ -889,7 +913,8 @@ async fn open_payments_can_be_asked_about_at_once() {
             limit: 2,
         };
         let page = desk
-            .sync_payments(&PaymentFilter::default(), request)
+            .payments()
+            .sync(&PaymentFilter::default(), request)
             .await
             .unwrap();
         found.extend(page.items.into_iter().map(|item| item.paid));

@@ -128,7 +128,11 @@ async fn a_body_whose_key_is_gone_waits_for_it_and_is_never_lost() {
 
     // With the key it is replayed.
     let with = reopened(&world, settings);
-    with.admin(admin()).replay(&delivery).await.unwrap();
+    with.admin(admin())
+        .operations()
+        .replay(&delivery)
+        .await
+        .unwrap();
     with.worker().pass().await.unwrap();
     let settled = world.store.delivery(&delivery).await.unwrap().unwrap();
     assert!(settled.state.is_settled(), "{settled:?}");
@@ -148,7 +152,7 @@ async fn a_stored_body_cannot_be_changed_or_put_in_another_ones_place() {
         sealed.push(world.store.delivery(&key).await.unwrap().unwrap());
     }
     let desk = world.registrar.admin(admin());
-    assert!(desk.export_learner(&learner("thandi")).await.is_ok());
+    assert!(desk.learners().export(&learner("thandi")).await.is_ok());
     let StoredBody::Sealed { key, bytes } = &sealed[0].body else {
         panic!("not encrypted");
     };
@@ -173,7 +177,11 @@ async fn a_stored_body_cannot_be_changed_or_put_in_another_ones_place() {
         let was = Some(entry.state.clone());
         let change = coursegate::store::Change::inbox_only(entry, None).inbox_was(was);
         world.store.commit(change).await.unwrap();
-        let error = desk.export_learner(&learner("thandi")).await.unwrap_err();
+        let error = desk
+            .learners()
+            .export(&learner("thandi"))
+            .await
+            .unwrap_err();
         assert_eq!(error, Error::Body(BodyError::Changed("march".into())));
         assert_eq!(error.kind(), ErrorKind::Setup);
     }
@@ -267,10 +275,10 @@ async fn a_learner_gets_everything_that_is_kept_of_them() {
         course: course(),
         terms: AccessTerms::default(),
     };
-    let bursary = desk.grant(new, "a bursary").await.unwrap();
+    let bursary = desk.learners().grant(new, "a bursary").await.unwrap();
     world.enroll("sipho", PaymentMethod::BankTransfer).await;
 
-    let export = desk.export_learner(&learner("thandi")).await.unwrap();
+    let export = desk.learners().export(&learner("thandi")).await.unwrap();
     assert_eq!(export.grants, [bursary]);
     assert_eq!(export.events.len(), 1);
     let [kept] = &export.enrollments[..] else {
@@ -296,7 +304,11 @@ async fn a_learner_gets_everything_that_is_kept_of_them() {
     );
     let history = world.store.timeline(id).await.unwrap();
     assert_eq!(history.last().unwrap().kind, EventKind::PersonalExported);
-    let nobody = desk.export_learner(&learner("nobody")).await.unwrap_err();
+    let nobody = desk
+        .learners()
+        .export(&learner("nobody"))
+        .await
+        .unwrap_err();
     assert_eq!(nobody.kind(), ErrorKind::NotFound);
 }
 
@@ -311,20 +323,25 @@ async fn a_learner_is_erased_once_nothing_is_to_come() {
         course: course(),
         terms: AccessTerms::default(),
     };
-    let bursary = desk.grant(new, "thandi wrote to me").await.unwrap();
+    let bursary = desk
+        .learners()
+        .grant(new, "thandi wrote to me")
+        .await
+        .unwrap();
     let other = world.enroll("sipho", PaymentMethod::BankTransfer).await;
     world.pass().await;
     world.advance(10);
     world.pass().await;
     let exported = desk
-        .export_audit_log(PageRequest::first(500))
+        .audit_log()
+        .export(PageRequest::first(500))
         .await
         .unwrap();
-    let noted = desk.verify_audit_log(None).await.unwrap().newest.unwrap();
+    let noted = desk.audit_log().verify(None).await.unwrap().newest.unwrap();
 
     // Not while the learner has access, and nothing is half done.
     let before = world.case(paid).await;
-    let error = desk.erase_learner(&learner("thandi")).await.unwrap_err();
+    let error = desk.learners().erase(&learner("thandi")).await.unwrap_err();
     let Error::StillOpen {
         enrollments,
         grants,
@@ -339,15 +356,16 @@ async fn a_learner_is_erased_once_nothing_is_to_come() {
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert_eq!(world.case(paid).await, before);
 
-    desk.revoke(bursary.id, "over").await.unwrap();
+    desk.learners().revoke(bursary.id, "over").await.unwrap();
     let own = before
         .grants
         .iter()
         .find(|grant| grant.enrollment.is_some());
-    desk.revoke(own.unwrap().id, "thandi asked to leave")
+    desk.learners()
+        .revoke(own.unwrap().id, "thandi asked to leave")
         .await
         .unwrap();
-    let erased = desk.erase_learner(&learner("thandi")).await.unwrap();
+    let erased = desk.learners().erase(&learner("thandi")).await.unwrap();
     assert_eq!((erased.enrollments, erased.grants), (1, 1));
     let pseudonym = erased.pseudonym.as_str();
     assert!(pseudonym.starts_with("erased-"));
@@ -368,7 +386,7 @@ async fn a_learner_is_erased_once_nothing_is_to_come() {
         .unwrap();
     let text = serde_json::to_string(&unassigned.items).unwrap();
     assert!(!text.contains("thandi"), "{text}");
-    let gone = desk.erase_learner(&learner("thandi")).await.unwrap_err();
+    let gone = desk.learners().erase(&learner("thandi")).await.unwrap_err();
     assert_eq!(gone.kind(), ErrorKind::NotFound);
     assert!(!world.may_enter("thandi").await);
     assert_eq!(
@@ -377,11 +395,12 @@ async fn a_learner_is_erased_once_nothing_is_to_come() {
     );
 
     // The audit log holds, and still has the link that was noted before.
-    let report = desk.verify_audit_log(Some(noted.clone())).await.unwrap();
+    let report = desk.audit_log().verify(Some(noted.clone())).await.unwrap();
     assert!(report.holds(), "{report:?}");
     assert!(report.erased >= 3, "{report:?}");
     let lines = desk
-        .export_audit_log(PageRequest::first(500))
+        .audit_log()
+        .export(PageRequest::first(500))
         .await
         .unwrap()
         .items;
@@ -440,14 +459,15 @@ async fn late_money_for_an_erased_learner_waits_for_a_person() {
         .withdraw(&learner("thandi"), &course())
         .await
         .unwrap();
-    desk.erase_learner(&learner("thandi")).await.unwrap();
+    desk.learners().erase(&learner("thandi")).await.unwrap();
     let receipts = world.pay(&link, Choice::Card).await;
     assert!(
         matches!(receipts[0].outcome, Outcome::Held(_)),
         "{receipts:?}"
     );
     let exceptions = desk
-        .payment_exceptions(PageRequest::first(5))
+        .payments()
+        .exceptions(PageRequest::first(5))
         .await
         .unwrap();
     assert_eq!(exceptions.items.len(), 1);
@@ -469,11 +489,12 @@ async fn one_learners_timeline_in_plain_words() {
     world.advance(60);
     let second = world.ask(wish).await;
     world.advance(60);
-    desk.reject(second.enrollment, "no seat left")
+    desk.approvals()
+        .reject(second.enrollment, "no seat left")
         .await
         .unwrap();
     world.enroll("sipho", PaymentMethod::Card).await;
-    let history = desk.learner_timeline(&learner("thandi")).await.unwrap();
+    let history = desk.learners().timeline(&learner("thandi")).await.unwrap();
     assert!(history.is_sorted_by_key(|event| event.at));
     let told: Vec<String> = history.iter().map(Event::sentence).collect();
     let told = told.join(" ");
@@ -483,7 +504,11 @@ async fn one_learners_timeline_in_plain_words() {
     );
     let courses: HashSet<_> = history.iter().filter_map(|it| it.enrollment).collect();
     assert_eq!(courses.len(), 2);
-    let nobody = desk.learner_timeline(&learner("nobody")).await.unwrap_err();
+    let nobody = desk
+        .learners()
+        .timeline(&learner("nobody"))
+        .await
+        .unwrap_err();
     assert_eq!(nobody.kind(), ErrorKind::NotFound);
 }
 
@@ -503,7 +528,7 @@ async fn payments_as_csv() {
     let filter = PaymentFilter::default();
     let (mut lines, mut request) = (Vec::new(), PageRequest::first(3));
     loop {
-        let page = desk.export_payments(&filter, request).await.unwrap();
+        let page = desk.payments().export(&filter, request).await.unwrap();
         lines.extend(page.items);
         match page.next {
             Some(after) => request = PageRequest::after(after, 3),

@@ -152,6 +152,7 @@ async fn every_check_is_reported_not_the_first_that_failed() {
     let basis = world
         .registrar
         .admin(admin())
+        .approvals()
         .explain(enrollment)
         .await
         .unwrap()
@@ -201,6 +202,7 @@ async fn a_guard_can_veto_and_the_money_stays_in_sight() {
     world
         .registrar
         .admin(admin())
+        .approvals()
         .approve(enrollment, "")
         .await
         .unwrap();
@@ -272,6 +274,7 @@ async fn money_the_policy_refuses_is_not_counted_even_when_a_person_approved_ahe
     world
         .registrar
         .admin(admin())
+        .approvals()
         .approve(enrollment, "bursary")
         .await
         .unwrap();

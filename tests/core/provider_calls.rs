@@ -254,7 +254,7 @@ async fn visitors_of_many_pages_leave_calls_for_everybody_else() {
     world.attempt("late", PaymentMethod::Card).await;
     let desk = world.registrar.admin(admin());
     let filter = PaymentFilter::default();
-    let asked = desk.sync_payments(&filter, PageRequest::first(50)).await;
+    let asked = desk.payments().sync(&filter, PageRequest::first(50)).await;
     assert!(!asked.unwrap().items.is_empty());
     // A busy page is no fault of the provider's, and is told as one that will pass.
     let error = Error::Gateway(GatewayError::Throttled);
@@ -384,7 +384,11 @@ async fn what_the_provider_never_takes_is_refused_before_anything_is_kept() {
     assert_eq!(refused.kind(), ErrorKind::Invalid);
     let filter = PaymentFilter::default();
     let desk = world.registrar.admin(admin());
-    let kept = desk.payments(&filter, PageRequest::first(1)).await.unwrap();
+    let kept = desk
+        .payments()
+        .list(&filter, PageRequest::first(1))
+        .await
+        .unwrap();
     assert_eq!(kept.items.len(), 0);
     // By bank transfer it is none of the provider's business.
     dollars.method = PaymentMethod::BankTransfer;
@@ -536,7 +540,7 @@ async fn money_that_may_be_gone_is_not_given_back_twice() {
         world.pay(&link, Choice::Card).await;
         let desk = world.registrar.admin(admin());
         for _ in 0..2 {
-            let refund = desk.request_refund(&reference, None, "asked for").await;
+            let refund = desk.refunds().request(&reference, None, "asked for").await;
             assert!(refund.is_err(), "{says:?}");
             world.advance(60);
         }

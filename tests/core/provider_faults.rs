@@ -99,7 +99,8 @@ async fn after_a_lost_answer_there_is_a_new_attempt_in_time_and_no_money_is_lost
         assert!(world.may_enter("thandi").await);
         let desk = world.registrar.admin(admin());
         let found = desk
-            .payment_exceptions(PageRequest::first(10))
+            .payments()
+            .exceptions(PageRequest::first(10))
             .await
             .unwrap();
         assert_eq!(

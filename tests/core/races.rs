@@ -78,7 +78,13 @@ async fn callback_failure_admin_and_return_page_at_once() {
             }
             let registrar = world.registrar.clone();
             tasks.push(tokio::spawn(async move {
-                drop(registrar.admin(admin()).approve(enrollment, "").await);
+                drop(
+                    registrar
+                        .admin(admin())
+                        .approvals()
+                        .approve(enrollment, "")
+                        .await,
+                );
             }));
             let (registrar, reference) = (world.registrar.clone(), reference.clone());
             tasks.push(tokio::spawn(async move {

@@ -19,7 +19,7 @@ async fn reconcile(world: &World) -> ReconciliationReport {
     let mut all = ReconciliationReport::default();
     let mut from = None;
     loop {
-        let part = desk.reconcile(from, 2).await.unwrap();
+        let part = desk.operations().reconcile(from, 2).await.unwrap();
         all.looked_at += part.looked_at;
         all.repaired.extend(part.repaired);
         all.discrepancies.extend(part.discrepancies);
@@ -74,6 +74,7 @@ async fn where_everything_agrees_there_is_nothing_to_say() {
     world
         .registrar
         .admin(admin())
+        .approvals()
         .approve(held, "")
         .await
         .unwrap();
@@ -81,6 +82,7 @@ async fn where_everything_agrees_there_is_nothing_to_say() {
     world
         .registrar
         .admin(admin())
+        .approvals()
         .approve(ahead, "pays in cash")
         .await
         .unwrap();
@@ -93,6 +95,7 @@ async fn where_everything_agrees_there_is_nothing_to_say() {
     world
         .registrar
         .admin(admin())
+        .learners()
         .grant(free, "")
         .await
         .unwrap();
@@ -127,6 +130,7 @@ async fn money_without_access_gets_its_access_once() {
     let history = world
         .registrar
         .admin(admin())
+        .approvals()
         .explain(case.enrollment.id)
         .await
         .unwrap()
@@ -147,7 +151,10 @@ async fn access_that_a_person_ended_is_not_given_back() {
     let world = World::new();
     let case = paid(&world, "thandi").await;
     let desk = world.registrar.admin(admin());
-    desk.revoke(case.grants[0].id, "misconduct").await.unwrap();
+    desk.learners()
+        .revoke(case.grants[0].id, "misconduct")
+        .await
+        .unwrap();
     let report = reconcile(&world).await;
     assert_eq!((report.repaired.len(), kinds(&report)), (0, vec![]));
     assert!(!world.may_enter("thandi").await);
@@ -234,6 +241,7 @@ async fn what_cannot_be_mended_safely_is_put_before_a_person() {
     reconcile(&world).await;
     let desk = world.registrar.admin(admin());
     let listed = desk
+        .operations()
         .discrepancies(PageRequest::first(10))
         .await
         .unwrap()
@@ -256,12 +264,14 @@ async fn what_cannot_be_mended_safely_is_put_before_a_person() {
     let about = listed
         .iter()
         .find(|discrepancy| discrepancy.enrollment == Some(unpaid.enrollment.id));
-    desk.close_discrepancy(&about.unwrap().key, "a scholarship")
+    desk.operations()
+        .close_discrepancy(&about.unwrap().key, "a scholarship")
         .await
         .unwrap();
     assert_eq!(reconcile(&world).await.discrepancies.len(), 2);
     assert_eq!(
-        desk.discrepancies(PageRequest::first(10))
+        desk.operations()
+            .discrepancies(PageRequest::first(10))
             .await
             .unwrap()
             .items
@@ -295,16 +305,18 @@ async fn who_waits_too_long_is_shown_until_somebody_decides() {
     );
     let desk = world.registrar.admin(admin());
     assert_eq!(
-        desk.discrepancies(PageRequest::first(10))
+        desk.operations()
+            .discrepancies(PageRequest::first(10))
             .await
             .unwrap()
             .items
             .len(),
         1
     );
-    desk.approve(enrollment, "").await.unwrap();
+    desk.approvals().approve(enrollment, "").await.unwrap();
     assert!(
-        desk.discrepancies(PageRequest::first(10))
+        desk.operations()
+            .discrepancies(PageRequest::first(10))
             .await
             .unwrap()
             .items

@@ -32,8 +32,9 @@ async fn a_small_part_given_back_keeps_access_where_the_host_says_so() {
     let world = World::with(Settings::new(1), settings, |builder| builder);
     let (enrollment, reference) = paid(&world, "thandi").await;
     let desk = world.registrar.admin(admin());
+    let refunds = desk.refunds();
     let part =
-        |amount, proof: &'static str| desk.record_partial_refund(&reference, cents(amount), proof);
+        |amount, proof: &'static str| refunds.record_partial(&reference, cents(amount), proof);
     // A fifth of R 499.00.
     part(5_000, "R-1").await.unwrap();
     part(5_000, "R-1").await.unwrap();
@@ -59,9 +60,9 @@ async fn a_small_part_given_back_keeps_access_where_the_host_says_so() {
         refused,
         Err(Error::Refused(CaseError::RefundTooLarge { left: 39_919 }))
     );
-    desk.record_refund(&reference, "R-5").await.unwrap();
+    desk.refunds().record(&reference, "R-5").await.unwrap();
     assert_eq!(world.case(enrollment).await.attempts[0].left(), 0);
-    desk.record_refund(&reference, "R-6").await.unwrap();
+    desk.refunds().record(&reference, "R-6").await.unwrap();
     assert_eq!(world.case(enrollment).await.attempts[0].refunds.len(), 4);
 }
 
@@ -75,8 +76,9 @@ async fn by_default_any_refund_ends_that_access_and_no_other() {
         course: course(),
         terms: AccessTerms::default(),
     };
-    let free = desk.grant(given, "a present").await.unwrap();
-    desk.record_partial_refund(&reference, cents(1), "R-1")
+    let free = desk.learners().grant(given, "a present").await.unwrap();
+    desk.refunds()
+        .record_partial(&reference, cents(1), "R-1")
         .await
         .unwrap();
     let grants = world.case(enrollment).await.grants;
@@ -108,7 +110,8 @@ async fn too_much_money_is_approved_once_the_rest_went_back() {
     let receipt = world.pay(&link, Choice::Card).await.remove(0);
     assert_eq!(receipt.outcome, Outcome::Held(HoldReason::Overpayment));
     let desk = world.registrar.admin(admin());
-    desk.record_partial_refund(&reference, cents(1), "R-1")
+    desk.refunds()
+        .record_partial(&reference, cents(1), "R-1")
         .await
         .unwrap();
     let case = world.case(enrollment).await;
@@ -121,7 +124,7 @@ async fn too_much_money_is_approved_once_the_rest_went_back() {
         AttemptStatus::Paid,
         "the price is still there"
     );
-    desk.approve(enrollment, "").await.unwrap();
+    desk.approvals().approve(enrollment, "").await.unwrap();
     assert!(world.may_enter("thandi").await);
 }
 
@@ -192,13 +195,15 @@ async fn each_outcome_for_too_little_too_much_and_twice() {
         assert_eq!(case.grants.len(), 1);
         let desk = world.registrar.admin(admin());
         let listed = desk
-            .payment_exceptions(PageRequest::first(10))
+            .payments()
+            .exceptions(PageRequest::first(10))
             .await
             .unwrap()
             .items;
         assert_eq!(listed.is_empty(), *outcome == ExceptionAction::Approve);
         // Repayment the second one back leaves the access alone, whatever it was.
-        desk.record_refund(&case.attempts[1].reference, "R-1")
+        desk.refunds()
+            .record(&case.attempts[1].reference, "R-1")
             .await
             .unwrap();
         assert!(world.may_enter("thandi").await);
@@ -227,10 +232,12 @@ async fn a_chargeback_suspends_its_grant_until_it_is_won_or_lost() {
         let world = World::new();
         let (enrollment, reference) = paid(&world, "thandi").await;
         let desk = world.registrar.admin(admin());
-        desk.record_reversal(&reference, *how, "bank letter 1")
+        desk.refunds()
+            .record_reversal(&reference, *how, "bank letter 1")
             .await
             .unwrap();
-        desk.record_reversal(&reference, *how, "bank letter 1")
+        desk.refunds()
+            .record_reversal(&reference, *how, "bank letter 1")
             .await
             .unwrap();
         let AccessDecision::Deny { reason } = world.access("thandi").await else {
@@ -251,7 +258,8 @@ async fn a_chargeback_suspends_its_grant_until_it_is_won_or_lost() {
         world.receive(&old).await;
         assert!(!world.may_enter("thandi").await);
 
-        desk.record_reinstatement(&reference, "dispute won")
+        desk.refunds()
+            .record_reinstatement(&reference, "dispute won")
             .await
             .unwrap();
         assert!(world.may_enter("thandi").await);
@@ -261,13 +269,15 @@ async fn a_chargeback_suspends_its_grant_until_it_is_won_or_lost() {
             Allocation::Applied
         );
         assert!(matches!(
-            desk.record_reinstatement(&reference, "").await,
+            desk.refunds().record_reinstatement(&reference, "").await,
             Ok(Status::Approved { .. })
         ));
-        desk.record_reversal(&reference, *how, "bank letter 2")
+        desk.refunds()
+            .record_reversal(&reference, *how, "bank letter 2")
             .await
             .unwrap();
-        desk.revoke(case.grants[0].id, "dispute lost")
+        desk.learners()
+            .revoke(case.grants[0].id, "dispute lost")
             .await
             .unwrap();
         let AccessDecision::Deny { reason } = world.access("thandi").await else {
@@ -279,7 +289,7 @@ async fn a_chargeback_suspends_its_grant_until_it_is_won_or_lost() {
                 why: EndReason::Reversed
             }
         );
-        let history = desk.explain(enrollment).await.unwrap().history;
+        let history = desk.approvals().explain(enrollment).await.unwrap().history;
         let suspensions = history
             .iter()
             .filter(|event| matches!(event.kind, EventKind::AccessSuspended { .. }));
@@ -294,12 +304,17 @@ async fn what_was_never_paid_cannot_be_reversed_or_reinstated() {
     let desk = world.registrar.admin(admin());
     let refused = |result| matches!(result, Err(Error::Refused(_)));
     assert!(refused(
-        desk.record_reversal(&reference, Reversal::Reversed, "")
+        desk.refunds()
+            .record_reversal(&reference, Reversal::Reversed, "")
             .await
     ));
-    assert!(refused(desk.record_reinstatement(&reference, "").await));
     assert!(refused(
-        desk.record_partial_refund(&reference, cents(1), "").await
+        desk.refunds().record_reinstatement(&reference, "").await
+    ));
+    assert!(refused(
+        desk.refunds()
+            .record_partial(&reference, cents(1), "")
+            .await
     ));
 }
 
@@ -310,18 +325,20 @@ async fn held_money_that_was_taken_back_lets_the_learner_pay_again() {
     world.pay(&link, Choice::InstantEft).await;
     let desk = world.registrar.admin(admin());
     let status = desk
+        .refunds()
         .record_reversal(&reference, Reversal::Reversed, "letter")
         .await
         .unwrap();
     assert_eq!(status, Status::AwaitingPayment);
     // It comes again after all, and waits for a person as it did before.
     let status = desk
+        .refunds()
         .record_reinstatement(&reference, "letter 2")
         .await
         .unwrap();
     let eft = HoldReason::InstantEft;
     assert_eq!(status, Status::AwaitingApproval { reason: eft });
-    desk.approve(enrollment, "").await.unwrap();
+    desk.approvals().approve(enrollment, "").await.unwrap();
     assert!(world.may_enter("thandi").await);
 }
 
@@ -330,7 +347,7 @@ async fn the_provider_is_asked_for_a_refund_once_and_only_where_that_was_switche
     let world = World::new();
     let (_, reference) = paid(&world, "thandi").await;
     let desk = world.registrar.admin(admin());
-    let refused = desk.request_refund(&reference, None, "asked for").await;
+    let refused = desk.refunds().request(&reference, None, "asked for").await;
     assert_eq!(refused, Err(Error::Gateway(GatewayError::NotSupported)));
 
     let mut settings = Settings::new(1);
@@ -338,7 +355,8 @@ async fn the_provider_is_asked_for_a_refund_once_and_only_where_that_was_switche
     let world = World::with(settings, config(), |builder| builder);
     let (enrollment, reference) = paid(&world, "thandi").await;
     let desk = world.registrar.admin(admin());
-    let ask = |amount| desk.request_refund(&reference, amount, "asked for");
+    let refunds = desk.refunds();
+    let ask = |amount| refunds.request(&reference, amount, "asked for");
     ask(Some(cents(100))).await.unwrap();
     let attempt = world.case(enrollment).await.attempts[0].clone();
     assert_eq!(
@@ -395,14 +413,17 @@ async fn a_refund_whose_answer_is_lost_is_not_asked_for_again() {
         .await
         .unwrap();
     let again = desk
-        .request_refund(&reference, Some(cents(100)), "again")
+        .refunds()
+        .request(&reference, Some(cents(100)), "again")
         .await;
     assert_eq!(again, Err(Error::Refused(CaseError::RefundUnknown)));
     // The dashboard says it went back.
-    desk.record_partial_refund(&reference, cents(100), "dashboard R-9")
+    desk.refunds()
+        .record_partial(&reference, cents(100), "dashboard R-9")
         .await
         .unwrap();
-    desk.record_partial_refund(&reference, cents(100), "dashboard R-9")
+    desk.refunds()
+        .record_partial(&reference, cents(100), "dashboard R-9")
         .await
         .unwrap();
     let attempt = world.case(enrollment).await.attempts[0].clone();
@@ -446,12 +467,20 @@ async fn payment_exceptions_are_one_list_in_pages() {
     world.advance(3 * 3600);
     let desk = world.registrar.admin(admin());
     let day = crate::support::start().date_naive();
-    assert_eq!(desk.sync_history(day, day).await.unwrap().orphans.len(), 3);
+    assert_eq!(
+        desk.payments()
+            .sync_history(day, day)
+            .await
+            .unwrap()
+            .orphans
+            .len(),
+        3
+    );
     for limit in 1..=9 {
         let (mut payments, mut orphans, mut next) = (Vec::new(), 0, None);
         loop {
             let request = PageRequest { after: next, limit };
-            let page = desk.payment_exceptions(request).await.unwrap();
+            let page = desk.payments().exceptions(request).await.unwrap();
             assert!(page.items.len() <= limit);
             for item in page.items {
                 assert_eq!(item.outcome(), ExceptionAction::Hold);
@@ -484,7 +513,7 @@ async fn giving_money_back_does_not_end_the_wait_for_something_else() {
         world.enroll("thandi", PaymentMethod::BankTransfer).await;
         world.pay(&link, Choice::Card).await;
         let desk = world.registrar.admin(admin());
-        desk.record_refund(&reference, "R-1").await.unwrap();
+        desk.refunds().record(&reference, "R-1").await.unwrap();
         let status = world.case(enrollment).await.enrollment.status;
         let reason = HoldReason::BankTransfer;
         assert_eq!(status, Status::AwaitingApproval { reason }, "{outcome}");

@@ -67,14 +67,22 @@ impl Months {
                 }
             }
             Step::Refund(number) => {
-                drop(desk.record_refund(&pick(number).reference, "R-1").await);
+                drop(desk.refunds().record(&pick(number).reference, "R-1").await);
             }
             Step::Reverse(number) => {
                 let how = Reversal::ChargedBack;
-                drop(desk.record_reversal(&pick(number).reference, how, "").await);
+                drop(
+                    desk.refunds()
+                        .record_reversal(&pick(number).reference, how, "")
+                        .await,
+                );
             }
             Step::Reinstate(number) => {
-                drop(desk.record_reinstatement(&pick(number).reference, "").await);
+                drop(
+                    desk.refunds()
+                        .record_reinstatement(&pick(number).reference, "")
+                        .await,
+                );
             }
         }
     }

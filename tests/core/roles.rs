@@ -60,65 +60,66 @@ async fn try_everything(
     }
     let first = 5;
     attempt! {
-        View "pending" desk.pending(PageRequest::first(first));
-        View "explain" desk.explain(id);
-        View "payments" desk.payments(&PaymentFilter::default(), PageRequest::first(first));
-        View "days" desk.days(period, None);
-        View "courses" desk.courses(period, PageRequest::first(first));
-        View "inbox" desk.inbox(InboxFilter::Dead, PageRequest::first(first));
-        View "unassigned" desk.unassigned(PageRequest::first(first));
-        View "payment_exceptions" desk.payment_exceptions(PageRequest::first(first));
-        View "statement" desk.statement(RowFilter::Open, PageRequest::first(first));
-        View "matcher" desk.matcher();
-        View "suggestions" desk.suggestions(&Matcher::new(Vec::new()), PageRequest::first(1));
-        View "accounts" desk.accounts();
-        View "statement_rows" desk.statement_rows(&[]);
-        View "rehearse_import" desk.rehearse_import(&account(), &[]);
-        View "discrepancies" desk.discrepancies(PageRequest::first(first));
-        View "verify_audit_log" desk.verify_audit_log(None);
-        View "export_events" desk.export_audit_log(PageRequest::first(first));
-        View "preferences" desk.preferences();
-        View "choose_channels" desk.choose_channels(BTreeMap::new());
-        View "notices" desk.notices(true, PageRequest::first(first));
-        View "read_notices" desk.read_notices(&[EventId::from_uuid(uuid::Uuid::from_u128(3))]);
-        Approve "approve" desk.approve(id, "");
-        Approve "reject" desk.reject(id, "no");
-        Approve "import_statement" desk.import_statement(&account(), &[]);
-        Approve "close_row" desk.close_row(&"x".into(), "");
-        Approve "tell_apart" desk.tell_apart(&"x".into(), "");
-        Approve "close_repeats" desk.close_repeats(&["x".into()]);
-        Refund "record_refund" desk.record_refund(&payment, "");
-        Refund "record_partial_refund" desk.record_partial_refund(&payment, Money::zar(1).unwrap(), "");
-        Refund "request_refund" desk.request_refund(&payment, None, "");
-        Refund "forget_refund_request" desk.forget_refund_request(&payment, "");
-        Refund "record_reversal" desk.record_reversal(&payment, Reversal::Reversed, "");
-        Refund "record_reinstatement" desk.record_reinstatement(&payment, "");
-        Approve "approve_shown" desk.approve_shown(id, coursegate::enrollment::Version(1), "");
-        Override "approve_override" desk.approve_override(id, "");
-        Override "grant" desk.grant(new, "");
-        Override "revoke" desk.revoke(grant, "");
-        Override "bring_over" desk.bring_over(&[]);
-        View "learner_grants" desk.learner_grants(&learner("thandi"));
-        View "export_payments" desk.export_payments(&PaymentFilter::default(), PageRequest::first(first));
-        View "learner_timeline" desk.learner_timeline(&learner("thandi"));
-        View "export_learner" desk.export_learner(&learner("thandi"));
-        Configure "erase_learner" desk.erase_learner(&learner("thandi"));
-        Replay "replay" desk.replay(&"x".into());
-        Replay "sync_payments" desk.sync_payments(&PaymentFilter::default(), PageRequest::first(first));
-        Replay "reconcile" desk.reconcile(None, first);
-        Replay "sync_history" desk.sync_history(day, day);
-        Replay "close_discrepancy" desk.close_discrepancy(&"x".into(), "");
+        View "pending" desk.approvals().pending(PageRequest::first(first));
+        View "explain" desk.approvals().explain(id);
+        View "payments" desk.payments().list(&PaymentFilter::default(), PageRequest::first(first));
+        View "days" desk.payments().days(period, None);
+        View "courses" desk.payments().courses(period, PageRequest::first(first));
+        View "inbox" desk.operations().inbox(InboxFilter::Dead, PageRequest::first(first));
+        View "unassigned" desk.operations().unassigned(PageRequest::first(first));
+        View "payment_exceptions" desk.payments().exceptions(PageRequest::first(first));
+        View "statement" desk.statements().list(RowFilter::Open, PageRequest::first(first));
+        View "matcher" desk.statements().matcher();
+        View "suggestions" desk.statements().suggestions(&Matcher::new(Vec::new()), PageRequest::first(1));
+        View "accounts" desk.statements().accounts();
+        View "statement_rows" desk.statements().rows(&[]);
+        View "rehearse_import" desk.statements().rehearse(&account(), &[]);
+        View "discrepancies" desk.operations().discrepancies(PageRequest::first(first));
+        View "verify_audit_log" desk.audit_log().verify(None);
+        View "export_events" desk.audit_log().export(PageRequest::first(first));
+        View "preferences" desk.notices().preferences();
+        View "choose_channels" desk.notices().choose_channels(BTreeMap::new());
+        View "notices" desk.notices().list(true, PageRequest::first(first));
+        View "read_notices" desk.notices().mark_read(&[EventId::from_uuid(uuid::Uuid::from_u128(3))]);
+        Approve "approve" desk.approvals().approve(id, "");
+        Approve "reject" desk.approvals().reject(id, "no");
+        Approve "import_statement" desk.statements().import(&account(), &[]);
+        Approve "close_row" desk.statements().close(&"x".into(), "");
+        Approve "tell_apart" desk.statements().tell_apart(&"x".into(), "");
+        Approve "close_repeats" desk.statements().close_repeats(&["x".into()]);
+        Refund "record_refund" desk.refunds().record(&payment, "");
+        Refund "record_partial_refund" desk.refunds().record_partial(&payment, Money::zar(1).unwrap(), "");
+        Refund "request_refund" desk.refunds().request(&payment, None, "");
+        Refund "forget_refund_request" desk.refunds().forget_request(&payment, "");
+        Refund "record_reversal" desk.refunds().record_reversal(&payment, Reversal::Reversed, "");
+        Refund "record_reinstatement" desk.refunds().record_reinstatement(&payment, "");
+        Approve "approve_shown" desk.approvals().approve_shown(id, coursegate::enrollment::Version(1), "");
+        Override "approve_override" desk.approvals().approve_override(id, "");
+        Override "grant" desk.learners().grant(new, "");
+        Override "revoke" desk.learners().revoke(grant, "");
+        Override "bring_over" desk.learners().bring_over(&[]);
+        View "learner_grants" desk.learners().grants(&learner("thandi"));
+        View "export_payments" desk.payments().export(&PaymentFilter::default(), PageRequest::first(first));
+        View "learner_timeline" desk.learners().timeline(&learner("thandi"));
+        View "export_learner" desk.learners().export(&learner("thandi"));
+        Configure "erase_learner" desk.learners().erase(&learner("thandi"));
+        Replay "replay" desk.operations().replay(&"x".into());
+        Replay "sync_payments" desk.payments().sync(&PaymentFilter::default(), PageRequest::first(first));
+        Replay "reconcile" desk.operations().reconcile(None, first);
+        Replay "sync_history" desk.payments().sync_history(day, day);
+        Replay "close_discrepancy" desk.operations().close_discrepancy(&"x".into(), "");
     }
     #[cfg(feature = "statements")]
     attempt! {
-        View "preview_statement" desk.preview_statement(&account(), b"Date,Amount\n", None);
+        View "preview_statement" desk.statements().preview(&account(), b"Date,Amount\n", None);
     }
-    let bulk = desk.approve_all(&[id], "", false).await;
+    let bulk = desk.approvals().approve_all(&[id], "", false).await;
     let refused = |why: &str| why.contains("permission");
     let bulk = matches!(&bulk[0].outcome, BulkOutcome::Failed(why) if refused(why));
     tried.insert("approve_all", (Permission::Approve, !bulk));
     let rows = desk
-        .approve_rows(&[TransferMatch::new("x".into(), payment)], "")
+        .statements()
+        .approve(&[TransferMatch::new("x".into(), payment)], "")
         .await;
     let rows = rows[0].problem.as_deref().is_some_and(refused);
     tried.insert("approve_rows", (Permission::Approve, !rows));
@@ -185,6 +186,7 @@ async fn refusals_do_not_fill_the_store() {
     let stranger = world.registrar.admin(person("stranger"));
     for _ in 0..500 {
         let error = stranger
+            .approvals()
             .approve(EnrollmentId::from_uuid(uuid::Uuid::nil()), "")
             .await
             .unwrap_err();
@@ -208,7 +210,7 @@ async fn refusals_do_not_fill_the_store() {
         "at most so many an hour, and that a flood began"
     );
     world.advance(3600);
-    stranger.replay(&"x".into()).await.unwrap_err();
+    stranger.operations().replay(&"x".into()).await.unwrap_err();
     let events = world
         .store
         .unassigned(PageRequest::first(500))
@@ -242,29 +244,37 @@ async fn what_is_dear_is_approved_by_two() {
         world.registrar.admin(person("sipho")),
     );
     world.advance(60);
-    let waiting = nomsa.approve(id, "seen on the statement").await.unwrap();
+    let waiting = nomsa
+        .approvals()
+        .approve(id, "seen on the statement")
+        .await
+        .unwrap();
     assert!(matches!(waiting, Status::AwaitingApproval { .. }));
     assert!(!world.may_enter("thandi").await);
-    let again = nomsa.approve(id, "").await.unwrap_err();
+    let again = nomsa.approvals().approve(id, "").await.unwrap_err();
     assert_eq!(again.kind(), ErrorKind::Conflict);
     assert!(
         again.to_string().contains("a second person has to"),
         "{again}"
     );
-    let notices = sipho.notices(true, PageRequest::first(10)).await.unwrap();
+    let notices = sipho
+        .notices()
+        .list(true, PageRequest::first(10))
+        .await
+        .unwrap();
     assert_eq!(
         notices.items[0].notice.headline(),
         "A second person has to approve."
     );
     assert_eq!(notices.items[0].notice.kind, NoticeKind::ApprovalNeeded);
     // In bulk, too; and a dry run changes nothing.
-    let dry = nomsa.approve_all(&[id], "", true).await;
+    let dry = nomsa.approvals().approve_all(&[id], "", true).await;
     assert!(matches!(&dry[0].outcome, BulkOutcome::Failed(_)));
-    let bulk = sipho.approve_all(&[id], "", true).await;
+    let bulk = sipho.approvals().approve_all(&[id], "", true).await;
     assert_eq!(bulk[0].outcome, BulkOutcome::Approved);
     assert!(!world.may_enter("thandi").await);
     assert!(matches!(
-        sipho.approve(id, "").await.unwrap(),
+        sipho.approvals().approve(id, "").await.unwrap(),
         Status::Approved { .. }
     ));
     assert!(world.may_enter("thandi").await);
@@ -298,13 +308,13 @@ async fn one_approval_is_void_when_things_move_on() {
         world.registrar.admin(admin()),
         world.registrar.admin(person("sipho")),
     );
-    nomsa.approve(id, "").await.unwrap();
-    sipho.reject(id, "no money came").await.unwrap();
+    nomsa.approvals().approve(id, "").await.unwrap();
+    sipho.approvals().reject(id, "no money came").await.unwrap();
     world.enroll("thandi", PaymentMethod::BankTransfer).await;
-    let bulk = sipho.approve_all(&[id], "", false).await;
+    let bulk = sipho.approvals().approve_all(&[id], "", false).await;
     assert_eq!(bulk[0].outcome, BulkOutcome::AwaitsSecond);
     assert!(!world.may_enter("thandi").await);
-    nomsa.approve(id, "").await.unwrap();
+    nomsa.approvals().approve(id, "").await.unwrap();
     assert!(world.may_enter("thandi").await);
 }
 
@@ -318,6 +328,7 @@ async fn cheap_courses_and_cards_need_no_second_person() {
     world
         .registrar
         .admin(admin())
+        .approvals()
         .approve(id, "")
         .await
         .unwrap();
@@ -358,13 +369,17 @@ async fn a_row_of_a_statement_stays_open_for_the_second_person() {
     );
     let row = imported(&world.registrar, rows.rows[0].clone()).await;
     let pair = [TransferMatch::new(row, reference)];
-    let first = nomsa.approve_rows(&pair, "").await;
+    let first = nomsa.statements().approve(&pair, "").await;
     assert_eq!(
         first[0].problem.as_deref(),
         Some("approved by you; a second person has to approve this row too")
     );
     assert!(!world.may_enter("thandi").await);
-    assert!(nomsa.approve_rows(&pair, "").await[0].problem.is_some());
-    assert_eq!(sipho.approve_rows(&pair, "").await[0].problem, None);
+    assert!(
+        nomsa.statements().approve(&pair, "").await[0]
+            .problem
+            .is_some()
+    );
+    assert_eq!(sipho.statements().approve(&pair, "").await[0].problem, None);
     assert!(world.may_enter("thandi").await);
 }

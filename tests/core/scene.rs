@@ -110,7 +110,11 @@ pub fn last_day(case: &Case) -> i64 {
 
 pub async fn queue(world: &World) -> Vec<EnrollmentId> {
     let desk = world.registrar.admin(admin());
-    let page = desk.pending(PageRequest::first(10)).await.unwrap();
+    let page = desk
+        .approvals()
+        .pending(PageRequest::first(10))
+        .await
+        .unwrap();
     page.items.iter().map(|item| item.enrollment.id).collect()
 }
 
@@ -164,8 +168,9 @@ pub async fn statement_row(world: &World, rand: i64, text: &str) -> RowId {
 /// All suggestions, best first.
 pub async fn suggested(registrar: &Registrar) -> Vec<Suggestion> {
     let desk = registrar.admin(admin());
-    let matcher = desk.matcher().await.unwrap();
-    let page = desk.suggestions(&matcher, PageRequest::first(500));
+    let matcher = desk.statements().matcher().await.unwrap();
+    let statements = desk.statements();
+    let page = statements.suggestions(&matcher, PageRequest::first(500));
     let items = page.await.unwrap().items;
     let mut all: Vec<Suggestion> = items.into_iter().flat_map(|it| it.suggestions).collect();
     all.sort_by(|a, b| b.score.total_cmp(&a.score));

@@ -48,9 +48,9 @@ async fn a_statement_is_imported_suggested_and_approved_with_one_click() {
         .unwrap()
         .rows;
     let desk = world.registrar.admin(admin());
-    let imported = desk.import_statement(&account(), &rows).await.unwrap();
+    let imported = desk.statements().import(&account(), &rows).await.unwrap();
     assert_eq!((imported.added, imported.known), (3, 0));
-    let again = desk.import_statement(&account(), &rows).await.unwrap();
+    let again = desk.statements().import(&account(), &rows).await.unwrap();
     assert_eq!((again.added, again.known), (0, 3));
 
     let suggestions = suggested(&world.registrar).await;
@@ -74,7 +74,10 @@ async fn a_statement_is_imported_suggested_and_approved_with_one_click() {
         TransferMatch::new(suggestions[1].row.clone(), references[1].1.clone()),
         TransferMatch::new("unknown".into(), references[2].1.clone()),
     ];
-    let done = desk.approve_rows(&pairs, "statement of 2 February").await;
+    let done = desk
+        .statements()
+        .approve(&pairs, "statement of 2 February")
+        .await;
     let problems: Vec<_> = done.iter().map(|item| item.problem.is_some()).collect();
     assert_eq!(problems, [false, true, true, true]);
     assert_eq!(done[0].done, Some(RowOutcome::Approved));
@@ -86,7 +89,10 @@ async fn a_statement_is_imported_suggested_and_approved_with_one_click() {
     // The other sum, knowingly: what the row says is what was paid.
     let knowingly = TransferMatch::new(suggestions[1].row.clone(), references[1].1.clone());
     let knowingly = [knowingly.whatever_the_sum()];
-    let done = desk.approve_rows(&knowingly, "the rest is a bursary").await;
+    let done = desk
+        .statements()
+        .approve(&knowingly, "the rest is a bursary")
+        .await;
     assert_eq!(done[0].problem, None);
     let case = world.case(references[1].0).await;
     assert_eq!(
@@ -96,19 +102,21 @@ async fn a_statement_is_imported_suggested_and_approved_with_one_click() {
     assert!(matches!(case.enrollment.status, Status::Approved { .. }));
 
     let open = desk
-        .statement(RowFilter::Open, PageRequest::first(10))
+        .statements()
+        .list(RowFilter::Open, PageRequest::first(10))
         .await
         .unwrap()
         .items;
     assert_eq!(open.len(), 1);
     let left = &open[0].id;
-    desk.close_row(left, "groceries").await.unwrap();
+    desk.statements().close(left, "groceries").await.unwrap();
     assert_eq!(
-        desk.close_row(left, "").await,
+        desk.statements().close(left, "").await,
         Err(Error::NotFound("open row"))
     );
     let settled = desk
-        .statement(RowFilter::Settled, PageRequest::first(10))
+        .statements()
+        .list(RowFilter::Settled, PageRequest::first(10))
         .await
         .unwrap()
         .items;
@@ -139,7 +147,8 @@ async fn two_admins_who_click_at_once_approve_once() {
             tokio::spawn(async move {
                 let desk = registrar.admin(admin());
                 let done = desk
-                    .approve_rows(&[TransferMatch::new(row, payment)], "")
+                    .statements()
+                    .approve(&[TransferMatch::new(row, payment)], "")
                     .await;
                 done[0].problem.is_none()
             })
@@ -175,7 +184,8 @@ async fn an_older_reference_pays_the_attempt_it_was_given_for() {
     let best = suggested(&world.registrar).await.remove(0);
     assert_eq!(best.payment, attempts[0].reference);
     let done = desk
-        .approve_rows(&[TransferMatch::new(best.row, best.payment)], "")
+        .statements()
+        .approve(&[TransferMatch::new(best.row, best.payment)], "")
         .await;
     assert_eq!(done[0].problem, None);
     let case = world.case(id).await;

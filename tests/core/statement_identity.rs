@@ -107,8 +107,8 @@ fn written(all: &[Booked], export: Export) -> (String, Vec<usize>, Mapping) {
 
 async fn import(registrar: &Registrar, rows: &[StatementRow]) -> Imported {
     let desk = registrar.admin(admin());
-    let would = desk.rehearse_import(&account(), rows).await.unwrap();
-    let found = desk.import_statement(&account(), rows).await.unwrap();
+    let would = desk.statements().rehearse(&account(), rows).await.unwrap();
+    let found = desk.statements().import(&account(), rows).await.unwrap();
     assert_eq!(would, found, "a rehearsal says what the import comes to");
     assert_eq!(found.added + found.doubtful + found.known, rows.len());
     found
@@ -116,7 +116,8 @@ async fn import(registrar: &Registrar, rows: &[StatementRow]) -> Imported {
 
 async fn listed(registrar: &Registrar, filter: RowFilter) -> Vec<StatementEntry> {
     let desk = registrar.admin(admin());
-    let page = desk.statement(filter, PageRequest::first(500));
+    let statements = desk.statements();
+    let page = statements.list(filter, PageRequest::first(500));
     page.await.unwrap().items
 }
 
@@ -240,21 +241,25 @@ async fn without_a_balance_an_overlap_needs_a_persons_word() {
         .reference
         .clone();
     let pair = [TransferMatch::new(thandi.id.clone(), payment)];
-    let refused = desk.approve_rows(&pair, "").await.remove(0);
+    let refused = desk.statements().approve(&pair, "").await.remove(0);
     assert!(refused.problem.unwrap().contains("earlier one once more"));
     assert!(!world.may_enter("thandi").await);
-    desk.tell_apart(&thandi.id, "another payer").await.unwrap();
+    desk.statements()
+        .tell_apart(&thandi.id, "another payer")
+        .await
+        .unwrap();
     assert_eq!(
-        desk.tell_apart(&thandi.id, "").await,
+        desk.statements().tell_apart(&thandi.id, "").await,
         Err(Error::NotFound("doubtful row"))
     );
-    assert_eq!(desk.approve_rows(&pair, "").await[0].problem, None);
+    assert_eq!(desk.statements().approve(&pair, "").await[0].problem, None);
     assert!(world.may_enter("thandi").await);
 
     // All or none.
     let both = [again.id.clone(), thandi.id.clone()];
-    assert!(desk.close_repeats(&both).await.is_err());
-    desk.close_repeats(&[again.id.clone(), again.id.clone()])
+    assert!(desk.statements().close_repeats(&both).await.is_err());
+    desk.statements()
+        .close_repeats(&[again.id.clone(), again.id.clone()])
         .await
         .unwrap();
     let settled = listed(&world.registrar, RowFilter::Settled).await;
@@ -388,11 +393,17 @@ async fn a_file_for_the_wrong_account_pays_nobody_twice() {
             0,
         ),
     ] {
-        desk.import_statement(&account(), &[first]).await.unwrap();
-        let found = desk.import_statement(&absa, &[second]).await.unwrap();
+        desk.statements()
+            .import(&account(), &[first])
+            .await
+            .unwrap();
+        let found = desk.statements().import(&absa, &[second]).await.unwrap();
         assert_eq!(found.doubtful, doubtful, "{found:?}");
     }
-    assert_eq!(desk.accounts().await.unwrap(), [absa, account()]);
+    assert_eq!(
+        desk.statements().accounts().await.unwrap(),
+        [absa, account()]
+    );
 }
 
 /// Two persons import overlapping files at once: what one has not seen of the other is not
@@ -411,7 +422,7 @@ async fn imports_at_once_see_one_another() {
                     "",
                 )];
                 let desk = registrar.admin(admin());
-                desk.import_statement(&account(), &rows).await.unwrap()
+                desk.statements().import(&account(), &rows).await.unwrap()
             })
         };
         let (one, other) = (import("CG-7K3M9QXDT4WZ"), import("cg 7k3m9qxdt4wz"));

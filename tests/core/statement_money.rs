@@ -27,7 +27,8 @@ fn zar(rand: i64) -> Money {
 async fn exceptions(world: &World) -> Vec<(HoldReason, Money)> {
     let desk = world.registrar.admin(admin());
     let found = desk
-        .payment_exceptions(PageRequest::first(100))
+        .payments()
+        .exceptions(PageRequest::first(100))
         .await
         .unwrap();
     let payments = found.items.into_iter().filter_map(|item| match item {
@@ -39,13 +40,13 @@ async fn exceptions(world: &World) -> Vec<(HoldReason, Money)> {
 
 async fn approve(world: &World, asked: TransferMatch) -> RowApproval {
     let desk = world.registrar.admin(admin());
-    desk.approve_rows(&[asked], "seen").await.remove(0)
+    desk.statements().approve(&[asked], "seen").await.remove(0)
 }
 
 /// Says what became of a row.
 async fn state(world: &World, row: &RowId) -> RowState {
     let desk = world.registrar.admin(admin());
-    let found = desk.statement_rows(std::slice::from_ref(row)).await;
+    let found = desk.statements().rows(std::slice::from_ref(row)).await;
     found.unwrap().remove(0).state
 }
 
@@ -106,22 +107,47 @@ async fn happens(world: &World, before: Before) -> PaymentReference {
                 world.ask(by(PaymentMethod::Card, 499, full(30))).await;
             }
         }
-        Before::IsRejected => drop(desk.reject(id, "no money").await.unwrap()),
+        Before::IsRejected => drop(desk.approvals().reject(id, "no money").await.unwrap()),
         Before::Leaves => leave(world).await,
         Before::PaysByCard => drop(bought(world, by(PaymentMethod::Card, 499, full(30))).await),
         Before::WasSeen | Before::IsRefunded => {
             assert_eq!(seen(499).await.done, Some(RowOutcome::Approved));
             if let Before::IsRefunded = before {
-                drop(desk.record_refund(&reference, "sent back").await.unwrap());
+                drop(
+                    desk.refunds()
+                        .record(&reference, "sent back")
+                        .await
+                        .unwrap(),
+                );
             }
         }
-        Before::IsApprovedByHand => drop(desk.approve(id, "she has a slip").await.unwrap()),
+        Before::IsApprovedByHand => drop(
+            desk.approvals()
+                .approve(id, "she has a slip")
+                .await
+                .unwrap(),
+        ),
         Before::IsApprovedAndCame => {
-            drop(desk.approve(id, "she has a slip").await.unwrap());
+            drop(
+                desk.approvals()
+                    .approve(id, "she has a slip")
+                    .await
+                    .unwrap(),
+            );
             assert_eq!(seen(499).await.done, Some(RowOutcome::Found));
         }
-        Before::IsOverridden => drop(desk.approve_override(id, "a prize").await.unwrap()),
-        Before::IsGivenAway => drop(desk.grant(bursary(full(90)), "a prize").await.unwrap()),
+        Before::IsOverridden => drop(
+            desk.approvals()
+                .approve_override(id, "a prize")
+                .await
+                .unwrap(),
+        ),
+        Before::IsGivenAway => drop(
+            desk.learners()
+                .grant(bursary(full(90)), "a prize")
+                .await
+                .unwrap(),
+        ),
         Before::Waits | Before::WasByCard | Before::WasPaidByCard => {}
     }
     reference
@@ -315,7 +341,7 @@ async fn one_transfer_pays_for_two_courses() {
     assert_eq!(approve(&world, rest).await.done, Some(RowOutcome::Approved));
     assert_eq!(state(&world, &row).await, RowState::Matched);
     let desk = world.registrar.admin(admin());
-    let entry = desk.statement_rows(&[row]).await.unwrap().remove(0);
+    let entry = desk.statements().rows(&[row]).await.unwrap().remove(0);
     let parts: Vec<_> = entry
         .parts
         .iter()
@@ -421,7 +447,7 @@ async fn parts_at_once_are_each_taken_once() {
             tokio::spawn(async move {
                 let desk = registrar.admin(AdminId::new("sipho").unwrap());
                 let asked = TransferMatch::part(row, payment, zar(499));
-                desk.approve_rows(&[asked], "").await.remove(0)
+                desk.statements().approve(&[asked], "").await.remove(0)
             })
         });
         let mut done = 0;
@@ -440,7 +466,10 @@ async fn a_vouched_transfer_is_found_once() {
         let world = World::new();
         let (id, payment) = transfer(&world, 499, full(30)).await;
         let desk = world.registrar.admin(admin());
-        desk.approve(id, "she has a slip").await.unwrap();
+        desk.approvals()
+            .approve(id, "she has a slip")
+            .await
+            .unwrap();
         let day = |day| chrono::NaiveDate::from_ymd_opt(2026, 1, day).unwrap();
         let mut tried = Vec::new();
         for at in [29, 30] {
@@ -450,7 +479,8 @@ async fn a_vouched_transfer_is_found_once() {
             tried.push(async move {
                 let desk = registrar.admin(AdminId::new("sipho").unwrap());
                 let asked = TransferMatch::new(row, payment);
-                desk.approve_rows(&[asked], "")
+                desk.statements()
+                    .approve(&[asked], "")
                     .await
                     .remove(0)
                     .done
@@ -493,7 +523,8 @@ async fn a_row_waits_for_the_second_signature() {
     ] {
         let desk = world.registrar.admin(AdminId::new(name).unwrap());
         let found = desk
-            .approve_rows(std::slice::from_ref(&both), "")
+            .statements()
+            .approve(std::slice::from_ref(&both), "")
             .await
             .remove(0);
         assert_eq!(found.done, done, "{found:?}");
@@ -514,12 +545,13 @@ async fn what_is_left_of_a_row_is_closed_with_a_word() {
     let part = TransferMatch::part(row.clone(), payment.clone(), zar(499));
     assert_eq!(approve(&world, part).await.done, Some(RowOutcome::Approved));
     let desk = world.registrar.admin(admin());
-    desk.close_row(&row, "a donation").await.unwrap();
+    desk.statements().close(&row, "a donation").await.unwrap();
     assert!(
         matches!(state(&world, &row).await, RowState::Closed { note, .. } if note.as_str() == "a donation")
     );
     let entry = desk
-        .statement_rows(std::slice::from_ref(&row))
+        .statements()
+        .rows(std::slice::from_ref(&row))
         .await
         .unwrap()
         .remove(0);

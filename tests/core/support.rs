@@ -373,6 +373,7 @@ pub async fn imported(registrar: &Registrar, row: StatementRow) -> RowId {
 
 pub async fn open_rows(registrar: &Registrar) -> Vec<StatementEntry> {
     let desk = registrar.admin(admin());
-    let page = desk.statements().list(RowFilter::Open, PageRequest::first(500));
+    let statements = desk.statements();
+    let page = statements.list(RowFilter::Open, PageRequest::first(500));
     page.await.unwrap().items
 }

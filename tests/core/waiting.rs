@@ -63,7 +63,7 @@ async fn bringing_over_the_past_does_not_take_a_transfer_for_an_upgrade_out_of_t
     let row = old("moodle-1", -300)
         .until(start() - chrono::Duration::days(100))
         .paid(old_payment("OLD-1", 900, -300));
-    let done = desk.bring_over(&[row]).await.unwrap();
+    let done = desk.learners().bring_over(&[row]).await.unwrap();
     assert_eq!(done.added, 1, "{done:?}");
     assert_eq!(queue(&world).await, [id]);
 }
@@ -79,7 +79,8 @@ async fn a_transfer_that_comes_after_its_upgrade_lapsed_can_be_recorded() {
     let row = statement_row(&world, 900, reference.as_str()).await;
     let desk = world.registrar.admin(admin());
     let done = desk
-        .approve_rows(&[TransferMatch::new(row, reference)], "it came")
+        .statements()
+        .approve(&[TransferMatch::new(row, reference)], "it came")
         .await
         .remove(0);
     assert_eq!(done.problem, None);
@@ -92,9 +93,12 @@ async fn a_transfer_for_more_stays_in_the_queue_when_the_first_payment_goes_back
     let (id, first, _) = bought(&world, offer(100, limited(365))).await;
     transfer(&world, 900, AccessTerms::default()).await;
     let desk = world.registrar.admin(admin());
-    desk.record_refund(&first, "R-1").await.unwrap();
+    desk.refunds().record(&first, "R-1").await.unwrap();
     assert_eq!(queue(&world).await, [id]);
-    desk.approve(id, "R 900 is on the statement").await.unwrap();
+    desk.approvals()
+        .approve(id, "R 900 is on the statement")
+        .await
+        .unwrap();
     assert!(world.may_enter("thandi").await);
 }
 
@@ -112,8 +116,8 @@ async fn who_leaves_while_money_is_held_can_be_approved_or_enroll_again() {
             .ask(by(PaymentMethod::InstantEft, 900, AccessTerms::default()))
             .await;
         let desk = world.registrar.admin(admin());
-        let approved = desk.approve(id, "").await;
-        let rejected = desk.reject(id, "no").await;
+        let approved = desk.approvals().approve(id, "").await;
+        let rejected = desk.approvals().reject(id, "no").await;
         assert!(
             approved.is_ok()
                 || rejected.is_ok()
@@ -137,14 +141,14 @@ async fn money_for_an_upgrade_is_in_the_queue_again_when_the_bursary_ends() {
             course: course(),
             terms: full(30),
         };
-        let grant = desk.grant(bursary, "bursary").await.unwrap();
+        let grant = desk.learners().grant(bursary, "bursary").await.unwrap();
         world.pay(&link, Choice::Card).await;
         match expires {
             true => {
                 world.advance(31 * DAY);
                 world.pass().await;
             }
-            false => desk.revoke(grant.id, "").await.unwrap(),
+            false => desk.learners().revoke(grant.id, "").await.unwrap(),
         }
         let told = world.ask(offer(900, full(20))).await.next;
         assert_eq!(told, NextStep::Wait(HoldReason::AccessCovered));
@@ -203,7 +207,10 @@ async fn who_is_told_to_wait_is_in_the_queue_after_a_look_at_a_bursary() {
         level: AccessLevel::Preview,
         ..full(3)
     };
-    desk.grant(bursary(preview), "a look").await.unwrap();
+    desk.learners()
+        .grant(bursary(preview), "a look")
+        .await
+        .unwrap();
     let told = world.ask(offer(100, full(30))).await;
     if let NextStep::Wait(_) = told.next {
         assert_eq!(
@@ -221,9 +228,12 @@ async fn who_has_nothing_held_any_more_can_pay_again() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
     let (id, ..) = held(&world, 900, AccessTerms::default()).await;
-    desk.reject(id, "from a stranger's account").await.unwrap();
+    desk.approvals()
+        .reject(id, "from a stranger's account")
+        .await
+        .unwrap();
     let (_, second, _) = held(&world, 900, AccessTerms::default()).await;
-    desk.record_refund(&second, "R-1").await.unwrap();
+    desk.refunds().record(&second, "R-1").await.unwrap();
     // The first is going back too: nothing waits for a person.
     let case = world.case(id).await;
     assert!(case.attempts.iter().all(|it| !it.is_held()));
@@ -258,7 +268,10 @@ async fn kept_money_of_a_month_that_is_over_gives_no_access_while_nothing_is_app
         level: AccessLevel::Preview,
         ..full(3)
     };
-    desk.grant(bursary(preview), "a look").await.unwrap();
+    desk.learners()
+        .grant(bursary(preview), "a look")
+        .await
+        .unwrap();
     let case = world.case(id).await;
     let entered = world.may_enter("thandi").await;
     let approved = matches!(case.enrollment.status, Status::Approved { .. });
@@ -277,9 +290,9 @@ async fn a_proven_transfer_stays_in_the_queue_when_all_other_money_went_back() {
     let (_, proven) = transfer(&world, 900, AccessTerms::default()).await;
     prove(&world).await;
     let (_, other, _) = held(&world, 500, full(90)).await;
-    desk.record_refund(&first, "R-1").await.unwrap();
+    desk.refunds().record(&first, "R-1").await.unwrap();
     assert_eq!(queue(&world).await, [id]);
-    desk.record_refund(&other, "R-2").await.unwrap();
+    desk.refunds().record(&other, "R-2").await.unwrap();
     let case = world.case(id).await;
     let attempt = case.attempt(Some(proven.as_str()), None).unwrap();
     assert!(attempt.is_open_transfer() && attempt.proof.is_some());
@@ -308,7 +321,7 @@ async fn a_transfer_that_is_gone_on_with_is_in_the_queue() {
     let world = World::new();
     let desk = world.registrar.admin(admin());
     let (id, first) = transfer(&world, 900, AccessTerms::default()).await;
-    desk.reject(id, "it never came").await.unwrap();
+    desk.approvals().reject(id, "it never came").await.unwrap();
     begin(&world, offer(900, AccessTerms::default())).await;
     let (_, again) = transfer(&world, 900, AccessTerms::default()).await;
     assert_eq!(first, again, "the reference is the learner's already");
@@ -343,9 +356,9 @@ async fn when_all_held_money_went_back_nobody_waits() {
         assert_eq!(receipt.outcome, Outcome::Held(reason));
         assert_eq!(waits().await, Some(HoldReason::OldPrice));
     }
-    desk.record_refund(&cheap, "R-1").await.unwrap();
+    desk.refunds().record(&cheap, "R-1").await.unwrap();
     assert_eq!(waits().await, Some(HoldReason::InstantEft));
-    desk.record_refund(&dear, "R-2").await.unwrap();
+    desk.refunds().record(&dear, "R-2").await.unwrap();
     assert_eq!((waits().await, queue(&world).await), (None, Vec::new()));
     let told = world.ask(offer(900, AccessTerms::default())).await.next;
     assert!(matches!(told, NextStep::Pay { .. }), "{told:?}");

@@ -41,6 +41,7 @@ async fn a_callback_nobody_confirms_is_given_up_on_shown_and_replayed() {
     let desk = world.registrar.admin(admin());
     let mut tries = 0;
     while desk
+        .operations()
         .inbox(InboxFilter::Dead, PageRequest::first(1))
         .await
         .unwrap()
@@ -55,6 +56,7 @@ async fn a_callback_nobody_confirms_is_given_up_on_shown_and_replayed() {
     assert_eq!(tries, 12);
     assert!(world.case(enrollment).await.confirming.is_none());
     let dead = desk
+        .operations()
         .inbox(InboxFilter::Dead, PageRequest::first(1))
         .await
         .unwrap()
@@ -64,10 +66,13 @@ async fn a_callback_nobody_confirms_is_given_up_on_shown_and_replayed() {
     assert_eq!(world.pass().await.waiting, 0, "nobody tries it any more");
 
     world.simulator.pay(&link, Choice::Card).unwrap();
-    desk.replay(&dead.key).await.unwrap();
+    desk.operations().replay(&dead.key).await.unwrap();
     assert_eq!(world.pass().await.settled, 1);
     assert!(world.may_enter("thandi").await);
-    assert!(desk.replay(&dead.key).await.is_err(), "it is settled");
+    assert!(
+        desk.operations().replay(&dead.key).await.is_err(),
+        "it is settled"
+    );
 }
 
 #[tokio::test]
@@ -85,6 +90,7 @@ async fn waits_grow_and_are_spread() {
     let desk = world.registrar.admin(admin());
     for _ in 0..3 {
         let entries = desk
+            .operations()
             .inbox(InboxFilter::Waiting, PageRequest::first(100))
             .await
             .unwrap()
@@ -209,14 +215,16 @@ async fn a_replay_of_what_cannot_be_read_is_given_up_on_again() {
     world.receive("{").await;
     let desk = world.registrar.admin(admin());
     let dead = desk
+        .operations()
         .inbox(InboxFilter::Dead, PageRequest::first(1))
         .await
         .unwrap()
         .items
         .remove(0);
-    desk.replay(&dead.key).await.unwrap();
+    desk.operations().replay(&dead.key).await.unwrap();
     assert!(
-        desk.inbox(InboxFilter::Dead, PageRequest::first(1))
+        desk.operations()
+            .inbox(InboxFilter::Dead, PageRequest::first(1))
             .await
             .unwrap()
             .items
@@ -224,7 +232,8 @@ async fn a_replay_of_what_cannot_be_read_is_given_up_on_again() {
     );
     world.pass().await;
     assert_eq!(
-        desk.inbox(InboxFilter::Dead, PageRequest::first(9))
+        desk.operations()
+            .inbox(InboxFilter::Dead, PageRequest::first(9))
             .await
             .unwrap()
             .items
@@ -294,7 +303,8 @@ async fn a_callback_waits_for_a_provider_that_is_left_alone_without_a_try_being_
         world.pass().await;
     }
     let desk = world.registrar.admin(admin());
-    let dead = desk.inbox(InboxFilter::Dead, PageRequest::first(100));
+    let operations = desk.operations();
+    let dead = operations.inbox(InboxFilter::Dead, PageRequest::first(100));
     let dead = dead.await.unwrap().items.len();
     // Those by which it was tried whether it is back; ten or so of a hundred.
     assert!(

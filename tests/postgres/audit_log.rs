@@ -57,7 +57,8 @@ pub async fn numbers(onlooker: &PgPool, schema: &str, which: &str) -> Vec<i64> {
 pub async fn broken_at(desk: &Admin<'_>) -> Option<u64> {
     let report = desk.audit_log().verify(None).await.unwrap();
     let page = desk
-        .audit_log().export(PageRequest::first(500))
+        .audit_log()
+        .export(PageRequest::first(500))
         .await
         .unwrap();
     let lines = verify_lines(&page.items, None);
@@ -121,7 +122,8 @@ async fn tampering_with_any_field_of_any_event_is_found() {
     let newest = report.newest.unwrap();
     assert!(newest.position >= 8);
     assert!(
-        desk.audit_log().verify(Some(newest.clone()))
+        desk.audit_log()
+            .verify(Some(newest.clone()))
             .await
             .unwrap()
             .holds()
@@ -225,7 +227,8 @@ async fn several_seal_one_chain() {
     while store.append_audit_log(None, 100).await.unwrap() > 0 {}
     let report = registrar
         .admin(admin())
-        .audit_log().verify(None)
+        .audit_log()
+        .verify(None)
         .await
         .unwrap();
     assert!(report.holds(), "{report:?}");
@@ -250,7 +253,8 @@ async fn the_chain_does_not_depend_on_the_session() {
     assert!(
         registrar
             .admin(admin())
-            .audit_log().verify(None)
+            .audit_log()
+            .verify(None)
             .await
             .unwrap()
             .holds()

@@ -143,7 +143,8 @@ async fn what_happens_at_one_instance_shows_at_the_other() {
         if here
             .registrar
             .admin(admin())
-            .approvals().approve(enrolled, "")
+            .approvals()
+            .approve(enrolled, "")
             .await
             .is_ok()
         {
@@ -182,7 +183,8 @@ async fn what_happens_at_one_instance_shows_at_the_other() {
     shows(&mut others, "bank_transfer").await;
     here.registrar
         .admin(admin())
-        .approvals().approve(enrolled, "")
+        .approvals()
+        .approve(enrolled, "")
         .await
         .unwrap();
     let told = shows(&mut others, "access").await;

@@ -71,7 +71,9 @@ async fn bursaries_end(store: PgStore, schema: &str) {
         let tasks: Vec<_> = (0..8)
             .map(|number| {
                 let registrar = instances[number % 2].clone();
-                tokio::spawn(async move { registrar.admin(admin()).learners().revoke(grant, "").await })
+                tokio::spawn(
+                    async move { registrar.admin(admin()).learners().revoke(grant, "").await },
+                )
             })
             .collect();
         let done = join_all(tasks).await.into_iter();
@@ -122,12 +124,17 @@ async fn a_day<S: Store + Queries>(store: S, looker: &PgStore) {
     }
     for number in 1..3 {
         let (cents, proof) = (Money::zar(100).unwrap(), format!("R-{number}"));
-        let refund = desk.refunds().record_partial(&due.reference, cents, proof);
+        let refunds = desk.refunds();
+        let refund = refunds.record_partial(&due.reference, cents, proof);
         refund.await.unwrap();
     }
     let how = Reversal::ChargedBack;
-    desk.refunds().record_reversal(&due.reference, how, "").await.unwrap();
-    let back = desk.refunds().record_reinstatement(&due.reference, "");
+    desk.refunds()
+        .record_reversal(&due.reference, how, "")
+        .await
+        .unwrap();
+    let refunds = desk.refunds();
+    let back = refunds.record_reinstatement(&due.reference, "");
     back.await.unwrap();
 
     let transfer = registrar.enroll(request("sipho", PaymentMethod::BankTransfer));
@@ -178,8 +185,17 @@ async fn a_bursary_does_not_end_before_it_begins() {
             enroll(&registrar(store.clone()), &store, "thandi").await;
         }
         let (fast, slow) = (at(store.clone(), 3), at(store.clone(), 0));
-        let given = fast.admin(admin()).learners().grant(bursary(), "").await.unwrap();
-        slow.admin(admin()).learners().revoke(given.id, "").await.unwrap();
+        let given = fast
+            .admin(admin())
+            .learners()
+            .grant(bursary(), "")
+            .await
+            .unwrap();
+        slow.admin(admin())
+            .learners()
+            .revoke(given.id, "")
+            .await
+            .unwrap();
         let found = store.load(Lookup::Grant(given.id)).await.unwrap();
         let ended = found.grant.unwrap();
         let GrantState::Ended { at, .. } = ended.state else {

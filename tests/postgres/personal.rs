@@ -91,7 +91,10 @@ async fn no_trace_of_an_erased_learner_is_left_in_any_table() {
     let row = StatementRow::new(day, price(), &said, "T MOKOENA");
     let row = imported(&registrar, row).await;
     let pair = [TransferMatch::new(row, reference.clone())];
-    let done = desk.statements().approve(&pair, "called her on 0821234567").await;
+    let done = desk
+        .statements()
+        .approve(&pair, "called her on 0821234567")
+        .await;
     assert_eq!(done[0].problem, None, "{done:?}");
     // Rows that look like it, and rows that name it: an earlier one once more, a doubtful one, and one that
     // was closed by mistake.
@@ -102,20 +105,29 @@ async fn no_trace_of_an_erased_learner_is_left_in_any_table() {
     let twins = [again(1, "T MOKOENA 1"), again(1, "T MOKOENA 2")];
     let found = desk.statements().import(&account(), &twins).await.unwrap();
     assert_eq!(found.doubtful + found.added, 2, "{found:?}");
-    let page = desk.statements().list(RowFilter::Doubtful, PageRequest::first(5));
+    let statements = desk.statements();
+    let page = statements.list(RowFilter::Doubtful, PageRequest::first(5));
     let twin = page.await.unwrap().items.remove(0).id;
     desk.statements().close_repeats(&[twin]).await.unwrap();
     let closed = imported(&registrar, again(9, "T MOKOENA 3")).await;
-    desk.statements().close(&closed, "by mistake").await.unwrap();
-    let open = desk.statements().list(RowFilter::Open, PageRequest::first(5));
+    desk.statements()
+        .close(&closed, "by mistake")
+        .await
+        .unwrap();
+    let statements = desk.statements();
+    let open = statements.list(RowFilter::Open, PageRequest::first(5));
     for entry in open.await.unwrap().items {
-        desk.statements().close(&entry.id, "once more").await.unwrap();
+        desk.statements()
+            .close(&entry.id, "once more")
+            .await
+            .unwrap();
     }
     // One that was rejected in words, and a bursary.
     let mut wish = request("thandi", PaymentMethod::BankTransfer);
     wish.course = CourseId::new("rust-301").unwrap();
     let rejected = registrar.enroll(wish).await.unwrap();
-    desk.approvals().reject(rejected.enrollment.unwrap(), "thandi never paid")
+    desk.approvals()
+        .reject(rejected.enrollment.unwrap(), "thandi never paid")
         .await
         .unwrap();
     let new = NewGrant {
@@ -123,8 +135,15 @@ async fn no_trace_of_an_erased_learner_is_left_in_any_table() {
         course: course(),
         terms: AccessTerms::default(),
     };
-    let bursary = desk.learners().grant(new, "thandi is a good one").await.unwrap();
-    desk.learners().revoke(bursary.id, "told thandi").await.unwrap();
+    let bursary = desk
+        .learners()
+        .grant(new, "thandi is a good one")
+        .await
+        .unwrap();
+    desk.learners()
+        .revoke(bursary.id, "told thandi")
+        .await
+        .unwrap();
     // And somebody else, who is to stay as they are.
     let other = enroll(&registrar, &store, "sipho").await;
     registrar.receive(other.callback("SUCCESS")).await;

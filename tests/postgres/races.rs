@@ -56,7 +56,13 @@ async fn different_events(kind: Kind, options: PgConnectOptions, payments: usize
                         0 => drop(registrar.receive(due.callback("SUCCESS")).await),
                         1 => drop(registrar.receive(due.callback("FAILURE")).await),
                         2 => drop(registrar.refresh_payment(&due.reference).await),
-                        _ => drop(registrar.admin(admin()).approvals().approve(due.enrollment, "").await),
+                        _ => drop(
+                            registrar
+                                .admin(admin())
+                                .approvals()
+                                .approve(due.enrollment, "")
+                                .await,
+                        ),
                     }
                 })
             })

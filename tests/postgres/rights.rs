@@ -88,7 +88,10 @@ async fn everything(registrar: &Registrar, store: &PgStore) {
     stray.reference = coursegate::PaymentReference::new("CG-NOBODYS").unwrap();
     stray.link = coursegate::PayLinkId::new("strangerslink00").unwrap();
     let parked = registrar.receive(stray.callback("SUCCESS")).await;
-    desk.operations().replay(&parked.delivery.unwrap()).await.unwrap();
+    desk.operations()
+        .replay(&parked.delivery.unwrap())
+        .await
+        .unwrap();
     let pass = registrar.worker().pass().await.unwrap();
     assert!(pass.published > 0, "{pass:?}");
     let mut wish = request("thandi", PaymentMethod::BankTransfer);
@@ -106,7 +109,8 @@ async fn everything(registrar: &Registrar, store: &PgStore) {
     let row = StatementRow::new(day, price(), reference.as_str(), "thandi");
     let row = imported(registrar, row).await;
     let done = desk
-        .statements().approve(&[TransferMatch::new(row, reference.clone())], "seen")
+        .statements()
+        .approve(&[TransferMatch::new(row, reference.clone())], "seen")
         .await;
     assert_eq!(done[0].problem, None, "{done:?}");
     let new = NewGrant {
@@ -116,7 +120,10 @@ async fn everything(registrar: &Registrar, store: &PgStore) {
     };
     let bursary = desk.learners().grant(new, "a bursary").await.unwrap();
     desk.learners().revoke(bursary.id, "over").await.unwrap();
-    desk.approvals().pending(PageRequest::first(5)).await.unwrap();
+    desk.approvals()
+        .pending(PageRequest::first(5))
+        .await
+        .unwrap();
     while store.append_audit_log(None, 100).await.unwrap() > 0 {}
     store
         .purge(Purge {
@@ -182,7 +189,8 @@ async fn the_documented_rights_change_no_event_and_no_link() {
     run(&app, &seal).await;
     let report = registrar
         .admin(admin())
-        .audit_log().verify(None)
+        .audit_log()
+        .verify(None)
         .await
         .unwrap();
     assert!(report.holds(), "{report:?}");

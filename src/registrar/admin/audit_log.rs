@@ -52,10 +52,7 @@ impl AuditLog<'_> {
     ///
     /// # Errors
     /// [`Error::Forbidden`], or the store's errors.
-    pub async fn verify(
-        &self,
-        noted: Option<Checkpoint>,
-    ) -> Result<AuditLogReport, Error> {
+    pub async fn verify(&self, noted: Option<Checkpoint>) -> Result<AuditLogReport, Error> {
         self.admin.allow(Permission::View, None).await?;
         let registrar = self.admin.registrar;
         let mut walked = registrar.walk(noted.clone()).await?;
@@ -87,13 +84,11 @@ impl AuditLog<'_> {
     ///
     /// # Errors
     /// [`Error::Forbidden`], or the store's errors.
-    pub async fn export(
-        &self,
-        page: PageRequest<u64>,
-    ) -> Result<Page<String, u64>, Error> {
+    pub async fn export(&self, page: PageRequest<u64>) -> Result<Page<String, u64>, Error> {
         self.admin.allow(Permission::View, None).await?;
         let events = &self.admin.registrar.inner.events;
-        let page = self.admin
+        let page = self
+            .admin
             .registrar
             .within(async { Ok(events.audit_log(page).await?) })
             .await?;

@@ -1,13 +1,13 @@
 //! What an admin looks at before they decide.
 
-use crate::registrar::admin::handles::Operations;
-use crate::registrar::admin::handles::Learners;
-use crate::registrar::admin::handles::Payments;
-use crate::registrar::admin::handles::Approvals;
 use crate::detect::Counterfactual;
 use crate::enrollment::Case;
 use crate::event::{DecisionRecord, Event};
 use crate::registrar::admin::handle::Admin;
+use crate::registrar::admin::handles::Approvals;
+use crate::registrar::admin::handles::Learners;
+use crate::registrar::admin::handles::Operations;
+use crate::registrar::admin::handles::Payments;
 use crate::registrar::error::Error;
 use crate::store::InboxEntry;
 use crate::store::{
@@ -46,7 +46,8 @@ impl Approvals<'_> {
         page: PageRequest<EnrollmentId>,
     ) -> Result<Page<PendingItem, EnrollmentId>, Error> {
         self.admin.allow(Permission::View, None).await?;
-        self.admin.registrar
+        self.admin
+            .registrar
             .within(async { Ok(self.admin.registrar.inner.events.pending(page).await?) })
             .await
     }
@@ -58,7 +59,8 @@ impl Approvals<'_> {
     pub async fn explain(&self, enrollment: EnrollmentId) -> Result<Explanation, Error> {
         self.admin.allow(Permission::View, Some(enrollment)).await?;
         let inner = &self.admin.registrar.inner;
-        self.admin.registrar
+        self.admin
+            .registrar
             .within(async {
                 let found = inner.store.load(Lookup::Enrollment(enrollment)).await?;
                 let case = found.case.ok_or(Error::NotFound("enrollment"))?;
@@ -98,8 +100,17 @@ impl Payments<'_> {
         page: PageRequest<PaymentKey>,
     ) -> Result<Page<PaymentItem, PaymentKey>, Error> {
         self.admin.allow(Permission::View, None).await?;
-        self.admin.registrar
-            .within(async { Ok(self.admin.registrar.inner.events.payments(filter, page).await?) })
+        self.admin
+            .registrar
+            .within(async {
+                Ok(self
+                    .admin
+                    .registrar
+                    .inner
+                    .events
+                    .payments(filter, page)
+                    .await?)
+            })
             .await
     }
 
@@ -134,8 +145,17 @@ impl Payments<'_> {
         course: Option<&CourseId>,
     ) -> Result<Vec<DayFigures>, Error> {
         self.admin.allow(Permission::View, None).await?;
-        self.admin.registrar
-            .within(async { Ok(self.admin.registrar.inner.events.days(period, course).await?) })
+        self.admin
+            .registrar
+            .within(async {
+                Ok(self
+                    .admin
+                    .registrar
+                    .inner
+                    .events
+                    .days(period, course)
+                    .await?)
+            })
             .await
     }
 
@@ -149,8 +169,17 @@ impl Payments<'_> {
         page: PageRequest<CourseId>,
     ) -> Result<Page<CourseFigures, CourseId>, Error> {
         self.admin.allow(Permission::View, None).await?;
-        self.admin.registrar
-            .within(async { Ok(self.admin.registrar.inner.events.courses(period, page).await?) })
+        self.admin
+            .registrar
+            .within(async {
+                Ok(self
+                    .admin
+                    .registrar
+                    .inner
+                    .events
+                    .courses(period, page)
+                    .await?)
+            })
             .await
     }
 }
@@ -187,8 +216,17 @@ impl Operations<'_> {
         page: PageRequest<DeliveryKey>,
     ) -> Result<Page<InboxEntry, DeliveryKey>, Error> {
         self.admin.allow(Permission::View, None).await?;
-        self.admin.registrar
-            .within(async { Ok(self.admin.registrar.inner.events.inbox(filter, page).await?) })
+        self.admin
+            .registrar
+            .within(async {
+                Ok(self
+                    .admin
+                    .registrar
+                    .inner
+                    .events
+                    .inbox(filter, page)
+                    .await?)
+            })
             .await
     }
 
@@ -201,7 +239,8 @@ impl Operations<'_> {
         page: PageRequest<EventId>,
     ) -> Result<Page<Event, EventId>, Error> {
         self.admin.allow(Permission::View, None).await?;
-        self.admin.registrar
+        self.admin
+            .registrar
             .within(async { Ok(self.admin.registrar.inner.events.unassigned(page).await?) })
             .await
     }

@@ -1,10 +1,10 @@
 //! Access that people give and take, apart from any approval.
 
-use crate::registrar::admin::handles::Learners;
 use crate::access::{AccessTerms, EndReason, Grant, GrantSource};
 use crate::enrollment::{CaseError, Delta, StepContext};
 use crate::event::{EventKind, Source};
 use crate::registrar::admin::handle::Admin;
+use crate::registrar::admin::handles::Learners;
 use crate::registrar::core::Registrar;
 use crate::registrar::error::Error;
 use crate::registrar::webhook::payment::ROUNDS;

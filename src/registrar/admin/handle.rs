@@ -1,7 +1,7 @@
 //! What people decide. Only through a handle that carries who acts.
 
-use crate::registrar::admin::handles::Operations;
 use crate::registrar::admin::handles::Approvals;
+use crate::registrar::admin::handles::Operations;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use tracing::Instrument;
@@ -150,10 +150,13 @@ impl Approvals<'_> {
         enrollment: EnrollmentId,
         note: impl Into<Note>,
     ) -> Result<Status, Error> {
-        self.admin.allow(Permission::Approve, Some(enrollment)).await?;
+        self.admin
+            .allow(Permission::Approve, Some(enrollment))
+            .await?;
         let note = note.into();
         let approved = self.approve_as(enrollment, ApprovalCause::ManualAdminApproval, note);
-        Ok(self.admin
+        Ok(self
+            .admin
             .registrar
             .within(approved)
             .await?
@@ -175,7 +178,9 @@ impl Approvals<'_> {
         shown: Version,
         note: impl Into<Note>,
     ) -> Result<Status, Error> {
-        self.admin.allow(Permission::Approve, Some(enrollment)).await?;
+        self.admin
+            .allow(Permission::Approve, Some(enrollment))
+            .await?;
         let find = Lookup::Enrollment(enrollment);
         let cause = ApprovalCause::ManualAdminApproval;
         let approved = self.admin.change(find, note.into(), |case, step| {
@@ -184,7 +189,8 @@ impl Approvals<'_> {
                 false => Err(CaseError::ChangedSince),
             }
         });
-        Ok(self.admin
+        Ok(self
+            .admin
             .registrar
             .within(approved)
             .await?
@@ -204,10 +210,13 @@ impl Approvals<'_> {
         enrollment: EnrollmentId,
         note: impl Into<Note>,
     ) -> Result<Status, Error> {
-        self.admin.allow(Permission::Override, Some(enrollment)).await?;
+        self.admin
+            .allow(Permission::Override, Some(enrollment))
+            .await?;
         let note = note.into();
         let approved = self.approve_as(enrollment, ApprovalCause::SystemOverride, note);
-        Ok(self.admin
+        Ok(self
+            .admin
             .registrar
             .within(approved)
             .await?
@@ -222,10 +231,11 @@ impl Approvals<'_> {
         cause: ApprovalCause,
         note: Note,
     ) -> Result<StepOutcome, Error> {
-        self.admin.change(Lookup::Enrollment(enrollment), note, |case, step| {
-            case.approve(&self.admin.person, cause, step)
-        })
-        .await
+        self.admin
+            .change(Lookup::Enrollment(enrollment), note, |case, step| {
+                case.approve(&self.admin.person, cause, step)
+            })
+            .await
     }
 
     /// Rejects one enrollment, with a reason for the learner. Money that is held has to be given
@@ -239,13 +249,16 @@ impl Approvals<'_> {
         enrollment: EnrollmentId,
         reason: impl Into<Note>,
     ) -> Result<Status, Error> {
-        self.admin.allow(Permission::Approve, Some(enrollment)).await?;
+        self.admin
+            .allow(Permission::Approve, Some(enrollment))
+            .await?;
         let reason = reason.into();
         let find = Lookup::Enrollment(enrollment);
         let rejected = self.admin.change(find, reason.clone(), |case, step| {
             case.reject(reason.clone(), step)
         });
-        Ok(self.admin
+        Ok(self
+            .admin
             .registrar
             .within(rejected)
             .await?
@@ -275,12 +288,14 @@ impl Approvals<'_> {
             let cause = ApprovalCause::BulkApproval;
             let result = match dry_run {
                 true => {
-                    self.admin.registrar
+                    self.admin
+                        .registrar
                         .within(self.try_approval(enrollment, cause))
                         .await
                 }
                 false => {
-                    self.admin.registrar
+                    self.admin
+                        .registrar
                         .within(self.approve_as(enrollment, cause, note.clone()))
                         .await
                 }
@@ -304,7 +319,8 @@ impl Approvals<'_> {
         enrollment: EnrollmentId,
         cause: ApprovalCause,
     ) -> Result<StepOutcome, Error> {
-        let found = self.admin
+        let found = self
+            .admin
             .registrar
             .inner
             .store
@@ -314,7 +330,8 @@ impl Approvals<'_> {
         let now = self.admin.registrar.now();
         let step = StepContext {
             rehearsal: true,
-            ..self.admin
+            ..self
+                .admin
                 .registrar
                 .step(&self.admin.who, Source::AdminApproval, &None, now)
         };
@@ -329,7 +346,8 @@ impl Operations<'_> {
     /// [`Error::NotFound`] when there is no such unsettled delivery, or the store's errors.
     pub async fn replay(&self, delivery: &DeliveryKey) -> Result<(), Error> {
         self.admin.allow(Permission::Replay, None).await?;
-        self.admin.registrar
+        self.admin
+            .registrar
             .within(async {
                 for _ in 0..ROUNDS {
                     let found = self.admin.registrar.inner.events.delivery(delivery).await?;

@@ -69,41 +69,57 @@ pub struct Notices<'r> {
 impl<'r> Admin<'r> {
     /// Enrollments that wait for a person, and what they decide about them.
     pub fn approvals(&self) -> Approvals<'r> {
-        Approvals { admin: self.clone() }
+        Approvals {
+            admin: self.clone(),
+        }
     }
 
     /// Payments made and tried, payment exceptions, figures, and what the provider says of them.
     pub fn payments(&self) -> Payments<'r> {
-        Payments { admin: self.clone() }
+        Payments {
+            admin: self.clone(),
+        }
     }
 
     /// Money that went back or is to: recorded, asked for, disputed, reinstated.
     pub fn refunds(&self) -> Refunds<'r> {
-        Refunds { admin: self.clone() }
+        Refunds {
+            admin: self.clone(),
+        }
     }
 
     /// Bank statements: read, imported, compared with the transfers that are waited for, approved.
     pub fn statements(&self) -> Statements<'r> {
-        Statements { admin: self.clone() }
+        Statements {
+            admin: self.clone(),
+        }
     }
 
     /// One learner: their history and grants, access given and taken, export and erasure of personal data.
     pub fn learners(&self) -> Learners<'r> {
-        Learners { admin: self.clone() }
+        Learners {
+            admin: self.clone(),
+        }
     }
 
     /// The audit log: verified and exported.
     pub fn audit_log(&self) -> AuditLog<'r> {
-        AuditLog { admin: self.clone() }
+        AuditLog {
+            admin: self.clone(),
+        }
     }
 
     /// What operators look after: callbacks that wait or were given up on, reconciliation and its discrepancies.
     pub fn operations(&self) -> Operations<'r> {
-        Operations { admin: self.clone() }
+        Operations {
+            admin: self.clone(),
+        }
     }
 
     /// What this admin is told, has read, and chose to be told of.
     pub fn notices(&self) -> Notices<'r> {
-        Notices { admin: self.clone() }
+        Notices {
+            admin: self.clone(),
+        }
     }
 }

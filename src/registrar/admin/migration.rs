@@ -342,7 +342,12 @@ impl Learners<'_> {
             }
             let found = store.load(Lookup::Learner(&row.learner, &row.course));
             let found = found.await?.case;
-            let step = registrar.step(self.admin.who(), Source::AdminApproval, &None, registrar.now());
+            let step = registrar.step(
+                self.admin.who(),
+                Source::AdminApproval,
+                &None,
+                registrar.now(),
+            );
             let applied = match found {
                 Some(case) => case.migrate(migration.clone(), &step)?,
                 None => {
@@ -375,7 +380,11 @@ impl Learners<'_> {
         let file = self.learner_file(learner).await?;
         let mut grants = file.grants;
         for id in file.enrollments {
-            let case = self.admin.registrar.within(self.admin.registrar.case_of(id)).await?;
+            let case = self
+                .admin
+                .registrar
+                .within(self.admin.registrar.case_of(id))
+                .await?;
             grants.extend(case.own_grants().cloned());
         }
         grants.sort_unstable_by_key(|grant| (grant.starts_at, grant.id));

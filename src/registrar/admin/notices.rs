@@ -128,7 +128,8 @@ impl Notices<'_> {
     /// The store's errors.
     pub async fn preferences(&self) -> Result<Preferences, Error> {
         self.admin.allow(Permission::View, None).await?;
-        let everybody = self.admin
+        let everybody = self
+            .admin
             .registrar
             .within(async { Ok(self.admin.registrar.inner.events.preferences().await?) })
             .await?;
@@ -159,10 +160,15 @@ impl Notices<'_> {
             person: self.admin.person().clone(),
             channels,
         };
-        let event = self.admin.event(EventKind::PreferencesChosen, self.admin.registrar.now());
+        let event = self
+            .admin
+            .event(EventKind::PreferencesChosen, self.admin.registrar.now());
         let mut change = Change::events_only(vec![event]);
         change.preferences = Some(preferences.clone());
-        self.admin.registrar.within(self.admin.registrar.commit(change)).await?;
+        self.admin
+            .registrar
+            .within(self.admin.registrar.commit(change))
+            .await?;
         Ok(preferences)
     }
 
@@ -184,8 +190,17 @@ impl Notices<'_> {
             unread,
             since: unread.then(|| self.admin.registrar.now() - FRESH),
         };
-        self.admin.registrar
-            .within(async { Ok(self.admin.registrar.inner.events.notices(&filter, page).await?) })
+        self.admin
+            .registrar
+            .within(async {
+                Ok(self
+                    .admin
+                    .registrar
+                    .inner
+                    .events
+                    .notices(&filter, page)
+                    .await?)
+            })
             .await
     }
 

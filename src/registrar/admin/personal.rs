@@ -119,7 +119,12 @@ impl Learners<'_> {
         let file = self.learner_file(learner).await?;
         let mut enrollments = Vec::with_capacity(file.enrollments.len());
         for id in file.enrollments {
-            enrollments.push(self.admin.registrar.within(self.export_enrollment(id)).await?);
+            enrollments.push(
+                self.admin
+                    .registrar
+                    .within(self.export_enrollment(id))
+                    .await?,
+            );
         }
         Ok(LearnerExport {
             learner: learner.clone(),
@@ -139,7 +144,9 @@ impl Learners<'_> {
             .map(|entry| self.admin.registrar.delivery_export(entry))
             .collect::<Result<_, Error>>()?;
         let subject = &case.enrollment;
-        let mut event = self.admin.event(EventKind::PersonalExported, self.admin.registrar.now())
+        let mut event = self
+            .admin
+            .event(EventKind::PersonalExported, self.admin.registrar.now())
             .about(subject.learner.clone(), subject.course.clone());
         event.enrollment = Some(id);
         event.version = case.enrollment.version;
@@ -199,7 +206,9 @@ impl Learners<'_> {
         let pseudonym = LearnerId::new(format!("erased-{}", Uuid::new_v4()));
         let pseudonym = pseudonym.map_err(|_| Error::NotFound("learner"))?;
         for &id in &file.enrollments {
-            registrar.within(self.erase_enrollment(id, &pseudonym)).await?;
+            registrar
+                .within(self.erase_enrollment(id, &pseudonym))
+                .await?;
         }
         if !file.grants.is_empty() {
             let change = self.without(&pseudonym, &file);
@@ -254,7 +263,8 @@ impl Learners<'_> {
         learner: &LearnerId,
     ) -> Result<LearnerFile, Error> {
         let events = &self.admin.registrar.inner.events;
-        let file = self.admin
+        let file = self
+            .admin
             .registrar
             .within(async { Ok(events.learner(learner).await?) })
             .await?;

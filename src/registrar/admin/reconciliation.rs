@@ -77,7 +77,8 @@ impl Operations<'_> {
     ) -> Result<Page<Discrepancy, DiscrepancyKey>, Error> {
         self.admin.allow(Permission::View, None).await?;
         let events = &self.admin.registrar.inner.events;
-        self.admin.registrar
+        self.admin
+            .registrar
             .within(async { Ok(events.discrepancies(page).await?) })
             .await
     }
@@ -107,7 +108,9 @@ impl Operations<'_> {
                     by: self.admin.person().clone(),
                     note: note.clone(),
                 });
-                let mut event = self.admin.event(EventKind::DiscrepancyClosed { key: key.clone() }, now);
+                let mut event = self
+                    .admin
+                    .event(EventKind::DiscrepancyClosed { key: key.clone() }, now);
                 event.note = Some(note);
                 let mut change = Change::events_only(vec![event]);
                 change.discrepancies.push(discrepancy);

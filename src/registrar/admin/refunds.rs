@@ -1,7 +1,7 @@
 //! Payment exceptions, and money that goes back.
 
-use crate::registrar::admin::handles::Refunds;
 use crate::registrar::admin::handles::Payments;
+use crate::registrar::admin::handles::Refunds;
 use serde::Serialize;
 
 use crate::enrollment::Repayment;
@@ -102,7 +102,8 @@ impl Payments<'_> {
         let events = &self.admin.registrar.inner.events;
         if let Some(after) = payments_after {
             let request = PageRequest { after, limit: size };
-            let found = self.admin
+            let found = self
+                .admin
                 .registrar
                 .within(async { Ok(events.payment_exceptions(request).await?) })
                 .await?;
@@ -123,7 +124,8 @@ impl Payments<'_> {
                 after: orphans_after,
                 limit: size,
             };
-            let found = self.admin
+            let found = self
+                .admin
                 .registrar
                 .within(async { Ok(events.discrepancies(request).await?) })
                 .await?;
@@ -225,9 +227,11 @@ impl Refunds<'_> {
         proof: Note,
     ) -> Result<Status, Error> {
         let repayment = self.repayment(amount, proof.clone());
-        let refunded = self.admin.change(Lookup::Reference(payment), proof, |case, step| {
-            case.refund(payment, repayment.clone(), step)
-        });
+        let refunded = self
+            .admin
+            .change(Lookup::Reference(payment), proof, |case, step| {
+                case.refund(payment, repayment.clone(), step)
+            });
         let applied = self.admin.registrar.within(refunded).await?;
         Ok(applied.case.enrollment.status)
     }
@@ -306,8 +310,7 @@ impl Refunds<'_> {
                 | GatewayError::Throttled
                 | GatewayError::NotSupported),
             ) => {
-                self.forget_request(payment, error.to_string())
-                    .await?;
+                self.forget_request(payment, error.to_string()).await?;
                 Err(error.into())
             }
         }
@@ -323,9 +326,11 @@ impl Refunds<'_> {
         note: impl Into<Note>,
     ) -> Result<(), Error> {
         self.admin.allow(Permission::Refund, None).await?;
-        let failed = self.admin.change(Lookup::Reference(payment), note.into(), |case, step| {
-            case.refund_failed(payment, step)
-        });
+        let failed = self
+            .admin
+            .change(Lookup::Reference(payment), note.into(), |case, step| {
+                case.refund_failed(payment, step)
+            });
         self.admin.registrar.within(failed).await.map(drop)
     }
 

@@ -107,7 +107,8 @@ impl Statements<'_> {
     pub async fn accounts(&self) -> Result<Vec<AccountId>, Error> {
         self.admin.allow(Permission::View, None).await?;
         let events = &self.admin.registrar.inner.events;
-        self.admin.registrar
+        self.admin
+            .registrar
             .within(async { Ok(events.accounts().await?) })
             .await
     }
@@ -189,7 +190,8 @@ impl Statements<'_> {
     ) -> Result<Page<StatementEntry, RowKey>, Error> {
         self.admin.allow(Permission::View, None).await?;
         let events = &self.admin.registrar.inner.events;
-        self.admin.registrar
+        self.admin
+            .registrar
             .within(async { Ok(events.statement(filter, page).await?) })
             .await
     }
@@ -201,7 +203,8 @@ impl Statements<'_> {
     pub async fn rows(&self, rows: &[RowId]) -> Result<Vec<StatementEntry>, Error> {
         self.admin.allow(Permission::View, None).await?;
         let events = &self.admin.registrar.inner.events;
-        self.admin.registrar
+        self.admin
+            .registrar
             .within(async { Ok(events.statement_rows(rows).await?) })
             .await
     }
@@ -247,7 +250,9 @@ impl Statements<'_> {
                 resembles = known.to_owned();
             }
             let row = row.as_str().to_owned();
-            let mut event = self.admin.event(EventKind::StatementRowApart { row, resembles }, now);
+            let mut event = self
+                .admin
+                .event(EventKind::StatementRowApart { row, resembles }, now);
             event.note = Some(note.clone()).filter(|note| !note.is_empty());
             Ok(event)
         });
@@ -270,7 +275,9 @@ impl Statements<'_> {
                     entry.state = RowState::Repeated { by, at: now };
                 }
                 let rows = u64::try_from(entries.len()).unwrap_or(u64::MAX);
-                Ok(self.admin.event(EventKind::StatementRowsRepeated { rows }, now))
+                Ok(self
+                    .admin
+                    .event(EventKind::StatementRowsRepeated { rows }, now))
             });
             self.admin.registrar.within(closed).await?;
         }
@@ -309,7 +316,13 @@ impl Statements<'_> {
         &self,
         rows: &[RowId],
     ) -> Result<Vec<StatementEntry>, Error> {
-        let found = self.admin.registrar.inner.events.statement_rows(rows).await?;
+        let found = self
+            .admin
+            .registrar
+            .inner
+            .events
+            .statement_rows(rows)
+            .await?;
         match found.len() == rows.len() && found.iter().all(|entry| entry.state.waits()) {
             true => Ok(found),
             false => Err(Error::NotFound("open row")),

@@ -212,17 +212,27 @@ impl Act {
                 match part {
                     true => {
                         let cents = Money::zar(100).unwrap();
-                        desk.refunds().record_partial(&reference, cents, proof).await?
+                        desk.refunds()
+                            .record_partial(&reference, cents, proof)
+                            .await?
                     }
                     false => desk.refunds().record(&reference, proof).await?,
                 };
             }
             Self::Reverse { reference } => {
                 let how = Reversal::ChargedBack;
-                drop(desk.refunds().record_reversal(&named(&reference), how, "").await?);
+                drop(
+                    desk.refunds()
+                        .record_reversal(&named(&reference), how, "")
+                        .await?,
+                );
             }
             Self::Reinstate { reference } => {
-                drop(desk.refunds().record_reinstatement(&named(&reference), "").await?);
+                drop(
+                    desk.refunds()
+                        .record_reinstatement(&named(&reference), "")
+                        .await?,
+                );
             }
             Self::Revoke { grant } => desk.learners().revoke(grant, "").await?,
             Self::Give {
@@ -235,7 +245,9 @@ impl Act {
                     course: CourseId::new(course).unwrap(),
                     terms: offers()[offer].1.clone(),
                 };
-                return Ok(Answer::Given(desk.learners().grant(given, "bursary").await?.id));
+                return Ok(Answer::Given(
+                    desk.learners().grant(given, "bursary").await?.id,
+                ));
             }
             Self::See {
                 reference,
@@ -251,7 +263,8 @@ impl Act {
                 let row = StatementRow::new(day, amount, &text, "").with_bank_id(&text);
                 let rows = std::slice::from_ref(&row);
                 desk.statements().import(&account(), rows).await?;
-                let open = desk.statements().list(RowFilter::Open, PageRequest::first(500));
+                let statements = desk.statements();
+                let open = statements.list(RowFilter::Open, PageRequest::first(500));
                 let mut open = open.await?.items.into_iter();
                 let Some(entry) = open.find(|entry| entry.row.bank_id == row.bank_id) else {
                     return Ok(Answer::Refused("the row was settled before".to_owned()));
