@@ -22,11 +22,12 @@ use crate::registrar::parts::denial_log::DenialLog;
 use crate::registrar::parts::heartbeat::Heartbeat;
 use crate::registrar::parts::key_log::KeyLog;
 use crate::registrar::parts::provider::Provider;
+use crate::registrar::parts::security_log::INSIDE;
+use crate::registrar::parts::security_log::OUTSIDE;
 use crate::registrar::parts::security_log::{EventLog, HintLimit};
 use crate::registrar::parts::shared::Sharing;
 use crate::registrar::parts::subscriber::Subscriber;
 use crate::registrar::parts::time::CommonClock;
-use crate::registrar::webhook::security::{INSIDE, OUTSIDE};
 use crate::store::{Queries, Store};
 use crate::vocabulary::AlertSeverity;
 use crate::vocabulary::EvidenceLevel;
@@ -277,7 +278,7 @@ impl RegistrarBuilder {
     }
 
     /// Says which people may do what at the desk. Without it, whoever the host makes an
-    /// [`Admin`](crate::registrar::admin::handle::Admin) may do everything.
+    /// [`Admin`](crate::registrar::Admin) may do everything.
     #[must_use]
     pub fn permissions(mut self, permissions: impl Permissions) -> Self {
         self.permissions = Some(Arc::new(permissions));

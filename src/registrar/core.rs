@@ -35,6 +35,9 @@ use crate::registrar::error::Error;
 use crate::registrar::parts::panics::HostPart;
 use crate::registrar::parts::provider::ProviderHealth;
 
+/// Times a lost race is decided again.
+pub(in crate::registrar) const ROUNDS: usize = 8;
+
 /// Enrolls learners, receives webhooks, decides, and says who may enter. Cheap to
 /// clone; every clone is the same registrar.
 #[derive(Clone)]

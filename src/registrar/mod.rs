@@ -28,10 +28,11 @@ mod parts;
 mod webhook;
 mod worker;
 
+pub use admin::approvals::{BulkItem, BulkOutcome};
 pub use admin::audit_log::AuditLogReport;
 pub use admin::explanation::Explanation;
 pub use admin::grants::NewGrant;
-pub use admin::handle::{Admin, BulkItem, BulkOutcome};
+pub use admin::handle::Admin;
 pub use admin::handles::{
     Approvals, AuditLog, Learners, Notices, Operations, Payments, Refunds, Statements,
 };

@@ -1,117 +1,277 @@
-//! The imports point one way: words <- decisions <- ports <- registrar and adapters.
+//! The house is in layers: words, decisions in one order, the store's contract, ports, the
+//! registrar, adapters. Nothing imports what stands above it, and no files import one another.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-const WORDS: &[&str] = &["ids", "money", "secret", "reason"];
-const DECISIONS: &[&str] = &[
+use regex::Regex;
+
+/// The modules from the ground up: each may import those before it, and nothing else.
+const ORDER: &[&str] = &[
+    "vocabulary",
+    "access",
     "payment",
     "webhook",
     "evidence",
     "detect",
-    "approval",
-    "reconciliation",
-    "enrollment",
-    "access",
     "event",
     "notice",
     "monitor",
+    "enrollment",
     "statement",
+    "approval",
+    "reconciliation",
+    "store",
+    "port",
+    "config",
+    "readiness",
+    "registrar",
+    "live",
+];
+/// Beside the registrar, not above it: these know the ports and the settings.
+const BESIDE: &[&str] = &["adapter", "conformance"];
+/// The rooms of the registrar, from the ground up.
+const REGISTRAR: &[&str] = &[
+    "parts",
+    "error",
+    "core",
+    "builder",
+    "webhook",
+    "learner",
+    "admin",
+    "worker",
+    "operations",
 ];
 
-fn sources(folder: &Path, out: &mut Vec<PathBuf>) {
+type Module = Vec<String>;
+
+/// The modules, each with its code: no comments, no texts, and nothing from its tests on.
+struct House {
+    code: BTreeMap<Module, String>,
+    /// What each file defines.
+    defined: BTreeMap<Module, BTreeSet<String>>,
+    /// What each file brings in: whether for others too, under which name, and from where.
+    used: BTreeMap<Module, Vec<(bool, String, Module)>>,
+}
+
+fn read(folder: &Path, at: &Module, out: &mut BTreeMap<Module, String>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let mut module = at.clone();
         if path.is_dir() {
-            sources(&path, out);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            out.push(path);
+            module.push(name);
+            read(&path, &module, out);
+        } else if path.extension().is_some_and(|it| it == "rs") && name != "lib" {
+            if name != "mod" {
+                module.push(name);
+            }
+            out.insert(module, code(&fs::read_to_string(&path).unwrap()));
         }
     }
 }
 
-/// The code of a file: no comments, and nothing from its tests on.
-fn code(path: &Path) -> String {
-    let text = fs::read_to_string(path).unwrap();
-    let text = text.split("#[cfg(test)]").next().unwrap();
-    text.lines()
-        .map(|line| line.split("//").next().unwrap())
-        .collect::<Vec<_>>()
-        .join("\n")
+fn code(text: &str) -> String {
+    let text = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+    let lines = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"));
+    let lines = lines.collect::<Vec<_>>().join("\n");
+    let strings = Regex::new(r#""(?:[^"\\]|\\.)*""#).unwrap();
+    strings.replace_all(&lines, "\"\"").into_owned()
 }
 
-/// The modules named behind `crate::`, two steps deep for adapters.
-fn imports(code: &str) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    for part in code.split("crate::").skip(1) {
-        let name = |text: &str| {
-            text.chars()
-                .take_while(|c| c.is_alphanumeric() || *c == '_')
-                .collect::<String>()
+/// `{a, b::{c, d}}` as single paths.
+fn expand(before: &[String], text: &str, out: &mut Vec<Module>) {
+    let text = text.trim();
+    let parts = |text: &str| -> Module {
+        let parts = text.split("::").map(str::trim).filter(|it| !it.is_empty());
+        parts.map(str::to_owned).collect()
+    };
+    if let Some((head, rest)) = text.split_once('{') {
+        let mut before = before.to_vec();
+        before.extend(parts(head));
+        let (mut depth, mut from) = (0, 0);
+        let inner = rest.strip_suffix('}').unwrap_or(rest);
+        for (at, letter) in inner.char_indices() {
+            match letter {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                ',' if depth == 0 => {
+                    expand(&before, &inner[from..at], out);
+                    from = at + 1;
+                }
+                _ => {}
+            }
+        }
+        expand(&before, &inner[from..], out);
+    } else if !text.is_empty() {
+        out.push([before.to_vec(), parts(text)].concat());
+    }
+}
+
+impl House {
+    fn new(code: BTreeMap<Module, String>) -> Self {
+        let define = Regex::new(
+            r"(?m)^(?:pub(?:\([^)]*\))?\s+)?(?:async\s+|const\s+)*(?:struct|enum|trait|fn|type|const|static)\s+([A-Za-z_]\w*)|macro_rules!\s+(\w+)",
+        )
+        .unwrap();
+        let bring = Regex::new(r"(?m)^\s*(pub(?:\([^)]*\))?\s+)?use\s+([^;]+);").unwrap();
+        let (mut defined, mut used) = (BTreeMap::new(), BTreeMap::new());
+        for (module, text) in &code {
+            let names = define.captures_iter(text);
+            let names = names.filter_map(|it| it.get(1).or(it.get(2)));
+            defined.insert(
+                module.clone(),
+                names.map(|it| it.as_str().to_owned()).collect(),
+            );
+            let mut uses = Vec::new();
+            for found in bring.captures_iter(text) {
+                let mut paths = Vec::new();
+                expand(&[], &found[2], &mut paths);
+                for mut path in paths {
+                    let last = path.pop().unwrap();
+                    let (name, shown) = last.split_once(" as ").unwrap_or((&last, &last));
+                    path.push(name.to_owned());
+                    uses.push((found.get(1).is_some(), shown.to_owned(), path));
+                }
+            }
+            used.insert(module.clone(), uses);
+        }
+        Self {
+            code,
+            defined,
+            used,
+        }
+    }
+
+    /// A path as it is written in a module, from the root of the crate; `None` for other crates.
+    fn absolute(&self, module: &Module, path: &[String]) -> Option<Module> {
+        let first = path.first()?.as_str();
+        let rest = path[1..].to_vec();
+        match first {
+            "crate" => Some(rest),
+            "self" => Some([module.clone(), rest].concat()),
+            "super" => {
+                let up = path.iter().take_while(|it| *it == "super").count();
+                let above = module[..module.len().checked_sub(up)?].to_vec();
+                Some([above, path[up..].to_vec()].concat())
+            }
+            _ => {
+                let own = [module.clone(), vec![first.to_owned()]].concat();
+                self.code
+                    .contains_key(&own)
+                    .then(|| [module.clone(), path.to_vec()].concat())
+            }
+        }
+    }
+
+    /// The file that defines what a path names, through whatever shows it to others.
+    fn home(&self, path: &[String], depth: usize) -> Option<Module> {
+        let known = (0..=path.len()).rev();
+        let at = known
+            .map(|end| path[..end].to_vec())
+            .find(|it| self.code.contains_key(it))?;
+        let Some(name) = path.get(at.len()) else {
+            return Some(at);
         };
-        let first = name(part);
-        let second = part[first.len()..]
-            .strip_prefix("::")
-            .map(name)
-            .filter(|second| first == "adapter" && !second.is_empty());
-        found.insert(second.map_or(first.clone(), |second| format!("{first}/{second}")));
+        if depth > 8 || self.defined[&at].contains(name) {
+            return Some(at);
+        }
+        let shown = self.used[&at].iter().find(|(_, shown, _)| shown == name);
+        let further = shown.and_then(|(_, _, path)| self.absolute(&at, path));
+        match further {
+            Some(further) => self.home(&further, depth + 1),
+            None => Some(at),
+        }
+    }
+
+    /// Which file takes something from which: a file that only shows a name takes nothing.
+    fn arrows(&self) -> BTreeMap<Module, BTreeSet<Module>> {
+        let inline = Regex::new(r"\b(?:crate|super)(?:::\w+)+").unwrap();
+        let beside = Regex::new(r"(?:^|[^:\w])([a-z_]\w*(?:::\w+)+)").unwrap();
+        let uses = Regex::new(r"(?m)^\s*(?:pub(?:\([^)]*\))?\s+)?use\s+[^;]+;").unwrap();
+        let mut arrows = BTreeMap::new();
+        for (module, text) in &self.code {
+            let mut paths: Vec<Module> = Vec::new();
+            let own = self.used[module].iter().filter(|(shows, ..)| !shows);
+            paths.extend(own.map(|(_, _, path)| path.clone()));
+            let body = uses.replace_all(text, "");
+            let split = |path: &str| path.split("::").map(str::to_owned).collect::<Module>();
+            paths.extend(inline.find_iter(&body).map(|it| split(it.as_str())));
+            paths.extend(beside.captures_iter(&body).map(|it| split(&it[1])));
+            let homes = paths.iter().filter_map(|path| self.absolute(module, path));
+            let homes = homes.filter_map(|path| self.home(&path, 0));
+            let taken = homes.filter(|home| home != module && !home.is_empty());
+            arrows.insert(module.clone(), taken.collect());
+        }
+        arrows
+    }
+}
+
+fn house() -> House {
+    let mut code = BTreeMap::new();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    read(&root, &Vec::new(), &mut code);
+    House::new(code)
+}
+
+/// Files that lead back to themselves.
+fn circles(arrows: &BTreeMap<Module, BTreeSet<Module>>) -> Vec<String> {
+    let mut found = Vec::new();
+    for from in arrows.keys() {
+        let (mut seen, mut left) = (BTreeSet::new(), vec![from]);
+        while let Some(at) = left.pop() {
+            for to in arrows.get(at).into_iter().flatten() {
+                if seen.insert(to) {
+                    left.push(to);
+                }
+            }
+        }
+        if seen.contains(from) {
+            found.push(from.join("/"));
+        }
     }
     found
 }
 
-fn files() -> Vec<(String, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut paths = Vec::new();
-    sources(&root, &mut paths);
-    let relative = |path: &PathBuf| {
-        path.strip_prefix(&root)
-            .unwrap()
-            .to_str()
-            .unwrap()
-            .replace('\\', "/")
-    };
-    paths
-        .iter()
-        .map(|path| (relative(path), code(path)))
-        .collect()
+fn place(list: &[&str], name: &str) -> Option<usize> {
+    list.iter().position(|it| *it == name)
 }
 
-fn top(file: &str) -> &str {
-    file.split(['/', '.']).next().unwrap()
-}
-
-/// What a file may import.
-fn allowed(file: &str, import: &str) -> bool {
-    let words = WORDS.contains(&import);
-    let decisions = words || DECISIONS.contains(&import);
-    let ports = decisions || import == "port";
-    match top(file) {
-        "lib" => true,
-        top if WORDS.contains(&top) => words,
-        top if DECISIONS.contains(&top) => decisions,
-        "port" => ports,
-        "config" => decisions,
-        "readiness" => ports || import == "config",
-        "registrar" => ports || ["config", "readiness", "registrar"].contains(&import),
-        "adapter" => {
-            let own = file.split('/').take(2).collect::<Vec<_>>().join("/");
-            // A client may be made with the settings of the installation.
-            ports || import == "config" || own.trim_end_matches(".rs") == import
-        }
-        "conformance" => ports,
-        "live" => ports || ["registrar", "readiness"].contains(&import),
-        other => panic!("{other} has no place in the architecture yet"),
+/// What is wrong with one file's taking from another, if anything.
+fn breach(from: &Module, to: &Module) -> bool {
+    let (here, there) = (from[0].as_str(), to[0].as_str());
+    if here == there {
+        // An adapter knows itself and no other.
+        return match here {
+            "adapter" => from.get(1) != to.get(1),
+            "registrar" if from.len() > 1 && to.len() > 1 => {
+                place(REGISTRAR, &from[1]) < place(REGISTRAR, &to[1])
+            }
+            _ => false,
+        };
+    }
+    match (BESIDE.contains(&here), place(ORDER, there)) {
+        (_, None) => true,
+        (true, Some(there)) => there > place(ORDER, "config").unwrap(),
+        (false, Some(there)) => place(ORDER, here).is_none_or(|here| here <= there),
     }
 }
 
 #[test]
-fn imports_point_one_way() {
+fn nothing_imports_what_stands_above_it() {
     let mut breaches = Vec::new();
-    for (file, code) in files() {
-        for import in imports(&code) {
-            if !allowed(&file, &import) {
-                breaches.push(format!("{file} imports {import}"));
+    for (from, taken) in house().arrows() {
+        assert!(
+            from.is_empty() || ORDER.contains(&&*from[0]) || BESIDE.contains(&&*from[0]),
+            "{} has no place in the house yet",
+            from[0]
+        );
+        for to in taken {
+            if breach(&from, &to) {
+                breaches.push(format!("{} takes from {}", from.join("/"), to.join("/")));
             }
         }
     }
@@ -119,25 +279,57 @@ fn imports_point_one_way() {
 }
 
 #[test]
-fn the_test_itself_sees_a_breach() {
-    assert_eq!(
-        imports("use crate::registrar::Registrar; crate::adapter::memory::X"),
-        ["adapter/memory", "registrar"].map(String::from).into()
-    );
-    assert!(!allowed("detect/rule.rs", "registrar"));
-    assert!(!allowed("money.rs", "payment"));
-    assert!(!allowed("adapter/simulator/mod.rs", "adapter/memory"));
-    assert!(!allowed("adapter/memory/state.rs", "registrar"));
-    assert!(!allowed("registrar/admin.rs", "adapter/memory"));
-    assert!(allowed("adapter/memory/state.rs", "port"));
+fn no_files_import_one_another() {
+    let circles = circles(&house().arrows());
+    assert!(circles.is_empty(), "{circles:#?}");
+}
+
+#[test]
+fn the_test_itself_sees_what_it_looks_for() {
+    let module = |path: &str| path.split('/').map(str::to_owned).collect::<Module>();
+    let made = [
+        ("a", "pub use b::Thing;\npub struct Top;"),
+        (
+            "a/b",
+            "use super::c::{Other, deep::{self, X}};\npub struct Thing;",
+        ),
+        (
+            "a/c",
+            "fn f() -> crate::a::Thing { super::b::Thing }\npub struct Other;",
+        ),
+    ];
+    let code = made.map(|(path, text)| (module(path), code(text)));
+    let arrows = House::new(code.into()).arrows();
+    assert_eq!(arrows[&module("a/b")], [module("a/c")].into());
+    assert_eq!(arrows[&module("a/c")], [module("a/b")].into());
+    assert!(arrows[&module("a")].is_empty());
+    assert_eq!(circles(&arrows), ["a/b", "a/c"]);
+    for (from, to, is_breach) in [
+        ("detect/rule", "registrar/core", true),
+        ("vocabulary/money", "payment", true),
+        ("enrollment/case", "event", false),
+        ("event", "enrollment/case", true),
+        ("adapter/simulator", "adapter/memory/state", true),
+        ("adapter/memory/state", "registrar/core", true),
+        ("adapter/memory/state", "store/contract", false),
+        ("registrar/core", "adapter/memory", true),
+        ("registrar/parts/looks", "registrar/core", true),
+        ("registrar/worker/run", "registrar/core", false),
+    ] {
+        assert_eq!(breach(&module(from), &module(to)), is_breach, "{from} {to}");
+    }
 }
 
 #[test]
 fn decisions_are_pure() {
-    for (file, code) in files() {
-        if !(WORDS.contains(&top(&file)) || DECISIONS.contains(&top(&file))) {
+    let last = place(ORDER, "store").unwrap();
+    for (module, code) in house().code {
+        let Some(true) = module
+            .first()
+            .map(|it| place(ORDER, it).is_some_and(|at| at < last))
+        else {
             continue;
-        }
+        };
         for forbidden in [
             "async ",
             ".await",
@@ -148,14 +340,14 @@ fn decisions_are_pure() {
             "std::fs",
             "std::env",
         ] {
-            assert!(!code.contains(forbidden), "{file} contains {forbidden}");
+            assert!(!code.contains(forbidden), "{module:?} contains {forbidden}");
         }
     }
 }
 
 #[test]
 fn no_web_framework_and_no_runtime_in_the_library() {
-    for (file, code) in files() {
+    for (module, code) in house().code {
         for forbidden in [
             "axum",
             "actix",
@@ -166,154 +358,13 @@ fn no_web_framework_and_no_runtime_in_the_library() {
         ] {
             // Its channels need no runtime.
             let code = code.replace("tokio::sync", "");
-            assert!(!code.contains(forbidden), "{file} contains {forbidden}");
+            assert!(!code.contains(forbidden), "{module:?} contains {forbidden}");
         }
         assert!(
             !code.contains("todo!")
                 && !code.contains("unimplemented!")
                 && !code.contains(".unwrap()"),
-            "{file}"
+            "{module:?}"
         );
     }
-}
-
-/// Public methods of `Admin` that need no permission: this one tells what somebody may do.
-const UNASKED: &[&str] = &["may"];
-
-/// The public methods in every `impl Admin`, each with its body.
-fn methods_of_admin(source: &str) -> Vec<(String, String)> {
-    let mut methods: Vec<(String, String)> = Vec::new();
-    let (mut inside, mut open) = (false, false);
-    for line in source.lines() {
-        if line.starts_with("impl") {
-            inside = line.contains("Admin<") && !line.contains(" for ");
-            open = false;
-        }
-        if !inside {
-            continue;
-        }
-        let head = ["pub fn ", "pub async fn ", "pub const fn "];
-        let name = head
-            .iter()
-            .find_map(|head| line.strip_prefix("    ")?.strip_prefix(head));
-        if let Some(name) = name {
-            let name = name.split(['(', '<']).next().unwrap().to_owned();
-            methods.push((name, String::new()));
-            open = true;
-        }
-        if open {
-            let body = &mut methods.last_mut().unwrap().1;
-            body.push_str(line);
-            body.push('\n');
-            open = line != "    }";
-        }
-    }
-    methods
-}
-
-/// The public methods that do something before they ask for a permission, or never ask.
-fn unasked(source: &str) -> Vec<String> {
-    let methods = methods_of_admin(source);
-    // Nothing is read, written or looked up before the question: each of these would wait, or go
-    // through the registrar.
-    let asks_first = |body: &str, question: &str| {
-        body.split_once(question).is_some_and(|(before, after)| {
-            let before = before.split_once('{').map_or("", |(_, before)| before);
-            let (waits, reaches) = (before.contains(".await"), before.contains("registrar"));
-            !waits && !reaches && after.contains(".await")
-        })
-    };
-    let mut asked: BTreeSet<String> = BTreeSet::new();
-    loop {
-        let more: Vec<String> = methods
-            .iter()
-            .filter(|(name, body)| {
-                let delegates = |to: &String| asks_first(body, &format!("self.{to}("));
-                !asked.contains(name)
-                    && (asks_first(body, "self.allow(") || asked.iter().any(delegates))
-            })
-            .map(|(name, _)| name.clone())
-            .collect();
-        if more.is_empty() {
-            break;
-        }
-        asked.extend(more);
-    }
-    let names = methods.into_iter().map(|(name, _)| name);
-    names
-        .filter(|name| !asked.contains(name) && !UNASKED.contains(&name.as_str()))
-        .collect()
-}
-
-#[test]
-fn every_call_of_the_desk_asks_for_a_permission_before_anything_else() {
-    let sources: String = files()
-        .into_iter()
-        .filter(|(file, _)| top(file) == "registrar")
-        .map(|(_, code)| code + "\n")
-        .collect();
-    let found = methods_of_admin(&sources).len();
-    assert!(found > 35, "only {found} methods were found");
-    assert_eq!(unasked(&sources), Vec::<String>::new());
-}
-
-#[test]
-fn a_call_of_the_desk_that_does_not_ask_is_found() {
-    let source = "
-impl Admin<'_> {
-    pub fn may(&self) -> bool {
-        true
-    }
-
-    pub async fn asks(&self, note: impl Into<Note>) -> Result<(), Error> {
-        let note = note.into();
-        self.allow(Permission::View, None).await?;
-        self.registrar.work(note).await
-    }
-
-    pub async fn delegates(&self) -> Result<(), Error> {
-        Ok(self.asks(\"\").await?)
-    }
-
-    pub async fn never_asks(&self) -> Result<(), Error> {
-        self.registrar.work().await
-    }
-
-    pub fn looks(&self) -> usize {
-        self.registrar.inner.size
-    }
-
-    pub async fn reads_first(&self) -> Result<(), Error> {
-        let found = self.registrar.read().await?;
-        self.allow(Permission::View, None).await?;
-        Ok(found)
-    }
-
-    pub async fn delegates_to_one_that_does_not(&self) -> Result<(), Error> {
-        self.never_asks().await
-    }
-
-    async fn own(&self) {}
-}
-
-impl<'a> Admin<'a> {
-    pub async fn in_another_block(&self) -> Result<(), Error> {
-        self.registrar.work().await
-    }
-}
-
-impl Registrar {
-    pub async fn of_somebody_else(&self) {}
-}
-";
-    assert_eq!(
-        unasked(source),
-        [
-            "never_asks",
-            "looks",
-            "reads_first",
-            "delegates_to_one_that_does_not",
-            "in_another_block"
-        ]
-    );
 }

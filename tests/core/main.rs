@@ -53,6 +53,7 @@ mod paid_time;
 mod panics;
 mod payment_exceptions;
 mod payment_sync;
+mod permissions;
 mod personal;
 mod policy;
 mod provider_calls;

@@ -3,25 +3,17 @@
 use crate::registrar::admin::handles::AuditLog;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
 use crate::event::audit_log::{AuditLogEntry, AuditLogVerifier, Broken, Checked, Checkpoint};
-use crate::registrar::admin::handle::Admin;
 use crate::registrar::core::Registrar;
 use crate::registrar::error::Error;
 use crate::store::{Page, PageRequest};
 use crate::vocabulary::reason::Permission;
 
-/// Events added in one call.
-const BATCH: usize = 1000;
-/// How long one turn seals, below the lease of a job.
-const TURN: TimeDelta = TimeDelta::seconds(20);
 /// Links read at once.
 const PAGE: usize = 500;
-/// What is older than this is not looked for at every turn: all of it is once a day.
-const RECENT: Duration = Duration::from_secs(3600);
-const DAY: chrono::Duration = chrono::Duration::days(1);
+pub(in crate::registrar) const DAY: chrono::Duration = chrono::Duration::days(1);
 /// An event that is not in the audit log by then was left out.
 const OVERDUE: Duration = Duration::from_secs(300);
 
@@ -99,34 +91,7 @@ impl AuditLog<'_> {
     }
 }
 
-/// What one turn of sealing came to, with its cursor.
-#[derive(Debug)]
-pub(in crate::registrar) enum Appended {
-    /// Nothing is left to seal.
-    Wholly(String),
-    /// There is more, and a next turn goes on.
-    Partly(Option<String>),
-}
-
 impl Registrar {
-    /// One turn of the job: recent events, and once a day all of them. The cursor says when
-    /// that was last. A turn ends well within its lease.
-    pub(in crate::registrar) async fn append_on(
-        &self,
-        cursor: Option<&str>,
-    ) -> Result<Appended, Error> {
-        let now = self.now();
-        let last: Option<DateTime<Utc>> = cursor.and_then(|text| text.parse().ok());
-        let whole = last.filter(|last| now - *last < DAY);
-        let since = whole.map(|_| now - RECENT);
-        while self.append_audit_log(since).await? == BATCH {
-            if self.now() - now > TURN {
-                return Ok(Appended::Partly(last.map(|last| last.to_rfc3339())));
-            }
-        }
-        Ok(Appended::Wholly(whole.unwrap_or(now).to_rfc3339()))
-    }
-
     /// Checks every link; the outer error is the store's.
     async fn walk(&self, noted: Option<Checkpoint>) -> Result<Result<Checked, Broken>, Error> {
         let events = &self.inner.events;
@@ -144,19 +109,5 @@ impl Registrar {
                 None => return Ok(check.end()),
             }
         }
-    }
-
-    /// Adds what is new to the audit log now, if there is to be one.
-    pub(in crate::registrar) async fn seal_recent(&self) -> Result<(), Error> {
-        if self.inner.config.audit_log_every.is_some() {
-            while self.append_audit_log(Some(self.now() - RECENT)).await? == BATCH {}
-        }
-        Ok(())
-    }
-
-    async fn append_audit_log(&self, since: Option<DateTime<Utc>>) -> Result<usize, Error> {
-        let store = &self.inner.store;
-        self.within(async { Ok(store.append_audit_log(since, BATCH).await?) })
-            .await
     }
 }

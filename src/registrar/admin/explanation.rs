@@ -3,7 +3,6 @@
 use crate::detect::Counterfactual;
 use crate::enrollment::Case;
 use crate::event::{DecisionRecord, Event};
-use crate::registrar::admin::handle::Admin;
 use crate::registrar::admin::handles::Approvals;
 use crate::registrar::admin::handles::Learners;
 use crate::registrar::admin::handles::Operations;

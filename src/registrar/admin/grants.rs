@@ -3,11 +3,10 @@
 use crate::access::{AccessTerms, EndReason, Grant, GrantSource};
 use crate::enrollment::{CaseError, Delta, StepContext};
 use crate::event::{EventKind, Source};
-use crate::registrar::admin::handle::Admin;
 use crate::registrar::admin::handles::Learners;
+use crate::registrar::core::ROUNDS;
 use crate::registrar::core::Registrar;
 use crate::registrar::error::Error;
-use crate::registrar::webhook::payment::ROUNDS;
 use crate::store::{CommitOutcome, Lookup};
 use crate::vocabulary::Note;
 use crate::vocabulary::reason::Permission;

@@ -8,7 +8,6 @@ use crate::event::EventKind;
 use crate::evidence::{Confirmation, Stated};
 use crate::payment::ProviderStatus;
 use crate::reconciliation::Discrepancy;
-use crate::registrar::admin::handle::Admin;
 use crate::registrar::core::Registrar;
 use crate::registrar::error::Error;
 use crate::registrar::parts::provider::Caller;

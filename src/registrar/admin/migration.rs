@@ -10,13 +10,12 @@ use crate::enrollment::{
 };
 use crate::event::{Event, EventKind, Source};
 use crate::payment::Offer;
-use crate::registrar::admin::handle::Admin;
+use crate::registrar::core::ROUNDS;
 #[cfg(doc)]
 use crate::registrar::core::Registrar;
 use crate::registrar::error::Error;
 use crate::registrar::parts::deadline::side_by_side;
 use crate::registrar::parts::system::publishing;
-use crate::registrar::webhook::payment::ROUNDS;
 use crate::store::Change;
 use crate::store::{CommitOutcome, Lookup, StoreError};
 use crate::vocabulary::reason::Permission;
@@ -153,7 +152,7 @@ impl Learners<'_> {
     /// over does not stop the others; it is listed with the reason.
     ///
     /// Whoever has access in this way is not sold the course again
-    /// ([`Registrar::enroll`] answers [`NextStep::Open`](crate::registrar::learner::request::NextStep::Open)). Neither the host's
+    /// ([`Registrar::enroll`] answers [`NextStep::Open`](crate::registrar::NextStep::Open)). Neither the host's
     /// guard nor a second person is asked.
     ///
     /// # Errors

@@ -1,3 +1,4 @@
+pub(in crate::registrar) mod approvals;
 pub(in crate::registrar) mod audit_log;
 pub(in crate::registrar) mod explanation;
 pub(in crate::registrar) mod grants;
@@ -11,6 +12,7 @@ pub(in crate::registrar) mod personal;
 pub(in crate::registrar) mod preview;
 pub(in crate::registrar) mod reconciliation;
 pub(in crate::registrar) mod refunds;
+pub(in crate::registrar) mod replay;
 pub(in crate::registrar) mod roles;
 pub(in crate::registrar) mod statement;
 pub(in crate::registrar) mod suggestions;

@@ -1,6 +1,5 @@
 //! What a file of a bank would do, before anything of it is imported.
 
-use crate::registrar::admin::handle::Admin;
 use crate::registrar::admin::handles::Statements;
 use crate::registrar::admin::statement::Imported;
 use crate::registrar::error::Error;

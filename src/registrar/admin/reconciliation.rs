@@ -6,7 +6,6 @@ use serde::Serialize;
 use crate::enrollment::{Case, Effect, TimerKey};
 use crate::event::{Actor, EventKind, Source};
 use crate::reconciliation::{Closing, Discrepancy, reconcile};
-use crate::registrar::admin::handle::Admin;
 use crate::registrar::admin::history_sync::Raised;
 use crate::registrar::core::Registrar;
 use crate::registrar::error::Error;

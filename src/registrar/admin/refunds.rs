@@ -9,7 +9,6 @@ use crate::event::{Actor, Source};
 use crate::payment::ProofOfPayment;
 use crate::port::{GatewayError, RefundRequest};
 use crate::reconciliation::Discrepancy;
-use crate::registrar::admin::handle::Admin;
 use crate::registrar::core::Registrar;
 use crate::registrar::error::Error;
 use crate::registrar::parts::provider::Caller;

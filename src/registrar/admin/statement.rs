@@ -7,7 +7,6 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::event::{Event, EventKind};
-use crate::registrar::admin::handle::Admin;
 use crate::registrar::error::Error;
 use crate::registrar::parts::system::publishing;
 use crate::statement::{
@@ -119,7 +118,7 @@ impl Statements<'_> {
         groups: &[Vec<Incoming<'_>>],
         (done, of): (usize, usize),
     ) -> Result<Imported, Error> {
-        for _ in 0..crate::registrar::webhook::payment::ROUNDS {
+        for _ in 0..crate::registrar::core::ROUNDS {
             let (imported, new) = self.sorted(import, groups).await?;
             if new.is_empty() {
                 return Ok(imported);
@@ -296,7 +295,7 @@ impl Statements<'_> {
         if rows.is_empty() {
             return Ok(());
         }
-        for _ in 0..crate::registrar::webhook::payment::ROUNDS {
+        for _ in 0..crate::registrar::core::ROUNDS {
             let mut entries = self.waiting_rows(&rows).await?;
             let event = change(&mut entries, self.admin.registrar.now())?;
             for entry in &mut entries {

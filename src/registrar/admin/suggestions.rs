@@ -7,7 +7,6 @@ use serde::Serialize;
 
 use crate::enrollment::Expected;
 use crate::payment::PaymentAttempt;
-use crate::registrar::admin::handle::Admin;
 use crate::registrar::error::Error;
 use crate::statement::{Matcher, RowKey, StatementEntry, Suggestion, Waiting, references_in};
 use crate::store::RowFilter;

@@ -10,7 +10,6 @@ use crate::enrollment::{CaseError, Effect, SeenTransfer, StepContext};
 use crate::event::Source;
 use crate::evidence::Sums;
 use crate::payment::{Offer, PaymentAttempt};
-use crate::registrar::admin::handle::Admin;
 use crate::registrar::error::Error;
 use crate::statement::{RowId, RowPart, RowState, StatementEntry};
 use crate::store::Change;
@@ -171,7 +170,7 @@ impl Statements<'_> {
     async fn approve_match(&self, asked: &TransferMatch, note: &Note) -> Result<Approved, Error> {
         let registrar = self.admin.registrar;
         let note = Some(note.clone()).filter(|note| !note.is_empty());
-        for _ in 0..crate::registrar::webhook::payment::ROUNDS {
+        for _ in 0..crate::registrar::core::ROUNDS {
             let taken = self.take(asked).await?;
             let find = Lookup::Reference(&asked.payment);
             let found = registrar.inner.store.load(find).await?;

@@ -6,12 +6,12 @@ use crate::enrollment::{Case, StepOutcome};
 use crate::event::{Actor, Source};
 use crate::payment::{PayLink, PaymentAttempt, PaymentMethod, ProviderStatus};
 use crate::port::{Clock, GatewayError, LinkRequest};
+use crate::registrar::core::ROUNDS;
 use crate::registrar::core::Registrar;
 use crate::registrar::error::Error;
 use crate::registrar::learner::checkout::enrolled;
 use crate::registrar::learner::request::{Enrolled, NextStep};
 use crate::registrar::parts::provider::Caller;
-use crate::registrar::webhook::payment::ROUNDS;
 use crate::store::{CommitOutcome, Lookup};
 
 /// How often the wait for a lost link doubles at most.

@@ -1,5 +1,6 @@
 //! The way to real money: a report, and a registrar that is only made when it is good.
 
+use crate::registrar::parts::system::PROBE;
 use std::cmp::Reverse;
 use std::time::Duration;
 
@@ -34,9 +35,6 @@ const WRONG: i64 = 60;
 /// A certificate that ends within so many days is worth a warning: those that are renewed by
 /// themselves are renewed earlier.
 const CERTIFICATE: i64 = 21;
-/// How the body of a probe begins. Only who has the secret can sign one, and the provider
-/// sends none.
-pub(in crate::registrar) const PROBE: &[u8] = b"{\"coursegate_probe\":";
 
 /// Why a production registrar was not made.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

@@ -3,6 +3,12 @@
 use chrono::{DateTime, Utc};
 use std::sync::{Mutex, PoisonError};
 
+/// Events an hour of what anybody outside can cause; what comes on top is only counted.
+pub(in crate::registrar) const OUTSIDE: u32 = 6;
+
+/// The same for what needs an account of the host's.
+pub(in crate::registrar) const INSIDE: u32 = 60;
+
 /// Events of one kind in a minute that are a flood.
 const FLOOD: u32 = 60;
 /// How much of one kind came lately, and how much of it may be written.

@@ -7,6 +7,10 @@ use chrono::{DateTime, Utc};
 use std::time::Duration;
 use uuid::Uuid;
 
+/// How the body of a probe begins. Only who has the secret can sign one, and the provider
+/// sends none.
+pub(in crate::registrar) const PROBE: &[u8] = b"{\"coursegate_probe\":";
+
 /// Up to half a minute, at random: what waits for the same does not come back all at once.
 pub(in crate::registrar) fn spread() -> Duration {
     let [spread, ..] = *Uuid::new_v4().as_bytes();

@@ -1,6 +1,7 @@
 //! From what is known about a payment to a change: shared by callbacks, by the worker
 //! and by the return page.
 
+use crate::registrar::core::ROUNDS;
 use chrono::{DateTime, Utc};
 use tracing::Instrument;
 
@@ -26,9 +27,6 @@ use crate::vocabulary::{EnrollmentId, PaymentReference};
 
 use crate::event::{Actor, DecisionRecord, EventKind, Source};
 use crate::webhook::{ProviderEvent, Verified};
-
-/// Times a lost race is decided again.
-pub(in crate::registrar) const ROUNDS: usize = 8;
 
 /// What asking the provider came to.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -17,11 +17,6 @@ use crate::store::{KnownDelivery, Lookup};
 use crate::vocabulary::reason::SecurityEvent;
 use crate::webhook::{Delivery, DeliveryKey, VerifyError, hinted_reference};
 
-/// Events an hour of what anybody outside can cause; what comes on top is only counted.
-pub(in crate::registrar) const OUTSIDE: u32 = 6;
-/// The same for what needs an account of the host's.
-pub(in crate::registrar) const INSIDE: u32 = 60;
-
 /// From then on a payment that is told of again is no second try of the sender's.
 const REPLAY: Duration = Duration::from_secs(3600);
 

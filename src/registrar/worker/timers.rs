@@ -10,7 +10,6 @@ use crate::enrollment::{CaseError, DueTimer, Effect, Job, Timer, TimerKey, Timer
 use crate::event::{Actor, Source};
 use crate::monitor::Signal;
 use crate::port::GatewayError;
-use crate::registrar::admin::audit_log::Appended;
 use crate::registrar::core::Registrar;
 use crate::registrar::error::Error;
 use crate::registrar::parts::caught::caught;
@@ -18,6 +17,7 @@ use crate::registrar::parts::deadline::side_by_side;
 use crate::registrar::parts::panics::HostPart;
 use crate::registrar::parts::provider::Caller;
 use crate::registrar::parts::system::spread;
+use crate::registrar::worker::audit_log::Appended;
 use crate::registrar::worker::run::{Pass, Worker};
 use crate::store::Change;
 use crate::store::{CommitOutcome, Lookup, Settlement, Work, WorkKind};
