@@ -42,7 +42,7 @@
 //! | `simulator` | a faithful iKhokha without sockets, and a gateway on top of it |
 //! | `ikhokha` | the client for iKhokha's API, `adapter::ikhokha` |
 //! | `postgres` | the store in Postgres, `adapter::postgres` |
-//! | `conformance` | the suite every [`Store`](port::Store) must pass |
+//! | `conformance` | the suite every [`Store`](store::Store) must pass |
 //! | `live` | streams of what changed, for learners and admins, in `live` |
 //! | `nats` | events on NATS JetStream, `adapter::nats` |
 //! | `metrics` | numbers for operators, through the `metrics` facade: [`monitor::Metric`] |

@@ -385,7 +385,7 @@ async fn perform(app: &App, desk: &Admin<'_>, act: &Act) -> Result<(), Failure> 
         "replay" => {
             desk.operations()
                 .replay(&act.subject.as_str().into())
-                .await?
+                .await?;
         }
         "close_discrepancy" => {
             desk.operations()
@@ -395,12 +395,12 @@ async fn perform(app: &App, desk: &Admin<'_>, act: &Act) -> Result<(), Failure> 
         "close_row" => {
             desk.statements()
                 .close(&act.subject.as_str().into(), note)
-                .await?
+                .await?;
         }
         "tell_apart" => {
             desk.statements()
                 .tell_apart(&act.subject.as_str().into(), note)
-                .await?
+                .await?;
         }
         "reconcile" => reconcile(desk).await?,
         #[cfg(feature = "live")]

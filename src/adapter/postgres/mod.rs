@@ -92,7 +92,7 @@ use rows::BadRow;
 use schema::Schema;
 use statements::Statements;
 
-/// A [`Store`](crate::store::Store) in Postgres, with its [`Queries`](crate::port::Events).
+/// A [`Store`](crate::store::Store) in Postgres, with its [`Queries`](crate::store::Queries).
 /// Clones share the pool.
 #[derive(Clone)]
 pub struct PgStore {

@@ -67,7 +67,7 @@ impl Learners<'_> {
     }
 
     /// Ends one grant; others are left alone. With the last one of an enrollment the school ends
-    /// that too, and the learner cannot enroll again by themselves: [`approve`](Self::approve)
+    /// that too, and the learner cannot enroll again by themselves: [`approve`](crate::registrar::Approvals::approve)
     /// gives the access anew. A grant that is suspended for a dispute ends because the money is
     /// lost: then the learner may pay again. One that is suspended is no live one: when another is
     /// revoked it stays, and counts again once its dispute is won; revoke it too if it should not.

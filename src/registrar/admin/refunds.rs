@@ -335,7 +335,7 @@ impl Refunds<'_> {
 
     /// Events that the payer's bank took the money back, or that the card's holder disputes
     /// it. The grant that rests on it is suspended; others are left alone. When the dispute is
-    /// lost, [`revoke`](Self::revoke) ends it.
+    /// lost, [`revoke`](crate::registrar::Learners::revoke) ends it.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Refused`] when no money arrived, or the store's errors.

@@ -124,7 +124,7 @@ impl Statements<'_> {
     /// is not the one that was asked, nothing is done until the person
     /// [takes it](TransferMatch::whatever_the_sum); then the sum of the rows counts as paid. Money
     /// that nobody waits for is put down and stands among the [payment exceptions
-    /// fit](Self::payment_exceptions); where a person had approved the transfer by hand, it is settled
+    /// fit](crate::registrar::Payments::exceptions); where a person had approved the transfer by hand, it is settled
     /// with that.
     pub async fn approve(
         &self,

@@ -87,7 +87,7 @@ pub struct CardView<'a> {
     pub confirming: bool,
     /// The best that they may open, whatever kind of content it is (see [`best_access`]).
     ///
-    /// [`best_access`]: super::best_access
+    /// [`best_access`]: crate::access::best_access
     pub access: &'a AccessDecision,
 }
 
