@@ -77,6 +77,7 @@ pub mod statement;
 pub mod store;
 pub mod webhook;
 
+pub mod guide;
 mod config;
 mod vocabulary;
 

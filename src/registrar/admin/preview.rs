@@ -44,10 +44,10 @@ impl Statements<'_> {
     /// ```no_run
     /// # use coursegate::registrar::Admin;
     /// # use coursegate::{AccountId, Error};
-    /// # async fn example(desk: &Admin<'_>, account: &AccountId, file: &[u8]) -> Result<(), Error> {
-    /// let preview = desk.preview_statement(account, file, None).await?;
+    /// # async fn example(admin: &Admin<'_>, account: &AccountId, file: &[u8]) -> Result<(), Error> {
+    /// let preview = admin.statements().preview(account, file, None).await?;
     /// println!("{:?}: {} rows", preview.preset(), preview.statement.rows.len());
-    /// desk.import_statement(account, &preview.statement.rows).await?;
+    /// admin.statements().import(account, &preview.statement.rows).await?;
     /// # Ok(())
     /// # }
     /// ```
