@@ -255,11 +255,11 @@ async fn measured<S: Store + Queries + Clone>(
             }
             Ok(())
         })
-        .build()
+        .build_for_tests()
         .unwrap();
     let waiting = paid(&registrar, &simulator, "late", many).await;
     let live = paid(&registrar, &simulator, "live", many).await;
-    let away = builder(config(), &callbacks).gateway(Busy).build().unwrap();
+    let away = builder(config(), &callbacks).gateway(Busy).build_for_tests().unwrap();
     received(&away, &waiting, Outcome::Waiting).await;
     // What was not asked for waits up to half a minute.
     tokio::time::sleep(Duration::from_secs(30)).await;
@@ -280,7 +280,7 @@ async fn measured<S: Store + Queries + Clone>(
             }
             Ok(())
         })
-        .build()
+        .build_for_tests()
         .unwrap();
     enrolled(&registrar, "over", many, PaymentMethod::BankTransfer).await;
     let expired = drained(&registrar, &done, many).await;
@@ -290,7 +290,7 @@ async fn measured<S: Store + Queries + Clone>(
     let done = Done::default();
     let registrar = builder(config().minimum_evidence(EvidenceLevel::Signed), &events)
         .publisher(done.clone())
-        .build()
+        .build_for_tests()
         .unwrap();
     enrolled(&registrar, "told", many, PaymentMethod::BankTransfer).await;
     let published = drained(&registrar, &done, many).await;

@@ -88,7 +88,7 @@ fn school() -> School {
     let registrar = Registrar::builder(config, MemoryStore::new()).gateway(simulator.gateway());
     School {
         hub: Hub::new(),
-        registrar: registrar.build().unwrap(),
+        registrar: registrar.build_for_tests().unwrap(),
         bare: broadcast::channel(1024).0,
     }
 }

@@ -41,7 +41,7 @@ fn registrar(store: &MemoryStore) -> Registrar {
     config.provider.callbacks_per_second = 1_000_000;
     Registrar::builder(config, store.clone())
         .gateway(simulator.gateway())
-        .build()
+        .build_for_tests()
         .unwrap()
 }
 

@@ -247,7 +247,7 @@ fn registrar(pool: &PgPool) -> Registrar {
     config.provider.callbacks_per_second = 1_000_000;
     Registrar::builder(config, PgStore::new(pool.clone()))
         .publisher(RecordingPublisher::new())
-        .build()
+        .build_for_tests()
         .unwrap()
 }
 

@@ -131,7 +131,7 @@ fn file(references: &[PaymentReference], rows: usize) -> String {
 async fn measured<S: Store + Queries>(name: &str, store: S, many: usize, rows: usize) {
     let registrar = Registrar::builder(config(), store)
         .gateway(simulator().gateway())
-        .build()
+        .build_for_tests()
         .unwrap();
     let references = enrolled(&registrar, many).await;
     let (file, account) = (file(&references, rows), AccountId::new("fnb").unwrap());

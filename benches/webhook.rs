@@ -273,7 +273,7 @@ impl School {
         config.provider.callbacks_per_second = 1_000_000;
         let registrar = Registrar::builder(config, MemoryStore::new())
             .gateway(simulator.gateway())
-            .build()
+            .build_for_tests()
             .unwrap();
         let mut school = Self {
             runtime,

@@ -158,7 +158,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .gateway(provider.gateway())
         .guard(seats.clone())
         .publisher(seats.clone())
-        .build()?;
+        .build_for_tests()?;
     for name in ["thandi", "sipho", "zoe"] {
         let asked = registrar.enroll(EnrollRequest::new(
             LearnerId::new(name)?,

@@ -4,7 +4,7 @@
 //! `cargo run --example production --features postgres,ikhokha -- --port 8080`.
 //!
 //! It has the three routes that every school needs, and leaves yours to you: your pages call
-//! `registrar.enroll(..)` and `registrar.access(..)`, and your desk `registrar.admin(person)`. When a call
+//! `registrar.enroll(..)` and `registrar.access(..)`, and your admin `registrar.admin(person)`. When a call
 //! fails, learners are shown `error.for_learner()`, and the log the whole, `error.in_full()`. Sign-in
 //! cookies of yours are `Secure`, `HttpOnly` and `SameSite=Lax`: `Strict` ones would not come back with a
 //! learner from the provider's page.
@@ -96,7 +96,7 @@ async fn run() -> Result<ExitCode, AnyError> {
         .permissions(may);
     let report = builder.probe(&environment, probes).await;
     eprintln!("{report}");
-    let registrar = match builder.production(&report) {
+    let registrar = match builder.build_production(&report) {
         Ok(registrar) => registrar,
         Err(error) => {
             eprintln!("{error}");
@@ -186,7 +186,7 @@ fn arguments() -> Result<Arguments, AnyError> {
     Ok(given)
 }
 
-/// Who may do what at the desk: ask your own tables here.
+/// Who may do what at the admin: ask your own tables here.
 fn may(_: &AdminId, what: Permission) -> bool {
     matches!(what, Permission::View | Permission::Approve)
 }

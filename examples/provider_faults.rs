@@ -32,7 +32,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let registrar = Registrar::builder(Config::new(app_id, secret, site)?, MemoryStore::new())
         .gateway(simulator.gateway())
         .clock(clock.clone())
-        .build()?;
+        .build_for_tests()?;
     let wish = EnrollRequest::new(
         LearnerId::new("thandi")?,
         Email::new("thandi@school.example")?,

@@ -32,7 +32,7 @@ async fn main() -> Outcome<()> {
     };
     let registrar = Registrar::builder(Config::new(app_id, secret, site)?, MemoryStore::new())
         .gateway(simulator.gateway())
-        .build()?;
+        .build_for_tests()?;
     let school = School {
         registrar,
         simulator,
@@ -60,8 +60,8 @@ async fn main() -> Outcome<()> {
         .pay("lerato", PaymentMethod::InstantEft, Choice::InstantEft)
         .await?;
     school.show("lerato").await?;
-    let desk = school.registrar.admin(AdminId::new("nomsa")?);
-    for item in desk
+    let admin = school.registrar.admin(AdminId::new("nomsa")?);
+    for item in admin
         .approvals()
         .pending(PageRequest::first(10))
         .await?
@@ -72,7 +72,7 @@ async fn main() -> Outcome<()> {
             item.enrollment.course, item.enrollment.status
         );
     }
-    desk.approvals()
+    admin.approvals()
         .approve(enrollment, "seen in the dashboard")
         .await?;
     school.show("lerato").await?;

@@ -27,7 +27,7 @@
 //! let provider = Simulator::new(app_id.clone(), secret.clone(), Settings::default());
 //! let registrar = Registrar::builder(Config::new(app_id, secret, site)?, MemoryStore::new())
 //!     .gateway(provider.gateway())
-//!     .build()?;
+//!     .build_for_tests()?;
 //!
 //! let enrolled = registrar.enroll(wish).await?; // a pay link, or a bank reference
 //! let receipt = registrar.receive(request).await; // the provider's callback

@@ -240,7 +240,7 @@ async fn lesson_page(app: Data<App>, visitor: Visitor, course: Path<String>) -> 
     )
 }
 
-async fn queue_page(app: Data<App>, visitor: Visitor, query: Query<common::DeskQuery>) -> Answer {
+async fn queue_page(app: Data<App>, visitor: Visitor, query: Query<common::AdminQuery>) -> Answer {
     let page = app.desk_page(visitor.0.as_ref(), "", &query).await;
     Answer(app, page)
 }
@@ -249,7 +249,7 @@ async fn desk_page(
     app: Data<App>,
     visitor: Visitor,
     name: Path<String>,
-    query: Query<common::DeskQuery>,
+    query: Query<common::AdminQuery>,
 ) -> Answer {
     let page = app.desk_page(visitor.0.as_ref(), &name, &query).await;
     Answer(app, page)
@@ -259,7 +259,7 @@ async fn file(
     app: Data<App>,
     visitor: Visitor,
     name: Path<String>,
-    query: Query<common::DeskQuery>,
+    query: Query<common::AdminQuery>,
 ) -> Answer {
     let file = app.file(visitor.0.as_ref(), &name, &query.learner).await;
     Answer(app, file)
@@ -267,7 +267,7 @@ async fn file(
 
 async fn enrollment_page(app: Data<App>, visitor: Visitor, id: Path<String>) -> Answer {
     let name = format!("enrollment/{id}");
-    let query = common::DeskQuery::default();
+    let query = common::AdminQuery::default();
     let page = app.desk_page(visitor.0.as_ref(), &name, &query).await;
     Answer(app, page)
 }

@@ -178,7 +178,7 @@ async fn lesson_page(
 async fn queue_page(
     State(app): State<App>,
     Visitor(user): Visitor,
-    Query(query): Query<common::DeskQuery>,
+    Query(query): Query<common::AdminQuery>,
 ) -> Answer {
     let page = app.desk_page(user.as_ref(), "", &query).await;
     Answer(app, page)
@@ -188,7 +188,7 @@ async fn desk_page(
     State(app): State<App>,
     Visitor(user): Visitor,
     Path(name): Path<String>,
-    Query(query): Query<common::DeskQuery>,
+    Query(query): Query<common::AdminQuery>,
 ) -> Answer {
     let page = app.desk_page(user.as_ref(), &name, &query).await;
     Answer(app, page)
@@ -198,7 +198,7 @@ async fn file(
     State(app): State<App>,
     Visitor(user): Visitor,
     Path(name): Path<String>,
-    Query(query): Query<common::DeskQuery>,
+    Query(query): Query<common::AdminQuery>,
 ) -> Answer {
     let file = app.file(user.as_ref(), &name, &query.learner).await;
     Answer(app, file)
@@ -210,7 +210,7 @@ async fn enrollment_page(
     Path(id): Path<String>,
 ) -> Answer {
     let name = format!("enrollment/{id}");
-    let query = common::DeskQuery::default();
+    let query = common::AdminQuery::default();
     let page = app.desk_page(user.as_ref(), &name, &query).await;
     Answer(app, page)
 }

@@ -224,19 +224,19 @@ impl App {
     /// Who asks for this path, by the `Cookie` header. Learners and admins have a cookie
     /// each, so that one browser can be both.
     pub fn user(&self, path: &str, cookies: Option<&str>) -> Option<User> {
-        let desk = path.starts_with("/admin") || path.starts_with("/api/admin");
-        let name = if desk { "admin=" } else { "learner=" };
+        let admin = path.starts_with("/admin") || path.starts_with("/api/admin");
+        let name = if admin { "admin=" } else { "learner=" };
         let session = cookies?
             .split(';')
             .find_map(|pair| pair.trim().strip_prefix(name))?;
         let (name, signature) = session.split_once('.')?;
         let name = base16ct::lower::decode_vec(name).ok()?;
         let given = Signature::from_hex(signature.as_bytes())?;
-        if !bool::from(self.signature(desk, &name).ct_eq(&given)) {
+        if !bool::from(self.signature(admin, &name).ct_eq(&given)) {
             return None;
         }
         let name = String::from_utf8(name).ok()?;
-        if desk {
+        if admin {
             AdminId::new(name).ok().map(User::Admin)
         } else {
             LearnerId::new(name).ok().map(User::Learner)
@@ -245,9 +245,9 @@ impl App {
 
     /// A cookie is good for one role, and for as long as the key is the same: the demo's never
     /// expires, yours should.
-    fn signature(&self, desk: bool, name: &[u8]) -> Signature {
+    fn signature(&self, admin: bool, name: &[u8]) -> Signature {
         self.signer
-            .sign(if desk { "admin" } else { "learner" }, name)
+            .sign(if admin { "admin" } else { "learner" }, name)
     }
 
     /// The demo's sign-in: a name is enough. Use your platform's own instead.
@@ -272,8 +272,8 @@ impl App {
         match user {
             Err(error) => Reply::Page(422, pages::sign_in(&form.role, Some(&error.to_string()))),
             Ok(user) => {
-                let desk = matches!(user, User::Admin(_));
-                let signature = self.signature(desk, name.as_bytes()).to_hex();
+                let admin = matches!(user, User::Admin(_));
+                let signature = self.signature(admin, name.as_bytes()).to_hex();
                 let name = base16ct::lower::encode_string(name.as_bytes());
                 let session = format!("{name}.{signature}");
                 let secure = match self.site.starts_with("https://") {
@@ -567,16 +567,16 @@ impl App {
         let User::Admin(person) = user else {
             return problem(403, "only admins may do this");
         };
-        let desk = self.registrar.admin(person.clone());
+        let admin = self.registrar.admin(person.clone());
         let items = match wanted.enrollments.as_slice() {
             [one] if !wanted.dry_run && !wanted.bulk => {
-                match desk.approvals().approve(*one, wanted.note.as_str()).await {
+                match admin.approvals().approve(*one, wanted.note.as_str()).await {
                     Ok(status) => return Reply::Json(200, json!({ "status": status })),
                     Err(error) => return failed(&error),
                 }
             }
             many => {
-                desk.approvals()
+                admin.approvals()
                     .approve_all(many, wanted.note.as_str(), wanted.dry_run)
                     .await
             }

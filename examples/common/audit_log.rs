@@ -22,9 +22,9 @@ pub struct AuditLogPage {
     pub history: Vec<Event>,
 }
 
-pub async fn audit_log(desk: &Admin<'_>, noted: &str, name: &str) -> Result<AuditLogPage, Error> {
+pub async fn audit_log(admin: &Admin<'_>, noted: &str, name: &str) -> Result<AuditLogPage, Error> {
     let history = match LearnerId::new(name.trim()) {
-        Ok(learner) => match desk.learners().timeline(&learner).await {
+        Ok(learner) => match admin.learners().timeline(&learner).await {
             Ok(history) => history,
             Err(Error::NotFound(_)) => Vec::new(),
             Err(error) => return Err(error),
@@ -32,7 +32,7 @@ pub async fn audit_log(desk: &Admin<'_>, noted: &str, name: &str) -> Result<Audi
         Err(_) => Vec::new(),
     };
     Ok(AuditLogPage {
-        report: desk.audit_log().verify(noted.parse().ok()).await?,
+        report: admin.audit_log().verify(noted.parse().ok()).await?,
         noted: noted.to_owned(),
         learner: name.trim().to_owned(),
         history,
@@ -45,16 +45,16 @@ impl App {
         let Some(User::Admin(person)) = user else {
             return Reply::Page(401, pages::sign_in("admin", None));
         };
-        let desk = self.registrar.admin(person.clone());
+        let admin = self.registrar.admin(person.clone());
         let made = match name {
-            "audit_log.jsonl" => all_events(&desk)
+            "audit_log.jsonl" => all_events(&admin)
                 .await
                 .map(|body| ("application/x-ndjson", body)),
-            "payments.csv" => all_payments(&desk)
+            "payments.csv" => all_payments(&admin)
                 .await
                 .map(|body| ("text/csv; charset=utf-8", body)),
             "learner.json" => match LearnerId::new(learner.trim()) {
-                Ok(learner) => desk.learners().export(&learner).await.map(|export| {
+                Ok(learner) => admin.learners().export(&learner).await.map(|export| {
                     let body = serde_json::to_string_pretty(&export).unwrap_or_default();
                     ("application/json", body)
                 }),
@@ -73,10 +73,10 @@ impl App {
     }
 }
 
-async fn all_events(desk: &Admin<'_>) -> Result<String, Error> {
+async fn all_events(admin: &Admin<'_>) -> Result<String, Error> {
     let (mut body, mut request) = (String::new(), PageRequest::first(PAGE));
     loop {
-        let page = desk.audit_log().export(request).await?;
+        let page = admin.audit_log().export(request).await?;
         add_lines(&mut body, &page.items);
         match page.next {
             Some(after) => request = PageRequest::after(after, PAGE),
@@ -85,11 +85,11 @@ async fn all_events(desk: &Admin<'_>) -> Result<String, Error> {
     }
 }
 
-async fn all_payments(desk: &Admin<'_>) -> Result<String, Error> {
+async fn all_payments(admin: &Admin<'_>) -> Result<String, Error> {
     let filter = PaymentFilter::default();
     let (mut body, mut request) = (String::new(), PageRequest::first(PAGE));
     loop {
-        let page = desk.payments().export(&filter, request).await?;
+        let page = admin.payments().export(&filter, request).await?;
         add_lines(&mut body, &page.items);
         match page.next {
             Some(after) => request = PageRequest::after(after, PAGE),

@@ -1,4 +1,4 @@
-//! The bank's side of the desk: rows of statements, and the payments they are.
+//! The bank's side of the admin: rows of statements, and the payments they are.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use coursegate::store::RowFilter;
 use coursegate::{AdminId, Error, PaymentReference};
 
 use super::app::{App, Reply, User};
-use super::desk::{DeskQuery, Failure, rand};
+use super::admin::{AdminQuery, Failure, rand};
 
 /// Rows on one page.
 const ROWS: usize = 25;
@@ -36,18 +36,18 @@ pub struct Bank {
 impl App {
     pub(super) async fn bank(
         &self,
-        desk: &Admin<'_>,
+        admin: &Admin<'_>,
         person: &AdminId,
-        query: &DeskQuery,
+        query: &AdminQuery,
     ) -> Result<Bank, Error> {
-        let statements = desk.statements();
+        let statements = admin.statements();
         let page = statements.list(RowFilter::Doubtful, PageRequest::first(DOUBTFUL));
         let doubtful = page.await?.items;
         let earlier: Vec<RowId> = doubtful
             .iter()
             .filter_map(|it| it.resembles.clone())
             .collect();
-        let earlier = desk.statements().rows(&earlier).await?;
+        let earlier = admin.statements().rows(&earlier).await?;
         let earlier: HashMap<RowId, StatementEntry> =
             earlier.into_iter().map(|it| (it.id.clone(), it)).collect();
         let beside = |it: StatementEntry| {
@@ -58,18 +58,18 @@ impl App {
             (it, known)
         };
         let doubtful = doubtful.into_iter().map(beside).collect();
-        let matcher = desk.statements().matcher().await?;
+        let matcher = admin.statements().matcher().await?;
         let page: PageRequest<RowKey> = query.page(ROWS);
-        let found = desk.statements().suggestions(&matcher, page).await?;
+        let found = admin.statements().suggestions(&matcher, page).await?;
         Ok(Bank {
             results: self.results.get(person, &query.done).unwrap_or_default(),
             #[cfg(feature = "statements")]
-            accounts: desk.statements().accounts().await?,
+            accounts: admin.statements().accounts().await?,
             doubtful,
             rows: found.items,
             more: query.more("/admin/statement", found.next),
             #[cfg(feature = "statements")]
-            look: self.look(desk, person, &query.upload).await?,
+            look: self.look(admin, person, &query.upload).await?,
         })
     }
 
@@ -83,21 +83,21 @@ impl App {
             Err(what) => return Reply::Page(422, super::pages::problem(&what)),
         };
         let note = fields.get("note").map_or("", |note| note.trim());
-        let desk = self.registrar.admin(person.clone());
-        let done = desk.statements().approve(&matches, note).await;
+        let admin = self.registrar.admin(person.clone());
+        let done = admin.statements().approve(&matches, note).await;
         let key = self.results.put(person, done);
         Reply::To(format!("/admin/statement?done={key}"))
     }
 
     /// Says that rows which are ticked are earlier ones once more.
     pub async fn same_form(&self, user: &User, fields: &HashMap<String, String>) -> Reply {
-        self.on_desk(user, "/admin/statement", async |desk| {
+        self.on_desk(user, "/admin/statement", async |admin| {
             let rows = fields.keys().filter_map(|name| name.strip_prefix("same:"));
             let rows: Vec<RowId> = rows.map(RowId::from).collect();
             if rows.is_empty() {
                 return Err(Failure::Invalid("Tick the rows first.".to_owned()));
             }
-            Ok(desk.statements().close_repeats(&rows).await?)
+            Ok(admin.statements().close_repeats(&rows).await?)
         })
         .await
     }

@@ -13,7 +13,7 @@ mod bank;
 pub mod browsers;
 mod callbacks;
 mod channel;
-mod desk;
+mod admin;
 #[cfg(feature = "live")]
 pub mod live;
 mod pages;
@@ -39,7 +39,7 @@ use tokio::sync::watch;
 )]
 pub use app::problem;
 pub use app::{App, Approval, Proof, Refund, Reply, SignIn, User, Verdict, Wish};
-pub use desk::{Act, DeskQuery};
+pub use admin::{Act, AdminQuery};
 pub use pages::STYLE;
 pub use serve::Limits;
 #[cfg(feature = "statements")]
@@ -232,7 +232,7 @@ impl Demo {
             .gateway(gateway(&simulator, &app_id, &secret, &there)?)
             .courses(app::offers)
             .channel(channel::Console);
-        let registrar = registrar.build()?;
+        let registrar = registrar.build_for_tests()?;
 
         let worker = registrar.worker();
         tokio::spawn(async move { worker.run(std::future::pending()).await });

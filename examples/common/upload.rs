@@ -11,7 +11,7 @@ use coursegate::{AccountId, AdminId, Error};
 use futures_util::{Stream, StreamExt};
 
 use super::app::{App, Reply, User};
-use super::desk::{Act, Failure};
+use super::admin::{Act, Failure};
 use super::pages;
 use super::serve::Limits;
 
@@ -71,7 +71,7 @@ impl App {
     /// What a file is, as the person wants it read.
     pub(super) async fn look(
         &self,
-        desk: &Admin<'_>,
+        admin: &Admin<'_>,
         person: &AdminId,
         key: &str,
     ) -> Result<Option<Look>, Error> {
@@ -79,7 +79,7 @@ impl App {
             return Ok(None);
         };
         let mapping = upload.mapping.as_ref();
-        let preview = desk
+        let preview = admin
             .statements()
             .preview(&upload.account, &upload.file, mapping)
             .await;
@@ -101,7 +101,7 @@ impl App {
     /// What is clicked beside a file.
     pub(super) async fn act_on_upload(
         &self,
-        desk: &Admin<'_>,
+        admin: &Admin<'_>,
         person: &AdminId,
         act: &Act,
     ) -> Result<(), Failure> {
@@ -113,10 +113,10 @@ impl App {
         match act.action.as_str() {
             "import" => {
                 let (account, file) = (&upload.account, &upload.file);
-                let statements = desk.statements();
+                let statements = admin.statements();
                 let preview = statements.preview(account, file, upload.mapping.as_ref());
                 let rows = preview.await?.statement.rows;
-                let imported = desk.statements().import(account, &rows).await?;
+                let imported = admin.statements().import(account, &rows).await?;
                 self.uploads
                     .change(person, key, |kept| kept.imported = Some(imported));
             }

@@ -8,7 +8,7 @@
 //!
 //! let client = async_nats::connect("nats://localhost").await?;
 //! let bus = NatsBus::open(client, "coursegate").await?;
-//! let registrar = Registrar::builder(config, store).publisher(bus.clone()).build()?;
+//! let registrar = Registrar::builder(config, store).publisher(bus.clone()).build_for_tests()?;
 //! // With the feature `live`, each instance hears of all of them:
 //! // tokio::spawn(async move { bus.subscribe(hub.clone(), move || hub.resync()).await });
 //! # Ok(()) }

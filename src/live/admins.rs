@@ -71,8 +71,8 @@ impl Hub {
         person: AdminId,
         since: Option<&str>,
     ) -> Result<AdminStream, Error> {
-        let desk = registrar.admin(person.clone());
-        desk.allow(Permission::View, None).await?;
+        let admin = registrar.admin(person.clone());
+        admin.allow(Permission::View, None).await?;
         let (receiver, place, missed) = self.inner.admins.listen(since);
         Ok(AdminStream {
             hub: self.clone(),
@@ -138,11 +138,11 @@ impl AdminStream {
         if self.over {
             return Err(Error::Forbidden(Permission::View));
         }
-        let desk = self.registrar.admin(self.person.clone());
-        if desk.may(Permission::View) {
+        let admin = self.registrar.admin(self.person.clone());
+        if admin.may(Permission::View) {
             return Ok(());
         }
-        let asked = desk.allow(Permission::View, None).await;
+        let asked = admin.allow(Permission::View, None).await;
         self.over = asked.is_err();
         asked
     }
@@ -172,8 +172,8 @@ impl AdminStream {
     }
 
     async fn snapshot(&mut self) -> Result<AdminUpdate, Error> {
-        let desk = self.registrar.admin(self.person.clone());
-        let page = desk.approvals().pending(PageRequest::first(SHOWN)).await?;
+        let admin = self.registrar.admin(self.person.clone());
+        let page = admin.approvals().pending(PageRequest::first(SHOWN)).await?;
         let view = |item: crate::store::PendingItem| {
             let offered = item.sums().map(|sums| sums.is);
             Some(PendingView {

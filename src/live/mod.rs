@@ -7,7 +7,7 @@
 //! let hub = Hub::new();
 //! let registrar = Registrar::builder(config, MemoryStore::new())
 //!     .publisher(hub.clone())
-//!     .build()?;
+//!     .build_for_tests()?;
 //! tokio::spawn({
 //!     let worker = registrar.worker(); // it hands what was committed to the hub
 //!     async move { worker.run(std::future::pending()).await }

@@ -38,7 +38,7 @@ metrics! {
     "coursegate_fast_track_seconds" "histogram" []
         "time of a callback that opened a course, from its arrival to the answer";
     "coursegate_security_events_total" "counter" ["event"]
-        "callbacks with a wrong signature or application id, replays, refused actions at the desk, learners refused from many addresses, …";
+        "callbacks with a wrong signature or application id, replays, refused actions at the admin page, learners refused from many addresses, …";
     "coursegate_access_denied_total" "counter" ["reason"]
         "learners who were not let in, by why: no_grant, expired, restricted, …";
     "coursegate_events_total" "counter" ["event"]

@@ -2,7 +2,7 @@
 //!
 //! [`check`] looks at the settings and the environment, and asks nobody. A
 //! [`RegistrarBuilder`](crate::registrar::RegistrarBuilder) also knows the parts: its `check`
-//! and `probe` make the report that its `production` wants, and a registrar without test doubles
+//! and `probe` make the report that its `build_production` wants, and a registrar without test doubles
 //! is made in no other way.
 //!
 //! ```

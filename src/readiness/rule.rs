@@ -316,7 +316,7 @@ rules! {
         "During: start one new instance, make this report with `RegistrarBuilder::probe` there, then replace the others one by one."
         "Old and new instances may share the database while you do.";
     AfterDeployment "after_deployment" Info Deployment
-        "After: pay a real course of R 5 by card and one by EFT, see the course open, refund both, and look at the desk's problems."
+        "After: pay a real course of R 5 by card and one by EFT, see the course open, refund both, and look at the admin page's problems."
         "The provider has no test mode: real money is the only test.";
     Rollback "rollback" Info Deployment
         "To go back: start the last version with its settings. Callbacks that come meanwhile wait in the inbox, or the provider is asked about their payments."

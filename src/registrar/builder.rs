@@ -90,7 +90,7 @@ pub enum BuildError {
     StagingProvider,
     /// Every part is real: this is no trial.
     #[error(
-        "every part is real: make a report with `check` or `probe`, and build with `production`"
+        "every part is real: make a report with `check` or `probe`, and build with `build_production`"
     )]
     ForProduction,
     /// An alert rule cannot be one.
@@ -277,7 +277,7 @@ impl RegistrarBuilder {
         self
     }
 
-    /// Says which people may do what at the desk. Without it, whoever the host makes an
+    /// Says which people may do what as admins. Without it, whoever the host makes an
     /// [`Admin`](crate::registrar::Admin) may do everything.
     #[must_use]
     pub fn permissions(mut self, permissions: impl Permissions) -> Self {
@@ -286,12 +286,12 @@ impl RegistrarBuilder {
     }
 
     /// Checks everything and builds, for trying things out and for tests: a part at least has
-    /// to be a test double. For real money there is [`production`](Self::production).
+    /// to be a test double. For real money there is [`build_production`](Self::build_production).
     ///
     /// # Errors
     /// [`BuildError`] when the settings contradict themselves or the parts, or when no part
     /// is a test double.
-    pub fn build(self) -> Result<Registrar, BuildError> {
+    pub fn build_for_tests(self) -> Result<Registrar, BuildError> {
         if self.test_doubles().is_empty() {
             return Err(BuildError::ForProduction);
         }

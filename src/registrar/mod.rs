@@ -11,7 +11,7 @@
 //! | `coursegate.webhook` | info | `outcome`, `enrollment` |
 //! | `coursegate.enroll` | info | `course`, `method`, `enrollment` |
 //! | `coursegate.confirm` | info | `reference` |
-//! | `coursegate.desk` | info | `enrollment`: something a person decides |
+//! | `coursegate.admin` | info | `enrollment`: something a person decides |
 //! | `coursegate.retry` | info | `enrollment`: a callback that waited |
 //! | `coursegate.provider` | info | `call`: `create_link`, `status`, `status_by_reference`, `history` or `refund` |
 //! | `coursegate.commit` | debug | `enrollment`, `events` |

@@ -30,7 +30,7 @@ pub enum SecurityEvent {
     Malformed,
     /// A callback that says paid, as it came long ago.
     Replay,
-    /// Somebody at the desk tried what they may not do.
+    /// An admin tried what they may not do.
     ActionRefused,
     /// A learner was refused often, from many addresses.
     AccessProbing,
@@ -45,7 +45,7 @@ string_enum!(SecurityEvent {
     AccessProbing => "access_probing",
 });
 
-/// What a person may do at the desk.
+/// What an admin may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Permission {

@@ -243,7 +243,7 @@ fn rules_that_cannot_be_are_refused() {
     );
     let built = Registrar::builder(config(), coursegate::adapter::memory::MemoryStore::new())
         .alert_rules(vec![good.clone(), good])
-        .build();
+        .build_for_tests();
     assert!(matches!(built, Err(BuildError::Alerts(_))));
     assert!(serde_json::from_str::<AlertRule>(r#"{"id":"x","signal":"explosion"}"#).is_err());
 }
@@ -363,7 +363,7 @@ fn process(world: &World, pager: &Pager, clock: impl Clock) -> Registrar {
         .gateway(world.simulator.gateway())
         .clock(clock)
         .alert_sink("pager", AlertRoute::everything(), pager.clone())
-        .build()
+        .build_for_tests()
         .unwrap()
 }
 
@@ -582,7 +582,7 @@ fn routes_that_lead_nowhere_are_refused() {
             AlertRoute::rule("webhook_failure"),
             Pager::default(),
         )
-        .build();
+        .build_for_tests();
     assert_eq!(
         nowhere.unwrap_err().to_string(),
         "the alert sink \"pager\" is to be told of the rule \"webhook_failure\", and there is no rule of that name"
@@ -591,7 +591,7 @@ fn routes_that_lead_nowhere_are_refused() {
         let twice = builder()
             .alert_sink("pager", AlertRoute::everything(), Pager::default())
             .alert_sink(name, AlertRoute::everything(), Pager::default())
-            .build();
+            .build_for_tests();
         assert_eq!(twice.unwrap_err(), BuildError::SinkTwice(name.to_owned()));
     }
 }
@@ -625,7 +625,7 @@ async fn what_a_secret_signs_is_known_to_all_processes_and_after_a_restart() {
     let rotated = Registrar::builder(next, world.store.clone())
         .gateway(world.simulator.gateway())
         .clock(world.clock.clone())
-        .build()
+        .build_for_tests()
         .unwrap();
     rotated.health().await;
     assert_eq!(used(&rotated), (0, None));

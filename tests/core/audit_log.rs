@@ -176,7 +176,7 @@ async fn sealing_is_done_in_turns_that_end() {
             .gateway(),
         )
         .clock(Slow(AtomicI64::default(), pace.clone()))
-        .build()
+        .build_for_tests()
         .unwrap();
     for number in 0..800 {
         let wish = request(&format!("learner-{number}"), PaymentMethod::BankTransfer);

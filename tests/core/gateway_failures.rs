@@ -110,7 +110,7 @@ async fn a_provider_that_fails_keeps_the_enrollment_and_a_retry_works() {
     let store = MemoryStore::new();
     let registrar = Registrar::builder(config(), store.clone())
         .gateway(failing)
-        .build()
+        .build_for_tests()
         .unwrap();
     let error = registrar
         .enroll(request("thandi", PaymentMethod::Card))
@@ -142,7 +142,7 @@ async fn after_a_timeout_the_provider_is_asked_before_another_link_is_made() {
     let registrar = Registrar::builder(config(), store.clone())
         .gateway(slow.clone())
         .clock(clock.clone())
-        .build()
+        .build_for_tests()
         .unwrap();
     registrar
         .enroll(request("thandi", PaymentMethod::Card))
@@ -171,7 +171,7 @@ async fn after_a_timeout_the_provider_is_asked_before_another_link_is_made() {
     let store = MemoryStore::new();
     let registrar = Registrar::builder(config(), store.clone())
         .gateway(lost)
-        .build()
+        .build_for_tests()
         .unwrap();
     registrar
         .enroll(request("thandi", PaymentMethod::Card))
@@ -223,7 +223,7 @@ async fn a_frozen_provider_does_not_hold_a_callback_and_nothing_is_lost() {
     hurried.provider_wait = Duration::from_millis(20);
     let registrar = Registrar::builder(hurried, world.store.clone())
         .gateway(Frozen)
-        .build()
+        .build_for_tests()
         .unwrap();
     let receipt = registrar
         .receive(signed(&body(link.as_str(), "SUCCESS", reference.as_str())))
@@ -334,7 +334,7 @@ events_by!(Broken, this => this.fail().await);
 
 #[tokio::test]
 async fn a_store_that_is_down_asks_the_sender_to_come_again() {
-    let registrar = Registrar::builder(config(), Broken::Down).build().unwrap();
+    let registrar = Registrar::builder(config(), Broken::Down).build_for_tests().unwrap();
     let receipt = registrar
         .receive(signed(&body("link", "SUCCESS", "CG-1")))
         .await;
@@ -360,7 +360,7 @@ async fn a_store_that_hangs_is_left_at_the_deadline() {
     let clock = TestClock::at(start());
     let registrar = Registrar::builder(config(), Broken::Hangs)
         .clock(clock.clone())
-        .build()
+        .build_for_tests()
         .unwrap();
     let waiting = tokio::spawn(async move {
         registrar
@@ -391,7 +391,7 @@ async fn a_provider_with_internal_errors_leaves_the_learner_confirming() {
     let registrar = Registrar::builder(config(), world.store.clone())
         .gateway(sick.simulator.gateway())
         .clock(world.clock.clone())
-        .build()
+        .build_for_tests()
         .unwrap();
     world.simulator.pay(&link, Choice::Card).unwrap();
     let receipt = registrar
@@ -418,7 +418,7 @@ async fn a_change_the_store_will_never_take_is_kept_and_given_up_on_in_sight() {
     let registrar = Registrar::builder(config(), Stubborn(world.store.clone()))
         .gateway(world.simulator.gateway())
         .clock(world.clock.clone())
-        .build()
+        .build_for_tests()
         .unwrap();
     let callback = signed(&body(link.as_str(), "SUCCESS", reference.as_str()));
     let receipt = registrar.receive(callback).await;

@@ -91,7 +91,7 @@ async fn a_worker_of_another_process_counts() {
     let worker = World::new();
     let pages = Registrar::builder(config(), worker.store.clone())
         .clock(worker.clock.clone())
-        .build()
+        .build_for_tests()
         .unwrap();
     let missing = |registrar: &Registrar| {
         let findings = registrar.running_findings();
@@ -128,7 +128,7 @@ async fn a_worker_of_another_process_counts() {
     // One that started later knows it too.
     let late = Registrar::builder(config(), worker.store.clone())
         .clock(worker.clock.clone())
-        .build()
+        .build_for_tests()
         .unwrap();
     assert_eq!(part(&late.health().await, "worker").0, HealthStatus::Ok);
     worker.advance(240);

@@ -498,7 +498,7 @@ async fn keys_rotate_with_an_overlap_and_the_receipt_names_the_one() {
         rotating(config()).also_accept("key-9", Secret::new("test-secret-number-9").unwrap());
     assert!(
         coursegate::Registrar::builder(nine, coursegate::adapter::memory::MemoryStore::new())
-            .build()
+            .build_for_tests()
             .is_err()
     );
 }

@@ -106,7 +106,7 @@ async fn the_main_job_over_http() {
     let store = MemoryStore::new();
     let registrar = Registrar::builder(config(), store.clone())
         .gateway(client(&base))
-        .build()
+        .build_for_tests()
         .unwrap();
     let mut links = Vec::new();
     for name in ["thandi", "sipho"] {
@@ -909,7 +909,7 @@ async fn one_fault(fault: Fault) {
     let store = MemoryStore::new();
     let registrar = Registrar::builder(settings, store.clone())
         .gateway(client(&base))
-        .build()
+        .build_for_tests()
         .unwrap();
     let mut link = None;
     for _ in 0..400 {

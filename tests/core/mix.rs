@@ -46,7 +46,7 @@ impl<S: Store + Queries + Clone> School<S> {
         let registrar = Registrar::builder(config, store.clone())
             .gateway(simulator.gateway())
             .clock(clock.clone())
-            .build()
+            .build_for_tests()
             .unwrap();
         Self {
             registrar,
@@ -385,7 +385,7 @@ pub async fn several_workers<S: Store + Queries + Clone>(store: S) {
             let registrar = Registrar::builder(config(), store.clone())
                 .gateway(school.simulator.gateway())
                 .clock(school.clock.clone())
-                .build()
+                .build_for_tests()
                 .unwrap();
             tokio::spawn(async move {
                 for _ in 0..20 {

@@ -100,7 +100,7 @@ async fn a_store_that_refuses_after_the_decision_is_told_in_a_sentence() {
     let (app_id, secret) = (AppId::new(APP_ID).unwrap(), Secret::new(SECRET).unwrap());
     let simulator = Simulator::new(app_id, secret, Settings::new(1));
     let builder = Registrar::builder(config(), refuses_access());
-    let registrar = builder.gateway(simulator.gateway()).build().unwrap();
+    let registrar = builder.gateway(simulator.gateway()).build_for_tests().unwrap();
     let enrolled = registrar
         .enroll(request("thandi", PaymentMethod::Card))
         .await
@@ -152,7 +152,7 @@ async fn a_clock_that_jumps_back_never_turns_the_order_of_things_around() {
     let registrar = builder
         .gateway(simulator.gateway())
         .clock(clock)
-        .build()
+        .build_for_tests()
         .unwrap();
     let enrolled = registrar
         .enroll(request("thandi", PaymentMethod::Card))
@@ -214,7 +214,7 @@ async fn a_store_that_takes_some_writes_only_is_not_well() {
             .gateway(),
         )
         .clock(clock.clone())
-        .build()
+        .build_for_tests()
         .unwrap();
     let database = async || {
         let health = registrar.health().await;

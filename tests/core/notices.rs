@@ -296,7 +296,7 @@ async fn names_of_channels_are_checked() {
         let twice = Registrar::builder(config(), MemoryStore::new())
             .channel(Post::new("mail", false))
             .channel(Post::new(name, false))
-            .build();
+            .build_for_tests();
         assert!(matches!(twice, Err(BuildError::ChannelTwice(_))), "{name}");
     }
     let names = world.registrar.channels();

@@ -123,7 +123,7 @@ async fn a_link_whose_making_was_lost_is_found_by_our_reference() {
     let registrar = Registrar::builder(config(), world.store.clone())
         .gateway(Deaf(world.simulator.gateway()))
         .clock(world.clock.clone())
-        .build()
+        .build_for_tests()
         .unwrap();
     let refused = registrar
         .enroll(request("thandi", PaymentMethod::Card))
@@ -593,7 +593,7 @@ async fn money_by_links_that_nobody_knows_is_found_listed_and_closed() {
     let other = Registrar::builder(config(), MemoryStore::new())
         .gateway(world.simulator.gateway())
         .clock(world.clock.clone())
-        .build()
+        .build_for_tests()
         .unwrap();
     for name in ["sipho", "naledi"] {
         let enrolled = other
@@ -683,7 +683,7 @@ async fn money_by_links_that_nobody_knows_is_found_listed_and_closed() {
     let registrar = Registrar::builder(config(), fresh)
         .gateway(world.simulator.gateway())
         .clock(world.clock.clone())
-        .build()
+        .build_for_tests()
         .unwrap();
     registrar.worker().pass().await.unwrap();
     world.advance(DAY);
@@ -754,7 +754,7 @@ fn counting(world: &World) -> (Counting, Registrar) {
     let registrar = Registrar::builder(settings, world.store.clone())
         .gateway(counting.clone())
         .clock(world.clock.clone())
-        .build()
+        .build_for_tests()
         .unwrap();
     (counting, registrar)
 }
@@ -933,7 +933,7 @@ async fn without_a_gateway_nothing_is_asked_and_the_rest_goes_on() {
     let store = MemoryStore::new();
     let registrar = Registrar::builder(config(), store.clone())
         .clock(clock.clone())
-        .build()
+        .build_for_tests()
         .unwrap();
     registrar
         .enroll(request("thandi", PaymentMethod::BankTransfer))

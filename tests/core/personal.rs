@@ -44,7 +44,7 @@ fn reopened(world: &World, config: Config) -> Registrar {
     Registrar::builder(config, world.store.clone())
         .gateway(world.simulator.gateway())
         .clock(world.clock.clone())
-        .build()
+        .build_for_tests()
         .unwrap()
 }
 

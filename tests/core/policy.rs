@@ -215,7 +215,7 @@ async fn without_a_gateway_a_signature_is_enough_and_readiness_can_see_it() {
     let world = World::new();
     let (_, reference, link) = world.attempt("thandi", PaymentMethod::Card).await;
     let registrar = Registrar::builder(config(), world.store.clone())
-        .build()
+        .build_for_tests()
         .unwrap();
     let receipt = registrar
         .receive(crate::support::signed(&body(
@@ -236,7 +236,7 @@ async fn without_a_gateway_a_signature_is_enough_and_readiness_can_see_it() {
 fn settings_that_contradict_themselves_do_not_build() {
     let build = |config| {
         Registrar::builder(config, MemoryStore::new())
-            .build()
+            .build_for_tests()
             .unwrap_err()
     };
     assert_eq!(
@@ -312,7 +312,7 @@ fn rules_that_cannot_work_are_refused_when_the_registrar_is_built() {
         let mut config = config();
         change(&mut config);
         let store = MemoryStore::new();
-        let refused = Registrar::builder(config, store).build();
+        let refused = Registrar::builder(config, store).build_for_tests();
         let error = refused.unwrap_err();
         assert!(matches!(error, BuildError::Rule(_)), "{error}");
     }

@@ -944,36 +944,36 @@ async fn only_a_good_report_leads_to_real_money() {
     let environment = environment(&good());
     // Every part is real: it is not to be had otherwise.
     assert_eq!(
-        builder(config()).build().unwrap_err(),
+        builder(config()).build_for_tests().unwrap_err(),
         BuildError::ForProduction
     );
     let report = builder(config()).probe(&environment, &BOTH).await;
-    let registrar = builder(config()).production(&report).unwrap();
+    let registrar = builder(config()).build_production(&report).unwrap();
     assert!(registrar.test_doubles().is_empty());
 
     // A report of other settings, or with something critical, is no good.
     let mut other = config();
     other.on_unverified = OnUnverified::AskProvider;
     assert_eq!(
-        builder(other).production(&report).unwrap_err(),
+        builder(other).build_production(&report).unwrap_err(),
         NotReady::OtherSettings
     );
     let unprobed = readiness::check(&config(), &environment);
     assert!(
-        builder(config()).production(&unprobed).is_ok(),
+        builder(config()).build_production(&unprobed).is_ok(),
         "probes are opt-in"
     );
     let mut exposed = good();
     exposed.insert("VITE_KEY", good()["IKHOKHA_APP_SECRET"].clone());
     let report = builder(config()).check(&crate::configuration::environment(&exposed));
-    let error = builder(config()).production(&report).unwrap_err();
+    let error = builder(config()).build_production(&report).unwrap_err();
     let text = error.to_string();
     assert!(text.contains("secret_exposed (VITE_KEY)"), "{text}");
     assert!(!text.contains(good()["IKHOKHA_APP_SECRET"].as_str()));
     // Parts that were exchanged after the report are seen.
     let report = builder(config()).check(&environment);
     let swapped = builder(config()).gateway(simulator().gateway());
-    let error = swapped.production(&report).unwrap_err();
+    let error = swapped.build_production(&report).unwrap_err();
     assert!(
         error.to_string().contains("test_double (gateway)"),
         "{error}"
@@ -983,7 +983,7 @@ async fn only_a_good_report_leads_to_real_money() {
     let report = readiness::unusable(&unusable, &Environment::default());
     assert!(!report.ready);
     assert_eq!(
-        builder(config()).production(&report).unwrap_err(),
+        builder(config()).build_production(&report).unwrap_err(),
         NotReady::OtherSettings
     );
 }

@@ -451,7 +451,7 @@ async fn payment_exceptions_are_one_list_in_pages() {
     let registrar = coursegate::Registrar::builder(config(), other.store.clone())
         .gateway(world.simulator.gateway())
         .clock(world.clock.clone())
-        .build()
+        .build_for_tests()
         .unwrap();
     for name in ["sipho", "naledi", "lerato"] {
         let enrolled = registrar

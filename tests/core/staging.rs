@@ -52,7 +52,7 @@ fn a_laptop_is_ready_for_staging_and_not_for_real_money() {
     assert!(report.has(ReadinessRule::StagingMode));
     let text = report.to_string();
     assert!(text.contains("READY FOR STAGING, where no real money moves"));
-    let registrar = staging.production(&report).unwrap();
+    let registrar = staging.build_production(&report).unwrap();
     // It does not pretend that this provider is a real one.
     assert_eq!(registrar.test_doubles(), ["gateway"]);
 
@@ -70,7 +70,7 @@ fn a_laptop_is_ready_for_staging_and_not_for_real_money() {
             && remedy.contains("set COURSEGATE_MODE to staging"),
         "{remedy}"
     );
-    assert!(live.production(&report).is_err());
+    assert!(live.build_production(&report).is_err());
 }
 
 #[test]
@@ -141,17 +141,17 @@ fn no_registrar_of_a_staging_machine_has_a_real_provider() {
     // One that was exchanged after the report was made.
     let report = with_client(local()).check(&environment);
     let exchanged = with_client(local()).gateway(real());
-    let refused = exchanged.production(&report).unwrap_err();
+    let refused = exchanged.build_production(&report).unwrap_err();
     assert!(
         matches!(&refused, NotReady::Critical(found) if found[0].rule == ReadinessRule::StagingProvider),
         "{refused}"
     );
     // One beside parts that are for tests only.
     let trial = Registrar::builder(local(), MemoryStore::new()).gateway(real());
-    assert_eq!(trial.build().unwrap_err(), BuildError::StagingProvider);
+    assert_eq!(trial.build_for_tests().unwrap_err(), BuildError::StagingProvider);
     let trial = Registrar::builder(local(), MemoryStore::new());
     let client = IkhokhaClient::from_config(&local()).unwrap();
-    assert!(trial.gateway(client).build().is_ok());
+    assert!(trial.gateway(client).build_for_tests().is_ok());
 }
 
 #[test]

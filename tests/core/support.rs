@@ -117,7 +117,7 @@ impl World {
         let builder = Registrar::builder(config, store.clone())
             .publisher(publisher.clone())
             .clock(clock.clone());
-        let registrar = extend(&simulator, builder).build().unwrap();
+        let registrar = extend(&simulator, builder).build_for_tests().unwrap();
         Self {
             registrar,
             simulator,

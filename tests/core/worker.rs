@@ -126,7 +126,7 @@ async fn a_parked_callback_is_applied_when_its_attempt_appears() {
     let late = coursegate::Registrar::builder(config(), world.store.clone())
         .gateway(other.simulator.gateway())
         .clock(world.clock.clone())
-        .build()
+        .build_for_tests()
         .unwrap();
     assert_eq!(
         late.receive(crate::support::signed(&early)).await.outcome,
@@ -185,7 +185,7 @@ async fn a_running_worker_is_woken_by_a_commit_and_stops_when_told() {
         coursegate::Registrar::builder(config(), coursegate::adapter::memory::MemoryStore::new())
             .gateway(simulator.gateway())
             .publisher(publisher.clone())
-            .build()
+            .build_for_tests()
             .unwrap();
     let stop = Arc::new(Notify::new());
     let (worker, told) = (registrar.worker(), stop.clone());

@@ -45,7 +45,7 @@ fn instance(store: &PgStore, simulator: &Simulator, off: TimeDelta) -> Instance 
         .gateway(simulator.gateway())
         .publisher(published.clone())
         .clock(Off(off))
-        .build()
+        .build_for_tests()
         .unwrap();
     Instance {
         registrar,

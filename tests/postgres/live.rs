@@ -27,7 +27,7 @@ impl Instance {
         let registrar = Registrar::builder(config(), store.clone())
             .gateway(simulator.gateway())
             .publisher(store.announcer())
-            .build()
+            .build_for_tests()
             .unwrap();
         let hub = Hub::new();
         let (worker, store, heard) = (registrar.worker(), store.clone(), hub.clone());

@@ -58,7 +58,7 @@ fn at(store: impl Store + Queries, ahead: i64) -> Registrar {
     let clock = TestClock::at(Utc::now() + chrono::Duration::seconds(ahead));
     Registrar::builder(config(), store)
         .clock(clock)
-        .build()
+        .build_for_tests()
         .unwrap()
 }
 
@@ -105,7 +105,7 @@ async fn a_day<S: Store + Queries>(store: S, looker: &PgStore) {
     let simulator = Simulator::new(app_id, secret, Settings::new(1));
     let registrar = Registrar::builder(config, store)
         .gateway(simulator.gateway())
-        .build()
+        .build_for_tests()
         .unwrap();
     let desk = registrar.admin(admin());
     let other = NewGrant {
@@ -246,7 +246,7 @@ async fn a_callback_that_was_given_up_on_is_not_given_up_on_again() {
         let simulator = Simulator::new(app_id, secret, Settings::new(1));
         let registrar = Registrar::builder(config, store.clone())
             .gateway(simulator.gateway())
-            .build()
+            .build_for_tests()
             .unwrap();
         let due = enroll(&registrar, &store, "thandi").await;
         // The provider does not say that it is paid.

@@ -76,7 +76,7 @@ fn child() {
         let registrar = Registrar::builder(config(), store)
             .clock(Ahead(Duration::from_secs(ahead)))
             .publisher(Printer)
-            .build()
+            .build_for_tests()
             .unwrap();
         let worker = registrar.worker();
         while worker.pass().await.unwrap().published > 0 {}

@@ -45,7 +45,7 @@ pub fn registrar_with<S: Store + Queries>(store: S, deadline: std::time::Duratio
     Registrar::builder(config, store)
         .gateway(simulator.gateway())
         .publisher(RecordingPublisher::new())
-        .build()
+        .build_for_tests()
         .unwrap()
 }
 

@@ -115,7 +115,7 @@ impl Instance {
         if let Some(own) = own {
             builder = builder.publisher(own);
         }
-        let registrar = builder.build().unwrap();
+        let registrar = builder.build_for_tests().unwrap();
         let hub = Hub::new();
         let (worker, bus, heard) = (registrar.worker(), bus.clone(), hub.clone());
         let tasks = vec![

@@ -4,7 +4,7 @@ use coursegate::reason::Severity;
 use coursegate::registrar::Explanation;
 
 use super::{admins, plain, text};
-use crate::common::desk::when;
+use crate::common::admin::when;
 
 /// What waits on each of the admin's pages.
 pub struct Counts {
@@ -38,7 +38,7 @@ impl Counts {
                 format!("<a href=\"{path}\"{current}>{name}{count}</a>")
             })
             .collect();
-        format!("<nav aria-label=\"Desk\">{links}</nav>")
+        format!("<nav aria-label=\"Admin\">{links}</nav>")
     }
 }
 

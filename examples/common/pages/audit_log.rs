@@ -3,7 +3,7 @@ use coursegate::event::audit_log::{AnchorError, Checkpoint};
 
 use super::{Act, Counts, admins, text};
 use crate::common::audit_log::AuditLogPage;
-use crate::common::desk::when;
+use crate::common::admin::when;
 
 /// Whether the events hold, files for accountants, and one learner's data.
 pub fn audit_log(person: &AdminId, counts: &Counts, shown: &AuditLogPage) -> String {

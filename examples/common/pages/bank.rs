@@ -241,7 +241,7 @@ fn doubtful(rows: &[(StatementEntry, Option<StatementEntry>)]) -> String {
             let beside = match earlier {
                 Some(earlier) => format!(
                     "<h3>Imported {}: {}</h3>{}",
-                    crate::common::desk::when(earlier.imported_at),
+                    crate::common::admin::when(earlier.imported_at),
                     state(earlier),
                     row(earlier)
                 ),

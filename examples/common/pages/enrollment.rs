@@ -6,7 +6,7 @@ use coursegate::registrar::Explanation;
 
 use super::admin::{bought, explanation};
 use super::{Act, Counts, admins, plain, text};
-use crate::common::desk::when;
+use crate::common::admin::when;
 
 /// Everything about one enrollment: what happened, by whom and why, and what to do with its money.
 pub fn timeline(person: &AdminId, counts: &Counts, row: &Explanation) -> String {

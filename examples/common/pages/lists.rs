@@ -10,7 +10,7 @@ use coursegate::{AdminId, ChannelName};
 
 use super::{Act, Counts, admins, plain, text};
 use crate::common::app::COURSES;
-use crate::common::desk::{DeskQuery, Problems, when};
+use crate::common::admin::{AdminQuery, Problems, when};
 
 /// A choice; each option has the value that is sent and the text that is shown.
 fn select(name: &str, label: &str, chosen: &str, options: &[(String, String)]) -> String {
@@ -33,7 +33,7 @@ fn select(name: &str, label: &str, chosen: &str, options: &[(String, String)]) -
 pub fn payments(
     person: &AdminId,
     counts: &Counts,
-    query: &DeskQuery,
+    query: &AdminQuery,
     items: &[PaymentItem],
     more: Option<&str>,
 ) -> String {

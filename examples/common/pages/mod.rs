@@ -95,7 +95,7 @@ fn admins(title: &str, person: &AdminId, counts: &Counts, here: &str, body: &str
 
 pub fn problem(what: &str) -> String {
     let body = format!(
-        "<p class=\"bad\">{}</p><p><a href=\"/\">To the courses</a> · <a href=\"/admin\">To the desk</a></p>",
+        "<p class=\"bad\">{}</p><p><a href=\"/\">To the courses</a> · <a href=\"/admin\">To the admin</a></p>",
         text(what)
     );
     frame("That did not work", None, "", &body)

@@ -90,7 +90,7 @@ async function anew() {
   busy = false;
 }
 
-/** Goes to another page of the desk, with its outline shown while it is fetched. */
+/** Goes to another page of the admin, with its outline shown while it is fetched. */
 async function go(url, { push = true, request } = {}) {
   const main = document.querySelector('main');
   const kept = main.innerHTML;

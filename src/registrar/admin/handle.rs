@@ -89,7 +89,7 @@ impl Admin<'_> {
             Lookup::Enrollment(id) => Some(tracing::field::display(*id)),
             _ => None,
         };
-        let span = tracing::info_span!("coursegate.desk", enrollment);
+        let span = tracing::info_span!("coursegate.admin", enrollment);
         registrar
             .update(find, |case| {
                 apply(

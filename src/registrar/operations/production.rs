@@ -108,7 +108,7 @@ impl RegistrarBuilder {
     ///
     /// # Errors
     /// [`NotReady`] names what is critical in the report, or what does not fit together.
-    pub fn production(self, report: &Report) -> Result<Registrar, NotReady> {
+    pub fn build_production(self, report: &Report) -> Result<Registrar, NotReady> {
         if !report.is_for(&fingerprint(&self.config)) {
             return Err(NotReady::OtherSettings);
         }

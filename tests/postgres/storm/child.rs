@@ -190,7 +190,7 @@ async fn serve(orders: Orders) {
         .publisher(listener)
         .channel(Mail)
         .clock(orders.clock())
-        .build()
+        .build_for_tests()
         .unwrap();
     let worker = registrar.worker();
     let server = Arc::new(Server { registrar, store });

@@ -1,4 +1,4 @@
-//! The admin's desk: what its pages show, and what a click on them does.
+//! The admin pages: what its pages show, and what a click on them does.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -41,10 +41,10 @@ pub fn when(at: DateTime<Utc>) -> String {
         .to_string()
 }
 
-/// What an address of the desk asks for.
+/// What an address of the admin asks for.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct DeskQuery {
+pub struct AdminQuery {
     pub q: String,
     pub course: String,
     pub status: String,
@@ -62,7 +62,7 @@ pub struct DeskQuery {
     pub upload: String,
 }
 
-impl DeskQuery {
+impl AdminQuery {
     /// The page of a list that it asks for.
     pub fn page<K: DeserializeOwned>(&self, size: usize) -> PageRequest<K> {
         match serde_json::from_str(&self.after) {
@@ -84,7 +84,7 @@ impl DeskQuery {
             ("after", &after),
         ];
         let given = fields.into_iter().filter(|(_, value)| !value.is_empty());
-        let url = reqwest::Url::parse_with_params("http://desk", given).ok()?;
+        let url = reqwest::Url::parse_with_params("http://admin", given).ok()?;
         Some(format!("{path}?{}", url.query()?))
     }
 
@@ -122,7 +122,7 @@ pub struct Problems {
     pub parked: Vec<InboxEntry>,
 }
 
-/// One click on the desk: what to do, with what, and what the person wrote.
+/// One click on the admin: what to do, with what, and what the person wrote.
 #[derive(Debug, Deserialize)]
 pub struct Act {
     pub action: String,
@@ -137,13 +137,13 @@ pub struct Act {
 }
 
 impl App {
-    /// One of the desk's pages. An empty name is the approval queue.
-    pub async fn desk_page(&self, user: Option<&User>, name: &str, query: &DeskQuery) -> Reply {
+    /// One of the admin pages. An empty name is the approval queue.
+    pub async fn desk_page(&self, user: Option<&User>, name: &str, query: &AdminQuery) -> Reply {
         let Some(User::Admin(person)) = user else {
             return Reply::Page(200, pages::sign_in("admin", None));
         };
-        let desk = self.registrar.admin(person.clone());
-        match self.show(&desk, person, name, query).await {
+        let admin = self.registrar.admin(person.clone());
+        match self.show(&admin, person, name, query).await {
             Ok(Some(page)) => Reply::Page(200, page),
             Ok(None) => Reply::Page(404, pages::problem("There is no such page.")),
             Err(error) => failed_page(&error),
@@ -152,30 +152,30 @@ impl App {
 
     async fn show(
         &self,
-        desk: &Admin<'_>,
+        admin: &Admin<'_>,
         person: &AdminId,
         name: &str,
-        query: &DeskQuery,
+        query: &AdminQuery,
     ) -> Result<Option<String>, Error> {
-        let counts = counts(desk).await?;
+        let counts = counts(admin).await?;
         Ok(Some(match name {
             "" => {
-                let queue = desk.approvals().pending(query.page(QUEUE)).await?;
+                let queue = admin.approvals().pending(query.page(QUEUE)).await?;
                 let mut rows = Vec::new();
                 for item in &queue.items {
-                    rows.push(desk.approvals().explain(item.enrollment.id).await?);
+                    rows.push(admin.approvals().explain(item.enrollment.id).await?);
                 }
                 let more = query.more("/admin", queue.next);
                 pages::queue(person, &counts, &rows, more.as_deref())
             }
             "payments" => {
                 let request: PageRequest<PaymentKey> = query.page(ROWS);
-                let found = desk.payments().list(&query.filter(), request).await?;
+                let found = admin.payments().list(&query.filter(), request).await?;
                 let more = query.more("/admin/payments", found.next);
                 pages::payments(person, &counts, query, &found.items, more.as_deref())
             }
             "money" => {
-                let items = desk
+                let items = admin
                     .payments()
                     .exceptions(PageRequest::first(100))
                     .await?
@@ -186,17 +186,17 @@ impl App {
                 let problems = Problems {
                     alerts: self.registrar.alerts(),
                     health: self.registrar.health().await,
-                    discrepancies: desk
+                    discrepancies: admin
                         .operations()
                         .discrepancies(PageRequest::first(100))
                         .await?
                         .items,
-                    dead: desk
+                    dead: admin
                         .operations()
                         .inbox(InboxFilter::Dead, PageRequest::first(100))
                         .await?
                         .items,
-                    parked: desk
+                    parked: admin
                         .operations()
                         .inbox(InboxFilter::Parked, PageRequest::first(100))
                         .await?
@@ -205,11 +205,11 @@ impl App {
                 pages::problems(person, &counts, &problems)
             }
             "statement" => {
-                let bank = self.bank(desk, person, query).await?;
+                let bank = self.bank(admin, person, query).await?;
                 pages::statement(person, &counts, &bank)
             }
             "settled" => {
-                let found = desk
+                let found = admin
                     .statements()
                     .list(RowFilter::Settled, query.page(ROWS))
                     .await?;
@@ -218,21 +218,21 @@ impl App {
             }
             "day" => {
                 let period = last_days();
-                let days = every_day(&period, desk.payments().days(period, None).await?);
-                let courses = desk
+                let days = every_day(&period, admin.payments().days(period, None).await?);
+                let courses = admin
                     .payments()
                     .courses(period, PageRequest::first(100))
                     .await?;
                 pages::day(person, &counts, &days, &courses.items)
             }
             "audit-log" => {
-                let shown = audit_log::audit_log(desk, &query.noted, &query.learner).await?;
+                let shown = audit_log::audit_log(admin, &query.noted, &query.learner).await?;
                 pages::audit_log(person, &counts, &shown)
             }
             "notices" => {
-                let found = desk.notices().list(false, query.page(ROWS)).await?;
+                let found = admin.notices().list(false, query.page(ROWS)).await?;
                 let more = query.more("/admin/notices", found.next);
-                let chosen = desk.notices().preferences().await?;
+                let chosen = admin.notices().preferences().await?;
                 let channels = self.registrar.channels();
                 let choice = (&chosen, channels.as_slice());
                 pages::notices(person, &counts, &found.items, more.as_deref(), choice)
@@ -241,7 +241,7 @@ impl App {
                 .strip_prefix("enrollment/")
                 .map(str::parse::<EnrollmentId>)
             {
-                Some(Ok(id)) => match desk.approvals().explain(id).await {
+                Some(Ok(id)) => match admin.approvals().explain(id).await {
                     Ok(row) => pages::timeline(person, &counts, &row),
                     Err(Error::NotFound(_)) => return Ok(None),
                     Err(error) => return Err(error),
@@ -252,12 +252,12 @@ impl App {
     }
 
     pub async fn approve_form(&self, user: &User, verdict: &Verdict) -> Reply {
-        self.on_desk(user, "", async |desk| {
+        self.on_desk(user, "", async |admin| {
             let (id, note) = (verdict.enrollment, verdict.reason.as_str());
             // Nothing is approved that came after the page was made.
             let done = match verdict.version {
-                Some(shown) => desk.approvals().approve_shown(id, shown, note).await,
-                None => desk.approvals().approve(id, note).await,
+                Some(shown) => admin.approvals().approve_shown(id, shown, note).await,
+                None => admin.approvals().approve(id, note).await,
             };
             Ok(done.map(drop)?)
         })
@@ -265,8 +265,8 @@ impl App {
     }
 
     pub async fn reject_form(&self, user: &User, verdict: &Verdict) -> Reply {
-        self.on_desk(user, "", async |desk| {
-            let done = desk
+        self.on_desk(user, "", async |admin| {
+            let done = admin
                 .approvals()
                 .reject(verdict.enrollment, verdict.reason.as_str())
                 .await;
@@ -277,7 +277,7 @@ impl App {
 
     /// Chooses what the person is told of: one field for each kind and channel that is ticked.
     pub async fn choose_form(&self, user: &User, fields: &HashMap<String, String>) -> Reply {
-        self.on_desk(user, "/admin/notices", async |desk| {
+        self.on_desk(user, "/admin/notices", async |admin| {
             let mut channels: BTreeMap<NoticeKind, BTreeSet<ChannelName>> = BTreeMap::new();
             for name in fields.keys() {
                 let pair = name.split_once(':').and_then(|(kind, channel)| {
@@ -287,24 +287,24 @@ impl App {
                     pair.ok_or(Failure::Invalid("Tick what you want to be told of.".into()))?;
                 channels.entry(kind).or_default().insert(channel);
             }
-            Ok(desk.notices().choose_channels(channels).await.map(drop)?)
+            Ok(admin.notices().choose_channels(channels).await.map(drop)?)
         })
         .await
     }
 
-    /// Everything else that can be clicked on the desk.
+    /// Everything else that can be clicked on the admin.
     pub async fn act_form(&self, user: &User, act: &Act) -> Reply {
-        self.on_desk(user, &act.back, async |desk| {
+        self.on_desk(user, &act.back, async |admin| {
             #[cfg(feature = "statements")]
             if let ("import" | "read_as", User::Admin(person)) = (act.action.as_str(), user) {
-                return self.act_on_upload(desk, person, act).await;
+                return self.act_on_upload(admin, person, act).await;
             }
-            perform(self, desk, act).await
+            perform(self, admin, act).await
         })
         .await
     }
 
-    /// Does something as an admin, and goes back to one of the desk's pages.
+    /// Does something as an admin, and goes back to one of the admin pages.
     pub(super) async fn on_desk(
         &self,
         user: &User,
@@ -339,7 +339,7 @@ impl From<Error> for Failure {
     }
 }
 
-async fn perform(app: &App, desk: &Admin<'_>, act: &Act) -> Result<(), Failure> {
+async fn perform(app: &App, admin: &Admin<'_>, act: &Act) -> Result<(), Failure> {
     let note = act.text.as_str();
     let reference = |text: &str| {
         PaymentReference::new(text).map_err(|error| Failure::Invalid(error.to_string()))
@@ -348,21 +348,21 @@ async fn perform(app: &App, desk: &Admin<'_>, act: &Act) -> Result<(), Failure> 
         "refund" => {
             let payment = reference(&act.subject)?;
             match act.other.trim() {
-                "" => desk.refunds().record(&payment, note).await?,
+                "" => admin.refunds().record(&payment, note).await?,
                 sum => {
                     let sum = rand(sum).map_err(Failure::Invalid)?;
-                    desk.refunds().record_partial(&payment, sum, note).await?
+                    admin.refunds().record_partial(&payment, sum, note).await?
                 }
             };
         }
         "charged_back" => {
             let payment = reference(&act.subject)?;
-            desk.refunds()
+            admin.refunds()
                 .record_reversal(&payment, Reversal::ChargedBack, note)
                 .await?;
         }
         "reinstate" => {
-            desk.refunds()
+            admin.refunds()
                 .record_reinstatement(&reference(&act.subject)?, note)
                 .await?;
         }
@@ -370,12 +370,12 @@ async fn perform(app: &App, desk: &Admin<'_>, act: &Act) -> Result<(), Failure> 
             let grant = act.subject.parse();
             let grant =
                 grant.map_err(|_| Failure::Invalid("There is no such access.".to_owned()))?;
-            desk.learners().revoke(grant, note).await?;
+            admin.learners().revoke(grant, note).await?;
         }
         "override" => {
             let id = act.subject.parse();
             let id = id.map_err(|_| Failure::Invalid("There is no such enrollment.".to_owned()))?;
-            desk.approvals().approve_override(id, note).await?;
+            admin.approvals().approve_override(id, note).await?;
         }
         "ask" => {
             app.registrar
@@ -383,26 +383,26 @@ async fn perform(app: &App, desk: &Admin<'_>, act: &Act) -> Result<(), Failure> 
                 .await?;
         }
         "replay" => {
-            desk.operations()
+            admin.operations()
                 .replay(&act.subject.as_str().into())
                 .await?;
         }
         "close_discrepancy" => {
-            desk.operations()
+            admin.operations()
                 .close_discrepancy(&act.subject.as_str().into(), note)
                 .await?;
         }
         "close_row" => {
-            desk.statements()
+            admin.statements()
                 .close(&act.subject.as_str().into(), note)
                 .await?;
         }
         "tell_apart" => {
-            desk.statements()
+            admin.statements()
                 .tell_apart(&act.subject.as_str().into(), note)
                 .await?;
         }
-        "reconcile" => reconcile(desk).await?,
+        "reconcile" => reconcile(admin).await?,
         #[cfg(feature = "live")]
         "probe" => {
             let found = app.hub.probe(&app.registrar).await;
@@ -419,12 +419,12 @@ async fn perform(app: &App, desk: &Admin<'_>, act: &Act) -> Result<(), Failure> 
         "erase" => {
             let learner =
                 LearnerId::new(note).map_err(|error| Failure::Invalid(error.to_string()))?;
-            desk.learners().erase(&learner).await?;
+            admin.learners().erase(&learner).await?;
         }
         "read" => {
             let notices = act.subject.split(',').filter_map(|id| id.parse().ok());
             let notices: Vec<EventId> = notices.take(ROWS).collect();
-            desk.notices().mark_read(&notices).await?;
+            admin.notices().mark_read(&notices).await?;
         }
         _ => return Err(Failure::Invalid("There is no such action.".to_owned())),
     }
@@ -444,21 +444,21 @@ pub fn rand(text: &str) -> Result<Money, String> {
 }
 
 /// How much waits: what is more than a page holds is "99+".
-async fn counts(desk: &Admin<'_>) -> Result<Counts, Error> {
+async fn counts(admin: &Admin<'_>) -> Result<Counts, Error> {
     let shown = |items: usize| match items {
         0..100 => items.to_string(),
         _ => "99+".to_owned(),
     };
     Ok(Counts {
         approvals: shown(
-            desk.approvals()
+            admin.approvals()
                 .pending(PageRequest::first(100))
                 .await?
                 .items
                 .len(),
         ),
         notices: shown(
-            desk.notices()
+            admin.notices()
                 .list(true, PageRequest::first(100))
                 .await?
                 .items
@@ -502,10 +502,10 @@ fn every_day(
 }
 
 /// Compares money and access in everything there is.
-async fn reconcile(desk: &Admin<'_>) -> Result<(), Error> {
+async fn reconcile(admin: &Admin<'_>) -> Result<(), Error> {
     let mut from = None;
     loop {
-        from = desk.operations().reconcile(from, 100).await?.next;
+        from = admin.operations().reconcile(from, 100).await?.next;
         if from.is_none() {
             return Ok(());
         }
