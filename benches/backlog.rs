@@ -259,7 +259,10 @@ async fn measured<S: Store + Queries + Clone>(
         .unwrap();
     let waiting = paid(&registrar, &simulator, "late", many).await;
     let live = paid(&registrar, &simulator, "live", many).await;
-    let away = builder(config(), &callbacks).gateway(Busy).build_for_tests().unwrap();
+    let away = builder(config(), &callbacks)
+        .gateway(Busy)
+        .build_for_tests()
+        .unwrap();
     received(&away, &waiting, Outcome::Waiting).await;
     // What was not asked for waits up to half a minute.
     tokio::time::sleep(Duration::from_secs(30)).await;

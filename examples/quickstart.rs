@@ -72,7 +72,8 @@ async fn main() -> Outcome<()> {
             item.enrollment.course, item.enrollment.status
         );
     }
-    admin.approvals()
+    admin
+        .approvals()
         .approve(enrollment, "seen in the dashboard")
         .await?;
     school.show("lerato").await?;

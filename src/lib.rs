@@ -77,8 +77,8 @@ pub mod statement;
 pub mod store;
 pub mod webhook;
 
-pub mod guide;
 mod config;
+pub mod guide;
 mod vocabulary;
 
 pub use config::{

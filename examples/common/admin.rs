@@ -357,12 +357,14 @@ async fn perform(app: &App, admin: &Admin<'_>, act: &Act) -> Result<(), Failure>
         }
         "charged_back" => {
             let payment = reference(&act.subject)?;
-            admin.refunds()
+            admin
+                .refunds()
                 .record_reversal(&payment, Reversal::ChargedBack, note)
                 .await?;
         }
         "reinstate" => {
-            admin.refunds()
+            admin
+                .refunds()
                 .record_reinstatement(&reference(&act.subject)?, note)
                 .await?;
         }
@@ -383,22 +385,26 @@ async fn perform(app: &App, admin: &Admin<'_>, act: &Act) -> Result<(), Failure>
                 .await?;
         }
         "replay" => {
-            admin.operations()
+            admin
+                .operations()
                 .replay(&act.subject.as_str().into())
                 .await?;
         }
         "close_discrepancy" => {
-            admin.operations()
+            admin
+                .operations()
                 .close_discrepancy(&act.subject.as_str().into(), note)
                 .await?;
         }
         "close_row" => {
-            admin.statements()
+            admin
+                .statements()
                 .close(&act.subject.as_str().into(), note)
                 .await?;
         }
         "tell_apart" => {
-            admin.statements()
+            admin
+                .statements()
                 .tell_apart(&act.subject.as_str().into(), note)
                 .await?;
         }
@@ -451,14 +457,16 @@ async fn counts(admin: &Admin<'_>) -> Result<Counts, Error> {
     };
     Ok(Counts {
         approvals: shown(
-            admin.approvals()
+            admin
+                .approvals()
                 .pending(PageRequest::first(100))
                 .await?
                 .items
                 .len(),
         ),
         notices: shown(
-            admin.notices()
+            admin
+                .notices()
                 .list(true, PageRequest::first(100))
                 .await?
                 .items

@@ -576,7 +576,8 @@ impl App {
                 }
             }
             many => {
-                admin.approvals()
+                admin
+                    .approvals()
                     .approve_all(many, wanted.note.as_str(), wanted.dry_run)
                     .await
             }

@@ -10,8 +10,8 @@ use coursegate::store::PageRequest;
 use coursegate::store::RowFilter;
 use coursegate::{AdminId, Error, PaymentReference};
 
-use super::app::{App, Reply, User};
 use super::admin::{AdminQuery, Failure, rand};
+use super::app::{App, Reply, User};
 
 /// Rows on one page.
 const ROWS: usize = 25;

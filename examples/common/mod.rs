@@ -7,13 +7,13 @@
     missing_docs
 )]
 
+mod admin;
 mod app;
 mod audit_log;
 mod bank;
 pub mod browsers;
 mod callbacks;
 mod channel;
-mod admin;
 #[cfg(feature = "live")]
 pub mod live;
 mod pages;
@@ -33,13 +33,13 @@ use coursegate::adapter::simulator::{Fault, Settings, Simulator, UnknownAnswer};
 use coursegate::{AppId, BankDetails, Config, Registrar, Secret, Site};
 use tokio::sync::watch;
 
+pub use admin::{Act, AdminQuery};
 #[allow(
     unused_imports,
     reason = "actix answers the unauthorized by an error of its own"
 )]
 pub use app::problem;
 pub use app::{App, Approval, Proof, Refund, Reply, SignIn, User, Verdict, Wish};
-pub use admin::{Act, AdminQuery};
 pub use pages::STYLE;
 pub use serve::Limits;
 #[cfg(feature = "statements")]

@@ -10,8 +10,8 @@ use coursegate::statement::{Mapping, Preset, detect};
 use coursegate::{AccountId, AdminId, Error};
 use futures_util::{Stream, StreamExt};
 
-use super::app::{App, Reply, User};
 use super::admin::{Act, Failure};
+use super::app::{App, Reply, User};
 use super::pages;
 use super::serve::Limits;
 

@@ -27,6 +27,8 @@ mod sharing;
 mod statements;
 mod timers;
 
+use std::fmt;
+
 use crate::store::{Queries, Store};
 
 use audit_log::{every_event_is_sealed_in_the_same_form, the_chain_holds_every_event_once};
@@ -75,21 +77,38 @@ pub struct Failure {
     pub what: String,
 }
 
+/// Every promise that a store does not keep, in the order of the checks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failures(pub Vec<Failure>);
+
+impl std::error::Error for Failures {}
+
+impl fmt::Display for Failures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} promises are not kept", self.0.len())?;
+        for failure in &self.0 {
+            write!(f, "\n- {failure}")?;
+        }
+        Ok(())
+    }
+}
+
 /// Runs every check, each on a fresh store.
 ///
 /// # Errors
-/// [`Failure`] names the first promise that is not kept.
-pub async fn store<S, F, M>(make: M) -> Result<(), Failure>
+/// [`Failures`] names each promise that is not kept, and what went wrong.
+pub async fn store<S, F, M>(make: M) -> Result<(), Failures>
 where
     S: Store + Queries,
     F: Future<Output = S>,
     M: Fn() -> F,
 {
+    let mut failures = Vec::new();
     macro_rules! run {
         ($($check:ident),+ $(,)?) => {$(
-            $check(&make().await)
-                .await
-                .map_err(|what| Failure { check: stringify!($check), what: what.to_string() })?;
+            if let Err(what) = $check(&make().await).await {
+                failures.push(Failure { check: stringify!($check), what: what.to_string() });
+            }
         )+};
     }
     run!(
@@ -137,5 +156,8 @@ where
         payments_are_found,
         figures_add_up,
     );
-    Ok(())
+    match failures.is_empty() {
+        true => Ok(()),
+        false => Err(Failures(failures)),
+    }
 }

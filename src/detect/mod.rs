@@ -35,14 +35,10 @@ pub trait MethodDetector: Send + Sync + 'static {
 
     /// The rules that read a field of the callback, and which field: what the provider never
     /// sends can never match.
-    fn reads(&self) -> Vec<(String, String)> {
-        Vec::new()
-    }
+    fn reads(&self) -> Vec<(String, String)>;
 
     /// Whether a payment of unknown method passes for a card.
-    fn takes_unknown_for_card(&self) -> bool {
-        false
-    }
+    fn takes_unknown_for_card(&self) -> bool;
 }
 
 impl<F> MethodDetector for F
@@ -51,6 +47,15 @@ where
 {
     fn detect(&self, clues: &DetectionInput<'_>) -> Detection {
         self(clues)
+    }
+
+    /// A closure does not say.
+    fn reads(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
+    fn takes_unknown_for_card(&self) -> bool {
+        false
     }
 }
 

@@ -68,9 +68,7 @@ pub trait NotificationChannel: Debug + Send + Sync + 'static {
     fn name(&self) -> ChannelName;
 
     /// Whether learners are told by it that they were approved or rejected.
-    fn reaches_learners(&self) -> bool {
-        false
-    }
+    fn reaches_learners(&self) -> bool;
 
     /// Sends one notification. It may take ten seconds.
     ///

@@ -317,10 +317,7 @@ pub trait Store: Debug + Send + Sync + 'static {
         &self,
         since: Option<DateTime<Utc>>,
         most: usize,
-    ) -> Result<usize, StoreError> {
-        let _ = (since, most);
-        Ok(0)
-    }
+    ) -> Result<usize, StoreError>;
 
     /// Walks on through the deliveries, so many at most, and drops the bodies of those that are
     /// settled and arrived before a time. All else about them stays.
@@ -334,9 +331,7 @@ pub trait Store: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn inspect(&self) -> Result<StoreReport, StoreError> {
-        Ok(StoreReport::default())
-    }
+    async fn inspect(&self) -> Result<StoreReport, StoreError>;
 
     /// Whether it forgets everything when the process ends.
     fn is_test_double(&self) -> bool;

@@ -40,7 +40,7 @@ pub struct Page<T, K> {
 
 impl<T, K> Page<T, K> {
     /// Cuts a page off a list that holds one item more than asked for, if there is more.
-    pub(crate) fn cut(mut items: Vec<T>, size: usize, key: impl Fn(&T) -> K) -> Self {
+    pub fn cut(mut items: Vec<T>, size: usize, key: impl Fn(&T) -> K) -> Self {
         let more = items.len() > size;
         items.truncate(size);
         let next = if more { items.last().map(key) } else { None };

@@ -72,7 +72,10 @@ impl PaymentFilter {
     }
 
     /// Refuses a key that is of another order than this filter's.
-    pub(crate) fn check(&self, key: Option<&PaymentKey>) -> Result<(), StoreError> {
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`].
+    pub fn check(&self, key: Option<&PaymentKey>) -> Result<(), StoreError> {
         match (&self.prefix, key) {
             (_, None)
             | (None, Some(PaymentKey::Newest(..)))
@@ -177,7 +180,7 @@ impl HeldPayment {
 
     /// Whether this money belongs in the list: it is to be given back, or is held for one of
     /// [`REASONS`](Self::REASONS), or is held and not what a person is shown in the queue.
-    pub(crate) fn is_exception(attempt: &PaymentAttempt, enrollment: &Enrollment) -> bool {
+    pub fn is_exception(attempt: &PaymentAttempt, enrollment: &Enrollment) -> bool {
         let waits = enrollment.waits_for.is_some()
             && enrollment.waits_on.as_ref() == Some(&attempt.reference);
         attempt.held_back().is_some_and(|reason| {

@@ -248,6 +248,18 @@ struct Stubborn(MemoryStore);
 
 #[async_trait]
 impl Store for Stubborn {
+    async fn append_audit_log(
+        &self,
+        since: Option<chrono::DateTime<chrono::Utc>>,
+        most: usize,
+    ) -> Result<usize, StoreError> {
+        self.0.append_audit_log(since, most).await
+    }
+
+    async fn inspect(&self) -> Result<coursegate::store::StoreReport, StoreError> {
+        self.0.inspect().await
+    }
+
     async fn load(&self, lookup: Lookup<'_>) -> Result<Loaded, StoreError> {
         self.0.load(lookup).await
     }
@@ -298,6 +310,19 @@ impl Broken {
 
 #[async_trait]
 impl Store for Broken {
+    async fn append_audit_log(
+        &self,
+        since: Option<chrono::DateTime<chrono::Utc>>,
+        most: usize,
+    ) -> Result<usize, StoreError> {
+        let _ = (since, most);
+        Ok(0)
+    }
+
+    async fn inspect(&self) -> Result<coursegate::store::StoreReport, StoreError> {
+        Ok(coursegate::store::StoreReport::default())
+    }
+
     async fn load(&self, _: Lookup<'_>) -> Result<Loaded, StoreError> {
         self.fail().await
     }
@@ -334,7 +359,9 @@ events_by!(Broken, this => this.fail().await);
 
 #[tokio::test]
 async fn a_store_that_is_down_asks_the_sender_to_come_again() {
-    let registrar = Registrar::builder(config(), Broken::Down).build_for_tests().unwrap();
+    let registrar = Registrar::builder(config(), Broken::Down)
+        .build_for_tests()
+        .unwrap();
     let receipt = registrar
         .receive(signed(&body("link", "SUCCESS", "CG-1")))
         .await;

@@ -58,6 +58,7 @@ mod personal;
 mod policy;
 mod provider_calls;
 mod provider_faults;
+mod public_names;
 mod races;
 mod readiness;
 mod readiness_secrets;

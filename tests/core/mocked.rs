@@ -36,6 +36,18 @@ struct Ledger {
 
 #[async_trait::async_trait]
 impl Store for Ledger {
+    async fn append_audit_log(
+        &self,
+        since: Option<chrono::DateTime<chrono::Utc>>,
+        most: usize,
+    ) -> Result<usize, StoreError> {
+        self.store.append_audit_log(since, most).await
+    }
+
+    async fn inspect(&self) -> Result<coursegate::store::StoreReport, StoreError> {
+        self.store.inspect().await
+    }
+
     async fn load(&self, lookup: Lookup<'_>) -> Result<Loaded, StoreError> {
         self.store.load(lookup).await
     }
@@ -100,7 +112,10 @@ async fn a_store_that_refuses_after_the_decision_is_told_in_a_sentence() {
     let (app_id, secret) = (AppId::new(APP_ID).unwrap(), Secret::new(SECRET).unwrap());
     let simulator = Simulator::new(app_id, secret, Settings::new(1));
     let builder = Registrar::builder(config(), refuses_access());
-    let registrar = builder.gateway(simulator.gateway()).build_for_tests().unwrap();
+    let registrar = builder
+        .gateway(simulator.gateway())
+        .build_for_tests()
+        .unwrap();
     let enrolled = registrar
         .enroll(request("thandi", PaymentMethod::Card))
         .await

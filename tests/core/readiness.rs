@@ -62,6 +62,14 @@ impl Shelf {
 
 #[async_trait::async_trait]
 impl Store for Shelf {
+    async fn append_audit_log(
+        &self,
+        since: Option<chrono::DateTime<chrono::Utc>>,
+        most: usize,
+    ) -> Result<usize, StoreError> {
+        self.inner.append_audit_log(since, most).await
+    }
+
     async fn load(&self, lookup: Lookup<'_>) -> Result<Loaded, StoreError> {
         self.inner.load(lookup).await
     }
@@ -163,6 +171,10 @@ impl AlertSink for Silence {
 
 #[async_trait::async_trait]
 impl NotificationChannel for Silence {
+    fn reaches_learners(&self) -> bool {
+        false
+    }
+
     fn name(&self) -> ChannelName {
         ChannelName::new("mail").unwrap()
     }

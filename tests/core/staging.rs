@@ -148,7 +148,10 @@ fn no_registrar_of_a_staging_machine_has_a_real_provider() {
     );
     // One beside parts that are for tests only.
     let trial = Registrar::builder(local(), MemoryStore::new()).gateway(real());
-    assert_eq!(trial.build_for_tests().unwrap_err(), BuildError::StagingProvider);
+    assert_eq!(
+        trial.build_for_tests().unwrap_err(),
+        BuildError::StagingProvider
+    );
     let trial = Registrar::builder(local(), MemoryStore::new());
     let client = IkhokhaClient::from_config(&local()).unwrap();
     assert!(trial.gateway(client).build_for_tests().is_ok());

@@ -108,7 +108,17 @@ macro_rules! store_by_steps {
 async fn purge(&self, purge: coursegate::store::Purge<'_>) -> Result<coursegate::store::Purged, StoreError> {
         self.0.purge(purge).await
     }
-    fn is_test_double(&self) -> bool {
+            async fn append_audit_log(
+                &self,
+                since: Option<chrono::DateTime<chrono::Utc>>,
+                most: usize,
+            ) -> Result<usize, StoreError> {
+                self.0.append_audit_log(since, most).await
+            }
+            async fn inspect(&self) -> Result<coursegate::store::StoreReport, StoreError> {
+                self.0.inspect().await
+            }
+            fn is_test_double(&self) -> bool {
                 true
             }
         }

@@ -2,8 +2,8 @@ use coursegate::AdminId;
 use coursegate::event::audit_log::{AnchorError, Checkpoint};
 
 use super::{Act, Counts, admins, text};
-use crate::common::audit_log::AuditLogPage;
 use crate::common::admin::when;
+use crate::common::audit_log::AuditLogPage;
 
 /// Whether the events hold, files for accountants, and one learner's data.
 pub fn audit_log(person: &AdminId, counts: &Counts, shown: &AuditLogPage) -> String {

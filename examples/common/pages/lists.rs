@@ -9,8 +9,8 @@ use coursegate::store::PaymentItem;
 use coursegate::{AdminId, ChannelName};
 
 use super::{Act, Counts, admins, plain, text};
-use crate::common::app::COURSES;
 use crate::common::admin::{AdminQuery, Problems, when};
+use crate::common::app::COURSES;
 
 /// A choice; each option has the value that is sent and the text that is shown.
 fn select(name: &str, label: &str, chosen: &str, options: &[(String, String)]) -> String {

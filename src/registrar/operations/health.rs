@@ -203,7 +203,8 @@ impl Registrar {
         let waiting = count(InboxFilter::Waiting).await?;
         let parked = count(InboxFilter::Parked).await?;
         Some(if dead > 0 {
-            let reason = format!("{dead} callbacks were given up on: look at the admin page's problems.");
+            let reason =
+                format!("{dead} callbacks were given up on: look at the admin page's problems.");
             part(PART, HealthStatus::Degraded, reason)
         } else if waiting >= WAITING || parked >= WAITING {
             let reason = format!("{waiting} callbacks wait, {parked} match nothing.");
