@@ -17,7 +17,7 @@
 //!
 //! The database is named by `DATABASE_URL`. Once it serves, and every day, it looks at itself from outside:
 //! whether callbacks arrive, and when its certificate ends. `--offline` leaves all outside alone.
-//! `--connections N` are served at once, and each has `--patience SECONDS` for its headers, and again
+//! `--connections N` are served at once, and each has `--time-limit SECONDS` for its headers, and again
 //! for its body.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
@@ -179,8 +179,8 @@ fn arguments() -> Result<Arguments, AnyError> {
         match name.as_str() {
             "--port" => given.port = number.parse()?,
             "--connections" => given.limits.connections = number.parse()?,
-            "--patience" => given.limits.patience = Duration::from_secs(number.parse()?),
-            _ => return Err("use --port N, --offline, --connections N and --patience N".into()),
+            "--time-limit" => given.limits.time_limit = Duration::from_secs(number.parse()?),
+            _ => return Err("use --port N, --offline, --connections N and --time-limit N".into()),
         }
     }
     Ok(given)

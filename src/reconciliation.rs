@@ -139,9 +139,9 @@ impl Discrepancy {
     }
 }
 
-/// Names what does not agree in one case. `patience` is how long an enrollment may wait for
+/// Names what does not agree in one case. `approval_sla` is how long an enrollment may wait for
 /// a person.
-pub fn reconcile(case: &Case, patience: Duration, now: DateTime<Utc>) -> Vec<Discrepancy> {
+pub fn reconcile(case: &Case, approval_sla: Duration, now: DateTime<Utc>) -> Vec<Discrepancy> {
     let mut found = Vec::new();
     let enrollment = &case.enrollment;
     let attempt = |reference: &PaymentReference| {
@@ -216,7 +216,7 @@ pub fn reconcile(case: &Case, patience: Duration, now: DateTime<Utc>) -> Vec<Dis
     }
     if enrollment.waits_for.is_some() {
         let waited = now.signed_duration_since(enrollment.updated_at);
-        if waited.to_std().is_ok_and(|waited| waited > patience) {
+        if waited.to_std().is_ok_and(|waited| waited > approval_sla) {
             found.push(Discrepancy::about(
                 case,
                 DiscrepancyKind::PendingTooLong,

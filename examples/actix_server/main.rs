@@ -2,12 +2,12 @@
 //! `cargo run --example actix_server --features simulator`.
 //!
 //! It has the limits of `common/serve.rs`, with one gap: actix-web cannot be told how long a client may
-//! take nothing of an answer. `patience.rs` asks Linux to; elsewhere put a proxy in front.
+//! take nothing of an answer. `time_limit.rs` asks Linux to; elsewhere put a proxy in front.
 #![allow(clippy::print_stderr)]
 
 #[path = "../common/mod.rs"]
 mod common;
-mod patience;
+mod time_limit;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
@@ -46,8 +46,8 @@ async fn main() -> Result<(), AnyError> {
     })
     .workers(WORKERS)
     .max_connections(LIMITS.connections as usize / WORKERS)
-    .client_request_timeout(LIMITS.patience)
-    .on_connect(patience::limit_writes)
+    .client_request_timeout(LIMITS.time_limit)
+    .on_connect(time_limit::limit_writes)
     .listen(listener)?
     .run()
     .await?;
@@ -190,7 +190,7 @@ async fn whole_body(
     if request.path() == common::UPLOAD_PATH {
         return Ok(next.call(request).await?.map_into_left_body());
     }
-    match tokio::time::timeout(LIMITS.patience, request.extract::<Bytes>()).await {
+    match tokio::time::timeout(LIMITS.time_limit, request.extract::<Bytes>()).await {
         Ok(Ok(bytes)) => {
             request.set_payload(Payload::from(bytes));
             Ok(next.call(request).await?.map_into_left_body())

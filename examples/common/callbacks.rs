@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 /// Callbacks that are under way at once.
 const AT_ONCE: usize = 32;
 /// Time that a handler has to answer. The provider's own is not published.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIME_LIMIT: Duration = Duration::from_secs(10);
 /// How long a call that is never answered is kept open: longer than any client waits.
 const NEVER: Duration = Duration::from_secs(120);
 
@@ -69,15 +69,15 @@ fn cut() -> Response<Body> {
 /// Sends what is due, a few times a second: 32 callbacks side by side, each for 10 s at most, so
 /// that a handler that never answers delays nobody else.
 pub async fn send_all(simulator: Simulator) {
-    send_within(simulator, AT_ONCE, PATIENCE).await;
+    send_within(simulator, AT_ONCE, TIME_LIMIT).await;
 }
 
 /// The same with other limits.
-pub async fn send_within(simulator: Simulator, at_once: usize, patience: Duration) {
+pub async fn send_within(simulator: Simulator, at_once: usize, time_limit: Duration) {
     let client = reqwest::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
-        .timeout(patience);
+        .timeout(time_limit);
     let Ok(client) = client.build() else {
         eprintln!("callbacks cannot be sent: the HTTP client could not be set up");
         return;

@@ -30,7 +30,7 @@ pub struct Limits {
     /// Connections served at once.
     pub connections: u32,
     /// Time a client has to send its headers, again to send its body, and to take what is sent to it.
-    pub patience: Duration,
+    pub time_limit: Duration,
     /// Most headers of one request.
     pub headers: usize,
     /// Largest request body, in bytes.
@@ -40,7 +40,7 @@ pub struct Limits {
 impl Limits {
     pub const USUAL: Self = Self {
         connections: 1024,
-        patience: Duration::from_secs(10),
+        time_limit: Duration::from_secs(10),
         headers: 100,
         body: 64 * 1024,
     };
@@ -73,7 +73,7 @@ pub async fn serve(
         };
         let stream = TokioIo::new(Patient {
             stream,
-            patience: limits.patience,
+            time_limit: limits.time_limit,
             stalled: None,
         });
         let service = TowerToHyperService::new(router.clone());
@@ -81,7 +81,7 @@ pub async fn serve(
         tokio::spawn(async move {
             let mut http = hyper::server::conn::http1::Builder::new();
             http.timer(TokioTimer::new())
-                .header_read_timeout(limits.patience)
+                .header_read_timeout(limits.time_limit)
                 .max_headers(limits.headers);
             let mut connection = pin!(http.serve_connection(stream, service));
             // An error here is a client that went away or did not speak HTTP.
@@ -97,7 +97,7 @@ pub async fn serve(
     }
     drop(listener);
     // Streams may have no end of their own.
-    let _ = tokio::time::timeout(limits.patience, places.acquire_many(limits.connections)).await;
+    let _ = tokio::time::timeout(limits.time_limit, places.acquire_many(limits.connections)).await;
 }
 
 /// Ready once the server shall stop; never if nobody is left who could say so.
@@ -132,7 +132,7 @@ async fn whole_body(State(limits): State<Limits>, request: Request, next: Next) 
     }
     let (parts, body) = request.into_parts();
     let refuse = |status: StatusCode| (status, [(header::CONNECTION, "close")]).into_response();
-    match tokio::time::timeout(limits.patience, to_bytes(body, limits.body)).await {
+    match tokio::time::timeout(limits.time_limit, to_bytes(body, limits.body)).await {
         Ok(Ok(bytes)) => {
             next.run(Request::from_parts(parts, Body::from(bytes)))
                 .await
@@ -155,7 +155,7 @@ async fn with_headers(mut response: Response) -> Response {
 /// A connection that fails when the other end takes nothing for too long.
 struct Patient {
     stream: TcpStream,
-    patience: Duration,
+    time_limit: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
@@ -170,10 +170,10 @@ impl AsyncWrite for Patient {
             self.stalled = None;
             return written;
         }
-        let patience = self.patience;
+        let time_limit = self.time_limit;
         let stalled = self
             .stalled
-            .get_or_insert_with(|| Box::pin(sleep(patience)));
+            .get_or_insert_with(|| Box::pin(sleep(time_limit)));
         stalled
             .as_mut()
             .poll(cx)

@@ -53,7 +53,7 @@ impl App {
         let User::Admin(person) = user else {
             return Reply::Page(403, pages::problem("Only admins may do this."));
         };
-        let form = tokio::time::timeout(Limits::USUAL.patience, body).await;
+        let form = tokio::time::timeout(Limits::USUAL.time_limit, body).await;
         let taken = match form {
             Ok(Some(form)) => taken(kind, form).await,
             Ok(None) => Err("The file is larger than 10 MiB. Import it in parts.".to_owned()),

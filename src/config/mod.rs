@@ -174,7 +174,7 @@ pub struct Config {
     /// Age at which a parked delivery is alerted (default 1 h).
     pub parked_alert: Duration,
     /// How long an enrollment may wait for a person before the auditor says so (default 3 days).
-    pub patience: Duration,
+    pub approval_sla: Duration,
     /// How often the worker compares money and access (default once a day; `None` never).
     pub reconcile_every: Option<Duration>,
     /// How often the worker looks through the provider's history for money that nobody here
@@ -234,7 +234,7 @@ impl Config {
             provider: ProviderLimits::default(),
             on_unverified: OnUnverified::Refuse,
             parked_alert: Duration::from_secs(3600),
-            patience: Duration::from_secs(3 * 24 * 3600),
+            approval_sla: Duration::from_secs(3 * 24 * 3600),
             reconcile_every: Some(Duration::from_secs(24 * 3600)),
             sync_history_every: Some(Duration::from_secs(24 * 3600)),
             audit_log_every: Some(Duration::from_secs(5)),

@@ -96,7 +96,7 @@ settings! {
         "how much of a payment may go back before access ends";
     DUAL_APPROVAL "COURSEGATE_DUAL_APPROVAL_ABOVE" "dual_approval_above" Some("never"), "0 to 100000000 (cents)",
         "the price above which two people approve an enrollment";
-    PATIENCE "COURSEGATE_PATIENCE_HOURS" "patience_hours" Some("72"), "1 to 720 (hours)",
+    APPROVAL_SLA "COURSEGATE_APPROVAL_SLA_HOURS" "approval_sla_hours" Some("72"), "1 to 720 (hours)",
         "how long an enrollment may wait for a person before the auditor says so";
     PARKED "COURSEGATE_PARKED_ALERT_MINUTES" "parked_alert_minutes" Some("60"), "1 to 43200 (minutes)",
         "how old a callback that matches nothing is when an alert says so";

@@ -11,9 +11,9 @@ use super::hint::meant;
 use super::problem::ConfigError;
 use super::reader::{Reader, refused};
 use super::setting::{
-    API_URL, APP_ID, APP_SECRET, BANK_ACCOUNT, BANK_BRANCH, BANK_HOLDER, BANK_NAME, BODY_KEYS,
-    CALLBACK_URL, CANCEL_URL, DEADLINE, DUAL_APPROVAL, EVIDENCE, FAILURE_URL, KEEP_BODIES,
-    MAX_BODY, MODE, PARKED, PATIENCE, PROVIDER_WAIT, RECONCILE, REFUND, RETRIES, RETRY_DELAY,
+    API_URL, APP_ID, APP_SECRET, APPROVAL_SLA, BANK_ACCOUNT, BANK_BRANCH, BANK_HOLDER, BANK_NAME,
+    BODY_KEYS, CALLBACK_URL, CANCEL_URL, DEADLINE, DUAL_APPROVAL, EVIDENCE, FAILURE_URL,
+    KEEP_BODIES, MAX_BODY, MODE, PARKED, PROVIDER_WAIT, RECONCILE, REFUND, RETRIES, RETRY_DELAY,
     RETRY_LIMIT, SECRET_SINCE, SITE_URL, SUCCESS_URL, SYNC_HISTORY, SYNC_HISTORY_DAYS, Setting,
     TIMEOUT, TRANSFER, UNPAID, UNVERIFIED, WEBHOOK_SECRETS,
 };
@@ -156,7 +156,7 @@ fn read<'f>(
     let transfer = reader.every(&TRANSFER, 3650, 30, DAY);
     let keeping = reader.number(&REFUND, 0..=99, 0);
     let dual_approval = reader.number(&DUAL_APPROVAL, 0..=100_000_000, NEVER);
-    let patience = reader.number(&PATIENCE, 1..=720, 72);
+    let approval_sla = reader.number(&APPROVAL_SLA, 1..=720, 72);
     let parked = reader.number(&PARKED, 1..=43_200, 60);
     let reconcile_every = reader.every(&RECONCILE, 720, 24, HOUR);
     let sync_history_every = reader.every(&SYNC_HISTORY, 720, 24, HOUR);
@@ -191,7 +191,7 @@ fn read<'f>(
     config.rules.transfer_expiry = transfer;
     config.rules.refund_keeping_access = u8::try_from(keeping).unwrap_or_default();
     config.rules.dual_approval_above = i64::try_from(dual_approval).ok();
-    config.patience = Duration::from_secs(patience * HOUR);
+    config.approval_sla = Duration::from_secs(approval_sla * HOUR);
     config.parked_alert = Duration::from_secs(parked * 60);
     config.reconcile_every = reconcile_every;
     config.sync_history_every = sync_history_every;

@@ -167,7 +167,7 @@ pub(super) async fn notices_are_claimed_by_themselves<S: Store + Queries>(store:
         );
         let cursor = Some("left".to_owned());
         store
-            .settle(&[Settlement::Again {
+            .settle(&[Settlement::Reschedule {
                 timer: timer.clone(),
                 next_at: start(),
                 cursor: cursor.clone(),

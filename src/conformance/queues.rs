@@ -241,7 +241,7 @@ pub(super) async fn the_outbox_keeps_order<S: Store + Queries>(store: &S) -> Che
         })
         .collect();
     let mut settlements = vec![Settlement::Published(ids[0])];
-    settlements.extend(ids[1..].iter().map(|event| Settlement::Later {
+    settlements.extend(ids[1..].iter().map(|event| Settlement::Retry {
         event: *event,
         next_at: start() + second * 5,
     }));

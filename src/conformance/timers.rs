@@ -137,7 +137,7 @@ pub(super) async fn a_timer_is_settled_as_it_was_claimed<S: Store + Queries>(sto
         keys(&claimed) == [key.clone()] && claimed[0].cursor.is_none(),
         "a timer is not set"
     );
-    let again = Settlement::Again {
+    let again = Settlement::Reschedule {
         timer: claimed[0].clone(),
         next_at: minutes(1),
         cursor: Some("half".to_owned()),
@@ -152,8 +152,8 @@ pub(super) async fn a_timer_is_settled_as_it_was_claimed<S: Store + Queries>(sto
     // It is set anew while somebody works on it.
     set(store, &key, Some(minutes(2))).await?;
     let late = claimed[0].clone();
-    store.settle(&[Settlement::Over(late.clone())]).await?;
-    let again = Settlement::Again {
+    store.settle(&[Settlement::Finish(late.clone())]).await?;
+    let again = Settlement::Reschedule {
         timer: late,
         next_at: minutes(9),
         cursor: None,
@@ -165,7 +165,7 @@ pub(super) async fn a_timer_is_settled_as_it_was_claimed<S: Store + Queries>(sto
         "who was late has the last word"
     );
     store
-        .settle(&[Settlement::Over(claimed[0].clone())])
+        .settle(&[Settlement::Finish(claimed[0].clone())])
         .await?;
     ensure!(
         due(store, minutes(60), 10).await?.is_empty(),

@@ -348,7 +348,7 @@ impl RegistrarBuilder {
             ("retry_delay_max", config.retry_delay_max),
             ("provider.pause", config.provider.pause),
             ("parked_alert", config.parked_alert),
-            ("patience", config.patience),
+            ("approval_sla", config.approval_sla),
             (
                 "reconcile_every",
                 config.reconcile_every.unwrap_or(LONGEST_WAIT),

@@ -199,14 +199,14 @@ pub enum Settlement {
     /// It was published, and leaves the outbox.
     Published(EventId),
     /// It was not; it and what follows it in its enrollment waits.
-    Later {
+    Retry {
         /// The event.
         event: EventId,
         /// Not before.
         next_at: DateTime<Utc>,
     },
     /// A timer falls due again. Says nothing when it was set anew, or stopped, meanwhile.
-    Again {
+    Reschedule {
         /// As it was claimed.
         timer: DueTimer,
         /// When.
@@ -215,7 +215,7 @@ pub enum Settlement {
         cursor: Option<String>,
     },
     /// A timer is done with. Says nothing when it was set anew meanwhile.
-    Over(DueTimer),
+    Finish(DueTimer),
     /// A person has read these notices.
     Read {
         /// Who.

@@ -38,7 +38,7 @@ struct Ledger {
 impl Store for Ledger {
     async fn append_audit_log(
         &self,
-        since: Option<chrono::DateTime<chrono::Utc>>,
+        since: Option<DateTime<Utc>>,
         most: usize,
     ) -> Result<usize, StoreError> {
         self.store.append_audit_log(since, most).await

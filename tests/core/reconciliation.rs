@@ -287,7 +287,7 @@ async fn a_grant_for_somebody_else_is_found() {
     let mut given = case.clone();
     given.grants[0].course = CourseId::new("another").unwrap();
     given.grants[0].learner = LearnerId::new("mallory").unwrap();
-    let found = coursegate::reconciliation::reconcile(&given, config().patience, start());
+    let found = coursegate::reconciliation::reconcile(&given, config().approval_sla, start());
     assert_eq!(found[0].kind, DiscrepancyKind::GrantDiffers);
 }
 

@@ -219,11 +219,11 @@ impl Handler {
         here
     }
 
-    async fn until_came(&self, number: usize, patience: Duration) {
+    async fn until_came(&self, number: usize, time_limit: Duration) {
         let begun = Instant::now();
         while self.came.load(Ordering::SeqCst) < number {
             let came = self.came.load(Ordering::SeqCst);
-            assert!(begun.elapsed() < patience, "{came} of {number} came");
+            assert!(begun.elapsed() < time_limit, "{came} of {number} came");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }

@@ -202,14 +202,14 @@ async fn eight_workers_take_each_timer_once_and_take_over_from_the_dead() {
     let taken_over = claim_all(due + LEASE).await;
     assert_eq!(keys(&taken_over), keys(&taken));
     let later = due + Duration::from_secs(3600);
-    let again = |timer: &DueTimer, next_at| Settlement::Again {
+    let again = |timer: &DueTimer, next_at| Settlement::Reschedule {
         timer: timer.clone(),
         next_at,
         cursor: None,
     };
     let settled: Vec<_> = taken_over.iter().map(|timer| again(timer, later)).collect();
     store.settle(&settled).await.unwrap();
-    let from_the_dead: Vec<_> = taken.iter().cloned().map(Settlement::Over).collect();
+    let from_the_dead: Vec<_> = taken.iter().cloned().map(Settlement::Finish).collect();
     store.settle(&from_the_dead).await.unwrap();
     assert_eq!(keys(&claim_all(later).await), keys(&taken));
 }

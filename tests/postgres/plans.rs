@@ -197,12 +197,12 @@ impl School {
                 let odd = number % 2 == 1;
                 settlements.push(match work {
                     Work::Message(event) if odd => Settlement::Published(event.id),
-                    Work::Message(event) => Settlement::Later {
+                    Work::Message(event) => Settlement::Retry {
                         event: event.id,
                         next_at: now + Duration::days(1),
                     },
-                    Work::Timer(timer) if odd => Settlement::Over(timer),
-                    Work::Timer(timer) => Settlement::Again {
+                    Work::Timer(timer) if odd => Settlement::Finish(timer),
+                    Work::Timer(timer) => Settlement::Reschedule {
                         timer,
                         next_at: now + Duration::days(1),
                         cursor: None,

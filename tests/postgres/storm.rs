@@ -179,7 +179,7 @@ impl Storm {
         }
         let begun = Instant::now();
         let now = || self.clock.now() + chrono::Duration::milliseconds(NEXT_DAY + APART);
-        let patience = Duration::from_secs(60) + self.lasts;
+        let time_limit = Duration::from_secs(60) + self.lasts;
         let mut left;
         loop {
             for process in &self.processes {
@@ -187,7 +187,7 @@ impl Storm {
             }
             loop {
                 left = checks::left(&self.books, now(), false).await;
-                if left.is_empty() || begun.elapsed() > patience {
+                if left.is_empty() || begun.elapsed() > time_limit {
                     break;
                 }
                 tokio::time::sleep(Duration::from_millis(200)).await;
@@ -197,7 +197,7 @@ impl Storm {
             }
             // A last turn of theirs may have left something.
             left = checks::left(&self.books, now(), true).await;
-            if left.is_empty() || begun.elapsed() > patience {
+            if left.is_empty() || begun.elapsed() > time_limit {
                 break;
             }
         }

@@ -532,9 +532,9 @@ async fn bad_requests(server: &Server) {
 }
 
 /// Sends raw bytes and gives what comes back until the server closes or the time is over.
-fn raw(address: &str, bytes: &[u8], patience: Duration) -> (String, Duration) {
+fn raw(address: &str, bytes: &[u8], time_limit: Duration) -> (String, Duration) {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(patience)).unwrap();
+    stream.set_read_timeout(Some(time_limit)).unwrap();
     stream.write_all(bytes).unwrap();
     let started = Instant::now();
     let mut answer = Vec::new();
@@ -562,16 +562,16 @@ async fn hostile_clients(server: &Server) {
     assert!(refused, "{answer}");
 
     let (head, app) = (server.address().to_owned(), server.address().to_owned());
-    let patience = Duration::from_secs(14);
+    let time_limit = Duration::from_secs(14);
     let slow_head = std::thread::spawn(move || {
         raw(
             &head,
             b"POST /payments/ikhokha HTTP/1.1\r\nhost: a\r\n",
-            patience,
+            time_limit,
         )
     });
     let stalled = b"POST /payments/ikhokha HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\n{";
-    let slow_body = std::thread::spawn(move || raw(&app, stalled, patience));
+    let slow_body = std::thread::spawn(move || raw(&app, stalled, time_limit));
     for slow in [slow_head, slow_body] {
         let (answer, waited) = slow.join().unwrap();
         assert!(

@@ -311,12 +311,12 @@ impl HalfOpen {
 #[tokio::test]
 async fn half_open_connections_are_closed_and_others_are_answered() {
     let cluster = Cluster::start();
-    let arguments = ["--patience", "1", "--connections", "120"];
+    let arguments = ["--time-limit", "1", "--connections", "120"];
     let school = School::open_with(&settings(&cluster.url()), &arguments);
-    let patience = Duration::from_secs(1);
+    let time_limit = Duration::from_secs(1);
     // Fewer than it serves at once; then more, so that some wait for a place (128 do in the system's
     // queue, and what comes beyond that is never accepted).
-    for (connections, longest) in [(90, patience * 2), (210, patience * 4)] {
+    for (connections, longest) in [(90, time_limit * 2), (210, time_limit * 4)] {
         let held: Vec<_> = HalfOpen::ALL
             .into_iter()
             .cycle()

@@ -84,8 +84,8 @@ async fn a_provider_whose_answers_go_wrong_keeps_nobody_out() {
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
         };
-        let patience = Duration::from_secs(90);
-        tokio::time::timeout(patience, entered).await.unwrap();
+        let time_limit = Duration::from_secs(90);
+        tokio::time::timeout(time_limit, entered).await.unwrap();
         if paid == 2 {
             return;
         }

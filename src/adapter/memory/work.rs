@@ -54,18 +54,18 @@ impl State {
                         self.outbox.remove(&position);
                     }
                 }
-                Settlement::Again {
+                Settlement::Reschedule {
                     timer,
                     next_at,
                     cursor,
                 } => self.renew(timer, *next_at, cursor.as_deref()),
-                Settlement::Over(timer) => self.finish(timer),
+                Settlement::Finish(timer) => self.finish(timer),
                 Settlement::Read { person, notices } => {
                     let read = notices.iter().map(|notice| (person.clone(), *notice));
                     self.read.extend(read);
                 }
                 Settlement::Ensure { key, due_at } => self.ensure(key, *due_at),
-                Settlement::Later { event, next_at } => {
+                Settlement::Retry { event, next_at } => {
                     let queued = self
                         .queued
                         .get(event)

@@ -20,7 +20,7 @@ use crate::store::StoreError;
 /// How long the database may say nothing before it is asked whether it still hears us.
 const QUIET: Duration = Duration::from_secs(15);
 /// How long it may take to answer that.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIME_LIMIT: Duration = Duration::from_secs(5);
 /// Wait before it is connected to again.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -84,7 +84,7 @@ impl PgStore {
         missed();
         let mut asked = false;
         loop {
-            let limit = if asked { PATIENCE } else { QUIET };
+            let limit = if asked { TIME_LIMIT } else { QUIET };
             match within(limit, listener.try_recv()).await {
                 Some(Ok(Some(announced))) => {
                     asked = false;

@@ -110,15 +110,15 @@ impl Store for PgStore {
         for settlement in settlements {
             match settlement {
                 Settlement::Published(event) => events.published.push(event.as_uuid()),
-                Settlement::Later { event, next_at } => {
+                Settlement::Retry { event, next_at } => {
                     events.later.push(event.as_uuid());
                     events.times.push(*next_at);
                 }
-                Settlement::Over(timer) => {
+                Settlement::Finish(timer) => {
                     timers.over.push(&timer.key);
                     timers.over_seen.push(timer.due_at);
                 }
-                Settlement::Again {
+                Settlement::Reschedule {
                     timer,
                     next_at,
                     cursor,

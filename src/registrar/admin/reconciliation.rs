@@ -213,10 +213,10 @@ impl Registrar {
         report: &mut ReconciliationReport,
     ) -> Result<(), Error> {
         let now = self.now();
-        let patience = self.inner.config.patience;
+        let approval_sla = self.inner.config.approval_sla;
         let id = case.enrollment.id;
         let mut case = case;
-        let found = reconcile(&case, patience, now);
+        let found = reconcile(&case, approval_sla, now);
         if !found.is_empty() {
             let repaired = self
                 .update(Lookup::Enrollment(id), |case| {
@@ -238,7 +238,7 @@ impl Registrar {
                 Err(error) => return Err(error),
             }
         }
-        for discrepancy in reconcile(&case, patience, now) {
+        for discrepancy in reconcile(&case, approval_sla, now) {
             if self.raise(discrepancy.clone()).await? != Raised::Closed {
                 report.discrepancies.push(discrepancy);
             }

@@ -92,8 +92,8 @@ impl Registrar {
                 | GatewayError::Failed { .. },
             ) => {
                 let age = self.now().signed_duration_since(attempt.created_at);
-                let patience = self.patience(case);
-                if age.to_std().is_ok_and(|age| age < patience) {
+                let grace = self.grace(case);
+                if age.to_std().is_ok_and(|age| age < grace) {
                     return Err(told(GatewayError::TimedOut));
                 }
                 // It is watched, and stays payable.
@@ -106,7 +106,7 @@ impl Registrar {
 
     /// How long a link may be on its way before another is made: as long as making one may take,
     /// and twice as long for each that was lost within a day.
-    fn patience(&self, case: &Case) -> Duration {
+    fn grace(&self, case: &Case) -> Duration {
         let day = chrono::Duration::days(1);
         let lost = |attempt: &&PaymentAttempt| {
             attempt.link.is_none()

@@ -75,7 +75,7 @@ impl Worker {
         };
         let settle = |event: &Event| match left.contains(&event.id) {
             false => Settlement::Published(event.id),
-            true => Settlement::Later {
+            true => Settlement::Retry {
                 event: event.id,
                 next_at,
             },

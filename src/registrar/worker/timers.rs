@@ -123,8 +123,8 @@ impl Worker {
 
     async fn settle(&self, timer: DueTimer, next: Next) -> Result<(), Error> {
         let settlement = match next {
-            Next::Never => Settlement::Over(timer),
-            Next::At(next_at, cursor) => Settlement::Again {
+            Next::Never => Settlement::Finish(timer),
+            Next::At(next_at, cursor) => Settlement::Reschedule {
                 timer,
                 next_at,
                 cursor,

@@ -185,10 +185,10 @@ impl Post {
 }
 
 /// A client that waits so long, and less long than a process may be frozen.
-pub fn client(patience: Duration) -> reqwest::Client {
+pub fn client(time_limit: Duration) -> reqwest::Client {
     reqwest::Client::builder()
         .no_proxy()
-        .timeout(patience)
+        .timeout(time_limit)
         .build()
         .unwrap()
 }
