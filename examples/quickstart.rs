@@ -147,7 +147,7 @@ impl School {
         if let Some(basis) = why.basis {
             println!(
                 "   evidence: {}, amount {:?}",
-                basis.evidence.grade, basis.evidence.amount
+                basis.evidence.evidence_level, basis.evidence.amount
             );
             println!(
                 "   method: {} with confidence {:.2}",

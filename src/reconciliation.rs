@@ -183,9 +183,9 @@ pub fn reconcile(case: &Case, approval_sla: Duration, now: DateTime<Utc>) -> Vec
             }),
             None => !matches!(grant.source, GrantSource::Payment { .. }),
         };
-        let lent = grant.source == GrantSource::Provisional
+        let provisional = grant.source == GrantSource::Provisional
             && !matches!(enrollment.status, Status::AwaitingApproval { .. });
-        if !backed || lent {
+        if !backed || provisional {
             found.push(
                 Discrepancy::about(case, DiscrepancyKind::AccessWithoutMoney, now).grant(grant),
             );

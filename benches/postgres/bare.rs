@@ -16,7 +16,7 @@ WITH moved AS (
         version = version + 1, updated_at = now(), approved_at = now() WHERE id = $1 AND version = $3),
 paid AS (
     UPDATE bare.attempts SET status = 'paid', paid_at = now(), paid_amount = amount, paid_method = 'card',
-        grade = 'signed', allocation = 'applied' WHERE reference = $2),
+        evidence_level = 'signed', allocation = 'applied' WHERE reference = $2),
 given AS (
     INSERT INTO bare.grants VALUES ($4, $5, $6, $1, 'payment', $2, 'full', now())),
 seen AS (
@@ -124,7 +124,7 @@ impl Payment {
             .bind(version + 1),
             sqlx::query(
                 "UPDATE bare.attempts SET status = 'paid', paid_at = now(), paid_amount = amount,
-                 paid_method = 'card', grade = 'signed', allocation = 'applied' WHERE reference = $1",
+                 paid_method = 'card', evidence_level = 'signed', allocation = 'applied' WHERE reference = $1",
             )
             .bind(&self.reference),
             sqlx::query(

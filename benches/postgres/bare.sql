@@ -8,7 +8,7 @@ CREATE TABLE bare.enrollments (
 ) WITH (fillfactor = 80);
 CREATE TABLE bare.attempts (
     reference text PRIMARY KEY, enrollment uuid, number integer, amount bigint, currency text, declared text,
-    link text, link_url text, status text, paid_at timestamptz, paid_amount bigint, paid_method text, grade text,
+    link text, link_url text, status text, paid_at timestamptz, paid_amount bigint, paid_method text, evidence_level text,
     allocation text, created_at timestamptz);
 CREATE TABLE bare.grants (
     id uuid PRIMARY KEY, learner text, course text, enrollment uuid, source text, payment text UNIQUE, level text,
@@ -28,7 +28,7 @@ SELECT id, learner, course, email, title, price, currency, declared, status, rea
        updated_at, approved_at FROM coursegate.enrollments;
 INSERT INTO bare.attempts
 SELECT reference, enrollment, number, amount, currency, declared, link, link_url, status, paid_at, paid_amount,
-       paid_method, grade, allocation, created_at FROM coursegate.attempts;
+       paid_method, evidence_level, allocation, created_at FROM coursegate.attempts;
 INSERT INTO bare.grants
 SELECT id, learner, course, enrollment, source, payment, level, starts_at FROM coursegate.grants;
 INSERT INTO bare.inbox

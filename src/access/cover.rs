@@ -19,7 +19,7 @@ pub struct Cover {
 /// Grants count together, as in the question of access: one may give the lessons and another the
 /// quizzes. Each is taken for as long as it lasts in all, from its start to its end, so that a
 /// month that is half over covers the offer of a month, and never the offer of a year. What is
-/// lent, suspended or has ended covers nothing.
+/// provisional, suspended or has ended covers nothing.
 ///
 /// Only grants that `counts` are looked at.
 pub fn cover(

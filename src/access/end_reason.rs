@@ -13,7 +13,7 @@ pub enum EndReason {
     Reversed,
     /// The learner left.
     Withdrawn,
-    /// It was lent while a decision was pending, and the decision was made.
+    /// It was provisional while a decision was pending, and the decision was made.
     Decided,
 }
 

@@ -176,7 +176,7 @@ impl Grant {
         self.state = GrantState::Live;
     }
 
-    /// Whether it gives all that terms give of one kind, as long as it counts. What is lent
+    /// Whether it gives all that terms give of one kind, as long as it counts. What is provisional
     /// while a decision is pending gives nothing in this sense.
     pub(super) fn gives(&self, terms: &AccessTerms, kind: ResourceKind) -> bool {
         let lasts = match (self.expires_at, terms.time()) {

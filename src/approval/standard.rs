@@ -66,7 +66,7 @@ impl ApprovalPolicy for StandardPolicy {
             };
         }
         // Whatever check of the sum failed was forgiven.
-        if dossier.evidence.grade_whatever_the_sum() < dossier.minimum {
+        if dossier.evidence.level_whatever_the_sum() < dossier.minimum {
             return Decision::Hold(HoldReason::WeakEvidence);
         }
         let detection = dossier.detection;
@@ -86,7 +86,7 @@ impl ApprovalPolicy for StandardPolicy {
             PaymentMethod::InstantEft
                 if self.approve_confirmed_instant_eft
                     && sure
-                    && dossier.evidence.grade == EvidenceLevel::Confirmed =>
+                    && dossier.evidence.evidence_level == EvidenceLevel::Confirmed =>
             {
                 Decision::Approve(ApprovalCause::AutomaticEftPayment)
             }

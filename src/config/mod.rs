@@ -265,8 +265,8 @@ impl Config {
 
     /// Sets the evidence an approval needs at least.
     #[must_use]
-    pub fn minimum_evidence(mut self, grade: EvidenceLevel) -> Self {
-        self.minimum_evidence = Some(grade);
+    pub fn minimum_evidence(mut self, evidence_level: EvidenceLevel) -> Self {
+        self.minimum_evidence = Some(evidence_level);
         self
     }
 }

@@ -65,7 +65,7 @@ pub(super) async fn every_field_of_a_case_is_kept<S: Store + Queries>(store: &S)
         at: start(),
         amount: Some(case.attempts[0].amount),
         method: PaymentMethod::Card,
-        grade: EvidenceLevel::Confirmed,
+        evidence_level: EvidenceLevel::Confirmed,
         allocation: Allocation::Refunded,
     });
     for before in [

@@ -128,7 +128,7 @@ pub(super) async fn money_that_goes_back_is_kept<S: Store + Queries>(store: &S) 
             at: start(),
             amount: None,
             method: PaymentMethod::Card,
-            grade: EvidenceLevel::Confirmed,
+            evidence_level: EvidenceLevel::Confirmed,
             allocation,
         });
         let expected = Some(paid.enrollment.version);
@@ -165,7 +165,7 @@ pub(super) async fn a_concern_stands_until_its_enrollment_changes<S: Store + Que
     let about = reconcile(&broken, std::time::Duration::ZERO, later);
     ensure!(about.len() == 1, "the auditor finds {about:?}");
     let sum = Some(Money::zar(100)?);
-    let orphan = Discrepancy::unmatched(
+    let unmatched = Discrepancy::unmatched(
         PayLinkId::new("strangerslink00")?,
         sum,
         ExceptionAction::RefundDue,
@@ -177,7 +177,7 @@ pub(super) async fn a_concern_stands_until_its_enrollment_changes<S: Store + Que
             ..Change::default()
         })
     };
-    for discrepancy in [&about[0], &orphan] {
+    for discrepancy in [&about[0], &unmatched] {
         ensure!(
             raise(discrepancy).await? == CommitOutcome::Done,
             "a discrepancy is refused"
@@ -198,7 +198,7 @@ pub(super) async fn a_concern_stands_until_its_enrollment_changes<S: Store + Que
         "discrepancies are not listed by key"
     );
 
-    let mut closed = orphan.clone();
+    let mut closed = unmatched.clone();
     closed.closed = Some(Closing {
         at: later,
         by: AdminId::new("admin")?,
@@ -213,7 +213,7 @@ pub(super) async fn a_concern_stands_until_its_enrollment_changes<S: Store + Que
         "a discrepancy is closed twice"
     );
     ensure!(
-        store.discrepancy(&orphan.key).await? == Some(closed),
+        store.discrepancy(&unmatched.key).await? == Some(closed),
         "who closed a discrepancy is lost"
     );
     let withdrawn = with_step(|step| case.withdraw(step))?;

@@ -271,7 +271,7 @@ pub(super) async fn held_money_stays_in_sight<S: Store + Queries>(store: &S) -> 
         at: start(),
         amount: Some(paid.attempts[0].amount),
         method: PaymentMethod::InstantEft,
-        grade: EvidenceLevel::Confirmed,
+        evidence_level: EvidenceLevel::Confirmed,
         allocation: Allocation::OnHold(HoldReason::InstantEft),
     });
     let mut write = |status: Status| {

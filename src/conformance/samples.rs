@@ -47,7 +47,7 @@ const FACTS: &[&str] = &[
     r#"{"type":"access_suspended","grant":"GRANT","why":"reversed"}"#,
     r#"{"type":"access_resumed","grant":"GRANT"}"#,
     r#"{"type":"discrepancy_found","key":"unmatched: a\u2028b","kind":"unmatched_payment","about":null}"#,
-    r#"{"type":"discrepancy_closed","key":"orphan"}"#,
+    r#"{"type":"discrepancy_closed","key":"unmatched"}"#,
     r#"{"type":"statement_imported","account":"fnb","rows":18446744073709551615,"doubtful":0,"done":500,"of":900}"#,
     r#"{"type":"transfer_found","reference":"CG-1","amount":{"minor":1,"currency":"ZAR"}}"#,
     r#"{"type":"statement_row_apart","row":"a","resembles":"b"}"#,
@@ -74,7 +74,7 @@ const FACTS: &[&str] = &[
 ];
 
 /// A basis; `WEIGHTS` stands for indicators, and `CARD` for what was told of the card.
-const BASIS: &str = r#"{"evidence":{"grade":"confirmed","signature":null,"confirmation":null,
+const BASIS: &str = r#"{"evidence":{"evidence_level":"confirmed","signature":null,"confirmation":null,
     "stated":{"minor":49900,"currency":"ZAR"},"amount":"match","currency":"not_stated","attempt":"differs"},
     "detection":{"method":"card","confidence":1e-7,"level":"high","leading":"card","fallback":null,"seen":false,
     "rule_set":"\"own\" \u0000 rules","indicators":[WEIGHTS],"metadata":{CARD}},

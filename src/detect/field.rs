@@ -10,7 +10,7 @@ use crate::webhook::Value;
 pub(super) enum Fact {
     DeclaredMethod,
     ProviderMethod,
-    Grade,
+    EvidenceLevel,
     Paid,
     Amount,
 }
@@ -19,7 +19,7 @@ impl Fact {
     pub(super) const NAMES: [&'static str; 5] = [
         "@declared_method",
         "@provider_method",
-        "@grade",
+        "@evidence_level",
         "@paid",
         "@amount",
     ];
@@ -28,7 +28,7 @@ impl Fact {
         Some(match name {
             "@declared_method" => Self::DeclaredMethod,
             "@provider_method" => Self::ProviderMethod,
-            "@grade" => Self::Grade,
+            "@evidence_level" => Self::EvidenceLevel,
             "@paid" => Self::Paid,
             "@amount" => Self::Amount,
             _ => return None,
@@ -41,7 +41,7 @@ impl Fact {
         Some(match self {
             Self::DeclaredMethod => word(clues.attempt.declared.as_str()),
             Self::ProviderMethod => word(answer?.method?.as_str()),
-            Self::Grade => word(evidence.grade.as_str()),
+            Self::EvidenceLevel => word(evidence.evidence_level.as_str()),
             Self::Paid => Value::Bool(
                 answer.is_some_and(|answer| answer.status == ProviderStatus::Paid)
                     || clues

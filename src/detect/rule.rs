@@ -49,7 +49,7 @@ pub struct Rule {
     /// The method it speaks for.
     pub method: PaymentMethod,
     /// A field of the callback (`paymentMethod`, `card.brand`), or one of our own
-    /// facts: `@declared_method`, `@provider_method`, `@grade`, `@paid` (true or
+    /// facts: `@declared_method`, `@provider_method`, `@evidence_level`, `@paid` (true or
     /// false), `@amount` (minor units).
     pub field: String,
     /// What the field must be.

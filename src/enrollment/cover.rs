@@ -154,7 +154,7 @@ impl Case {
         self.attempts.iter().find(bought).is_some_and(apart)
     }
 
-    /// Whether no grant of the enrollment is left but what was lent.
+    /// Whether no grant of the enrollment is left but a provisional one.
     pub(super) fn is_bare(&self) -> bool {
         !self.own_grants().any(|grant| {
             grant.source != GrantSource::Provisional

@@ -31,7 +31,7 @@ pub(super) struct Draft<'s> {
     pub(super) timers: Vec<Timer>,
     due_before: Option<DateTime<Utc>>,
     pub(super) granted: bool,
-    /// Whether what was lent lives on between two moves of one step.
+    /// Whether a provisional grant lives on between two moves of one step.
     pub(super) keeps_lent: bool,
 }
 
@@ -141,9 +141,9 @@ impl<'s> Draft<'s> {
     ) -> Result<bool, CaseError> {
         let attempt = &mut self.case.attempts[at];
         match attempt.status.after(event) {
-            AttemptStep::Stay => Ok(false),
-            AttemptStep::Refuse => Err(CaseError::Refused(super::Refusal::NoMoney)),
-            AttemptStep::Move(to) => {
+            AttemptStep::Unchanged => Ok(false),
+            AttemptStep::Rejected => Err(CaseError::Refused(super::Refusal::NoMoney)),
+            AttemptStep::Moved(to) => {
                 let from = std::mem::replace(&mut attempt.status, to);
                 let reference = attempt.reference.clone();
                 self.touch_attempt(at);
@@ -181,15 +181,16 @@ impl<'s> Draft<'s> {
     ) -> Result<(), CaseError> {
         if !self.move_attempt(at, AttemptEvent::Paid)? {
             if let Some(known) = &mut self.case.attempts[at].payment
-                && known.grade < payment.grade
+                && known.evidence_level < payment.evidence_level
             {
                 let Payment {
                     amount,
                     method,
-                    grade,
+                    evidence_level,
                     ..
                 } = payment;
-                (known.amount, known.method, known.grade) = (amount, method, grade);
+                (known.amount, known.method, known.evidence_level) =
+                    (amount, method, evidence_level);
             }
             if self.restate(at, payment.allocation)
                 && let Some(event) = self.events.last_mut()

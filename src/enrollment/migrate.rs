@@ -116,7 +116,7 @@ impl Draft<'_> {
             at: payment.at,
             amount: Some(payment.amount),
             method: payment.method,
-            grade: EvidenceLevel::Unsigned,
+            evidence_level: EvidenceLevel::Unsigned,
             allocation: Allocation::Applied,
         });
         self.record(EventKind::PaymentCompleted {

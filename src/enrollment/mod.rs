@@ -59,4 +59,4 @@ pub use step::{
 pub use table::render_table;
 pub use timer::{DueTimer, Job, Timer, TimerKey, TimerKind};
 pub use transfer::{Expected, SeenTransfer};
-pub use transition::{Refusal, Stay, TransitionResult};
+pub use transition::{Refusal, TransitionResult, UnchangedReason};

@@ -135,13 +135,13 @@ impl Draft<'_> {
             .as_ref()
             .is_some_and(|answer| answer.status == ProviderStatus::Paid);
         let proven = evidence.attempt != Comparison::Differs
-            && (confirmed_paid || evidence.grade >= minimum);
+            && (confirmed_paid || evidence.evidence_level >= minimum);
         let covering = self.case.covering(attempt, self.now());
         let payment = Payment {
             at: self.now(),
             amount: evidence.stated,
             method: basis.detection.method,
-            grade: evidence.grade,
+            evidence_level: evidence.evidence_level,
             allocation: Allocation::Applied,
         };
         let money = &self.step.rules.money;
@@ -149,11 +149,11 @@ impl Draft<'_> {
         let taken_as_it_is = sum_differs(evidence, attempt)
             .and_then(|reason| money.outcome(reason))
             == Some(ExceptionAction::Approve)
-            && evidence.grade_whatever_the_sum() >= minimum;
+            && evidence.level_whatever_the_sum() >= minimum;
         let keeps = money.duplicate == ExceptionAction::Approve;
         let mut veto = None;
         let mut reason = match decision {
-            Decision::Approve(_) if evidence.grade < minimum && !taken_as_it_is => {
+            Decision::Approve(_) if evidence.evidence_level < minimum && !taken_as_it_is => {
                 HoldReason::WeakEvidence
             }
             Decision::Approve(_) if evidence.attempt == Comparison::Differs => {

@@ -39,24 +39,24 @@ impl Draft<'_> {
         }
     }
 
-    /// Whether access was lent, and no money has come and stayed since that bought as much of the
+    /// Whether there was a provisional grant, and no money has come and stayed since that bought as much of the
     /// course.
     fn has_borrowed(&self, terms: &AccessTerms) -> bool {
-        let lent = self
+        let provisional = self
             .case
             .grants
             .iter()
             .filter(|grant| grant.source == GrantSource::Provisional);
-        let Some(last) = lent.map(|grant| grant.starts_at).max() else {
+        let Some(last) = provisional.map(|grant| grant.starts_at).max() else {
             return false;
         };
-        let lent = for_any_time(terms);
+        let provisional = for_any_time(terms);
         let earned = |attempt: &PaymentAttempt| {
             let counts = attempt.payment.is_some_and(|payment| {
                 payment.at >= last
                     && matches!(payment.allocation, Allocation::Applied | Allocation::Kept)
             });
-            attempt.holds_money() && counts && attempt.terms.is_at_least(&lent)
+            attempt.holds_money() && counts && attempt.terms.is_at_least(&provisional)
         };
         !self.case.attempts.iter().any(earned)
     }

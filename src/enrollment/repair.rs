@@ -14,7 +14,7 @@ use crate::vocabulary::reason::HoldReason;
 
 impl Case {
     /// Mends what is safe to mend: a proven payment that carries an approved enrollment gets
-    /// its grant; a grant ends that was lent until a decision, or whose payment went back; one
+    /// its grant; a grant ends that was provisional until a decision, or whose payment went back; one
     /// whose payment was taken back is suspended. Anything else is left for a person, and what
     /// is due to expire for its timer.
     ///
@@ -60,7 +60,7 @@ impl Case {
         let subject = (&self.enrollment.learner, &self.enrollment.course);
         let unserved = |paid: &PaymentAttempt| {
             let proven = paid.payment.is_some_and(|payment| {
-                payment.allocation == Allocation::Applied && payment.grade >= minimum
+                payment.allocation == Allocation::Applied && payment.evidence_level >= minimum
             });
             let served = self
                 .grants

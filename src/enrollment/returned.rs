@@ -141,7 +141,7 @@ impl Draft<'_> {
             false => Command::Release,
         };
         let asked = self.case.transfers().next().is_some();
-        // What is lent for a transfer lives on while that waits.
+        // A provisional grant for a transfer lives on while that waits.
         self.keeps_lent = asked;
         let money_back = Closed::Withdrawn {
             why: WithdrawReason::MoneyBack,

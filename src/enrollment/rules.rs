@@ -18,7 +18,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EnrollmentPolicy {
-    /// What to lend while a bank transfer waits for approval (default: nothing).
+    /// The terms of a provisional grant while a bank transfer waits for approval (default: nothing).
     pub provisional: Option<AccessTerms>,
     /// When the provider is asked about an attempt by itself. Off without a gateway.
     pub reconciliation: SyncSchedule,

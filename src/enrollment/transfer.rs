@@ -212,7 +212,7 @@ impl Draft<'_> {
             at: self.now(),
             amount: Some(amount),
             method: PaymentMethod::BankTransfer,
-            grade: EvidenceLevel::Unsigned,
+            evidence_level: EvidenceLevel::Unsigned,
             allocation,
         };
         self.pay(at, payment, None)?;

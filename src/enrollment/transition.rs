@@ -10,7 +10,7 @@ pub enum TransitionResult {
     /// The status moves.
     Moved(Transition, Status),
     /// Accepted, and the status stays.
-    Unchanged(Stay),
+    Unchanged(UnchangedReason),
     /// It cannot be.
     Rejected(Refusal),
 }
@@ -18,7 +18,7 @@ pub enum TransitionResult {
 /// Why a command changes nothing, although it is accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
-pub enum Stay {
+pub enum UnchangedReason {
     /// It is approved already.
     AlreadyApproved,
     /// It waits already, for this reason or a graver one.
@@ -29,7 +29,7 @@ pub enum Stay {
     AlreadyClosed,
     /// It is open already.
     AlreadyOpen,
-    /// A failure discrepancies the attempt, never the enrollment.
+    /// A failure is about the attempt, never the enrollment.
     FailureNoted,
     /// The money went back; the status does not depend on it.
     RefundNoted,
@@ -37,7 +37,7 @@ pub enum Stay {
     RevocationNoted,
 }
 
-string_enum!(Stay {
+string_enum!(UnchangedReason {
     AlreadyApproved => "already_approved",
     AlreadyHeld => "already_held",
     AlreadyRejected => "already_rejected",
@@ -132,7 +132,7 @@ impl Status {
             (S::AwaitingPayment, C::PaymentConfirmed(cause)) => {
                 Move(T::PaymentApproved, S::Approved { cause: *cause })
             }
-            (S::AwaitingPayment, C::PaymentFailed) => Keep(Stay::FailureNoted),
+            (S::AwaitingPayment, C::PaymentFailed) => Keep(UnchangedReason::FailureNoted),
             (S::AwaitingPayment, C::Approve(cause)) => {
                 Move(T::PersonApproved, S::Approved { cause: *cause })
             }
@@ -148,16 +148,16 @@ impl Status {
             (S::AwaitingPayment, C::Expire) => Move(T::Unpaid, S::Expired),
             (S::AwaitingPayment, C::Withdraw) => Move(T::Left, withdrawn(WithdrawReason::Left)),
             (S::AwaitingPayment, C::Refund | C::Release) => Refuse(Refusal::NoMoney),
-            (S::AwaitingPayment, C::CloseAgain(_)) => Keep(Stay::RefundNoted),
+            (S::AwaitingPayment, C::CloseAgain(_)) => Keep(UnchangedReason::RefundNoted),
             (S::AwaitingPayment, C::Revoke) => {
                 Move(T::AccessRevoked, withdrawn(WithdrawReason::Revoked))
             }
-            (S::AwaitingPayment, C::Reopen) => Keep(Stay::AlreadyOpen),
+            (S::AwaitingPayment, C::Reopen) => Keep(UnchangedReason::AlreadyOpen),
 
             (S::AwaitingApproval { .. }, C::PaymentConfirmed(cause)) => {
                 Move(T::PaymentApproved, S::Approved { cause: *cause })
             }
-            (S::AwaitingApproval { .. }, C::PaymentFailed) => Keep(Stay::FailureNoted),
+            (S::AwaitingApproval { .. }, C::PaymentFailed) => Keep(UnchangedReason::FailureNoted),
             (S::AwaitingApproval { .. }, C::Approve(cause)) => {
                 Move(T::PersonApproved, S::Approved { cause: *cause })
             }
@@ -170,7 +170,7 @@ impl Status {
             (S::AwaitingApproval { reason }, C::Hold(graver)) if graver > reason => {
                 Move(T::HoldRaised, S::AwaitingApproval { reason: *graver })
             }
-            (S::AwaitingApproval { .. }, C::Hold(_)) => Keep(Stay::AlreadyHeld),
+            (S::AwaitingApproval { .. }, C::Hold(_)) => Keep(UnchangedReason::AlreadyHeld),
             // Nobody was seen to pay: a transfer that never came.
             (
                 S::AwaitingApproval {
@@ -191,23 +191,25 @@ impl Status {
             (S::AwaitingApproval { .. }, C::CloseAgain(closed)) => {
                 Move(T::ClosedAgain, closed.clone().into())
             }
-            (S::AwaitingApproval { .. }, C::Revoke) => Keep(Stay::RevocationNoted),
-            (S::AwaitingApproval { .. }, C::Reopen) => Keep(Stay::AlreadyOpen),
+            (S::AwaitingApproval { .. }, C::Revoke) => Keep(UnchangedReason::RevocationNoted),
+            (S::AwaitingApproval { .. }, C::Reopen) => Keep(UnchangedReason::AlreadyOpen),
 
             (S::Approved { cause }, C::PaymentConfirmed(higher)) if higher > cause => {
                 Move(T::CauseRaised, S::Approved { cause: *higher })
             }
-            (S::Approved { .. }, C::PaymentConfirmed(_)) => Keep(Stay::AlreadyApproved),
-            (S::Approved { .. }, C::PaymentFailed) => Keep(Stay::FailureNoted),
-            (S::Approved { .. }, C::Approve(_)) => Keep(Stay::AlreadyApproved),
+            (S::Approved { .. }, C::PaymentConfirmed(_)) => Keep(UnchangedReason::AlreadyApproved),
+            (S::Approved { .. }, C::PaymentFailed) => Keep(UnchangedReason::FailureNoted),
+            (S::Approved { .. }, C::Approve(_)) => Keep(UnchangedReason::AlreadyApproved),
             (S::Approved { .. }, C::Reject(_)) => Refuse(Refusal::ApprovedAlready),
-            (S::Approved { .. }, C::Hold(_)) => Keep(Stay::AlreadyApproved),
+            (S::Approved { .. }, C::Hold(_)) => Keep(UnchangedReason::AlreadyApproved),
             (S::Approved { .. }, C::Expire) => Move(T::Lapsed, S::Expired),
             (S::Approved { .. }, C::Withdraw) => Move(T::Left, withdrawn(WithdrawReason::Left)),
             (S::Approved { .. }, C::Refund) => {
                 Move(T::MoneyReturned, withdrawn(WithdrawReason::MoneyBack))
             }
-            (S::Approved { .. }, C::Release | C::CloseAgain(_)) => Keep(Stay::RefundNoted),
+            (S::Approved { .. }, C::Release | C::CloseAgain(_)) => {
+                Keep(UnchangedReason::RefundNoted)
+            }
             (S::Approved { .. }, C::Revoke) => {
                 Move(T::AccessRevoked, withdrawn(WithdrawReason::Revoked))
             }
@@ -219,34 +221,36 @@ impl Status {
                     reason: HoldReason::LatePayment,
                 },
             ),
-            (S::Rejected { .. }, C::PaymentFailed) => Keep(Stay::FailureNoted),
+            (S::Rejected { .. }, C::PaymentFailed) => Keep(UnchangedReason::FailureNoted),
             (S::Rejected { .. }, C::Approve(cause)) => {
                 Move(T::PersonApproved, S::Approved { cause: *cause })
             }
-            (S::Rejected { .. }, C::Reject(_)) => Keep(Stay::AlreadyRejected),
+            (S::Rejected { .. }, C::Reject(_)) => Keep(UnchangedReason::AlreadyRejected),
             (S::Rejected { .. }, C::Hold(reason)) => {
                 Move(T::Held, S::AwaitingApproval { reason: *reason })
             }
-            (S::Rejected { .. }, C::Expire | C::Withdraw) => Keep(Stay::AlreadyClosed),
+            (S::Rejected { .. }, C::Expire | C::Withdraw) => Keep(UnchangedReason::AlreadyClosed),
             (S::Rejected { .. }, C::Refund | C::Release | C::CloseAgain(_)) => {
-                Keep(Stay::RefundNoted)
+                Keep(UnchangedReason::RefundNoted)
             }
-            (S::Rejected { .. }, C::Revoke) => Keep(Stay::RevocationNoted),
+            (S::Rejected { .. }, C::Revoke) => Keep(UnchangedReason::RevocationNoted),
             (S::Rejected { .. }, C::Reopen) => Move(T::Reopened, S::AwaitingPayment),
 
             // The policy may approve money that came after expiry; by default it holds it.
             (S::Expired, C::PaymentConfirmed(cause)) => {
                 Move(T::PaymentApproved, S::Approved { cause: *cause })
             }
-            (S::Expired, C::PaymentFailed) => Keep(Stay::FailureNoted),
+            (S::Expired, C::PaymentFailed) => Keep(UnchangedReason::FailureNoted),
             (S::Expired, C::Approve(cause)) => {
                 Move(T::PersonApproved, S::Approved { cause: *cause })
             }
             (S::Expired, C::Reject(_)) => Refuse(Refusal::ClosedAlready),
             (S::Expired, C::Hold(reason)) => Move(T::Held, S::AwaitingApproval { reason: *reason }),
-            (S::Expired, C::Expire | C::Withdraw) => Keep(Stay::AlreadyClosed),
-            (S::Expired, C::Refund | C::Release | C::CloseAgain(_)) => Keep(Stay::RefundNoted),
-            (S::Expired, C::Revoke) => Keep(Stay::RevocationNoted),
+            (S::Expired, C::Expire | C::Withdraw) => Keep(UnchangedReason::AlreadyClosed),
+            (S::Expired, C::Refund | C::Release | C::CloseAgain(_)) => {
+                Keep(UnchangedReason::RefundNoted)
+            }
+            (S::Expired, C::Revoke) => Keep(UnchangedReason::RevocationNoted),
             (S::Expired, C::Reopen) => Move(T::Reopened, S::AwaitingPayment),
 
             (S::Withdrawn { .. }, C::PaymentConfirmed(_)) => Move(
@@ -255,7 +259,7 @@ impl Status {
                     reason: HoldReason::LatePayment,
                 },
             ),
-            (S::Withdrawn { .. }, C::PaymentFailed) => Keep(Stay::FailureNoted),
+            (S::Withdrawn { .. }, C::PaymentFailed) => Keep(UnchangedReason::FailureNoted),
             (
                 S::Withdrawn {
                     why: WithdrawReason::Left,
@@ -276,11 +280,11 @@ impl Status {
             (S::Withdrawn { .. }, C::Hold(reason)) => {
                 Move(T::Held, S::AwaitingApproval { reason: *reason })
             }
-            (S::Withdrawn { .. }, C::Expire | C::Withdraw) => Keep(Stay::AlreadyClosed),
+            (S::Withdrawn { .. }, C::Expire | C::Withdraw) => Keep(UnchangedReason::AlreadyClosed),
             (S::Withdrawn { .. }, C::Refund | C::Release | C::CloseAgain(_)) => {
-                Keep(Stay::RefundNoted)
+                Keep(UnchangedReason::RefundNoted)
             }
-            (S::Withdrawn { .. }, C::Revoke) => Keep(Stay::RevocationNoted),
+            (S::Withdrawn { .. }, C::Revoke) => Keep(UnchangedReason::RevocationNoted),
             (
                 S::Withdrawn {
                     why: WithdrawReason::Revoked,

@@ -121,7 +121,7 @@ pub struct SignedBy {
 #[non_exhaustive]
 pub struct Evidence {
     /// How well it is proven.
-    pub grade: EvidenceLevel,
+    pub evidence_level: EvidenceLevel,
     /// The callback's signature.
     pub signature: Option<SignedBy>,
     /// The provider's own answer.
@@ -180,13 +180,13 @@ impl Evidence {
             && amount == Comparison::Match
             && currency != Comparison::Differs
             && subject != Comparison::Differs;
-        let grade = match (confirmed, callback.is_some()) {
+        let evidence_level = match (confirmed, callback.is_some()) {
             (true, _) => EvidenceLevel::Confirmed,
             (false, true) => EvidenceLevel::Signed,
             (false, false) => EvidenceLevel::Unsigned,
         };
         Self {
-            grade,
+            evidence_level,
             signature: callback.map(|(verified, _)| SignedBy {
                 key: verified.key().clone(),
                 form: verified.form(),
@@ -201,8 +201,8 @@ impl Evidence {
 }
 
 impl Evidence {
-    /// The grade it would have if another sum were the one that was asked.
-    pub fn grade_whatever_the_sum(&self) -> EvidenceLevel {
+    /// The level it would have if another sum were the one that was asked.
+    pub fn level_whatever_the_sum(&self) -> EvidenceLevel {
         let paid = self
             .confirmation
             .as_ref()
@@ -211,7 +211,7 @@ impl Evidence {
         if paid && fits && self.stated.is_some() {
             EvidenceLevel::Confirmed
         } else {
-            self.grade
+            self.evidence_level
         }
     }
 }

@@ -126,7 +126,7 @@ pub struct Payment {
     /// The method the evidence pointed to.
     pub method: PaymentMethod,
     /// How well it is proven.
-    pub grade: EvidenceLevel,
+    pub evidence_level: EvidenceLevel,
     /// What this money does now.
     pub allocation: Allocation,
 }
@@ -320,7 +320,7 @@ impl PaymentAttempt {
     /// Whether a person took its money for arrived: a bank transfer that no provider confirms.
     pub fn is_vouched(&self) -> bool {
         let transfer = |it: Payment| {
-            it.method == PaymentMethod::BankTransfer && it.grade == EvidenceLevel::Unsigned
+            it.method == PaymentMethod::BankTransfer && it.evidence_level == EvidenceLevel::Unsigned
         };
         self.declared == PaymentMethod::BankTransfer
             && self.holds_money()
@@ -441,11 +441,11 @@ impl AttemptEvent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AttemptStep {
     /// The attempt moves.
-    Move(AttemptStatus),
+    Moved(AttemptStatus),
     /// Accepted, and nothing changes: it took effect before, or must not lower what is there.
-    Stay,
+    Unchanged,
     /// It cannot be: nothing was paid that could go back.
-    Refuse,
+    Rejected,
 }
 
 impl AttemptStatus {
@@ -453,37 +453,39 @@ impl AttemptStatus {
     pub fn after(self, event: AttemptEvent) -> AttemptStep {
         use AttemptEvent as E;
         use AttemptStatus as S;
-        use AttemptStep::{Move, Refuse, Stay};
+        use AttemptStep::{Moved, Rejected, Unchanged};
         match (self, event) {
-            (S::Started | S::Failed | S::Abandoned, E::LinkCreated) => Move(S::LinkReady),
-            (S::LinkReady, E::LinkCreated) => Stay,
-            (S::Started | S::LinkReady | S::Failed | S::Abandoned, E::Paid) => Move(S::Paid),
-            (S::Started | S::LinkReady, E::Failed) => Move(S::Failed),
-            (S::Failed | S::Abandoned, E::Failed) => Stay,
-            (S::Started | S::LinkReady | S::Failed, E::Abandoned) => Move(S::Abandoned),
-            (S::Abandoned, E::Abandoned) => Stay,
-            (S::Abandoned, E::Resumed) => Move(S::Started),
-            (S::Started | S::LinkReady | S::Failed, E::Resumed) => Stay,
+            (S::Started | S::Failed | S::Abandoned, E::LinkCreated) => Moved(S::LinkReady),
+            (S::LinkReady, E::LinkCreated) => Unchanged,
+            (S::Started | S::LinkReady | S::Failed | S::Abandoned, E::Paid) => Moved(S::Paid),
+            (S::Started | S::LinkReady, E::Failed) => Moved(S::Failed),
+            (S::Failed | S::Abandoned, E::Failed) => Unchanged,
+            (S::Started | S::LinkReady | S::Failed, E::Abandoned) => Moved(S::Abandoned),
+            (S::Abandoned, E::Abandoned) => Unchanged,
+            (S::Abandoned, E::Resumed) => Moved(S::Started),
+            (S::Started | S::LinkReady | S::Failed, E::Resumed) => Unchanged,
             (S::Started | S::LinkReady | S::Failed | S::Abandoned, E::Refunded | E::Reversed) => {
-                Refuse
+                Rejected
             }
             (S::Started | S::LinkReady | S::Failed | S::Abandoned | S::Refunded, E::Reinstated) => {
-                Refuse
+                Rejected
             }
-            (S::Paid, E::Reinstated) => Stay,
-            (S::Reversed, E::Reinstated) => Move(S::Paid),
-            (S::Paid, E::Refunded) => Move(S::Refunded),
-            (S::Paid, E::Reversed) => Move(S::Reversed),
-            (S::Paid, E::LinkCreated | E::Paid | E::Failed | E::Abandoned | E::Resumed) => Stay,
+            (S::Paid, E::Reinstated) => Unchanged,
+            (S::Reversed, E::Reinstated) => Moved(S::Paid),
+            (S::Paid, E::Refunded) => Moved(S::Refunded),
+            (S::Paid, E::Reversed) => Moved(S::Reversed),
+            (S::Paid, E::LinkCreated | E::Paid | E::Failed | E::Abandoned | E::Resumed) => {
+                Unchanged
+            }
             // An old, genuine SUCCESS verifies for ever: it must not bring returned money back.
             (
                 S::Refunded | S::Reversed,
                 E::LinkCreated | E::Paid | E::Failed | E::Abandoned | E::Resumed,
-            ) => Stay,
-            (S::Refunded, E::Refunded) | (S::Reversed, E::Reversed) => Stay,
+            ) => Unchanged,
+            (S::Refunded, E::Refunded) | (S::Reversed, E::Reversed) => Unchanged,
             // Both can happen to one payment, in either order; that the bank took it is kept.
-            (S::Refunded, E::Reversed) => Move(S::Reversed),
-            (S::Reversed, E::Refunded) => Stay,
+            (S::Refunded, E::Reversed) => Moved(S::Reversed),
+            (S::Reversed, E::Refunded) => Unchanged,
         }
     }
 }

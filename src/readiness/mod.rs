@@ -275,7 +275,7 @@ fn settings(config: &Config) -> Vec<ReadinessFinding> {
         (
             config
                 .minimum_evidence
-                .is_some_and(|grade| grade < EvidenceLevel::Confirmed),
+                .is_some_and(|evidence_level| evidence_level < EvidenceLevel::Confirmed),
             ReadinessRule::SignatureAlone,
             "COURSEGATE_MINIMUM_EVIDENCE",
         ),

@@ -28,7 +28,7 @@ pub struct Change {
     pub grants: Vec<Grant>,
     /// Timers that are set or stopped.
     pub timers: Vec<Timer>,
-    /// Discrepancys: new ones, and known ones that are closed now.
+    /// Discrepancies: new ones, and known ones that are closed now.
     pub discrepancies: Vec<Discrepancy>,
     /// Rows of bank statements: new ones, and known ones that are settled now.
     pub statement: Vec<StatementEntry>,

@@ -169,7 +169,7 @@ pub trait Queries: Debug + Send + Sync + 'static {
         page: PageRequest<PaymentReference>,
     ) -> Result<Page<HeldPayment, PaymentReference>, StoreError>;
 
-    /// Discrepancys that stand, by key. One about an enrollment stands as long as that does not
+    /// Discrepancies that stand, by key. One about an enrollment stands as long as that does not
     /// change.
     ///
     /// # Errors

@@ -100,7 +100,7 @@ fn essence(case: &Case) -> String {
             attempt.status,
             attempt
                 .payment
-                .map(|paid| (paid.amount, paid.grade, paid.allocation)),
+                .map(|paid| (paid.amount, paid.evidence_level, paid.allocation)),
         )
     };
     let attempts: Vec<_> = case.attempts.iter().map(attempt).collect();

@@ -30,7 +30,7 @@ const ORDER: &[&str] = &[
     "live",
 ];
 /// Beside the registrar, not above it: these know the ports and the settings.
-const BESIDE: &[&str] = &["adapter", "conformance"];
+const BESIDE: &[&str] = &["adapter", "conformance", "guide"];
 /// The rooms of the registrar, from the ground up.
 const REGISTRAR: &[&str] = &[
     "parts",

@@ -354,19 +354,19 @@ async fn lent_access_is_not_lent_again_for_a_payment_that_went_back() {
     let world = World::with(Settings::new(1), settings, |builder| builder);
     let desk = world.registrar.admin(admin());
     transfer(&world, 5_000, AccessTerms::default()).await;
-    assert!(world.may_enter("thandi").await, "lent once");
-    let mut lent = 0;
+    assert!(world.may_enter("thandi").await, "provisionally, once");
+    let mut provisional = 0;
     for _ in 0..3 {
         leave(&world).await;
         world.advance(DAY);
         // The cheapest offer, paid, and given back: nothing is earned by that.
         let (_, cheap, _) = bought(&world, offer(10, limited(1))).await;
         desk.refunds()
-            .record(&cheap, format!("R-{lent}").as_str())
+            .record(&cheap, format!("R-{provisional}").as_str())
             .await
             .unwrap();
         transfer(&world, 5_000, AccessTerms::default()).await;
-        lent += usize::from(world.may_enter("thandi").await);
+        provisional += usize::from(world.may_enter("thandi").await);
     }
-    assert_eq!(lent, 0, "nothing was ever paid");
+    assert_eq!(provisional, 0, "nothing was ever paid");
 }

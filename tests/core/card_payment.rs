@@ -40,7 +40,7 @@ async fn a_paid_card_gives_access_at_once() {
     assert_eq!(carrying(&case), [reference]);
     assert_eq!(case.attempts[0].status, AttemptStatus::Paid);
     assert_eq!(
-        case.attempts[0].payment.unwrap().grade,
+        case.attempts[0].payment.unwrap().evidence_level,
         EvidenceLevel::Confirmed
     );
 }
@@ -68,7 +68,7 @@ async fn the_history_says_who_what_why_and_by_which_way() {
     assert_eq!(approval.who, Actor::SystemCardPayment);
     assert_eq!(approval.source, Source::WebhookCardPayment);
     let basis = history[4].basis.as_ref().unwrap();
-    assert_eq!(basis.evidence.grade, EvidenceLevel::Confirmed);
+    assert_eq!(basis.evidence.evidence_level, EvidenceLevel::Confirmed);
     assert!(basis.detection.confidence.value() >= 0.80);
     assert_eq!(basis.checks.checks().len(), 8);
     assert!(history.is_sorted_by_key(|event| (event.version, event.id)));

@@ -186,7 +186,7 @@ fn all_eight_conditions() {
         ("dotted.name", C::Equals, text("z"), true),
         ("status", C::Equals, text("SUCCESS"), true),
         ("@declared_method", C::Equals, text("card"), true),
-        ("@grade", C::Equals, text("signed"), true),
+        ("@evidence_level", C::Equals, text("signed"), true),
         ("@paid", C::Equals, Some(Operand::Bool(true)), true),
         ("@provider_method", C::Exists, None, false),
         ("@amount", C::Exists, None, false),

@@ -299,7 +299,7 @@ async fn a_provisional_grant_lives_while_the_transfer_waits() {
     world.advance(4000);
     assert!(
         world.may_enter("thandi").await,
-        "the real grant outlives the lent one"
+        "the real grant outlives the provisional one"
     );
     assert_eq!(world.case(approved).await.grants.len(), 2);
 }

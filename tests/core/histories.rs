@@ -160,12 +160,12 @@ impl Step {
 }
 
 impl Run {
-    fn new(duplicate: ExceptionAction, old_price: ExceptionAction, lends: bool) -> Self {
+    fn new(duplicate: ExceptionAction, old_price: ExceptionAction, provisional: bool) -> Self {
         let mut settings = config();
         settings.rules.money.duplicate = duplicate;
         settings.rules.money.old_price = old_price;
         settings.rules.provisional =
-            lends.then(|| AccessTerms::lasting(Duration::from_secs(3 * DAY)));
+            provisional.then(|| AccessTerms::lasting(Duration::from_secs(3 * DAY)));
         let world = World::with(Settings::new(1), settings, |builder| builder);
         Self {
             world,
@@ -642,11 +642,11 @@ proptest! {
         steps in prop::collection::vec(step(), 1..30),
         duplicate in prop::sample::select(ExceptionAction::ALL),
         old_price in prop::sample::select(&[ExceptionAction::Hold, ExceptionAction::Approve][..]),
-        lends in any::<bool>(),
+        provisional in any::<bool>(),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let run = Run::new(duplicate, old_price, lends);
+            let run = Run::new(duplicate, old_price, provisional);
             for step in &steps {
                 let before = run.case().await;
                 run.take(step).await?;

@@ -145,16 +145,16 @@ async fn a_link_whose_making_was_lost_is_found_by_our_reference() {
     world.advance(MINUTE);
     registrar.worker().pass().await.unwrap();
     assert!(world.may_enter("thandi").await);
-    // The link is known by name now: no history sync takes its money for an orphan's.
+    // The link is known by name now: no history sync takes its money for an unmatched's.
     world.advance(DAY);
     let today = world.clock.now().date_naive();
-    let swept = registrar
+    let synced = registrar
         .admin(admin())
         .payments()
         .sync_history(start().date_naive(), today)
         .await
         .unwrap();
-    assert_eq!((swept.paid, swept.orphans.len()), (1, 0));
+    assert_eq!((synced.paid, synced.unmatched.len()), (1, 0));
 }
 
 #[tokio::test]
@@ -612,23 +612,23 @@ async fn money_by_links_that_nobody_knows_is_found_listed_and_closed() {
     world.simulator.take_callbacks();
     let desk = world.registrar.admin(admin());
     let day = start().date_naive();
-    let swept = desk.payments().sync_history(day, day).await.unwrap();
-    assert_eq!((swept.listed, swept.paid, swept.found.len()), (3, 2, 1));
+    let synced = desk.payments().sync_history(day, day).await.unwrap();
+    assert_eq!((synced.listed, synced.paid, synced.found.len()), (3, 2, 1));
     assert!(
-        swept.orphans.is_empty(),
+        synced.unmatched.is_empty(),
         "it may be one that is just being made"
     );
     assert!(world.may_enter("thandi").await, "our own was found");
 
     world.advance(3 * HOUR);
-    let swept = desk.payments().sync_history(day, day).await.unwrap();
-    assert_eq!((swept.orphans.len(), swept.found.len()), (1, 0));
+    let synced = desk.payments().sync_history(day, day).await.unwrap();
+    assert_eq!((synced.unmatched.len(), synced.found.len()), (1, 0));
     assert!(
         desk.payments()
             .sync_history(day, day)
             .await
             .unwrap()
-            .orphans
+            .unmatched
             .is_empty(),
         "it is known"
     );
@@ -673,7 +673,7 @@ async fn money_by_links_that_nobody_knows_is_found_listed_and_closed() {
             .sync_history(day, day)
             .await
             .unwrap()
-            .orphans
+            .unmatched
             .is_empty(),
         "it was looked into"
     );

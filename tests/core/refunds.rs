@@ -472,12 +472,12 @@ async fn payment_exceptions_are_one_list_in_pages() {
             .sync_history(day, day)
             .await
             .unwrap()
-            .orphans
+            .unmatched
             .len(),
         3
     );
     for limit in 1..=9 {
-        let (mut payments, mut orphans, mut next) = (Vec::new(), 0, None);
+        let (mut payments, mut unmatched, mut next) = (Vec::new(), 0, None);
         loop {
             let request = PageRequest { after: next, limit };
             let page = desk.payments().exceptions(request).await.unwrap();
@@ -486,7 +486,7 @@ async fn payment_exceptions_are_one_list_in_pages() {
                 assert_eq!(item.outcome(), ExceptionAction::Hold);
                 match item {
                     PaymentException::Payment(money) => payments.push(money.attempt.reference),
-                    _ => orphans += 1,
+                    _ => unmatched += 1,
                 }
             }
             next = page.next;
@@ -494,7 +494,7 @@ async fn payment_exceptions_are_one_list_in_pages() {
                 break;
             }
         }
-        assert_eq!((&payments, orphans), (&expected, 3), "pages of {limit}");
+        assert_eq!((&payments, unmatched), (&expected, 3), "pages of {limit}");
     }
 }
 

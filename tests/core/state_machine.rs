@@ -229,9 +229,9 @@ fn paid_is_only_left_by_money_going_back() {
     for event in AttemptEvent::ALL {
         let step = AttemptStatus::Paid.after(*event);
         match event {
-            AttemptEvent::Refunded => assert_eq!(step, AttemptStep::Move(AttemptStatus::Refunded)),
-            AttemptEvent::Reversed => assert_eq!(step, AttemptStep::Move(AttemptStatus::Reversed)),
-            _ => assert_eq!(step, AttemptStep::Stay),
+            AttemptEvent::Refunded => assert_eq!(step, AttemptStep::Moved(AttemptStatus::Refunded)),
+            AttemptEvent::Reversed => assert_eq!(step, AttemptStep::Moved(AttemptStatus::Reversed)),
+            _ => assert_eq!(step, AttemptStep::Unchanged),
         }
     }
     // Money that went back comes again only when the school wins it; and that the bank took it is
@@ -240,17 +240,17 @@ fn paid_is_only_left_by_money_going_back() {
         let refunded = AttemptStatus::Refunded.after(*event);
         match event {
             AttemptEvent::Reversed => {
-                assert_eq!(refunded, AttemptStep::Move(AttemptStatus::Reversed));
+                assert_eq!(refunded, AttemptStep::Moved(AttemptStatus::Reversed));
             }
-            AttemptEvent::Reinstated => assert_eq!(refunded, AttemptStep::Refuse),
-            _ => assert_eq!(refunded, AttemptStep::Stay),
+            AttemptEvent::Reinstated => assert_eq!(refunded, AttemptStep::Rejected),
+            _ => assert_eq!(refunded, AttemptStep::Unchanged),
         }
         let reversed = AttemptStatus::Reversed.after(*event);
         match event {
             AttemptEvent::Reinstated => {
-                assert_eq!(reversed, AttemptStep::Move(AttemptStatus::Paid));
+                assert_eq!(reversed, AttemptStep::Moved(AttemptStatus::Paid));
             }
-            _ => assert_eq!(reversed, AttemptStep::Stay),
+            _ => assert_eq!(reversed, AttemptStep::Unchanged),
         }
     }
     for unpaid in [
@@ -261,7 +261,7 @@ fn paid_is_only_left_by_money_going_back() {
     ] {
         assert_eq!(
             unpaid.after(AttemptEvent::Paid),
-            AttemptStep::Move(AttemptStatus::Paid),
+            AttemptStep::Moved(AttemptStatus::Paid),
             "a link stays payable"
         );
     }

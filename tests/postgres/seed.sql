@@ -14,7 +14,7 @@ FROM generate_series(1, :rows) AS n, LATERAL (SELECT timestamptz '2025-01-01 00:
 
 INSERT INTO coursegate.attempts
     (reference, enrollment, number, learner, course, amount, currency, title, terms, purpose, declared, link, link_url, status,
-     paid_at, paid_method, grade, allocation, created_at, asked_at)
+     paid_at, paid_method, evidence_level, allocation, created_at, asked_at)
 SELECT 'SEED-' || n, ('019c0000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 1, 'learner-' || n,
        'course-' || n % 200, 49900, 'ZAR', 'Course ' || n % 200,
        '{"level":"full","kinds":["full"],"seconds":null,"restrictions":[]}', 'first',

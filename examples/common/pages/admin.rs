@@ -153,7 +153,7 @@ fn evidence(row: &Explanation) -> String {
         |basis| {
             format!(
                 "{}; method {} at {:.0} %",
-                plain(&basis.evidence.grade),
+                plain(&basis.evidence.evidence_level),
                 plain(&basis.detection.method),
                 basis.detection.confidence.value() * 100.0
             )

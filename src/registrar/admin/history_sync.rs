@@ -46,7 +46,7 @@ pub struct HistorySyncReport {
     /// Payments of ours that could not be looked at now; the next look will.
     pub left: usize,
     /// Paid links that nobody here knows, and that were not known to be so before.
-    pub orphans: Vec<PayLinkId>,
+    pub unmatched: Vec<PayLinkId>,
 }
 
 impl Payments<'_> {
@@ -121,7 +121,7 @@ impl Registrar {
         };
         let case = self.inner.store.load(Lookup::PayLink(link)).await?.case;
         let Some(case) = case else {
-            return self.orphan(link, payment, report).await;
+            return self.unmatched(link, payment, report).await;
         };
         let attempt = case.attempt(None, Some(link.as_str()));
         let Some(open) = attempt.filter(|attempt| attempt.payment.is_none()) else {
@@ -141,7 +141,7 @@ impl Registrar {
         Ok(())
     }
 
-    async fn orphan(
+    async fn unmatched(
         &self,
         link: &PayLinkId,
         payment: &Confirmation,
@@ -161,7 +161,7 @@ impl Registrar {
         let outcome = self.inner.config.rules.money.unmatched;
         let discrepancy = Discrepancy::unmatched(link.clone(), amount, outcome, now);
         if self.raise(discrepancy).await? == Raised::New {
-            report.orphans.push(link.clone());
+            report.unmatched.push(link.clone());
         }
         Ok(())
     }

@@ -117,7 +117,7 @@ impl Payments<'_> {
                 });
             }
         }
-        // Discrepancys of other kinds lie between; one item too many says that there is more.
+        // Discrepancies of other kinds lie between; one item too many says that there is more.
         while items.len() <= size {
             let request = PageRequest {
                 after: orphans_after,

@@ -76,7 +76,7 @@ pub struct Receipt {
     pub key: Option<Arc<str>>,
     /// The form that was signed.
     pub form: Option<SignedForm>,
-    /// The enrollment it discrepancies.
+    /// The enrollment that it is about.
     pub enrollment: Option<EnrollmentId>,
     /// Where that enrollment stands now.
     pub status: Option<Status>,

@@ -35,7 +35,7 @@ pub(in super::super) struct AttemptRow {
     paid_amount: Option<i64>,
     paid_currency: Option<Currency>,
     paid_method: Option<PaymentMethod>,
-    grade: Option<EvidenceLevel>,
+    evidence_level: Option<EvidenceLevel>,
     allocation: Option<String>,
     held_reason: Option<String>,
     refunds: Vec<Refund>,
@@ -85,7 +85,7 @@ impl From<PaymentAttempt> for AttemptRow {
             paid_amount: paid.map(|amount| amount.minor()),
             paid_currency: paid.map(|amount| amount.currency()),
             paid_method: payment.map(|payment| payment.method),
-            grade: payment.map(|payment| payment.grade),
+            evidence_level: payment.map(|payment| payment.evidence_level),
             allocation: allocation.map(str::to_owned),
             held_reason: held_reason.map(str::to_owned),
             refunds: from.refunds,
@@ -123,12 +123,12 @@ impl TryFrom<AttemptRow> for PaymentAttempt {
             .map(|(minor, currency)| Money::new(minor, currency))
             .transpose()
             .map_err(|_| bad())?;
-        let payment = match (row.paid_at, row.paid_method, row.grade, allocation) {
-            (Some(at), Some(method), Some(grade), Some(allocation)) => Some(Payment {
+        let payment = match (row.paid_at, row.paid_method, row.evidence_level, allocation) {
+            (Some(at), Some(method), Some(evidence_level), Some(allocation)) => Some(Payment {
                 at,
                 amount,
                 method,
-                grade,
+                evidence_level,
                 allocation,
             }),
             (None, None, None, None) => None,

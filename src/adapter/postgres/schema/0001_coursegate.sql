@@ -55,7 +55,7 @@ CREATE DOMAIN coursegate.enrollment_status AS text
 CREATE DOMAIN coursegate.attempt_status AS text
     CONSTRAINT an_attempt_status_is_known CHECK (VALUE IN
         ('started', 'link_ready', 'failed', 'abandoned', 'paid', 'refunded', 'reversed'));
-CREATE DOMAIN coursegate.grade AS text
+CREATE DOMAIN coursegate.evidence_level AS text
     CONSTRAINT a_grade_is_known CHECK (VALUE IN ('unsigned', 'signed', 'confirmed'));
 CREATE DOMAIN coursegate.allocation AS text
     CONSTRAINT an_allocation_is_known CHECK (VALUE IN ('applied', 'kept', 'on_hold', 'refund_due', 'refunded'));
@@ -135,7 +135,7 @@ CREATE TABLE coursegate.attempts (
     paid_amount   coursegate.minor_units,         -- as far as the provider stated it
     paid_currency coursegate.currency,
     paid_method   coursegate.method,
-    grade         coursegate.grade,               -- how well the payment is proven
+    evidence_level         coursegate.evidence_level,               -- how well the payment is proven
     allocation      coursegate.allocation,            -- what the money does
     held_reason   text,
     refunds       jsonb NOT NULL DEFAULT '[]',    -- what went back of it, and what was asked back
@@ -150,7 +150,7 @@ CREATE TABLE coursegate.attempts (
     CONSTRAINT money_that_arrived_has_a_payment
         CHECK (status NOT IN ('paid', 'refunded', 'reversed') OR paid_at IS NOT NULL),
     CONSTRAINT a_payment_is_whole
-        CHECK ((paid_at IS NULL) = (allocation IS NULL) AND (paid_at IS NULL) = (grade IS NULL)
+        CHECK ((paid_at IS NULL) = (allocation IS NULL) AND (paid_at IS NULL) = (evidence_level IS NULL)
                AND (paid_at IS NULL) = (paid_method IS NULL)),
     CONSTRAINT held_money_has_a_reason
         CHECK ((allocation IN ('on_hold', 'refund_due')) = (held_reason IS NOT NULL)),
@@ -678,7 +678,7 @@ BEGIN
     IF change ? 'attempts' THEN
         UPDATE coursegate.attempts AS old SET
             link = a.link, link_url = a.link_url, status = a.status, paid_at = a.paid_at, paid_amount = a.paid_amount,
-            paid_currency = a.paid_currency, paid_method = a.paid_method, grade = a.grade,
+            paid_currency = a.paid_currency, paid_method = a.paid_method, evidence_level = a.evidence_level,
             allocation = a.allocation, held_reason = a.held_reason, refunds = a.refunds,
             returned = a.returned, proof = a.proof, doubt = a.doubt,
             before_reversal = a.before_reversal, asked_at = a.asked_at
@@ -689,14 +689,14 @@ BEGIN
             INSERT INTO coursegate.attempts
                 (reference, enrollment, number, learner, course, amount, currency, title, terms, purpose, renews,
                  declared, link, link_url,
-                 status, paid_at, paid_amount, paid_currency, paid_method, grade, allocation, held_reason,
+                 status, paid_at, paid_amount, paid_currency, paid_method, evidence_level, allocation, held_reason,
                  refunds, returned, proof, doubt, before_reversal, created_at, asked_at)
                 SELECT a.reference, a.enrollment,
                        (SELECT count(*) FROM coursegate.attempts AS b WHERE b.enrollment = a.enrollment)
                            + row_number() OVER (),
                        a.learner, a.course, a.amount, a.currency, a.title, a.terms, a.purpose, a.renews,
                        a.declared, a.link, a.link_url,
-                       a.status, a.paid_at, a.paid_amount, a.paid_currency, a.paid_method, a.grade,
+                       a.status, a.paid_at, a.paid_amount, a.paid_currency, a.paid_method, a.evidence_level,
                        a.allocation, a.held_reason, a.refunds, a.returned, a.proof, a.doubt, a.before_reversal, a.created_at,
                        a.asked_at
                 FROM coursegate.listed(NULL::coursegate.attempts, change -> 'attempts') AS a
