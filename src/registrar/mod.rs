@@ -10,7 +10,7 @@
 //! |---|---|---|
 //! | `coursegate.webhook` | info | `outcome`, `enrollment` |
 //! | `coursegate.enroll` | info | `course`, `method`, `enrollment` |
-//! | `coursegate.confirm` | info | `reference` |
+//! | `coursegate.refresh` | info | `reference` |
 //! | `coursegate.admin` | info | `enrollment`: something a person decides |
 //! | `coursegate.retry` | info | `enrollment`: a callback that waited |
 //! | `coursegate.provider` | info | `call`: `create_link`, `status`, `status_by_reference`, `history` or `refund` |

@@ -351,7 +351,7 @@ async fn no_secret_and_no_card_number_comes_out() {
 
     let log = log.text();
     for span in [
-        "webhook", "enroll", "confirm", "admin", "provider", "commit", "timer", "worker",
+        "webhook", "enroll", "refresh", "admin", "provider", "commit", "timer", "worker",
     ] {
         assert!(
             log.contains(&format!("coursegate.{span}")),

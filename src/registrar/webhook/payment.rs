@@ -66,7 +66,7 @@ impl Registrar {
         &self,
         reference: &PaymentReference,
     ) -> Result<PaymentUpdate, Error> {
-        let span = tracing::info_span!("coursegate.confirm", ?reference);
+        let span = tracing::info_span!("coursegate.refresh", ?reference);
         self.within(self.confirm_now(reference, Caller::Visitor))
             .instrument(span)
             .await
