@@ -11,6 +11,16 @@ use crate::access::end_reason::EndReason;
 use crate::vocabulary::{CourseId, GrantId, LearnerId};
 
 /// May this learner open this, now, from here?
+///
+/// ```
+/// use coursegate::access::{AccessRequest, ResourceKind};
+/// use coursegate::{CourseId, LearnerId};
+///
+/// let (learner, course) = (LearnerId::new("thandi")?, CourseId::new("rust-101")?);
+/// let quiz = AccessRequest::new(learner, course, ResourceKind::Quiz);
+/// assert!(!quiz.preview);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct AccessRequest {

@@ -14,6 +14,14 @@ use crate::vocabulary::{AlertSeverity, AlertStage};
 /// let manager = AlertRoute::everything().only_escalated();
 /// # let _ = (pager, manager);
 /// ```
+///
+/// ```
+/// use coursegate::monitor::{AlertRoute, AlertSeverity};
+///
+/// // Whoever carries the pager hears of what cannot wait.
+/// let pager = AlertRoute::severities([AlertSeverity::Critical]);
+/// # let _ = pager;
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AlertRoute {
     severities: BTreeSet<AlertSeverity>,

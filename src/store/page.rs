@@ -1,6 +1,15 @@
 use serde::Serialize;
 
 /// A page to read: what comes after a key, in the list's own order.
+///
+/// ```
+/// use coursegate::store::PageRequest;
+///
+/// let first: PageRequest<u64> = PageRequest::first(50);
+/// assert_eq!(first.size(), 50);
+/// let next = PageRequest::after(4711_u64, 50); // the key that the first page gave
+/// assert_eq!(next.after, Some(4711));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageRequest<K> {
     /// The last key of the page before; `None` for the first page.

@@ -78,6 +78,15 @@ impl From<Currency> for String {
 }
 
 /// A sum: 1 to [`MAX_MINOR`] minor units (cents) of one currency.
+///
+/// ```
+/// use coursegate::Money;
+///
+/// let price = Money::zar(49_900)?; // cents
+/// assert_eq!(price.minor(), 49_900);
+/// assert!(Money::zar(-1).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Wire", into = "Wire")]
 pub struct Money {

@@ -6,6 +6,14 @@ use uuid::Uuid;
 /// A short text written by a person: a reject reason, a note, a proof reference.
 /// Control characters are taken out, the length is capped at 500 bytes, and runs
 /// of digits that could be a card number are masked.
+///
+/// ```
+/// use coursegate::reason::Note;
+///
+/// // What could be the number of a card is masked wherever text enters.
+/// let note = Note::new("paid with 4111 1111 1111 1111");
+/// assert!(!note.as_str().contains("4111 1111"));
+/// ```
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub struct Note(String);

@@ -30,6 +30,16 @@ impl Registrar {
     /// by reason; that one learner is refused 20 times within ten minutes, from five addresses or
     /// more, is recorded as a security event.
     ///
+    /// ```
+    /// # use coursegate::{*, access::{AccessRequest, ResourceKind}};
+    /// # async fn example(registrar: &Registrar, learner: LearnerId, course: CourseId) -> Result<(), Error> {
+    /// let lesson = AccessRequest::new(learner, course, ResourceKind::Lesson);
+    /// if registrar.access(&lesson).await?.is_allowed() {
+    ///     println!("show the lesson");
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Store`] or [`Error::DeadlineExceeded`]: then do not let them in.
     pub async fn access(&self, question: &AccessRequest) -> Result<AccessDecision, Error> {

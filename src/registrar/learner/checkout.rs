@@ -40,6 +40,24 @@ impl Registrar {
     /// (full access for who has limited access, a year for who has a month) is an ordinary
     /// request: until it is paid, what they have stands.
     ///
+    /// ```
+    /// # use coursegate::{*, payment::PaymentMethod, registrar::{EnrollRequest, NextStep}};
+    /// # async fn example(registrar: &Registrar) -> Result<(), Box<dyn std::error::Error>> {
+    /// let request = EnrollRequest::new(
+    ///     LearnerId::new("thandi")?,
+    ///     Email::new("thandi@learners.example")?,
+    ///     CourseId::new("rust-101")?,
+    ///     Title::new("Rust from the start")?,
+    ///     Money::zar(49_900)?, // cents, from the school's own catalogue
+    ///     PaymentMethod::Card,
+    /// );
+    /// match registrar.enroll(request).await?.next {
+    ///     NextStep::Pay { url, .. } => println!("send them to {url}"),
+    ///     other => println!("{other:?}"),
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::UnknownCourse`], [`Error::NothingOffered`], [`Error::NoBank`], [`Error::NoGateway`] or
     /// [`Error::CurrencyNotTaken`] when this cannot be sold this way; [`Error::NoPayLink`] when the provider fails: the

@@ -12,6 +12,25 @@ use crate::vocabulary::reason::HoldReason;
 use crate::vocabulary::{CourseId, Email, EnrollmentId, LearnerId, PaymentReference, Title};
 
 /// A learner asks for a course. Take the learner from the host's own session.
+///
+/// ```
+/// use coursegate::{CourseId, Email, LearnerId, Money, Title};
+/// use coursegate::access::AccessTerms;
+/// use coursegate::{payment::PaymentMethod, registrar::EnrollRequest};
+///
+/// let month = std::time::Duration::from_secs(30 * 24 * 3600);
+/// let request = EnrollRequest::new(
+///     LearnerId::new("thandi")?,
+///     Email::new("thandi@learners.example")?,
+///     CourseId::new("rust-101")?,
+///     Title::new("Rust from the start")?,
+///     Money::zar(49_900)?,
+///     PaymentMethod::BankTransfer,
+/// )
+/// .terms(AccessTerms::lasting(month));
+/// assert_eq!(request.price.minor(), 49_900);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct EnrollRequest {

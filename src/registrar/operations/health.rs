@@ -120,6 +120,14 @@ fn part(part: &'static str, condition: HealthStatus, reason: impl Into<String>) 
 impl Registrar {
     /// How this installation does, as far as this process can tell. It asks the database, and
     /// remembers the rest. It never fails: a database that does not answer is what it says.
+    ///
+    /// ```
+    /// # use coursegate::{*};
+    /// # async fn example(registrar: &Registrar) -> Result<(), Error> {
+    /// let health = registrar.health().await;
+    /// println!("{} {health}", health.http_status());
+    /// # Ok(()) }
+    /// ```
     pub async fn health(&self) -> Health {
         let now = self.now();
         let clock = self.inner.clock.as_ref();

@@ -59,6 +59,15 @@ impl Registrar {
     /// learner gets access even if the callback never comes. Visiting the success page
     /// proves nothing by itself.
     ///
+    /// ```
+    /// # use coursegate::{*};
+    /// # async fn example(registrar: &Registrar, reference: PaymentReference) -> Result<(), Error> {
+    /// // On the page that the learner returns to.
+    /// let update = registrar.refresh_payment(&reference).await?;
+    /// println!("{update:?}");
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::NotFound`] for an unknown reference, [`Error::NoGateway`],
     /// [`Error::Gateway`] when the provider cannot be asked, or the store's errors.

@@ -41,6 +41,14 @@ impl Registrar {
     /// Answer with [`Receipt::http_status`]. Call it with the raw body, before
     /// anything parsed it. If your framework drops a handler when its client goes away,
     /// run this in a task of its own: the provider is not known to call twice.
+    ///
+    /// ```
+    /// # use coursegate::{*, webhook::Delivery};
+    /// # async fn example(registrar: &Registrar, path: &str, headers: Vec<(String, String)>, body: Vec<u8>) -> Result<(), Error> {
+    /// let receipt = registrar.receive(Delivery::new(path, headers, body)).await;
+    /// println!("answer with status {}", receipt.http_status());
+    /// # Ok(()) }
+    /// ```
     pub async fn receive(&self, delivery: Delivery) -> Receipt {
         let span = tracing::info_span!("coursegate.webhook", outcome = Empty, enrollment = Empty);
         // Kilobytes: pinned here, and not moved from call to call.
