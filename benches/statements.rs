@@ -36,8 +36,7 @@ use coursegate::adapter::simulator::{Settings, Simulator};
 use coursegate::payment::PaymentMethod;
 use coursegate::registrar::{EnrollRequest, NextStep};
 use coursegate::statement::RowKey;
-use coursegate::store::PageRequest;
-use coursegate::store::{Queries, Store};
+use coursegate::store::{PageRequest, Queries, Store};
 use coursegate::{
     AccountId, AdminId, AppId, BankDetails, Config, CourseId, Email, LearnerId, Money,
     PaymentReference, Registrar, Secret, Site, Title,

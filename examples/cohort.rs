@@ -24,8 +24,7 @@ use coursegate::payment::PaymentMethod;
 use coursegate::port::{EventPublisher, PublishError};
 use coursegate::reason::Note;
 use coursegate::registrar::{EnrollRequest, Error, NextStep};
-use coursegate::store::PageRequest;
-use coursegate::store::PaymentFilter;
+use coursegate::store::{PageRequest, PaymentFilter};
 use coursegate::webhook::Delivery;
 use coursegate::{
     AdminId, AppId, Config, CourseId, Email, EnrollmentId, LearnerId, Money, Registrar, Secret,

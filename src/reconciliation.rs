@@ -11,10 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::access::{Grant, GrantSource, GrantState};
 use crate::enrollment::Case;
 use crate::payment::{Allocation, PaymentAttempt};
-use crate::vocabulary::Money;
-use crate::vocabulary::Note;
 use crate::vocabulary::reason::ExceptionAction;
-use crate::vocabulary::{AdminId, EnrollmentId, GrantId, PayLinkId, PaymentReference};
+use crate::vocabulary::{AdminId, EnrollmentId, GrantId, Money, Note, PayLinkId, PaymentReference};
 pub use crate::vocabulary::{DiscrepancyKey, DiscrepancyKind};
 use crate::vocabulary::{Status, Version};
 

@@ -8,9 +8,10 @@ use coursegate::notice::NoticeKind;
 use coursegate::payment::Reversal;
 use coursegate::reconciliation::Discrepancy;
 use coursegate::registrar::{Admin, Health};
-use coursegate::store::InboxEntry;
-use coursegate::store::{Figures, PaymentFilter, PaymentKey, Period, RowFilter};
-use coursegate::store::{InboxFilter, PageRequest, Prefix};
+use coursegate::store::{
+    Figures, InboxEntry, InboxFilter, PageRequest, PaymentFilter, PaymentKey, Period, Prefix,
+    RowFilter,
+};
 use coursegate::{
     AdminId, ChannelName, CourseId, EnrollmentId, Error, EventId, LearnerId, Money,
     PaymentReference,

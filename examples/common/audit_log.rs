@@ -2,8 +2,7 @@
 
 use coursegate::event::Event;
 use coursegate::registrar::{Admin, AuditLogReport};
-use coursegate::store::PageRequest;
-use coursegate::store::PaymentFilter;
+use coursegate::store::{PageRequest, PaymentFilter};
 use coursegate::{Error, LearnerId};
 
 use super::app::{App, Reply, User, failed_page};

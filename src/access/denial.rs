@@ -3,8 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use super::level::AccessLevel;
 use crate::access::end_reason::EndReason;
-use crate::vocabulary::Reversal;
-use crate::vocabulary::string_enum;
+use crate::vocabulary::{Reversal, string_enum};
 
 /// Why a learner may not enter. The order is by how near they are: when several
 /// grants deny, the greatest is given.

@@ -5,9 +5,8 @@ use super::end_reason::EndReason;
 use super::level::{AccessLevel, ResourceKind, ResourceKinds};
 use super::restriction::Restriction;
 use super::terms::{AccessTerms, are_no_narrower};
-use crate::vocabulary::Reversal;
 use crate::vocabulary::{
-    AdminId, CourseId, EnrollmentId, ExternalKey, GrantId, LearnerId, PaymentReference,
+    AdminId, CourseId, EnrollmentId, ExternalKey, GrantId, LearnerId, PaymentReference, Reversal,
 };
 
 /// Where a grant comes from.

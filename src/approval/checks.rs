@@ -1,8 +1,9 @@
 use chrono::{DateTime, Utc};
 
 use crate::enrollment::{Case, EnrollmentPolicy};
-use crate::evidence::{Check, CheckName, CheckOutcome, CheckReport, Sums, sum_differs};
-use crate::evidence::{Comparison, Evidence};
+use crate::evidence::{
+    Check, CheckName, CheckOutcome, CheckReport, Comparison, Evidence, Sums, sum_differs,
+};
 use crate::payment::{PaymentAttempt, Purpose};
 use crate::vocabulary::Status;
 use crate::vocabulary::reason::HoldReason;

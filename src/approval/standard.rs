@@ -1,10 +1,8 @@
 use super::{ApprovalContext, ApprovalPolicy};
 use crate::detect::Fallback;
 use crate::payment::{PaymentMethod, ProviderStatus};
-use crate::vocabulary::EvidenceLevel;
-use crate::vocabulary::Status;
 use crate::vocabulary::reason::{ApprovalCause, ExceptionAction, HoldReason};
-use crate::vocabulary::{Decision, RefuseReason};
+use crate::vocabulary::{Decision, EvidenceLevel, RefuseReason, Status};
 
 /// The standard policy.
 ///

@@ -13,9 +13,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::enrollment::EnrollmentPolicy;
-use crate::vocabulary::EvidenceLevel;
-use crate::vocabulary::string_enum;
-use crate::vocabulary::{AppId, Secret};
+use crate::vocabulary::{AppId, EvidenceLevel, Secret, string_enum};
 use crate::webhook::{BodyKeys, KeyRing, Verifier};
 
 pub use environment::Environment;

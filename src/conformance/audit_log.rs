@@ -6,9 +6,7 @@ use crate::enrollment::StepOutcome;
 use crate::event::audit_log::{AuditLogEntry, AuditLogVerifier, Checkpoint, verify_lines};
 use crate::event::form::EventText;
 use crate::payment::PaymentMethod;
-use crate::store::Change;
-use crate::store::PageRequest;
-use crate::store::{Queries, Store};
+use crate::store::{Change, PageRequest, Queries, Store};
 
 async fn links<S: Store + Queries>(
     store: &S,

@@ -4,12 +4,11 @@ use super::harness::{Checked, SETTLED, delivery, ensure, open, start, with_step}
 use crate::access::{AccessTerms, EndReason, Grant, GrantSource};
 use crate::enrollment::{Case, StepOutcome};
 use crate::payment::{PayLink, PaymentMethod};
-use crate::store::Change;
-use crate::store::InboxState;
-use crate::store::{CommitOutcome, Lookup, Queries, Store};
-use crate::vocabulary::Version;
+use crate::store::{Change, CommitOutcome, InboxState, Lookup, Queries, Store};
 use crate::vocabulary::reason::ApprovalCause;
-use crate::vocabulary::{AdminId, CourseId, IdGenerator, LearnerId, PayLinkId, PaymentReference};
+use crate::vocabulary::{
+    AdminId, CourseId, IdGenerator, LearnerId, PayLinkId, PaymentReference, Version,
+};
 use crate::webhook::DeliveryKey;
 
 pub(super) async fn finds_what_was_written<S: Store + Queries>(store: &S) -> Checked {

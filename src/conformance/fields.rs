@@ -3,13 +3,9 @@ use chrono::Duration;
 use super::harness::{Checked, ensure, open, start};
 use crate::enrollment::{Case, StepOutcome};
 use crate::payment::{Allocation, AttemptStatus, Doubt, Payment, PaymentMethod, Verdict};
-use crate::store::Change;
-use crate::store::{Lookup, Queries, Store};
-use crate::vocabulary::EvidenceLevel;
-use crate::vocabulary::IdGenerator;
-use crate::vocabulary::Note;
+use crate::store::{Change, Lookup, Queries, Store};
 use crate::vocabulary::reason::{HoldReason, WithdrawReason};
-use crate::vocabulary::{Closed, Status};
+use crate::vocabulary::{Closed, EvidenceLevel, IdGenerator, Note, Status};
 
 /// Writes a case as it is, and reads it again.
 async fn kept<S: Store + Queries>(store: &S, case: &mut Case) -> Checked {

@@ -11,11 +11,8 @@ use crate::enrollment::{
 use crate::event::{Actor, Source};
 use crate::evidence::SignedBy;
 use crate::payment::{Offer, PaymentMethod, Purpose};
-use crate::store::InboxOutcome;
-use crate::store::{InboxEntry, InboxState};
-use crate::vocabulary::Money;
-use crate::vocabulary::Note;
-use crate::vocabulary::{CourseId, Email, LearnerId, PaymentReference, Title};
+use crate::store::{InboxEntry, InboxOutcome, InboxState};
+use crate::vocabulary::{CourseId, Email, LearnerId, Money, Note, PaymentReference, Title};
 use crate::webhook::{DeliveryKey, SignedForm, StoredBody};
 
 pub(super) type Checked = Result<(), Box<dyn std::error::Error + Send + Sync>>;

@@ -5,16 +5,11 @@ use crate::access::{AccessTerms, Grant, GrantSource, GrantState};
 use crate::enrollment::{Case, Repayment, StepOutcome};
 use crate::payment::{Allocation, AttemptStatus, Payment, PaymentMethod, ProofOfPayment};
 use crate::reconciliation::{Closing, Discrepancy, reconcile};
-use crate::store::Change;
-use crate::store::InboxState;
-use crate::store::PageRequest;
-use crate::store::{CommitOutcome, Lookup, Queries, Store};
-use crate::vocabulary::EvidenceLevel;
-use crate::vocabulary::Money;
-use crate::vocabulary::Note;
-use crate::vocabulary::Reversal;
+use crate::store::{Change, CommitOutcome, InboxState, Lookup, PageRequest, Queries, Store};
 use crate::vocabulary::reason::{ApprovalCause, ExceptionAction, HoldReason};
-use crate::vocabulary::{AdminId, IdGenerator, PayLinkId, PaymentReference};
+use crate::vocabulary::{
+    AdminId, EvidenceLevel, IdGenerator, Money, Note, PayLinkId, PaymentReference, Reversal,
+};
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 

@@ -4,13 +4,11 @@ use super::harness::{Checked, ensure, open, start, with_step};
 use crate::enrollment::{Job, StepOutcome, Timer, TimerKey};
 use crate::notice::Preferences;
 use crate::payment::PaymentMethod;
-use crate::store::Change;
-use crate::store::PageRequest;
-use crate::store::{Claim, NoticeFilter, Queries, Settlement, Store, Work, WorkKind};
-use crate::vocabulary::Note;
-use crate::vocabulary::NoticeKind;
+use crate::store::{
+    Change, Claim, NoticeFilter, PageRequest, Queries, Settlement, Store, Work, WorkKind,
+};
 use crate::vocabulary::reason::ApprovalCause;
-use crate::vocabulary::{AdminId, ChannelName, EventId};
+use crate::vocabulary::{AdminId, ChannelName, EventId, Note, NoticeKind};
 
 pub(super) async fn notices_are_listed_and_read<S: Store + Queries>(store: &S) -> Checked {
     let (nomsa, sipho) = (AdminId::new("nomsa")?, AdminId::new("sipho")?);

@@ -10,13 +10,11 @@ use crate::enrollment::{
 };
 use crate::event::{Actor, Source};
 use crate::payment::{Allocation, PaymentMethod, Purpose};
-use crate::store::Change;
-use crate::store::PageRequest;
-use crate::store::{CommitOutcome, Lookup, Queries, Store};
-use crate::vocabulary::Money;
-use crate::vocabulary::Status;
+use crate::store::{Change, CommitOutcome, Lookup, PageRequest, Queries, Store};
 use crate::vocabulary::reason::{ApprovalCause, HoldReason, WithdrawReason};
-use crate::vocabulary::{AdminId, ExternalKey, GrantId, IdGenerator, PaymentReference, Title};
+use crate::vocabulary::{
+    AdminId, ExternalKey, GrantId, IdGenerator, Money, PaymentReference, Status, Title,
+};
 
 fn step(hours: i64) -> StepContext<'static> {
     StepContext {

@@ -2,16 +2,14 @@
 
 use super::harness::{Checked, SETTLED, delivery, ensure, open, start, with_step};
 use crate::access::{AccessTerms, EndReason, Grant, GrantSource};
-use crate::enrollment::Delta;
-use crate::enrollment::{StepOutcome, TimerKey, TimerKind};
+use crate::enrollment::{Delta, StepOutcome, TimerKey, TimerKind};
 use crate::event::{Actor, Event, EventKind, Source};
 use crate::payment::PaymentMethod;
-use crate::store::Change;
-use crate::store::InboxState;
-use crate::store::{Claim, CommitOutcome, Lookup, Queries, Store, Work, WorkKind};
-use crate::vocabulary::Note;
+use crate::store::{
+    Change, Claim, CommitOutcome, InboxState, Lookup, Queries, Store, Work, WorkKind,
+};
 use crate::vocabulary::reason::ApprovalCause;
-use crate::vocabulary::{AdminId, CourseId, IdGenerator, LearnerId};
+use crate::vocabulary::{AdminId, CourseId, IdGenerator, LearnerId, Note};
 
 fn event(kind: EventKind) -> Event {
     let id = IdGenerator::new(start()).event();

@@ -6,12 +6,8 @@ use crate::event::audit_log::{AuditLogEntry, AuditLogVerifier};
 use crate::event::form::{EMPTIED, EventText};
 use crate::event::{Actor, Event, EventKind, Source};
 use crate::payment::PaymentMethod;
-use crate::store::Change;
-use crate::store::InboxState;
-use crate::store::PageRequest;
-use crate::store::{Lookup, Purge, Queries, Store};
-use crate::vocabulary::Note;
-use crate::vocabulary::{CourseId, EnrollmentId, EventId, GrantId, IdGenerator, LearnerId};
+use crate::store::{Change, InboxState, Lookup, PageRequest, Purge, Queries, Store};
+use crate::vocabulary::{CourseId, EnrollmentId, EventId, GrantId, IdGenerator, LearnerId, Note};
 use crate::webhook::StoredBody;
 
 pub(super) async fn bodies_go_once_they_are_settled<S: Store + Queries>(store: &S) -> Checked {

@@ -8,15 +8,11 @@ use super::harness::{Checked, SETTLED, delivery, ensure, open, start, with_step}
 use crate::enrollment::StepOutcome;
 use crate::event::{Actor, Event, EventKind, Source};
 use crate::payment::{Allocation, AttemptStatus, Payment, PaymentMethod};
-use crate::store::Change;
-use crate::store::InboxState;
-use crate::store::{Claim, Queries, Settlement, Store, Work, WorkKind};
-use crate::store::{InboxFilter, PageRequest};
-use crate::vocabulary::EvidenceLevel;
-use crate::vocabulary::Note;
-use crate::vocabulary::Status;
+use crate::store::{
+    Change, Claim, InboxFilter, InboxState, PageRequest, Queries, Settlement, Store, Work, WorkKind,
+};
 use crate::vocabulary::reason::{ApprovalCause, HoldReason};
-use crate::vocabulary::{AdminId, IdGenerator, PaymentReference};
+use crate::vocabulary::{AdminId, EvidenceLevel, IdGenerator, Note, PaymentReference, Status};
 use crate::webhook::DeliveryKey;
 
 pub(super) async fn the_queue_is_paged<S: Store + Queries>(store: &S) -> Checked {

@@ -8,11 +8,12 @@ use super::harness::{Checked, RULES, ensure, first, opening, permit, start};
 use crate::enrollment::{Case, StepContext, StepOutcome};
 use crate::event::{Actor, Source};
 use crate::payment::{AttemptStatus, PaymentMethod};
-use crate::store::{Figures, PaymentFilter, PaymentKey, Period, Queries, Store, StoreError};
-use crate::store::{PageRequest, Prefix, Sum};
-use crate::vocabulary::Currency;
+use crate::store::{
+    Figures, PageRequest, PaymentFilter, PaymentKey, Period, Prefix, Queries, Store, StoreError,
+    Sum,
+};
 use crate::vocabulary::reason::ApprovalCause;
-use crate::vocabulary::{AdminId, CourseId, Email, LearnerId, PaymentReference};
+use crate::vocabulary::{AdminId, CourseId, Currency, Email, LearnerId, PaymentReference};
 
 fn at(now: DateTime<Utc>) -> StepContext<'static> {
     StepContext {

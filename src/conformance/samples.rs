@@ -5,8 +5,7 @@ use chrono::Duration;
 use super::harness::start;
 use crate::event::form::EventParts;
 use crate::event::{Actor, Event, EventKind, Source};
-use crate::vocabulary::Note;
-use crate::vocabulary::{AdminId, CourseId, EnrollmentId, IdGenerator, LearnerId};
+use crate::vocabulary::{AdminId, CourseId, EnrollmentId, IdGenerator, LearnerId, Note};
 
 type Made<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 

@@ -7,8 +7,7 @@ use uuid::Uuid;
 
 use super::harness::{Checked, ensure, start};
 use crate::monitor::{Alert, Counted, Signal, Tally};
-use crate::store::Change;
-use crate::store::{CommitOutcome, Queries, Share, Shared, Store, StoreError};
+use crate::store::{Change, CommitOutcome, Queries, Share, Shared, Store, StoreError};
 use crate::vocabulary::{AlertSeverity, AlertStage};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);

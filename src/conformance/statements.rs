@@ -6,12 +6,10 @@ use super::harness::{Checked, ensure, open, start, with_step};
 use crate::enrollment::StepOutcome;
 use crate::payment::PaymentMethod;
 use crate::statement::{FileLine, RowId, RowPart, RowState, StatementEntry, StatementRow};
-use crate::store::Change;
-use crate::store::PageRequest;
-use crate::store::{CommitOutcome, Lookup, Queries, RowFilter, RowProbe, Store};
-use crate::vocabulary::Note;
-use crate::vocabulary::{AccountId, AdminId, LearnerId, PaymentReference};
-use crate::vocabulary::{Currency, Money};
+use crate::store::{
+    Change, CommitOutcome, Lookup, PageRequest, Queries, RowFilter, RowProbe, Store,
+};
+use crate::vocabulary::{AccountId, AdminId, Currency, LearnerId, Money, Note, PaymentReference};
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 

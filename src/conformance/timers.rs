@@ -6,8 +6,7 @@ use super::harness::{Checked, ensure, open, start, with_step};
 use super::queues::claim;
 use crate::enrollment::{DueTimer, Job, Timer, TimerKey, TimerKind};
 use crate::payment::PaymentMethod;
-use crate::store::Change;
-use crate::store::{Claim, Queries, Settlement, Store, Work, WorkKind};
+use crate::store::{Change, Claim, Queries, Settlement, Store, Work, WorkKind};
 use crate::vocabulary::reason::ApprovalCause;
 use crate::vocabulary::{AdminId, PaymentReference};
 

@@ -13,13 +13,11 @@ use crate::payment::{
     Allocation, AttemptEvent, Offer, PayLink, PaymentAttempt, PaymentMethod, ProviderStatus,
     Purpose,
 };
-use crate::vocabulary::EvidenceLevel;
-use crate::vocabulary::Note;
-use crate::vocabulary::Status;
-use crate::vocabulary::Version;
 use crate::vocabulary::reason::HoldReason;
-use crate::vocabulary::{Decision, RefuseReason};
-use crate::vocabulary::{GrantId, IdGenerator, PaymentReference};
+use crate::vocabulary::{
+    Decision, EvidenceLevel, GrantId, IdGenerator, Note, PaymentReference, RefuseReason, Status,
+    Version,
+};
 
 use super::case::Case;
 

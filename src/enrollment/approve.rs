@@ -10,10 +10,8 @@ use super::transition::{Refusal, TransitionResult};
 use crate::access::GrantSource;
 use crate::event::EventKind;
 use crate::payment::{Allocation, Doubt, Payment, PaymentAttempt, PaymentMethod, Verdict};
-use crate::vocabulary::AdminId;
-use crate::vocabulary::EvidenceLevel;
-use crate::vocabulary::Money;
 use crate::vocabulary::reason::{ApprovalCause, HoldReason};
+use crate::vocabulary::{AdminId, EvidenceLevel, Money};
 
 impl Case {
     /// A person approves; where two have to, the first of them changes nothing but that. Money

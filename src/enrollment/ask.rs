@@ -7,9 +7,8 @@ use super::offers::for_any_time;
 use super::rules::EnrollmentPolicy;
 use crate::access::{AccessTerms, Cover, Grant, GrantSource, GrantState, cover, cover_to_come};
 use crate::payment::{AttemptStatus, Offer, PaymentAttempt, PaymentMethod, Purpose};
-use crate::vocabulary::PaymentReference;
-use crate::vocabulary::Status;
 use crate::vocabulary::reason::HoldReason;
+use crate::vocabulary::{PaymentReference, Status};
 
 /// What a learner wants beside what they have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

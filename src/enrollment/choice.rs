@@ -5,9 +5,8 @@ use super::step::CaseError;
 use super::transition::Refusal;
 use crate::access::{EndReason, Grant, GrantSource, GrantState};
 use crate::payment::{Allocation, PaymentAttempt};
-use crate::vocabulary::PaymentReference;
-use crate::vocabulary::Status;
 use crate::vocabulary::reason::{HoldReason, WithdrawReason};
+use crate::vocabulary::{PaymentReference, Status};
 
 /// What there is to approve.
 pub(super) enum Choice {

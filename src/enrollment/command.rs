@@ -1,6 +1,5 @@
-use crate::vocabulary::Closed;
 use crate::vocabulary::reason::{ApprovalCause, HoldReason};
-use crate::vocabulary::{Note, string_enum};
+use crate::vocabulary::{Closed, Note, string_enum};
 
 /// What is asked of an enrollment.
 #[derive(Debug, Clone, PartialEq, Eq)]

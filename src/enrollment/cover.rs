@@ -6,9 +6,8 @@ use super::case::Case;
 use super::offers::for_any_time;
 use crate::access::{EndReason, Grant, GrantSource, GrantState, cover, cover_to_come};
 use crate::payment::{Allocation, Payment, PaymentAttempt, Purpose};
-use crate::vocabulary::Status;
 use crate::vocabulary::reason::HoldReason;
-use crate::vocabulary::{GrantId, PaymentReference};
+use crate::vocabulary::{GrantId, PaymentReference, Status};
 
 /// Why a payment would buy nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,10 +13,8 @@ use crate::event::{DecisionRecord, Event, EventKind};
 use crate::payment::{
     Allocation, AttemptEvent, AttemptStatus, AttemptStep, PayLink, Payment, Verdict,
 };
-use crate::vocabulary::Note;
 use crate::vocabulary::reason::HoldReason;
-use crate::vocabulary::{Closed, Status};
-use crate::vocabulary::{IdGenerator, PaymentReference};
+use crate::vocabulary::{Closed, IdGenerator, Note, PaymentReference, Status};
 
 pub(super) struct Draft<'s> {
     pub(super) case: Case,

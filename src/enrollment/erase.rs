@@ -7,9 +7,7 @@ use super::step::{CaseError, Effect, StepContext, StepOutcome};
 use crate::access::{Grant, GrantState};
 use crate::event::{Event, EventKind};
 use crate::payment::PaymentAttempt;
-use crate::vocabulary::Note;
-use crate::vocabulary::Status;
-use crate::vocabulary::{Email, LearnerId};
+use crate::vocabulary::{Email, LearnerId, Note, Status};
 
 impl Case {
     /// Whether nothing is to come any more: it is closed, or what it gave is over, and no money

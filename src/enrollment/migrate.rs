@@ -9,10 +9,8 @@ use super::step::{CaseError, Effect, NewEnrollment, StepContext, StepOutcome};
 use crate::access::{Grant, GrantSource};
 use crate::event::EventKind;
 use crate::payment::{Allocation, AttemptEvent, Payment, PaymentAttempt, PaymentMethod, Purpose};
-use crate::vocabulary::EvidenceLevel;
-use crate::vocabulary::Money;
 use crate::vocabulary::reason::ApprovalCause;
-use crate::vocabulary::{AdminId, ExternalKey, GrantId, PaymentReference};
+use crate::vocabulary::{AdminId, EvidenceLevel, ExternalKey, GrantId, Money, PaymentReference};
 
 /// A payment that was made in another system.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,19 +9,15 @@ use super::step::{CaseError, Effect, NewEnrollment};
 use super::transition::TransitionResult;
 use crate::access::{Grant, GrantSource, cover};
 use crate::event::{DecisionRecord, EventKind};
-use crate::evidence::Comparison;
-use crate::evidence::sum_differs;
+use crate::evidence::{Comparison, sum_differs};
 use crate::payment::{
     Allocation, Doubt, Offer, Payment, PaymentAttempt, PaymentMethod, ProviderStatus, Purpose,
     Verdict,
 };
-use crate::vocabulary::Decision;
-use crate::vocabulary::EvidenceLevel;
-use crate::vocabulary::Note;
-use crate::vocabulary::Status;
-use crate::vocabulary::Transition;
 use crate::vocabulary::reason::{ExceptionAction, HoldReason, Severity};
-use crate::vocabulary::{AdminId, Email, PaymentReference, Title};
+use crate::vocabulary::{
+    AdminId, Decision, Email, EvidenceLevel, Note, PaymentReference, Status, Title, Transition,
+};
 
 /// Attempts one enrollment may have.
 const MAX_ATTEMPTS: usize = 100;

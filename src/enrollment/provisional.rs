@@ -9,9 +9,8 @@ use super::step::CaseError;
 use crate::access::{AccessTerms, Cover, EndReason, Grant, GrantSource, GrantState, cover};
 use crate::event::EventKind;
 use crate::payment::{Allocation, PaymentAttempt, Purpose, Verdict};
-use crate::vocabulary::Status;
 use crate::vocabulary::reason::HoldReason;
-use crate::vocabulary::{AdminId, GrantId, PaymentReference};
+use crate::vocabulary::{AdminId, GrantId, PaymentReference, Status};
 
 impl Draft<'_> {
     /// A provisional grant lives exactly as long as the bank transfer waits, and is given once

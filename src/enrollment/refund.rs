@@ -9,12 +9,8 @@ use crate::event::EventKind;
 use crate::payment::{
     Allocation, AttemptEvent, AttemptStatus, PaymentAttempt, ProofOfPayment, Refund, RefundState,
 };
-use crate::vocabulary::Money;
-use crate::vocabulary::Note;
-use crate::vocabulary::Reversal;
-use crate::vocabulary::Status;
 use crate::vocabulary::reason::{ExceptionAction, HoldReason};
-use crate::vocabulary::{AdminId, PaymentReference};
+use crate::vocabulary::{AdminId, Money, Note, PaymentReference, Reversal, Status};
 
 /// Money to give back.
 #[derive(Debug, Clone, PartialEq, Eq)]

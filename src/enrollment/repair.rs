@@ -6,11 +6,8 @@ use super::case::Case;
 use super::step::{CaseError, Effect, StepContext, StepOutcome};
 use crate::access::{EndReason, Grant, GrantSource};
 use crate::payment::{Allocation, AttemptStatus, PaymentAttempt};
-use crate::vocabulary::EvidenceLevel;
-use crate::vocabulary::PaymentReference;
-use crate::vocabulary::Reversal;
-use crate::vocabulary::Status;
 use crate::vocabulary::reason::HoldReason;
+use crate::vocabulary::{EvidenceLevel, PaymentReference, Reversal, Status};
 
 impl Case {
     /// Mends what is safe to mend: a proven payment that carries an approved enrollment gets

@@ -8,10 +8,8 @@ use super::transition::{Refusal, TransitionResult};
 use crate::access::{EndReason, Grant, GrantSource, GrantState};
 use crate::event::EventKind;
 use crate::payment::{Allocation, AttemptEvent, Refund, RefundState};
-use crate::vocabulary::Money;
-use crate::vocabulary::Reversal;
 use crate::vocabulary::reason::{HoldReason, WithdrawReason};
-use crate::vocabulary::{Closed, Status};
+use crate::vocabulary::{Closed, Money, Reversal, Status};
 
 impl Draft<'_> {
     pub(super) fn give_back(

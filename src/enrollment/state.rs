@@ -4,10 +4,11 @@ use serde::{Deserialize, Serialize};
 use super::first_approval::FirstApproval;
 use crate::access::AccessTerms;
 use crate::payment::{Offer, PaymentAttempt, PaymentMethod};
-use crate::vocabulary::Money;
 use crate::vocabulary::reason::{HoldReason, WithdrawReason};
-use crate::vocabulary::{Closed, Status, Version};
-use crate::vocabulary::{CourseId, Email, EnrollmentId, LearnerId, PaymentReference, Title};
+use crate::vocabulary::{
+    Closed, CourseId, Email, EnrollmentId, LearnerId, Money, PaymentReference, Status, Title,
+    Version,
+};
 
 /// The address of a learner who was erased.
 pub(super) const NOWHERE: &str = "erased@erased.invalid";

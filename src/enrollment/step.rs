@@ -9,12 +9,8 @@ use super::state::Enrollment;
 use super::transition::Refusal;
 use crate::event::{Actor, Source};
 use crate::payment::{Offer, PaymentMethod};
-use crate::vocabulary::Money;
-use crate::vocabulary::Note;
-use crate::vocabulary::Status;
-use crate::vocabulary::Transition;
 use crate::vocabulary::reason::HoldReason;
-use crate::vocabulary::{CourseId, Email, LearnerId};
+use crate::vocabulary::{CourseId, Email, LearnerId, Money, Note, Status, Transition};
 
 /// Who does something, by which way, when, and who may veto it.
 #[derive(Clone, Copy)]

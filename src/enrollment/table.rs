@@ -1,8 +1,7 @@
 use super::command::{Command, CommandKind};
 use super::transition::TransitionResult;
-use crate::vocabulary::Note;
 use crate::vocabulary::reason::{ApprovalCause, HoldReason, WithdrawReason};
-use crate::vocabulary::{Closed, Status, StatusKind};
+use crate::vocabulary::{Closed, Note, Status, StatusKind};
 
 /// Renders the law as a Markdown table, one row per status. Cells that depend on
 /// the data name each answer.

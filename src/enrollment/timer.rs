@@ -1,7 +1,6 @@
 use chrono::{DateTime, Utc};
 
-use crate::vocabulary::string_enum;
-use crate::vocabulary::{EnrollmentId, EventId, GrantId, PaymentReference};
+use crate::vocabulary::{EnrollmentId, EventId, GrantId, PaymentReference, string_enum};
 
 /// What falls due by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

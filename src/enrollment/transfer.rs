@@ -11,12 +11,8 @@ use super::step::{CaseError, Effect, StepContext, StepOutcome};
 use super::transition::Refusal;
 use crate::event::EventKind;
 use crate::payment::{Allocation, Offer, Payment, PaymentAttempt, PaymentMethod};
-use crate::vocabulary::EvidenceLevel;
-use crate::vocabulary::Money;
-use crate::vocabulary::Status;
 use crate::vocabulary::reason::{ApprovalCause, ExceptionAction, HoldReason};
-use crate::vocabulary::string_enum;
-use crate::vocabulary::{AdminId, PaymentReference};
+use crate::vocabulary::{AdminId, EvidenceLevel, Money, PaymentReference, Status, string_enum};
 
 /// Whether the money of a bank transfer is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,8 +1,6 @@
 use super::command::Command;
-use crate::vocabulary::Status;
-use crate::vocabulary::Transition;
 use crate::vocabulary::reason::{HoldReason, WithdrawReason};
-use crate::vocabulary::string_enum;
+use crate::vocabulary::{Status, Transition, string_enum};
 
 /// What the law says to a command.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::vocabulary::AdminId;
-use crate::vocabulary::string_enum;
+use crate::vocabulary::{AdminId, string_enum};
 
 /// Who did it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -54,9 +54,7 @@ use serde_json::{Map, Value};
 
 use super::{Actor, DecisionRecord, Event, EventKind};
 use crate::detect::Metadata;
-use crate::vocabulary::Note;
-use crate::vocabulary::Status;
-use crate::vocabulary::{CourseId, LearnerId};
+use crate::vocabulary::{CourseId, LearnerId, Note, Status};
 
 /// The number of the form.
 pub const FORM: u16 = 1;

@@ -3,14 +3,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::{EndReason, TermsOutline};
 use crate::payment::{Allocation, AttemptStatus, PaymentMethod, Purpose};
-use crate::vocabulary::Money;
-use crate::vocabulary::Note;
-use crate::vocabulary::Reversal;
 use crate::vocabulary::reason::{HoldReason, Permission, SecurityEvent, Severity};
-use crate::vocabulary::{AccountId, ChannelName, EnrollmentId, EventId, GrantId, PaymentReference};
-use crate::vocabulary::{AlertSeverity, AlertStage};
-use crate::vocabulary::{DiscrepancyKey, DiscrepancyKind};
-use crate::vocabulary::{Status, Transition};
+use crate::vocabulary::{
+    AccountId, AlertSeverity, AlertStage, ChannelName, DiscrepancyKey, DiscrepancyKind,
+    EnrollmentId, EventId, GrantId, Money, Note, PaymentReference, Reversal, Status, Transition,
+};
 use crate::webhook::{DeliveryKey, VerifyError};
 
 /// What happened. Whose it is stands in the event.

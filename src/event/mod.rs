@@ -13,12 +13,8 @@ use chrono::{DateTime, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::detect::Detection;
-use crate::evidence::CheckReport;
-use crate::evidence::Evidence;
-use crate::vocabulary::Decision;
-use crate::vocabulary::Note;
-use crate::vocabulary::Version;
-use crate::vocabulary::{CourseId, EnrollmentId, EventId, LearnerId};
+use crate::evidence::{CheckReport, Evidence};
+use crate::vocabulary::{CourseId, Decision, EnrollmentId, EventId, LearnerId, Note, Version};
 
 pub use actor::{Actor, Source};
 pub use kind::EventKind;

@@ -2,9 +2,8 @@
 
 use super::{Event, EventKind};
 use crate::payment::{Allocation, AttemptStatus};
-use crate::vocabulary::Reversal;
-use crate::vocabulary::Status;
 use crate::vocabulary::reason::WithdrawReason;
+use crate::vocabulary::{Reversal, Status};
 
 impl Event {
     /// What happened, in one sentence for a person, with the course where that is news.

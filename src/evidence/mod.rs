@@ -10,8 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::payment::{PaymentAttempt, PaymentMethod, ProviderStatus};
 pub use crate::vocabulary::EvidenceLevel;
 use crate::vocabulary::reason::HoldReason;
-use crate::vocabulary::{Currency, Money};
-use crate::vocabulary::{PayLinkId, PaymentReference};
+use crate::vocabulary::{Currency, Money, PayLinkId, PaymentReference};
 use crate::webhook::{ProviderEvent, SignedForm, Value, Verified};
 pub use checks::{Check, CheckName, CheckOutcome, CheckReport, Sums};
 

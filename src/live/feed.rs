@@ -8,11 +8,8 @@ use uuid::Uuid;
 
 use crate::event::{Event, EventKind};
 use crate::payment::AttemptStatus;
-use crate::vocabulary::Money;
-use crate::vocabulary::NoticeKind;
 use crate::vocabulary::reason::{HoldReason, Severity};
-use crate::vocabulary::{CourseId, EnrollmentId, EventId};
-use crate::vocabulary::{Status, Version};
+use crate::vocabulary::{CourseId, EnrollmentId, EventId, Money, NoticeKind, Status, Version};
 
 /// Events kept for readers who fall behind or come back.
 const KEPT: usize = 1024;

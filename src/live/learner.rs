@@ -8,11 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::Hub;
 use super::listener::Listener;
 use crate::access::Visitor;
-use crate::registrar::LearnerCard;
-use crate::registrar::{CourseCard, Error, Registrar};
-use crate::vocabulary::CourseId;
-use crate::vocabulary::Note;
-use crate::vocabulary::Version;
+use crate::registrar::{CourseCard, Error, LearnerCard, Registrar};
+use crate::vocabulary::{CourseId, Note, Version};
 
 /// What a learner's stream says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

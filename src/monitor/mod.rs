@@ -20,9 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, EventKind};
 use crate::payment::AttemptStatus;
-use crate::vocabulary::DiscrepancyKind;
-use crate::vocabulary::Status;
-use crate::vocabulary::string_enum;
+use crate::vocabulary::{DiscrepancyKind, Status, string_enum};
 
 pub use crate::vocabulary::{AlertSeverity, AlertStage};
 pub use metrics::Metric;

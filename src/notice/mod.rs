@@ -11,10 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, EventKind};
 use crate::payment::Allocation;
-use crate::vocabulary::Note;
-use crate::vocabulary::Status;
 use crate::vocabulary::reason::{HoldReason, Severity};
-use crate::vocabulary::{EnrollmentId, EventId, PaymentReference};
+use crate::vocabulary::{EnrollmentId, EventId, Note, PaymentReference, Status};
 
 pub use crate::vocabulary::NoticeKind;
 pub use preferences::Preferences;

@@ -2,8 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::vocabulary::NoticeKind;
-use crate::vocabulary::{AdminId, ChannelName};
+use crate::vocabulary::{AdminId, ChannelName, NoticeKind};
 
 /// What reaches one admin, and by which channels.
 ///

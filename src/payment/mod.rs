@@ -12,12 +12,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::access::{AccessTerms, Grant};
-use crate::vocabulary::EvidenceLevel;
-use crate::vocabulary::Money;
 use crate::vocabulary::reason::HoldReason;
-use crate::vocabulary::string_enum;
 use crate::vocabulary::{
-    CourseId, EnrollmentId, GrantId, LearnerId, PayLinkId, PaymentReference, Title,
+    CourseId, EnrollmentId, EvidenceLevel, GrantId, LearnerId, Money, PayLinkId, PaymentReference,
+    Title, string_enum,
 };
 
 pub use crate::vocabulary::Reversal;

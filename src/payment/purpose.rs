@@ -1,8 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::access::AccessTerms;
-use crate::vocabulary::Money;
-use crate::vocabulary::{GrantId, Title};
+use crate::vocabulary::{GrantId, Money, Title};
 
 /// What a learner is offered: access on some terms, for a price.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

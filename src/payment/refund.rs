@@ -1,9 +1,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::vocabulary::AdminId;
-use crate::vocabulary::Money;
-use crate::vocabulary::{Note, string_enum};
+use crate::vocabulary::{AdminId, Money, Note, string_enum};
 
 /// Money that goes back, all of a payment or a part of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,9 +6,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::evidence::Confirmation;
 use crate::payment::PayLink;
-use crate::vocabulary::Note;
-use crate::vocabulary::{Currency, Money};
-use crate::vocabulary::{PayLinkId, PaymentReference, Title};
+use crate::vocabulary::{Currency, Money, Note, PayLinkId, PaymentReference, Title};
 use crate::webhook::SignedTime;
 
 /// What a provider can do. Policies and the registrar read it; nothing is assumed.

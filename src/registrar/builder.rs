@@ -22,17 +22,12 @@ use crate::registrar::parts::denial_log::DenialLog;
 use crate::registrar::parts::heartbeat::Heartbeat;
 use crate::registrar::parts::key_log::KeyLog;
 use crate::registrar::parts::provider::Provider;
-use crate::registrar::parts::security_log::INSIDE;
-use crate::registrar::parts::security_log::OUTSIDE;
-use crate::registrar::parts::security_log::{EventLog, HintLimit};
+use crate::registrar::parts::security_log::{EventLog, HintLimit, INSIDE, OUTSIDE};
 use crate::registrar::parts::shared::Sharing;
 use crate::registrar::parts::subscriber::Subscriber;
 use crate::registrar::parts::time::CommonClock;
 use crate::store::{Queries, Store};
-use crate::vocabulary::AlertSeverity;
-use crate::vocabulary::EvidenceLevel;
-use crate::vocabulary::Note;
-use crate::vocabulary::{ChannelName, CourseId};
+use crate::vocabulary::{AlertSeverity, ChannelName, CourseId, EvidenceLevel, Note};
 use crate::webhook::{Verifier, VerifierError};
 
 /// The name of the sink that is always there.

@@ -1,7 +1,9 @@
 //! The façade: it enrolls, decides and lets in.
 //!
-//! [`Registrar`] is the only code of the domain that awaits. Each use case is one
-//! file: `checkout`, `webhook`, `entrance`, `admin`, `worker`.
+//! [`Registrar`] is the only code of the domain that awaits. Its use cases lie in rooms:
+//! `webhook` (a callback, from its bytes to the commit), `learner` (enroll, pay, enter), `admin` (what
+//! people decide), `worker` (what runs by itself) and `operations` (health, readiness, what processes
+//! tell one another). They stand on `core`, the registrar itself, and that on `parts`.
 //!
 //! # Spans
 //! For `tracing`. Their fields name enrollments, references and courses, and nobody.

@@ -2,9 +2,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::row::{RowId, StatementRow};
-use crate::vocabulary::Money;
-use crate::vocabulary::Note;
-use crate::vocabulary::{AccountId, AdminId, PaymentReference};
+use crate::vocabulary::{AccountId, AdminId, Money, Note, PaymentReference};
 
 /// Where a row stands in the list: newest day first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,8 +9,7 @@ use super::row::RowId;
 use super::waiting::Waiting;
 use crate::enrollment::Expected;
 use crate::payment::Offer;
-use crate::vocabulary::Money;
-use crate::vocabulary::{CourseId, EnrollmentId, LearnerId, PaymentReference};
+use crate::vocabulary::{CourseId, EnrollmentId, LearnerId, Money, PaymentReference};
 
 /// What a row may pay for.
 #[derive(Debug, Clone, PartialEq, Serialize)]

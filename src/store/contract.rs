@@ -309,7 +309,7 @@ pub trait Store: Debug + Send + Sync + 'static {
 
     /// Adds events to the audit log that are not in it yet, those of `since` and later, or all of
     /// them; in the order of their ids, so many at most. One caller at a time. Gives how many.
-    /// A store without a chain adds none.
+    /// A store without an audit log adds none.
     ///
     /// # Errors
     /// [`StoreError`].

@@ -1,8 +1,7 @@
 use chrono::{DateTime, FixedOffset, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::vocabulary::CourseId;
-use crate::vocabulary::Currency;
+use crate::vocabulary::{CourseId, Currency};
 
 /// A stretch of time, cut into days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

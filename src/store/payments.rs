@@ -6,9 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::contract::StoreError;
 use crate::enrollment::Enrollment;
 use crate::payment::{Allocation, AttemptStatus, PaymentAttempt, PaymentMethod};
-use crate::vocabulary::Status;
 use crate::vocabulary::reason::{ExceptionAction, HoldReason};
-use crate::vocabulary::{CourseId, Email, LearnerId, PaymentReference, Title};
+use crate::vocabulary::{CourseId, Email, LearnerId, PaymentReference, Status, Title};
 
 /// What to look for among payments. Everything that is given has to hold.
 #[derive(Debug, Clone, Default)]

@@ -20,10 +20,9 @@ use crate::reconciliation::Discrepancy;
 use crate::statement::{
     FileLine, RowId, RowKey, RowState, StatementEntry, StatementRow, strong_id,
 };
-use crate::vocabulary::DiscrepancyKey;
-use crate::vocabulary::Money;
 use crate::vocabulary::{
-    AccountId, CourseId, EnrollmentId, EventId, GrantId, LearnerId, PaymentReference,
+    AccountId, CourseId, DiscrepancyKey, EnrollmentId, EventId, GrantId, LearnerId, Money,
+    PaymentReference,
 };
 use crate::webhook::DeliveryKey;
 

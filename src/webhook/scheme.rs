@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::delivery::Delivery;
-use super::delivery::single;
+use super::delivery::{Delivery, single};
 use super::error::{MAX_KEYS, VerifierError, VerifyError};
 use crate::vocabulary::Secret;
 

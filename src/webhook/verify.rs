@@ -7,8 +7,7 @@ use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
 use super::address::signed_path;
 use super::canonical;
-use super::delivery::Delivery;
-use super::delivery::single;
+use super::delivery::{Delivery, single};
 use super::error::{VerifierError, VerifyError};
 use super::scheme::{KeyRing, SignedTime};
 use super::sign::{Prepared, Signature, Signer};

@@ -11,10 +11,8 @@ use coursegate::event::EventKind;
 use coursegate::notice::NoticeKind;
 use coursegate::payment::{Allocation, PaymentMethod, Reversal};
 use coursegate::reason::{ExceptionAction, HoldReason};
-use coursegate::registrar::CardAction;
-use coursegate::registrar::{Error, NextStep, Outcome, PaymentException};
-use coursegate::store::PageRequest;
-use coursegate::store::Queries;
+use coursegate::registrar::{CardAction, Error, NextStep, Outcome, PaymentException};
+use coursegate::store::{PageRequest, Queries};
 use coursegate::{EnrollmentId, PayLinkId, PaymentReference};
 
 use crate::scene::{

@@ -10,8 +10,7 @@ use coursegate::access::{AccessLevel, AccessTerms, ResourceKind, ResourceKinds};
 use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::payment::Allocation;
 use coursegate::reason::HoldReason;
-use coursegate::registrar::CardAction;
-use coursegate::registrar::{NextStep, Outcome};
+use coursegate::registrar::{CardAction, NextStep, Outcome};
 
 #[tokio::test]
 async fn asking_for_a_small_offer_does_not_make_an_old_price_good_again() {

@@ -11,8 +11,7 @@ use coursegate::event::audit_log::{Checkpoint, verify_lines};
 use coursegate::event::form::{EMPTIED, FORM};
 use coursegate::payment::PaymentMethod;
 use coursegate::port::{Clock, Sleep};
-use coursegate::store::PageRequest;
-use coursegate::store::Store;
+use coursegate::store::{PageRequest, Store};
 use coursegate::{AppId, Registrar, Secret};
 use proptest::prelude::*;
 

@@ -8,13 +8,11 @@ use coursegate::access::AccessTerms;
 use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::event::audit_log::verify_lines;
 use coursegate::payment::PaymentMethod;
-use coursegate::readiness;
 use coursegate::registrar::{NewGrant, NextStep};
 use coursegate::statement::StatementRow;
-use coursegate::store::{InboxFilter, PageRequest};
-use coursegate::store::{PaymentFilter, Period, RowFilter};
+use coursegate::store::{InboxFilter, PageRequest, PaymentFilter, Period, RowFilter};
 use coursegate::webhook::BodyKeys;
-use coursegate::{BankDetails, Config, Environment, Money, PaymentReference, Secret};
+use coursegate::{BankDetails, Config, Environment, Money, PaymentReference, Secret, readiness};
 
 use crate::net::{Net, SECRETS, cards, written};
 use crate::no_secrets::Log;

@@ -6,8 +6,7 @@ use coursegate::access::{AccessRequest, RequestContext, ResourceKind};
 use coursegate::event::{Event, EventKind};
 use coursegate::payment::PaymentMethod;
 use coursegate::reason::{SecurityEvent, Severity};
-use coursegate::store::PageRequest;
-use coursegate::store::Queries;
+use coursegate::store::{PageRequest, Queries};
 
 use crate::support::{World, course, learner};
 

@@ -13,11 +13,10 @@ use coursegate::port::{
     Capabilities, GatewayError, History, LinkRequest, PaymentGateway, RefundRequest, StatusQuery,
 };
 use coursegate::registrar::{NextStep, Outcome};
-use coursegate::store::Change;
 use coursegate::store::{
-    Claim, CommitOutcome, Loaded, Lookup, Queries, Settlement, Store, StoreError, Work,
+    Change, Claim, CommitOutcome, InboxFilter, Loaded, Lookup, PageRequest, Queries, Settlement,
+    Store, StoreError, Work,
 };
-use coursegate::store::{InboxFilter, PageRequest};
 use coursegate::{CourseId, Error, ErrorKind, LearnerId, PaymentReference, Registrar};
 
 use crate::support::{World, body, config, events_by, request, signed, start};

@@ -15,12 +15,10 @@ use coursegate::payment::{
 };
 use coursegate::reason::ExceptionAction;
 use coursegate::reconciliation::DiscrepancyKind;
-use coursegate::registrar::CardAction;
 use coursegate::registrar::{
-    BulkOutcome, ExistingAccess, ExistingPayment, NewGrant, NextStep, TransferMatch,
+    BulkOutcome, CardAction, ExistingAccess, ExistingPayment, NewGrant, NextStep, TransferMatch,
 };
-use coursegate::store::PageRequest;
-use coursegate::store::{Lookup, Store};
+use coursegate::store::{Lookup, PageRequest, Store};
 use coursegate::{Email, ExternalKey, IdGenerator, Money, PaymentReference, Title};
 use proptest::prelude::*;
 

@@ -3,11 +3,10 @@ use coursegate::event::EventKind;
 use coursegate::payment::PaymentMethod;
 use coursegate::reason::{HoldReason, SecurityEvent};
 use coursegate::registrar::{Outcome, Receipt};
-use coursegate::store::InboxState;
-use coursegate::store::Queries;
-use coursegate::store::{InboxFilter, PageRequest};
-use coursegate::webhook::KeyRing;
-use coursegate::webhook::{Delivery, SignedForm, SignedTime, Signer, Verifier, VerifyError};
+use coursegate::store::{InboxFilter, InboxState, PageRequest, Queries};
+use coursegate::webhook::{
+    Delivery, KeyRing, SignedForm, SignedTime, Signer, Verifier, VerifyError,
+};
 use coursegate::{AppId, Config, Secret};
 
 use crate::support::{

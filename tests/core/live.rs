@@ -11,11 +11,9 @@ use coursegate::live::{AdminStream, AdminUpdate, Hub, LearnerStream, LearnerToke
 use coursegate::payment::PaymentMethod;
 use coursegate::port::{EventPublisher, PublishError, SystemClock};
 use coursegate::reason::{HoldReason, Permission};
-use coursegate::registrar::CardText;
-use coursegate::registrar::{CourseCard, NewGrant};
+use coursegate::registrar::{CardText, CourseCard, NewGrant};
 use coursegate::statement::StatementRow;
-use coursegate::store::PageRequest;
-use coursegate::store::Queries;
+use coursegate::store::{PageRequest, Queries};
 use coursegate::{AdminId, CourseId, Error, Money, PayLinkId};
 
 use crate::support::{World, account, admin, config, course, learner, request, visitor};

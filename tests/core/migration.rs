@@ -7,8 +7,7 @@ use coursegate::enrollment::{MigratedPayment, Status};
 use coursegate::payment::{AttemptStatus, PaymentMethod, Purpose};
 use coursegate::reason::{ApprovalCause, WithdrawReason};
 use coursegate::registrar::{ExistingAccess, ExistingPayment, NextStep};
-use coursegate::store::PageRequest;
-use coursegate::store::{PaymentFilter, Period, Store};
+use coursegate::store::{PageRequest, PaymentFilter, Period, Store};
 use coursegate::{Email, ExternalKey, Money, PaymentReference, Title};
 
 use crate::support::{World, admin, course, learner, request, start, visitor, withdrawn};

@@ -12,8 +12,7 @@ use coursegate::payment::PaymentMethod;
 use coursegate::port::Clock;
 use coursegate::reconciliation::DiscrepancyKind;
 use coursegate::registrar::{NextStep, PaymentException};
-use coursegate::store::PageRequest;
-use coursegate::store::{Queries, Store};
+use coursegate::store::{PageRequest, Queries, Store};
 use coursegate::{AppId, Config, PayLinkId, PaymentReference, Registrar, Secret};
 
 use crate::support::{APP_ID, SECRET, admin, config, delivery, request, start};

@@ -9,10 +9,9 @@ use coursegate::adapter::simulator::{Choice, Settings, Simulator};
 use coursegate::payment::PaymentMethod;
 use coursegate::port::{Clock, Sleep};
 use coursegate::registrar::{BulkOutcome, HealthStatus, NextStep, Outcome};
-use coursegate::store::Change;
 use coursegate::store::{
-    Claim, CommitOutcome, Loaded, Lookup, Purge, Purged, Queries, Settlement, Store, StoreError,
-    Work,
+    Change, Claim, CommitOutcome, Loaded, Lookup, Purge, Purged, Queries, Settlement, Store,
+    StoreError, Work,
 };
 use coursegate::{AppId, CourseId, LearnerId, Registrar, Secret};
 use mockall::mock;

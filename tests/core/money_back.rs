@@ -5,8 +5,7 @@ use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::enrollment::{CaseError, Refusal, Status};
 use coursegate::payment::{Allocation, AttemptStatus, PaymentMethod, Reversal};
 use coursegate::reason::{ExceptionAction, HoldReason, WithdrawReason};
-use coursegate::registrar::{BulkOutcome, Error, NewGrant, NextStep};
-use coursegate::registrar::{CardAction, LearnerCard};
+use coursegate::registrar::{BulkOutcome, CardAction, Error, LearnerCard, NewGrant, NextStep};
 use coursegate::store::PageRequest;
 use coursegate::{EnrollmentId, Money, PaymentReference};
 

@@ -18,8 +18,7 @@ use coursegate::port::{
 };
 use coursegate::reason::Note;
 use coursegate::registrar::{Health, HealthStatus, HostPart, Outcome};
-use coursegate::store::Queries;
-use coursegate::store::{InboxFilter, PageRequest};
+use coursegate::store::{InboxFilter, PageRequest, Queries};
 use coursegate::{ChannelName, CourseId, Error, Registrar};
 
 use crate::support::{World, admin, body, config};

@@ -20,8 +20,9 @@ use coursegate::port::{
 use coursegate::reason::HoldReason;
 use coursegate::reconciliation::DiscrepancyKind;
 use coursegate::registrar::{Circuit, NewGrant, NextStep, Outcome, Pass};
-use coursegate::store::{Claim, PaymentFilter, Queries, Store, Work, WorkKind};
-use coursegate::store::{InboxFilter, PageRequest};
+use coursegate::store::{
+    Claim, InboxFilter, PageRequest, PaymentFilter, Queries, Store, Work, WorkKind,
+};
 use coursegate::{Error, OnUnverified, PaymentReference, Registrar};
 
 use crate::support::{World, admin, body, config, course, learner, request, start, with_signature};

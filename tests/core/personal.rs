@@ -9,9 +9,9 @@ use coursegate::event::audit_log::{AnchorError, Checkpoint, verify_lines};
 use coursegate::event::{Event, EventKind};
 use coursegate::payment::PaymentMethod;
 use coursegate::registrar::{Error, ErrorKind, NewGrant, NextStep, Outcome};
-use coursegate::store::InboxState;
-use coursegate::store::{InboxFilter, PageRequest};
-use coursegate::store::{PaymentFilter, PaymentItem, Queries, Store};
+use coursegate::store::{
+    InboxFilter, InboxState, PageRequest, PaymentFilter, PaymentItem, Queries, Store,
+};
 use coursegate::webhook::{BodyError, BodyKeys, DeliveryKey, StoredBody};
 use coursegate::{Config, Registrar, Secret};
 

@@ -15,8 +15,7 @@ use coursegate::port::{
 };
 use coursegate::reason::HoldReason;
 use coursegate::registrar::{Circuit, Outcome};
-use coursegate::store::PageRequest;
-use coursegate::store::PaymentFilter;
+use coursegate::store::{PageRequest, PaymentFilter};
 use coursegate::{Config, Error, ErrorKind, Money, PaymentReference};
 use tokio::sync::{Semaphore, watch};
 

@@ -7,9 +7,7 @@ use coursegate::event::EventKind;
 use coursegate::payment::{Allocation, AttemptStatus, PaymentMethod, Reversal};
 use coursegate::reconciliation::DiscrepancyKind;
 use coursegate::registrar::{NewGrant, ReconciliationReport};
-use coursegate::store::Change;
-use coursegate::store::PageRequest;
-use coursegate::store::{CommitOutcome, Store};
+use coursegate::store::{Change, CommitOutcome, PageRequest, Store};
 use coursegate::{CourseId, IdGenerator, LearnerId, PaymentReference};
 
 use crate::support::{World, admin, config, course, learner, start};

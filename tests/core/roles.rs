@@ -11,8 +11,7 @@ use coursegate::payment::{PaymentMethod, Reversal};
 use coursegate::reason::Permission;
 use coursegate::registrar::{BulkOutcome, ErrorKind, NewGrant, TransferMatch};
 use coursegate::statement::Matcher;
-use coursegate::store::{InboxFilter, PageRequest};
-use coursegate::store::{PaymentFilter, Queries, RowFilter};
+use coursegate::store::{InboxFilter, PageRequest, PaymentFilter, Queries, RowFilter};
 use coursegate::{AdminId, EnrollmentId, Error, EventId, GrantId, Money, PaymentReference};
 
 use crate::scene::{account, imported};

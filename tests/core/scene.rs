@@ -7,9 +7,8 @@ use coursegate::adapter::simulator::Choice;
 use coursegate::enrollment::{Case, MigratedPayment};
 use coursegate::payment::{PaymentMethod, ProofOfPayment};
 use coursegate::reason::HoldReason;
-use coursegate::registrar::LearnerCard;
 use coursegate::registrar::{
-    EnrollRequest, ExistingAccess, ExistingPayment, NewGrant, NextStep, Outcome,
+    EnrollRequest, ExistingAccess, ExistingPayment, LearnerCard, NewGrant, NextStep, Outcome,
 };
 use coursegate::statement::{RowId, StatementRow, Suggestion};
 use coursegate::store::PageRequest;

@@ -4,8 +4,7 @@ use coursegate::adapter::simulator::{Choice, Fault, Settings};
 use coursegate::payment::PaymentMethod;
 use coursegate::reason::HoldReason;
 use coursegate::registrar::{Outcome, Receipt};
-use coursegate::store::Queries;
-use coursegate::store::{InboxFilter, PageRequest};
+use coursegate::store::{InboxFilter, PageRequest, Queries};
 use coursegate::webhook::SignedForm;
 
 use crate::support::{World, config};

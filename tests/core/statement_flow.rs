@@ -8,8 +8,7 @@ use coursegate::enrollment::Status;
 use coursegate::payment::PaymentMethod;
 use coursegate::registrar::{RowOutcome, TransferMatch};
 use coursegate::statement::{Mapping, RowState, StatementRow, parse_csv};
-use coursegate::store::PageRequest;
-use coursegate::store::RowFilter;
+use coursegate::store::{PageRequest, RowFilter};
 use coursegate::{Error, Money};
 
 use crate::scene::{account, imported, suggested};

@@ -10,8 +10,7 @@ use coursegate::port::PaymentGateway;
 use coursegate::reason::WithdrawReason;
 use coursegate::registrar::{EnrollRequest, Enrolled, NextStep, Receipt, RegistrarBuilder};
 use coursegate::statement::{RowId, StatementEntry, StatementRow};
-use coursegate::store::PageRequest;
-use coursegate::store::{Lookup, RowFilter, Store};
+use coursegate::store::{Lookup, PageRequest, RowFilter, Store};
 use coursegate::webhook::{Delivery, Signer};
 use coursegate::{
     AccountId, AdminId, AppId, BankDetails, Config, CourseId, Email, EnrollmentId, LearnerId,

@@ -7,9 +7,7 @@ use coursegate::adapter::simulator::{Choice, Settings};
 use coursegate::evidence::SignedBy;
 use coursegate::payment::PaymentMethod;
 use coursegate::registrar::Outcome;
-use coursegate::store::{Change, InboxEntry, InboxState};
-use coursegate::store::{InboxFilter, PageRequest};
-use coursegate::store::{Queries, Store};
+use coursegate::store::{Change, InboxEntry, InboxFilter, InboxState, PageRequest, Queries, Store};
 use coursegate::webhook::{BodyKeys, DeliveryKey, SignedForm, StoredBody};
 use tokio::sync::Notify;
 

@@ -4,8 +4,7 @@ use coursegate::adapter::postgres::{PgStore, pool_options};
 use coursegate::event::audit_log::verify_lines;
 use coursegate::payment::PaymentMethod;
 use coursegate::registrar::Admin;
-use coursegate::store::PageRequest;
-use coursegate::store::Store;
+use coursegate::store::{PageRequest, Store};
 use sqlx::{AssertSqlSafe, PgPool};
 
 use crate::cluster::{fresh_schema, pool, url};

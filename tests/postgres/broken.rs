@@ -5,9 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use coursegate::access::Grant;
 use coursegate::adapter::postgres::PgStore;
-use coursegate::store::Change;
 use coursegate::store::{
-    Claim, CommitOutcome, Loaded, Lookup, Settlement, Store, StoreError, Work,
+    Change, Claim, CommitOutcome, Loaded, Lookup, Settlement, Store, StoreError, Work,
 };
 use coursegate::{CourseId, LearnerId};
 

@@ -1,9 +1,7 @@
 //! Deliveries that a database could choke on.
 
 use coursegate::registrar::Outcome;
-use coursegate::store::InboxState;
-use coursegate::store::{InboxFilter, PageRequest};
-use coursegate::store::{Queries, Store};
+use coursegate::store::{InboxFilter, InboxState, PageRequest, Queries, Store};
 use coursegate::webhook::StoredBody;
 
 use crate::cluster::fresh_store;

@@ -4,8 +4,7 @@ use coursegate::adapter::postgres::{PgStore, pool_options};
 use coursegate::payment::{PaymentMethod, ProofOfPayment};
 use coursegate::registrar::{NewGrant, NextStep, TransferMatch};
 use coursegate::statement::StatementRow;
-use coursegate::store::PageRequest;
-use coursegate::store::{Queries, RowFilter, Store};
+use coursegate::store::{PageRequest, Queries, RowFilter, Store};
 use coursegate::{CourseId, Money, access::AccessTerms};
 use sqlx::{AssertSqlSafe, PgPool};
 

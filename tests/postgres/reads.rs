@@ -6,10 +6,9 @@ use coursegate::enrollment::TimerKind;
 use coursegate::notice::NoticeKind;
 use coursegate::payment::{AttemptStatus, PaymentMethod};
 use coursegate::store::{
-    Claim, Lookup, NoticeFilter, PaymentFilter, Period, Queries, RowFilter, Settlement, Store,
-    WorkKind,
+    Claim, InboxFilter, Lookup, NoticeFilter, PageRequest, PaymentFilter, Period, Prefix, Queries,
+    RowFilter, Settlement, Store, WorkKind,
 };
-use coursegate::store::{InboxFilter, PageRequest, Prefix};
 use coursegate::webhook::DeliveryKey;
 use coursegate::{AdminId, CourseId, EnrollmentId, LearnerId, PayLinkId, PaymentReference};
 use sqlx::postgres::PgConnectOptions;

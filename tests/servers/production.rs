@@ -6,8 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use coursegate::adapter::postgres::{PgStore, pool_options};
-use coursegate::store::Queries;
-use coursegate::store::{InboxFilter, PageRequest};
+use coursegate::store::{InboxFilter, PageRequest, Queries};
 use coursegate::webhook::Signer;
 use coursegate::{AppId, Secret};
 use reqwest::Client;

@@ -1,5 +1,4 @@
-use coursegate::registrar::CardAction;
-use coursegate::registrar::CourseCard;
+use coursegate::registrar::{CardAction, CourseCard};
 use coursegate::{BankDetails, CourseId, LearnerId, Money, PaymentReference};
 
 use super::{learners, sign_in_form, text};

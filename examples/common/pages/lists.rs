@@ -3,9 +3,7 @@ use coursegate::payment::{AttemptStatus, PaymentMethod};
 use coursegate::reason::{ExceptionAction, Severity};
 use coursegate::reconciliation::DiscrepancyKind;
 use coursegate::registrar::{HealthStatus, PaymentException};
-use coursegate::store::AdminNotice;
-use coursegate::store::InboxState;
-use coursegate::store::PaymentItem;
+use coursegate::store::{AdminNotice, InboxState, PaymentItem};
 use coursegate::{AdminId, ChannelName};
 
 use super::{Act, Counts, admins, plain, text};

@@ -8,9 +8,7 @@ use serde_json::value::RawValue;
 use crate::evidence::{Confirmation, Stated};
 use crate::payment::ProviderStatus;
 use crate::port::{History, LinkRequest, RefundRequest};
-use crate::vocabulary::AppId;
-use crate::vocabulary::Currency;
-use crate::vocabulary::{PayLinkId, PaymentReference};
+use crate::vocabulary::{AppId, Currency, PayLinkId, PaymentReference};
 
 /// The body of `POST /payment`. Its compact form is what `JSON.stringify` would give, which
 /// the provider very probably makes again before it checks the signature.

@@ -7,11 +7,8 @@ use std::ops::Bound;
 use chrono::NaiveDate;
 
 use crate::statement::{RowId, RowKey, RowState, StatementEntry};
-use crate::store::{Page, PageRequest};
-use crate::store::{RowFilter, RowProbe};
-use crate::vocabulary::Money;
-use crate::vocabulary::Note;
-use crate::vocabulary::{AccountId, PaymentReference};
+use crate::store::{Page, PageRequest, RowFilter, RowProbe};
+use crate::vocabulary::{AccountId, Money, Note, PaymentReference};
 
 /// What no two rows share.
 type Number = (AccountId, NaiveDate, Money, u32);

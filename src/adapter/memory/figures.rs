@@ -9,10 +9,8 @@ use super::state::State;
 use crate::enrollment::Enrollment;
 use crate::event::{Event, EventKind};
 use crate::payment::{AttemptStatus, PaymentAttempt};
-use crate::store::{Figures, PaymentFilter, PaymentKey, Period};
-use crate::store::{Prefix, Sum};
-use crate::vocabulary::{CourseId, Email, PaymentReference};
-use crate::vocabulary::{Status, Version};
+use crate::store::{Figures, PaymentFilter, PaymentKey, Period, Prefix, Sum};
+use crate::vocabulary::{CourseId, Email, PaymentReference, Status, Version};
 
 pub(super) fn matches(
     filter: &PaymentFilter,

@@ -3,8 +3,7 @@
 use super::state::{Row, State};
 use super::tables::Home;
 use crate::access::{Grant, GrantState};
-use crate::store::Change;
-use crate::store::StoreError;
+use crate::store::{Change, StoreError};
 use crate::vocabulary::{CourseId, GrantId, LearnerId, PaymentReference};
 
 impl State {

@@ -5,8 +5,7 @@ use std::cmp::Reverse;
 use chrono::{DateTime, Utc};
 
 use super::state::{Kept, Place, State};
-use crate::store::{InboxEntry, InboxState};
-use crate::store::{Purge, Purged};
+use crate::store::{InboxEntry, InboxState, Purge, Purged};
 use crate::vocabulary::PayLinkId;
 use crate::webhook::{DeliveryKey, StoredBody};
 

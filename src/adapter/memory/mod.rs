@@ -23,9 +23,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use crate::access::Grant;
-use crate::store::Change;
 use crate::store::{
-    Claim, CommitOutcome, Loaded, Lookup, Purge, Purged, Settlement, Share, Shared, Store,
+    Change, Claim, CommitOutcome, Loaded, Lookup, Purge, Purged, Settlement, Share, Shared, Store,
     StoreError, StoreReport, Work, WorkKind,
 };
 use crate::vocabulary::{CourseId, LearnerId};

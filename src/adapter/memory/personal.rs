@@ -7,11 +7,10 @@ use crate::access::Grant;
 use crate::enrollment::Erasure;
 use crate::event::EventKind;
 use crate::statement::StatementEntry;
-use crate::store::{Change, InboxOutcome};
-use crate::store::{InboxEntry, InboxState};
-use crate::store::{LearnerFile, Received, StoreError};
-use crate::vocabulary::Note;
-use crate::vocabulary::{EnrollmentId, EventId, GrantId, LearnerId, PaymentReference};
+use crate::store::{
+    Change, InboxEntry, InboxOutcome, InboxState, LearnerFile, Received, StoreError,
+};
+use crate::vocabulary::{EnrollmentId, EventId, GrantId, LearnerId, Note, PaymentReference};
 use crate::webhook::StoredBody;
 
 impl State {

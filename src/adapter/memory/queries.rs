@@ -15,15 +15,14 @@ use crate::event::form::EventText;
 use crate::notice::{Notice, Preferences};
 use crate::reconciliation::Discrepancy;
 use crate::statement::{RowId, RowKey, StatementEntry};
-use crate::store::{AdminNotice, HeldPayment, InboxFilter, NoticeKey, Page, PageRequest};
 use crate::store::{
-    CourseFigures, DayFigures, LearnerFile, NoticeFilter, PaymentFilter, PaymentItem, PaymentKey,
-    PendingItem, Period, Queries, Received, RowFilter, RowProbe, StoreError,
+    AdminNotice, CourseFigures, DayFigures, HeldPayment, InboxEntry, InboxFilter, InboxState,
+    LearnerFile, NoticeFilter, NoticeKey, Page, PageRequest, PaymentFilter, PaymentItem,
+    PaymentKey, PendingItem, Period, Queries, Received, RowFilter, RowProbe, StoreError,
 };
-use crate::store::{InboxEntry, InboxState};
-use crate::vocabulary::DiscrepancyKey;
 use crate::vocabulary::{
-    AccountId, CourseId, EnrollmentId, EventId, GrantId, LearnerId, PaymentReference,
+    AccountId, CourseId, DiscrepancyKey, EnrollmentId, EventId, GrantId, LearnerId,
+    PaymentReference,
 };
 use crate::webhook::DeliveryKey;
 

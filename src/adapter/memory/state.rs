@@ -14,13 +14,13 @@ use crate::monitor::Alert;
 use crate::notice::Preferences;
 use crate::payment::PaymentAttempt;
 use crate::reconciliation::Discrepancy;
-use crate::store::Change;
-use crate::store::HeldPayment;
-use crate::store::{CommitOutcome, KnownDelivery, Loaded, Lookup, StoreError};
-use crate::store::{InboxEntry, InboxState};
-use crate::vocabulary::DiscrepancyKey;
+use crate::store::{
+    Change, CommitOutcome, HeldPayment, InboxEntry, InboxState, KnownDelivery, Loaded, Lookup,
+    StoreError,
+};
 use crate::vocabulary::{
-    AdminId, EnrollmentId, EventId, ExternalKey, GrantId, PayLinkId, PaymentReference,
+    AdminId, DiscrepancyKey, EnrollmentId, EventId, ExternalKey, GrantId, PayLinkId,
+    PaymentReference,
 };
 use crate::webhook::DeliveryKey;
 

@@ -8,8 +8,7 @@ use super::{PgStore, all, arguments};
 use crate::access::Grant;
 use crate::event::Event;
 use crate::statement::StatementEntry;
-use crate::store::InboxEntry;
-use crate::store::{LearnerFile, Received, StoreError};
+use crate::store::{InboxEntry, LearnerFile, Received, StoreError};
 use crate::vocabulary::{EnrollmentId, LearnerId};
 
 impl PgStore {

@@ -22,16 +22,14 @@ use crate::event::form::EventText;
 use crate::notice::Preferences;
 use crate::reconciliation::Discrepancy;
 use crate::statement::{RowId, RowKey, StatementEntry};
-use crate::store::InboxEntry;
-use crate::store::{AdminNotice, HeldPayment, InboxFilter, NoticeKey, Page, PageRequest, Prefix};
 use crate::store::{
-    CourseFigures, DayFigures, LearnerFile, NoticeFilter, PaymentFilter, PaymentItem, PaymentKey,
-    PendingItem, Period, Queries, Received, RowFilter, RowProbe, StoreError,
+    AdminNotice, CourseFigures, DayFigures, HeldPayment, InboxEntry, InboxFilter, LearnerFile,
+    NoticeFilter, NoticeKey, Page, PageRequest, PaymentFilter, PaymentItem, PaymentKey,
+    PendingItem, Period, Prefix, Queries, Received, RowFilter, RowProbe, StoreError,
 };
-use crate::vocabulary::DiscrepancyKey;
-use crate::vocabulary::NoticeKind;
 use crate::vocabulary::{
-    AccountId, CourseId, EnrollmentId, EventId, GrantId, LearnerId, PaymentReference,
+    AccountId, CourseId, DiscrepancyKey, EnrollmentId, EventId, GrantId, LearnerId, NoticeKind,
+    PaymentReference,
 };
 use crate::webhook::DeliveryKey;
 

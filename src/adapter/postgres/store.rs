@@ -13,11 +13,9 @@ use super::{PgStore, all, arguments};
 use crate::access::Grant;
 use crate::enrollment::{Case, DueTimer, TimerKey};
 use crate::event::Event;
-use crate::store::Change;
-use crate::store::InboxEntry;
 use crate::store::{
-    Claim, CommitOutcome, Loaded, Lookup, Purge, Purged, Settlement, Share, Shared, Store,
-    StoreError, StoreReport, Work, WorkKind,
+    Change, Claim, CommitOutcome, InboxEntry, Loaded, Lookup, Purge, Purged, Settlement, Share,
+    Shared, Store, StoreError, StoreReport, Work, WorkKind,
 };
 use crate::vocabulary::{CourseId, EventId, LearnerId};
 use crate::webhook::DeliveryKey;

@@ -1,8 +1,7 @@
 use super::fault::Fault;
 use super::http::{HttpResponse, Transport};
 use super::injection::Call;
-use super::page;
-use super::{Simulator, State};
+use super::{Simulator, State, page};
 
 /// Faults that do nothing but answer so.
 const REFUSALS: [(Fault, u16, &str); 4] = [

@@ -6,8 +6,7 @@ use super::fault::Fault;
 use super::http::{HttpRequest, HttpResponse, form_field};
 use super::injection::Call;
 use super::link::{Choice, Link};
-use super::page;
-use super::{Simulator, State};
+use super::{Simulator, State, page};
 use crate::vocabulary::PayLinkId;
 
 /// Where the provider's API lives.

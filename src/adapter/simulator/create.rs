@@ -6,8 +6,7 @@ use super::fault::Fault;
 use super::http::{HttpRequest, HttpResponse};
 use super::link::Link;
 use super::{Simulator, State};
-use crate::vocabulary::Money;
-use crate::vocabulary::{PayLinkId, PaymentReference};
+use crate::vocabulary::{Money, PayLinkId, PaymentReference};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -12,8 +12,7 @@ use crate::payment::{PayLink, ProviderStatus};
 use crate::port::{
     Capabilities, GatewayError, History, LinkRequest, PaymentGateway, RefundRequest, StatusQuery,
 };
-use crate::vocabulary::Currency;
-use crate::vocabulary::PayLinkId;
+use crate::vocabulary::{Currency, PayLinkId};
 
 /// The simulator as a gateway, in process: requests are signed and checked as they
 /// would be over the wire. A slow answer is waited for by the simulator's clock; one that never

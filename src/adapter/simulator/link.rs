@@ -3,8 +3,7 @@ use serde_json::{Value, json};
 
 use super::callback::Callback;
 use super::settings::Settings;
-use crate::vocabulary::PayLinkId;
-use crate::vocabulary::string_enum;
+use crate::vocabulary::{PayLinkId, string_enum};
 
 /// What the payer does on the hosted page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -48,8 +48,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::port::{Clock, SystemClock};
-use crate::vocabulary::PayLinkId;
-use crate::vocabulary::{AppId, Secret};
+use crate::vocabulary::{AppId, PayLinkId, Secret};
 use crate::webhook::Signer;
 
 pub use callback::Callback;

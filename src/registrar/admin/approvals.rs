@@ -5,10 +5,8 @@ use crate::event::Source;
 use crate::registrar::admin::handles::Approvals;
 use crate::registrar::error::Error;
 use crate::store::Lookup;
-use crate::vocabulary::EnrollmentId;
-use crate::vocabulary::Note;
 use crate::vocabulary::reason::{ApprovalCause, Permission};
-use crate::vocabulary::{Status, Version};
+use crate::vocabulary::{EnrollmentId, Note, Status, Version};
 use serde::Serialize;
 
 /// What a bulk approval did, or would do, with one enrollment.

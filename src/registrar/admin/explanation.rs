@@ -3,16 +3,12 @@
 use crate::detect::Counterfactual;
 use crate::enrollment::Case;
 use crate::event::{DecisionRecord, Event};
-use crate::registrar::admin::handles::Approvals;
-use crate::registrar::admin::handles::Learners;
-use crate::registrar::admin::handles::Operations;
-use crate::registrar::admin::handles::Payments;
+use crate::registrar::admin::handles::{Approvals, Learners, Operations, Payments};
 use crate::registrar::error::Error;
-use crate::store::InboxEntry;
 use crate::store::{
-    CourseFigures, DayFigures, Lookup, PaymentFilter, PaymentItem, PaymentKey, PendingItem, Period,
+    CourseFigures, DayFigures, InboxEntry, InboxFilter, Lookup, Page, PageRequest, PaymentFilter,
+    PaymentItem, PaymentKey, PendingItem, Period,
 };
-use crate::store::{InboxFilter, Page, PageRequest};
 use crate::vocabulary::reason::Permission;
 use crate::vocabulary::{CourseId, EnrollmentId, EventId, LearnerId};
 use crate::webhook::DeliveryKey;

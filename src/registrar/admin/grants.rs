@@ -4,13 +4,11 @@ use crate::access::{AccessTerms, EndReason, Grant, GrantSource};
 use crate::enrollment::{CaseError, Delta, StepContext};
 use crate::event::{EventKind, Source};
 use crate::registrar::admin::handles::Learners;
-use crate::registrar::core::ROUNDS;
-use crate::registrar::core::Registrar;
+use crate::registrar::core::{ROUNDS, Registrar};
 use crate::registrar::error::Error;
 use crate::store::{CommitOutcome, Lookup};
-use crate::vocabulary::Note;
 use crate::vocabulary::reason::Permission;
-use crate::vocabulary::{CourseId, GrantId, IdGenerator, LearnerId};
+use crate::vocabulary::{CourseId, GrantId, IdGenerator, LearnerId, Note};
 
 /// Access that a person gives, apart from any enrollment.
 #[derive(Debug, Clone)]

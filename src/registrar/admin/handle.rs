@@ -5,12 +5,10 @@ use tracing::Instrument;
 
 use crate::enrollment::{Case, CaseError, StepContext, StepOutcome};
 use crate::event::{Actor, Event, EventKind, Source};
-use crate::registrar::core::ROUNDS;
-use crate::registrar::core::Registrar;
+use crate::registrar::core::{ROUNDS, Registrar};
 use crate::registrar::error::Error;
 use crate::store::{CommitOutcome, Lookup};
-use crate::vocabulary::Note;
-use crate::vocabulary::{AdminId, IdGenerator};
+use crate::vocabulary::{AdminId, IdGenerator, Note};
 
 /// A registrar in the hands of one person.
 #[derive(Debug, Clone)]

@@ -12,8 +12,7 @@ use crate::registrar::core::Registrar;
 use crate::registrar::error::Error;
 use crate::registrar::parts::provider::Caller;
 use crate::registrar::parts::system::{publishing, system_event};
-use crate::store::Change;
-use crate::store::{CommitOutcome, Lookup};
+use crate::store::{Change, CommitOutcome, Lookup};
 use crate::vocabulary::reason::Permission;
 use crate::vocabulary::{PayLinkId, PaymentReference};
 

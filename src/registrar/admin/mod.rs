@@ -1,3 +1,5 @@
+//! What people do: each subject has a handle, and each call asks for a permission first.
+
 pub(in crate::registrar) mod approvals;
 pub(in crate::registrar) mod audit_log;
 pub(in crate::registrar) mod explanation;

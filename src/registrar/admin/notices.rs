@@ -4,12 +4,9 @@ use crate::event::EventKind;
 use crate::notice::Preferences;
 use crate::registrar::admin::handles::Notices;
 use crate::registrar::error::Error;
-use crate::store::Change;
-use crate::store::{AdminNotice, NoticeKey, Page, PageRequest};
-use crate::store::{NoticeFilter, Settlement};
-use crate::vocabulary::NoticeKind;
+use crate::store::{AdminNotice, Change, NoticeFilter, NoticeKey, Page, PageRequest, Settlement};
 use crate::vocabulary::reason::Permission;
-use crate::vocabulary::{ChannelName, EventId};
+use crate::vocabulary::{ChannelName, EventId, NoticeKind};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What nobody has read for so long does not count as unread any more.

@@ -10,13 +10,9 @@ use crate::registrar::admin::history_sync::Raised;
 use crate::registrar::core::Registrar;
 use crate::registrar::error::Error;
 use crate::registrar::parts::system::publishing;
-use crate::store::Change;
-use crate::store::{CommitOutcome, Lookup, Settlement};
-use crate::store::{Page, PageRequest};
-use crate::vocabulary::DiscrepancyKey;
-use crate::vocabulary::Note;
+use crate::store::{Change, CommitOutcome, Lookup, Page, PageRequest, Settlement};
 use crate::vocabulary::reason::Permission;
-use crate::vocabulary::{EnrollmentId, GrantId};
+use crate::vocabulary::{DiscrepancyKey, EnrollmentId, GrantId, Note};
 
 /// Enrollments looked at in one turn of the job.
 const TURN: usize = 500;

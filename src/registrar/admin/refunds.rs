@@ -1,7 +1,6 @@
 //! Payment exceptions, and money that goes back.
 
-use crate::registrar::admin::handles::Payments;
-use crate::registrar::admin::handles::Refunds;
+use crate::registrar::admin::handles::{Payments, Refunds};
 use serde::Serialize;
 
 use crate::enrollment::Repayment;
@@ -13,15 +12,12 @@ use crate::registrar::core::Registrar;
 use crate::registrar::error::Error;
 use crate::registrar::parts::provider::Caller;
 use crate::registrar::webhook::payment::PaymentUpdate;
-use crate::store::{HeldPayment, Page, PageRequest};
-use crate::store::{Lookup, PaymentFilter, PaymentKey};
-use crate::vocabulary::Money;
-use crate::vocabulary::Note;
-use crate::vocabulary::Reversal;
-use crate::vocabulary::Status;
+use crate::store::{HeldPayment, Lookup, Page, PageRequest, PaymentFilter, PaymentKey};
 use crate::vocabulary::reason::{ExceptionAction, Permission};
-use crate::vocabulary::{CourseId, LearnerId, PaymentReference};
-use crate::vocabulary::{DiscrepancyKey, DiscrepancyKind};
+use crate::vocabulary::{
+    CourseId, DiscrepancyKey, DiscrepancyKind, LearnerId, Money, Note, PaymentReference, Reversal,
+    Status,
+};
 
 /// Payments that arrived and need a decision: payment exceptions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -4,9 +4,7 @@ use crate::event::EventKind;
 use crate::registrar::admin::handles::Operations;
 use crate::registrar::core::ROUNDS;
 use crate::registrar::error::Error;
-use crate::store::Change;
-use crate::store::CommitOutcome;
-use crate::store::InboxState;
+use crate::store::{Change, CommitOutcome, InboxState};
 use crate::vocabulary::reason::Permission;
 use crate::webhook::DeliveryKey;
 

@@ -3,9 +3,8 @@
 use crate::event::EventKind;
 use crate::registrar::admin::handle::Admin;
 use crate::registrar::error::Error;
-use crate::vocabulary::EnrollmentId;
-use crate::vocabulary::Note;
 use crate::vocabulary::reason::{Permission, SecurityEvent};
+use crate::vocabulary::{EnrollmentId, Note};
 
 impl Admin<'_> {
     /// Whether this person may do that.

@@ -13,12 +13,9 @@ use crate::statement::{
     Incoming, NewRow, RowId, RowKey, RowState, StatementEntry, StatementRow, grouped, names,
     sort_out,
 };
-use crate::store::Change;
-use crate::store::{CommitOutcome, RowFilter, RowProbe};
-use crate::store::{Page, PageRequest};
-use crate::vocabulary::AccountId;
-use crate::vocabulary::Note;
+use crate::store::{Change, CommitOutcome, Page, PageRequest, RowFilter, RowProbe};
 use crate::vocabulary::reason::Permission;
+use crate::vocabulary::{AccountId, Note};
 
 /// Rows written in one commit.
 const BATCH: usize = 500;

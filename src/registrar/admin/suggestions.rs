@@ -9,8 +9,7 @@ use crate::enrollment::Expected;
 use crate::payment::PaymentAttempt;
 use crate::registrar::error::Error;
 use crate::statement::{Matcher, RowKey, StatementEntry, Suggestion, Waiting, references_in};
-use crate::store::RowFilter;
-use crate::store::{Page, PageRequest};
+use crate::store::{Page, PageRequest, RowFilter};
 use crate::vocabulary::PaymentReference;
 use crate::vocabulary::reason::Permission;
 

@@ -12,12 +12,9 @@ use crate::evidence::Sums;
 use crate::payment::{Offer, PaymentAttempt};
 use crate::registrar::error::Error;
 use crate::statement::{RowId, RowPart, RowState, StatementEntry};
-use crate::store::Change;
-use crate::store::{CommitOutcome, Lookup};
-use crate::vocabulary::Money;
-use crate::vocabulary::Note;
+use crate::store::{Change, CommitOutcome, Lookup};
 use crate::vocabulary::reason::{ApprovalCause, HoldReason, Permission};
-use crate::vocabulary::{AdminId, PaymentReference};
+use crate::vocabulary::{AdminId, Money, Note, PaymentReference};
 
 /// What a person says that rows of a statement paid.
 ///

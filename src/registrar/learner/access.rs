@@ -7,8 +7,7 @@ use crate::registrar::core::Registrar;
 use crate::registrar::error::Error;
 use crate::registrar::learner::card::{CardView, LearnerCard, learner_card};
 use crate::store::Lookup;
-use crate::vocabulary::Version;
-use crate::vocabulary::{CourseId, EnrollmentId};
+use crate::vocabulary::{CourseId, EnrollmentId, Version};
 
 /// What one course's card shows one learner.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

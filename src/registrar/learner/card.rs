@@ -1,11 +1,12 @@
+//! What one course's card shows one learner: a button, and why.
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::access::{AccessDecision, DenyReason};
 use crate::payment::{Allocation, AttemptStatus, PaymentAttempt, PaymentMethod};
-use crate::vocabulary::Status;
 use crate::vocabulary::reason::{HoldReason, WithdrawReason};
-use crate::vocabulary::{Note, string_enum};
+use crate::vocabulary::{Note, Status, string_enum};
 
 /// What the button on a course card says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -7,14 +7,12 @@ use crate::access::Cover;
 use crate::enrollment::{Ask, Asked, Case, Effect, StepOutcome};
 use crate::event::{Actor, Source};
 use crate::payment::PaymentMethod;
-use crate::registrar::core::ROUNDS;
-use crate::registrar::core::Registrar;
+use crate::registrar::core::{ROUNDS, Registrar};
 use crate::registrar::error::Error;
 use crate::registrar::learner::request::{EnrollRequest, Enrolled, NextStep};
 use crate::store::{CommitOutcome, Lookup};
-use crate::vocabulary::Status;
 use crate::vocabulary::reason::HoldReason;
-use crate::vocabulary::{CourseId, LearnerId, PaymentReference};
+use crate::vocabulary::{CourseId, LearnerId, PaymentReference, Status};
 
 /// How far a request is in the store.
 enum Placed {

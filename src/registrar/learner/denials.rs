@@ -1,3 +1,5 @@
+//! Access that was refused: counted, and noted when somebody tries from many addresses.
+
 use crate::access::{AccessRequest, DenyReason};
 use crate::event::EventKind;
 use crate::monitor::Signal;
@@ -6,9 +8,8 @@ use crate::registrar::parts::meter;
 use crate::registrar::parts::security_log::Admission;
 use crate::registrar::parts::system::system_event;
 use crate::store::Lookup;
-use crate::vocabulary::EnrollmentId;
-use crate::vocabulary::Note;
 use crate::vocabulary::reason::SecurityEvent;
+use crate::vocabulary::{EnrollmentId, Note};
 
 impl Registrar {
     /// Counts a refusal. What is written of it names neither learner nor address, but the

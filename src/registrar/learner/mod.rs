@@ -1,3 +1,5 @@
+//! What a learner does: enroll, go and pay, enter, leave.
+
 pub(in crate::registrar) mod access;
 pub(in crate::registrar) mod card;
 pub(in crate::registrar) mod checkout;

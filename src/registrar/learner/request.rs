@@ -6,10 +6,10 @@ use crate::access::AccessTerms;
 use crate::config::BankDetails;
 use crate::enrollment::{Intent, NewEnrollment};
 use crate::payment::{Offer, PaymentMethod};
-use crate::vocabulary::Money;
-use crate::vocabulary::Status;
 use crate::vocabulary::reason::HoldReason;
-use crate::vocabulary::{CourseId, Email, EnrollmentId, LearnerId, PaymentReference, Title};
+use crate::vocabulary::{
+    CourseId, Email, EnrollmentId, LearnerId, Money, PaymentReference, Status, Title,
+};
 
 /// A learner asks for a course. Take the learner from the host's own session.
 ///

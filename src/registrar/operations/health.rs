@@ -1,8 +1,7 @@
 //! How an installation does, as far as this process can tell: for a health probe and for whoever
 //! is woken at night.
 
-use crate::registrar::parts::heartbeat::STUCK;
-use crate::registrar::parts::heartbeat::time;
+use crate::registrar::parts::heartbeat::{STUCK, time};
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -17,10 +16,8 @@ use crate::registrar::core::Registrar;
 use crate::registrar::operations::key_use::IN_USE;
 use crate::registrar::parts::deadline;
 use crate::registrar::parts::provider::Circuit;
-use crate::store::Lookup;
-use crate::store::{InboxFilter, PageRequest};
-use crate::vocabulary::EnrollmentId;
-use crate::vocabulary::string_enum;
+use crate::store::{InboxFilter, Lookup, PageRequest};
+use crate::vocabulary::{EnrollmentId, string_enum};
 
 /// How long the database may take to answer, and how long is slow.
 const DATABASE_WAIT: Duration = Duration::from_secs(2);

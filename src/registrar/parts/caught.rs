@@ -1,8 +1,7 @@
 //! What a host's own code does wrong stays with it: a panic there fails one call, and nothing else.
 //! (A program that is built with `panic = "abort"` ends all the same.)
 
-use crate::registrar::parts::panics::HostPart;
-use crate::registrar::parts::panics::Panicked;
+use crate::registrar::parts::panics::{HostPart, Panicked};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use chrono::{DateTime, Utc};

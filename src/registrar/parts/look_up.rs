@@ -3,12 +3,7 @@
 use crate::payment::PaymentAttempt;
 use crate::port::GatewayError;
 use crate::registrar::parts::deadline::{self};
-use crate::registrar::parts::looks::Answer;
-use crate::registrar::parts::looks::Found;
-use crate::registrar::parts::looks::Look;
-use crate::registrar::parts::looks::alive;
-use crate::registrar::parts::looks::is_fresh;
-use crate::registrar::parts::looks::query;
+use crate::registrar::parts::looks::{Answer, Found, Look, alive, is_fresh, query};
 use crate::registrar::parts::provider::{Caller, Provider};
 use crate::vocabulary::PaymentReference;
 use futures_util::FutureExt;

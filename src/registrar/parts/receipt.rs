@@ -1,12 +1,13 @@
+//! What a callback came to, and how long each of its stages took.
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
 use crate::store::InboxOutcome;
-use crate::vocabulary::EnrollmentId;
-use crate::vocabulary::Status;
 use crate::vocabulary::reason::HoldReason;
+use crate::vocabulary::{EnrollmentId, Status};
 use crate::webhook::{DeliveryKey, SignedForm, VerifyError};
 
 /// What became of a delivery.

@@ -1,3 +1,5 @@
+//! A sink of alerts, and which of them it is told of.
+
 use crate::monitor::{Alert, AlertRoute};
 use crate::port::AlertSink;
 use std::sync::Arc;

@@ -1,8 +1,6 @@
 //! Deliveries that cannot be decided now: kept, and tried again.
 
-use crate::registrar::parts::system::publishing;
-use crate::registrar::parts::system::spread;
-use crate::registrar::parts::system::system_event;
+use crate::registrar::parts::system::{publishing, spread, system_event};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -14,9 +12,7 @@ use crate::registrar::core::Registrar;
 use crate::registrar::error::Error;
 use crate::registrar::parts::receipt::{Outcome, Receipt, StageTimer};
 use crate::registrar::webhook::incoming::{Incoming, Row};
-use crate::store::CommitOutcome;
-use crate::store::{Change, InboxOutcome};
-use crate::store::{InboxEntry, InboxState};
+use crate::store::{Change, CommitOutcome, InboxEntry, InboxOutcome, InboxState};
 use crate::vocabulary::Note;
 use crate::webhook::BodyError;
 

@@ -6,9 +6,9 @@ use crate::enrollment::Case;
 use crate::evidence::SignedBy;
 use crate::payment::PaymentAttempt;
 use crate::registrar::parts::receipt::{Outcome, Receipt};
-use crate::store::{Change, InboxOutcome};
-use crate::store::{CommitOutcome, KnownDelivery, Lookup};
-use crate::store::{InboxEntry, InboxState};
+use crate::store::{
+    Change, CommitOutcome, InboxEntry, InboxOutcome, InboxState, KnownDelivery, Lookup,
+};
 use crate::vocabulary::has_card_number;
 use crate::webhook::{BodyError, BodyKeys, DeliveryKey, ProviderEvent, StoredBody, Verified};
 

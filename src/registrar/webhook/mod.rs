@@ -1,3 +1,6 @@
+//! A callback, from its bytes to the commit: `receive` first, `incoming` reads, `payment` decides,
+//! `inbox` keeps what cannot be decided yet.
+
 pub(in crate::registrar) mod inbox;
 pub(in crate::registrar) mod incoming;
 pub(in crate::registrar) mod payment;

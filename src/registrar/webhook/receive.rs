@@ -13,23 +13,20 @@ use crate::event::EventKind;
 use crate::evidence::Confirmation;
 use crate::monitor::Signal;
 use crate::payment::{PaymentAttempt, ProviderStatus};
-use crate::registrar::core::ROUNDS;
-use crate::registrar::core::Registrar;
+use crate::registrar::core::{ROUNDS, Registrar};
 use crate::registrar::error::Error;
 use crate::registrar::parts::meter;
 use crate::registrar::parts::provider::Caller;
 use crate::registrar::parts::receipt::{Outcome, Receipt, StageTimer};
-use crate::registrar::parts::system::PROBE;
-use crate::registrar::parts::system::{publishing, system_event};
+use crate::registrar::parts::system::{PROBE, publishing, system_event};
 use crate::registrar::webhook::inbox::Unsettled;
 use crate::registrar::webhook::incoming::{Incoming, Row, signed_by, stored_body};
 use crate::registrar::webhook::payment::{Known, is_decided};
-use crate::store::{Change, InboxOutcome};
-use crate::store::{CommitOutcome, KnownDelivery, Lookup, StoreError};
-use crate::store::{InboxEntry, InboxState};
-use crate::vocabulary::EvidenceLevel;
-use crate::vocabulary::Note;
+use crate::store::{
+    Change, CommitOutcome, InboxEntry, InboxOutcome, InboxState, KnownDelivery, Lookup, StoreError,
+};
 use crate::vocabulary::reason::Severity;
+use crate::vocabulary::{EvidenceLevel, Note};
 use crate::webhook::{
     Delivery, DeliveryKey, NotificationError, ProviderEvent, Verified, VerifyError,
 };

@@ -11,9 +11,7 @@ use crate::payment::{PaymentAttempt, ProviderStatus};
 use crate::registrar::core::Registrar;
 use crate::registrar::parts::meter;
 use crate::registrar::parts::system::{publishing, system_event};
-use crate::store::Change;
-use crate::store::InboxState;
-use crate::store::{KnownDelivery, Lookup};
+use crate::store::{Change, InboxState, KnownDelivery, Lookup};
 use crate::vocabulary::reason::SecurityEvent;
 use crate::webhook::{Delivery, DeliveryKey, VerifyError, hinted_reference};
 

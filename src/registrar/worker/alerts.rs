@@ -11,9 +11,7 @@ use crate::registrar::error::Error;
 use crate::registrar::parts::meter;
 use crate::registrar::parts::system::{publishing, system_event};
 use crate::registrar::worker::run::Worker;
-use crate::store::Change;
-use crate::store::CommitOutcome;
-use crate::store::{InboxFilter, PageRequest};
+use crate::store::{Change, CommitOutcome, InboxFilter, PageRequest};
 use crate::vocabulary::Note;
 
 /// Most of a queue that is counted.

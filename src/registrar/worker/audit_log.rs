@@ -6,16 +6,16 @@ use crate::registrar::error::Error;
 use chrono::{DateTime, TimeDelta, Utc};
 use std::time::Duration;
 
-/// How long one turn seals, below the lease of a job.
+/// How long one turn adds events for, below the lease of a job.
 const TURN: TimeDelta = TimeDelta::seconds(20);
 /// Events added in one call.
 const BATCH: usize = 1000;
 /// What is older than this is not looked for at every turn: all of it is once a day.
 const RECENT: Duration = Duration::from_secs(3600);
-/// What one turn of sealing came to, with its cursor.
+/// What one turn of adding came to, with its cursor.
 #[derive(Debug)]
 pub(in crate::registrar) enum Appended {
-    /// Nothing is left to seal.
+    /// Nothing is left to add.
     Wholly(String),
     /// There is more, and a next turn goes on.
     Partly(Option<String>),

@@ -1,3 +1,5 @@
+//! What runs by itself, in lanes that do not wait for one another.
+
 pub(in crate::registrar) mod alerts;
 pub(in crate::registrar) mod audit_log;
 pub(in crate::registrar) mod notices;

@@ -19,11 +19,8 @@ use crate::registrar::parts::panics::HostPart;
 use crate::registrar::parts::route::Route;
 use crate::registrar::worker::run::{Pass, Worker};
 use crate::registrar::worker::timers::Next;
-use crate::store::Change;
-use crate::store::Lookup;
-use crate::vocabulary::NoticeKind;
-use crate::vocabulary::Status;
-use crate::vocabulary::{AdminId, ChannelName, EventId, IdGenerator};
+use crate::store::{Change, Lookup};
+use crate::vocabulary::{AdminId, ChannelName, EventId, IdGenerator, NoticeKind, Status};
 
 /// How long one notification may take to send.
 const SEND_WAIT: Duration = Duration::from_secs(10);

@@ -1,8 +1,7 @@
 //! What was committed, handed to the publishers: at least once, in order within one
 //! enrollment, and to each publisher at its own pace.
 
-use crate::registrar::parts::subscriber::DELAY;
-use crate::registrar::parts::subscriber::Subscriber;
+use crate::registrar::parts::subscriber::{DELAY, Subscriber};
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -17,8 +16,7 @@ use crate::registrar::parts::panics::{HostPart, Panicked};
 use crate::registrar::parts::system::{LEASE, publishing, system_event};
 use crate::registrar::parts::{deadline, meter};
 use crate::registrar::worker::run::{Pass, Running, Worker, together};
-use crate::store::Change;
-use crate::store::{Settlement, Work, WorkKind};
+use crate::store::{Change, Settlement, Work, WorkKind};
 use crate::vocabulary::{EnrollmentId, EventId};
 
 /// Events taken in one pass.

@@ -4,8 +4,7 @@ use crate::event::EventKind;
 use crate::registrar::core::Registrar;
 use crate::registrar::error::Error;
 use crate::registrar::parts::system::system_event;
-use crate::store::Change;
-use crate::store::Purge;
+use crate::store::{Change, Purge};
 use crate::webhook::DeliveryKey;
 
 /// Deliveries looked at in one turn.

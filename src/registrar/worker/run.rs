@@ -19,8 +19,7 @@ use crate::registrar::parts::panics::HostPart;
 use crate::registrar::parts::provider::Caller;
 use crate::registrar::parts::receipt::{Outcome, StageTimer};
 use crate::registrar::parts::system::LEASE;
-use crate::store::InboxEntry;
-use crate::store::{Claim, Work, WorkKind};
+use crate::store::{Claim, InboxEntry, Work, WorkKind};
 use crate::webhook::Verified;
 
 /// Deliveries taken in one pass, and how many of them are decided about at a time.

@@ -19,8 +19,7 @@ use crate::registrar::parts::provider::Caller;
 use crate::registrar::parts::system::spread;
 use crate::registrar::worker::audit_log::Appended;
 use crate::registrar::worker::run::{Pass, Worker};
-use crate::store::Change;
-use crate::store::{CommitOutcome, Lookup, Settlement, Work, WorkKind};
+use crate::store::{Change, CommitOutcome, Lookup, Settlement, Work, WorkKind};
 use crate::vocabulary::{EnrollmentId, GrantId, PaymentReference};
 
 /// Timers taken at once, and how many of them are handled at a time.
@@ -306,9 +305,9 @@ impl Worker {
             Job::Reconcile => registrar.reconciliation_on(cursor).await?,
             Job::Purge => registrar.purge_on(cursor).await?,
             Job::AppendAuditLog => {
-                let sealed = registrar.append_on(cursor).await?;
+                let appended = registrar.append_on(cursor).await?;
                 let now = registrar.now();
-                return Ok(match sealed {
+                return Ok(match appended {
                     Appended::Wholly(cursor) => Next::At(now + every, Some(cursor)),
                     Appended::Partly(cursor) => Next::At(now, cursor),
                 });

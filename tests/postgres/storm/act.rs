@@ -6,8 +6,7 @@ use coursegate::access::{AccessLevel, AccessTerms};
 use coursegate::payment::{PaymentMethod, ProofOfPayment, Reversal};
 use coursegate::registrar::{EnrollRequest, NewGrant, NextStep, TransferMatch};
 use coursegate::statement::StatementRow;
-use coursegate::store::PageRequest;
-use coursegate::store::{Lookup, RowFilter, Store};
+use coursegate::store::{Lookup, PageRequest, RowFilter, Store};
 use coursegate::{
     AdminId, CourseId, Email, EnrollmentId, Error, GrantId, Money, PaymentReference, Registrar,
     Title,

@@ -9,11 +9,10 @@ use crate::payment::{
     Allocation, AttemptStatus, Doubt, PayLink, Payment, PaymentAttempt, PaymentMethod,
     ProofOfPayment, Purpose, Refund,
 };
-use crate::vocabulary::EvidenceLevel;
 use crate::vocabulary::{
-    CourseId, EnrollmentId, GrantId, LearnerId, PayLinkId, PaymentReference, Title,
+    CourseId, Currency, EnrollmentId, EvidenceLevel, GrantId, LearnerId, Money, PayLinkId,
+    PaymentReference, Title,
 };
-use crate::vocabulary::{Currency, Money};
 
 #[derive(Serialize, Deserialize)]
 pub(in super::super) struct AttemptRow {

@@ -3,12 +3,11 @@ use serde::{Deserialize, Serialize};
 
 use super::BadRow;
 use crate::reconciliation::{Closing, Discrepancy};
-use crate::vocabulary::Note;
-use crate::vocabulary::Version;
 use crate::vocabulary::reason::ExceptionAction;
-use crate::vocabulary::{AdminId, EnrollmentId, GrantId, PayLinkId, PaymentReference};
-use crate::vocabulary::{Currency, Money};
-use crate::vocabulary::{DiscrepancyKey, DiscrepancyKind};
+use crate::vocabulary::{
+    AdminId, Currency, DiscrepancyKey, DiscrepancyKind, EnrollmentId, GrantId, Money, Note,
+    PayLinkId, PaymentReference, Version,
+};
 
 #[derive(Serialize, Deserialize)]
 pub(in super::super) struct DiscrepancyRow {

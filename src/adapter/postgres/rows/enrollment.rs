@@ -5,11 +5,11 @@ use super::BadRow;
 use crate::access::AccessTerms;
 use crate::enrollment::{Enrollment, FirstApproval};
 use crate::payment::PaymentMethod;
-use crate::vocabulary::Note;
 use crate::vocabulary::reason::HoldReason;
-use crate::vocabulary::{Closed, Status, StatusKind, Version};
-use crate::vocabulary::{CourseId, Email, EnrollmentId, LearnerId, PaymentReference, Title};
-use crate::vocabulary::{Currency, Money};
+use crate::vocabulary::{
+    Closed, CourseId, Currency, Email, EnrollmentId, LearnerId, Money, Note, PaymentReference,
+    Status, StatusKind, Title, Version,
+};
 
 #[derive(Serialize, Deserialize)]
 pub(in super::super) struct EnrollmentRow {

@@ -5,11 +5,10 @@ use super::BadRow;
 use crate::enrollment::Erasure;
 use crate::event::form::{EventParts, PartsError};
 use crate::event::{Actor, Event, Source};
-use crate::vocabulary::Note;
-use crate::vocabulary::NoticeKind;
-use crate::vocabulary::Version;
 use crate::vocabulary::reason::Severity;
-use crate::vocabulary::{AdminId, CourseId, EnrollmentId, EventId, LearnerId};
+use crate::vocabulary::{
+    AdminId, CourseId, EnrollmentId, EventId, LearnerId, Note, NoticeKind, Version,
+};
 
 /// What is in the audit log as JSON is stored as the text that is in the audit log: see `event::form`.
 #[derive(Serialize, Deserialize)]

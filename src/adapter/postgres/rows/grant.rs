@@ -5,9 +5,8 @@ use super::BadRow;
 use crate::access::{
     AccessLevel, EndReason, Grant, GrantSource, GrantState, ResourceKinds, Restriction,
 };
-use crate::vocabulary::Reversal;
 use crate::vocabulary::{
-    AdminId, CourseId, EnrollmentId, ExternalKey, GrantId, LearnerId, PaymentReference,
+    AdminId, CourseId, EnrollmentId, ExternalKey, GrantId, LearnerId, PaymentReference, Reversal,
 };
 
 #[derive(Serialize, Deserialize)]

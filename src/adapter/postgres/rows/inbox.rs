@@ -5,11 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::BadRow;
 use crate::evidence::SignedBy;
-use crate::store::InboxOutcome;
-use crate::store::KnownDelivery;
-use crate::store::{InboxEntry, InboxState};
-use crate::vocabulary::Note;
-use crate::vocabulary::{EnrollmentId, PayLinkId, PaymentReference};
+use crate::store::{InboxEntry, InboxOutcome, InboxState, KnownDelivery};
+use crate::vocabulary::{EnrollmentId, Note, PayLinkId, PaymentReference};
 use crate::webhook::{DeliveryKey, SignedForm, StoredBody};
 
 /// How far a delivery is, in the four columns that say it.

@@ -6,8 +6,7 @@ use super::{BadRow, EventRow};
 use crate::event::Event;
 use crate::notice::{Notice, Preferences};
 use crate::store::AdminNotice;
-use crate::vocabulary::NoticeKind;
-use crate::vocabulary::{AdminId, ChannelName};
+use crate::vocabulary::{AdminId, ChannelName, NoticeKind};
 
 /// What one admin chose to be told of.
 #[derive(Serialize, Deserialize)]

@@ -9,11 +9,9 @@ use super::{AttemptRow, BadRow, EnrollmentRow, GrantRow};
 use crate::access::Grant;
 use crate::enrollment::Case;
 use crate::payment::PaymentAttempt;
-use crate::store::HeldPayment;
-use crate::store::{CourseFigures, DayFigures, Figures, PaymentItem, PendingItem};
-use crate::vocabulary::StatusKind;
+use crate::store::{CourseFigures, DayFigures, Figures, HeldPayment, PaymentItem, PendingItem};
 use crate::vocabulary::reason::HoldReason;
-use crate::vocabulary::{CourseId, Email, Title};
+use crate::vocabulary::{CourseId, Email, StatusKind, Title};
 
 /// One line of a list of payments.
 #[derive(Deserialize)]

@@ -5,9 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::BadRow;
 use crate::statement::{FileLine, RowId, RowPart, RowState, StatementEntry, StatementRow};
-use crate::vocabulary::Note;
-use crate::vocabulary::{AccountId, AdminId, PaymentReference};
-use crate::vocabulary::{Currency, Money};
+use crate::vocabulary::{AccountId, AdminId, Currency, Money, Note, PaymentReference};
 
 #[derive(Serialize, Deserialize)]
 pub(in super::super) struct StatementRowRow {
