@@ -1,4 +1,4 @@
-//! The admin pages: what its pages show, and what a click on them does.
+//! The admin pages: what they show, and what a click on them does.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

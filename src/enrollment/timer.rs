@@ -72,7 +72,7 @@ pub enum Job {
 string_enum!(Job {
     SyncHistory => "sync_history",
     Reconcile => "reconcile",
-    AppendAuditLog => "seal",
+    AppendAuditLog => "append_audit_log",
     Purge => "purge",
 });
 

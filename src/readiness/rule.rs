@@ -268,7 +268,7 @@ rules! {
         "Nothing is measured: the feature `metrics` is off, or no recorder is installed."
         "Turn the feature on, and install a recorder before the report is made, such as that of the crate metrics-exporter-prometheus.";
     WorkerMissing "worker_missing" Warning Configuration
-        "In the last three minutes no process of this installation was seen to run a worker: nothing expires, is retried, sealed or published."
+        "In the last three minutes no process of this installation was seen to run a worker: nothing expires, is retried, published or added to the audit log."
         "Run `Registrar::worker` in one process at least.";
     NotProbed "not_probed" Warning Configuration
         "This part was not tried: it may be out of reach, or lack something."

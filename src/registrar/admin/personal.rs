@@ -211,7 +211,7 @@ impl Learners<'_> {
             registrar.within(registrar.commit(change)).await?;
         }
         // Until it is in the audit log, nothing vouches for what was emptied.
-        registrar.seal_recent().await?;
+        registrar.append_recent().await?;
         Ok(LearnerErased {
             pseudonym,
             enrollments: file.enrollments.len(),

@@ -41,7 +41,7 @@ impl Registrar {
     }
 
     /// Adds what is new to the audit log now, if there is to be one.
-    pub(in crate::registrar) async fn seal_recent(&self) -> Result<(), Error> {
+    pub(in crate::registrar) async fn append_recent(&self) -> Result<(), Error> {
         if self.inner.config.audit_log_every.is_some() {
             while self.append_audit_log(Some(self.now() - RECENT)).await? == BATCH {}
         }

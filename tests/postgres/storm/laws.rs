@@ -361,7 +361,7 @@ pub const WORK: &[(&str, &str)] = &[
     ),
     (
         "a job that nobody will do again",
-        "SELECT job FROM unnest(ARRAY['reconcile', 'seal', 'sync_history']) AS job WHERE NOT EXISTS (
+        "SELECT job FROM unnest(ARRAY['append_audit_log', 'reconcile', 'sync_history']) AS job WHERE NOT EXISTS (
              SELECT FROM school.timers WHERE kind = 'job' AND name = job)",
     ),
 ];
