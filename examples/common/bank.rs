@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 
+#[cfg(feature = "statements")]
+use coursegate::AccountId;
 use coursegate::registrar::{Admin, RowApproval, RowSuggestions, TransferMatch};
 use coursegate::statement::{RowId, RowKey, StatementEntry};
-use coursegate::store::{PageRequest, RowFilter};
-#[cfg(feature = "statements")]
-use coursegate::{AccountId, AdminId, Error, PaymentReference};
+use coursegate::store::PageRequest;
+use coursegate::store::RowFilter;
+use coursegate::{AdminId, Error, PaymentReference};
 
 use super::admin::{AdminQuery, Failure, rand};
 use super::app::{App, Reply, User};

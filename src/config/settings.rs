@@ -18,11 +18,14 @@ use super::setting::{
     TIMEOUT, TRANSFER, UNPAID, UNVERIFIED, WEBHOOK_SECRETS,
 };
 use super::{BankDetails, Config, Mode, OnUnverified, Site, UrlError};
-use crate::vocabulary::{AppId, EvidenceLevel};
+use crate::vocabulary::AppId;
+use crate::vocabulary::EvidenceLevel;
 #[cfg(feature = "encryption")]
-use crate::vocabulary::{Secret, Title};
+use crate::vocabulary::Secret;
+use crate::vocabulary::Title;
 #[cfg(feature = "encryption")]
-use crate::webhook::{BodyError, BodyKeys, KeyRing};
+use crate::webhook::BodyError;
+use crate::webhook::{BodyKeys, KeyRing};
 
 const HOUR: u64 = 3600;
 const DAY: u64 = 24 * HOUR;

@@ -6,7 +6,8 @@ use crate::registrar::parts::panics::{HostPart, Panicked};
 use crate::statement::MappingError;
 use crate::store::StoreError;
 use crate::vocabulary::reason::Permission;
-use crate::vocabulary::{ChannelName, CourseId, Currency, EnrollmentId, GrantId, Money};
+use crate::vocabulary::{ChannelName, CourseId, EnrollmentId, GrantId};
+use crate::vocabulary::{Currency, Money};
 use crate::webhook::BodyError;
 
 /// Why a use case failed.

@@ -16,7 +16,8 @@ use crate::registrar::core::Registrar;
 use crate::registrar::error::Error;
 use crate::registrar::parts::deadline::side_by_side;
 use crate::registrar::parts::system::publishing;
-use crate::store::{Change, CommitOutcome, Lookup, StoreError};
+use crate::store::Change;
+use crate::store::{CommitOutcome, Lookup, StoreError};
 use crate::vocabulary::reason::Permission;
 use crate::vocabulary::{CourseId, Email, ExternalKey, GrantId, IdGenerator, LearnerId, Title};
 

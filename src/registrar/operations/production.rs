@@ -20,9 +20,11 @@ use crate::registrar::core::Registrar;
 use crate::registrar::parts::system::{publishing, system_event};
 use crate::registrar::parts::{deadline, meter};
 #[cfg(feature = "live")]
-use crate::store::{Change, StoreError};
+use crate::store::Change;
+use crate::store::StoreError;
 #[cfg(feature = "live")]
-use crate::vocabulary::{EventId, PaymentReference};
+use crate::vocabulary::EventId;
+use crate::vocabulary::PaymentReference;
 use crate::webhook::Signer;
 
 /// How long each probe may take.
